@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+
+namespace waypost::base {
+
+// An open file. Not thread-safe, except ReadAt.
+class File {
+ public:
+  virtual ~File() = default;
+  // The whole of `data` at `offset`, or an error; short writes and EINTR are handled. IsNoSpace when full.
+  virtual absl::Status WriteAt(uint64_t offset, std::string_view data) = 0;
+  // Fills `buffer` from `offset`; fewer bytes only at the end of the file.
+  virtual absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const = 0;
+  // fsync. After it failed the file must be thrown away: the kernel may have dropped the dirty pages.
+  virtual absl::Status Sync() = 0;
+  virtual absl::Status Truncate(uint64_t size) = 0;
+  virtual absl::StatusOr<uint64_t> Size() const = 0;
+  // The descriptor for sendfile; -1 where there is none (a fake).
+  virtual int fd() const = 0;
+};
+
+// The seam to the disk. Paths are absolute. Thread-safe. Names become durable only by SyncDir of their
+// folder, contents only by File::Sync.
+class FileSystem {
+ public:
+  struct Info {
+    uint64_t size = 0;
+    bool is_directory = false;
+    WallTime modified;
+  };
+
+  virtual ~FileSystem() = default;
+  virtual absl::StatusOr<std::unique_ptr<File>> OpenRead(const std::string& path) = 0;
+  // An existing file, for reading and writing.
+  virtual absl::StatusOr<std::unique_ptr<File>> OpenWrite(const std::string& path) = 0;
+  // Mode 0600. kAlreadyExists if it exists, also as a dangling link.
+  virtual absl::StatusOr<std::unique_ptr<File>> CreateExclusive(const std::string& path) = 0;
+  // A file without a name on the file system of `dir` (O_TMPFILE): gone unless linked.
+  virtual absl::StatusOr<std::unique_ptr<File>> CreateUnnamed(const std::string& dir) = 0;
+  // Gives an unnamed file its name; kAlreadyExists if the name is taken.
+  virtual absl::Status Link(File& unnamed, const std::string& path) = 0;
+  // Replaces `to`.
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  // kNotFound if it is not there.
+  virtual absl::Status Remove(const std::string& path) = 0;
+  // True if it was made now, false if it was there. Mode 0700.
+  virtual absl::StatusOr<bool> MakeDir(const std::string& path) = 0;
+  virtual absl::Status SyncDir(const std::string& path) = 0;
+  // Names without "." and "..", unordered.
+  virtual absl::StatusOr<std::vector<std::string>> List(const std::string& dir) = 0;
+  // nullopt if it is not there; an error is never taken for absence.
+  virtual absl::StatusOr<std::optional<Info>> Stat(const std::string& path) = 0;
+  struct Space {
+    uint64_t free_bytes = 0;   // available to this user
+    uint64_t total_bytes = 0;
+  };
+  virtual absl::StatusOr<Space> FreeSpace(const std::string& dir) = 0;
+};
+
+std::unique_ptr<FileSystem> NewPosixFileSystem();
+
+// Writes `content` beside `path`, syncs it, renames it over `path` and syncs the folder.
+absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_view content);
+// The whole of a small file; kOutOfRange over `max_bytes`.
+absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,
+                                          std::size_t max_bytes);
+
+}  // namespace waypost::base

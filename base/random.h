@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+
+namespace waypost::base {
+
+// The seam for randomness that decides policy (jitter, ranking ties). Thread-safe.
+class Random {
+ public:
+  virtual ~Random() = default;
+  virtual uint64_t Next() = 0;
+  // Uniform in [0, 1).
+  double Unit();
+  // Uniform in [low, high); `low` when the range is empty.
+  Millis Between(Millis low, Millis high);
+};
+
+// Seeded from the operating system.
+class SystemRandom final : public Random {
+ public:
+  uint64_t Next() override;
+};
+
+// Reproducible: for tests and simulation.
+class SeededRandom final : public Random {
+ public:
+  explicit SeededRandom(uint64_t seed) : engine_(seed) {}
+  uint64_t Next() override;
+
+ private:
+  Mutex mutex_;
+  std::mt19937_64 engine_ GUARDED_BY(mutex_);
+};
+
+}  // namespace waypost::base

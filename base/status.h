@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+// Debian's Abseil has its own string_view: this carries ours across.
+namespace waypost::base {
+
+inline absl::string_view Abs(std::string_view s) { return {s.data(), s.size()}; }
+inline std::string_view Std(absl::string_view s) { return {s.data(), s.size()}; }
+
+// The same code with "context: " before the message. OK stays OK.
+absl::Status Annotate(absl::Status status, std::string_view context);
+
+// The status of the calling thread's errno: ENOSPC and EDQUOT become kResourceExhausted marked with
+// the no-space payload, ENOENT kNotFound, EEXIST kAlreadyExists, the rest kInternal.
+absl::Status ErrnoStatus(int error, std::string_view context);
+
+// An error by which the disk or the index is full. The API answers it with 507, the fetcher pauses.
+absl::Status NoSpaceError(std::string_view message);
+bool IsNoSpace(const absl::Status& status);
+// Bytes that do not hash to the expected id: 422 digest_mismatch.
+absl::Status DigestMismatchError(std::string_view message);
+bool IsDigestMismatch(const absl::Status& status);
+
+[[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
+
+}  // namespace waypost::base
+
+// Broken invariants only, never the state of the world: the process ends.
+#define CHECK(condition) \
+  ((condition) ? (void)0 : ::waypost::base::CheckFailed(__FILE__, __LINE__, #condition))
+
+#define WAYPOST_CONCAT_INNER(a, b) a##b
+#define WAYPOST_CONCAT(a, b) WAYPOST_CONCAT_INNER(a, b)
+
+#define RETURN_IF_ERROR(expr)                            \
+  do {                                                   \
+    ::absl::Status waypost_status = (expr);              \
+    if (!waypost_status.ok()) return waypost_status;     \
+  } while (false)
+
+#define ASSIGN_OR_RETURN(lhs, expr) \
+  ASSIGN_OR_RETURN_IMPL(WAYPOST_CONCAT(waypost_statusor_, __LINE__), lhs, expr)
+#define ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
+  auto tmp = (expr);                          \
+  if (!tmp.ok()) return tmp.status();         \
+  lhs = std::move(tmp).value()

@@ -1,0 +1,41 @@
+# How the rooms are built: one folder = one library = one namespace. Arrows point down only
+# (tests/tidy_test.cc reads the includes and fails on any other).
+
+option(WAYPOST_THREAD_SAFETY "clang: -Wthread-safety as an error" OFF)
+set(WAYPOST_SANITIZE "" CACHE STRING "what -fsanitize= gets, empty for none")
+
+add_library(waypost_flags INTERFACE)
+target_include_directories(waypost_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(waypost_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror
+  # Designated initialisers leave the other members at their defaults on purpose.
+  -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(WAYPOST_SANITIZE)
+  add_compile_options(-fsanitize=${WAYPOST_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${WAYPOST_SANITIZE})
+endif()
+
+# waypost_room(NAME SOURCES a.cc ... PROTOS x.proto ... DEPENDS lower rooms and libraries ...)
+# Protobuf code is built apart, without our warnings, lite runtime.
+function(waypost_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PROTOS;DEPENDS" ${ARGN})
+  add_library(waypost_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(waypost_${name} PUBLIC waypost_flags ${ARG_DEPENDS} Threads::Threads)
+  if(ARG_PROTOS)
+    add_library(waypost_${name}_proto STATIC ${ARG_PROTOS})
+    protobuf_generate(TARGET waypost_${name}_proto LANGUAGE cpp
+      IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${PROJECT_BINARY_DIR}/gen)
+    target_include_directories(waypost_${name}_proto SYSTEM PUBLIC ${PROJECT_BINARY_DIR}/gen)
+    target_link_libraries(waypost_${name}_proto PUBLIC protobuf::libprotobuf-lite)
+    target_link_libraries(waypost_${name} PUBLIC waypost_${name}_proto)
+  endif()
+endfunction()
+
+# waypost_test(NAME SOURCES a_test.cc ... DEPENDS ...): one binary, found by ctest test by test.
+function(waypost_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()
