@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/index.h"
+
+namespace waypost::blobstore {
+
+// Stored numbers: never renumbered.
+enum class Placement : uint8_t { kInline = 1, kFile = 2 };
+enum class Via : uint8_t { kPut = 1, kReference = 2, kFetch = 3 };
+
+// This peer may serve the blob's bytes to the group.
+struct Holding {
+  base::WallTime acquired;
+  Via via = Via::kPut;
+  uint32_t shares = 0;
+
+  friend bool operator==(const Holding&, const Holding&) = default;
+};
+
+// A blob whose bytes are here. Table `blobs`, key: the 32 bytes of its id.
+struct BlobRow {
+  uint64_t size_bytes = 0;
+  Placement placement = Placement::kFile;
+  uint64_t inline_sequence = 0;  // key in `inline`, when placed there
+  base::WallTime stored;
+  base::WallTime verified;       // when its bytes last hashed to its id
+  uint64_t fetch_attempts = 0;   // what it took to get it here
+  std::map<base::GroupId, Holding> holdings;
+
+  friend bool operator==(const BlobRow&, const BlobRow&) = default;
+};
+
+std::optional<BlobRow> LoadBlobRow(base::ReadTxn& txn, const base::BlobId& blob);
+// Only syncgroup's Ledger calls these two: counts, due rows and signposts follow every change.
+void StoreBlobRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row);
+void DeleteBlobRow(base::WriteTxn& txn, const base::BlobId& blob);
+
+// The codec, for scans that hold a payload already. nullopt when it does not parse.
+std::string EncodeBlobRow(const BlobRow& row);
+std::optional<BlobRow> DecodeBlobRow(std::string_view payload);
+
+// Calls `visit(group bytes)` for each holding without decoding the rest: what the scan needs a row for,
+// at several million rows a second. False when the payload does not parse.
+template <class Visit>
+bool VisitHoldingGroups(std::string_view payload, Visit&& visit);
+
+}  // namespace waypost::blobstore

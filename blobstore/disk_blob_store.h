@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/index.h"
+#include "base/metrics.h"
+#include "blobstore/blob_store.h"
+
+namespace waypost::blobstore {
+
+// How much must stay free: bytes, or a share of the disk when `percent` is not 0.
+struct FreeSpaceFloor {
+  uint64_t bytes = uint64_t{1} << 30;
+  uint32_t percent = 0;
+};
+
+struct DiskBlobStoreOptions {
+  std::string data_dir;  // absolute; blobs/, partial/, quarantine/ and trash/ are made in it
+  uint64_t inline_max_bytes = 16 * 1024;
+  FreeSpaceFloor min_free;
+  uint64_t max_blob_bytes = uint64_t{64} << 30;
+  // A fetch larger than this goes through a partial file that outlives the process.
+  uint64_t partial_over_bytes = uint64_t{1} << 20;
+  // Unsynced bytes of a partial file at most.
+  uint64_t partial_mark_bytes = uint64_t{64} << 20;
+  base::Metrics* metrics = nullptr;
+};
+
+// The real store, on the index and a file system, both of which outlive it.
+class DiskBlobStore final : public BlobStore {
+ public:
+  // Makes the folders, empties trash/, cuts partial files back to their last mark after an unclean
+  // start. Walks no blob folder: ready does not wait for a walk.
+  static absl::StatusOr<std::unique_ptr<DiskBlobStore>> Open(base::Index& index, base::FileSystem& fs,
+                                                             const base::Clock& clock,
+                                                             DiskBlobStoreOptions options);
+  ~DiskBlobStore() override;
+
+  // Called, on the thread that noticed, when a row's bytes are missing. Set before use.
+  void SetLossHandler(std::function<void(const base::BlobId&)> on_loss);
+  // Live settings.
+  void SetMinFree(FreeSpaceFloor floor);
+  void SetMaxBlob(uint64_t bytes);
+
+  absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) override;
+  absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
+                                                         uint64_t size_bytes) override;
+  uint64_t PartialBytes(const base::BlobId& blob) override;
+  void DropPartial(const base::BlobId& blob) override;
+  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) override;
+  void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
+  void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
+  absl::Status CheckSpace(uint64_t size_bytes) override;
+  base::FileSystem::Space DiskSpace();
+
+  // What compares files and rows, one folder of 256 at a time; the scanner drives it. The callbacks make
+  // the transactions (they belong to higher rooms): `adopt` a file that hashed to its name and has no
+  // row, `lost` a row placed in a file that is not there; both decide again inside their transaction.
+  // A file that does not hash to its name is moved to quarantine/ and counted as corrupt.
+  struct ReconcileCallbacks {
+    std::function<absl::Status(const StagedBlob&)> adopt;
+    std::function<absl::Status(const base::BlobId&)> lost;
+  };
+  struct ReconcileResult {
+    uint64_t files = 0, rows = 0, adopted = 0, quarantined = 0, lost = 0;
+  };
+  // `folder` 0-255: the first byte of the ids.
+  absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder, const ReconcileCallbacks& callbacks);
+  // True when the bytes of a file-placed row are really missing (looked at now, on disk).
+  absl::StatusOr<bool> FileMissing(const base::BlobId& blob, const BlobRow& row);
+
+ private:
+  struct Impl;
+  explicit DiskBlobStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::blobstore

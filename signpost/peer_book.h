@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/index.h"
+#include "base/mutex.h"
+#include "base/notifier.h"
+#include "base/random.h"
+#include "signpost/signpost.h"
+
+namespace waypost::signpost {
+
+// How a peer has been doing, seen from here.
+struct PeerHealth {
+  uint32_t consecutive_failures = 0;
+  base::WallTime cool_down_end;  // kNever: not cooling
+  base::WallTime last_success;   // it answered one of our own requests
+  LastError last_error;
+  bool suspect = false;          // it sent wrong bytes
+  uint64_t returns = 0;          // times it answered after a cool-down, since this start
+
+  bool Cooling(base::WallTime now) const { return cool_down_end > now; }
+};
+
+// The cool-down after `failures` consecutive failures (1 or more): uniform in [1 s, 10 s) x
+// 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. Pure.
+base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after, double unit_random);
+
+// What is known of every peer: addresses, health, traffic. In memory, kept in table `peers` (key: 32
+// bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
+class PeerBook {
+ public:
+  struct Entry {
+    base::PeerId peer;
+    std::string name;
+    std::vector<std::string> addresses;  // as its own profile says, "host:port"
+    std::string last_good_address;
+    PeerHealth health;
+    base::WallTime last_seen;            // any request either way
+    uint64_t bytes_in = 0, bytes_out = 0;
+  };
+
+  PeerBook(base::Index& index, const base::Clock& clock, base::Random& random);
+  // Reads the table; cool-downs further ahead than their longest possible are clamped.
+  absl::Status Load();
+  // Writes what is not yet written; blocks.
+  absl::Status Flush();
+
+  std::optional<Entry> Find(const base::PeerId& peer) const;
+  PeerHealth Health(const base::PeerId& peer) const;
+  bool Cooling(const base::PeerId& peer) const;
+  std::vector<Entry> All() const;
+
+  void SetProfile(const base::PeerId& peer, std::string name, std::vector<std::string> addresses);
+  void NoteGoodAddress(const base::PeerId& peer, const std::string& address);
+  void NoteTraffic(const base::PeerId& peer, uint64_t bytes_in, uint64_t bytes_out);
+  // A request from the peer arrived. True if it is cooling and no hello to it was scheduled within 5 s:
+  // the caller then sends one.
+  bool NoteInbound(const base::PeerId& peer);
+
+  // It answered one of our own requests. Ends a cool-down; if there was one the peer has returned.
+  void RecordSuccess(const base::PeerId& peer);
+  // All its addresses failed, or it answered 5xx or 429. No new cool-down begins if its `returns` moved
+  // since the request started.
+  void RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
+                     std::optional<base::Millis> retry_after = std::nullopt);
+  // Wrong bytes: cools for an hour.
+  void RecordWrongBytes(const base::PeerId& peer, LastError error);
+
+  // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher moves
+  // the peer's run. Set before threads start.
+  void SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener);
+  // Anything that people look at changed (online, offline, errors).
+  base::Notifier& changed() { return changed_; }
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+  base::Notifier changed_;
+};
+
+}  // namespace waypost::signpost

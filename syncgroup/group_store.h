@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/ids.h"
+#include "base/index.h"
+#include "blobstore/blob_store.h"
+#include "signpost/peer_book.h"
+#include "signpost/rules.h"
+#include "syncgroup/entry.h"
+#include "syncgroup/ledger.h"
+#include "syncgroup/messages.h"
+#include "syncgroup/types.h"
+
+namespace waypost::syncgroup {
+
+// A change to references, as an app asks for it.
+struct RefChange {
+  std::string key;
+  std::optional<base::BlobId> blob;  // nullopt: delete
+};
+
+struct Invite {
+  base::GroupId group;
+  std::string group_name;
+  base::PeerId inviter;
+  std::vector<std::string> addresses;
+  std::string id;
+  std::string secret;
+  std::optional<Role> role;  // the joiner chooses when left out
+  Authority authority = Authority::kWriter;
+  base::WallTime expires;
+};
+// "waypost1.<base64url>". kInvalidArgument says what is wrong with the text.
+std::string EncodeInvite(const Invite& invite);
+absl::StatusOr<Invite> ParseInvite(std::string_view text);
+
+// The groups of this peer: members, references and the replicated log, all kept in the index. Thread-safe;
+// methods that change something return when it is durable. Errors carry the API's meaning: kNotFound (no
+// such group, key, member, invite), kInvalidArgument, kAlreadyExists, kFailedPrecondition,
+// kPermissionDenied, and for invites kCancelled = expired (410).
+class GroupStore {
+ public:
+  struct Options {
+    base::PeerId self;
+    std::string name;                               // node.name, published in the profile
+    std::function<std::vector<std::string>()> addresses;  // to be published
+  };
+  GroupStore(Options options, base::Index& index, const Ledger& ledger, blobstore::BlobStore& blobs,
+             signpost::PeerBook& peers, const base::Clock& clock, base::EventLog& events);
+  ~GroupStore();
+  // Checks own knowledge against own log, resumes work cut off (leaving, folding again). Before use.
+  absl::Status Load();
+
+  // ---- groups ----
+  struct CreateOptions {
+    std::string name;
+    std::string description;
+    bool is_public = false;
+    Role role = Role::kNormal;
+    bool duplicate = false;  // allow a name that is taken here
+  };
+  absl::StatusOr<GroupInfo> Create(const CreateOptions& options);
+  // In id order, after `after` (zero: from the first).
+  absl::StatusOr<std::vector<GroupInfo>> List(const base::GroupId& after, std::size_t limit) const;
+  absl::StatusOr<GroupInfo> Find(const base::GroupId& group) const;
+  absl::StatusOr<std::vector<Member>> Members(const base::GroupId& group) const;
+  absl::Status Leave(const base::GroupId& group);
+  absl::Status RemoveMember(const base::GroupId& group, const base::PeerId& peer);
+  absl::Status ChangeMember(const base::GroupId& group, const base::PeerId& peer,
+                            std::optional<Role> role, std::optional<Authority> authority);
+
+  // ---- invites ----
+  struct InviteOptions {
+    std::optional<Role> role;
+    std::optional<Authority> authority;  // default writer
+    uint32_t uses = 1;
+    base::Millis expires{24 * 3600 * 1000};
+  };
+  absl::StatusOr<Invite> CreateInvite(const base::GroupId& group, const InviteOptions& options);
+  // The inviter's side: the use and the admission are one transaction; the same peer asking again gets
+  // the same answer and no second use is counted.
+  absl::StatusOr<JoinReply> AcceptJoin(const base::PeerId& caller, const JoinRequest& request);
+  // The joiner's side, before and after the call to the inviter.
+  absl::StatusOr<JoinRequest> PrepareJoin(const Invite& invite, std::optional<Role> role);
+  absl::StatusOr<GroupInfo> FinishJoin(const Invite& invite, const JoinRequest& request,
+                                       const JoinReply& reply);
+
+  // ---- references ----
+  absl::StatusOr<Ref> GetRef(const base::GroupId& group, std::string_view key) const;
+  // In key order, after `after`, those that begin with `prefix`.
+  absl::StatusOr<std::vector<Ref>> ListRefs(const base::GroupId& group, std::string_view prefix,
+                                            std::string_view after, std::size_t limit) const;
+  // One entry, all or nothing, at most kOpsPerEntryMax.
+  absl::Status ChangeRefs(const base::GroupId& group, const std::vector<RefChange>& changes);
+  // Makes a staged blob known: row, a holding in every group that mentions it here and, with `target`,
+  // the reference in the same transaction: if that is refused nothing is kept. `created`: it was not here.
+  struct PutResult {
+    bool created = false;
+    uint64_t size_bytes = 0;
+  };
+  struct RefTarget {
+    base::GroupId group;
+    std::string key;
+  };
+  absl::StatusOr<PutResult> Put(const blobstore::StagedBlob& staged,
+                                const std::optional<RefTarget>& target);
+  // Inside a transaction: may this peer serve the blob to `peer` under one of `groups`? Those granted.
+  std::vector<base::GroupId> Granted(base::ReadTxn& txn, const base::PeerId& peer,
+                                     const base::BlobId& blob,
+                                     const std::vector<base::GroupId>& groups) const;
+
+  // ---- look-ups inside a transaction ----
+  bool IsMember(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) const;
+  std::optional<Member> FindMember(base::ReadTxn& txn, const base::GroupId& group,
+                                   const base::PeerId& peer) const;
+  std::optional<GroupInfo> FindGroup(base::ReadTxn& txn, const base::GroupId& group) const;  // no counts
+  std::vector<Member> MembersOf(base::ReadTxn& txn, const base::GroupId& group) const;
+  // The servers among the members of the groups that mention the blob, and the other members: whom a
+  // fetch may ask when the signpost names nobody. Without ourselves.
+  std::vector<base::PeerId> Candidates(base::ReadTxn& txn, const signpost::Signpost& signpost) const;
+  // What `caller` may learn of a blob's whereabouts (DESIGN 4), as an answer to a miss.
+  signpost::SharedSignpost SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
+                                             const base::PeerId& caller) const;
+
+  // ---- replication: for the syncer and for PeerService ----
+  // What `Syncer` and `PeerService` need is in syncgroup/replication.h.
+  class Replication;
+  Replication& replication();
+
+  // Groups changed here (an entry was written, a member came or went): the syncer starts a round.
+  struct LocalChange {
+    base::GroupId group;
+    std::vector<base::BlobId> haves;
+  };
+  void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::syncgroup

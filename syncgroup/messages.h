@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "syncgroup/entry.h"
+#include "syncgroup/types.h"
+
+// What peers say to each other, as domain types; syncgroup/wire_codec.h turns them into bytes and bounds
+// them. Who is calling is never in a message: the listener knows.
+namespace waypost::syncgroup {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr std::size_t kSyncPageBytesMax = std::size_t{4} << 20;
+inline constexpr std::size_t kHavesMax = 1000;
+inline constexpr std::size_t kPapersMax = 16;
+
+// A member's place in a group as it can show it: its newest profile entry and the entries that admitted
+// it. The callee may use addresses and membership at once.
+struct Papers {
+  base::GroupId group;
+  std::vector<SealedEntry> entries;
+};
+struct HelloRequest {
+  uint32_t version = kProtocolVersion;
+  std::string name;
+  std::vector<std::string> addresses;
+  std::vector<Papers> papers;
+};
+struct HelloReply {
+  uint32_t version = kProtocolVersion;
+  std::string name;
+  std::vector<std::string> addresses;
+  std::vector<Papers> papers;  // of the groups that both share
+};
+
+// How far an origin's numbering is known.
+struct Known {
+  uint64_t generation = 0;
+  base::EntryHash hash;  // of that entry
+  friend bool operator==(const Known&, const Known&) = default;
+};
+using OriginKey = std::pair<base::PeerId, base::Incarnation>;
+using Knowledge = std::map<OriginKey, Known>;
+
+// How far another peer's log was pulled: its local sequence under one incarnation of that log.
+struct LogCursor {
+  base::Incarnation log;  // zero: nothing pulled yet
+  uint64_t sequence = 0;
+  friend bool operator==(const LogCursor&, const LogCursor&) = default;
+};
+
+struct SyncGroupRequest {
+  base::GroupId group;
+  LogCursor cursor;      // of the callee's log
+  Knowledge knowledge;   // of the caller
+};
+struct SyncRequest {
+  std::vector<SyncGroupRequest> groups;  // all that both share, those with the most to say first
+};
+struct SyncGroupReply {
+  base::GroupId group;
+  bool member = false;               // false: the callee does not see the caller as a member, or is none
+  std::vector<SealedEntry> entries;  // in the callee's local order, without those the caller knows
+  LogCursor cursor;                  // send this next time
+  bool more = false;
+  Knowledge of_caller;               // what the callee knows of the caller's own numberings
+};
+struct SyncReply {
+  std::vector<SyncGroupReply> groups;  // at most kSyncPageBytesMax of entries in all
+  bool more = false;
+};
+
+// "Something new here": starts a round at once. `haves`: blobs whose bytes arrived at the caller after a
+// group had mentioned them.
+struct PokeRequest {
+  std::vector<base::GroupId> groups;
+  std::vector<base::BlobId> haves;
+};
+
+struct JoinRequest {
+  base::GroupId group;
+  std::string invite_id;
+  std::string proof;          // room for the proof of the secret
+  base::Incarnation incarnation;
+  std::optional<Role> role;   // the joiner's choice, when the invite leaves it open
+  std::string name;
+  std::vector<std::string> addresses;
+};
+struct JoinReply {
+  GroupInfo group;            // name, description, is_public, created; the joiner's role and authority
+  std::vector<Papers> papers;  // of the inviter and of servers, so that the joiner knows whom to ask
+  std::vector<Member> members;
+};
+
+// Which of these blobs does the callee hold for the group? At most kHavesMax.
+struct HeldRequest {
+  base::GroupId group;
+  std::vector<base::BlobId> blobs;
+};
+struct HeldReply {
+  std::vector<base::BlobId> held;
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/messages.h"
+#include "syncgroup/syncer.h"
+
+namespace waypost::syncgroup {
+
+// The callee's side of what peers say to each other: the peer API decodes, calls this, encodes. `caller`
+// is who the listener says is calling. Never waits for the network. Thread-safe.
+class PeerService {
+ public:
+  PeerService(GroupStore& groups, Syncer& syncer, signpost::PeerBook& peers);
+  absl::StatusOr<HelloReply> Hello(const base::PeerId& caller, const HelloRequest& request);
+  absl::StatusOr<SyncReply> Sync(const base::PeerId& caller, const SyncRequest& request);
+  absl::Status Poke(const base::PeerId& caller, const PokeRequest& request);
+  absl::StatusOr<JoinReply> Join(const base::PeerId& caller, const JoinRequest& request);
+  absl::StatusOr<HeldReply> Held(const base::PeerId& caller, const HeldRequest& request);
+
+ private:
+  // Every request from a peer passes here first.
+  void Arrived(const base::PeerId& caller);
+  GroupStore& groups_;
+  Syncer& syncer_;
+  signpost::PeerBook& peers_;
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/notifier.h"
+#include "base/random.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/peer_client.h"
+
+namespace waypost::syncgroup {
+
+struct SyncerOptions {
+  base::Millis interval{2000};   // live
+  uint32_t concurrency = 8;      // live
+  base::Metrics* metrics = nullptr;
+};
+
+// Keeps the groups in step with their members: pulls what they have, tells them when something is new
+// here, learns that a peer is back. One `syncer` thread decides, `sync-n` workers call. Thread-safe.
+// Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
+class Syncer {
+ public:
+  Syncer(SyncerOptions options, GroupStore& groups, PeerClient& client, signpost::PeerBook& peers,
+         const base::Clock& clock, base::Random& random);
+  ~Syncer();
+  void Start();
+  void Shutdown();
+  void SetOptions(base::Millis interval, uint32_t concurrency);
+
+  // `caller` said that it has something new: a round with it starts at once.
+  void OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>& groups);
+  // An inbound request from a peer in cool-down: one hello to it (PeerBook::NoteInbound said so).
+  void ScheduleHello(const base::PeerId& peer);
+  // Rounds with every member of the group start at once.
+  void SyncNow(const base::GroupId& group);
+
+  struct MemberStatus {
+    base::PeerId peer;
+    base::WallTime last_sync;         // end of the last round that succeeded; kNever for none since start
+    base::SteadyTime last_round;      // end of the last round, however it ended
+    bool last_round_ok = false;
+    // Start of the last round that ended with nothing left to pull; epoch zero for none since start.
+    base::SteadyTime caught_up_since;
+    bool clock_ahead = false;
+    std::string last_error;
+  };
+  std::vector<MemberStatus> Status(const base::GroupId& group) const;
+  // When members or roles of the group last changed, or this start.
+  base::SteadyTime MembersChanged(const base::GroupId& group) const;
+  // Most members seem to be ahead of this peer's clock.
+  bool ClockBehind() const;
+  // A round ended or a status changed.
+  base::Notifier& changed();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::syncgroup

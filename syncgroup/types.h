@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace waypost::syncgroup {
+
+// What a device does for a group. Stored numbers: never renumbered.
+enum class Role : uint8_t { kServer = 1, kNormal = 2, kLeaf = 3 };
+// What a member may do in it. Stored numbers: never renumbered.
+enum class Authority : uint8_t { kAdmin = 1, kWriter = 2, kReader = 3 };
+
+const char* RoleName(Role role);                 // "server", "normal", "leaf"
+const char* AuthorityName(Authority authority);  // "admin", "writer", "reader"
+std::optional<Role> ParseRole(std::string_view name);
+std::optional<Authority> ParseAuthority(std::string_view name);
+
+// A blob's key in a group: 1-400 bytes of UTF-8 without control characters. kInvalidArgument's message
+// says what is wrong.
+absl::Status CheckKey(std::string_view key);
+inline constexpr std::size_t kKeyBytesMax = 400;
+inline constexpr std::size_t kNameBytesMax = 200;
+
+struct Member {
+  base::PeerId peer;
+  base::Incarnation incarnation;  // under which it was admitted; zero while not known
+  Role role = Role::kNormal;
+  Authority authority = Authority::kWriter;
+  std::string name;                    // from its profile
+  std::vector<std::string> addresses;  // from its profile, "host:port"
+  base::WallTime admitted;
+
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+struct Ref {
+  std::string key;
+  base::BlobId blob;
+  std::optional<uint64_t> size_bytes;  // as the writer of the reference knew it
+  base::WallTime updated;
+  base::PeerId origin;
+
+  friend bool operator==(const Ref&, const Ref&) = default;
+};
+
+// Numbers of one group, or of everything here for the zero group. Changed in the transaction that changes
+// the fact; checked by the scan.
+struct Counts {
+  uint64_t refs = 0;
+  uint64_t wanted = 0;        // blobs wanted there (zero group: wanted or asked for, stopped ones too)
+  uint64_t wanted_bytes = 0;  // of those whose size is known
+  uint64_t stopped = 0;       // zero group only
+  uint64_t blobs = 0;         // held there (zero group: blobs here)
+  uint64_t bytes = 0;
+  uint64_t signposts = 0;     // zero group only
+
+  friend bool operator==(const Counts&, const Counts&) = default;
+};
+
+struct GroupInfo {
+  base::GroupId id;
+  std::string name;
+  std::string description;
+  bool is_public = false;
+  Role role = Role::kNormal;                 // this peer's own
+  Authority authority = Authority::kWriter;  // this peer's own
+  uint64_t members = 0;
+  Counts counts;
+  base::WallTime created;
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "signpost/rules.h"
+#include "syncgroup/entry.h"
+#include "syncgroup/messages.h"
+
+// Protobuf bodies of the peer API. Decoders bound the size before parsing, check every field, and answer
+// kInvalidArgument with what is wrong. Unknown fields are ignored.
+namespace waypost::syncgroup {
+
+inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
+inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{1} << 20);
+
+std::string EncodeHelloRequest(const HelloRequest& message);
+absl::StatusOr<HelloRequest> DecodeHelloRequest(std::string_view bytes);
+std::string EncodeHelloReply(const HelloReply& message);
+absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes);
+std::string EncodeSyncRequest(const SyncRequest& message);
+absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes);
+std::string EncodeSyncReply(const SyncReply& message);
+absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes);
+std::string EncodePokeRequest(const PokeRequest& message);
+absl::StatusOr<PokeRequest> DecodePokeRequest(std::string_view bytes);
+std::string EncodeJoinRequest(const JoinRequest& message);
+absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes);
+std::string EncodeJoinReply(const JoinReply& message);
+absl::StatusOr<JoinReply> DecodeJoinReply(std::string_view bytes);
+std::string EncodeHeldRequest(const HeldRequest& message);
+absl::StatusOr<HeldRequest> DecodeHeldRequest(std::string_view bytes);
+std::string EncodeHeldReply(const HeldReply& message);
+absl::StatusOr<HeldReply> DecodeHeldReply(std::string_view bytes);
+
+// The body of a 404 of the peer API: where else the blob may be.
+struct Miss {
+  signpost::Locations locations;
+  std::optional<uint64_t> size_hint_bytes;
+};
+std::string EncodeMiss(const Miss& miss);
+absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
+
+// Log entries: the bytes that are hashed and signed.
+std::string EncodeEntry(const Entry& entry);
+absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
+base::EntryHash HashEntry(std::string_view entry_bytes);
+
+}  // namespace waypost::syncgroup
