@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "fetcher/fetcher.h"
+#include "fetcher/scanner.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/syncer.h"
+
+namespace waypost::fetcher {
+
+// Whether everything that a group (or all groups) mentions is here, and what that claim covers.
+struct Completeness {
+  bool complete = false;
+  // "complete", "not_a_server", "wanted", "not_synced", "not_scanned", "no_groups"
+  std::string because;
+  uint64_t wanted = 0, wanted_bytes = 0, fetching = 0, parked = 0, stopped = 0;
+  std::optional<base::WallTime> oldest_wanted;
+  std::optional<base::WallTime> last_full_scan;
+  struct Heard {
+    base::PeerId peer;
+    base::WallTime last_sync;
+  };
+  std::vector<Heard> heard;
+  std::vector<base::PeerId> not_heard;
+};
+
+// What the judgement rests on; see GET /v1/complete in API.md.
+struct CompletenessFacts {
+  bool server = false;
+  base::SteadyTime members_changed;
+  std::vector<syncgroup::Syncer::MemberStatus> members;  // without ourselves
+  std::vector<bool> reachable;                           // beside `members`
+  std::optional<ScanPass> last_scan;
+  uint64_t wanted = 0;
+};
+// Pure. Empty when complete, else the word for `because`.
+std::string JudgeComplete(const CompletenessFacts& facts);
+
+// Reads the facts for one group, or for all groups where this peer is a server.
+class CompletenessReporter {
+ public:
+  CompletenessReporter(base::Index& index, syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
+                       const syncgroup::Ledger& ledger, const signpost::PeerBook& peers,
+                       const Scanner& scanner, const Fetcher& fetcher);
+  absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group) const;
+
+ private:
+  base::Index& index_;
+  syncgroup::GroupStore& groups_;
+  syncgroup::Syncer& syncer_;
+  const syncgroup::Ledger& ledger_;
+  const signpost::PeerBook& peers_;
+  const Scanner& scanner_;
+  const Fetcher& fetcher_;
+};
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "http/message.h"
+
+namespace waypost::http {
+
+struct EngineOptions {
+  std::string listener;  // "app" or "peer": in metrics, logs and thread names
+  std::string address;   // "127.0.0.1:7440"; port 0: any free one
+  uint32_t max_connections = 1024;
+  uint32_t max_per_address = 256;
+  uint32_t max_waiting = 512;  // subscriptions
+  uint32_t workers = 0;        // 0: 2 x cores, at least 8
+  base::Millis head_timeout{10000};
+  base::Millis idle_timeout{60000};
+  uint64_t min_rate_bytes_per_s = 1024;
+  std::size_t head_bytes_max = 16 * 1024;
+  std::size_t head_lines_max = 64;
+  std::size_t target_bytes_max = 4096;
+  bool peers = false;  // read who is calling: fills Request::peer
+  base::Metrics* metrics = nullptr;
+};
+
+// One listener: sockets, limits, workers. Everything that touches cpp-httplib's server is behind this
+// header, so that how sockets are handled can change without anyone's knowing. Thread-safe. Lifecycle:
+// construct -> Start -> Shutdown (idempotent, joins).
+class Engine {
+ public:
+  // `handler` is called on workers, many at a time; it must not wait. `route_of` names the route of a
+  // request for metrics and logs (bounded in number), also for those that were refused.
+  Engine(EngineOptions options, Handler handler, std::function<std::string(const Request&)> route_of);
+  ~Engine();
+  // Binds and begins to answer. kUnavailable names the address and what to change.
+  absl::Status Start();
+  // The address really bound, "127.0.0.1:40123". After Start.
+  std::string bound_address() const;
+  // New requests get 503 with Connection: close.
+  void RefuseNew();
+  // Running requests have `drain` to end; then they are cut and counted.
+  void Shutdown(base::Millis drain);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "blobstore/blob_store.h"
+
+namespace waypost::http {
+
+// A request body. One reader, once.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // Content-Length.
+  virtual uint64_t length() const = 0;
+  // Calls `take` with consecutive pieces until all `length()` bytes are there. kFailedPrecondition: the
+  // sender ended early; kDeadlineExceeded: too slow; else what `take` returned.
+  virtual absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) = 0;
+};
+
+// A request after the engine has parsed and bounded it. Plain data: handlers never see a socket.
+struct Request {
+  std::string method;  // upper case
+  std::string path;    // as sent, not decoded, without the query
+  // Decoded name and value; a plus is a plus.
+  std::vector<std::pair<std::string, std::string>> query;
+  // Names in lower case; values as sent.
+  std::vector<std::pair<std::string, std::string>> headers;
+  BodySource* body = nullptr;  // null: no Content-Length
+  std::string remote_address;  // without the port
+  // Of a peer listener: who is calling. One place in the engine decides it.
+  std::optional<base::PeerId> peer;
+  // What the router took from the path, decoded: {"id": "...", "g": "..."}.
+  std::map<std::string, std::string> params;
+  base::SteadyTime arrived;
+
+  std::optional<std::string_view> Header(std::string_view lower_case_name) const;
+  std::optional<std::string_view> Query(std::string_view name) const;
+  std::vector<std::string_view> QueryAll(std::string_view name) const;
+};
+
+struct Response;
+
+// An answer that comes later or in pieces, without a thread. The engine calls Start once, then Step
+// whenever `wake` was called or the deadline passed, never two at a time; it destroys it when the client
+// is gone or the answer is complete.
+class Subscription {
+ public:
+  struct Result {
+    // Ends the subscription with an ordinary answer. Only before the first bytes.
+    std::unique_ptr<Response> answer;
+    std::string bytes;  // more of a stream
+    bool end = false;   // of the stream
+    base::SteadyTime next_deadline = base::SteadyTime::max();
+  };
+  virtual ~Subscription() = default;
+  // `wake` may be called from any thread, also inside Start, until the Subscription is destroyed.
+  virtual void Start(std::function<void()> wake) = 0;
+  virtual Result Step(base::SteadyTime now) = 0;
+  // Of a stream: "application/x-ndjson", "text/event-stream".
+  virtual std::string content_type() const { return "application/json"; }
+};
+
+// Bytes [offset, offset + length) of a blob.
+struct BlobBody {
+  std::shared_ptr<blobstore::BlobReader> reader;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+struct Response {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+  // Nothing, bytes, a part of a blob, or later.
+  std::variant<std::monostate, std::string, BlobBody, std::shared_ptr<Subscription>> body;
+
+  void Set(std::string name, std::string value) {
+    headers.emplace_back(std::move(name), std::move(value));
+  }
+};
+
+using Handler = std::function<Response(Request&)>;
+
+}  // namespace waypost::http

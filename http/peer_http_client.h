@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "fetcher/blob_client.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/peer_client.h"
+
+namespace waypost::http {
+
+struct PeerHttpClientOptions {
+  base::PeerId self;
+  base::Millis connect_timeout{3000};  // live
+  base::Millis call_timeout{30000};    // of one hello, sync, poke, join, held
+  std::vector<std::string> allow_cidr;
+};
+
+// How this peer calls others: PeerClient and BlobClient over HTTP, connections kept alive a peer.
+// Thread-safe.
+class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobClient {
+ public:
+  PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers, const base::Clock& clock);
+  ~PeerHttpClient() override;
+  void SetConnectTimeout(base::Millis timeout);
+
+  absl::StatusOr<syncgroup::HelloReply> Hello(const syncgroup::Endpoint& to,
+                                              const syncgroup::HelloRequest& request,
+                                              std::stop_token stop) override;
+  absl::StatusOr<syncgroup::SyncReply> Sync(const syncgroup::Endpoint& to,
+                                            const syncgroup::SyncRequest& request,
+                                            std::stop_token stop) override;
+  absl::Status Poke(const syncgroup::Endpoint& to, const syncgroup::PokeRequest& request,
+                    std::stop_token stop) override;
+  absl::StatusOr<syncgroup::JoinReply> Join(const syncgroup::Endpoint& to,
+                                            const syncgroup::JoinRequest& request,
+                                            std::stop_token stop) override;
+  absl::StatusOr<syncgroup::HeldReply> Held(const syncgroup::Endpoint& to,
+                                            const syncgroup::HeldRequest& request,
+                                            std::stop_token stop) override;
+  fetcher::BlobReply Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
+                         std::stop_token stop) override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::http
