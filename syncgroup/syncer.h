@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -40,6 +41,26 @@ class Syncer {
   void ScheduleHello(const base::PeerId& peer);
   // Rounds with every member of the group start at once.
   void SyncNow(const base::GroupId& group);
+
+  // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round. `done`
+  // runs once on that worker (at Shutdown with kUnavailable) and must be quick.
+  void Join(const Invite& invite, std::optional<Role> role,
+            std::function<void(absl::StatusOr<GroupInfo>)> done);
+
+  // Is everything that the group mentions here on at least `servers` of its servers? Asks them on a
+  // `sync-n` worker, kHavesMax ids a request; this peer counts when it is a server.
+  struct HeldReport {
+    bool held = false;
+    uint64_t blobs = 0;                       // mentioned here
+    uint64_t missing = 0;                     // on fewer servers than asked for
+    std::vector<base::BlobId> missing_blobs;  // at most kHavesMax of them
+    std::vector<base::PeerId> answered, not_answered;  // of the servers
+  };
+  void CheckHeld(const base::GroupId& group, uint32_t servers,
+                 std::function<void(absl::StatusOr<HeldReport>)> done);
+
+  // Has a hello with the peer, which then knew us as a member of the group, succeeded since this start?
+  bool Greeted(const base::PeerId& peer, const base::GroupId& group) const;
 
   struct MemberStatus {
     base::PeerId peer;
