@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace waypost::base {
 
@@ -15,7 +16,12 @@ class Thread {
   Thread(std::string name, std::function<void()> body);
   ~Thread() { Join(); }
   Thread(Thread&&) = default;
-  Thread& operator=(Thread&&) = delete;
+  // Joins what ran here before.
+  Thread& operator=(Thread&& other) {
+    Join();
+    thread_ = std::move(other.thread_);
+    return *this;
+  }
 
   // Idempotent. Not from the thread itself.
   void Join();

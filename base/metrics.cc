@@ -1,0 +1,81 @@
+#include "base/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "base/mutex.h"
+
+namespace waypost::base {
+
+void Counter::Add(double amount) const {
+  if (counter_ != nullptr) counter_->Increment(amount);
+}
+double Counter::value() const { return counter_ == nullptr ? 0 : counter_->Value(); }
+
+void Gauge::Set(double value) const {
+  if (gauge_ != nullptr) gauge_->Set(value);
+}
+void Gauge::Add(double amount) const {
+  if (gauge_ != nullptr) gauge_->Increment(amount);
+}
+double Gauge::value() const { return gauge_ == nullptr ? 0 : gauge_->Value(); }
+
+void Histogram::Observe(double value) const {
+  if (histogram_ != nullptr) histogram_->Observe(value);
+}
+
+struct Metrics::Impl {
+  prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
+  Mutex mutex;
+  std::vector<std::function<void()>> refreshers GUARDED_BY(mutex);
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+Counter Metrics::AddCounter(const std::string& name, const std::string& help,
+                            const Labels& labels) {
+  Counter handle;
+  handle.counter_ =
+      &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  return handle;
+}
+
+Gauge Metrics::AddGauge(const std::string& name, const std::string& help, const Labels& labels) {
+  Gauge handle;
+  handle.gauge_ =
+      &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  return handle;
+}
+
+Histogram Metrics::AddHistogram(const std::string& name, const std::string& help,
+                                const std::vector<double>& bounds, const Labels& labels) {
+  Histogram handle;
+  handle.histogram_ = &prometheus::BuildHistogram()
+                           .Name(name)
+                           .Help(help)
+                           .Register(impl_->registry)
+                           .Add(labels, prometheus::Histogram::BucketBoundaries(bounds));
+  return handle;
+}
+
+void Metrics::AddRefresher(std::function<void()> refresh) {
+  MutexLock lock(impl_->mutex);
+  impl_->refreshers.push_back(std::move(refresh));
+}
+
+std::string Metrics::Render() {
+  std::vector<std::function<void()>> refreshers;
+  {
+    MutexLock lock(impl_->mutex);
+    refreshers = impl_->refreshers;
+  }
+  for (const auto& refresh : refreshers) refresh();
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
+
+}  // namespace waypost::base

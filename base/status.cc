@@ -1,0 +1,70 @@
+#include "base/status.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace waypost::base {
+namespace {
+
+// Payload names: a marker beside the code, so that callers need not read messages.
+constexpr char kNoSpace[] = "waypost/no-space";
+constexpr char kDigestMismatch[] = "waypost/digest-mismatch";
+
+absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
+  absl::Status status(code, Abs(message));
+  status.SetPayload(marker, absl::Cord("1"));
+  return status;
+}
+
+}  // namespace
+
+absl::Status Annotate(absl::Status status, std::string_view context) {
+  if (status.ok()) return status;
+  absl::Status annotated(status.code(), absl::StrCat(Abs(context), ": ", status.message()));
+  status.ForEachPayload([&](absl::string_view name, const absl::Cord& payload) {
+    annotated.SetPayload(name, payload);
+  });
+  return annotated;
+}
+
+absl::Status ErrnoStatus(int error, std::string_view context) {
+  char buffer[128];
+  const std::string message =
+      absl::StrCat(Abs(context), ": ", strerror_r(error, buffer, sizeof(buffer)));
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return NoSpaceError(message);
+    case ENOENT:
+      return absl::NotFoundError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
+    default:
+      return absl::InternalError(message);
+  }
+}
+
+absl::Status NoSpaceError(std::string_view message) {
+  return Marked(absl::StatusCode::kResourceExhausted, message, kNoSpace);
+}
+bool IsNoSpace(const absl::Status& status) { return status.GetPayload(kNoSpace).has_value(); }
+
+absl::Status DigestMismatchError(std::string_view message) {
+  return Marked(absl::StatusCode::kInvalidArgument, message, kDigestMismatch);
+}
+bool IsDigestMismatch(const absl::Status& status) {
+  return status.GetPayload(kDigestMismatch).has_value();
+}
+
+void CheckFailed(const char* file, int line, const char* condition) {
+  std::fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, condition);
+  std::abort();
+}
+
+}  // namespace waypost::base
