@@ -22,12 +22,23 @@ function(waypost_room name)
   add_library(waypost_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(waypost_${name} PUBLIC waypost_flags ${ARG_DEPENDS} Threads::Threads)
   if(ARG_PROTOS)
-    add_library(waypost_${name}_proto STATIC ${ARG_PROTOS})
-    protobuf_generate(TARGET waypost_${name}_proto LANGUAGE cpp
-      IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${PROJECT_BINARY_DIR}/gen)
+    # Not protobuf_generate: it loses the room's folder, and every room's header would be a neighbour.
+    set(generated)
+    foreach(proto ${ARG_PROTOS})
+      get_filename_component(stem ${proto} NAME_WE)
+      set(base ${PROJECT_BINARY_DIR}/gen/${name}/${stem}.pb)
+      add_custom_command(OUTPUT ${base}.cc ${base}.h
+        COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/gen
+        COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/gen
+          ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
+        DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto} VERBATIM)
+      list(APPEND generated ${base}.cc ${base}.h)
+    endforeach()
+    add_library(waypost_${name}_proto STATIC ${generated})
     target_include_directories(waypost_${name}_proto SYSTEM PUBLIC ${PROJECT_BINARY_DIR}/gen)
     target_link_libraries(waypost_${name}_proto PUBLIC protobuf::libprotobuf-lite)
     target_link_libraries(waypost_${name} PUBLIC waypost_${name}_proto)
+    add_dependencies(waypost_${name} waypost_${name}_proto)
   endif()
 endfunction()
 
