@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace waypost::base {
@@ -14,6 +15,7 @@ namespace {
 // Payload names: a marker beside the code, so that callers need not read messages.
 constexpr char kNoSpace[] = "waypost/no-space";
 constexpr char kDigestMismatch[] = "waypost/digest-mismatch";
+constexpr char kRetryAfter[] = "waypost/retry-after-ms";
 
 absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
   absl::Status status(code, Abs(message));
@@ -60,6 +62,17 @@ absl::Status DigestMismatchError(std::string_view message) {
 }
 bool IsDigestMismatch(const absl::Status& status) {
   return status.GetPayload(kDigestMismatch).has_value();
+}
+
+absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds retry_after) {
+  status.SetPayload(kRetryAfter, absl::Cord(absl::StrCat(retry_after.count())));
+  return status;
+}
+std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRetryAfter);
+  int64_t ms = 0;
+  if (!payload || !absl::SimpleAtoi(std::string(*payload), &ms)) return std::nullopt;
+  return std::chrono::milliseconds(ms);
 }
 
 void CheckFailed(const char* file, int line, const char* condition) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +29,10 @@ bool IsNoSpace(const absl::Status& status);
 // Bytes that do not hash to the expected id: 422 digest_mismatch.
 absl::Status DigestMismatchError(std::string_view message);
 bool IsDigestMismatch(const absl::Status& status);
+
+// How long the one who answered with this error asks the caller to stay away (HTTP's Retry-After).
+absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds retry_after);
+std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status);
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
 
