@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ class Router {
   Response Route(Request& request) const;
   // The pattern that fits, for metrics; "none" otherwise.
   std::string RouteName(const Request& request) const;
+  // Every "METHOD pattern" that was added.
+  std::vector<std::string> Routes() const;
 
  private:
   struct Node;

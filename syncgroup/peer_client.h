@@ -20,7 +20,7 @@ struct Endpoint {
 
 // How the syncer reaches other peers. Implemented in http/. Thread-safe; every call ends by its deadline
 // or soon after `stop` is requested. Errors: kUnavailable (refused, reset, no answer, 5xx; may carry a
-// Retry-After, see RetryAfterOf), kResourceExhausted (429), kDeadlineExceeded, kInvalidArgument (the
+// Retry-After, see base::RetryAfterOf), kResourceExhausted (429), kDeadlineExceeded, kInvalidArgument (the
 // answer does not parse), kPermissionDenied, kNotFound, kFailedPrecondition as the callee says.
 class PeerClient {
  public:
