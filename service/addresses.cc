@@ -1,0 +1,233 @@
+#include "service/addresses.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <random>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace waypost::service {
+namespace {
+
+using base::Abs;
+
+// 4 or 16 bytes; empty when it is no numeric address.
+std::string Binary(const std::string& address) {
+  std::array<char, 16> bytes{};
+  if (inet_pton(AF_INET, address.c_str(), bytes.data()) == 1) return {bytes.data(), 4};
+  if (inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) return {bytes.data(), 16};
+  return {};
+}
+
+absl::Status BadHostPort(std::string_view text) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", Abs(text),
+                   "\" is no address with a port; write 127.0.0.1:7440, [::1]:7440 or name:7440"));
+}
+
+bool IsHostName(std::string_view host) {
+  if (host.empty() || host.size() > 253 || host.front() == '-' || host.front() == '.') return false;
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+}
+
+// A socket address of a numeric host; its length, 0 when it is none.
+socklen_t SocketAddress(const std::string& host, uint16_t port, sockaddr_storage& storage) {
+  storage = {};
+  const std::string bytes = Binary(host);
+  if (bytes.size() == 4) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    std::memcpy(&v4->sin_addr, bytes.data(), 4);
+    return sizeof(sockaddr_in);
+  }
+  if (bytes.size() == 16) {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    std::memcpy(&v6->sin6_addr, bytes.data(), 16);
+    return sizeof(sockaddr_in6);
+  }
+  return 0;
+}
+
+// True when a listener could bind there now.
+bool CanBind(const std::string& host, uint16_t port) {
+  sockaddr_storage storage;
+  const socklen_t length = SocketAddress(host, port, storage);
+  if (length == 0) return false;
+  const int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const absl::Cleanup closer = [fd] { close(fd); };
+  return bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+}
+
+}  // namespace
+
+std::string HostPort::ToString() const {
+  if (host.find(':') != std::string::npos) return absl::StrCat("[", host, "]:", port);
+  return absl::StrCat(host, ":", port);
+}
+
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return BadHostPort(text);
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port_text = text.substr(colon + 1);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    if (Binary(std::string(host)).size() != 16) return BadHostPort(text);
+  } else if (!IsHostName(host)) {
+    return BadHostPort(text);
+  }
+  uint32_t port = 0;
+  if (port_text.empty() || port_text.size() > 5 ||
+      port_text.find_first_not_of("0123456789") != std::string_view::npos ||
+      !absl::SimpleAtoi(Abs(port_text), &port) || port > 65535) {
+    return BadHostPort(text);
+  }
+  return HostPort{.host = std::string(host), .port = static_cast<uint16_t>(port)};
+}
+
+absl::Status CheckListenAddress(std::string_view text) {
+  HostPort parsed;
+  ASSIGN_OR_RETURN(parsed, ParseHostPort(text));
+  if (Binary(parsed.host).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Abs(text), "\": a numeric address is wanted, as in 127.0.0.1:7440"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAdvertisedAddress(std::string_view text) {
+  HostPort parsed;
+  ASSIGN_OR_RETURN(parsed, ParseHostPort(text));
+  if (parsed.port == 0 || IsWildcard(parsed.host)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Abs(text), "\": others must be able to connect to it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCidr(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  const std::string bytes = Binary(address);
+  uint32_t bits = 0;
+  if (slash == std::string_view::npos || bytes.empty() || text.size() - slash > 4 ||
+      text.find_first_not_of("0123456789", slash + 1) != std::string_view::npos ||
+      !absl::SimpleAtoi(Abs(text.substr(slash + 1)), &bits) || bits > bytes.size() * 8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Abs(text), "\" is no range; write 127.0.0.0/8 or fd00::/8"));
+  }
+  return absl::OkStatus();
+}
+
+bool IsWildcard(const std::string& host) {
+  const std::string bytes = Binary(host);
+  return !bytes.empty() && bytes.find_first_not_of('\0') == std::string::npos;
+}
+
+bool IsAdvertisable(const std::string& address) {
+  const std::string bytes = Binary(address);
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  if (bytes.empty() || IsWildcard(address)) return false;
+  if (bytes.size() == 4) {
+    const bool link_local = at(0) == 169 && at(1) == 254;
+    return at(0) != 0 && at(0) != 127 && at(0) < 224 && !link_local;
+  }
+  if (at(0) == 0xff) return false;                            // multicast
+  if (at(0) == 0xfe && (at(1) & 0xc0) == 0x80) return false;  // link-local
+  // Global (2000::/3) or unique local (fc00::/7).
+  return (at(0) & 0xe0) == 0x20 || (at(0) & 0xfe) == 0xfc;
+}
+
+std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
+                                              const HostPort& bound,
+                                              const std::vector<std::string>& interfaces) {
+  if (!configured.empty()) return configured;
+  if (!IsWildcard(bound.host)) return {bound.ToString()};
+  const bool any_family = bound.host.find(':') != std::string::npos;
+  std::vector<std::string> addresses;
+  for (const std::string& address : interfaces) {
+    const bool v6 = address.find(':') != std::string::npos;
+    if (!IsAdvertisable(address) || (v6 && !any_family)) continue;
+    addresses.push_back(HostPort{.host = address, .port = bound.port}.ToString());
+  }
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+std::vector<std::string> InterfaceAddresses() {
+  std::vector<std::string> addresses;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return addresses;
+  const absl::Cleanup freer = [list] { freeifaddrs(list); };
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0) continue;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const void* address = nullptr;
+    if (entry->ifa_addr->sa_family == AF_INET) {
+      address = &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr;
+    } else if (entry->ifa_addr->sa_family == AF_INET6) {
+      address = &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr;
+    } else {
+      continue;
+    }
+    if (inet_ntop(entry->ifa_addr->sa_family, address, text.data(), text.size()) != nullptr) {
+      addresses.emplace_back(text.data());
+    }
+  }
+  return addresses;
+}
+
+AdvertisedAddresses::AdvertisedAddresses(const base::Clock& clock,
+                                         std::vector<std::string> configured, HostPort bound,
+                                         std::function<std::vector<std::string>()> interfaces)
+    : clock_(clock),
+      configured_(std::move(configured)),
+      bound_(std::move(bound)),
+      interfaces_(std::move(interfaces)) {}
+
+std::vector<std::string> AdvertisedAddresses::Get() {
+  const base::SteadyTime now = clock_.SteadyNow();
+  {
+    base::MutexLock lock(mutex_);
+    if (looked_ && now - *looked_ < kLookedAtEvery) return current_;
+  }
+  std::vector<std::string> fresh = AddressesToAdvertise(configured_, bound_, interfaces_());
+  base::MutexLock lock(mutex_);
+  looked_ = now;
+  current_ = std::move(fresh);
+  return current_;
+}
+
+absl::StatusOr<uint16_t> PickFreePort(const std::string& host) {
+  // Linux hands out 32768 and up to connections; a kept port from there could be taken meanwhile.
+  constexpr uint16_t kLow = 10'240, kHigh = 32'000;
+  constexpr int kTries = 200;
+  std::random_device random;
+  for (int i = 0; i < kTries; ++i) {
+    const uint16_t port = static_cast<uint16_t>(kLow + random() % (kHigh - kLow));
+    if (CanBind(host, port)) return port;
+  }
+  return absl::UnavailableError(absl::StrCat("no free port found on ", host, "; set one"));
+}
+
+}  // namespace waypost::service

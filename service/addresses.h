@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+
+// Addresses as people write them, and those that a peer tells others to use.
+namespace waypost::service {
+
+struct HostPort {
+  std::string host;  // without brackets
+  uint16_t port = 0;
+
+  std::string ToString() const;  // IPv6 in brackets
+};
+// "127.0.0.1:7440", "[::1]:7440", "nas.local:7441". kInvalidArgument says what is wanted.
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
+
+// A numeric address and a port, 0 included.
+absl::Status CheckListenAddress(std::string_view text);
+// An address or DNS name, and a port from 1.
+absl::Status CheckAdvertisedAddress(std::string_view text);
+// "127.0.0.0/8", "fd00::/8".
+absl::Status CheckCidr(std::string_view text);
+
+// True for "0.0.0.0" and "::".
+bool IsWildcard(const std::string& host);
+// True for a global or private address: one that others can be told. Not for loopback, link-local,
+// multicast, unspecified.
+bool IsAdvertisable(const std::string& address);
+
+// What this peer tells others. Pure: `interfaces` are the numeric addresses of those that are up.
+std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
+                                              const HostPort& bound,
+                                              const std::vector<std::string>& interfaces);
+// As the operating system says now.
+std::vector<std::string> InterfaceAddresses();
+
+// Looks at the interfaces once a minute at most. Thread-safe.
+class AdvertisedAddresses {
+ public:
+  static constexpr base::Millis kLookedAtEvery{60'000};
+
+  AdvertisedAddresses(const base::Clock& clock, std::vector<std::string> configured, HostPort bound,
+                      std::function<std::vector<std::string>()> interfaces = InterfaceAddresses);
+  std::vector<std::string> Get();
+
+ private:
+  const base::Clock& clock_;
+  const std::vector<std::string> configured_;
+  const HostPort bound_;
+  const std::function<std::vector<std::string>()> interfaces_;
+  base::Mutex mutex_;
+  std::vector<std::string> current_ GUARDED_BY(mutex_);
+  std::optional<base::SteadyTime> looked_ GUARDED_BY(mutex_);
+};
+
+// A port of `host` that nobody listens on now, outside the range from which the system takes ports
+// for outgoing connections, so that it is still free at the next start.
+absl::StatusOr<uint16_t> PickFreePort(const std::string& host);
+
+}  // namespace waypost::service

@@ -1,0 +1,266 @@
+#include "service/config.h"
+
+#include <toml++/toml.h>
+
+#include <cctype>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/status.h"
+#include "service/settings_table.h"
+
+namespace waypost::service {
+namespace {
+
+using base::Abs;
+
+constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
+
+// Variables of ours that are no settings.
+constexpr std::string_view kOtherVariables[] = {"WAYPOST_DATA", "WAYPOST_FAULT_POINT"};
+
+// A scalar as text; nullopt for a table, an array or a date.
+std::optional<std::string> ScalarText(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return absl::StrCat(number->get());
+  if (const auto* real = node.as_floating_point()) return absl::StrCat(real->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+absl::Status AddTomlValue(const std::string& key, const toml::node& node, const std::string& where,
+                          Layer& layer) {
+  const Setting* setting = FindSetting(key);
+  if (setting == nullptr) return UnknownSetting(where, key);
+  RawValue value{.where = where};
+  if (const auto* array = node.as_array()) {
+    if (!setting->list) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, ": ", key, " takes one value, not a list; allowed: ", setting->allowed));
+    }
+    for (const toml::node& element : *array) {
+      const auto text = ScalarText(element);
+      if (!text)
+        return absl::InvalidArgumentError(absl::StrCat(where, ": ", key, ": texts are wanted"));
+      value.items.push_back(*text);
+    }
+  } else {
+    const auto text = ScalarText(node);
+    if (!text || setting->list) {
+      return absl::InvalidArgumentError(absl::StrCat(where, ": ", key, " takes ",
+                                                     setting->list ? "a list" : "one value",
+                                                     "; allowed: ", setting->allowed));
+    }
+    value.items.push_back(*text);
+  }
+  layer[key] = std::move(value);
+  return absl::OkStatus();
+}
+
+bool IsOtherVariable(std::string_view name) {
+  for (const std::string_view other : kOtherVariables) {
+    if (name == other) return true;
+  }
+  return false;
+}
+
+std::string Quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+// Numbers stay bare, everything else is a string.
+std::string TomlItem(const std::string& text) {
+  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return number ? text : Quoted(text);
+}
+
+std::string TomlValue(const Setting& setting, const std::vector<std::string>& items) {
+  if (!setting.list) return TomlItem(items.empty() ? "" : items[0]);
+  std::vector<std::string> quoted;
+  for (const std::string& item : items) quoted.push_back(Quoted(item));
+  return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
+}
+
+// What no setting can say alone.
+absl::Status CheckTogether(const Config& config) {
+  if (config.http_tls_cert.empty() != config.http_tls_key.empty()) {
+    return absl::InvalidArgumentError(
+        "http.tls_cert and http.tls_key are set together or not at all");
+  }
+  if (config.fetcher.retry_base > config.fetcher.retry_max) {
+    return absl::InvalidArgumentError("fetcher.retry_base must not be over fetcher.retry_max");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const char* OriginName(Origin origin) {
+  switch (origin) {
+    case Origin::kDefault:
+      return "default";
+    case Origin::kFile:
+      return "file";
+    case Origin::kPatched:
+      return "patched";
+    case Origin::kEnvironment:
+      return "environment";
+    case Origin::kCommandLine:
+      return "command_line";
+  }
+  return "default";
+}
+
+absl::StatusOr<Layer> LayerFromToml(std::string_view text, const std::string& name) {
+  toml::table root;
+  try {
+    root = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ":", error.source().begin.line, ": ", Abs(error.description())));
+  }
+  Layer layer;
+  const auto where = [&](const toml::node& node) {
+    return absl::StrCat(name, ":", node.source().begin.line);
+  };
+  for (auto&& [section, node] : root) {
+    const auto* table = node.as_table();
+    if (table == nullptr) return UnknownSetting(where(node), section.str());
+    for (auto&& [key, value] : *table) {
+      const std::string full = absl::StrCat(Abs(section.str()), ".", Abs(key.str()));
+      RETURN_IF_ERROR(AddTomlValue(full, value, where(value), layer));
+    }
+  }
+  return layer;
+}
+
+absl::StatusOr<Layer> LayerFromFile(const std::string& path, bool must_exist) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    const int error = errno;
+    if (error == ENOENT && !must_exist) return Layer();
+    return base::ErrnoStatus(error, path);
+  }
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad() || (text.empty() && !file.eof())) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read as a file"));
+  }
+  if (text.size() > kFileBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": at most 1 MiB is read"));
+  }
+  return LayerFromToml(text, path);
+}
+
+absl::StatusOr<Layer> LayerFromEnvironment(const char* const* environment) {
+  Layer layer;
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view variable = *environment;
+    const std::size_t equals = variable.find('=');
+    const std::string_view name = variable.substr(0, equals);
+    if (name.substr(0, 8) != "WAYPOST_" || equals == std::string_view::npos) continue;
+    if (IsOtherVariable(name)) continue;
+    const std::string where = absl::StrCat("environment variable ", Abs(name));
+    const Setting* setting = nullptr;
+    for (const Setting& candidate : Settings()) {
+      if (candidate.EnvironmentName() == name) setting = &candidate;
+    }
+    if (setting == nullptr) {
+      std::string key = absl::AsciiStrToLower(Abs(name.substr(8)));
+      const std::size_t underscore = key.find('_');
+      if (underscore != std::string::npos) key[underscore] = '.';
+      return UnknownSetting(where, key);
+    }
+    RawValue value{.where = where};
+    const std::string text(variable.substr(equals + 1));
+    if (setting->list) {
+      value.items = absl::StrSplit(text, ',', absl::SkipWhitespace());
+      for (std::string& item : value.items) item = std::string(absl::StripAsciiWhitespace(item));
+    } else {
+      value.items = {text};
+    }
+    layer[setting->key] = std::move(value);
+  }
+  return layer;
+}
+
+absl::StatusOr<Layer> LayerFromCommandLine(
+    const std::vector<std::pair<std::string, std::string>>& arguments) {
+  Layer layer;
+  for (const auto& argument : arguments) {
+    const std::string where = absl::StrCat("--", argument.first);
+    const Setting* setting = FindSetting(argument.first);
+    if (setting == nullptr) return UnknownSetting(where, argument.first);
+    RawValue& value = layer[argument.first];
+    value.where = where;
+    if (!setting->list) {
+      value.items = {argument.second};
+    } else if (!argument.second.empty()) {
+      for (const auto item : absl::StrSplit(argument.second, ',', absl::SkipEmpty())) {
+        value.items.emplace_back(item);
+      }
+    }
+  }
+  return layer;
+}
+
+absl::StatusOr<Resolved> Resolve(const Layers& layers) {
+  Resolved resolved;
+  const std::pair<Origin, const Layer*> ascending[] = {
+      {Origin::kFile, &layers.file},
+      {Origin::kPatched, &layers.patched},
+      {Origin::kEnvironment, &layers.environment},
+      {Origin::kCommandLine, &layers.command_line}};
+  for (const Setting& setting : Settings()) {
+    CHECK(setting.apply(setting.standard, resolved.config).ok());
+    Origin& origin = resolved.origins[setting.key];
+    origin = Origin::kDefault;
+    // Also what is overruled is checked: a mistake in the file shows before the day it counts.
+    for (const auto& layer : ascending) {
+      const auto found = layer.second->find(setting.key);
+      if (found == layer.second->end()) continue;
+      const RawValue& value = found->second;
+      const absl::Status applied = setting.apply(value.items, resolved.config);
+      if (!applied.ok()) {
+        return base::Annotate(applied, absl::StrCat(value.where, ": ", setting.key));
+      }
+      origin = layer.first;
+    }
+  }
+  RETURN_IF_ERROR(CheckTogether(resolved.config));
+  return resolved;
+}
+
+std::string TemplateToml(const Layer& values) {
+  std::string out = "# Settings of this Waypost. What is commented out shows the default.\n";
+  std::vector<std::string> sections;
+  for (const Setting& setting : Settings()) {
+    const std::string section = setting.key.substr(0, setting.key.find('.'));
+    if (sections.empty() || sections.back() != section) {
+      sections.push_back(section);
+      absl::StrAppend(&out, "\n[", section, "]\n");
+    }
+    const std::string name = setting.key.substr(section.size() + 1);
+    const auto given = values.find(setting.key);
+    const bool is_given = given != values.end();
+    absl::StrAppend(&out, "# ", setting.help, " (", setting.allowed, ")\n", is_given ? "" : "#",
+                    name, " = ",
+                    TomlValue(setting, is_given ? given->second.items : setting.standard), "\n");
+  }
+  return out;
+}
+
+}  // namespace waypost::service

@@ -1,0 +1,266 @@
+#include "service/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "service/settings_table.h"
+
+namespace waypost::service {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Layer File(std::string_view text) {
+  auto layer = LayerFromToml(text, "waypost.toml");
+  EXPECT_TRUE(layer.ok()) << layer.status();
+  return layer.ok() ? *std::move(layer) : Layer();
+}
+
+std::string MessageOfFile(std::string_view text) {
+  auto layer = LayerFromToml(text, "waypost.toml");
+  if (!layer.ok()) return std::string(layer.status().message());
+  const auto resolved = Resolve({.file = *std::move(layer)});
+  return resolved.ok() ? "ok" : std::string(resolved.status().message());
+}
+
+TEST(ConfigTest, TheDefaultsAreThoseOfTheContract) {
+  const auto resolved = Resolve({});
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const Config& c = resolved->config;
+  EXPECT_EQ(c.http.listen, "127.0.0.1:7440");
+  EXPECT_EQ(c.peer.listen, "127.0.0.1:7441");
+  EXPECT_EQ(c.http.max_connections, 1024u);
+  EXPECT_EQ(c.http.max_per_address, 256u);
+  EXPECT_EQ(c.peer.max_per_address, 32u);
+  EXPECT_EQ(c.http_max_waiting, 512u);
+  EXPECT_EQ(c.http.head_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(c.peer.idle_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(c.http.min_rate_bytes_per_s, 1024u);
+  EXPECT_EQ(c.fetcher.concurrency, 4u);
+  EXPECT_EQ(c.fetcher.per_peer, 2u);
+  EXPECT_EQ(c.fetcher.retry_base, std::chrono::seconds(1));
+  EXPECT_EQ(c.fetcher.retry_max, std::chrono::hours(1));
+  EXPECT_EQ(c.fetcher.expiry, std::chrono::hours(720));
+  EXPECT_EQ(c.fetcher.stall_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(c.fetcher.rate_limit_bytes_per_s, 0u);
+  EXPECT_EQ(c.fetcher_connect_timeout, std::chrono::seconds(3));
+  EXPECT_EQ(c.scan_initial_delay, std::chrono::seconds(10));
+  EXPECT_EQ(c.scan_extra_delay, std::chrono::seconds(300));
+  EXPECT_EQ(c.scan_delay_multiplier, 4);
+  EXPECT_EQ(c.sync_interval, std::chrono::seconds(2));
+  EXPECT_EQ(c.sync_concurrency, 8u);
+  EXPECT_EQ(c.signpost_max_locations, 8u);
+  EXPECT_EQ(c.store_inline_max_bytes, 16u << 10);
+  EXPECT_EQ(c.store_min_free.bytes, uint64_t{1} << 30);
+  EXPECT_EQ(c.store_min_free.percent, 0u);
+  EXPECT_EQ(c.store_max_blob_bytes, uint64_t{64} << 30);
+  EXPECT_EQ(c.index_map_size_bytes, uint64_t{64} << 30);
+  EXPECT_EQ(c.log_level, base::LogLevel::kInfo);
+  EXPECT_THAT(c.http_allowed_hosts, IsEmpty());
+  for (const auto& origin : resolved->origins)
+    EXPECT_EQ(origin.second, Origin::kDefault) << origin.first;
+}
+
+TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
+  std::set<std::string> live;
+  for (const Setting& setting : Settings()) {
+    if (setting.live) live.insert(setting.key);
+  }
+  EXPECT_THAT(live, ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
+                                "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
+                                "fetcher.retry_max", "fetcher.stall_timeout", "log.level",
+                                "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
+                                "store.min_free", "sync.concurrency", "sync.interval"));
+  EXPECT_EQ(Settings().size(), 41u);
+}
+
+TEST(ConfigTest, ALaterOriginWins) {
+  const Layer file = File("[fetcher]\nconcurrency = 5\nper_peer = 3\n[sync]\nconcurrency = 2\n");
+  const Layer patched = {{"fetcher.concurrency", {{"6"}, "patched"}},
+                         {"sync.interval", {{"1s"}, "patched"}}};
+  const char* const environment[] = {"WAYPOST_FETCHER_CONCURRENCY=7", "WAYPOST_DATA=/x",
+                                     "PATH=/bin", nullptr};
+  const auto env = LayerFromEnvironment(environment);
+  ASSERT_TRUE(env.ok()) << env.status();
+  const auto line = LayerFromCommandLine({{"fetcher.concurrency", "8"}});
+  ASSERT_TRUE(line.ok());
+
+  struct Case {
+    Layers layers;
+    uint32_t concurrency;
+    Origin origin;
+  };
+  for (const Case& c :
+       {Case{{.file = file}, 5, Origin::kFile},
+        Case{{.file = file, .patched = patched}, 6, Origin::kPatched},
+        Case{{.file = file, .patched = patched, .environment = *env}, 7, Origin::kEnvironment},
+        Case{{.file = file, .patched = patched, .environment = *env, .command_line = *line},
+             8,
+             Origin::kCommandLine}}) {
+    const auto resolved = Resolve(c.layers);
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    EXPECT_EQ(resolved->config.fetcher.concurrency, c.concurrency);
+    EXPECT_EQ(resolved->origins.at("fetcher.concurrency"), c.origin);
+    EXPECT_EQ(resolved->config.fetcher.per_peer, 3u);
+    EXPECT_EQ(resolved->origins.at("fetcher.per_peer"), Origin::kFile);
+  }
+}
+
+TEST(ConfigTest, EveryKindOfValueIsReadFromEveryPlace) {
+  const auto from_file = Resolve({.file = File(R"(
+[node]
+name = "camera"
+[http]
+listen = "[::1]:0"
+allowed_hosts = ["a.example", "b.example:7440"]
+[peer]
+allow_cidr = ["127.0.0.0/8", "10.0.0.0/8"]
+advertise = ["nas.local:7441"]
+[scan]
+delay_multiplier = 2.5
+[store]
+min_free = "5%"
+inline_max = 4096
+[log]
+level = "debug"
+format = "json"
+)")});
+  ASSERT_TRUE(from_file.ok()) << from_file.status();
+  const Config& c = from_file->config;
+  EXPECT_EQ(c.node_name, "camera");
+  EXPECT_EQ(c.http.listen, "[::1]:0");
+  EXPECT_THAT(c.http_allowed_hosts, ElementsAre("a.example", "b.example:7440"));
+  EXPECT_THAT(c.peer_allow_cidr, ElementsAre("127.0.0.0/8", "10.0.0.0/8"));
+  EXPECT_EQ(c.scan_delay_multiplier, 2.5);
+  EXPECT_EQ(c.store_min_free.percent, 5u);
+  EXPECT_EQ(c.store_min_free.bytes, 0u);
+  EXPECT_EQ(c.store_inline_max_bytes, 4096u);
+  EXPECT_EQ(c.log_level, base::LogLevel::kDebug);
+  EXPECT_EQ(c.log_format, base::LogFormat::kJson);
+
+  const char* const environment[] = {"WAYPOST_PEER_ALLOW_CIDR=127.0.0.0/8, 10.0.0.0/8",
+                                     "WAYPOST_STORE_MIN_FREE=2GiB", nullptr};
+  const auto env = LayerFromEnvironment(environment);
+  ASSERT_TRUE(env.ok());
+  const auto line =
+      LayerFromCommandLine({{"http.allowed_hosts", "a"}, {"http.allowed_hosts", "b"}});
+  ASSERT_TRUE(line.ok());
+  const auto rest = Resolve({.environment = *env, .command_line = *line});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_THAT(rest->config.peer_allow_cidr, ElementsAre("127.0.0.0/8", "10.0.0.0/8"));
+  EXPECT_EQ(rest->config.store_min_free.bytes, uint64_t{2} << 30);
+  EXPECT_THAT(rest->config.http_allowed_hosts, ElementsAre("a", "b"));
+}
+
+TEST(ConfigTest, MistakesInTheFileNameFileLineAndWhatIsAllowed) {
+  struct Case {
+    const char* name;
+    const char* text;
+    std::vector<const char*> parts;
+  };
+  const Case cases[] = {
+      {"unknown key",
+       "[fetcher]\n\nconcurency = 3\n",
+       {"waypost.toml:3", "\"fetcher.concurency\"", "fetcher.concurrency"}},
+      {"unknown section",
+       "[fetch]\nconcurrency = 3\n",
+       {"waypost.toml:2", "sections are", "fetcher"}},
+      {"no section", "concurrency = 3\n", {"waypost.toml:1", "\"concurrency\""}},
+      {"out of range",
+       "[fetcher]\nconcurrency = 257\n",
+       {"waypost.toml:2", "fetcher.concurrency", "257", "1-256"}},
+      {"negative", "[fetcher]\nconcurrency = -1\n", {"waypost.toml:2", "1-256"}},
+      {"a fraction", "[fetcher]\nconcurrency = 2.5\n", {"waypost.toml:2", "1-256"}},
+      {"no unit", "[fetcher]\nretry_base = 5\n", {"waypost.toml:2", "ms, s, m or h"}},
+      {"duration out of range",
+       "[fetcher]\nstall_timeout = \"2h\"\n",
+       {"waypost.toml:2", "100ms to 1h"}},
+      {"bad size", "[store]\nmax_blob = \"1KB\"\n", {"waypost.toml:2", "KiB"}},
+      {"bad percentage", "[store]\nmin_free = \"100%\"\n", {"waypost.toml:2", "0% to 99%"}},
+      {"bad choice",
+       "[log]\nlevel = \"loud\"\n",
+       {"waypost.toml:2", "debug, info, warning, error"}},
+      {"list for a value", "[fetcher]\nconcurrency = [1]\n", {"waypost.toml:2", "one value"}},
+      {"value for a list", "[peer]\nallow_cidr = \"127.0.0.0/8\"\n", {"waypost.toml:2", "a list"}},
+      {"table for a value", "[fetcher.concurrency]\nx = 1\n", {"fetcher.concurrency", "one value"}},
+      {"bad item", "[peer]\nallow_cidr = [\"localhost\"]\n", {"waypost.toml:2", "127.0.0.0/8"}},
+      {"bad address", "[http]\nlisten = \"7440\"\n", {"waypost.toml:2", "127.0.0.1:7440"}},
+      {"not TOML", "[fetcher]\nconcurrency = \n", {"waypost.toml:2"}},
+      {"twice", "[fetcher]\nper_peer = 1\nper_peer = 2\n", {"waypost.toml:3"}},
+      {"half of TLS", "[http]\ntls_cert = \"c.pem\"\n", {"http.tls_cert", "http.tls_key"}},
+      {"base over max",
+       "[fetcher]\nretry_base = \"2h\"\n",
+       {"fetcher.retry_base", "fetcher.retry_max"}},
+  };
+  for (const Case& c : cases) {
+    const std::string message = MessageOfFile(c.text);
+    for (const char* part : c.parts) EXPECT_THAT(message, HasSubstr(part)) << c.name;
+  }
+}
+
+TEST(ConfigTest, MistakesElsewhereNameTheVariableOrTheFlag) {
+  const char* const unknown[] = {"WAYPOST_FETCHER_SPEED=3", nullptr};
+  EXPECT_THAT(std::string(LayerFromEnvironment(unknown).status().message()),
+              HasSubstr("environment variable WAYPOST_FETCHER_SPEED"));
+  EXPECT_THAT(std::string(LayerFromCommandLine({{"fetcher.speed", "3"}}).status().message()),
+              HasSubstr("--fetcher.speed"));
+  const char* const bad[] = {"WAYPOST_FETCHER_CONCURRENCY=0", nullptr};
+  const auto layer = LayerFromEnvironment(bad);
+  ASSERT_TRUE(layer.ok());
+  EXPECT_THAT(std::string(Resolve({.environment = *layer}).status().message()),
+              HasSubstr("WAYPOST_FETCHER_CONCURRENCY: fetcher.concurrency: \"0\" is out of range; "
+                        "allowed: 1-256"));
+}
+
+TEST(ConfigTest, AnOverruledMistakeIsStillAMistake) {
+  const auto line = LayerFromCommandLine({{"fetcher.concurrency", "8"}});
+  ASSERT_TRUE(line.ok());
+  const auto resolved =
+      Resolve({.file = File("[fetcher]\nconcurrency = 0\n"), .command_line = *line});
+  EXPECT_THAT(std::string(resolved.status().message()), HasSubstr("waypost.toml:2"));
+}
+
+TEST(ConfigTest, WhatIsShownCanBeReadBackToTheSame) {
+  const auto resolved =
+      Resolve({.file = File("[store]\nmin_free = \"5%\"\n[peer]\nallow_cidr = [\"::/0\"]\n")});
+  ASSERT_TRUE(resolved.ok());
+  for (const Setting& setting : Settings()) {
+    const std::vector<std::string> shown = setting.show(resolved->config);
+    Config again;
+    ASSERT_TRUE(setting.apply(shown, again).ok()) << setting.key;
+    EXPECT_EQ(setting.show(again), shown) << setting.key;
+  }
+  EXPECT_EQ(ShowSetting(*FindSetting("store.min_free"), resolved->config), "5%");
+}
+
+TEST(ConfigTest, TheTemplateHasEverySettingAndReadsBack) {
+  const Layer values = {{"node.name", {{"a \"b\" \\c"}, ""}},
+                        {"peer.advertise", {{"nas:1", "nas:2"}, ""}},
+                        {"fetcher.concurrency", {{"9"}, ""}}};
+  const std::string text = TemplateToml(values);
+  for (const Setting& setting : Settings()) {
+    EXPECT_THAT(text, HasSubstr("\n" + std::string(values.count(setting.key) ? "" : "#") +
+                                setting.key.substr(setting.key.find('.') + 1) + " = "));
+  }
+  const auto resolved = Resolve({.file = File(text)});
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->config.node_name, "a \"b\" \\c");
+  EXPECT_THAT(resolved->config.peer_advertise, ElementsAre("nas:1", "nas:2"));
+  EXPECT_EQ(resolved->config.fetcher.concurrency, 9u);
+  // With the defaults uncommented it is still a valid file, and says the same.
+  std::string all = text;
+  for (std::size_t at = 0; (at = all.find("\n#", at)) != std::string::npos; ++at) {
+    if (all[at + 2] != ' ') all.erase(at + 1, 1);
+  }
+  const auto uncommented = Resolve({.file = File(all)});
+  ASSERT_TRUE(uncommented.ok()) << uncommented.status();
+  EXPECT_EQ(uncommented->origins.at("sync.interval"), Origin::kFile);
+  EXPECT_EQ(uncommented->config.sync_interval, resolved->config.sync_interval);
+}
+
+}  // namespace
+}  // namespace waypost::service

@@ -1,0 +1,81 @@
+#include "service/units.h"
+
+#include <gtest/gtest.h>
+
+namespace waypost::service {
+namespace {
+
+using base::Millis;
+
+TEST(UnitsTest, DurationsReadAndWriteInTheLargestWholeUnit) {
+  struct Case {
+    const char* text;
+    int64_t ms;
+    const char* written;
+  };
+  for (const Case& c : {Case{"0", 0, "0s"}, Case{"0s", 0, "0s"}, Case{"250ms", 250, "250ms"},
+                        Case{"10s", 10'000, "10s"}, Case{"60s", 60'000, "1m"},
+                        Case{"90s", 90'000, "90s"}, Case{"1.5h", 5'400'000, "90m"},
+                        Case{"720h", 2'592'000'000, "720h"}, Case{"0.25s", 250, "250ms"}}) {
+    const auto parsed = ParseDuration(c.text);
+    ASSERT_TRUE(parsed.ok()) << c.text << ": " << parsed.status();
+    EXPECT_EQ(parsed->count(), c.ms) << c.text;
+    EXPECT_EQ(FormatDuration(*parsed), c.written) << c.text;
+  }
+}
+
+TEST(UnitsTest, WhatIsNoDurationIsRefusedWithTheUnits) {
+  for (const char* text : {"", "10", "s", "-1s", "1 s", "1S", "1d", "1..5s", ".5s", "5.s", "1e3s",
+                           "10sx", "0.5ms", "99999999999999999999h", "nan", "inf"}) {
+    const auto parsed = ParseDuration(text);
+    EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_NE(std::string(parsed.status().message()).find("ms, s, m or h"), std::string::npos)
+        << text;
+  }
+}
+
+TEST(UnitsTest, SizesReadAndWriteInTheLargestWholeUnit) {
+  struct Case {
+    const char* text;
+    uint64_t bytes;
+    const char* written;
+  };
+  for (const Case& c :
+       {Case{"0", 0, "0"}, Case{"4096", 4096, "4KiB"}, Case{"1000B", 1000, "1000B"},
+        Case{"16KiB", 16 << 10, "16KiB"}, Case{"1.5GiB", uint64_t{3} << 29, "1536MiB"},
+        Case{"64GiB", uint64_t{64} << 30, "64GiB"}, Case{"1024GiB", uint64_t{1} << 40, "1TiB"}}) {
+    const auto parsed = ParseSize(c.text);
+    ASSERT_TRUE(parsed.ok()) << c.text << ": " << parsed.status();
+    EXPECT_EQ(*parsed, c.bytes) << c.text;
+    EXPECT_EQ(FormatSize(*parsed), c.written) << c.text;
+  }
+}
+
+TEST(UnitsTest, WhatIsNoSizeIsRefused) {
+  for (const char* text : {"", "KiB", "-1", "1KB", "1kib", "1 KiB", "0.5B", "99999TiB9", "1e9",
+                           "0x10", "100000000TiB"}) {
+    EXPECT_EQ(ParseSize(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(UnitsTest, PercentagesAreWholeAndUnderAHundred) {
+  EXPECT_EQ(*ParsePercent("0%"), 0u);
+  EXPECT_EQ(*ParsePercent("5%"), 5u);
+  EXPECT_EQ(*ParsePercent("99%"), 99u);
+  for (const char* text : {"", "%", "5", "100%", "-1%", "5.5%", "5 %", "%5", "4294967297%"}) {
+    EXPECT_EQ(ParsePercent(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(UnitsTest, PeopleReadSizesAndDurationsWithOneDecimal) {
+  EXPECT_EQ(HumanSize(312), "312 B");
+  EXPECT_EQ(HumanSize(1536), "1.5 KiB");
+  EXPECT_EQ(HumanSize(uint64_t{3} << 30), "3.0 GiB");
+  EXPECT_EQ(HumanDuration(Millis(12)), "12 ms");
+  EXPECT_EQ(HumanDuration(Millis(3210)), "3.2 s");
+  EXPECT_EQ(HumanDuration(Millis(312'000)), "5 min 12 s");
+  EXPECT_EQ(HumanDuration(Millis(7'260'000)), "2 h 1 min");
+}
+
+}  // namespace
+}  // namespace waypost::service
