@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/crypto.h"
+#include "base/file_system.h"
+#include "service/addresses.h"
+
+namespace waypost::service {
+
+// What endpoints.json says: where a running service is. Its presence means ready.
+struct Endpoints {
+  std::string http;  // "127.0.0.1:7440", really bound
+  std::string peer;
+  std::string peer_id;
+  int64_t pid = 0;
+  std::string version;
+};
+
+// For clients. kUnavailable: no service is running there (or is not ready).
+absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string& data_dir);
+// The text of `name` in the folder, without the newline.
+absl::StatusOr<std::string> ReadToken(base::FileSystem& fs, const std::string& data_dir,
+                                      const std::string& name);
+
+// The data folder of one service, held alone by a lock on LOCK until destroyed. One thread.
+class DataDir {
+ public:
+  // A new folder: FORMAT, identity, tokens, and `toml` as waypost.toml unless there is one. Durable
+  // when it returns. kAlreadyExists: there is an identity already, which is never overwritten.
+  static absl::Status Init(base::FileSystem& fs, const std::string& path, const std::string& toml);
+
+  // Takes the lock (kFailedPrecondition names the process that has it), removes endpoints.json,
+  // checks FORMAT, reads identity and tokens (a token that was deleted is made anew). kNotFound:
+  // run init first.
+  static absl::StatusOr<std::unique_ptr<DataDir>> Open(base::FileSystem& fs,
+                                                       const std::string& path);
+  // Leaves endpoints.json as it is: RemoveEndpoints is part of a clean stop.
+  ~DataDir();
+  DataDir(const DataDir&) = delete;
+  DataDir& operator=(const DataDir&) = delete;
+
+  const std::string& path() const { return path_; }
+  const std::string& index_dir() const { return index_dir_; }
+  const base::Identity& identity() const { return *identity_; }
+  const std::string& api_token() const { return api_token_; }
+  const std::string& read_token() const { return read_token_; }
+
+  // `configured` with its port; for port 0 the one kept in the file "<name>.port", picked at the
+  // first start. Another configured address does not change it.
+  absl::StatusOr<HostPort> SettlePort(const std::string& name, HostPort configured);
+
+  absl::Status WriteEndpoints(const Endpoints& endpoints);
+  void RemoveEndpoints();
+
+ private:
+  DataDir(base::FileSystem& fs, std::string path);
+
+  base::FileSystem& fs_;
+  const std::string path_;
+  const std::string index_dir_;
+  int lock_fd_ = -1;
+  std::unique_ptr<base::Identity> identity_;
+  std::string api_token_, read_token_;
+};
+
+}  // namespace waypost::service
