@@ -1,45 +1,95 @@
+// The stored form of blob rows; the only file that knows the generated classes.
+#include <string>
+
+#include "base/wire_reader.h"
 #include "blobstore/blob_row.h"
 #include "blobstore/blobstore.pb.h"
 
 namespace waypost::blobstore {
+namespace {
+
+std::optional<Placement> PlacementOf(proto::Placement stored) {
+  switch (stored) {
+    case proto::PLACEMENT_INLINE:
+      return Placement::kInline;
+    case proto::PLACEMENT_FILE:
+      return Placement::kFile;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<Via> ViaOf(proto::Via stored) {
+  switch (stored) {
+    case proto::VIA_PUT:
+      return Via::kPut;
+    case proto::VIA_REFERENCE:
+      return Via::kReference;
+    case proto::VIA_FETCH:
+      return Via::kFetch;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
 
 std::string EncodeBlobRow(const BlobRow& row) {
-  pb::BlobRow out;
+  proto::BlobRow stored;
+  stored.set_size_bytes(row.size_bytes);
+  stored.set_placement(static_cast<proto::Placement>(row.placement));
+  stored.set_inline_sequence(row.inline_sequence);
+  stored.set_stored_ms(base::ToMs(row.stored));
+  stored.set_verified_ms(base::ToMs(row.verified));
+  stored.set_fetch_attempts(row.fetch_attempts);
   for (const auto& [group, holding] : row.holdings) {
-    pb::Holding* added = out.add_holdings();
-    added->set_group(std::string(group.bytes()));
-    added->set_acquired_ms(base::ToMs(holding.acquired));
-    added->set_via(static_cast<uint32_t>(holding.via));
-    added->set_shares(holding.shares);
+    proto::Holding& out = *stored.add_holdings();
+    out.set_group(std::string(group.bytes()));
+    out.set_acquired_ms(base::ToMs(holding.acquired));
+    out.set_via(static_cast<proto::Via>(holding.via));
+    out.set_shares(holding.shares);
   }
-  out.set_size_bytes(row.size_bytes);
-  out.set_placement(static_cast<uint32_t>(row.placement));
-  out.set_inline_sequence(row.inline_sequence);
-  out.set_stored_ms(base::ToMs(row.stored));
-  out.set_verified_ms(base::ToMs(row.verified));
-  out.set_fetch_attempts(row.fetch_attempts);
-  return out.SerializeAsString();
+  return stored.SerializeAsString();
 }
 
 std::optional<BlobRow> DecodeBlobRow(std::string_view payload) {
-  pb::BlobRow in;
-  if (!in.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  proto::BlobRow stored;
+  if (!stored.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  const auto placement = PlacementOf(stored.placement());
+  if (!placement) return std::nullopt;
   BlobRow row;
-  for (const pb::Holding& holding : in.holdings()) {
+  row.size_bytes = stored.size_bytes();
+  row.placement = *placement;
+  row.inline_sequence = stored.inline_sequence();
+  row.stored = base::FromMs(stored.stored_ms());
+  row.verified = base::FromMs(stored.verified_ms());
+  row.fetch_attempts = stored.fetch_attempts();
+  for (const proto::Holding& holding : stored.holdings()) {
     const auto group = base::GroupId::FromBytes(holding.group());
-    if (!group || holding.via() < 1 || holding.via() > 3) return std::nullopt;
+    const auto via = ViaOf(holding.via());
+    if (!group || !via) return std::nullopt;
     row.holdings[*group] = {.acquired = base::FromMs(holding.acquired_ms()),
-                            .via = static_cast<Via>(holding.via()),
+                            .via = *via,
                             .shares = holding.shares()};
   }
-  if (in.placement() < 1 || in.placement() > 2) return std::nullopt;
-  row.size_bytes = in.size_bytes();
-  row.placement = static_cast<Placement>(in.placement());
-  row.inline_sequence = in.inline_sequence();
-  row.stored = base::FromMs(in.stored_ms());
-  row.verified = base::FromMs(in.verified_ms());
-  row.fetch_attempts = in.fetch_attempts();
   return row;
+}
+
+bool VisitHoldingGroups(std::string_view payload, absl::FunctionRef<void(std::string_view)> visit) {
+  base::WireReader row(payload);
+  while (row.Next()) {
+    if (!row.Is(proto::BlobRow::kHoldingsFieldNumber, base::WireReader::kBytes)) continue;
+    base::WireReader holding(row.bytes());
+    std::string_view group;
+    while (holding.Next()) {
+      if (holding.Is(proto::Holding::kGroupFieldNumber, base::WireReader::kBytes)) {
+        group = holding.bytes();
+      }
+    }
+    if (!holding.ok() || group.size() != base::GroupId::kBytes) return false;
+    visit(group);
+  }
+  return row.ok();
 }
 
 }  // namespace waypost::blobstore

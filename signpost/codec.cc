@@ -1,74 +1,104 @@
-#include "signpost/codec.h"
+// The stored forms of signposts and peers; the only file that knows the generated classes.
+#include <string>
 
-#include <utility>
-
+#include "base/wire_reader.h"
+#include "signpost/peer_row.h"
 #include "signpost/signpost.pb.h"
 #include "signpost/signpost_table.h"
 
 namespace waypost::signpost {
 namespace {
 
-void ToProto(const LastError& error, pb::LastError* out) {
-  out->set_error(static_cast<uint32_t>(error.error));
-  if (!error.peer.IsZero()) out->set_peer(std::string(error.peer.bytes()));
-  out->set_at_ms(base::ToMs(error.at));
-  out->set_message(error.message);
+constexpr std::size_t kMessageBytesMax = 200;
+
+// At most `max` bytes of `text`, cut between characters.
+std::string_view CutText(std::string_view text, std::size_t max) {
+  if (text.size() <= max) return text;
+  std::size_t end = max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
 }
 
-std::optional<LastError> FromProto(const pb::LastError& in) {
+void EncodeError(const LastError& error, proto::LastError& out) {
+  out.set_error(static_cast<proto::ErrorClass>(error.error));
+  if (!error.peer.IsZero()) out.set_peer(std::string(error.peer.bytes()));
+  out.set_at_ms(base::ToMs(error.at));
+  out.set_message(std::string(CutText(error.message, kMessageBytesMax)));
+}
+
+std::optional<LastError> DecodeError(const proto::LastError& stored) {
   LastError error;
-  if (in.error() > static_cast<uint32_t>(ErrorClass::kResumeMismatch)) return std::nullopt;
-  error.error = static_cast<ErrorClass>(in.error());
-  if (!in.peer().empty()) {
-    const auto peer = base::PeerId::FromBytes(in.peer());
+  if (!proto::ErrorClass_IsValid(stored.error())) return std::nullopt;
+  error.error = static_cast<ErrorClass>(stored.error());
+  if (!stored.peer().empty()) {
+    const auto peer = base::PeerId::FromBytes(stored.peer());
     if (!peer) return std::nullopt;
     error.peer = *peer;
   }
-  error.at = base::FromMs(in.at_ms());
-  error.message = in.message();
+  error.at = base::FromMs(stored.at_ms());
+  error.message = stored.message();
   return error;
 }
 
-bool GroupsFromProto(const pb::Signpost& in, Signpost& out) {
-  for (const pb::GroupMention& mention : in.groups()) {
-    const auto group = base::GroupId::FromBytes(mention.group());
-    if (!group) return false;
-    out.groups[*group] = {.keys = mention.keys(), .set_here = mention.set_here(),
-                          .wanted = mention.wanted()};
+void EncodeLocations(const Signpost& signpost, proto::Signpost& out) {
+  for (const auto& [peer, location] : signpost.locations) {
+    proto::Location& to = *out.add_locations();
+    to.set_peer(std::string(peer.bytes()));
+    to.set_when_seen_ms(base::ToMs(location.when_seen));
+    to.set_is_server(location.is_server);
+    to.set_is_proxy(location.is_proxy);
+    to.set_denied_ms(base::ToMs(location.denied));
+  }
+}
+
+bool DecodeLocations(const proto::Signpost& stored, Signpost& signpost) {
+  for (const proto::Location& from : stored.locations()) {
+    const auto peer = base::PeerId::FromBytes(from.peer());
+    if (!peer) return false;
+    signpost.locations[*peer] = {.when_seen = base::FromMs(from.when_seen_ms()),
+                                 .is_server = from.is_server(),
+                                 .is_proxy = from.is_proxy(),
+                                 .denied = base::FromMs(from.denied_ms())};
   }
   return true;
 }
 
-bool LocationsFromProto(const pb::Signpost& in, Signpost& out) {
-  for (const pb::Location& location : in.locations()) {
-    const auto peer = base::PeerId::FromBytes(location.peer());
-    if (!peer) return false;
-    out.locations[*peer] = {.when_seen = base::FromMs(location.when_seen_ms()),
-                            .is_server = location.is_server(),
-                            .is_proxy = location.is_proxy(),
-                            .denied = base::FromMs(location.denied_ms())};
+bool DecodeMentions(const proto::Signpost& stored, Signpost& signpost) {
+  for (const proto::Mention& from : stored.mentions()) {
+    const auto group = base::GroupId::FromBytes(from.group());
+    if (!group) return false;
+    signpost.groups[*group] = {
+        .keys = from.keys(), .set_here = from.set_here(), .wanted = from.wanted()};
   }
   return true;
+}
+
+// One mention, as far as a scan needs it. False when it does not parse.
+bool ReadMention(std::string_view message, MentionView& view) {
+  base::WireReader mention(message);
+  while (mention.Next()) {
+    if (mention.Is(proto::Mention::kGroupFieldNumber, base::WireReader::kBytes)) {
+      view.group = mention.bytes();
+    } else if (mention.Is(proto::Mention::kSetHereFieldNumber, base::WireReader::kVarint)) {
+      view.set_here = mention.number() != 0;
+    } else if (mention.Is(proto::Mention::kWantedFieldNumber, base::WireReader::kVarint)) {
+      view.wanted = mention.number() != 0;
+    }
+  }
+  return mention.ok() && view.group.size() == base::GroupId::kBytes;
 }
 
 }  // namespace
 
 std::string EncodeSignpost(const Signpost& signpost) {
-  pb::Signpost out;
+  proto::Signpost out;
+  EncodeLocations(signpost, out);
   for (const auto& [group, mention] : signpost.groups) {
-    pb::GroupMention* added = out.add_groups();
-    added->set_group(std::string(group.bytes()));
-    added->set_keys(mention.keys);
-    added->set_set_here(mention.set_here);
-    added->set_wanted(mention.wanted);
-  }
-  for (const auto& [peer, location] : signpost.locations) {
-    pb::Location* added = out.add_locations();
-    added->set_peer(std::string(peer.bytes()));
-    added->set_when_seen_ms(base::ToMs(location.when_seen));
-    added->set_is_server(location.is_server);
-    added->set_is_proxy(location.is_proxy);
-    added->set_denied_ms(base::ToMs(location.denied));
+    proto::Mention& to = *out.add_mentions();
+    to.set_group(std::string(group.bytes()));
+    to.set_keys(mention.keys);
+    to.set_set_here(mention.set_here);
+    to.set_wanted(mention.wanted);
   }
   if (signpost.size_hint_bytes) out.set_size_hint_bytes(*signpost.size_hint_bytes);
   out.set_fetch_attempts(signpost.fetch_attempts);
@@ -78,37 +108,54 @@ std::string EncodeSignpost(const Signpost& signpost) {
   out.set_stopped_ms(base::ToMs(signpost.stopped));
   out.set_asked_until_ms(base::ToMs(signpost.asked_until));
   out.set_wanted_since_ms(base::ToMs(signpost.wanted_since));
-  if (signpost.last_error != LastError()) ToProto(signpost.last_error, out.mutable_last_error());
+  if (signpost.last_error != LastError()) EncodeError(signpost.last_error, *out.mutable_last_error());
   out.set_created_ms(base::ToMs(signpost.created));
   out.set_updated_ms(base::ToMs(signpost.updated));
   return out.SerializeAsString();
 }
 
 std::optional<Signpost> DecodeSignpost(std::string_view payload) {
-  pb::Signpost in;
-  if (!in.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  proto::Signpost stored;
+  if (!stored.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
   Signpost signpost;
-  if (!GroupsFromProto(in, signpost) || !LocationsFromProto(in, signpost)) return std::nullopt;
-  if (in.has_size_hint_bytes()) signpost.size_hint_bytes = in.size_hint_bytes();
-  signpost.fetch_attempts = in.fetch_attempts();
-  signpost.failures = in.failures();
-  signpost.next_attempt = base::FromMs(in.next_attempt_ms());
-  signpost.evidence = in.evidence();
-  signpost.stopped = base::FromMs(in.stopped_ms());
-  signpost.asked_until = base::FromMs(in.asked_until_ms());
-  signpost.wanted_since = base::FromMs(in.wanted_since_ms());
-  if (in.has_last_error()) {
-    auto error = FromProto(in.last_error());
-    if (!error) return std::nullopt;
-    signpost.last_error = std::move(*error);
-  }
-  signpost.created = base::FromMs(in.created_ms());
-  signpost.updated = base::FromMs(in.updated_ms());
+  if (!DecodeLocations(stored, signpost) || !DecodeMentions(stored, signpost)) return std::nullopt;
+  if (stored.has_size_hint_bytes()) signpost.size_hint_bytes = stored.size_hint_bytes();
+  signpost.fetch_attempts = stored.fetch_attempts();
+  signpost.failures = stored.failures();
+  signpost.next_attempt = base::FromMs(stored.next_attempt_ms());
+  signpost.evidence = stored.evidence();
+  signpost.stopped = base::FromMs(stored.stopped_ms());
+  signpost.asked_until = base::FromMs(stored.asked_until_ms());
+  signpost.wanted_since = base::FromMs(stored.wanted_since_ms());
+  auto error = DecodeError(stored.last_error());
+  if (!error) return std::nullopt;
+  signpost.last_error = *std::move(error);
+  signpost.created = base::FromMs(stored.created_ms());
+  signpost.updated = base::FromMs(stored.updated_ms());
   return signpost;
 }
 
+bool VisitMentions(std::string_view payload, absl::FunctionRef<void(const MentionView&)> visit,
+                   bool& asked, bool& stopped) {
+  asked = false;
+  stopped = false;
+  base::WireReader row(payload);
+  while (row.Next()) {
+    if (row.Is(proto::Signpost::kMentionsFieldNumber, base::WireReader::kBytes)) {
+      MentionView view;
+      if (!ReadMention(row.bytes(), view)) return false;
+      visit(view);
+    } else if (row.Is(proto::Signpost::kAskedUntilMsFieldNumber, base::WireReader::kVarint)) {
+      asked = row.number() != 0;
+    } else if (row.Is(proto::Signpost::kStoppedMsFieldNumber, base::WireReader::kVarint)) {
+      stopped = row.number() != 0;
+    }
+  }
+  return row.ok();
+}
+
 std::string EncodePeerRow(const PeerBook::Entry& entry) {
-  pb::PeerRow out;
+  proto::Peer out;
   out.set_name(entry.name);
   for (const std::string& address : entry.addresses) out.add_addresses(address);
   out.set_last_good_address(entry.last_good_address);
@@ -116,7 +163,7 @@ std::string EncodePeerRow(const PeerBook::Entry& entry) {
   out.set_cool_down_end_ms(base::ToMs(entry.health.cool_down_end));
   out.set_last_success_ms(base::ToMs(entry.health.last_success));
   if (entry.health.last_error != LastError()) {
-    ToProto(entry.health.last_error, out.mutable_last_error());
+    EncodeError(entry.health.last_error, *out.mutable_last_error());
   }
   out.set_suspect(entry.health.suspect);
   out.set_last_seen_ms(base::ToMs(entry.last_seen));
@@ -126,25 +173,23 @@ std::string EncodePeerRow(const PeerBook::Entry& entry) {
 }
 
 std::optional<PeerBook::Entry> DecodePeerRow(const base::PeerId& peer, std::string_view payload) {
-  pb::PeerRow in;
-  if (!in.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  proto::Peer stored;
+  if (!stored.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  auto error = DecodeError(stored.last_error());
+  if (!error) return std::nullopt;
   PeerBook::Entry entry;
   entry.peer = peer;
-  entry.name = in.name();
-  entry.addresses.assign(in.addresses().begin(), in.addresses().end());
-  entry.last_good_address = in.last_good_address();
-  entry.health.consecutive_failures = in.consecutive_failures();
-  entry.health.cool_down_end = base::FromMs(in.cool_down_end_ms());
-  entry.health.last_success = base::FromMs(in.last_success_ms());
-  if (in.has_last_error()) {
-    auto error = FromProto(in.last_error());
-    if (!error) return std::nullopt;
-    entry.health.last_error = std::move(*error);
-  }
-  entry.health.suspect = in.suspect();
-  entry.last_seen = base::FromMs(in.last_seen_ms());
-  entry.bytes_in = in.bytes_in();
-  entry.bytes_out = in.bytes_out();
+  entry.name = stored.name();
+  entry.addresses.assign(stored.addresses().begin(), stored.addresses().end());
+  entry.last_good_address = stored.last_good_address();
+  entry.health.consecutive_failures = stored.consecutive_failures();
+  entry.health.cool_down_end = base::FromMs(stored.cool_down_end_ms());
+  entry.health.last_success = base::FromMs(stored.last_success_ms());
+  entry.health.last_error = *std::move(error);
+  entry.health.suspect = stored.suspect();
+  entry.last_seen = base::FromMs(stored.last_seen_ms());
+  entry.bytes_in = stored.bytes_in();
+  entry.bytes_out = stored.bytes_out();
   return entry;
 }
 

@@ -1,48 +1,67 @@
 #include "signpost/due.h"
 
+#include <algorithm>
+
 #include "base/key_codec.h"
 #include "signpost/rules.h"
 
 namespace waypost::signpost {
 namespace {
 
-constexpr std::size_t kDueKeyBytes = 32 + 1 + 8 + 32;
+constexpr std::size_t kPeerAt = 0;
+constexpr std::size_t kLaneAt = kPeerAt + base::PeerId::kBytes;
+constexpr std::size_t kDueAt = kLaneAt + 1;
+constexpr std::size_t kBlobAt = kDueAt + 8;
+constexpr std::size_t kKeyBytes = kBlobAt + base::BlobId::kBytes;
+
+// Times before 1970 would sort after all others.
+uint64_t ToStored(base::WallTime time) {
+  return static_cast<uint64_t>(std::max<int64_t>(base::ToMs(time), 0));
+}
+
+std::optional<base::WallTime> FromStored(std::string_view eight_bytes) {
+  const uint64_t ms = base::ReadU64(eight_bytes);
+  if (ms > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
+  return base::FromMs(static_cast<int64_t>(ms));
+}
 
 }  // namespace
 
 DueKey DueKeyOf(const base::BlobId& blob, const Signpost& signpost) {
   return {.first_peer = FirstPeer(signpost.locations),
           .lane = signpost.failures == 0 ? Lane::kNew : Lane::kRetry,
-          .due = signpost.next_attempt,
+          .due = std::max({signpost.next_attempt, signpost.wanted_since, base::kNever}),
           .blob = blob};
 }
 
 std::string EncodeDueKey(const DueKey& key) {
   std::string bytes;
-  bytes.reserve(kDueKeyBytes);
+  bytes.reserve(kKeyBytes);
   bytes.append(key.first_peer.bytes());
   bytes.push_back(static_cast<char>(key.lane));
-  base::AppendU64(bytes, static_cast<uint64_t>(base::ToMs(key.due)));
+  base::AppendU64(bytes, ToStored(key.due));
   bytes.append(key.blob.bytes());
   return bytes;
 }
 
 std::optional<DueKey> DecodeDueKey(std::string_view bytes) {
-  if (bytes.size() != kDueKeyBytes) return std::nullopt;
-  const auto lane = static_cast<uint8_t>(bytes[32]);
+  if (bytes.size() != kKeyBytes) return std::nullopt;
+  const auto lane = static_cast<uint8_t>(bytes[kLaneAt]);
   if (lane != static_cast<uint8_t>(Lane::kNew) && lane != static_cast<uint8_t>(Lane::kRetry)) {
     return std::nullopt;
   }
-  return DueKey{.first_peer = *base::PeerId::FromBytes(bytes.substr(0, 32)),
+  const auto due = FromStored(bytes.substr(kDueAt, 8));
+  if (!due) return std::nullopt;
+  return DueKey{.first_peer = *base::PeerId::FromBytes(bytes.substr(kPeerAt, base::PeerId::kBytes)),
                 .lane = static_cast<Lane>(lane),
-                .due = base::FromMs(static_cast<int64_t>(base::ReadU64(bytes.substr(33, 8)))),
-                .blob = *base::BlobId::FromBytes(bytes.substr(41, 32))};
+                .due = *due,
+                .blob = *base::BlobId::FromBytes(bytes.substr(kBlobAt))};
 }
 
 void PutDueRow(base::WriteTxn& txn, const DueKey& key, base::WallTime wanted_since) {
   std::string value;
-  base::AppendU64(value, static_cast<uint64_t>(base::ToMs(wanted_since)));
-  txn.PutRaw(base::Table::kDue, EncodeDueKey(key), value);
+  base::AppendU64(value, ToStored(wanted_since));
+  txn.Put(base::Table::kDue, EncodeDueKey(key), value);
 }
 
 bool DeleteDueRow(base::WriteTxn& txn, const DueKey& key) {
@@ -50,7 +69,12 @@ bool DeleteDueRow(base::WriteTxn& txn, const DueKey& key) {
 }
 
 bool HasDueRow(base::ReadTxn& txn, const DueKey& key) {
-  return txn.GetRaw(base::Table::kDue, EncodeDueKey(key)).has_value();
+  return txn.Get(base::Table::kDue, EncodeDueKey(key)).has_value();
+}
+
+std::optional<base::WallTime> DecodeWantedSince(std::string_view payload) {
+  if (payload.size() != 8) return std::nullopt;
+  return FromStored(payload);
 }
 
 }  // namespace waypost::signpost

@@ -28,9 +28,11 @@ struct DueKey {
   friend auto operator<=>(const DueKey&, const DueKey&) = default;
 };
 
-// The due row of a blob that should have one; a pure function of its signpost.
+// The due row of a blob that should have one; a pure function of its signpost. Due at next_attempt, but
+// not before wanted_since: what waited longer goes first among those that may start at once.
 DueKey DueKeyOf(const base::BlobId& blob, const Signpost& signpost);
 
+// A due time before 1970 is stored as 1970: byte order is the order of DueKey from there on.
 std::string EncodeDueKey(const DueKey& key);
 std::optional<DueKey> DecodeDueKey(std::string_view bytes);
 
@@ -38,5 +40,7 @@ void PutDueRow(base::WriteTxn& txn, const DueKey& key, base::WallTime wanted_sin
 // True if it was there.
 bool DeleteDueRow(base::WriteTxn& txn, const DueKey& key);
 bool HasDueRow(base::ReadTxn& txn, const DueKey& key);
+// The value of a due row, for cursors; nullopt when it does not parse.
+std::optional<base::WallTime> DecodeWantedSince(std::string_view payload);
 
 }  // namespace waypost::signpost

@@ -1,26 +1,57 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "base/clock.h"
-#include "signpost/peer_book.h"
+#include "signpost/signpost.h"
 
-// The pure transitions of a peer's health.
+// The pure rules of a peer's health: what an answer, a failure or wrong bytes make of it.
 namespace waypost::signpost {
 
-inline constexpr base::Millis kWrongBytesCoolDown{3600 * 1000};
-inline constexpr base::Millis kRetryAfterMax{5 * 60 * 1000};
-// No cool-down that is read from disk lies further ahead than this.
-inline constexpr base::Millis kCoolDownMax{3600 * 1000};
+// How a peer has been doing, seen from here.
+struct PeerHealth {
+  uint32_t consecutive_failures = 0;
+  base::WallTime cool_down_end;  // kNever: not cooling
+  base::WallTime last_success;   // it answered one of our own requests
+  LastError last_error;
+  bool suspect = false;          // it sent wrong bytes
+  uint64_t returns = 0;          // times it answered after a cool-down, since this start
 
-// True when it ended a cool-down: the peer has returned.
-bool Succeed(PeerHealth& health, base::WallTime now);
-// `unit_random` in [0, 1). False when `returns_at_start` is no longer the peer's: it came back while the
-// request that failed was under way, and no new cool-down begins.
-bool Fail(PeerHealth& health, uint64_t returns_at_start, LastError error,
-          std::optional<base::Millis> retry_after, base::WallTime now, double unit_random);
-void SendWrongBytes(PeerHealth& health, LastError error, base::WallTime now);
-// After reading it from disk at `now`.
-void ClampCoolDown(PeerHealth& health, base::WallTime now);
+  bool Cooling(base::WallTime now) const { return cool_down_end > now; }
+
+  friend bool operator==(const PeerHealth&, const PeerHealth&) = default;
+};
+
+inline constexpr base::Millis kCoolDownMin{1000};
+inline constexpr base::Millis kCoolDownSpan{9000};  // above the minimum
+inline constexpr uint32_t kCoolDownDoublings = 8;
+// 10 s doubled 8 times: over 42 minutes.
+inline constexpr base::Millis kCoolDownMax =
+    (kCoolDownMin + kCoolDownSpan) * (1 << kCoolDownDoublings);
+inline constexpr base::Millis kRetryAfterMax{5 * 60 * 1000};
+inline constexpr base::Millis kWrongBytesCoolDown{60 * 60 * 1000};
+
+// The cool-down after `failures` consecutive failures (1 or more): uniform in [1 s, 10 s) x
+// 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. `unit_random` in
+// [0, 1). Pure.
+base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after, double unit_random);
+
+// It answered one of our own requests. Ends a cool-down, which is a return; also the first answer after
+// failures whose cool-down had run out. Only the cool-down for wrong bytes runs its hour: that a peer
+// answers says nothing of its bytes. An answer after that clears `suspect`.
+PeerHealth AfterSuccess(PeerHealth health, base::WallTime now);
+
+// A request that began when `returns` was `returns_at_start` failed. Counts, and begins a cool-down,
+// unless the peer returned meanwhile or cools already: requests that fail together are one failure. A
+// Retry-After beyond the end of the cool-down that lasts prolongs it.
+PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_at_start,
+                        LastError error, std::optional<base::Millis> retry_after, double unit_random);
+
+PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, LastError error);
+
+// A health from the table: its cool-down ends no later than the longest that may begin now, whatever the
+// wall clock did; `returns` starts again.
+PeerHealth AfterLoad(PeerHealth health, base::WallTime now);
 
 }  // namespace waypost::signpost

@@ -1,211 +1,284 @@
 #include "signpost/peer_book.h"
 
-#include <algorithm>
-#include <set>
+#include <chrono>
 #include <utility>
 
-#include "base/log.h"
-#include "signpost/codec.h"
-#include "signpost/health.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "signpost/peer_row.h"
 
 namespace waypost::signpost {
 namespace {
 
-// Traffic counts and times of contact are worth no write of their own.
-constexpr base::Millis kLazyWrite{30 * 1000};
-constexpr base::Millis kHelloSpacing{5 * 1000};
+// What is not a change of state is written at most this often: losing it costs little.
+constexpr std::chrono::seconds kFlushEvery{30};
+constexpr std::chrono::seconds kHelloEvery{5};
 
 }  // namespace
 
-struct PeerBook::Impl {
-  Impl(base::Index& index_in, const base::Clock& clock_in, base::Random& random_in)
-      : index(index_in), clock(clock_in), random(random_in) {}
-
-  struct Slot {
+struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
+  struct Row {
     Entry entry;
-    bool dirty = false;
-    base::SteadyTime written{};
-    base::SteadyTime last_hello{};
+    bool dirty = false;  // memory is ahead of what the index was last given
+    std::optional<base::SteadyTime> last_hello;
   };
+
+  Impl(base::Index& index_in, const base::Clock& clock_in, base::Random& random_in)
+      : index(index_in), clock(clock_in), random(random_in), last_flush(clock_in.SteadyNow()) {}
+
+  Row* FindRow(const base::PeerId& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    const auto found = rows.find(peer);
+    return found == rows.end() ? nullptr : &found->second;
+  }
+  // For a change that is about to be made.
+  Row& NeedRow(const base::PeerId& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    Row& row = rows[peer];
+    row.entry.peer = peer;
+    row.dirty = true;
+    return row;
+  }
+  std::vector<base::PeerId> DirtyRows() EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    last_flush = clock.SteadyNow();
+    std::vector<base::PeerId> dirty;
+    for (const auto& item : rows) {
+      if (item.second.dirty) dirty.push_back(item.first);
+    }
+    return dirty;
+  }
+  // The rows to write after a change: this one when its state changed, everything every kFlushEvery.
+  std::vector<base::PeerId> RowsToWrite(const base::PeerId& peer, bool state_changed)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (clock.SteadyNow() - last_flush >= kFlushEvery) return DirtyRows();
+    if (state_changed) return {peer};
+    return {};
+  }
+
+  // Inside a transaction. Writes the rows as they are at that moment, so that writes that overtake each
+  // other do no harm. The mutex it takes there is never held across a call of the index.
+  absl::Status WriteRows(base::WriteTxn& txn, const std::vector<base::PeerId>& peers) {
+    for (const base::PeerId& peer : peers) {
+      std::string payload;
+      {
+        base::MutexLock lock(mutex);
+        Row* row = FindRow(peer);
+        if (row == nullptr) continue;
+        row->dirty = false;
+        payload = EncodePeerRow(row->entry);
+      }
+      txn.Put(base::Table::kPeers, peer.bytes(), payload);
+    }
+    return absl::OkStatus();
+  }
+  void MarkDirty(const std::vector<base::PeerId>& peers) {
+    base::MutexLock lock(mutex);
+    for (const base::PeerId& peer : peers) {
+      if (Row* row = FindRow(peer)) row->dirty = true;
+    }
+  }
+  void Submit(const std::vector<base::PeerId>& peers) {
+    if (peers.empty()) return;
+    auto self = shared_from_this();
+    index.Submit(
+        base::Index::Lane::kBulk,
+        [self, peers](base::WriteTxn& txn) { return self->WriteRows(txn, peers); },
+        [self, peers](const absl::Status& written) {
+          if (!written.ok()) self->MarkDirty(peers);
+        });
+  }
+
+  // Applies `rule` to the peer's health and does what follows from it.
+  void ChangeHealth(const base::PeerId& peer, base::Notifier& changed,
+                    absl::FunctionRef<PeerHealth(PeerHealth, base::WallTime)> rule) {
+    PeerHealth before;
+    PeerHealth after;
+    std::vector<base::PeerId> to_write;
+    {
+      base::MutexLock lock(mutex);
+      Row& row = NeedRow(peer);
+      before = row.entry.health;
+      after = rule(before, clock.WallNow());
+      row.entry.health = after;
+      if (after.last_success != before.last_success) row.entry.last_seen = after.last_success;
+      const bool first_success =
+          before.last_success == base::kNever && after.last_success != base::kNever;
+      to_write = RowsToWrite(peer, after.cool_down_end != before.cool_down_end ||
+                                       after.suspect != before.suspect || first_success);
+    }
+    Submit(to_write);
+    const bool moved = after.cool_down_end != before.cool_down_end;
+    if (moved && listener) listener(peer, after);
+    const bool was_good = before.last_success != base::kNever && before.consecutive_failures == 0;
+    const bool plain_success = was_good && after.consecutive_failures == 0 &&
+                               after.last_error == before.last_error;
+    if (moved || !plain_success) changed.Notify();
+  }
 
   base::Index& index;
   const base::Clock& clock;
   base::Random& random;
-  std::function<void(const base::PeerId&, const PeerHealth&)> listener;
+  std::function<void(const base::PeerId&, const PeerHealth&)> listener;  // set before threads start
+
   mutable base::Mutex mutex;
-  std::map<base::PeerId, Slot> slots GUARDED_BY(mutex);
-
-  Slot& SlotOf(const base::PeerId& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    Slot& slot = slots[peer];
-    slot.entry.peer = peer;
-    return slot;
-  }
-
-  // Hands the row to the writer; nobody waits for it. `at_once`: a state changed.
-  void Written(Slot& slot, bool at_once) EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    const base::SteadyTime now = clock.SteadyNow();
-    slot.dirty = true;
-    if (!at_once && now - slot.written < kLazyWrite) return;
-    slot.dirty = false;
-    slot.written = now;
-    index.Submit(base::Index::Lane::kBulk,
-                 [peer = slot.entry.peer, payload = EncodePeerRow(slot.entry)](base::WriteTxn& txn) {
-                   txn.Put(base::Table::kPeers, peer.bytes(), payload);
-                   return absl::OkStatus();
-                 },
-                 nullptr);
-  }
+  absl::flat_hash_map<base::PeerId, Row> rows GUARDED_BY(mutex);
+  base::SteadyTime last_flush GUARDED_BY(mutex);
 };
 
 PeerBook::PeerBook(base::Index& index, const base::Clock& clock, base::Random& random)
     : impl_(std::make_shared<Impl>(index, clock, random)) {}
 
 absl::Status PeerBook::Load() {
-  return impl_->index.Read([&](base::ReadTxn& txn) {
-    base::MutexLock lock(impl_->mutex);
-    const base::WallTime now = impl_->clock.WallNow();
+  std::vector<Entry> loaded;
+  RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
     base::Cursor cursor(txn, base::Table::kPeers);
-    for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
-      const auto peer = base::PeerId::FromBytes(cursor.key());
+    for (cursor.Seek({}); cursor.valid(); cursor.Next()) {
       const auto payload = cursor.payload();
-      if (!peer || !payload) continue;
-      auto entry = DecodePeerRow(*peer, *payload);
-      if (!entry) {
+      if (!payload) continue;
+      const auto peer = base::PeerId::FromBytes(cursor.key());
+      auto entry = peer ? DecodePeerRow(*peer, *payload) : std::nullopt;
+      if (entry) {
+        loaded.push_back(*std::move(entry));
+      } else {
         txn.ReportBadRow(base::Table::kPeers, cursor.key());
-        continue;
       }
-      ClampCoolDown(entry->health, now);
-      impl_->slots[*peer].entry = std::move(*entry);
     }
     return absl::OkStatus();
-  });
+  }));
+  const base::WallTime now = impl_->clock.WallNow();
+  base::MutexLock lock(impl_->mutex);
+  for (Entry& entry : loaded) {
+    entry.health = AfterLoad(std::move(entry.health), now);
+    impl_->rows[entry.peer].entry = entry;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status PeerBook::Flush() {
-  std::vector<std::pair<base::PeerId, std::string>> rows;
+  std::vector<base::PeerId> dirty;
   {
     base::MutexLock lock(impl_->mutex);
-    for (auto& [peer, slot] : impl_->slots) {
-      if (!slot.dirty) continue;
-      slot.dirty = false;
-      slot.written = impl_->clock.SteadyNow();
-      rows.emplace_back(peer, EncodePeerRow(slot.entry));
-    }
+    dirty = impl_->DirtyRows();
   }
-  // Empty too: what was handed to the writer before is on disk when this returns.
-  return impl_->index.Update(base::Index::Lane::kBulk, [&rows](base::WriteTxn& txn) {
-    for (const auto& [peer, payload] : rows) txn.Put(base::Table::kPeers, peer.bytes(), payload);
-    return absl::OkStatus();
-  });
+  // Also with nothing to write: what was submitted before is then through.
+  const absl::Status written = impl_->index.Update(
+      base::Index::Lane::kBulk,
+      [impl = impl_, dirty](base::WriteTxn& txn) { return impl->WriteRows(txn, dirty); });
+  if (!written.ok()) impl_->MarkDirty(dirty);
+  return base::Annotate(written, "cannot write the table of peers");
 }
 
 std::optional<PeerBook::Entry> PeerBook::Find(const base::PeerId& peer) const {
   base::MutexLock lock(impl_->mutex);
-  const auto it = impl_->slots.find(peer);
-  if (it == impl_->slots.end()) return std::nullopt;
-  return it->second.entry;
+  const Impl::Row* row = impl_->FindRow(peer);
+  if (row == nullptr) return std::nullopt;
+  return row->entry;
 }
 
 PeerHealth PeerBook::Health(const base::PeerId& peer) const {
   base::MutexLock lock(impl_->mutex);
-  const auto it = impl_->slots.find(peer);
-  return it == impl_->slots.end() ? PeerHealth() : it->second.entry.health;
+  const Impl::Row* row = impl_->FindRow(peer);
+  return row == nullptr ? PeerHealth() : row->entry.health;
 }
 
 bool PeerBook::Cooling(const base::PeerId& peer) const {
-  return Health(peer).Cooling(impl_->clock.WallNow());
+  const base::WallTime now = impl_->clock.WallNow();
+  base::MutexLock lock(impl_->mutex);
+  const Impl::Row* row = impl_->FindRow(peer);
+  return row != nullptr && row->entry.health.Cooling(now);
 }
 
 std::vector<PeerBook::Entry> PeerBook::All() const {
+  std::vector<Entry> all;
   base::MutexLock lock(impl_->mutex);
-  std::vector<Entry> entries;
-  entries.reserve(impl_->slots.size());
-  for (const auto& item : impl_->slots) entries.push_back(item.second.entry);
-  return entries;
+  all.reserve(impl_->rows.size());
+  for (const auto& item : impl_->rows) all.push_back(item.second.entry);
+  return all;
 }
 
 void PeerBook::SetProfile(const base::PeerId& peer, std::string name,
                           std::vector<std::string> addresses) {
-  base::MutexLock lock(impl_->mutex);
-  Impl::Slot& slot = impl_->SlotOf(peer);
-  if (slot.entry.name == name && slot.entry.addresses == addresses) return;
-  slot.entry.name = std::move(name);
-  slot.entry.addresses = std::move(addresses);
-  impl_->Written(slot, /*at_once=*/true);
+  std::vector<base::PeerId> to_write;
+  {
+    base::MutexLock lock(impl_->mutex);
+    const Impl::Row* known = impl_->FindRow(peer);
+    if (known != nullptr && known->entry.name == name && known->entry.addresses == addresses) return;
+    Impl::Row& row = impl_->NeedRow(peer);
+    row.entry.name = std::move(name);
+    row.entry.addresses = std::move(addresses);
+    to_write = impl_->RowsToWrite(peer, /*state_changed=*/true);
+  }
+  impl_->Submit(to_write);
+  changed_.Notify();
 }
 
 void PeerBook::NoteGoodAddress(const base::PeerId& peer, const std::string& address) {
-  base::MutexLock lock(impl_->mutex);
-  Impl::Slot& slot = impl_->SlotOf(peer);
-  if (slot.entry.last_good_address == address) return;
-  slot.entry.last_good_address = address;
-  impl_->Written(slot, /*at_once=*/false);
+  std::vector<base::PeerId> to_write;
+  {
+    base::MutexLock lock(impl_->mutex);
+    const Impl::Row* known = impl_->FindRow(peer);
+    if (known != nullptr && known->entry.last_good_address == address) return;
+    impl_->NeedRow(peer).entry.last_good_address = address;
+    to_write = impl_->RowsToWrite(peer, /*state_changed=*/true);
+  }
+  impl_->Submit(to_write);
 }
 
 void PeerBook::NoteTraffic(const base::PeerId& peer, uint64_t bytes_in, uint64_t bytes_out) {
-  base::MutexLock lock(impl_->mutex);
-  Impl::Slot& slot = impl_->SlotOf(peer);
-  slot.entry.bytes_in += bytes_in;
-  slot.entry.bytes_out += bytes_out;
-  impl_->Written(slot, /*at_once=*/false);
+  std::vector<base::PeerId> to_write;
+  {
+    base::MutexLock lock(impl_->mutex);
+    if (impl_->FindRow(peer) == nullptr) return;
+    Impl::Row& row = impl_->NeedRow(peer);
+    row.entry.bytes_in += bytes_in;
+    row.entry.bytes_out += bytes_out;
+    to_write = impl_->RowsToWrite(peer, /*state_changed=*/false);
+  }
+  impl_->Submit(to_write);
 }
 
 bool PeerBook::NoteInbound(const base::PeerId& peer) {
-  base::MutexLock lock(impl_->mutex);
-  Impl::Slot& slot = impl_->SlotOf(peer);
-  slot.entry.last_seen = impl_->clock.WallNow();
-  impl_->Written(slot, /*at_once=*/false);
-  if (!slot.entry.health.Cooling(slot.entry.last_seen)) return false;
-  const base::SteadyTime now = impl_->clock.SteadyNow();
-  if (slot.last_hello != base::SteadyTime() && now - slot.last_hello < kHelloSpacing) return false;
-  slot.last_hello = now;
-  return true;
+  const base::WallTime now = impl_->clock.WallNow();
+  const base::SteadyTime steady_now = impl_->clock.SteadyNow();
+  std::vector<base::PeerId> to_write;
+  bool send_hello = false;
+  {
+    base::MutexLock lock(impl_->mutex);
+    if (impl_->FindRow(peer) == nullptr) return false;
+    Impl::Row& row = impl_->NeedRow(peer);
+    row.entry.last_seen = now;
+    // An answer from a suspect would not end its cool-down.
+    const PeerHealth& health = row.entry.health;
+    if (health.Cooling(now) && !health.suspect &&
+        (!row.last_hello || steady_now - *row.last_hello >= kHelloEvery)) {
+      row.last_hello = steady_now;
+      send_hello = true;
+    }
+    to_write = impl_->RowsToWrite(peer, /*state_changed=*/false);
+  }
+  impl_->Submit(to_write);
+  return send_hello;
 }
 
 void PeerBook::RecordSuccess(const base::PeerId& peer) {
-  PeerHealth health;
-  bool returned = false;
-  {
-    base::MutexLock lock(impl_->mutex);
-    Impl::Slot& slot = impl_->SlotOf(peer);
-    const bool first = slot.entry.health.last_success == base::kNever;
-    slot.entry.last_seen = impl_->clock.WallNow();
-    returned = Succeed(slot.entry.health, slot.entry.last_seen);
-    impl_->Written(slot, returned || first);
-    health = slot.entry.health;
-  }
-  if (!returned) return;
-  if (impl_->listener) impl_->listener(peer, health);
-  changed_.Notify();
+  impl_->ChangeHealth(peer, changed_, [](PeerHealth health, base::WallTime now) {
+    return AfterSuccess(std::move(health), now);
+  });
 }
 
 void PeerBook::RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
                              std::optional<base::Millis> retry_after) {
-  PeerHealth health;
-  {
-    base::MutexLock lock(impl_->mutex);
-    Impl::Slot& slot = impl_->SlotOf(peer);
-    const bool cools = Fail(slot.entry.health, returns_at_start, std::move(error), retry_after,
-                            impl_->clock.WallNow(), impl_->random.Unit());
-    impl_->Written(slot, /*at_once=*/cools);
-    if (!cools) return;
-    health = slot.entry.health;
-  }
-  if (impl_->listener) impl_->listener(peer, health);
-  changed_.Notify();
+  const double unit_random = impl_->random.Unit();
+  impl_->ChangeHealth(peer, changed_, [&](PeerHealth health, base::WallTime now) {
+    return AfterFailure(std::move(health), now, returns_at_start, std::move(error), retry_after,
+                        unit_random);
+  });
 }
 
 void PeerBook::RecordWrongBytes(const base::PeerId& peer, LastError error) {
-  PeerHealth health;
-  {
-    base::MutexLock lock(impl_->mutex);
-    Impl::Slot& slot = impl_->SlotOf(peer);
-    SendWrongBytes(slot.entry.health, std::move(error), impl_->clock.WallNow());
-    impl_->Written(slot, /*at_once=*/true);
-    health = slot.entry.health;
-  }
-  if (impl_->listener) impl_->listener(peer, health);
-  changed_.Notify();
+  impl_->ChangeHealth(peer, changed_, [&](PeerHealth health, base::WallTime now) {
+    return AfterWrongBytes(std::move(health), now, std::move(error));
+  });
 }
 
 void PeerBook::SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener) {

@@ -12,28 +12,11 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
-#include "base/mutex.h"
 #include "base/notifier.h"
 #include "base/random.h"
-#include "signpost/signpost.h"
+#include "signpost/health.h"
 
 namespace waypost::signpost {
-
-// How a peer has been doing, seen from here.
-struct PeerHealth {
-  uint32_t consecutive_failures = 0;
-  base::WallTime cool_down_end;  // kNever: not cooling
-  base::WallTime last_success;   // it answered one of our own requests
-  LastError last_error;
-  bool suspect = false;          // it sent wrong bytes
-  uint64_t returns = 0;          // times it answered after a cool-down, since this start
-
-  bool Cooling(base::WallTime now) const { return cool_down_end > now; }
-};
-
-// The cool-down after `failures` consecutive failures (1 or more): uniform in [1 s, 10 s) x
-// 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. Pure.
-base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after, double unit_random);
 
 // What is known of every peer: addresses, health, traffic. In memory, kept in table `peers` (key: 32
 // bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
@@ -50,7 +33,8 @@ class PeerBook {
   };
 
   PeerBook(base::Index& index, const base::Clock& clock, base::Random& random);
-  // Reads the table; cool-downs further ahead than their longest possible are clamped.
+  // Reads the table, before threads start; cool-downs further ahead than their longest possible are
+  // clamped. A damaged row is skipped.
   absl::Status Load();
   // Writes what is not yet written; blocks.
   absl::Status Flush();
@@ -67,23 +51,26 @@ class PeerBook {
   // the caller then sends one.
   bool NoteInbound(const base::PeerId& peer);
 
+  // The three below: see signpost/health.h for what they do to a peer's health.
   // It answered one of our own requests. Ends a cool-down; if there was one the peer has returned.
   void RecordSuccess(const base::PeerId& peer);
   // All its addresses failed, or it answered 5xx or 429. No new cool-down begins if its `returns` moved
-  // since the request started.
+  // since the request started, or while one lasts.
   void RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
                      std::optional<base::Millis> retry_after = std::nullopt);
   // Wrong bytes: cools for an hour.
   void RecordWrongBytes(const base::PeerId& peer, LastError error);
 
   // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher moves
-  // the peer's run. Set before threads start.
+  // the peer's run. Calls for one peer may overtake each other: Health() has the latest. Set before
+  // threads start.
   void SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener);
   // Anything that people look at changed (online, offline, errors).
   base::Notifier& changed() { return changed_; }
 
  private:
   struct Impl;
+  // Shared with writes on their way through the index.
   std::shared_ptr<Impl> impl_;
   base::Notifier changed_;
 };

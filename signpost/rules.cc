@@ -6,16 +6,35 @@
 namespace waypost::signpost {
 namespace {
 
+// A time from another clock, or from this one before it was set back, is not believed beyond now.
+Location Clamped(Location location, base::WallTime now) {
+  location.when_seen = std::min(location.when_seen, now);
+  location.denied = std::min(location.denied, now);
+  return location;
+}
+
 bool DeniedSinceSeen(const Location& location) {
   return location.denied != base::kNever && location.denied >= location.when_seen;
 }
 
-bool TrustsDenial(const Location& location, base::WallTime now) {
-  return location.denied != base::kNever && now - location.denied < kDenialTrust;
+bool RecentlyDenied(const Location& location, base::WallTime now) {
+  return location.denied != base::kNever && location.denied > now - kDenialTrust;
 }
 
-// Smaller is asked, and kept, first.
-auto Preference(const base::PeerId& peer, const Location& location) {
+// A denial is a fact of its own, with its own time: it outlives newer sightings, which only decide
+// whether the location is asked last.
+Location Merge(const Location& a, const Location& b) {
+  Location merged = a.when_seen >= b.when_seen ? a : b;
+  if (a.when_seen == b.when_seen) {
+    merged.is_server = a.is_server || b.is_server;
+    merged.is_proxy = a.is_proxy || b.is_proxy;
+  }
+  merged.denied = std::max(a.denied, b.denied);
+  return merged;
+}
+
+// Smaller is asked earlier and kept longer.
+auto Rank(const base::PeerId& peer, const Location& location) {
   return std::make_tuple(DeniedSinceSeen(location), !location.is_server, !location.is_proxy,
                          -base::ToMs(location.when_seen), peer);
 }
@@ -23,25 +42,14 @@ auto Preference(const base::PeerId& peer, const Location& location) {
 }  // namespace
 
 bool MergeLocations(Locations& into, const Locations& from, base::WallTime now) {
+  for (auto& item : into) item.second = Clamped(item.second, now);
   bool evidence = false;
-  for (const auto& [peer, theirs] : from) {
-    Location incoming = theirs;
-    incoming.when_seen = std::min(incoming.when_seen, now);
-    const auto [it, added] = into.try_emplace(peer, incoming);
-    Location& ours = it->second;
-    if (added) {
-      evidence = evidence || !DeniedSinceSeen(ours);
-      continue;
-    }
-    const base::WallTime denied = std::max(ours.denied, incoming.denied);
-    if (incoming.when_seen > ours.when_seen) {
-      evidence = evidence || !TrustsDenial(ours, now);
-      ours = incoming;
-    } else if (incoming.when_seen == ours.when_seen) {
-      ours.is_server = ours.is_server || incoming.is_server;
-      ours.is_proxy = ours.is_proxy || incoming.is_proxy;
-    }
-    ours.denied = denied;
+  for (const auto& item : from) {
+    const Location learned = Clamped(item.second, now);
+    const auto [at, is_new] = into.try_emplace(item.first, learned);
+    const bool fresher = is_new || learned.when_seen > at->second.when_seen;
+    if (!is_new) at->second = Merge(at->second, learned);
+    if (fresher && !RecentlyDenied(at->second, now)) evidence = true;
   }
   return evidence;
 }
@@ -53,49 +61,44 @@ void TrimLocations(Locations& locations, std::size_t max_locations) {
 }
 
 std::vector<base::PeerId> LocationOrder(const Locations& locations) {
-  using Item = decltype(Preference(std::declval<base::PeerId>(), std::declval<Location>()));
-  std::vector<Item> items;
-  items.reserve(locations.size());
-  for (const auto& [peer, location] : locations) items.push_back(Preference(peer, location));
-  std::sort(items.begin(), items.end());
   std::vector<base::PeerId> order;
-  order.reserve(items.size());
-  for (const Item& item : items) order.push_back(std::get<base::PeerId>(item));
+  order.reserve(locations.size());
+  for (const auto& item : locations) order.push_back(item.first);
+  std::sort(order.begin(), order.end(), [&](const base::PeerId& a, const base::PeerId& b) {
+    return Rank(a, locations.at(a)) < Rank(b, locations.at(b));
+  });
   return order;
 }
 
 base::PeerId FirstPeer(const Locations& locations) {
   const auto first = std::min_element(
       locations.begin(), locations.end(), [](const auto& a, const auto& b) {
-        return Preference(a.first, a.second) < Preference(b.first, b.second);
+        return Rank(a.first, a.second) < Rank(b.first, b.second);
       });
   return first == locations.end() ? base::PeerId() : first->first;
 }
 
-SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
-                         const FilterView& view, std::size_t max_locations) {
+SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller, const FilterView& view,
+                         std::size_t max_locations) {
   SharedSignpost shared;
   for (const auto& item : signpost.groups) {
-    if (view.is_public(item.first) || view.is_member(item.first, caller)) {
-      shared.groups.push_back(item.first);
-    }
+    const base::GroupId& group = item.first;
+    if (view.is_public(group) || view.is_member(group, caller)) shared.groups.push_back(group);
   }
-  for (const auto& [peer, location] : signpost.locations) {
-    bool reveal = false;
+  if (shared.groups.empty()) return shared;
+  const auto revealed = [&](const base::PeerId& peer) {
     for (const auto& item : signpost.groups) {
-      reveal = reveal || view.is_server(item.first, peer);
+      if (view.is_server(item.first, peer)) return true;
     }
-    for (const base::GroupId& group : shared.groups) {
-      reveal = reveal || view.is_member(group, peer);
-    }
-    // What was denied here is not passed on: it would look like news there.
-    if (!reveal || DeniedSinceSeen(location)) continue;
-    Location& added = shared.locations[peer];
-    added = location;
-    added.denied = base::kNever;
+    return std::any_of(shared.groups.begin(), shared.groups.end(),
+                       [&](const base::GroupId& group) { return view.is_member(group, peer); });
+  };
+  for (const auto& item : signpost.locations) {
+    if (item.first != caller && revealed(item.first)) shared.locations.insert(item);
   }
   TrimLocations(shared.locations, max_locations);
-  if (!shared.groups.empty()) shared.size_hint_bytes = signpost.size_hint_bytes;
+  for (auto& item : shared.locations) item.second.denied = base::kNever;
+  shared.size_hint_bytes = signpost.size_hint_bytes;
   return shared;
 }
 
