@@ -1,0 +1,192 @@
+#include "integration/peer.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "integration/eventually.h"
+
+namespace waypost::integration {
+namespace {
+
+// What every test needs: any free port, peers on loopback, a disk as full as it likes.
+const char* const kSettingsOfTests[] = {"--http.listen=127.0.0.1:0", "--peer.listen=127.0.0.1:0",
+                                        "--peer.allow_cidr=127.0.0.0/8", "--store.min_free=0"};
+
+Json Parsed(const std::string& text) {
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+}  // namespace
+
+Peer::Peer(std::string program, std::string dir, std::string name)
+    : program_(std::move(program)), dir_(std::move(dir)), name_(std::move(name)) {}
+
+std::string Peer::Log() const { return ReadWholeFile(dir_ + ".log"); }
+
+absl::Status Peer::Init() {
+  const CommandResult result = RunCommand({program_, "init", "--data", dir_, "--name", name_});
+  if (result.exit_status != 0) return absl::InternalError("waypost init: " + result.err);
+  return absl::OkStatus();
+}
+
+absl::Status Peer::Start(const StartOptions& options) {
+  ProcessOptions process{.arguments = {program_, "serve", "--data", dir_},
+                         .environment = options.environment,
+                         .stdout_path = dir_ + ".log",
+                         .stderr_path = dir_ + ".log",
+                         .file_size_max_bytes = options.file_size_max_bytes};
+  for (const char* setting : kSettingsOfTests) process.arguments.emplace_back(setting);
+  // What the test says comes in place of what every test says.
+  const std::vector<std::string>* const both[] = {&settings_, &options.settings};
+  for (const std::vector<std::string>* more : both) {
+    for (const std::string& setting : *more) {
+      const std::string key = setting.substr(0, setting.find('=') + 1);
+      std::erase_if(process.arguments, [&](const std::string& given) {
+        return given.compare(0, key.size(), key) == 0;
+      });
+    }
+    process.arguments.insert(process.arguments.end(), more->begin(), more->end());
+  }
+  ASSIGN_OR_RETURN(process_, Process::Spawn(process));
+  Json endpoints;
+  Eventually(
+      [&] {
+        endpoints = Parsed(ReadWholeFile(dir_ + "/endpoints.json"));
+        const bool ready = endpoints.is_object() && endpoints.value("pid", 0) == process_.pid();
+        return ready || !process_.running();
+      },
+      options.timeout);
+  if (!process_.running()) {
+    return absl::InternalError(absl::StrCat(name_, " ended with ", *process_.Wait(base::Millis(0)),
+                                            " before it was ready: ", LastOf(Log(), 2000)));
+  }
+  if (!endpoints.is_object() || endpoints.value("pid", 0) != process_.pid()) {
+    return absl::DeadlineExceededError(name_ + " is not ready: " + LastOf(Log(), 2000));
+  }
+  id_ = endpoints.value("peer_id", "");
+  peer_address_ = endpoints.value("peer", "");
+  std::string token = ReadWholeFile(dir_ + "/api.token");
+  while (!token.empty() && token.back() == '\n') token.pop_back();
+  http_ = HttpClient(endpoints.value("http", ""), token);
+  return absl::OkStatus();
+}
+
+std::optional<int> Peer::Stop(base::Millis timeout) {
+  process_.Signal(SIGTERM);
+  const std::optional<int> status = process_.Wait(timeout);
+  if (!status) process_.Kill();
+  return status;
+}
+
+CommandResult Peer::Run(std::vector<std::string> arguments, const std::string& input) const {
+  arguments.insert(arguments.begin(), program_);
+  return RunCommand(std::move(arguments), {{"WAYPOST_DATA", dir_}}, input);
+}
+
+HttpReply Peer::Call(const std::string& method, const std::string& target, const std::string& body,
+                     const Headers& headers) const {
+  const auto reply =
+      http_.Send({.method = method, .target = target, .body = body, .headers = headers});
+  if (reply.ok()) return *reply;
+  HttpReply none;
+  none.body = reply.status().ToString();
+  return none;
+}
+
+Json Peer::Get(const std::string& target, int want) const {
+  const HttpReply reply = Call("GET", target);
+  if (reply.status == want) return Parsed(reply.body);
+  std::cerr << name_ << ": GET " << target << ": " << reply.status << " " << LastOf(reply.body, 500)
+            << "\n";
+  return Json();
+}
+
+Json Peer::Post(const std::string& target, const Json& body, int want) const {
+  const HttpReply reply = Call("POST", target, body.is_null() ? "" : body.dump(),
+                               {{"Content-Type", "application/json"}});
+  if (reply.status == want) return reply.body.empty() ? Json::object() : Parsed(reply.body);
+  std::cerr << name_ << ": POST " << target << ": " << reply.status << " "
+            << LastOf(reply.body, 500) << "\n";
+  return Json();
+}
+
+std::string Peer::PutBlob(std::string_view bytes) const {
+  const HttpReply reply = Call("POST", "/v1/blobs", std::string(bytes));
+  if (reply.status != 200 && reply.status != 201) {
+    std::cerr << name_ << ": POST /v1/blobs: " << reply.status << " " << reply.body << "\n";
+    return {};
+  }
+  return Parsed(reply.body).value("id", "");
+}
+
+int Peer::SetRef(const std::string& group, const std::string& key, const std::string& blob) const {
+  return Call("PUT", absl::StrCat("/v1/groups/", group, "/refs/", EscapePath(key)),
+              Json{{"blob", blob}}.dump(), {{"Content-Type", "application/json"}})
+      .status;
+}
+
+int Peer::DeleteRef(const std::string& group, const std::string& key) const {
+  return Call("DELETE", absl::StrCat("/v1/groups/", group, "/refs/", EscapePath(key))).status;
+}
+
+std::string Peer::CreateGroup(const std::string& name, const std::string& role) const {
+  const Json group = Post("/v1/groups", {{"name", name}, {"role", role}}, 201);
+  return group.is_object() ? group.value("id", "") : "";
+}
+
+std::string Peer::Invite(const std::string& group, int uses) const {
+  const Json invite = Post(absl::StrCat("/v1/groups/", group, "/invites"), {{"uses", uses}}, 201);
+  return invite.is_object() ? invite.value("invite", "") : "";
+}
+
+std::string Peer::Join(const std::string& invite, const std::string& role) const {
+  const Json group = Post("/v1/join", {{"invite", invite}, {"role", role}}, 200);
+  return group.is_object() ? group.value("id", "") : "";
+}
+
+bool Peer::Has(const std::string& blob) const {
+  return Call("HEAD", "/v1/blobs/" + blob).status == 200;
+}
+
+std::optional<std::string> Peer::Bytes(const std::string& blob) const {
+  HttpReply reply = Call("GET", "/v1/blobs/" + blob + "?fetch=never");
+  if (reply.status != 200) return std::nullopt;
+  return std::move(reply.body);
+}
+
+double Peer::Metric(const std::string& name) const {
+  const std::string text = "\n" + Call("GET", "/metrics").body;
+  const std::size_t at = text.find("\n" + name + " ");
+  if (at == std::string::npos) return -1;
+  return std::strtod(text.c_str() + at + name.size() + 2, nullptr);
+}
+
+std::string WaypostProgram() {
+  const char* given = std::getenv("WAYPOST_BINARY");
+  return given != nullptr ? given : WAYPOST_BINARY_BUILT;
+}
+
+std::string LastOf(const std::string& text, std::size_t bytes) {
+  return text.size() <= bytes ? text : text.substr(text.size() - bytes);
+}
+
+std::string SomeBytes(std::size_t count, uint64_t seed) {
+  std::mt19937_64 engine(seed);
+  std::string bytes(count, '\0');
+  for (std::size_t i = 0; i < count; i += 8) {
+    const uint64_t word = engine();
+    std::memcpy(bytes.data() + i, &word, std::min<std::size_t>(8, count - i));
+  }
+  return bytes;
+}
+
+std::string HexOfSha256(std::string_view bytes) { return base::Sha256::Of(bytes).ToHex(); }
+
+}  // namespace waypost::integration

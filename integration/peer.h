@@ -1,0 +1,94 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "integration/http_client.h"
+#include "integration/process.h"
+
+namespace waypost::integration {
+
+using Json = nlohmann::json;
+
+struct StartOptions {
+  std::vector<std::string> settings;               // "--scan.initial_delay=1s"
+  std::map<std::string, std::string> environment;  // WAYPOST_FAULT_POINT
+  uint64_t file_size_max_bytes = 0;
+  base::Millis timeout{90'000};
+};
+
+// One waypost as a black box: a data folder, a process, its HTTP API. Ports are picked at the first
+// start and kept. Calls that fail answer null JSON, and say on standard error what came instead.
+// One thread, but for the const methods.
+class Peer {
+ public:
+  // `dir` is made by Init.
+  Peer(std::string program, std::string dir, std::string name);
+
+  const std::string& name() const { return name_; }
+  const std::string& dir() const { return dir_; }
+  const std::string& id() const { return id_; }
+  const std::string& peer_address() const { return peer_address_; }
+  const HttpClient& http() const { return http_; }
+  Process& process() { return process_; }
+  // What it has logged so far.
+  std::string Log() const;
+
+  // waypost init.
+  absl::Status Init();
+  // waypost serve with the settings of every test, those of `SetSettings`, and `options`; waits
+  // until it is ready. An exit before that is an error that holds its last words.
+  absl::Status Start(const StartOptions& options = {});
+  void SetSettings(std::vector<std::string> settings) { settings_ = std::move(settings); }
+  // SIGTERM; its exit status, nullopt if it did not end in time (then it is killed).
+  std::optional<int> Stop(base::Millis timeout = base::Millis(60'000));
+  void Kill() { process_.Kill(); }
+  // A command line with --data; the arguments after the program.
+  CommandResult Run(std::vector<std::string> arguments, const std::string& input = {}) const;
+
+  // ---- the app API; `want` is the expected status ----
+  HttpReply Call(const std::string& method, const std::string& target, const std::string& body = {},
+                 const Headers& headers = {}) const;
+  Json Get(const std::string& target, int want = 200) const;
+  Json Post(const std::string& target, const Json& body, int want = 200) const;
+  // The id.
+  std::string PutBlob(std::string_view bytes) const;
+  // The status of PUT refs/{key}.
+  int SetRef(const std::string& group, const std::string& key, const std::string& blob) const;
+  int DeleteRef(const std::string& group, const std::string& key) const;
+  std::string CreateGroup(const std::string& name, const std::string& role) const;
+  std::string Invite(const std::string& group, int uses = 1) const;
+  // The group's id; empty when it failed.
+  std::string Join(const std::string& invite, const std::string& role) const;
+  bool Has(const std::string& blob) const;
+  // The bytes with ?fetch=never; nullopt unless 200.
+  std::optional<std::string> Bytes(const std::string& blob) const;
+  Json Status() const { return Get("/v1/status"); }
+  // The value of a metric by its whole name with labels; -1 when there is none.
+  double Metric(const std::string& name) const;
+
+ private:
+  const std::string program_, dir_, name_;
+  std::vector<std::string> settings_;
+  std::string id_, peer_address_;
+  Process process_;
+  HttpClient http_;
+};
+
+// Where the test's program is: WAYPOST_BINARY from the environment, else the one built beside it.
+std::string WaypostProgram();
+
+// `count` bytes that differ from seed to seed.
+std::string SomeBytes(std::size_t count, uint64_t seed);
+std::string HexOfSha256(std::string_view bytes);
+// The end of a long text.
+std::string LastOf(const std::string& text, std::size_t bytes);
+
+}  // namespace waypost::integration

@@ -1,0 +1,171 @@
+#include "service/live_settings.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "service/settings_table.h"
+
+namespace waypost::service {
+namespace {
+
+using base::Table;
+
+absl::StatusOr<Layer> ReadPatched(base::Index& index) {
+  Layer patched;
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
+    base::Cursor cursor(txn, Table::kSettings);
+    for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
+      const auto text = cursor.payload();
+      if (!text) continue;
+      patched[std::string(cursor.key())] =
+          RawValue{.items = {std::string(*text)}, .where = "patched"};
+    }
+    return absl::OkStatus();
+  }));
+  for (auto it = patched.begin(); it != patched.end();) {
+    const Setting* setting = FindSetting(it->first);
+    Config scratch;
+    const bool fits =
+        setting != nullptr && setting->live && setting->apply(it->second.items, scratch).ok();
+    if (!fits) {
+      base::LogWarning("a patched setting no longer fits and is left out: ", it->first, " = ",
+                       it->second.items[0]);
+    }
+    it = fits ? std::next(it) : patched.erase(it);
+  }
+  return patched;
+}
+
+bool SameValue(const Layer& a, const Layer& b, const std::string& key) {
+  const auto in_a = a.find(key), in_b = b.find(key);
+  if (in_a == a.end() || in_b == b.end()) return in_a == a.end() && in_b == b.end();
+  return in_a->second.items == in_b->second.items;
+}
+
+}  // namespace
+
+LiveSettings::LiveSettings(base::Index& index, Options options)
+    : index_(index), options_(std::move(options)) {}
+
+absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Load(base::Index& index,
+                                                                 Options options) {
+  std::unique_ptr<LiveSettings> settings(new LiveSettings(index, std::move(options)));
+  Layers layers{.environment = settings->options_.environment,
+                .command_line = settings->options_.command_line};
+  ASSIGN_OR_RETURN(layers.file,
+                   LayerFromFile(settings->options_.file, settings->options_.file_must_exist));
+  ASSIGN_OR_RETURN(layers.patched, ReadPatched(index));
+  Resolved resolved;
+  ASSIGN_OR_RETURN(resolved, Resolve(layers));
+  base::MutexLock lock(settings->mutex_);
+  settings->layers_ = std::move(layers);
+  settings->resolved_ = std::move(resolved);
+  return settings;
+}
+
+void LiveSettings::SetListener(std::function<void(const Config&)> listener) {
+  listener_ = std::move(listener);
+}
+
+Config LiveSettings::current() const {
+  base::MutexLock lock(mutex_);
+  return resolved_.config;
+}
+
+std::vector<LiveSettings::Item> LiveSettings::All() const {
+  base::MutexLock lock(mutex_);
+  std::vector<Item> items;
+  for (const Setting& setting : Settings()) {
+    items.push_back({.key = setting.key,
+                     .value = ShowSetting(setting, resolved_.config),
+                     .origin = OriginName(resolved_.origins.at(setting.key)),
+                     .live = setting.live});
+  }
+  return items;
+}
+
+absl::Status LiveSettings::CheckPatch(const std::string& key, const std::string& value) const {
+  const Setting* setting = FindSetting(key);
+  if (setting == nullptr) return UnknownSetting("patch", key);
+  if (!setting->live) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        key, " cannot change while the service runs: write it to ", options_.file, " and restart"));
+  }
+  for (const Layer* layer : {&options_.environment, &options_.command_line}) {
+    const auto fixed = layer->find(key);
+    if (fixed == layer->end()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(key, " is fixed by ", fixed->second.where, ": change it there"));
+  }
+  Config scratch;
+  return base::Annotate(setting->apply({value}, scratch), key);
+}
+
+absl::Status LiveSettings::Patch(const std::vector<std::pair<std::string, std::string>>& changes) {
+  Layer patch;
+  for (const auto& change : changes) {
+    RETURN_IF_ERROR(CheckPatch(change.first, change.second));
+    patch[change.first] = RawValue{.items = {change.second}, .where = "patched"};
+  }
+  {
+    // What no setting can say alone is checked with all that is effective.
+    base::MutexLock lock(mutex_);
+    Layers layers = layers_;
+    for (const auto& entry : patch) layers.patched[entry.first] = entry.second;
+    RETURN_IF_ERROR(Resolve(layers).status());
+  }
+  // What is in the table and what is in memory change in the same order: that of the commits.
+  const auto remember = [this, patch] {
+    base::MutexLock lock(mutex_);
+    Layers layers = layers_;
+    for (const auto& entry : patch) layers.patched[entry.first] = entry.second;
+    auto resolved = Resolve(layers);
+    if (!resolved.ok())
+      return;  // another patch came between; both are kept, this start uses the other
+    layers_ = std::move(layers);
+    resolved_ = *std::move(resolved);
+  };
+  RETURN_IF_ERROR(
+      index_.Update(base::Index::Lane::kForeground, [&patch, remember](base::WriteTxn& txn) {
+        for (const auto& entry : patch)
+          txn.Put(Table::kSettings, entry.first, entry.second.items[0]);
+        txn.AfterCommit(remember);
+        return absl::OkStatus();
+      }));
+  Apply();
+  return absl::OkStatus();
+}
+
+absl::Status LiveSettings::ReloadFile() {
+  Layer fresh;
+  ASSIGN_OR_RETURN(fresh, LayerFromFile(options_.file, options_.file_must_exist));
+  {
+    base::MutexLock lock(mutex_);
+    Layers layers = layers_;
+    layers.file = fresh;
+    RETURN_IF_ERROR(Resolve(layers).status());
+    for (const Setting& setting : Settings()) {
+      if (setting.live || SameValue(fresh, layers_.file, setting.key)) continue;
+      base::LogWarning(setting.key, " was changed in ", options_.file,
+                       ": it counts from the next start");
+      layers.file.erase(setting.key);
+      const auto old = layers_.file.find(setting.key);
+      if (old != layers_.file.end()) layers.file.insert(*old);
+    }
+    Resolved resolved;
+    ASSIGN_OR_RETURN(resolved, Resolve(layers));
+    layers_ = std::move(layers);
+    resolved_ = std::move(resolved);
+  }
+  Apply();
+  return absl::OkStatus();
+}
+
+void LiveSettings::Apply() {
+  base::MutexLock lock(apply_mutex_);
+  if (listener_) listener_(current());
+}
+
+}  // namespace waypost::service
