@@ -1,0 +1,85 @@
+#include "fetcher/completeness.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace waypost::fetcher {
+
+std::string JudgeComplete(const CompletenessFacts& facts) {
+  if (!facts.server) return "not_a_server";
+  for (std::size_t i = 0; i < facts.members.size(); ++i) {
+    const bool synced = facts.members[i].last_round_ok &&
+                        facts.members[i].caught_up_since >= facts.members_changed &&
+                        facts.members[i].caught_up_since != base::SteadyTime();
+    if (facts.reachable[i] && !synced) return "not_synced";
+  }
+  if (!facts.last_scan || facts.last_scan->started_steady < facts.members_changed) {
+    return "not_scanned";
+  }
+  if (facts.wanted > 0) return "wanted";
+  return "";
+}
+
+CompletenessReporter::CompletenessReporter(base::Index& index, syncgroup::GroupStore& groups,
+                                           syncgroup::Syncer& syncer,
+                                           const syncgroup::Ledger& ledger,
+                                           const signpost::PeerBook& peers, const Scanner& scanner,
+                                           const Fetcher& fetcher)
+    : index_(index), groups_(groups), syncer_(syncer), ledger_(ledger), peers_(peers),
+      scanner_(scanner), fetcher_(fetcher) {}
+
+absl::StatusOr<Completeness> CompletenessReporter::Report(
+    const std::optional<base::GroupId>& group) const {
+  Completeness report;
+  std::vector<syncgroup::GroupInfo> groups;
+  if (group) {
+    ASSIGN_OR_RETURN(auto info, groups_.Find(*group));
+    groups.push_back(std::move(info));
+  } else {
+    base::GroupId after;
+    while (true) {
+      ASSIGN_OR_RETURN(auto page, groups_.List(after, 1000));
+      if (page.empty()) break;
+      after = page.back().id;
+      for (auto& info : page) {
+        if (info.role == syncgroup::Role::kServer) groups.push_back(std::move(info));
+      }
+    }
+  }
+  const ScanStatus scan = scanner_.Status();
+  if (scan.last) report.last_full_scan = scan.last->ended;
+  const Fetcher::StateCounts states = fetcher_.CountStates();
+  report.fetching = states.fetching;
+  report.parked = states.parked;
+  report.stopped = states.stopped;
+  std::string because = groups.empty() ? "no_groups" : "";
+  for (const syncgroup::GroupInfo& info : groups) {
+    CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
+                            .members_changed = syncer_.MembersChanged(info.id),
+                            .members = syncer_.Status(info.id),
+                            .reachable = {},
+                            .last_scan = scan.last,
+                            .wanted = info.counts.wanted};
+    for (const auto& member : facts.members) {
+      const bool cooling = peers_.Cooling(member.peer);
+      facts.reachable.push_back(!cooling);
+      if (member.last_sync != base::kNever && member.caught_up_since >= facts.members_changed &&
+          !cooling) {
+        report.heard.push_back({member.peer, member.last_sync});
+      } else if (std::find(report.not_heard.begin(), report.not_heard.end(), member.peer) ==
+                 report.not_heard.end()) {
+        report.not_heard.push_back(member.peer);
+      }
+    }
+    report.wanted += info.counts.wanted;
+    report.wanted_bytes += info.counts.wanted_bytes;
+    if (because.empty()) because = JudgeComplete(facts);
+  }
+  if (report.wanted > 0) report.oldest_wanted = states.oldest_wanted;
+  report.complete = because.empty();
+  report.because = because.empty() ? "complete" : because;
+  return report;
+}
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,139 @@
+// What people see of the queue.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "fetcher/fetcher_impl.h"
+#include "signpost/rules.h"
+#include "signpost/signpost_table.h"
+
+namespace waypost::fetcher {
+namespace {
+
+// A page looks at no more rows than this and may be short.
+constexpr std::size_t kRowsLookedAt = 10000;
+// Cursors name where to go on: "d" and a due key, or "s" and a blob id.
+constexpr char kDuePart = 'd';
+constexpr char kStoppedPart = 's';
+
+bool InGroup(const signpost::Signpost& signpost, const Fetcher::WantedFilter& filter) {
+  return !filter.group || signpost.groups.contains(*filter.group);
+}
+
+}  // namespace
+
+std::vector<Fetcher::Running> Fetcher::InFlight() const {
+  std::vector<Running> running;
+  base::MutexLock lock(impl_->mutex);
+  for (const auto& [blob, flight] : impl_->flights) {
+    Running item{.blob = blob};
+    item.state.kind = flight->progress.transferring ? FetchState::Kind::kFetching
+                                                    : FetchState::Kind::kLocating;
+    item.state.received_bytes = flight->progress.received_bytes;
+    if (const uint64_t total = flight->progress.total_bytes) item.state.total_bytes = total;
+    item.state.source = flight->source;
+    running.push_back(std::move(item));
+  }
+  return running;
+}
+
+absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
+                                                    const std::string& cursor_text,
+                                                    std::size_t limit) const {
+  WantedPage page;
+  const base::WallTime now = impl_->parts.clock.WallNow();
+  char part = cursor_text.empty() ? kDuePart : cursor_text[0];
+  std::string from = cursor_text.empty() ? "" : cursor_text.substr(1);
+  std::vector<base::BlobId> flying;
+  std::vector<std::pair<WantedItem, base::PeerId>> found;
+  std::size_t looked_at = 0;
+  RETURN_IF_ERROR(impl_->parts.index.Read([&](base::ReadTxn& txn) {
+    if (part == kDuePart) {
+      base::Cursor cursor(txn, base::Table::kDue);
+      for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
+        if (found.size() == limit || ++looked_at > kRowsLookedAt) {
+          page.next = std::string(1, kDuePart) + std::string(cursor.key());
+          return absl::OkStatus();
+        }
+        const auto key = signpost::DecodeDueKey(cursor.key());
+        if (!key) continue;
+        auto signpost = signpost::LoadSignpost(txn, key->blob);
+        if (!signpost || !InGroup(*signpost, filter)) continue;
+        found.push_back({WantedItem{.blob = key->blob, .lane = key->lane, .state = "",
+                                    .signpost = *std::move(signpost)},
+                         key->first_peer});
+      }
+      part = kStoppedPart;
+      from.clear();
+    }
+    base::Cursor cursor(txn, base::Table::kSignposts);
+    for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
+      if (found.size() == limit || ++looked_at > kRowsLookedAt) {
+        page.next = std::string(1, kStoppedPart) + std::string(cursor.key());
+        return absl::OkStatus();
+      }
+      const auto payload = cursor.payload();
+      bool asked = false;
+      bool stopped = false;
+      if (!payload || !signpost::VisitMentions(*payload, [](const auto&) {}, asked, stopped)) continue;
+      if (!stopped) continue;
+      auto signpost = signpost::DecodeSignpost(*payload);
+      const auto blob = base::BlobId::FromBytes(cursor.key());
+      if (!signpost || !blob || signpost->wanted_since == base::kNever || !InGroup(*signpost, filter)) {
+        continue;
+      }
+      WantedItem item{.blob = *blob, .lane = signpost::DueKeyOf(*blob, *signpost).lane,
+                      .state = "stopped", .signpost = *std::move(signpost)};
+      found.push_back({std::move(item), base::PeerId()});
+    }
+    return absl::OkStatus();
+  }));
+  base::MutexLock lock(impl_->mutex);
+  for (auto& [item, first_peer] : found) {
+    if (item.state.empty()) {
+      const signpost::Signpost& signpost = item.signpost;
+      const bool parked =
+          impl_->queue.CoolDownEnd(first_peer) > now &&
+          std::none_of(signpost.locations.begin(), signpost.locations.end(), [&](const auto& entry) {
+            return impl_->queue.CoolDownEnd(entry.first) <= now &&
+                   entry.second.denied < entry.second.when_seen;
+          });
+      if (impl_->flights.contains(item.blob)) {
+        item.state = "fetching";
+      } else if (parked) {
+        item.state = "parked";
+      } else {
+        item.state = signpost.next_attempt > now ? "waiting" : "due";
+      }
+    }
+    if (filter.state.empty() || filter.state == item.state) page.items.push_back(std::move(item));
+  }
+  return page;
+}
+
+Fetcher::StateCounts Fetcher::CountStates() const {
+  StateCounts counts;
+  syncgroup::Counts stored;
+  impl_->parts.index
+      .Read([&](base::ReadTxn& txn) {
+        stored = impl_->parts.ledger.LoadCounts(txn, base::GroupId());
+        return absl::OkStatus();
+      })
+      .IgnoreError();
+  const base::WallTime now = impl_->parts.clock.WallNow();
+  base::MutexLock lock(impl_->mutex);
+  const RunQueue::Counts queued = impl_->queue.Count(now);
+  counts.due = queued.due;
+  counts.waiting = queued.waiting;
+  counts.parked = queued.parked;
+  counts.fetching = impl_->flights.size();
+  counts.stopped = stored.stopped;
+  counts.oldest_wanted = impl_->oldest_wanted;
+  // What is not in the window waits behind what is.
+  const uint64_t seen = counts.due + counts.waiting + counts.parked + counts.fetching + counts.stopped;
+  if (stored.wanted > seen) counts.waiting += stored.wanted - seen;
+  return counts;
+}
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,38 @@
+#include "fetcher/rate_limiter.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace waypost::fetcher {
+
+void RateLimiter::SetRate(uint64_t bytes_per_s) {
+  base::MutexLock lock(mutex_);
+  rate_ = bytes_per_s;
+  free_at_ = {};
+  changed_.NotifyAll();
+}
+
+bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
+  {
+    base::MutexLock lock(mutex_);
+    if (rate_ == 0) return !stop.stop_requested();
+  }
+  std::stop_callback wake(stop, [this] {
+    base::MutexLock lock(mutex_);
+    changed_.NotifyAll();
+  });
+  base::MutexLock lock(mutex_);
+  // What was not used earlier may be used now, a quarter of a second's worth at most.
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  free_at_ = std::max(free_at_, now - std::chrono::milliseconds(250));
+  if (rate_ == 0) return !stop.stop_requested();
+  free_at_ += std::chrono::nanoseconds(static_cast<int64_t>(
+      static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
+  const base::SteadyTime until = free_at_;
+  while (!stop.stop_requested() && rate_ != 0 && std::chrono::steady_clock::now() < until) {
+    changed_.WaitUntil(mutex_, until);
+  }
+  return !stop.stop_requested();
+}
+
+}  // namespace waypost::fetcher

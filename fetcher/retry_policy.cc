@@ -1,0 +1,16 @@
+#include "fetcher/retry_policy.h"
+
+#include <algorithm>
+
+namespace waypost::fetcher {
+
+base::Millis RetryDelay(uint32_t failures, const RetryPolicy& policy, double unit_random) {
+  if (failures == 0) return base::Millis(0);
+  const double doubled =
+      static_cast<double>(policy.base.count()) * static_cast<double>(1u << std::min(failures, 20u));
+  const double jittered = doubled * (0.5 + 0.5 * unit_random);
+  const double limit = static_cast<double>(policy.max.count());
+  return base::Millis(static_cast<int64_t>(std::min(jittered, limit)));
+}
+
+}  // namespace waypost::fetcher
