@@ -1,0 +1,114 @@
+#include "http/engine_connection.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace waypost::http {
+namespace {
+
+// Every reason for which a client is turned away or cut.
+constexpr const char* kReasons[] = {
+    // Of the head, see head_check.cc.
+    "request_line", "version", "method", "target", "head", "header", "duplicate_header", "host",
+    "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect",
+    // Limits.
+    "connections", "address", "waiting", "upload_slots",
+    // Time.
+    "slow_head", "slow_body", "slow_reader",
+    // The service stops.
+    "stopping", "cut"};
+
+}  // namespace
+
+Connection::~Connection() {
+  if (fd >= 0) ::close(fd);
+}
+
+LoopInbox::LoopInbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(fd_ >= 0); }
+LoopInbox::~LoopInbox() { ::close(fd_); }
+
+void LoopInbox::Poke() {
+  const uint64_t one = 1;
+  // It can only fail when the counter is full, and then the loop is awake anyway.
+  [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof(one));
+}
+
+void LoopInbox::Return(uint64_t connection) {
+  bool first;
+  {
+    base::MutexLock lock(mutex_);
+    first = returned_.empty() && woken_.empty();
+    returned_.push_back(connection);
+  }
+  if (first) Poke();
+}
+
+void LoopInbox::Wake(uint64_t connection) {
+  bool first;
+  {
+    base::MutexLock lock(mutex_);
+    first = returned_.empty() && woken_.empty();
+    woken_.push_back(connection);
+  }
+  if (first) Poke();
+}
+
+void LoopInbox::Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken) {
+  uint64_t ignored;
+  [[maybe_unused]] const ssize_t got = ::read(fd_, &ignored, sizeof(ignored));
+  returned.clear();
+  woken.clear();
+  base::MutexLock lock(mutex_);
+  returned.swap(returned_);
+  woken.swap(woken_);
+}
+
+EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_handler,
+                           std::function<std::string(const Request&)> name_of_route)
+    : options(engine_options),
+      handler(std::move(request_handler)),
+      route_of(std::move(name_of_route)),
+      limits{.head_bytes_max = engine_options.head_bytes_max,
+             .lines_max = engine_options.head_lines_max,
+             .target_bytes_max = engine_options.target_bytes_max},
+      inbox(std::make_shared<LoopInbox>()) {
+  if (options.metrics == nullptr) return;
+  connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",
+                                          {{"listener", options.listener}});
+  for (const char* reason : kReasons) {
+    rejected_[reason] = options.metrics->AddCounter(
+        "waypost_http_rejected_total", "Requests and connections turned away or cut.",
+        {{"listener", options.listener}, {"reason", reason}});
+  }
+  CountRequest("none", 0);
+}
+
+void EngineShared::CountRequest(const std::string& route, int status) {
+  if (options.metrics == nullptr) return;
+  base::Counter counter;
+  {
+    base::MutexLock lock(mutex_);
+    auto found = requests_.find({route, status});
+    if (found == requests_.end()) {
+      counter = options.metrics->AddCounter(
+          "waypost_http_requests_total", "Requests answered.",
+          {{"listener", options.listener}, {"route", route}, {"code", absl::StrCat(status)}});
+      found = requests_.emplace(std::make_pair(route, status), counter).first;
+    }
+    counter = found->second;
+  }
+  // Status 0 only makes the metric known from the start.
+  if (status != 0) counter.Add();
+}
+
+void EngineShared::CountRejected(const char* reason) {
+  const auto found = rejected_.find(std::string_view(reason));
+  if (found != rejected_.end()) found->second.Add();
+}
+
+}  // namespace waypost::http

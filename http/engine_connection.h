@@ -1,0 +1,126 @@
+#pragma once
+
+// What the parts of the engine share. Nobody outside http/engine*.cc includes it.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "http/engine.h"
+#include "http/head_check.h"
+#include "http/message.h"
+
+namespace waypost::http {
+
+// Request bodies up to this are received by the loop, before a worker is taken.
+inline constexpr uint64_t kGatherBytesMax = 256 * 1024;
+// Of all connections together; beyond it bodies go to workers however small they are.
+inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
+// What a worker sends of one answer before it lets others have a turn.
+inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
+// The window over which min_rate is averaged.
+inline constexpr base::Millis kRateWindow{5000};
+// After an answer with Connection: close we read on, so that the client can read it before it sees a reset.
+inline constexpr base::Millis kLingerTime{5000};
+inline constexpr uint64_t kLingerBytesMax = uint64_t{64} << 20;
+
+// One client. It belongs to the loop, or to the one worker that has its job: they hand it to and fro
+// through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and destroys it.
+struct Connection {
+  enum class State { kReading, kGathering, kPending, kWorking, kSending, kWaiting, kLinger };
+  // What the worker wants of the loop when it gives the connection back.
+  enum class After { kReadNext, kSend, kMore, kWait, kLinger, kClose };
+
+  ~Connection();
+
+  uint64_t id = 0;
+  int fd = -1;
+  std::string remote;
+  bool counted = true;  // against the limits
+
+  State state = State::kReading;
+  After after = After::kReadNext;
+  base::SteadyTime deadline;
+  std::string in;  // received and not yet used
+
+  // The request.
+  HeadFacts facts;
+  base::SteadyTime arrived;
+  bool gathered = false;   // its body is at the beginning of `in`
+  bool uploading = false;  // its body is received by a worker
+  uint64_t gather_bytes = 0;
+  std::string route;
+
+  // The answer.
+  int status = 0;
+  bool close = false;
+  std::string out;
+  std::size_t out_sent = 0;
+  std::string body;  // or a blob; goes out behind `out`
+  std::optional<BlobBody> blob;
+  uint64_t body_sent = 0;  // of either
+  uint64_t total_sent = 0;  // on this connection, for the rate
+  base::SteadyTime window_start;
+  uint64_t window_drained = 0;
+  uint64_t linger_read = 0;
+
+  // A subscription that waits or streams.
+  std::shared_ptr<Subscription> subscription;
+  std::shared_ptr<std::atomic<bool>> wake_posted;
+  bool streaming = false;
+  bool chunked = false;
+  bool woken = false;  // the loop's
+  base::SteadyTime next_step;
+};
+
+// Where other threads leave word for the loop. Outlives the engine as long as someone may wake.
+class LoopInbox {
+ public:
+  LoopInbox();
+  ~LoopInbox();
+  void Return(uint64_t connection);  // by a worker
+  void Wake(uint64_t connection);    // for a subscription
+  void Poke();
+  void Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken);
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;  // eventfd
+  base::Mutex mutex_;
+  std::vector<uint64_t> returned_ GUARDED_BY(mutex_);
+  std::vector<uint64_t> woken_ GUARDED_BY(mutex_);
+};
+
+// What loop and workers of one listener have in common.
+struct EngineShared {
+  EngineShared(const EngineOptions& engine_options, Handler request_handler,
+               std::function<std::string(const Request&)> name_of_route);
+
+  const EngineOptions options;
+  const Handler handler;
+  const std::function<std::string(const Request&)> route_of;
+  const HeadLimits limits;
+  const std::shared_ptr<LoopInbox> inbox;
+  std::atomic<bool> refuse{false};
+  std::atomic<bool> draining{false};
+  std::atomic<uint32_t> waiting{0};  // subscriptions
+
+  base::Gauge connections;
+  void CountRequest(const std::string& route, int status);
+  void CountRejected(const char* reason);
+
+ private:
+  base::Mutex mutex_;
+  std::map<std::pair<std::string, int>, base::Counter> requests_ GUARDED_BY(mutex_);
+  std::map<std::string, base::Counter, std::less<>> rejected_;
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,569 @@
+#include "http/engine_loop.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "http/engine_output.h"
+#include "http/errors.h"
+
+namespace waypost::http {
+namespace {
+
+constexpr uint64_t kListenerId = 0;
+constexpr uint64_t kInboxId = 1;
+// After accept failed for want of descriptors or memory.
+constexpr base::Millis kAcceptPause{100};
+// Connections over the limit that may read why they were turned away.
+constexpr uint32_t kTurnedAwayMax = 64;
+// An upload that waits for a worker.
+constexpr base::Millis kUploadWait{30000};
+
+std::string TextOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+  }
+  return text;
+}
+
+uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
+
+}  // namespace
+
+EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
+    : shared_(shared),
+      workers_(workers),
+      listener_(listener),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      uploads_max_(UploadsMax(shared.options)),
+      buffer_(64 * 1024) {
+  CHECK(epoll_ >= 0);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kListenerId;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0);
+  event.data.u64 = kInboxId;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, shared_.inbox->fd(), &event) == 0);
+}
+
+EngineLoop::~EngineLoop() {
+  connections_.clear();
+  ::close(epoll_);
+  if (listener_ >= 0) ::close(listener_);
+}
+
+base::SteadyTime EngineLoop::Now() const { return std::chrono::steady_clock::now(); }
+
+Connection* EngineLoop::Find(uint64_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void EngineLoop::Run() {
+  std::array<epoll_event, 256> events;
+  std::vector<uint64_t> returned, woken;
+  while (true) {
+    base::SteadyTime next = deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
+    if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
+    if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
+    int timeout = -1;
+    if (next != base::SteadyTime::max()) {
+      const auto left = std::chrono::ceil<base::Millis>(next - Now()).count();
+      timeout = static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
+    }
+    const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+    for (int i = 0; i < count; ++i) {
+      const uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+      if (id == kListenerId) {
+        Accept();
+      } else if (id != kInboxId) {
+        // One that was closed by an earlier event of this round is not found.
+        if (Connection* c = Find(id)) OnEvent(*c, events[static_cast<std::size_t>(i)].events);
+      }
+    }
+    shared_.inbox->Take(returned, woken);
+    for (uint64_t id : returned) {
+      if (Connection* c = Find(id)) OnReturned(*c);
+    }
+    for (uint64_t id : woken) {
+      if (Connection* c = Find(id)) OnWoken(*c);
+    }
+    const base::SteadyTime now = Now();
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      const uint64_t id = deadlines_.begin()->second;
+      deadlines_.erase(deadlines_.begin());
+      if (Connection* c = Find(id)) {
+        c->deadline = base::SteadyTime();
+        OnDeadline(*c);
+      }
+    }
+    if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {
+      accepting_ = true;
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.u64 = kListenerId;
+      epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
+    }
+    if (shared_.draining.load()) {
+      if (!drain_begun_) BeginDrain();
+      if (!cut_ && drain_deadline_ <= now) CutAll();
+      if (connections_.empty()) return;
+    }
+  }
+}
+
+// ---- connections ----
+
+void EngineLoop::Accept() {
+  for (int i = 0; i < 64 && listener_ >= 0; ++i) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof(address);
+    const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      Welcome(fd, TextOf(address));
+      continue;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        PauseAccepting();
+        return;
+      default:
+        // ECONNABORTED, EPROTO, EINTR, and errors of the network that accept passes on: that client only.
+        continue;
+    }
+  }
+}
+
+void EngineLoop::PauseAccepting() {
+  base::LogDebug(shared_.options.listener, ": no descriptor or memory for another connection");
+  epoll_event event{};
+  event.data.u64 = kListenerId;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
+  accepting_ = false;
+  accept_again_ = Now() + kAcceptPause;
+}
+
+void EngineLoop::Welcome(int fd, const std::string& remote) {
+  auto connection = std::make_unique<Connection>();
+  connection->id = next_id_++;
+  connection->fd = fd;
+  connection->remote = remote;
+  // Small answers leave at once; without it keep-alive costs 40 ms a request.
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  epoll_event event{};
+  event.data.u64 = connection->id;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return;  // closes it
+  const auto& options = shared_.options;
+  const char* const section = options.listener == "app" ? "http" : "peer";
+  if (counted_ >= options.max_connections) {
+    TurnAway(std::move(connection), "connections",
+             absl::StrCat(options.max_connections, " connections are open: see ", section,
+                          ".max_connections"));
+    return;
+  }
+  if (per_address_[remote] >= options.max_per_address) {
+    TurnAway(std::move(connection), "address",
+             absl::StrCat(options.max_per_address, " connections from ", remote, " are open: see ",
+                          section, ".max_per_address"));
+    return;
+  }
+  Connection& c = *connection;
+  connections_.emplace(c.id, std::move(connection));
+  ++counted_;
+  ++per_address_[remote];
+  shared_.connections.Add(1);
+  c.state = State::kReading;
+  SetDeadline(c, Now() + options.head_timeout);
+  Arm(c, EPOLLIN);
+}
+
+void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,
+                          const std::string& message) {
+  shared_.CountRejected(reason);
+  if (connections_.size() >= counted_ + kTurnedAwayMax) return;  // closes it
+  Connection& c = *connection;
+  c.counted = false;
+  connections_.emplace(c.id, std::move(connection));
+  Refuse(c, 503, "unavailable", message, nullptr, base::Millis(1000));
+}
+
+void EngineLoop::Close(Connection& c) {
+  SetDeadline(c, base::SteadyTime());
+  if (c.subscription != nullptr) {
+    // Its destructor may wait for the index.
+    workers_.Submit({.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
+    shared_.waiting.fetch_sub(1);
+    shared_.CountRequest(c.route, 499);  // the client left
+  }
+  gathering_bytes_ -= c.gather_bytes;
+  if (c.counted) {
+    --counted_;
+    auto found = per_address_.find(c.remote);
+    if (--found->second == 0) per_address_.erase(found);
+    shared_.connections.Add(-1);
+  }
+  connections_.erase(c.id);
+}
+
+void EngineLoop::Arm(Connection& c, uint32_t events) {
+  epoll_event event{};
+  event.events = events | EPOLLONESHOT;
+  event.data.u64 = c.id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
+}
+
+// The epoch stands for none.
+void EngineLoop::SetDeadline(Connection& c, base::SteadyTime deadline) {
+  if (c.deadline != base::SteadyTime()) deadlines_.erase({c.deadline, c.id});
+  c.deadline = deadline == base::SteadyTime::max() ? base::SteadyTime() : deadline;
+  if (c.deadline != base::SteadyTime()) deadlines_.emplace(c.deadline, c.id);
+}
+
+// ---- requests ----
+
+void EngineLoop::OnEvent(Connection& c, uint32_t events) {
+  switch (c.state) {
+    case State::kReading:
+    case State::kGathering:
+      Receive(c);
+      return;
+    case State::kSending:
+      Dispatch(c, Job::Kind::kSend);
+      return;
+    case State::kLinger:
+      Drink(c);
+      return;
+    case State::kWaiting:
+    case State::kPending:
+      // Only asked for the other side's end.
+      if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Close(c);
+      return;
+    case State::kWorking:
+      return;
+  }
+}
+
+void EngineLoop::Receive(Connection& c) {
+  const bool first_bytes = c.in.empty();
+  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    Close(c);
+    return;
+  }
+  if (got > 0) c.in.append(buffer_.data(), static_cast<std::size_t>(got));
+  if (c.state == State::kGathering) {
+    TakeBody(c);
+    return;
+  }
+  if (first_bytes && got > 0) SetDeadline(c, Now() + shared_.options.head_timeout);
+  Advance(c);
+}
+
+// Looks for the next request in what has arrived.
+void EngineLoop::Advance(Connection& c) {
+  // Some clients send an empty line after a body.
+  while (c.in.size() >= 2 && c.in[0] == '\r' && c.in[1] == '\n') c.in.erase(0, 2);
+  HeadProgress progress = FindHead(c.in, shared_.limits);
+  if (progress.size == 0 && !progress.refused) {
+    Arm(c, EPOLLIN);
+    return;
+  }
+  c.facts = progress.refused ? std::move(*progress.refused)
+                             : CheckHead(std::string_view(c.in).substr(0, progress.size), shared_.limits);
+  if (c.facts.refused != 0) {
+    Refuse(c, c.facts.refused, c.facts.code, c.facts.message, c.facts.reason);
+    return;
+  }
+  c.in.erase(0, progress.size);
+  c.arrived = Now();
+  if (shared_.refuse.load() || shared_.draining.load()) {
+    Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping", base::Millis(1000));
+    return;
+  }
+  c.gathered = false;
+  c.uploading = false;
+  const uint64_t length = c.facts.content_length.value_or(0);
+  if (!c.facts.content_length) {
+    Dispatch(c, Job::Kind::kRequest);
+  } else if (length <= kGatherBytesMax && gathering_bytes_ + length <= kGatherTotalMax &&
+             !c.facts.expect_continue) {
+    c.gathered = true;
+    c.gather_bytes = length;
+    gathering_bytes_ += length;
+    c.state = State::kGathering;
+    c.window_start = Now();
+    SetDeadline(c, c.window_start + kRateWindow);
+    c.window_drained = c.in.size();
+    TakeBody(c);
+  } else {
+    c.uploading = true;
+    StartUpload(c);
+  }
+}
+
+void EngineLoop::StartUpload(Connection& c) {
+  if (uploads_ < uploads_max_) {
+    ++uploads_;
+    Dispatch(c, Job::Kind::kRequest);
+    return;
+  }
+  c.state = State::kPending;
+  pending_uploads_.push_back(c.id);
+  SetDeadline(c, Now() + kUploadWait);
+  Arm(c, EPOLLRDHUP);
+}
+
+void EngineLoop::TakeBody(Connection& c) {
+  if (c.in.size() >= *c.facts.content_length) {
+    Dispatch(c, Job::Kind::kRequest);
+  } else {
+    Arm(c, EPOLLIN);
+  }
+}
+
+void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
+  SetDeadline(c, base::SteadyTime());
+  c.state = State::kWorking;
+  workers_.Submit({.kind = kind, .connection = &c, .dropped = nullptr});
+}
+
+void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::string& message,
+                        const char* reason, std::optional<base::Millis> retry_after) {
+  if (reason != nullptr) shared_.CountRejected(reason);
+  Response response = status == 503 ? ErrorResponse(absl::UnavailableError(message), retry_after)
+                                    : ErrorResponse(status, code, message);
+  AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = true};
+  std::string body = std::get<std::string>(std::move(response.body));
+  head.headers.emplace_back("Content-Length", absl::StrCat(body.size()));
+  c.out = codec_.Format(head) + (c.facts.method == "HEAD" ? "" : body);
+  c.out_sent = 0;
+  // It is small: what a fresh buffer does not take was not going to be read.
+  SendSome(c);
+  Linger(c);
+}
+
+void EngineLoop::ReadNext(Connection& c) {
+  if (shared_.draining.load()) {
+    Close(c);
+    return;
+  }
+  c.state = State::kReading;
+  const auto& options = shared_.options;
+  SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));
+  if (c.in.empty()) {
+    c.in.shrink_to_fit();
+    Arm(c, EPOLLIN);
+  } else {
+    Advance(c);
+  }
+}
+
+// Says that we are done and reads on for a while: closing with unread bytes in the buffer would reset the
+// connection, and the client would lose the answer.
+void EngineLoop::Linger(Connection& c) {
+  ::shutdown(c.fd, SHUT_WR);
+  c.state = State::kLinger;
+  c.in.clear();
+  c.linger_read = 0;
+  SetDeadline(c, Now() + kLingerTime);
+  Arm(c, EPOLLIN);
+}
+
+void EngineLoop::Drink(Connection& c) {
+  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    Close(c);
+    return;
+  }
+  if (got > 0) c.linger_read += static_cast<uint64_t>(got);
+  if (c.linger_read > kLingerBytesMax) {
+    Close(c);
+    return;
+  }
+  Arm(c, EPOLLIN);
+}
+
+// ---- word from others ----
+
+void EngineLoop::OnReturned(Connection& c) {
+  gathering_bytes_ -= c.gather_bytes;
+  c.gather_bytes = 0;
+  if (c.uploading) {
+    c.uploading = false;
+    --uploads_;
+    while (!pending_uploads_.empty() && uploads_ < uploads_max_) {
+      const uint64_t id = pending_uploads_.front();
+      pending_uploads_.pop_front();
+      Connection* next = Find(id);
+      if (next != nullptr && next->state == State::kPending) StartUpload(*next);
+    }
+  }
+  if (cut_) {
+    Close(c);
+    return;
+  }
+  switch (c.after) {
+    case Connection::After::kReadNext:
+      ReadNext(c);
+      return;
+    case Connection::After::kMore:
+      Dispatch(c, Job::Kind::kSend);
+      return;
+    case Connection::After::kSend:
+      c.state = State::kSending;
+      c.window_start = Now();
+      c.window_drained = DrainedBytes(c);
+      SetDeadline(c, c.window_start + kRateWindow);
+      Arm(c, EPOLLOUT);
+      return;
+    case Connection::After::kWait:
+      c.state = State::kWaiting;
+      if (drain_begun_) {
+        Dispatch(c, Job::Kind::kAbort);
+      } else if (c.woken) {
+        OnWoken(c);
+      } else {
+        SetDeadline(c, c.next_step);
+        Arm(c, EPOLLRDHUP);
+      }
+      return;
+    case Connection::After::kLinger:
+      Linger(c);
+      return;
+    case Connection::After::kClose:
+      Close(c);
+      return;
+  }
+}
+
+void EngineLoop::OnWoken(Connection& c) {
+  if (c.state == State::kWaiting) {
+    c.woken = false;
+    Dispatch(c, Job::Kind::kStep);
+  } else {
+    c.woken = true;
+  }
+}
+
+void EngineLoop::OnDeadline(Connection& c) {
+  switch (c.state) {
+    case State::kReading:
+      if (!c.in.empty()) shared_.CountRejected("slow_head");
+      Close(c);
+      return;
+    case State::kGathering: {
+      const uint64_t wanted =
+          shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+      if (c.in.size() - c.window_drained < wanted) {
+        Refuse(c, 400, "invalid_argument",
+               absl::StrCat("the body came slower than ", shared_.options.min_rate_bytes_per_s,
+                            " bytes a second"),
+               "slow_body");
+        return;
+      }
+      c.window_drained = c.in.size();
+      c.window_start = Now();
+      SetDeadline(c, c.window_start + kRateWindow);
+      return;
+    }
+    case State::kPending:
+      Refuse(c, 503, "unavailable", "too many large bodies are being received: try again",
+             "upload_slots", base::Millis(5000));
+      return;
+    case State::kSending:
+      OnSlowReader(c);
+      return;
+    case State::kWaiting:
+      Dispatch(c, Job::Kind::kStep);
+      return;
+    case State::kLinger:
+      Close(c);
+      return;
+    case State::kWorking:
+      return;
+  }
+}
+
+void EngineLoop::OnSlowReader(Connection& c) {
+  const uint64_t drained = DrainedBytes(c);
+  const uint64_t wanted =
+      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+  if (drained - c.window_drained < wanted) {
+    shared_.CountRejected("slow_reader");
+    Close(c);
+    return;
+  }
+  c.window_drained = drained;
+  c.window_start = Now();
+  SetDeadline(c, c.window_start + kRateWindow);
+}
+
+// ---- the end ----
+
+void EngineLoop::BeginDrain() {
+  drain_begun_ = true;
+  if (listener_ >= 0) ::close(listener_);
+  listener_ = -1;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    switch (c->state) {
+      case State::kReading:
+        Close(*c);
+        break;
+      case State::kPending:
+        Refuse(*c, 503, "unavailable", "the service is stopping: try again", "stopping",
+               base::Millis(1000));
+        break;
+      case State::kWaiting:
+        Dispatch(*c, Job::Kind::kAbort);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void EngineLoop::CutAll() {
+  cut_ = true;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    if (c->state != State::kLinger) shared_.CountRejected("cut");
+    if (c->state == State::kWorking) {
+      // The worker notices and gives it back.
+      ::shutdown(c->fd, SHUT_RDWR);
+    } else {
+      Close(*c);
+    }
+  }
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,95 @@
+#include "http/engine_output.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace waypost::http {
+namespace {
+
+// Result of one send or sendfile that moved `sent` bytes.
+SendResult Failed() {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return SendResult::kBlocked;
+  return SendResult::kFailed;
+}
+
+// `out` and, for an inline blob, its bytes, in one call.
+SendResult SendMemory(Connection& c, uint64_t& turn) {
+  const bool has_inline = c.blob && c.blob->reader->fd() < 0;
+  const bool has_file = c.blob && !has_inline;
+  while (true) {
+    std::string_view tail = c.body;
+    if (has_inline) tail = c.blob->reader->inline_bytes().substr(c.blob->offset, c.blob->length);
+    tail.remove_prefix(has_file ? tail.size() : static_cast<std::size_t>(c.body_sent));
+    const std::string_view head = std::string_view(c.out).substr(c.out_sent);
+    if (head.empty() && tail.empty()) return SendResult::kDone;
+    iovec pieces[2] = {{const_cast<char*>(head.data()), head.size()},
+                       {const_cast<char*>(tail.data()), tail.size()}};
+    msghdr message{};
+    message.msg_iov = head.empty() ? pieces + 1 : pieces;
+    message.msg_iovlen = head.empty() || tail.empty() ? 1 : 2;
+    const bool file_follows = has_file && c.body_sent < c.blob->length;
+    const ssize_t sent = ::sendmsg(c.fd, &message,
+                                   MSG_NOSIGNAL | MSG_DONTWAIT | (file_follows ? MSG_MORE : 0));
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      return Failed();
+    }
+    const auto count = static_cast<uint64_t>(sent);
+    const uint64_t of_head = std::min<uint64_t>(count, head.size());
+    c.out_sent += of_head;
+    c.body_sent += count - of_head;
+    c.total_sent += count;
+    turn += count;
+  }
+}
+
+SendResult SendFile(Connection& c, uint64_t& turn) {
+  while (c.body_sent < c.blob->length) {
+    if (turn >= kTurnBytes) return SendResult::kMore;
+    off_t offset = static_cast<off_t>(c.blob->offset + c.body_sent);
+    const uint64_t want = std::min(c.blob->length - c.body_sent, kTurnBytes - turn);
+    const ssize_t sent = ::sendfile(c.fd, c.blob->reader->fd(), &offset, want);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      return Failed();
+    }
+    if (sent == 0) return SendResult::kFailed;  // the file is shorter than its row says
+    c.body_sent += static_cast<uint64_t>(sent);
+    c.total_sent += static_cast<uint64_t>(sent);
+    turn += static_cast<uint64_t>(sent);
+  }
+  return SendResult::kDone;
+}
+
+}  // namespace
+
+SendResult SendSome(Connection& connection) {
+  uint64_t turn = 0;
+  SendResult result = SendMemory(connection, turn);
+  if (result == SendResult::kDone && connection.blob && connection.blob->reader->fd() >= 0) {
+    result = SendFile(connection, turn);
+  }
+  if (result == SendResult::kDone) {
+    connection.out.clear();
+    connection.out_sent = 0;
+    connection.body.clear();
+    connection.blob.reset();
+    connection.body_sent = 0;
+  }
+  return result;
+}
+
+uint64_t DrainedBytes(const Connection& connection) {
+  int queued = 0;
+  if (::ioctl(connection.fd, SIOCOUTQ, &queued) != 0 || queued < 0) queued = 0;
+  const auto waiting = static_cast<uint64_t>(queued);
+  return connection.total_sent > waiting ? connection.total_sent - waiting : 0;
+}
+
+}  // namespace waypost::http

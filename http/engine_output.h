@@ -1,0 +1,22 @@
+#pragma once
+
+#include "http/engine_connection.h"
+
+namespace waypost::http {
+
+enum class SendResult {
+  kDone,     // everything is with the kernel
+  kBlocked,  // its buffer is full: wait until it may be written to
+  kMore,     // this turn is over
+  kFailed,   // the client is gone, or the blob's file ends early
+};
+
+// Sends of `out` and `blob` what the kernel takes now, at most kTurnBytes: a head and a small body in one
+// call, files by sendfile. Never waits for the client.
+SendResult SendSome(Connection& connection);
+
+// Bytes that the client's kernel has really taken, for the rate of slow readers: what we gave to our
+// kernel says little, its buffer holds megabytes.
+uint64_t DrainedBytes(const Connection& connection);
+
+}  // namespace waypost::http

@@ -1,0 +1,564 @@
+#include "http/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "http/errors.h"
+#include "raw_client.h"
+
+namespace waypost::http {
+namespace {
+
+// A blob of a test: a file, or bytes in memory.
+class TestReader final : public blobstore::BlobReader {
+ public:
+  TestReader(std::string bytes, bool in_file) : bytes_(std::move(bytes)) {
+    if (!in_file) return;
+    char name[] = "/tmp/waypost_engine_test_XXXXXX";
+    fd_ = mkstemp(name);
+    ::unlink(name);
+    EXPECT_EQ(::write(fd_, bytes_.data(), bytes_.size()), static_cast<ssize_t>(bytes_.size()));
+  }
+  ~TestReader() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  uint64_t size_bytes() const override { return bytes_.size(); }
+  absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
+    const std::string piece = bytes_.substr(offset, buffer.size());
+    std::copy(piece.begin(), piece.end(), buffer.begin());
+    return piece.size();
+  }
+  int fd() const override { return fd_; }
+  std::string_view inline_bytes() const override { return bytes_; }
+
+ private:
+  std::string bytes_;
+  int fd_ = -1;
+};
+
+// What a test's subscriptions are told.
+struct Topic {
+  base::Mutex mutex;
+  std::function<void()> wake GUARDED_BY(mutex);
+  std::string bytes GUARDED_BY(mutex);
+  bool end GUARDED_BY(mutex) = false;
+  bool answer GUARDED_BY(mutex) = false;
+  std::atomic<int> alive{0};
+  std::atomic<int> steps{0};
+
+  void Say(const std::string& text, bool last) {
+    std::function<void()> call;
+    {
+      base::MutexLock lock(mutex);
+      bytes += text;
+      end = last;
+      call = wake;
+    }
+    if (call) call();
+  }
+};
+
+class TopicSubscription final : public Subscription {
+ public:
+  TopicSubscription(Topic& topic, base::Millis deadline) : topic_(topic), deadline_(deadline) {
+    ++topic_.alive;
+  }
+  ~TopicSubscription() override {
+    base::MutexLock lock(topic_.mutex);
+    topic_.wake = nullptr;
+    --topic_.alive;
+  }
+  void Start(std::function<void()> wake) override {
+    started_ = std::chrono::steady_clock::now();
+    base::MutexLock lock(topic_.mutex);
+    topic_.wake = std::move(wake);
+  }
+  Result Step(base::SteadyTime now) override {
+    ++topic_.steps;
+    Result result;
+    base::MutexLock lock(topic_.mutex);
+    result.bytes = std::move(topic_.bytes);
+    topic_.bytes.clear();
+    result.end = topic_.end;
+    if (topic_.answer) {
+      result.answer = std::make_unique<Response>();
+      result.answer->body = std::string("answered");
+    } else if (deadline_.count() > 0 && now >= started_ + deadline_) {
+      result.answer = std::make_unique<Response>(ErrorResponse(absl::DeadlineExceededError("over")));
+    }
+    if (deadline_.count() > 0) result.next_deadline = started_ + deadline_;
+    return result;
+  }
+  std::string content_type() const override { return "application/x-ndjson"; }
+
+ private:
+  Topic& topic_;
+  const base::Millis deadline_;
+  base::SteadyTime started_;
+};
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() {
+    options_.listener = "app";
+    options_.address = "127.0.0.1:0";
+    options_.workers = 4;
+    options_.metrics = &metrics_;
+    for (int i = 0; i < 4 << 20; ++i) big_.push_back(static_cast<char>(i * 31 + (i >> 12)));
+  }
+  ~EngineTest() override {
+    if (engine_) engine_->Shutdown(base::Millis(2000));
+  }
+  void StartEngine() {
+    engine_ = std::make_unique<Engine>(
+        options_, [this](Request& request) { return Handle(request); },
+        [](const Request& request) { return request.path.size() < 20 ? request.path : "long"; });
+    ASSERT_TRUE(engine_->Start().ok());
+    address_ = engine_->bound_address();
+  }
+  Response Handle(Request& request) {
+    Response response;
+    ++handled_;
+    if (request.path == "/hello") response.body = std::string("hello");
+    if (request.path == "/nothing") response.status = 204;
+    if (request.path == "/throw") throw std::runtime_error("secret text");
+    if (request.path == "/big") response.body = big_;
+    if (request.path == "/file") {
+      response.body = BlobBody{std::make_shared<TestReader>(big_, true), 10, big_.size() - 10};
+    }
+    if (request.path == "/inline") {
+      response.body = BlobBody{std::make_shared<TestReader>("0123456789", false), 2, 5};
+    }
+    if (request.path == "/refuse") response = ErrorResponse(absl::PermissionDeniedError("no"));
+    if (request.path == "/echo") {
+      std::string body;
+      if (request.body == nullptr) {
+        body = "no body";
+      } else {
+        const absl::Status read = request.body->Read([&](std::string_view piece) {
+          body.append(piece);
+          return absl::OkStatus();
+        });
+        if (!read.ok()) return ErrorResponse(absl::InvalidArgumentError(read.message()));
+      }
+      response.body = body;
+    }
+    if (request.path == "/headers") {
+      std::string text;
+      for (const auto& header : request.headers) text += header.first + "=" + header.second + ";";
+      for (const auto& item : request.query) text += item.first + "=" + item.second + ";";
+      response.body = text + (request.peer ? request.peer->ToHex() : "nobody");
+    }
+    if (request.path == "/wait") {
+      response.body = std::shared_ptr<Subscription>(
+          std::make_shared<TopicSubscription>(topic_, base::Millis(0)));
+    }
+    if (request.path == "/wait-short") {
+      response.body = std::shared_ptr<Subscription>(
+          std::make_shared<TopicSubscription>(topic_, base::Millis(50)));
+    }
+    return response;
+  }
+  double Rejected(const std::string& reason) {
+    return metrics_.AddCounter("waypost_http_rejected_total", "", {{"listener", "app"}, {"reason", reason}})
+        .value();
+  }
+
+  base::Metrics metrics_;
+  EngineOptions options_;
+  Topic topic_;
+  std::string big_;
+  std::atomic<int> handled_{0};
+  std::unique_ptr<Engine> engine_;
+  std::string address_;
+};
+
+TEST_F(EngineTest, AnswersAndKeepsTheConnection) {
+  StartEngine();
+  RawClient client(address_);
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = client.Get("/hello");
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.body, "hello");
+    EXPECT_EQ(answer.headers.at("content-length"), "5");
+    EXPECT_EQ(answer.headers.count("connection"), 0u);
+  }
+  const auto nothing = client.Get("/nothing");
+  EXPECT_EQ(nothing.status, 204);
+  EXPECT_EQ(nothing.headers.count("content-length"), 0u);
+  EXPECT_EQ(client.Get("/hello", "Connection: close\r\n").headers.at("connection"), "close");
+  EXPECT_TRUE(client.Closed());
+}
+
+TEST_F(EngineTest, PipelinedRequestsAreAnsweredInOrder) {
+  StartEngine();
+  RawClient client(address_);
+  std::string requests;
+  for (int i = 0; i < 20; ++i) {
+    const std::string body = "body" + std::to_string(i);
+    requests += "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n" + body;
+  }
+  ASSERT_TRUE(client.Send(requests));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.ReadAnswer().body, "body" + std::to_string(i));
+}
+
+TEST_F(EngineTest, HeadHasTheLengthAndNoBody) {
+  StartEngine();
+  RawClient client(address_);
+  client.Send("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\nHEAD /file HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.ReadAnswer(true).headers.at("content-length"), "5");
+  EXPECT_EQ(client.ReadAnswer(true).headers.at("content-length"), std::to_string(big_.size() - 10));
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_F(EngineTest, BodiesAreExactFromMemoryFileAndInline) {
+  StartEngine();
+  RawClient client(address_);
+  EXPECT_TRUE(client.Get("/big").body == big_);
+  EXPECT_TRUE(client.Get("/file").body == big_.substr(10));
+  EXPECT_EQ(client.Get("/inline").body, "23456");
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_F(EngineTest, RequestBodiesArriveWholeSmallAndLarge) {
+  StartEngine();
+  RawClient client(address_);
+  for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100000}, std::size_t{3} << 20}) {
+    const std::string body = big_.substr(0, size);
+    ASSERT_TRUE(client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) +
+                            "\r\n\r\n" + body));
+    const auto answer = client.ReadAnswer();
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_TRUE(answer.body == body) << size;
+  }
+  client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.ReadAnswer().body, "no body");
+}
+
+TEST_F(EngineTest, ContinueIsSaidOnlyWhenTheHandlerReads) {
+  StartEngine();
+  RawClient client(address_);
+  client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.ReadAnswer().status, 100);
+  client.Send("data");
+  EXPECT_EQ(client.ReadAnswer().body, "data");
+
+  client.Send("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  const auto refused = client.ReadAnswer();
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(refused.headers.at("connection"), "close");
+}
+
+TEST_F(EngineTest, ARefusalReachesAClientThatGoesOnSending) {
+  StartEngine();
+  RawClient client(address_);
+  const std::string body(8 << 20, 'x');
+  ASSERT_TRUE(client.Send("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+                          std::to_string(body.size()) + "\r\n\r\n"));
+  client.Send(body);
+  EXPECT_EQ(client.ReadAnswer().status, 403);
+}
+
+TEST_F(EngineTest, SmugglingIsRefusedBeforeAnyHandlerAndTheConnectionEnds) {
+  StartEngine();
+  struct {
+    const char* head;
+    int status;
+  } cases[] = {
+      {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
+      {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5abc\r\n\r\nhello", 400},
+      {"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
+      {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 400},
+      {"GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /", 400},
+      {"GET /hello HTTP/1.1\r\n\r\n", 400},
+      {"GET /hello HTTP/1.1\nHost: a\n\n", 400},
+      {"GET /hello HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1,2-3\r\n\r\n", 416},
+      {"GET http://a/hello HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"BREW /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501},
+      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 501},
+      {"\x16\x03\x01\x02\x01\n", 400},
+  };
+  for (const auto& c : cases) {
+    RawClient client(address_);
+    client.Send(c.head);
+    const auto answer = client.ReadAnswer();
+    EXPECT_EQ(answer.status, c.status) << c.head;
+    EXPECT_NE(answer.body.find("\"error\""), std::string::npos) << c.head;
+    EXPECT_TRUE(client.Closed()) << c.head;
+  }
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_F(EngineTest, LongHeadsAndTargetsAreRefused) {
+  StartEngine();
+  RawClient head(address_);
+  head.Send("GET /hello HTTP/1.1\r\nHost: a\r\n");
+  for (int i = 0; i < 5; ++i) head.Send("X-Filler-" + std::to_string(i) + ": " + std::string(4000, 'a') + "\r\n");
+  EXPECT_EQ(head.ReadAnswer().status, 431);
+  RawClient target(address_);
+  target.Send("GET /" + std::string(60000, 'a'));
+  EXPECT_EQ(target.ReadAnswer().status, 414);
+  RawClient lines(address_);
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "A: b\r\n";
+  lines.Send("GET /hello HTTP/1.1\r\nHost: a\r\n" + many + "\r\n");
+  EXPECT_EQ(lines.ReadAnswer().status, 431);
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_F(EngineTest, HeadersAndQueryArriveAsSent) {
+  options_.peers = true;
+  StartEngine();
+  const std::string peer(64, 'a');
+  RawClient client(address_);
+  const auto answer = client.Get("/headers?a=1+2&b=%2F%25&c",
+                                 "X-Odd: 100%25 %0d%0aX: y\r\nRange: bytes=0-1\r\nREMOTE_ADDR: 6.6.6.6\r\n"
+                                 "Waypost-Peer: " + peer + "\r\n");
+  EXPECT_NE(answer.body.find("x-odd=100%25 %0d%0aX: y;"), std::string::npos) << answer.body;
+  EXPECT_NE(answer.body.find("range=bytes=0-1;"), std::string::npos) << answer.body;
+  EXPECT_NE(answer.body.find("a=1+2;b=/%;c=;"), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.body.find("6.6.6.6"), std::string::npos) << answer.body;
+  EXPECT_NE(answer.body.find(peer), std::string::npos);
+}
+
+TEST_F(EngineTest, AnExceptionIsA500WithoutItsText) {
+  StartEngine();
+  RawClient client(address_);
+  const auto answer = client.Get("/throw");
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+  EXPECT_EQ(answer.headers.count("exception_what"), 0u);
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_F(EngineTest, SlowHeadsAndIdleConnectionsAreClosed) {
+  options_.head_timeout = base::Millis(200);
+  options_.idle_timeout = base::Millis(300);
+  StartEngine();
+  RawClient silent(address_);
+  EXPECT_TRUE(silent.Closed());
+  RawClient dripping(address_);
+  dripping.Send("GET /hel");
+  EXPECT_TRUE(dripping.Closed());
+  EXPECT_EQ(Rejected("slow_head"), 1);
+  RawClient idle(address_);
+  EXPECT_EQ(idle.Get("/hello").status, 200);
+  EXPECT_TRUE(idle.Closed());
+}
+
+TEST_F(EngineTest, ManySlowClientsDoNotDelayAnother) {
+  StartEngine();
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (int i = 0; i < 60; ++i) {
+    slow.push_back(std::make_unique<RawClient>(address_));
+    slow.back()->Send(i % 3 == 0   ? "GET /hello HTT"
+                      : i % 3 == 1 ? "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc"
+                                   : "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  ASSERT_TRUE(Eventually([&] { return topic_.alive == 20; }));
+  RawClient client(address_);
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_F(EngineTest, ASlowBodyIsCut) {
+  StartEngine();
+  RawClient small(address_);
+  small.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc");
+  RawClient large(address_);
+  large.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nabc");
+  EXPECT_EQ(small.ReadAnswer().status, 400);
+  EXPECT_EQ(large.ReadAnswer().status, 400);
+  EXPECT_EQ(Rejected("slow_body"), 2);
+}
+
+TEST_F(EngineTest, ABodyThatEndsEarlyIsNoRequest) {
+  StartEngine();
+  RawClient large(address_);
+  large.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nabc");
+  large.FinishSending();
+  const auto answer = large.ReadAnswer();
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_NE(answer.body.find("ended after 3 of 10000000"), std::string::npos) << answer.body;
+  RawClient small(address_);
+  small.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  small.FinishSending();
+  EXPECT_EQ(small.ReadAnswer().status, 0);
+}
+
+TEST_F(EngineTest, AReaderThatStopsIsCut) {
+  StartEngine();
+  RawClient client(address_, 4096);
+  client.Send("GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(Eventually([&] { return Rejected("slow_reader") == 1; }));
+}
+
+TEST_F(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
+  options_.max_per_address = 2;
+  StartEngine();
+  RawClient first(address_), second(address_);
+  EXPECT_EQ(first.Get("/hello").status, 200);
+  EXPECT_EQ(second.Get("/hello").status, 200);
+  RawClient third(address_);
+  const auto answer = third.ReadAnswer();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.at("retry-after"), "1");
+  EXPECT_NE(answer.body.find("http.max_per_address"), std::string::npos);
+  second.Close();
+  EXPECT_TRUE(Eventually([&] {
+    RawClient again(address_);
+    return again.Get("/hello").status == 200;
+  }));
+}
+
+TEST_F(EngineTest, ASubscriptionAnswersWhenWoken) {
+  StartEngine();
+  RawClient client(address_);
+  client.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1; }));
+  {
+    base::MutexLock lock(topic_.mutex);
+    topic_.answer = true;
+  }
+  topic_.Say("", false);
+  EXPECT_EQ(client.ReadAnswer().body, "answered");
+  EXPECT_EQ(topic_.alive, 0);
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_F(EngineTest, ASubscriptionAnswersAtItsDeadline) {
+  StartEngine();
+  RawClient client(address_);
+  EXPECT_EQ(client.Get("/wait-short").status, 504);
+}
+
+TEST_F(EngineTest, AStreamArrivesInPiecesAndEnds) {
+  StartEngine();
+  RawClient client(address_);
+  client.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1; }));
+  topic_.Say("{\"a\":1}\n", false);
+  while (client.buffered.find("{\"a\":1}") == std::string::npos) ASSERT_TRUE(client.Receive());
+  topic_.Say("{\"a\":2}\n", true);
+  const auto answer = client.ReadAnswer();
+  EXPECT_EQ(answer.headers.at("content-type"), "application/x-ndjson");
+  EXPECT_EQ(answer.body, "{\"a\":1}\n{\"a\":2}\n");
+  EXPECT_TRUE(answer.complete);
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+
+  RawClient old(address_);
+  {
+    base::MutexLock lock(topic_.mutex);
+    topic_.end = false;
+  }
+  old.Send("GET /wait HTTP/1.0\r\nHost: a\r\n\r\n");
+  topic_.Say("line\n", true);
+  const auto plain = old.ReadAnswer();
+  EXPECT_EQ(plain.headers.count("transfer-encoding"), 0u);
+  EXPECT_EQ(plain.body, "line\n");
+}
+
+TEST_F(EngineTest, AClientThatLeavesEndsItsSubscription) {
+  StartEngine();
+  auto client = std::make_unique<RawClient>(address_);
+  client->Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.alive == 1; }));
+  client.reset();
+  EXPECT_TRUE(Eventually([&] { return topic_.alive == 0; }));
+}
+
+TEST_F(EngineTest, SubscriptionsAreLimited) {
+  options_.max_waiting = 1;
+  StartEngine();
+  RawClient first(address_), second(address_);
+  first.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1; }));
+  const auto answer = second.Get("/wait");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_NE(answer.body.find("http.max_waiting"), std::string::npos);
+  EXPECT_EQ(second.Get("/hello").status, 200);
+}
+
+TEST_F(EngineTest, ShutdownFinishesWhatRunsAndEndsWhatWaits) {
+  StartEngine();
+  RawClient waiting(address_), idle(address_), reading(address_, 4096);
+  EXPECT_EQ(idle.Get("/hello").status, 200);
+  waiting.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  reading.Send("GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1 && handled_ == 3; }));
+  base::Thread stopper("stopper", [&] { engine_->Shutdown(base::Millis(60000)); });
+  EXPECT_EQ(waiting.ReadAnswer().status, 503);
+  EXPECT_TRUE(idle.Closed());
+  const auto answer = reading.ReadAnswer();
+  EXPECT_TRUE(answer.complete);
+  EXPECT_TRUE(answer.body == big_.substr(10));
+  reading.Close();
+  waiting.Close();
+  stopper.Join();
+  EXPECT_EQ(topic_.alive, 0);
+  EXPECT_FALSE(RawClient(address_).connected());
+}
+
+TEST_F(EngineTest, ShutdownCutsWhatDoesNotEnd) {
+  StartEngine();
+  RawClient stuck(address_, 4096), uploading(address_);
+  stuck.Send("GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+  uploading.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nabc");
+  ASSERT_TRUE(Eventually([&] { return handled_ == 2; }));
+  engine_->Shutdown(base::Millis(100));
+  EXPECT_GE(Rejected("cut"), 1);
+  EXPECT_FALSE(stuck.ReadAnswer().complete);
+}
+
+TEST_F(EngineTest, RefuseNewAnswers503) {
+  StartEngine();
+  RawClient client(address_);
+  EXPECT_EQ(client.Get("/hello").status, 200);
+  engine_->RefuseNew();
+  const auto answer = client.Get("/hello");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.at("connection"), "close");
+}
+
+TEST_F(EngineTest, AnAddressInUseIsNamed) {
+  StartEngine();
+  EngineOptions again = options_;
+  again.address = address_;
+  again.metrics = nullptr;
+  Engine second(again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
+  const absl::Status status = second.Start();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(std::string(status.message()).find(address_), std::string::npos);
+  EXPECT_NE(std::string(status.message()).find("http.listen"), std::string::npos);
+  again.address = "no-such-host:1";
+  Engine third(again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
+  EXPECT_EQ(third.Start().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(EngineTest, CountsRequestsByRouteAndCode) {
+  StartEngine();
+  {
+    RawClient client(address_);
+    client.Get("/hello");
+    client.Get("/refuse");
+  }
+  ASSERT_TRUE(Eventually([&] {
+    return metrics_.AddGauge("waypost_http_connections", "", {{"listener", "app"}}).value() == 0;
+  }));
+  const std::string text = metrics_.Render();
+  EXPECT_NE(text.find("waypost_http_requests_total{code=\"200\",listener=\"app\",route=\"/hello\"} 1"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("code=\"403\",listener=\"app\",route=\"/refuse\"} 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace waypost::http

@@ -1,0 +1,146 @@
+#include "raw_client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "http/listen.h"
+#include "http/text.h"
+
+namespace waypost::http {
+namespace {
+constexpr std::chrono::seconds kPatience{30};
+}
+
+RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
+  const auto where = ParseHostPort(address);
+  if (!where.ok()) return;
+  fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (receive_buffer_bytes > 0) {
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof(receive_buffer_bytes));
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(where->port);
+  inet_pton(AF_INET, where->host.c_str(), &to.sin_addr);
+  if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) Close();
+}
+
+RawClient::~RawClient() { Close(); }
+
+void RawClient::Close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+bool RawClient::Send(const std::string& bytes) {
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t count = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    sent += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+void RawClient::FinishSending() { ::shutdown(fd_, SHUT_WR); }
+
+bool RawClient::Receive() {
+  pollfd poller{fd_, POLLIN, 0};
+  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) return false;
+  char buffer[65536];
+  const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
+  if (got <= 0) return false;
+  buffered.append(buffer, static_cast<std::size_t>(got));
+  return true;
+}
+
+std::string RawClient::ReadAll() {
+  while (Receive()) {
+  }
+  return std::move(buffered);
+}
+
+bool RawClient::Closed() {
+  if (!buffered.empty()) return false;
+  pollfd poller{fd_, POLLIN, 0};
+  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) return false;
+  char byte;
+  return ::recv(fd_, &byte, 1, MSG_PEEK) <= 0;
+}
+
+RawClient::Answer RawClient::ReadAnswer(bool head_request) {
+  Answer answer;
+  std::size_t end;
+  while ((end = buffered.find("\r\n\r\n")) == std::string::npos) {
+    if (!Receive()) return answer;
+  }
+  std::string head = buffered.substr(0, end + 2);
+  buffered.erase(0, end + 4);
+  answer.status = std::atoi(head.substr(9, 3).c_str());
+  std::size_t line = head.find("\r\n") + 2;
+  while (line < head.size()) {
+    const std::size_t next = head.find("\r\n", line);
+    const std::string text = head.substr(line, next - line);
+    const std::size_t colon = text.find(':');
+    answer.headers[LowerCase(text.substr(0, colon))] =
+        std::string(TrimSpaces(std::string_view(text).substr(colon + 1)));
+    line = next + 2;
+  }
+  if (head_request || answer.status == 204 || answer.status == 304 || answer.status == 100) {
+    answer.complete = true;
+    return answer;
+  }
+  if (answer.headers.count("content-length") != 0) {
+    const auto length = static_cast<std::size_t>(std::stoull(answer.headers["content-length"]));
+    while (buffered.size() < length && Receive()) {
+    }
+    answer.complete = buffered.size() >= length;
+    answer.body = buffered.substr(0, length);
+    buffered.erase(0, length);
+    return answer;
+  }
+  const auto encoding = answer.headers.find("transfer-encoding");
+  if (encoding == answer.headers.end() || encoding->second != "chunked") {
+    answer.body = ReadAll();
+    answer.complete = true;
+    return answer;
+  }
+  while (true) {
+    std::size_t newline;
+    while ((newline = buffered.find("\r\n")) == std::string::npos) {
+      if (!Receive()) return answer;
+    }
+    const auto size = static_cast<std::size_t>(std::strtoull(buffered.c_str(), nullptr, 16));
+    while (buffered.size() < newline + 2 + size + 2) {
+      if (!Receive()) return answer;
+    }
+    answer.body += buffered.substr(newline + 2, size);
+    buffered.erase(0, newline + 2 + size + 2);
+    if (size == 0) {
+      answer.complete = true;
+      return answer;
+    }
+  }
+}
+
+RawClient::Answer RawClient::Get(const std::string& target, const std::string& more_headers) {
+  Send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");
+  return ReadAnswer();
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace waypost::http
