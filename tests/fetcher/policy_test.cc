@@ -1,0 +1,234 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "fetcher/indexed_heap.h"
+#include "fetcher/outcome.h"
+#include "fetcher/ranking.h"
+#include "fetcher/retry_policy.h"
+
+namespace waypost::fetcher {
+namespace {
+
+using base::Millis;
+using base::PeerId;
+using base::WallTime;
+
+PeerId Peer(uint8_t n) {
+  std::array<uint8_t, 32> bytes{};
+  bytes[0] = n;
+  return PeerId(bytes);
+}
+
+TEST(RetryDelay, LiesInTheUpperHalfOfTheDoubledBaseAndUnderTheMaximum) {
+  const RetryPolicy policy{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  struct Case {
+    const char* name;
+    uint32_t failures;
+    double unit;
+    int64_t want_ms;
+  };
+  const Case cases[] = {
+      {"no failure waits nothing", 0, 0.5, 0},
+      {"first, least", 1, 0.0, 1000},
+      {"first, middle", 1, 0.5, 1500},
+      {"second, least", 2, 0.0, 2000},
+      {"tenth, least", 10, 0.0, 512 * 1000},
+      {"twelfth meets the maximum", 12, 0.99, 3600 * 1000},
+      {"exponent stops at twenty", 40, 0.0, 3600 * 1000},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(RetryDelay(c.failures, policy, c.unit).count(), c.want_ms) << c.name;
+  }
+  const RetryPolicy wide{.base = Millis(1000), .max = Millis(int64_t{1} << 60)};
+  EXPECT_EQ(RetryDelay(21, wide, 0.0), RetryDelay(20, wide, 0.0)) << "2^20 is the largest factor";
+}
+
+TEST(RetryDelay, IsSpreadEvenlyOverItsRange) {
+  const RetryPolicy policy{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  base::SeededRandom random(7);
+  std::array<int, 10> buckets{};
+  for (int i = 0; i < 10000; ++i) {
+    const int64_t ms = RetryDelay(3, policy, random.Unit()).count();
+    ASSERT_GE(ms, 4000);
+    ASSERT_LT(ms, 8000);
+    ++buckets[static_cast<std::size_t>((ms - 4000) / 400)];
+  }
+  for (const int count : buckets) EXPECT_NEAR(count, 1000, 150);
+}
+
+TEST(IndexedHeap, AgreesWithASortedMultisetOverAMillionOperations) {
+  const uint64_t seed = 20261120;
+  SCOPED_TRACE(seed);
+  base::SeededRandom random(seed);
+  IndexedHeap<int64_t> heap;
+  // value, sequence -> handle: the order in which the heap must give its elements.
+  std::map<std::pair<int64_t, uint64_t>, uint32_t> model;
+  std::vector<std::pair<int64_t, uint64_t>> keys;
+  uint64_t sequence = 0;
+  for (int i = 0; i < 1000000; ++i) {
+    const uint64_t dice = random.Next() % 100;
+    if (dice < 45 || model.empty()) {
+      const auto value = static_cast<int64_t>(random.Next() % 5000);
+      const std::pair<int64_t, uint64_t> key{value, sequence++};
+      model[key] = heap.Push(value);
+      keys.push_back(key);
+    } else if (dice < 80) {
+      const auto least = model.begin();
+      ASSERT_EQ(heap.top(), least->first.first);
+      ASSERT_EQ(heap.top_handle(), least->second);
+      ASSERT_EQ(heap.Pop(), least->first.first);
+      model.erase(least);
+    } else {
+      const std::size_t at = random.Next() % keys.size();
+      std::swap(keys[at], keys.back());
+      const auto found = model.find(keys.back());
+      keys.pop_back();
+      if (found == model.end()) continue;
+      ASSERT_EQ(heap.Remove(found->second), found->first.first);
+      model.erase(found);
+    }
+    ASSERT_EQ(heap.size(), model.size());
+  }
+}
+
+TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t};
+  locations[Peer(2)] = {.when_seen = t - Millis(5), .is_server = true};
+  locations[Peer(3)] = {.when_seen = t, .denied = t + Millis(1)};
+  locations[Peer(4)] = {.when_seen = t + Millis(9)};
+  const auto none = [](const PeerId&) { return false; };
+  EXPECT_EQ(Rank(locations, {Peer(5), Peer(2)}, Peer(9), {}, none),
+            (std::vector{Peer(2), Peer(4), Peer(1), Peer(5), Peer(3)}));
+  const auto two_cools = [](const PeerId& peer) { return peer == Peer(2); };
+  EXPECT_EQ(Rank(locations, {Peer(5)}, Peer(9), {Peer(4)}, two_cools),
+            (std::vector{Peer(1), Peer(5), Peer(3), Peer(2)}));
+  EXPECT_EQ(Rank(locations, {}, Peer(2), {Peer(1), Peer(3)}, none), (std::vector{Peer(4)}))
+      << "never ourselves";
+}
+
+class OutcomeTable : public testing::Test {
+ protected:
+  Verdict Judge(AttemptReport report) {
+    return JudgeFailure(report, /*failures=*/2, policy_, now_, /*unit_random=*/0.0);
+  }
+  const RetryPolicy policy_{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  const WallTime now_{Millis(50000000)};
+  const WallTime backed_off_ = now_ + Millis(4000);  // the third failure, least
+};
+
+TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kNotHere, ""}}});
+  EXPECT_TRUE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.denied, (std::vector{Peer(1), Peer(2)}));
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNotHere);
+  EXPECT_FALSE(v.parked);
+}
+
+TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
+  for (const Answer answer : {Answer::kUnreachable, Answer::kBusy}) {
+    const Verdict v = Judge({.asked = {{Peer(1), answer, "gone"}},
+                             .first_cool_down_end = now_ + Millis(9000)});
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt) << "the peer's cool-down parks it, nothing is rewritten";
+    EXPECT_TRUE(v.parked);
+    EXPECT_TRUE(v.denied.empty());
+  }
+}
+
+TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kUnreachable, ""}},
+                           .first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.count_failure);
+  EXPECT_TRUE(v.parked);
+  EXPECT_EQ(v.denied, (std::vector{Peer(1)}));
+}
+
+TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}},
+                           .first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_FALSE(v.count_failure);
+}
+
+TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
+  const Verdict v = Judge({});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNobody);
+}
+
+TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kWrongBytes, "bad"}, {Peer(2), Answer::kUnreachable, ""}},
+                           .first_cool_down_end = now_ + Millis(3600000)});
+  EXPECT_TRUE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.dropped, (std::vector{Peer(1)}));
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kWrongBytes);
+  EXPECT_EQ(v.error.peer, Peer(1));
+}
+
+TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothing) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotGreeted, ""}}});
+  EXPECT_TRUE(v.denied.empty());
+  EXPECT_TRUE(v.dropped.empty());
+  EXPECT_FALSE(v.count_failure);
+  EXPECT_TRUE(v.parked);
+}
+
+TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
+  for (const auto& [local, reason] :
+       {std::pair{LocalEnd::kNoSpace, "space"}, std::pair{LocalEnd::kDisk, "disk"}}) {
+    const Verdict v = Judge({.local = local, .local_message = "full"});
+    EXPECT_EQ(v.pause_reason, reason);
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt);
+  }
+}
+
+TEST_F(OutcomeTable, CancelAndYieldCostNothing) {
+  for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded}) {
+    const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt);
+    EXPECT_TRUE(v.pause_reason.empty());
+    EXPECT_TRUE(v.denied.empty());
+  }
+}
+
+TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
+  const Verdict counted = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .evidence_moved = true});
+  EXPECT_EQ(counted.next_attempt, now_);
+  const Verdict parked = Judge({.asked = {{Peer(1), Answer::kUnreachable, ""}}, .evidence_moved = true});
+  EXPECT_EQ(parked.next_attempt, now_);
+  EXPECT_FALSE(parked.parked);
+}
+
+TEST_F(OutcomeTable, ABlobOverTheSizeLimitBacksOffAlone) {
+  const Verdict v = Judge({.local = LocalEnd::kTooLarge, .local_message = "over store.max_blob"});
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.next_attempt, backed_off_);
+}
+
+TEST_F(OutcomeTable, AParkedBlobOfAPeerThatDoesNotCoolIsTriedWithinTwoSeconds) {
+  EXPECT_EQ(UnparkAt({}, now_), now_ + Millis(2000));
+  EXPECT_EQ(UnparkAt({.first_cool_down_end = now_ + Millis(500)}, now_), now_ + Millis(500));
+  EXPECT_EQ(UnparkAt({.first_cool_down_end = now_ + Millis(90000)}, now_), now_ + Millis(2000));
+}
+
+}  // namespace
+}  // namespace waypost::fetcher
