@@ -17,6 +17,7 @@
 #include "signpost/peer_book.h"
 #include "signpost/rules.h"
 #include "syncgroup/entry.h"
+#include "syncgroup/invite.h"
 #include "syncgroup/ledger.h"
 #include "syncgroup/messages.h"
 #include "syncgroup/types.h"
@@ -28,21 +29,6 @@ struct RefChange {
   std::string key;
   std::optional<base::BlobId> blob;  // nullopt: delete
 };
-
-struct Invite {
-  base::GroupId group;
-  std::string group_name;
-  base::PeerId inviter;
-  std::vector<std::string> addresses;
-  std::string id;
-  std::string secret;
-  std::optional<Role> role;  // the joiner chooses when left out
-  Authority authority = Authority::kWriter;
-  base::WallTime expires;
-};
-// "waypost1.<base64url>". kInvalidArgument says what is wrong with the text.
-std::string EncodeInvite(const Invite& invite);
-absl::StatusOr<Invite> ParseInvite(std::string_view text);
 
 // The groups of this peer: members, references and the replicated log, all kept in the index. Thread-safe;
 // methods that change something return when it is durable. Errors carry the API's meaning: kNotFound (no

@@ -43,10 +43,31 @@ struct HelloReply {
 struct Known {
   uint64_t generation = 0;
   base::EntryHash hash;  // of that entry
+  // The least generation known to have two different entries; from there on nothing of this numbering
+  // counts. 0: none.
+  uint64_t forked = 0;
   friend bool operator==(const Known&, const Known&) = default;
 };
+// One numbering: an origin under one incarnation.
 using OriginKey = std::pair<base::PeerId, base::Incarnation>;
 using Knowledge = std::map<OriginKey, Known>;
+
+// Two different entries of one origin under one number. Travels on.
+struct ForkProof {
+  SealedEntry first;
+  SealedEntry second;
+};
+
+// Asks for the entries of a numbering from a generation on, whatever cursor and knowledge say: how the
+// place is found where two copies of a numbering part.
+struct Probe {
+  OriginKey numbering;
+  uint64_t from = 1;
+  friend bool operator==(const Probe&, const Probe&) = default;
+};
+inline constexpr std::size_t kProbesMax = 16;
+inline constexpr std::size_t kProbeBytesMax = std::size_t{256} << 10;  // of entries, a probe
+inline constexpr std::size_t kForksMax = 64;                           // in one answer, a group
 
 // How far another peer's log was pulled: its local sequence under one incarnation of that log.
 struct LogCursor {
@@ -59,6 +80,7 @@ struct SyncGroupRequest {
   base::GroupId group;
   LogCursor cursor;      // of the callee's log
   Knowledge knowledge;   // of the caller
+  std::vector<Probe> probes;
 };
 struct SyncRequest {
   std::vector<SyncGroupRequest> groups;  // all that both share, those with the most to say first
@@ -70,6 +92,8 @@ struct SyncGroupReply {
   LogCursor cursor;                  // send this next time
   bool more = false;
   Knowledge of_caller;               // what the callee knows of the caller's own numberings
+  std::vector<ForkProof> forks;      // that the caller does not know
+  std::vector<SealedEntry> probed;   // what the probes asked for, in order
 };
 struct SyncReply {
   std::vector<SyncGroupReply> groups;  // at most kSyncPageBytesMax of entries in all

@@ -27,6 +27,11 @@ std::optional<Authority> ParseAuthority(std::string_view name);
 absl::Status CheckKey(std::string_view key);
 inline constexpr std::size_t kKeyBytesMax = 400;
 inline constexpr std::size_t kNameBytesMax = 200;
+inline constexpr std::size_t kDescriptionBytesMax = 2000;
+inline constexpr std::size_t kAddressBytesMax = 300;
+inline constexpr std::size_t kAddressesMax = 16;
+// At most `bytes_max` bytes of UTF-8 without control characters; `what` begins the message.
+absl::Status CheckText(std::string_view text, std::size_t bytes_max, const char* what);
 
 struct Member {
   base::PeerId peer;

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "signpost/rules.h"
 #include "syncgroup/entry.h"
+#include "syncgroup/invite.h"
 #include "syncgroup/messages.h"
 
 // Protobuf bodies of the peer API. Decoders bound the size before parsing, check every field, and answer
@@ -14,7 +15,17 @@
 namespace waypost::syncgroup {
 
 inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{1} << 20);
+// A page of entries, what the probes found, fork proofs and knowledge.
+inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{8} << 20);
+inline constexpr std::size_t kMissBytesMax = std::size_t{64} << 10;
+inline constexpr std::size_t kMissLocationsMax = 64;
+inline constexpr std::size_t kEntryBytesMax = std::size_t{1} << 20;
+inline constexpr std::size_t kSignatureBytesMax = 64;
+inline constexpr std::size_t kInviteFieldBytesMax = 64;
+inline constexpr std::size_t kInviteTextBytesMax = 8192;
+inline constexpr std::string_view kInvitePrefix = "waypost1.";
+// Generations and local sequences stay below, so that one more never overflows.
+inline constexpr uint64_t kGenerationMax = uint64_t{1} << 62;
 
 std::string EncodeHelloRequest(const HelloRequest& message);
 absl::StatusOr<HelloRequest> DecodeHelloRequest(std::string_view bytes);
@@ -46,6 +57,9 @@ absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
 // Log entries: the bytes that are hashed and signed.
 std::string EncodeEntry(const Entry& entry);
 absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
+// The place of an entry without decoding the rest, for those who skip what they know; nullopt when the
+// bytes are no entry.
+std::optional<EntryPlace> PeekPlace(std::string_view entry_bytes);
 base::EntryHash HashEntry(std::string_view entry_bytes);
 
 }  // namespace waypost::syncgroup

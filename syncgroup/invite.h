@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "syncgroup/types.h"
+
+namespace waypost::syncgroup {
+
+// What a member hands to someone who is to join.
+struct Invite {
+  base::GroupId group;
+  std::string group_name;
+  base::PeerId inviter;
+  std::vector<std::string> addresses;
+  std::string id;
+  std::string secret;
+  std::optional<Role> role;  // the joiner chooses when left out
+  Authority authority = Authority::kWriter;
+  base::WallTime expires;
+};
+// "waypost1.<base64url>". kInvalidArgument says what is wrong with the text.
+std::string EncodeInvite(const Invite& invite);
+absl::StatusOr<Invite> ParseInvite(std::string_view text);
+
+}  // namespace waypost::syncgroup
