@@ -607,6 +607,18 @@ absl::StatusOr<Entry> DecodeEntry(std::string_view bytes) {
   return out;
 }
 
+std::string EncodeOp(const Op& op) {
+  wire::Op out;
+  std::visit(OpWriter{&out}, op);
+  return Serialize(out);
+}
+
+absl::StatusOr<Op> DecodeOp(std::string_view bytes) {
+  wire::Op in;
+  RETURN_IF_ERROR(Parse(bytes, kEntryBytesMax, "op", in));
+  return ReadOp(in);
+}
+
 std::optional<EntryPlace> PeekPlace(std::string_view bytes) {
   // A page of a log skips what the caller knows; decoding every entry for that would cost more than
   // all else. Fields are written in order, so the place is within the first 100 bytes.

@@ -57,6 +57,9 @@ absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
 // Log entries: the bytes that are hashed and signed.
 std::string EncodeEntry(const Entry& entry);
 absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
+// One operation by itself, as `members` keeps those that decide membership.
+std::string EncodeOp(const Op& op);
+absl::StatusOr<Op> DecodeOp(std::string_view bytes);
 // The place of an entry without decoding the rest, for those who skip what they know; nullopt when the
 // bytes are no entry.
 std::optional<EntryPlace> PeekPlace(std::string_view entry_bytes);
