@@ -81,7 +81,7 @@ std::string EncodeGroupRow(const GroupRow& row) {
   out.set_latest_ms(base::ToMs(row.latest));
   out.set_members(row.members);
   out.set_epoch(row.epoch);
-  if (row.refold.phase != Refold::Phase::kNone) {
+  if (row.refold.phase != RefoldProgress::Phase::kNone) {
     auto* refold = out.mutable_refold();
     refold->set_phase(static_cast<uint32_t>(row.refold.phase));
     refold->set_sequence(row.refold.sequence);
@@ -118,7 +118,7 @@ std::optional<GroupRow> DecodeGroupRow(std::string_view payload) {
   out.members = in.members();
   out.epoch = in.epoch();
   if (in.refold().phase() > 2) return std::nullopt;
-  out.refold.phase = static_cast<Refold::Phase>(in.refold().phase());
+  out.refold.phase = static_cast<RefoldProgress::Phase>(in.refold().phase());
   out.refold.sequence = in.refold().sequence();
   out.refold.key = in.refold().key();
   out.left = base::FromMs(in.left_ms());

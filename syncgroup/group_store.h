@@ -123,12 +123,20 @@ class GroupStore {
   class Replication;
   Replication& replication();
 
-  // Groups changed here (an entry was written, a member came or went): the syncer starts a round.
+  // Something in a group changed that its members or the syncer should know of. Called after the commit on
+  // the thread that made the change, without a lock held; must be quick.
   struct LocalChange {
     base::GroupId group;
-    std::vector<base::BlobId> haves;
+    std::vector<base::BlobId> haves;  // bytes that arrived after the group had mentioned them
+    bool entries = false;             // an entry was written here
+    bool members = false;             // a member came, went, or has another role
+    bool work = false;                // work is left for Replication::Work
   };
   void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
+
+  // Writes an own profile entry in each group where name or addresses are not those of now. For the
+  // syncer: at its start and each minute.
+  absl::Status PublishProfile();
 
  private:
   struct Impl;

@@ -52,16 +52,20 @@ class Ledger {
   void Change(base::WriteTxn& txn, const base::BlobId& blob,
               absl::FunctionRef<void(BlobRecord&)> change) const;
 
-  // A key of `group` begins (+1) or ceases (-1) to have this blob as its value.
+  // A key of `group` begins (+1) or ceases (-1) to have this blob as its value, or is set to it again (0).
   struct Mention {
     base::GroupId group;
-    int keys = 0;                            // +1 or -1
+    int keys = 0;
     bool set_here = false;                   // by this peer's own app
+    bool grants = false;                     // ... just now: a holding, if the blob is here
     std::vector<base::PeerId> locations;     // it came through, and its origin; without ourselves
     base::WallTime when_seen;
     std::optional<uint64_t> size_bytes;
   };
   void ApplyMention(base::WriteTxn& txn, const base::BlobId& blob, const Mention& mention) const;
+
+  // Tells Wake after the commit that members or roles of the group changed.
+  void AnnounceMembership(base::WriteTxn& txn, const base::GroupId& group) const;
 
   // Whether the due row and the wanted flags are as they should be under the roles of now. What the scan
   // asks before it repairs with Change(txn, blob, nothing).
@@ -77,6 +81,10 @@ class Ledger {
   const Options& options() const { return options_; }
 
  private:
+  void Settle(base::ReadTxn& txn, const BlobRecord& before, BlobRecord& record) const;
+  void MoveDueRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRecord& before,
+                  const BlobRecord& after) const;
+
   const Options options_;
   const base::Clock& clock_;
   Wake* wake_ = nullptr;

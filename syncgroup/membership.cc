@@ -353,6 +353,12 @@ base::GroupId GroupIdOf(const base::PeerId& founder, const base::Incarnation& in
   return base::GroupId(base::Hash256(text));
 }
 
+bool AuthorityAllows(Authority authority, const Op& op) {
+  if (std::holds_alternative<ProfileOp>(op)) return true;
+  if (!DecidesMembership(op)) return authority != Authority::kReader;
+  return authority == Authority::kAdmin;
+}
+
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place) {
   if (forked != 0 && place.generation >= forked) return false;
   return place.generation <= cut.LimitOf(place.incarnation);

@@ -70,6 +70,10 @@ base::GroupId GroupIdOf(const base::PeerId& founder, const base::Incarnation& in
 Membership FoldMembership(const base::GroupId& group, const std::vector<StampedOp>& ops,
                           const Forks& forks);
 
+// What a member of this authority may do. Asked of what an app wants to write here; entries of others will
+// be asked the same when they are signed.
+bool AuthorityAllows(Authority authority, const Op& op);
+
 // Does an entry at this place count?
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place);
 

@@ -34,13 +34,13 @@ struct RetiredNumbering {
 };
 
 // How far the references have been folded again; see refold.cc.
-struct Refold {
+struct RefoldProgress {
   enum class Phase : uint8_t { kNone = 0, kLog = 1, kSweep = 2 };
   Phase phase = Phase::kNone;
   uint64_t sequence = 0;  // kLog: up to here the log has been applied
   std::string key;        // kSweep: up to here left-overs were removed
 
-  friend bool operator==(const Refold&, const Refold&) = default;
+  friend bool operator==(const RefoldProgress&, const RefoldProgress&) = default;
 };
 
 struct GroupRow {
@@ -59,7 +59,7 @@ struct GroupRow {
   base::WallTime latest;  // time of entries seen, for the hybrid clock
   uint64_t members = 0;
   uint64_t epoch = 1;  // references of an earlier one are left-overs of a fold before
-  Refold refold;
+  RefoldProgress refold;
   base::WallTime left;
   uint64_t left_generation = 0;  // of the own entry that says so
   uint32_t drop_phase = 0;

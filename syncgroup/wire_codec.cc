@@ -607,6 +607,20 @@ absl::StatusOr<Entry> DecodeEntry(std::string_view bytes) {
   return out;
 }
 
+std::string EncodeSealedEntry(const SealedEntry& entry) {
+  wire::SealedEntry out;
+  WriteSealed(entry, &out);
+  return Serialize(out);
+}
+
+absl::StatusOr<SealedEntry> DecodeSealedEntry(std::string_view bytes) {
+  wire::SealedEntry in;
+  RETURN_IF_ERROR(Parse(bytes, kEntryBytesMax + 1024, "sealed entry", in));
+  SealedEntry out;
+  RETURN_IF_ERROR(ReadSealed(in, out));
+  return out;
+}
+
 std::string EncodeOp(const Op& op) {
   wire::Op out;
   std::visit(OpWriter{&out}, op);

@@ -57,6 +57,9 @@ absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
 // Log entries: the bytes that are hashed and signed.
 std::string EncodeEntry(const Entry& entry);
 absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
+// A sealed entry by itself, as `members` keeps those shown in papers.
+std::string EncodeSealedEntry(const SealedEntry& entry);
+absl::StatusOr<SealedEntry> DecodeSealedEntry(std::string_view bytes);
 // One operation by itself, as `members` keeps those that decide membership.
 std::string EncodeOp(const Op& op);
 absl::StatusOr<Op> DecodeOp(std::string_view bytes);

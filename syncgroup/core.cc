@@ -1,0 +1,49 @@
+#include "syncgroup/core.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "syncgroup/wire_codec.h"
+
+namespace waypost::syncgroup {
+
+absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) const {
+  Effects effects;
+  RETURN_IF_ERROR(index.Update(lane, [&](base::WriteTxn& txn) {
+    effects = Effects();
+    return operation(txn, effects);
+  }));
+  Announce(effects);
+  return absl::OkStatus();
+}
+
+void Core::SetListener(std::function<void(const GroupStore::LocalChange&)> to) {
+  base::MutexLock lock(listener_mutex);
+  listener = std::move(to);
+}
+
+void Core::Announce(const Effects& effects) const {
+  for (const Effects::Profile& profile : effects.profiles) {
+    if (profile.peer != self()) peers.SetProfile(profile.peer, profile.name, profile.addresses);
+  }
+  for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
+  std::function<void(const GroupStore::LocalChange&)> tell;
+  {
+    base::MutexLock lock(listener_mutex);
+    tell = listener;
+  }
+  if (!tell) return;
+  for (const auto& [group, change] : effects.changes) tell(change);
+}
+
+absl::Status CheckSealed(const SealedEntry& sealed, const Entry&) {
+  if (sealed.signature.size() > kSignatureBytesMax) {
+    return absl::InvalidArgumentError("an entry's signature is too long");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NoSuchGroup(const base::GroupId& group) {
+  return absl::NotFoundError(absl::StrCat("no group ", group.ToHex(), " here"));
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/ids.h"
+#include "base/index.h"
+#include "base/mutex.h"
+#include "blobstore/blob_store.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/ledger.h"
+
+// What the parts of GroupStore share. Not for other rooms.
+namespace waypost::syncgroup {
+
+// An entry further ahead of our clock than this is not taken.
+inline constexpr base::Millis kClockAheadMax{10 * 60 * 1000};
+// One transaction of a page or of work that goes on in the background.
+inline constexpr std::size_t kEntriesPerTxn = 1000;
+inline constexpr std::size_t kOpsPerTxn = 2000;
+
+// What must be told when an operation has been committed. An operation may run several times: each run
+// begins with an empty one.
+struct Effects {
+  std::map<base::GroupId, GroupStore::LocalChange> changes;
+  struct Profile {
+    base::PeerId peer;
+    std::string name;
+    std::vector<std::string> addresses;
+  };
+  std::vector<Profile> profiles;
+  struct Event {
+    std::string kind;
+    std::vector<std::pair<std::string, std::string>> fields;
+  };
+  std::vector<Event> events;
+
+  GroupStore::LocalChange& Of(const base::GroupId& group) {
+    GroupStore::LocalChange& change = changes[group];
+    change.group = group;
+    return change;
+  }
+};
+
+struct Core {
+  const GroupStore::Options options;
+  base::Index& index;
+  const Ledger& ledger;
+  blobstore::BlobStore& blobs;
+  signpost::PeerBook& peers;
+  const base::Clock& clock;
+  base::EventLog& events;
+
+  const base::PeerId& self() const { return options.self; }
+
+  // Index::Update with effects, which are announced on this thread after the commit.
+  using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
+  absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
+
+  void SetListener(std::function<void(const GroupStore::LocalChange&)> to);
+  void Announce(const Effects& effects) const;
+
+  mutable base::Mutex listener_mutex;
+  std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
+};
+
+// The one place that decides whether an entry is what it says: written by its origin. Entries are not
+// signed yet; until then everything passes.
+absl::Status CheckSealed(const SealedEntry& sealed, const Entry& entry);
+
+// Not found, in the words of the API.
+absl::Status NoSuchGroup(const base::GroupId& group);
+
+}  // namespace waypost::syncgroup
