@@ -173,11 +173,14 @@ bool GroupWriter::LearnFork(const OriginKey& numbering, uint64_t generation,
   if (numbering.first != core_.self()) return true;
   // Nothing of ours from there on counts anywhere: it is written again under another numbering.
   if (numbering.second == row_.incarnation) Retire();
-  for (RetiredNumbering& retired : row_.retired) {
-    if (retired.incarnation != numbering.second) continue;
-    retired.resolved = true;
-    if (generation <= known.known.generation) StartRewrite(retired, generation, /*drop=*/false);
+  auto retired = std::find_if(
+      row_.retired.begin(), row_.retired.end(),
+      [&](const RetiredNumbering& each) { return each.incarnation == numbering.second; });
+  if (retired == row_.retired.end()) {  // of an earlier membership
+    retired = row_.retired.insert(row_.retired.end(), {.incarnation = numbering.second});
   }
+  retired->resolved = true;
+  if (generation <= known.known.generation) StartRewrite(*retired, generation, /*drop=*/false);
   return true;
 }
 

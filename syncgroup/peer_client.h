@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -11,10 +10,6 @@
 #include "syncgroup/messages.h"
 
 namespace waypost::syncgroup {
-
-// How an error of a PeerClient carries the answer's Retry-After.
-absl::Status WithRetryAfter(absl::Status status, base::Millis retry_after);
-std::optional<base::Millis> RetryAfterOf(const absl::Status& status);
 
 // Whom to call. The addresses are tried 250 ms apart, each for `fetcher.connect_timeout`, the last good
 // one first; all failed: kUnavailable.

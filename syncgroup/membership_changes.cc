@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+#include "base/status.h"
+#include "syncgroup/codec.h"
+#include "syncgroup/group_store_impl.h"
+#include "syncgroup/keys.h"
+#include "syncgroup/membership.h"
+
+// GroupStore: founding and leaving groups, changing who is a member and as what.
+namespace waypost::syncgroup {
+namespace {
+
+using base::Index;
+
+absl::Status CheckGroupName(const std::string& name) {
+  if (name.empty()) return absl::InvalidArgumentError("the group's name is empty");
+  return CheckText(name, kNameBytesMax, "the group's name");
+}
+
+bool NameTaken(base::ReadTxn& txn, const std::string& name) {
+  bool taken = false;
+  VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view, std::string_view payload) {
+    const auto row = DecodeGroupRow(payload);
+    taken = row && row->state == GroupRow::State::kActive && row->name == name;
+    return !taken;
+  });
+  return taken;
+}
+
+bool AnotherAdmin(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& but) {
+  const std::vector<Member> members = LoadMembers(txn, group);
+  return std::any_of(members.begin(), members.end(), [&](const Member& member) {
+    return member.peer != but && member.authority == Authority::kAdmin;
+  });
+}
+
+// A removal names all that its author knows of the member.
+std::vector<Op> RemovalOf(base::ReadTxn& txn, const base::GroupId& group, const Member& member) {
+  std::vector<Op> ops;
+  const Knowledge knowledge = LoadKnowledgeOf(txn, group, member.peer);
+  for (const auto& [numbering, known] : knowledge) {
+    ops.push_back(RemoveOp{member.peer, numbering.second, known.generation});
+  }
+  // Also when nothing it wrote has come here yet.
+  if (!knowledge.contains({member.peer, member.incarnation})) {
+    ops.push_back(RemoveOp{member.peer, member.incarnation, 0});
+  }
+  return ops;
+}
+
+}  // namespace
+
+absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
+  RETURN_IF_ERROR(CheckGroupName(options.name));
+  if (options.description.size() > kDescriptionBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the description has more than ", kDescriptionBytesMax, " bytes"));
+  }
+  RETURN_IF_ERROR(CheckText(options.description, kDescriptionBytesMax, "the description"));
+  const Core& core = impl_->core;
+  GroupRow row{.name = options.name,
+               .description = options.description,
+               .is_public = options.is_public,
+               .incarnation = *base::Incarnation::FromBytes(
+                   base::RandomBytes(base::Incarnation::kBytes)),
+               .log = *base::Incarnation::FromBytes(
+                   base::RandomBytes(base::Incarnation::kBytes))};
+  row.log_token = row.log;
+  const base::GroupId group = GroupIdOf(core.self(), row.incarnation);
+  const std::vector<std::string> addresses = core.options.addresses();
+  RETURN_IF_ERROR(
+      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+        if (!options.duplicate && NameTaken(txn, options.name)) {
+          return absl::AlreadyExistsError(absl::StrCat(
+              "a group named \"", options.name,
+              "\" is here already; choose another name, or say that a duplicate is wanted"));
+        }
+        GroupWriter writer(core, txn, effects, group, row);
+        writer.Write({SettingsOp{options.name, options.description, options.is_public},
+                      AdmitOp{core.self(), row.incarnation, options.role, Authority::kAdmin},
+                      ProfileOp{core.options.name, addresses, std::nullopt}});
+        writer.Finish();
+        return absl::OkStatus();
+      }));
+  return Find(group);
+}
+
+absl::Status GroupStore::Leave(const base::GroupId& group) {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(
+      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+        auto writer = GroupWriter::Open(core, txn, effects, group);
+        if (!writer || writer->row().state != GroupRow::State::kActive) return NoSuchGroup(group);
+        GroupRow& row = writer->row();
+        row.left = core.clock.WallNow();
+        row.state = GroupRow::State::kDropping;
+        if (const auto member = LoadMember(txn, group, core.self())) {
+          if (member->authority == Authority::kAdmin && !AnotherAdmin(txn, group, core.self())) {
+            return absl::FailedPreconditionError(
+                "the last admin of a group cannot leave it; make another member admin first");
+          }
+          // The last word: it names itself as the last of its numbering that counts.
+          std::vector<Op> ops = RemovalOf(txn, group, *member);
+          const Known own = LoadKnowledge(txn, group, {core.self(), row.incarnation}).known;
+          row.left_generation = own.generation + 1;
+          std::erase_if(ops, [&](const Op& op) {
+            return std::get<RemoveOp>(op).incarnation == row.incarnation;
+          });
+          ops.push_back(RemoveOp{core.self(), row.incarnation, row.left_generation});
+          writer->Write(std::move(ops));
+          row.state = GroupRow::State::kLeaving;
+        }
+        writer->Finish();
+        effects.Of(group).work = true;
+        return absl::OkStatus();
+      }));
+  return impl_->replication.Work(group, Impl::kStepsOfCall).status();
+}
+
+absl::Status GroupStore::RemoveMember(const base::GroupId& group, const base::PeerId& peer) {
+  if (peer == impl_->core.self()) return Leave(group);
+  return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
+    const auto member = LoadMember(writer.txn(), group, peer);
+    if (!member) {
+      return absl::NotFoundError(absl::StrCat("peer ", peer.ToHex(), " is no member of the group"));
+    }
+    std::vector<Op> ops = RemovalOf(writer.txn(), group, *member);
+    RETURN_IF_ERROR(CheckAuthority(self, ops.front()));
+    writer.Write(std::move(ops));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status GroupStore::ChangeMember(const base::GroupId& group, const base::PeerId& peer,
+                                      std::optional<Role> role,
+                                      std::optional<Authority> authority) {
+  const Core& core = impl_->core;
+  const std::vector<std::string> addresses = core.options.addresses();
+  return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
+    base::WriteTxn& txn = writer.txn();
+    const auto member = LoadMember(txn, group, peer);
+    if (!member) {
+      return absl::NotFoundError(absl::StrCat("peer ", peer.ToHex(), " is no member of the group"));
+    }
+    const Role new_role = role.value_or(member->role);
+    const Authority new_authority = authority.value_or(member->authority);
+    if (new_role == member->role && new_authority == member->authority) return absl::OkStatus();
+    const bool lowers_itself = peer == core.self() && new_authority == member->authority &&
+                               new_role > member->role;
+    if (lowers_itself) {
+      writer.Write({ProfileOp{core.options.name, addresses, new_role}});
+      return absl::OkStatus();
+    }
+    const AdmitOp admit{peer, member->incarnation, new_role, new_authority};
+    if (!AuthorityAllows(self.authority, Op(admit))) {
+      return absl::PermissionDeniedError(
+          "a member may lower its own role; every other change is an admin's");
+    }
+    if (member->authority == Authority::kAdmin && new_authority != Authority::kAdmin &&
+        !AnotherAdmin(txn, group, peer)) {
+      return absl::FailedPreconditionError("the last admin of a group must stay one");
+    }
+    writer.Write({admit});
+    return absl::OkStatus();
+  });
+}
+
+absl::Status GroupStore::PublishProfile() {
+  const Core& core = impl_->core;
+  const std::vector<std::string> addresses = core.options.addresses();
+  std::vector<base::GroupId> stale;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view key, std::string_view) {
+      const auto group = GroupOfKey(key);
+      const auto self = group ? FindMember(txn, *group, core.self()) : std::nullopt;
+      if (self && (self->name != core.options.name || self->addresses != addresses)) {
+        stale.push_back(*group);
+      }
+      return true;
+    });
+    return absl::OkStatus();
+  }));
+  for (const base::GroupId& group : stale) {
+    const absl::Status status = impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member&) {
+      writer.Write({ProfileOp{core.options.name, addresses, std::nullopt}});
+      return absl::OkStatus();
+    });
+    // Left or removed meanwhile: nobody there needs it.
+    if (!status.ok() && !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status)) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include "base/ids.h"
+#include "base/index.h"
+#include "syncgroup/core.h"
+#include "syncgroup/group_writer.h"
+#include "syncgroup/messages.h"
+
+namespace waypost::syncgroup {
+
+// What shows that `peer` is a member: its newest profile entry, the entry that admitted it last, and the
+// entries that admitted those who admitted, up to the founder's; at most kPapersMax.
+Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
+
+// The entries of papers that may be looked at: they parse, belong to the group, and are not ahead of `now`.
+std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now);
+// Is there anything in them that `txn` does not know?
+bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
+                   const std::vector<PreparedEntry>& entries);
+// Takes what they say of members for true at once.
+void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries);
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,300 @@
+#include "syncgroup/replication.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "blobstore/blob_row.h"
+#include "signpost/rules.h"
+#include "signpost/signpost_table.h"
+#include "syncgroup/codec.h"
+#include "syncgroup/keys.h"
+#include "syncgroup/papers.h"
+#include "syncgroup/replication_impl.h"
+#include "syncgroup/work.h"
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Index;
+
+std::vector<std::pair<base::GroupId, GroupRow>> AllGroups(base::ReadTxn& txn) {
+  std::vector<std::pair<base::GroupId, GroupRow>> groups;
+  VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view key, std::string_view payload) {
+    const auto group = GroupOfKey(key);
+    auto row = DecodeGroupRow(payload);
+    if (group && row) groups.emplace_back(*group, *std::move(row));
+    return true;
+  });
+  return groups;
+}
+
+// Do both belong to the group, as far as is known here?
+bool Shared(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& self,
+            const base::PeerId& peer) {
+  const auto row = LoadGroupRow(txn, group);
+  return row && row->state == GroupRow::State::kActive && LoadMember(txn, group, self) &&
+         LoadMember(txn, group, peer);
+}
+
+}  // namespace
+
+GroupStore::Replication::Replication(const Core& core) : impl_(std::make_unique<Impl>(core)) {}
+GroupStore::Replication::~Replication() = default;
+
+absl::StatusOr<std::vector<GroupStore::Replication::Contact>> GroupStore::Replication::Contacts()
+    const {
+  const Core& core = impl_->core;
+  std::map<base::PeerId, Contact> contacts;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& [group, row] : AllGroups(txn)) {
+      if (row.state != GroupRow::State::kActive || !LoadMember(txn, group, core.self())) continue;
+      for (Member& member : LoadMembers(txn, group)) {
+        if (member.peer == core.self()) continue;
+        Contact& contact = contacts[member.peer];
+        contact.peer = member.peer;
+        contact.groups.push_back(group);
+        contact.server |= member.role == Role::kServer;
+        if (contact.addresses.empty()) contact.addresses = std::move(member.addresses);
+      }
+    }
+    return absl::OkStatus();
+  }));
+  std::vector<Contact> result;
+  result.reserve(contacts.size());
+  for (auto& [peer, contact] : contacts) result.push_back(std::move(contact));
+  std::stable_sort(result.begin(), result.end(),
+                   [](const Contact& a, const Contact& b) { return a.server > b.server; });
+  return result;
+}
+
+bool GroupStore::Replication::SharesGroup(const base::PeerId& peer) const {
+  bool shares = false;
+  const absl::Status status = impl_->core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& [group, row] : AllGroups(txn)) {
+      shares = shares || Shared(txn, group, impl_->core.self(), peer);
+    }
+    return absl::OkStatus();
+  });
+  return status.ok() && shares;
+}
+
+// ---- hello ----
+
+absl::StatusOr<HelloRequest> GroupStore::Replication::HelloFor(
+    const std::vector<base::GroupId>& groups) const {
+  const Core& core = impl_->core;
+  HelloRequest request{.name = core.options.name, .addresses = core.options.addresses()};
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const base::GroupId& group : groups) {
+      if (request.papers.size() >= kHelloGroups) break;
+      request.papers.push_back(PapersOf(txn, group, core.self()));
+    }
+    return absl::OkStatus();
+  }));
+  return request;
+}
+
+namespace {
+
+// Learns what is new in the papers for groups that are here.
+absl::Status Learn(const Core& core, const std::vector<Papers>& all) {
+  for (const Papers& papers : all) {
+    const std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
+    bool news = false;
+    RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+      const auto row = LoadGroupRow(txn, papers.group);
+      news = row && row->state == GroupRow::State::kActive &&
+             PapersAreNews(txn, papers.group, entries);
+      return absl::OkStatus();
+    }));
+    if (!news) continue;
+    RETURN_IF_ERROR(
+        core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+          auto writer = GroupWriter::Open(core, txn, effects, papers.group);
+          if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+          LearnPapers(*writer, entries);
+          writer->Finish();
+          return absl::OkStatus();
+        }));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<base::GroupId>> GroupStore::Replication::ApplyHello(
+    const base::PeerId& callee, const HelloReply& reply) {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(Learn(core, reply.papers));
+  if (!reply.addresses.empty()) core.peers.SetProfile(callee, reply.name, reply.addresses);
+  std::vector<base::GroupId> groups;
+  for (const Papers& papers : reply.papers) groups.push_back(papers.group);
+  return groups;
+}
+
+absl::StatusOr<HelloReply> GroupStore::Replication::ServeHello(const base::PeerId& caller,
+                                                               const HelloRequest& request) {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(Learn(core, request.papers));
+  HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const Papers& papers : request.papers) {
+      if (reply.papers.size() >= kHelloGroups) break;
+      if (!Shared(txn, papers.group, core.self(), caller)) continue;
+      reply.papers.push_back(PapersOf(txn, papers.group, core.self()));
+    }
+    return absl::OkStatus();
+  }));
+  // Who shares no group leaves no trace.
+  if (!reply.papers.empty() && !request.addresses.empty()) {
+    core.peers.SetProfile(caller, request.name, request.addresses);
+  }
+  return reply;
+}
+
+// ---- haves and holdings ----
+
+absl::Status GroupStore::Replication::NoteHaves(const base::PeerId& caller,
+                                                const std::vector<base::BlobId>& blobs) {
+  const Core& core = impl_->core;
+  if (blobs.empty()) return absl::OkStatus();
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
+    const base::WallTime now = core.clock.WallNow();
+    for (const base::BlobId& blob : blobs) {
+      const auto signpost = signpost::LoadSignpost(txn, blob);
+      if (!signpost) continue;  // mentioned nowhere here: nothing to note
+      bool member = false;
+      bool server = false;
+      for (const auto& item : signpost->groups) {
+        const auto row = LoadMember(txn, item.first, caller);
+        member |= row.has_value();
+        server |= row && row->role == Role::kServer;
+      }
+      if (!member) continue;
+      core.ledger.Change(txn, blob, [&](BlobRecord& record) {
+        signpost::Location& location = record.NeedSignpost().locations[caller];
+        location.when_seen = now;
+        location.is_server = server;
+        location.denied = base::kNever;
+        if (record.signpost->wanted_since == base::kNever) return;
+        ++record.signpost->evidence;
+        record.signpost->next_attempt = std::min(record.signpost->next_attempt, now);
+      });
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<HeldReply> GroupStore::Replication::ServeHeld(const base::PeerId& caller,
+                                                             const HeldRequest& request) {
+  const Core& core = impl_->core;
+  if (request.blobs.size() > kHavesMax) return absl::InvalidArgumentError("too many blobs");
+  HeldReply reply;
+  bool shared = false;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    shared = Shared(txn, request.group, core.self(), caller);
+    if (!shared) return absl::OkStatus();
+    for (const base::BlobId& blob : request.blobs) {
+      const auto row = blobstore::LoadBlobRow(txn, blob);
+      if (row && row->holdings.contains(request.group)) reply.held.push_back(blob);
+    }
+    return absl::OkStatus();
+  }));
+  if (!shared) return absl::NotFoundError("no such group");
+  return reply;
+}
+
+absl::StatusOr<GroupStore::Replication::MentionPage> GroupStore::Replication::Mentions(
+    const base::GroupId& group, const std::optional<base::BlobId>& after,
+    std::size_t limit) const {
+  constexpr std::size_t kRowsPerRead = 10000;
+  MentionPage page;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    base::Cursor cursor(txn, base::Table::kSignposts);
+    std::size_t looked = 0;
+    std::optional<base::BlobId> last;
+    for (bool more = cursor.Seek(after ? after->bytes() : std::string_view()); more;
+         more = cursor.Next()) {
+      const auto blob = base::BlobId::FromBytes(cursor.key());
+      if (!blob || (after && *blob == *after)) continue;
+      if (looked++ == kRowsPerRead || page.blobs.size() == limit) {
+        page.next = last;
+        break;
+      }
+      last = blob;
+      const auto payload = cursor.payload();
+      const auto signpost = payload ? signpost::DecodeSignpost(*payload) : std::nullopt;
+      if (!signpost || !signpost->groups.contains(group)) continue;
+      const auto row = blobstore::LoadBlobRow(txn, *blob);
+      page.blobs.push_back(*blob);
+      page.held_here.push_back(row && row->holdings.contains(group));
+    }
+    return absl::OkStatus();
+  }));
+  return page;
+}
+
+// ---- work ----
+
+absl::StatusOr<bool> GroupStore::Replication::Work(const base::GroupId& group,
+                                                   std::size_t steps) {
+  const Core& core = impl_->core;
+  std::optional<GroupRow> row;
+  std::vector<Member> members;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    row = LoadGroupRow(txn, group);
+    if (row && row->state == GroupRow::State::kLeaving) members = LoadMembers(txn, group);
+    return absl::OkStatus();
+  }));
+  if (!row) return false;
+  if (row->state == GroupRow::State::kLeaving) {
+    bool all_told = true;
+    {
+      base::MutexLock lock(impl_->mutex);
+      const std::set<base::PeerId>& told = impl_->told_of_leaving[group];
+      for (const Member& member : members) all_told = all_told && told.contains(member.peer);
+    }
+    if (!all_told && core.clock.WallNow() < row->left + kLeaveLinger &&
+        core.clock.WallNow() >= row->left) {
+      return false;
+    }
+    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects&) {
+      auto now = LoadGroupRow(txn, group);
+      if (!now || now->state != GroupRow::State::kLeaving) return absl::OkStatus();
+      now->state = GroupRow::State::kDropping;
+      StoreGroupRow(txn, group, *now);
+      return absl::OkStatus();
+    }));
+    base::MutexLock lock(impl_->mutex);
+    impl_->told_of_leaving.erase(group);
+  }
+  for (std::size_t i = 0; i < steps; ++i) {
+    ASSIGN_OR_RETURN(const bool more, WorkStep(core, group));
+    if (!more) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<bool> GroupStore::Replication::WorkAll(std::size_t steps) {
+  std::vector<base::GroupId> groups;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& item : AllGroups(txn)) groups.push_back(item.first);
+    return absl::OkStatus();
+  }));
+  bool left = false;
+  for (const base::GroupId& group : groups) {
+    ASSIGN_OR_RETURN(const bool more, Work(group, steps));
+    left |= more;
+  }
+  return left;
+}
+
+absl::Status GroupStore::Replication::Impl::FinishWork(const base::GroupId& group) {
+  for (bool more = true; more;) {
+    ASSIGN_OR_RETURN(more, WorkStep(core, group));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace waypost::syncgroup
