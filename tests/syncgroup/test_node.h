@@ -1,0 +1,161 @@
+#pragma once
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/events.h"
+#include "base/file_system.h"
+#include "base/index.h"
+#include "base/random.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "blobstore/disk_blob_store.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/ledger.h"
+#include "syncgroup/replication.h"
+#include "syncgroup/wake.h"
+
+namespace waypost::syncgroup {
+
+// A folder that is gone when the test ends.
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = std::filesystem::temp_directory_path() / "waypost-XXXXXX";
+    CHECK(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A clock that goes on with the real one and can be moved.
+class ShiftedClock final : public base::Clock {
+ public:
+  base::WallTime WallNow() const override {
+    return system_.WallNow() + base::Millis(shift_ms_.load());
+  }
+  base::SteadyTime SteadyNow() const override { return system_.SteadyNow(); }
+  void Shift(base::Millis by) { shift_ms_ += by.count(); }
+
+ private:
+  base::SystemClock system_;
+  std::atomic<int64_t> shift_ms_{0};
+};
+
+// What Wake heard.
+class RecordingWake final : public Wake {
+ public:
+  void OnBlobChange(const BlobChange& change) override {
+    base::MutexLock lock(mutex_);
+    changes_.push_back(change);
+  }
+  void OnMembershipChange(const base::GroupId& group) override {
+    base::MutexLock lock(mutex_);
+    groups_.push_back(group);
+  }
+  std::vector<BlobChange> TakeChanges() {
+    base::MutexLock lock(mutex_);
+    return std::exchange(changes_, {});
+  }
+  std::vector<base::GroupId> TakeGroups() {
+    base::MutexLock lock(mutex_);
+    return std::exchange(groups_, {});
+  }
+
+ private:
+  base::Mutex mutex_;
+  std::vector<BlobChange> changes_ GUARDED_BY(mutex_);
+  std::vector<base::GroupId> groups_ GUARDED_BY(mutex_);
+};
+
+inline base::PeerId PeerNumber(uint64_t n) {
+  return base::PeerId(base::Hash256("peer " + std::to_string(n)));
+}
+inline base::BlobId BlobOf(const std::string& content) { return base::Sha256::Of(content); }
+
+// The rooms under syncgroup and a GroupStore on a data folder, which may be opened again.
+struct TestNode {
+  TestNode(const base::PeerId& peer, std::string folder, const base::Clock& at)
+      : self(peer), dir(std::move(folder)), clock(at), events(at, "boot") {
+    fs = base::NewPosixFileSystem();
+    std::filesystem::create_directories(dir + "/index");
+    auto opened = base::Index::Open({.dir = dir + "/index", .map_size = uint64_t{1} << 28});
+    CHECK(opened.ok());
+    index = *std::move(opened);
+    auto store = blobstore::DiskBlobStore::Open(*index, *fs, clock, {.data_dir = dir});
+    CHECK(store.ok());
+    blobs = *std::move(store);
+    blobs->SetMinFree({.bytes = 0});
+    peers = std::make_unique<signpost::PeerBook>(*index, clock, random);
+    CHECK(peers->Load().ok());
+    ledger = std::make_unique<Ledger>(Ledger::Options{.self = self}, clock);
+    ledger->SetWake(&wake);
+    groups = std::make_unique<GroupStore>(
+        GroupStore::Options{.self = self,
+                            .name = "peer " + self.ToHex().substr(0, 4),
+                            .addresses = [this] { return addresses; }},
+        *index, *ledger, *blobs, *peers, clock, events);
+    CHECK(groups->Load().ok());
+  }
+  ~TestNode() { index->Shutdown(); }
+
+  absl::StatusOr<blobstore::StagedBlob> Stage(const std::string& content) {
+    ASSIGN_OR_RETURN(auto writer, blobs->StartPut(content.size()));
+    RETURN_IF_ERROR(writer->Append(content));
+    return writer->Finish(std::nullopt);
+  }
+  absl::StatusOr<GroupStore::PutResult> Put(
+      const std::string& content,
+      const std::optional<GroupStore::RefTarget>& target = std::nullopt) {
+    ASSIGN_OR_RETURN(const auto staged, Stage(content));
+    return groups->Put(staged, target);
+  }
+  BlobRecord Record(const base::BlobId& blob) {
+    BlobRecord record;
+    CHECK(index->Read([&](base::ReadTxn& txn) {
+                 record = ledger->Load(txn, blob);
+                 return absl::OkStatus();
+               }).ok());
+    return record;
+  }
+  Counts CountsOf(const base::GroupId& group_or_zero) {
+    Counts counts;
+    CHECK(index->Read([&](base::ReadTxn& txn) {
+                 counts = ledger->LoadCounts(txn, group_or_zero);
+                 return absl::OkStatus();
+               }).ok());
+    return counts;
+  }
+  GroupStore::Replication& replication() { return groups->replication(); }
+
+  const base::PeerId self;
+  const std::string dir;
+  const base::Clock& clock;
+  base::SystemRandom random;
+  base::EventLog events;
+  std::vector<std::string> addresses = {"127.0.0.1:1"};
+  RecordingWake wake;
+  std::unique_ptr<base::FileSystem> fs;
+  std::unique_ptr<base::Index> index;
+  std::unique_ptr<blobstore::DiskBlobStore> blobs;
+  std::unique_ptr<signpost::PeerBook> peers;
+  std::unique_ptr<Ledger> ledger;
+  std::unique_ptr<GroupStore> groups;
+};
+
+}  // namespace waypost::syncgroup
