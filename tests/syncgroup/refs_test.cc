@@ -85,9 +85,8 @@ TEST_F(RefsTest, ListsInOrderWithinAPrefixPastTombstones) {
   ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"b/2", std::nullopt}}).ok());
   const auto keys = [&](std::string_view prefix, std::string_view after, std::size_t limit) {
     std::string all;
-    for (const Ref& ref : *node_->groups->ListRefs(group_, prefix, after, limit)) {
-      all += ref.key + " ";
-    }
+    const auto refs = node_->groups->ListRefs(group_, prefix, after, limit);
+    for (const Ref& ref : refs.value()) all += ref.key + " ";
     return all;
   };
   EXPECT_EQ(keys("", "", 100), "a b/1 b/3 c ");
