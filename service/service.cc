@@ -1,0 +1,358 @@
+#include "service/service.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+#include "base/events.h"
+#include "base/file_system.h"
+#include "base/index.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "blobstore/disk_blob_store.h"
+#include "fetcher/completeness.h"
+#include "fetcher/fetcher.h"
+#include "fetcher/scanner.h"
+#include "http/app_api.h"
+#include "http/engine.h"
+#include "http/peer_api.h"
+#include "http/peer_http_client.h"
+#include "service/addresses.h"
+#include "service/data_dir.h"
+#include "service/gauges.h"
+#include "service/live_settings.h"
+#include "service/peer_events.h"
+#include "service/version.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/ledger.h"
+#include "syncgroup/peer_service.h"
+#include "syncgroup/syncer.h"
+
+namespace waypost::service {
+namespace {
+
+// Of the 20 s in which a stop must be done, what the listeners may take; the rest is for the index.
+constexpr base::Millis kStopWithin{20'000};
+constexpr base::Millis kKeptForIndex{2'000};
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "waypost";
+  return name.data();
+}
+
+http::EngineOptions EngineOptionsOf(const std::string& listener, const ListenerConfig& config,
+                                    const HostPort& bind, base::Metrics& metrics) {
+  http::EngineOptions options;
+  options.listener = listener;
+  options.address = bind.ToString();
+  options.max_connections = config.max_connections;
+  options.max_per_address = config.max_per_address;
+  options.workers = config.workers;
+  options.head_timeout = config.head_timeout;
+  options.idle_timeout = config.idle_timeout;
+  options.min_rate_bytes_per_s = config.min_rate_bytes_per_s;
+  options.metrics = &metrics;
+  return options;
+}
+
+blobstore::DiskBlobStoreOptions StoreOptionsOf(const std::string& data_dir, const Config& config,
+                                               base::Metrics& metrics) {
+  blobstore::DiskBlobStoreOptions options;
+  options.data_dir = data_dir;
+  options.inline_max_bytes = config.store_inline_max_bytes;
+  options.min_free = config.store_min_free;
+  options.max_blob_bytes = config.store_max_blob_bytes;
+  options.metrics = &metrics;
+  return options;
+}
+
+// The configuration with what the index has to say left out: enough to open the index.
+absl::StatusOr<Config> ConfigBeforeIndex(const LiveSettings::Options& options) {
+  Layers layers{.environment = options.environment, .command_line = options.command_line};
+  ASSIGN_OR_RETURN(layers.file, LayerFromFile(options.file, options.file_must_exist));
+  Resolved resolved;
+  ASSIGN_OR_RETURN(resolved, Resolve(layers));
+  if (!resolved.config.http_tls_cert.empty()) {
+    return absl::UnimplementedError("http.tls_cert: HTTPS is not there yet; leave it empty");
+  }
+  return resolved.config;
+}
+
+}  // namespace
+
+// In the order of construction; each part borrows from those above it, so destruction is safe too.
+struct Service::Impl {
+  std::unique_ptr<base::FileSystem> fs = base::NewPosixFileSystem();
+  base::SystemClock clock;
+  base::SystemRandom random;
+  base::Metrics metrics;
+  const base::SteadyTime started = clock.SteadyNow();
+  base::EventLog events{clock, base::ToHex(base::RandomBytes(4))};
+
+  std::unique_ptr<DataDir> data;
+  std::unique_ptr<base::Index> index;
+  std::unique_ptr<LiveSettings> settings;
+  HostPort http_bind, peer_bind;
+  std::unique_ptr<AdvertisedAddresses> advertised;      // to peers
+  std::unique_ptr<AdvertisedAddresses> http_addresses;  // what apps may call us
+
+  std::unique_ptr<blobstore::DiskBlobStore> blobs;
+  std::unique_ptr<signpost::PeerBook> peers;
+  std::unique_ptr<PeerEvents> peer_events;
+  std::unique_ptr<syncgroup::Ledger> ledger;
+  std::unique_ptr<syncgroup::GroupStore> groups;
+  std::unique_ptr<http::PeerHttpClient> client;
+  std::unique_ptr<syncgroup::Syncer> syncer;
+  std::unique_ptr<fetcher::Scanner> scanner;
+  std::unique_ptr<fetcher::Fetcher> fetcher;
+  std::unique_ptr<fetcher::CompletenessReporter> completeness;
+  std::unique_ptr<syncgroup::PeerService> peer_service;
+  std::unique_ptr<http::AppApi> app_api;
+  std::unique_ptr<http::PeerApi> peer_api;
+  std::unique_ptr<http::Engine> peer_engine;
+  std::unique_ptr<http::Engine> app_engine;
+  bool running = false;
+
+  absl::Status Open(const ServiceOptions& options);
+  absl::Status OpenStorage(const Config& config);
+  void MakeParts(const Config& config);
+  void MakeListeners(const Config& config);
+  std::vector<std::string> BoundHosts();
+  void ApplyLive(const Config& config);
+};
+
+absl::Status Service::Impl::Open(const ServiceOptions& options) {
+  ASSIGN_OR_RETURN(data, DataDir::Open(*fs, options.data_dir));
+  const bool default_file = options.config_file.empty();
+  const LiveSettings::Options live{
+      .file = default_file ? options.data_dir + "/waypost.toml" : options.config_file,
+      .file_must_exist = !default_file,
+      .environment = options.environment,
+      .command_line = options.command_line};
+  Config config;
+  ASSIGN_OR_RETURN(config, ConfigBeforeIndex(live));
+  base::ConfigureLog(config.log_level, config.log_format);
+  ASSIGN_OR_RETURN(index, base::Index::Open({.dir = data->index_dir(),
+                                             .map_size = config.index_map_size_bytes,
+                                             .metrics = &metrics}));
+  ASSIGN_OR_RETURN(settings, LiveSettings::Load(*index, live));
+  config = settings->current();
+  base::ConfigureLog(config.log_level, config.log_format);
+  if (config.node_name.empty()) config.node_name = HostName();
+
+  ASSIGN_OR_RETURN(http_bind, ParseHostPort(config.http.listen));
+  ASSIGN_OR_RETURN(http_bind, data->SettlePort("http", http_bind));
+  ASSIGN_OR_RETURN(peer_bind, ParseHostPort(config.peer.listen));
+  ASSIGN_OR_RETURN(peer_bind, data->SettlePort("peer", peer_bind));
+  advertised = std::make_unique<AdvertisedAddresses>(clock, config.peer_advertise, peer_bind);
+  http_addresses =
+      std::make_unique<AdvertisedAddresses>(clock, std::vector<std::string>(), http_bind);
+
+  RETURN_IF_ERROR(OpenStorage(config));
+  MakeParts(config);
+  RETURN_IF_ERROR(groups->Load());
+  MakeListeners(config);
+  settings->SetListener([this](const Config& now) { ApplyLive(now); });
+  return absl::OkStatus();
+}
+
+absl::Status Service::Impl::OpenStorage(const Config& config) {
+  ASSIGN_OR_RETURN(blobs, blobstore::DiskBlobStore::Open(
+                              *index, *fs, clock, StoreOptionsOf(data->path(), config, metrics)));
+  peers = std::make_unique<signpost::PeerBook>(*index, clock, random);
+  return peers->Load();
+}
+
+void Service::Impl::MakeParts(const Config& config) {
+  const base::PeerId self = data->identity().peer_id();
+  ledger = std::make_unique<syncgroup::Ledger>(
+      syncgroup::Ledger::Options{.self = self, .max_locations = config.signpost_max_locations},
+      clock);
+  groups = std::make_unique<syncgroup::GroupStore>(
+      syncgroup::GroupStore::Options{.self = self,
+                                     .name = config.node_name,
+                                     .addresses = [this] { return advertised->Get(); }},
+      *index, *ledger, *blobs, *peers, clock, events);
+  client = std::make_unique<http::PeerHttpClient>(
+      http::PeerHttpClientOptions{.self = self,
+                                  .connect_timeout = config.fetcher_connect_timeout,
+                                  .allow_cidr = config.peer_allow_cidr},
+      *peers, clock);
+  syncer = std::make_unique<syncgroup::Syncer>(
+      syncgroup::SyncerOptions{.interval = config.sync_interval,
+                               .concurrency = config.sync_concurrency,
+                               .metrics = &metrics},
+      *groups, *client, *peers, clock, random);
+  scanner = std::make_unique<fetcher::Scanner>(
+      fetcher::ScannerOptions{.initial_delay = config.scan_initial_delay,
+                              .extra_delay = config.scan_extra_delay,
+                              .delay_multiplier = config.scan_delay_multiplier},
+      *index, *blobs, *groups, *ledger, clock, events, metrics);
+  fetcher = std::make_unique<fetcher::Fetcher>(
+      config.fetcher,
+      fetcher::Fetcher::Parts{
+          .index = *index,
+          .blobs = *blobs,
+          .ledger = *ledger,
+          .groups = *groups,
+          .peers = *peers,
+          .client = *client,
+          .clock = clock,
+          .random = random,
+          .events = events,
+          .metrics = metrics,
+          .greeted = [this](const base::PeerId& peer,
+                            const base::GroupId& group) { return syncer->Greeted(peer, group); },
+          .request_scan = [this] { scanner->Request(); }});
+  completeness = std::make_unique<fetcher::CompletenessReporter>(*index, *groups, *syncer, *ledger,
+                                                                 *peers, *scanner, *fetcher);
+  peer_service = std::make_unique<syncgroup::PeerService>(*groups, *syncer, *peers);
+
+  // Who hears of what, where a lower room knows the higher one by an interface only.
+  peer_events = std::make_unique<PeerEvents>(clock, events);
+  ledger->SetWake(fetcher.get());
+  blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
+  peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
+    fetcher->OnPeerHealth(peer, health);
+    peer_events->OnHealth(peer, health);
+  });
+  AddGauges(metrics, {.index = *index,
+                      .blobs = *blobs,
+                      .ledger = *ledger,
+                      .peers = *peers,
+                      .fetcher = *fetcher,
+                      .clock = clock});
+}
+
+void Service::Impl::MakeListeners(const Config& config) {
+  app_api = std::make_unique<http::AppApi>(
+      http::AppParts{.index = *index,
+                     .blobs = *blobs,
+                     .ledger = *ledger,
+                     .groups = *groups,
+                     .syncer = *syncer,
+                     .client = *client,
+                     .peers = *peers,
+                     .fetcher = *fetcher,
+                     .scanner = *scanner,
+                     .completeness = *completeness,
+                     .settings = *settings,
+                     .events = events,
+                     .metrics = metrics,
+                     .clock = clock},
+      http::AppInfo{.name = config.node_name,
+                    .version = kVersion,
+                    .peer = data->identity().peer_id(),
+                    .api_token = data->api_token(),
+                    .read_token = data->read_token(),
+                    .allowed_hosts = config.http_allowed_hosts,
+                    .bound_hosts = [this] { return BoundHosts(); },
+                    .addresses = [this] { return advertised->Get(); },
+                    .started = started});
+  peer_api = std::make_unique<http::PeerApi>(*index, *blobs, *groups, *peer_service, *peers);
+
+  http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, metrics);
+  for_peers.peers = true;
+  peer_engine = std::make_unique<http::Engine>(
+      std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
+      [this](const http::Request& request) { return peer_api->RouteName(request); });
+  http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, metrics);
+  for_apps.max_waiting = config.http_max_waiting;
+  app_engine = std::make_unique<http::Engine>(
+      std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
+      [this](const http::Request& request) { return app_api->RouteName(request); });
+}
+
+std::vector<std::string> Service::Impl::BoundHosts() {
+  std::vector<std::string> hosts = http_addresses->Get();
+  if (IsWildcard(http_bind.host)) {
+    for (const char* loopback : {"127.0.0.1", "::1"}) {
+      hosts.push_back(HostPort{.host = loopback, .port = http_bind.port}.ToString());
+    }
+  }
+  return hosts;
+}
+
+void Service::Impl::ApplyLive(const Config& config) {
+  base::SetLogLevel(config.log_level);
+  blobs->SetMinFree(config.store_min_free);
+  blobs->SetMaxBlob(config.store_max_blob_bytes);
+  client->SetConnectTimeout(config.fetcher_connect_timeout);
+  syncer->SetOptions(config.sync_interval, config.sync_concurrency);
+  scanner->SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
+  fetcher->SetOptions(config.fetcher);
+}
+
+absl::StatusOr<std::unique_ptr<Service>> Service::Create(const ServiceOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  RETURN_IF_ERROR(impl->Open(options));
+  return std::unique_ptr<Service>(new Service(std::move(impl)));
+}
+
+Service::Service(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Service::~Service() { Shutdown(); }
+
+absl::Status Service::Start() {
+  Impl& i = *impl_;
+  i.running = true;
+  i.fetcher->Start();
+  i.scanner->Start();
+  // Before the syncer: whoever it says hello to calls back at once.
+  RETURN_IF_ERROR(i.peer_engine->Start());
+  RETURN_IF_ERROR(i.app_engine->Start());
+  i.syncer->Start();
+  // Last: its presence means ready.
+  RETURN_IF_ERROR(i.data->WriteEndpoints({.http = i.app_engine->bound_address(),
+                                          .peer = i.peer_engine->bound_address(),
+                                          .peer_id = i.data->identity().peer_id().ToHex(),
+                                          .pid = getpid(),
+                                          .version = kVersion}));
+  base::LogInfo("ready: app API on ", http_address(), ", peers on ", peer_address());
+  return absl::OkStatus();
+}
+
+void Service::Reload() {
+  const absl::Status reloaded = impl_->settings->ReloadFile();
+  if (reloaded.ok()) {
+    base::LogInfo("settings were read again");
+  } else {
+    base::LogError("settings were not read again, nothing has changed: ", reloaded.ToString());
+  }
+}
+
+void Service::Shutdown() {
+  Impl& i = *impl_;
+  if (!std::exchange(i.running, false)) return;
+  const base::SteadyTime deadline = i.clock.SteadyNow() + kStopWithin - kKeptForIndex;
+  i.data->RemoveEndpoints();
+  i.app_engine->RefuseNew();
+  i.peer_engine->RefuseNew();
+  i.syncer->Shutdown();
+  i.scanner->Shutdown();
+  i.fetcher->Shutdown();
+  const auto left = [&] {
+    const auto rest = std::chrono::duration_cast<base::Millis>(deadline - i.clock.SteadyNow());
+    return std::max(rest, base::Millis(0));
+  };
+  i.app_engine->Shutdown(left());
+  i.peer_engine->Shutdown(left());
+  const absl::Status flushed = i.peers->Flush();
+  if (!flushed.ok())
+    base::LogWarning("the last news of peers were not written: ", flushed.ToString());
+  i.index->Shutdown();
+  base::LogInfo("stopped");
+}
+
+std::string Service::http_address() const { return impl_->app_engine->bound_address(); }
+std::string Service::peer_address() const { return impl_->peer_engine->bound_address(); }
+
+}  // namespace waypost::service

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "service/config.h"
+
+namespace waypost::service {
+
+struct ServiceOptions {
+  std::string data_dir;     // absolute
+  std::string config_file;  // empty: waypost.toml in the data folder
+  Layer environment, command_line;
+};
+
+// The whole of one peer, put together here and nowhere else. Lifecycle: Create -> Start -> Shutdown
+// (idempotent). Create, Start, Reload and Shutdown on one thread.
+class Service {
+ public:
+  // Takes the data folder and opens all that is in it; nothing listens or runs yet.
+  static absl::StatusOr<std::unique_ptr<Service>> Create(const ServiceOptions& options);
+  ~Service();
+
+  // Ready when it returns: endpoints.json is written.
+  absl::Status Start();
+  // SIGHUP: reads the file again.
+  void Reload();
+  // Within 20 s: refuses what is new, ends what runs, loses nothing.
+  void Shutdown();
+
+  // "127.0.0.1:7440", "127.0.0.1:7441". After Start.
+  std::string http_address() const;
+  std::string peer_address() const;
+
+ private:
+  struct Impl;
+  explicit Service(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::service

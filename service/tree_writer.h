@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+
+namespace waypost::service {
+
+// A key's path below a folder; an error for keys that would lie elsewhere or have no one place:
+// absolute ones, empty segments, "." and "..", segments over 255 bytes, control characters.
+absl::Status CheckRelativePath(std::string_view key);
+
+// Writes files below one folder and nowhere else: no symbolic link below it is ever followed. One
+// thread.
+class TreeWriter {
+ public:
+  // Makes the folder when it is not there.
+  static absl::StatusOr<std::unique_ptr<TreeWriter>> Open(const std::string& dir);
+  ~TreeWriter();
+  TreeWriter(const TreeWriter&) = delete;
+  TreeWriter& operator=(const TreeWriter&) = delete;
+
+  // True when a regular file is at `key` whose bytes hash to `blob`.
+  absl::StatusOr<bool> Holds(std::string_view key, const base::BlobId& blob);
+  // Calls `fill` with a function that takes the bytes; they go to a temporary file beside, which
+  // gets its name only if they hash to `blob`, and is durable then. Replaces a file or link, never
+  // a folder.
+  using Take = absl::FunctionRef<absl::Status(std::string_view)>;
+  absl::Status Write(std::string_view key, const base::BlobId& blob,
+                     absl::FunctionRef<absl::Status(Take)> fill);
+
+ private:
+  explicit TreeWriter(int fd) : fd_(fd) {}
+  // The folder of `key` opened, and its last segment. With `make`, folders are made.
+  absl::StatusOr<int> OpenParent(std::string_view key, bool make, std::string& name);
+  const int fd_;
+};
+
+// The same for a path that the user named: a temporary file beside it, then a rename.
+absl::Status WriteVerified(const std::string& path, const base::BlobId& blob,
+                           absl::FunctionRef<absl::Status(TreeWriter::Take)> fill);
+
+}  // namespace waypost::service
