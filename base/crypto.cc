@@ -16,27 +16,42 @@
 namespace waypost::base {
 namespace {
 
-constexpr std::size_t kSeedBytes = crypto_sign_SEEDBYTES;
-constexpr std::string_view kIdentityHeader = "waypost-identity-1 ";
-constexpr std::size_t kIdentityFileBytes = kIdentityHeader.size() + 2 * kSeedBytes + 1;
+// identity.key is this, the seed in hexadecimal, and a newline.
+constexpr std::string_view kKeyHeader = "waypost-identity-1 ";
+constexpr std::size_t kKeyFileBytes = kKeyHeader.size() + 2 * crypto_sign_SEEDBYTES + 1;
 
 const unsigned char* Bytes(std::string_view s) {
   return reinterpret_cast<const unsigned char*>(s.data());
 }
 
 std::string Tagged(std::string_view tag, std::string_view message) {
-  std::string input(tag);
-  input.push_back('\0');
-  input.append(message);
-  return input;
+  CHECK(tag.find('\0') == std::string_view::npos);
+  std::string text;
+  text.reserve(tag.size() + 1 + message.size());
+  text.append(tag).push_back('\0');
+  text.append(message);
+  return text;
 }
 
-PeerId PublicKeyOf(const unsigned char* seed) {
-  std::array<uint8_t, PeerId::kBytes> public_key{};
-  unsigned char secret_key[crypto_sign_SECRETKEYBYTES];
-  crypto_sign_seed_keypair(public_key.data(), secret_key, seed);
-  sodium_memzero(secret_key, sizeof(secret_key));
-  return PeerId(public_key);
+absl::Status CheckKeyFile(int fd, const std::string& path) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, path);
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
+  }
+  if (info.st_uid != geteuid()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " belongs to another user: run the service as its owner, or chown the data folder"));
+  }
+  if ((info.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " can be read by others: chmod 600 ", path));
+  }
+  if (info.st_size != static_cast<off_t>(kKeyFileBytes)) {
+    return absl::DataLossError(absl::StrCat(path, " is not a Waypost identity key: it should have ",
+                                            kKeyFileBytes, " bytes; restore it from a copy"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -54,109 +69,124 @@ bool ConstantTimeEqual(std::string_view a, std::string_view b) {
 }
 
 uint64_t Checksum64(const std::array<uint8_t, 16>& key, std::string_view data) {
+  static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == 8);
   unsigned char out[crypto_shorthash_BYTES];
   crypto_shorthash(out, Bytes(data), data.size(), key.data());
   uint64_t value = 0;
-  std::memcpy(&value, out, sizeof(value));
+  for (int i = 7; i >= 0; --i) value = value << 8 | out[i];
   return value;
 }
 
 std::array<uint8_t, 32> Hash256(std::string_view data) {
-  std::array<uint8_t, 32> out{};
-  crypto_generichash(out.data(), out.size(), Bytes(data), data.size(), nullptr, 0);
-  return out;
+  std::array<uint8_t, 32> hash;
+  crypto_generichash(hash.data(), hash.size(), Bytes(data), data.size(), nullptr, 0);
+  return hash;
 }
 
 std::unique_ptr<Identity> Identity::Generate() {
+  CHECK(InitCrypto());
   std::unique_ptr<Identity> identity(new Identity());
-  identity->seed_ = static_cast<unsigned char*>(sodium_malloc(kSeedBytes));
-  CHECK(identity->seed_ != nullptr);
-  randombytes_buf(identity->seed_, kSeedBytes);
-  identity->peer_id_ = PublicKeyOf(identity->seed_);
+  identity->AllocateSeed();
+  randombytes_buf(identity->seed_, crypto_sign_SEEDBYTES);
+  identity->DerivePublicKey();
   return identity;
 }
 
-Identity::~Identity() {
-  if (seed_ != nullptr) sodium_free(seed_);  // wipes it
-}
-
 absl::StatusOr<std::unique_ptr<Identity>> Identity::Load(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  CHECK(InitCrypto());
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
     if (errno == ELOOP) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, " is a symbolic link; put the key file itself there"));
+      return absl::FailedPreconditionError(absl::StrCat(path, " is a link: put the key file itself here"));
     }
-    return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
+    return ErrnoStatus(errno, path);
   }
-  absl::Cleanup close_fd = [fd] { close(fd); };
-  struct stat info {};
-  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot stat ", path));
-  if (!S_ISREG(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " must be a regular file of this user that nobody else can read: chmod 600 it"));
+  const auto close_fd = absl::MakeCleanup([fd] { close(fd); });
+  RETURN_IF_ERROR(CheckKeyFile(fd, path));
+
+  char text[kKeyFileBytes];
+  const auto wipe = absl::MakeCleanup([&text] { sodium_memzero(text, sizeof text); });
+  std::size_t have = 0;
+  while (have < sizeof text) {
+    const ssize_t got = read(fd, text + have, sizeof text - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, path);
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
   }
-  char text[kIdentityFileBytes + 1];
-  absl::Cleanup wipe = [&text] { sodium_memzero(text, sizeof(text)); };
-  const ssize_t got = read(fd, text, sizeof(text));
   std::unique_ptr<Identity> identity(new Identity());
-  identity->seed_ = static_cast<unsigned char*>(sodium_malloc(kSeedBytes));
-  CHECK(identity->seed_ != nullptr);
-  std::size_t decoded = 0;
-  const char* end = nullptr;
+  identity->AllocateSeed();
+  std::size_t seed_bytes = 0;
   const bool sound =
-      got == static_cast<ssize_t>(kIdentityFileBytes) &&
-      std::string_view(text, kIdentityHeader.size()) == kIdentityHeader &&
-      text[kIdentityFileBytes - 1] == '\n' &&
-      sodium_hex2bin(identity->seed_, kSeedBytes, text + kIdentityHeader.size(), 2 * kSeedBytes,
-                     nullptr, &decoded, &end) == 0 &&
-      decoded == kSeedBytes;
+      have == sizeof text && std::memcmp(text, kKeyHeader.data(), kKeyHeader.size()) == 0 &&
+      text[sizeof text - 1] == '\n' &&
+      sodium_hex2bin(identity->seed_, crypto_sign_SEEDBYTES, text + kKeyHeader.size(),
+                     2 * crypto_sign_SEEDBYTES, nullptr, &seed_bytes, nullptr) == 0 &&
+      seed_bytes == crypto_sign_SEEDBYTES;
   if (!sound) {
     return absl::DataLossError(
-        absl::StrCat(path, " is not an identity file; restore it from a backup"));
+        absl::StrCat(path, " is damaged or no Waypost identity key: restore it from a copy"));
   }
-  identity->peer_id_ = PublicKeyOf(identity->seed_);
+  identity->DerivePublicKey();
   return identity;
 }
 
 absl::Status Identity::Save(const std::string& path) const {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("cannot create ", path));
-  char text[kIdentityFileBytes + 1];
-  absl::Cleanup wipe = [&text] { sodium_memzero(text, sizeof(text)); };
-  std::memcpy(text, kIdentityHeader.data(), kIdentityHeader.size());
-  sodium_bin2hex(text + kIdentityHeader.size(), 2 * kSeedBytes + 1, seed_, kSeedBytes);
-  text[kIdentityFileBytes - 1] = '\n';
-  const bool written = write(fd, text, kIdentityFileBytes) == static_cast<ssize_t>(kIdentityFileBytes) &&
-                       fsync(fd) == 0;
-  const int error = errno;
-  close(fd);
-  if (!written) {
-    unlink(path.c_str());
-    return ErrnoStatus(error, absl::StrCat("cannot write ", path));
-  }
   const std::size_t slash = path.rfind('/');
-  return NewPosixFileSystem()->SyncDir(slash == std::string::npos ? "." : path.substr(0, slash));
+  CHECK(slash != std::string::npos);  // absolute
+  const std::string dir = slash == 0 ? "/" : path.substr(0, slash);
+  // Without a name until it is whole, so that a crash leaves no half key that could not be replaced.
+  const auto fs = NewPosixFileSystem();
+  ASSIGN_OR_RETURN(const auto file, fs->CreateUnnamed(dir));
+  char text[kKeyFileBytes + 1];
+  const auto wipe = absl::MakeCleanup([&text] { sodium_memzero(text, sizeof text); });
+  std::memcpy(text, kKeyHeader.data(), kKeyHeader.size());
+  sodium_bin2hex(text + kKeyHeader.size(), 2 * crypto_sign_SEEDBYTES + 1, seed_,
+                 crypto_sign_SEEDBYTES);
+  text[kKeyFileBytes - 1] = '\n';
+  RETURN_IF_ERROR(file->WriteAt(0, std::string_view(text, kKeyFileBytes)));
+  RETURN_IF_ERROR(file->Sync());
+  RETURN_IF_ERROR(fs->Link(*file, path));
+  return fs->SyncDir(dir);
+}
+
+Identity::~Identity() {
+  sodium_free(seed_);  // wipes it
+}
+
+void Identity::AllocateSeed() {
+  seed_ = static_cast<unsigned char*>(sodium_malloc(crypto_sign_SEEDBYTES));
+  CHECK(seed_ != nullptr);
+}
+
+void Identity::DerivePublicKey() {
+  unsigned char public_key[crypto_sign_PUBLICKEYBYTES];
+  unsigned char secret_key[crypto_sign_SECRETKEYBYTES];
+  CHECK(crypto_sign_seed_keypair(public_key, secret_key, seed_) == 0);
+  sodium_memzero(secret_key, sizeof secret_key);
+  peer_id_ = *PeerId::FromBytes({reinterpret_cast<const char*>(public_key), sizeof public_key});
 }
 
 std::string Identity::Sign(std::string_view tag, std::string_view message) const {
-  unsigned char public_key[crypto_sign_PUBLICKEYBYTES];
+  const std::string text = Tagged(tag, message);
+  // libsodium's secret key is the seed followed by the public key.
   unsigned char secret_key[crypto_sign_SECRETKEYBYTES];
-  crypto_sign_seed_keypair(public_key, secret_key, seed_);
-  const std::string input = Tagged(tag, message);
+  static_assert(sizeof secret_key == crypto_sign_SEEDBYTES + PeerId::kBytes);
+  std::memcpy(secret_key, seed_, crypto_sign_SEEDBYTES);
+  std::memcpy(secret_key + crypto_sign_SEEDBYTES, peer_id_.array().data(), PeerId::kBytes);
   std::string signature(crypto_sign_BYTES, '\0');
-  crypto_sign_detached(reinterpret_cast<unsigned char*>(signature.data()), nullptr, Bytes(input),
-                       input.size(), secret_key);
-  sodium_memzero(secret_key, sizeof(secret_key));
+  CHECK(crypto_sign_detached(reinterpret_cast<unsigned char*>(signature.data()), nullptr,
+                             Bytes(text), text.size(), secret_key) == 0);
+  sodium_memzero(secret_key, sizeof secret_key);
   return signature;
 }
 
 bool VerifySignature(const PeerId& peer, std::string_view tag, std::string_view message,
                      std::string_view signature) {
   if (signature.size() != crypto_sign_BYTES) return false;
-  const std::string input = Tagged(tag, message);
-  return crypto_sign_verify_detached(Bytes(signature), Bytes(input), input.size(),
-                                     Bytes(peer.bytes())) == 0;
+  const std::string text = Tagged(tag, message);
+  return crypto_sign_verify_detached(Bytes(signature), Bytes(text), text.size(),
+                                     peer.array().data()) == 0;
 }
 
 }  // namespace waypost::base

@@ -43,6 +43,9 @@ class Identity {
 
  private:
   Identity() = default;
+  void AllocateSeed();
+  void DerivePublicKey();
+
   PeerId peer_id_;
   unsigned char* seed_ = nullptr;  // 32 bytes, sodium_malloc
 };

@@ -1,7 +1,6 @@
 #include "base/events.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace waypost::base {
 
@@ -9,23 +8,29 @@ EventLog::EventLog(const Clock& clock, std::string boot_id)
     : clock_(clock), boot_id_(std::move(boot_id)) {}
 
 void EventLog::Publish(std::string kind, std::vector<std::pair<std::string, std::string>> fields) {
-  const WallTime now = clock_.WallNow();
   {
     MutexLock lock(mutex_);
-    std::size_t recent = 0;
-    Event* last_of_kind = nullptr;
-    for (auto it = events_.rbegin(); it != events_.rend() && it->at + kBurstWindow > now; ++it) {
-      if (it->kind != kind) continue;
-      if (last_of_kind == nullptr) last_of_kind = &*it;
-      if (++recent >= kBurst) break;
+    const SteadyTime now = clock_.SteadyNow();
+    Burst& burst = bursts_[kind];
+    if (burst.seen == 0 || now - burst.began >= kBurstWindow) {
+      burst.began = now;
+      burst.seen = 0;
     }
-    if (recent >= kBurst) {
-      ++last_of_kind->count;
-      last_of_kind->fields = std::move(fields);
-      return;
+    ++burst.seen;
+    const uint64_t first_kept = events_.empty() ? next_number_ : events_.front().number;
+    if (burst.seen > kBurst && burst.last_number >= first_kept) {
+      Event& folded = events_[burst.last_number - first_kept];
+      ++folded.count;
+      folded.fields = std::move(fields);
+      return;  // nothing new to read
     }
-    events_.push_back({.number = next_number_++, .at = now, .kind = std::move(kind),
-                       .count = 1, .fields = std::move(fields)});
+    burst.last_number = next_number_;
+    Event event;
+    event.number = next_number_++;
+    event.at = clock_.WallNow();
+    event.kind = std::move(kind);
+    event.fields = std::move(fields);
+    events_.push_back(std::move(event));
     if (events_.size() > kKept) events_.pop_front();
   }
   changed_.Notify();
@@ -34,10 +39,13 @@ void EventLog::Publish(std::string kind, std::vector<std::pair<std::string, std:
 EventLog::Page EventLog::Read(uint64_t after, std::size_t limit) const {
   MutexLock lock(mutex_);
   Page page;
-  if (!events_.empty() && after + 1 < events_.front().number) page.gap = true;
-  auto it = std::partition_point(events_.begin(), events_.end(),
-                                 [&](const Event& event) { return event.number <= after; });
-  for (; it != events_.end() && page.events.size() < limit; ++it) page.events.push_back(*it);
+  if (events_.empty() || after >= events_.back().number) return page;
+  const uint64_t first_kept = events_.front().number;
+  page.gap = first_kept > after + 1;
+  const std::size_t begin = page.gap ? 0 : static_cast<std::size_t>(after + 1 - first_kept);
+  const std::size_t end = begin + std::min(limit, events_.size() - begin);
+  page.events.assign(events_.begin() + static_cast<std::ptrdiff_t>(begin),
+                     events_.begin() + static_cast<std::ptrdiff_t>(end));
   return page;
 }
 

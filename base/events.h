@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,8 +48,16 @@ class EventLog {
   const Clock& clock_;
   const std::string boot_id_;
   Notifier changed_;
+  // Of one kind: when its window began, how many it has seen, and the event that later ones fold into.
+  struct Burst {
+    SteadyTime began;
+    uint64_t seen = 0;
+    uint64_t last_number = 0;
+  };
+
   mutable Mutex mutex_;
-  std::deque<Event> events_ GUARDED_BY(mutex_);
+  std::deque<Event> events_ GUARDED_BY(mutex_);  // numbers without gaps
+  std::map<std::string, Burst> bursts_ GUARDED_BY(mutex_);  // kinds are literals: few
   uint64_t next_number_ GUARDED_BY(mutex_) = 1;
 };
 

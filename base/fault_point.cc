@@ -4,48 +4,58 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
+#include <cstdint>
 #include <iterator>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status.h"
 
 namespace waypost::base {
 namespace {
 
-// Written once, by EnableFaultPoints, before threads start.
-std::atomic<bool> enabled{false};
-std::string wanted_name;
-std::atomic<int64_t> passes_left{0};
+// Process-wide, because what it ends is the process.
+struct Armed {
+  std::atomic<bool> enabled{false};
+  std::string name;                 // constant once enabled
+  std::atomic<int64_t> remaining{0};
+};
+
+Armed& State() {
+  static Armed armed;
+  return armed;
+}
 
 }  // namespace
 
 void FaultPoint(std::string_view name) {
-  if (!enabled.load(std::memory_order_acquire)) return;
-  if (name != wanted_name) return;
-  if (passes_left.fetch_sub(1) == 1) _exit(kFaultPointExit);
+  Armed& armed = State();
+  if (!armed.enabled.load(std::memory_order_acquire)) return;
+  if (name != armed.name) return;
+  if (armed.remaining.fetch_sub(1) == 1) _exit(kFaultPointExit);
 }
 
 absl::Status EnableFaultPoints(const std::string& setting) {
+  if (setting.empty()) return absl::OkStatus();
   const std::size_t colon = setting.find(':');
   const std::string name = setting.substr(0, colon);
-  int64_t passes = 1;
-  if (colon != std::string::npos &&
-      (!absl::SimpleAtoi(setting.substr(colon + 1), &passes) || passes < 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("WAYPOST_FAULT_POINT=", setting, ": after the colon a number from 1 is wanted"));
-  }
   if (std::find(std::begin(kFaultPoints), std::end(kFaultPoints), name) == std::end(kFaultPoints)) {
-    std::string names;
-    for (const std::string_view known : kFaultPoints) absl::StrAppend(&names, " ", Abs(known));
+    std::string known;
+    for (const std::string_view point : kFaultPoints) absl::StrAppend(&known, " ", Abs(point));
     return absl::InvalidArgumentError(
-        absl::StrCat("WAYPOST_FAULT_POINT=", setting, ": no such point; there are", names));
+        absl::StrCat("WAYPOST_FAULT_POINT: no fault point is named \"", name, "\"; there are", known));
   }
-  wanted_name = name;
-  passes_left = passes;
-  enabled.store(true, std::memory_order_release);
+  int64_t nth = 1;
+  if (colon != std::string::npos &&
+      (!absl::SimpleAtoi(setting.substr(colon + 1), &nth) || nth < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "WAYPOST_FAULT_POINT: \"", setting, "\": what follows the colon is a count from 1"));
+  }
+  Armed& armed = State();
+  CHECK(!armed.enabled.load());  // once, before there are threads
+  armed.name = name;
+  armed.remaining = nth;
+  armed.enabled.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
 

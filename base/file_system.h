@@ -69,7 +69,12 @@ class FileSystem {
 
 std::unique_ptr<FileSystem> NewPosixFileSystem();
 
-// Writes `content` beside `path`, syncs it, renames it over `path` and syncs the folder.
+// Where the file system has no O_TMPFILE, an unnamed file has a hidden name that begins so until it is
+// linked or closed. A crash leaves it behind: whoever sweeps a folder removes such names.
+inline constexpr std::string_view kUnnamedPrefix = ".waypost-unnamed-";
+
+// Writes `content` into `path`.new, syncs it, renames it over `path` and syncs the folder: after a crash
+// the old or the new content is there, whole. One writer of a path at a time.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_view content);
 // The whole of a small file; kOutOfRange over `max_bytes`.
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,

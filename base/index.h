@@ -54,6 +54,7 @@ class ReadTxn {
   Index& index_;
   MDB_txn* txn_;
   absl::Status status_;
+  int lmdb_error_ = 0;  // of the first failure
 };
 
 // Walks one table in key order. Ends before its transaction. After a write through the same transaction,
@@ -100,12 +101,14 @@ class WriteTxn : public ReadTxn {
  private:
   friend class Index;
   using ReadTxn::ReadTxn;
-  bool dirty_ = false;
+  void Write(Table table, std::string_view key, std::string_view value);
+  std::size_t rows_written_ = 0;
   std::vector<std::function<void()>> after_commit_;
 };
 
 // The one LMDB environment of a peer and its `writer` thread (group commit). Owned by the service. All
-// methods are thread-safe. Lifecycle: Open -> use -> Shutdown (idempotent; drains what was submitted).
+// methods are thread-safe. Lifecycle: Open -> use -> Shutdown (idempotent; drains what was submitted;
+// reading goes on until the end).
 //
 // What is submitted while one commit runs forms the next batch, so that alone an operation waits for no
 // one and under load many share one fsync. Foreground operations go before bulk ones; a bulk operation

@@ -1,84 +1,83 @@
 #pragma once
 
-// What index.cc (transactions) and index_writer.cc (group commit) share. Nobody else includes it.
-
-#include <lmdb.h>
-
-#include <array>
+#include <atomic>
 #include <deque>
-#include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/environment.h"
 #include "base/index.h"
-#include "base/metrics.h"
 #include "base/mutex.h"
 #include "base/thread.h"
 
 namespace waypost::base {
 
-// The status of an LMDB error code, with what to do about it.
-absl::Status LmdbStatus(int error, std::string_view what);
+// Where this thread stands, so that what would deadlock silently ends loudly instead: LMDB gives a
+// thread that begins a second write transaction no error, it waits for itself.
+enum class Inside { kNothing, kTransaction, kCallback };
+Inside& ThreadInside();
 
-// True while this thread is inside a Read, an operation or an AfterCommit callback.
-extern thread_local bool t_inside_index;
+class InsideScope {
+ public:
+  explicit InsideScope(Inside inside) : before_(ThreadInside()) { ThreadInside() = inside; }
+  ~InsideScope() { ThreadInside() = before_; }
+  InsideScope(const InsideScope&) = delete;
+  InsideScope& operator=(const InsideScope&) = delete;
+
+ private:
+  const Inside before_;
+};
+
+// One submitted operation on its way through the writer.
+struct PendingOp {
+  Index::Operation run;
+  std::function<void(absl::Status)> done;
+  absl::Status result;
+  std::vector<std::function<void()>> after_commit;
+};
 
 struct Index::Impl {
-  struct Pending {
-    Operation operation;
-    std::function<void(absl::Status)> done;
-    absl::Status result;
+  // Tells the metrics' refresher, which outlives us, whether we are still here.
+  struct SizeGauge {
+    Mutex mutex;
+    Index* index GUARDED_BY(mutex) = nullptr;
+    Gauge gauge;
   };
 
-  explicit Impl(Index& index_in, const Options& options_in) : index(index_in), options(options_in) {}
+  explicit Impl(Index& owner) : index(owner) {}
 
-  // index.cc
-  absl::Status OpenEnvironment();
-  void CloseEnvironment();
-  void LeaveReader();
-  absl::StatusOr<MDB_txn*> BeginRead();
-  void EndRead(MDB_txn* txn);
-  // Waits until no reader is inside and keeps new ones out while `change` runs.
-  absl::Status WithoutReaders(const std::function<absl::Status()>& change);
-  absl::Status GrowMap();
-  absl::Status Reopen();
+  // index_writer.cc: the thread `writer`.
+  void WriterLoop();
+  std::vector<PendingOp> TakeBatch();
+  std::size_t RunSome(std::vector<PendingOp>& batch, std::size_t begin);
+  void Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, std::size_t count);
+
+  // bad_rows.cc: a row that failed its check, as found. Called inside a transaction.
   void NoteBadRow(Table table, std::string_view key, std::string_view stored);
 
-  // index_writer.cc
-  void WriterLoop();
-  void RunBatch(std::vector<Pending>& batch);
-  // False: the batch must be run again one by one.
-  bool TryBatch(std::vector<Pending*>& batch);
-
   Index& index;
-  const Options options;
+  std::unique_ptr<Environment> environment;
+  Counter bad_row_counter;
   Histogram commit_seconds;
-  Counter bad_rows_total;
-  MDB_env* env = nullptr;
-  std::array<MDB_dbi, kTableCount> tables{};
-  std::string registered_dir;
-  std::atomic<uint64_t> map_size{0};
-  bool map_full = false;  // writer thread only: this batch met MDB_MAP_FULL
-  std::atomic<uint64_t> bad_row_count{0};
-
-  Mutex gate_mutex;
-  CondVar gate_changed;
-  int readers GUARDED_BY(gate_mutex) = 0;
-  bool gate_closed GUARDED_BY(gate_mutex) = false;
-  std::vector<MDB_txn*> idle_readers GUARDED_BY(gate_mutex);
+  std::shared_ptr<SizeGauge> size_gauge;
+  std::atomic<uint64_t> bad_rows{0};
 
   Mutex queue_mutex;
   CondVar queue_changed;
-  std::deque<Pending> foreground GUARDED_BY(queue_mutex);
-  std::deque<Pending> bulk GUARDED_BY(queue_mutex);
   bool stopping GUARDED_BY(queue_mutex) = false;
+  std::deque<PendingOp> foreground GUARDED_BY(queue_mutex);
+  std::deque<PendingOp> bulk GUARDED_BY(queue_mutex);
+  unsigned foreground_turns GUARDED_BY(queue_mutex) = 0;  // in a row, while bulk waited
 
-  Mutex bad_mutex;
-  std::set<std::pair<unsigned, std::string>> bad_seen GUARDED_BY(bad_mutex);
+  Mutex bad_rows_mutex;
+  // On their way to the table of bad rows, so that a row that is read often is moved once.
+  std::set<std::pair<Table, std::string>> bad_rows_moving GUARDED_BY(bad_rows_mutex);
 
-  Thread writer;
+  Mutex shutdown_mutex;
+  Thread writer GUARDED_BY(shutdown_mutex);
 };
 
 }  // namespace waypost::base

@@ -1,162 +1,147 @@
-// Group commit: what is submitted while one commit runs forms the next batch.
+// Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
+//
+// When an operation fails after it wrote, its transaction is aborted and what stood before it in the batch
+// runs again without it; then it comes first in the next transaction, where nobody else has written yet, and
+// fails alone. So one bad operation costs the others a second run, and no extra commit.
+
 #include <lmdb.h>
 
 #include <chrono>
-#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/index.h"
 #include "base/index_impl.h"
-#include "base/log.h"
 #include "base/status.h"
 
 namespace waypost::base {
 namespace {
 
-// Bounds the time that one batch keeps the others waiting.
+// A batch is bounded so that its first operation is not kept waiting, and LMDB keeps the pages that a
+// transaction has touched in memory.
 constexpr std::size_t kBatchMax = 2000;
-// A map that doubled this often in one batch would hold any batch that fits in memory.
-constexpr int kGrowthsMax = 20;
+// Foreground goes first, but not for ever.
+constexpr unsigned kForegroundTurnsMax = 16;
 
-absl::Status ShutDownError() {
-  return absl::UnavailableError("index: the service is shutting down");
+void FailAll(std::vector<PendingOp>& batch, std::size_t begin, std::size_t end,
+             const absl::Status& status) {
+  for (std::size_t i = begin; i < end; ++i) {
+    if (batch[i].result.ok()) batch[i].result = status;
+  }
 }
 
 }  // namespace
 
+std::vector<PendingOp> Index::Impl::TakeBatch() {
+  std::vector<PendingOp> batch;
+  MutexLock lock(queue_mutex);
+  while (foreground.empty() && bulk.empty() && !stopping) queue_changed.Wait(queue_mutex);
+  const bool take_bulk =
+      !bulk.empty() && (foreground.empty() || foreground_turns >= kForegroundTurnsMax);
+  if (take_bulk) {
+    foreground_turns = 0;
+    batch.push_back(std::move(bulk.front()));
+    bulk.pop_front();
+    return batch;
+  }
+  foreground_turns = bulk.empty() ? 0 : foreground_turns + 1;
+  while (!foreground.empty() && batch.size() < kBatchMax) {
+    batch.push_back(std::move(foreground.front()));
+    foreground.pop_front();
+  }
+  return batch;
+}
+
 void Index::Impl::WriterLoop() {
-  while (true) {
-    std::vector<Pending> batch;
-    {
-      MutexLock lock(queue_mutex);
-      while (foreground.empty() && bulk.empty() && !stopping) queue_changed.Wait(queue_mutex);
-      if (foreground.empty() && bulk.empty()) return;
-      std::deque<Pending>& queue = foreground.empty() ? bulk : foreground;
-      const std::size_t limit = foreground.empty() ? 1 : kBatchMax;
-      while (!queue.empty() && batch.size() < limit) {
-        batch.push_back(std::move(queue.front()));
-        queue.pop_front();
+  for (;;) {
+    std::vector<PendingOp> batch = TakeBatch();
+    if (batch.empty()) return;  // stopping, and everything is drained
+    for (std::size_t begin = 0; begin < batch.size();) {
+      const std::size_t count = RunSome(batch, begin);
+      Acknowledge(batch, begin, count);
+      begin += count;
+    }
+  }
+}
+
+// Brings the results of operations from `begin` on to their end in one transaction; how many it were, at
+// least one.
+std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begin) {
+  std::size_t end = batch.size();
+  for (;;) {
+    const absl::StatusOr<MDB_txn*> txn = environment->BeginWrite();
+    if (!txn.ok()) {
+      for (std::size_t i = begin; i < end; ++i) batch[i].result = txn.status();
+      return end - begin;
+    }
+    std::size_t rows = 0;
+    std::size_t next = begin;
+    bool spoiled = false;  // by the operation at `next`
+    int error = 0;
+    while (next < end && (next == begin || rows < kBatchMax)) {
+      PendingOp& op = batch[next];
+      op.after_commit.clear();
+      WriteTxn write(index, *txn);
+      {
+        const InsideScope inside(Inside::kTransaction);
+        op.result = op.run(write);
       }
+      if (!write.status_.ok()) op.result = write.status_;
+      rows += write.rows_written_;
+      error = write.lmdb_error_;
+      spoiled = !op.result.ok() && (write.rows_written_ != 0 || error != 0);
+      if (spoiled) break;
+      if (op.result.ok()) op.after_commit = std::move(write.after_commit_);
+      ++next;
     }
-    RunBatch(batch);
-  }
-}
-
-void Index::Impl::RunBatch(std::vector<Pending>& batch) {
-  std::vector<Pending*> all;
-  all.reserve(batch.size());
-  for (Pending& pending : batch) all.push_back(&pending);
-  if (!TryBatch(all)) {
-    for (Pending* pending : all) {
-      std::vector<Pending*> alone = {pending};
-      TryBatch(alone);
-    }
-  }
-  for (Pending& pending : batch) {
-    if (pending.done) pending.done(std::move(pending.result));
-  }
-}
-
-bool Index::Impl::TryBatch(std::vector<Pending*>& batch) {
-  const auto fail_all = [&](const absl::Status& status) {
-    for (Pending* pending : batch) pending->result = status;
-    return true;
-  };
-  for (int growths = 0;; ++growths) {
-    map_full = false;
-    MDB_txn* raw = nullptr;
-    int error = env == nullptr ? MDB_PANIC : mdb_txn_begin(env, nullptr, 0, &raw);
-    if (error == MDB_PANIC) {
-      // A meta page could not be written: LMDB refuses everything until the environment is opened anew.
-      const absl::Status reopened = Reopen();
-      if (!reopened.ok()) return fail_all(reopened);
-      error = mdb_txn_begin(env, nullptr, 0, &raw);
-    }
-    if (error != MDB_SUCCESS) return fail_all(LmdbStatus(error, "begin to write"));
-    WriteTxn txn(index, raw);
-    bool failed_dirty = false;
-    t_inside_index = true;
-    for (Pending* pending : batch) {
-      const std::size_t callbacks = txn.after_commit_.size();
-      txn.dirty_ = false;
-      pending->result = pending->operation(txn);
-      if (!txn.status_.ok()) {
-        pending->result = txn.status_;
-        txn.dirty_ = true;
+    if (!spoiled) {
+      FaultPoint("index.before");
+      const auto started = std::chrono::steady_clock::now();
+      error = mdb_txn_commit(*txn);
+      commit_seconds.Observe(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+      if (error == 0) {
+        FaultPoint("index.committed");
+        return next - begin;
       }
-      if (pending->result.ok()) continue;
-      txn.after_commit_.resize(callbacks);
-      if (txn.dirty_) {
-        failed_dirty = true;
-        break;
-      }
+    } else {
+      mdb_txn_abort(*txn);
     }
-    if (failed_dirty) {
-      t_inside_index = false;
-      mdb_txn_abort(raw);
-      if (map_full && growths < kGrowthsMax) {
-        const absl::Status grown = GrowMap();
-        if (!grown.ok()) return fail_all(grown);
-        continue;
-      }
-      return batch.size() == 1;
+
+    absl::Status grown;
+    if (error == MDB_MAP_FULL) {
+      grown = environment->Grow();
+      if (grown.ok()) continue;
     }
-    FaultPoint("index.before");
-    const auto begun = std::chrono::steady_clock::now();
-    error = mdb_txn_commit(raw);
-    commit_seconds.Observe(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-    if (error == MDB_SUCCESS) {
-      FaultPoint("index.committed");
-      for (const auto& callback : txn.after_commit_) callback();
-      t_inside_index = false;
-      return true;
+    if (!spoiled) {
+      FailAll(batch, begin, next,
+              grown.ok() ? LmdbStatus(error, "committing") : grown);
+      return next - begin;
     }
-    t_inside_index = false;
-    if (error == MDB_MAP_FULL && growths < kGrowthsMax) {
-      const absl::Status grown = GrowMap();
-      if (!grown.ok()) return fail_all(grown);
-      continue;
+    if (next == begin) {
+      if (!grown.ok()) batch[begin].result = grown;
+      return 1;
     }
-    return fail_all(LmdbStatus(error, "commit"));
+    end = next;
   }
 }
 
-absl::Status Index::Update(Lane lane, Operation operation) {
-  CHECK(!t_inside_index);
-  std::promise<absl::Status> done;
-  std::future<absl::Status> result = done.get_future();
-  Submit(lane, std::move(operation),
-         [&done](absl::Status status) { done.set_value(std::move(status)); });
-  return result.get();
-}
-
-void Index::Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done) {
-  bool refused = false;
-  {
-    MutexLock lock(impl_->queue_mutex);
-    refused = impl_->stopping;
-    if (!refused) {
-      auto& queue = lane == Lane::kForeground ? impl_->foreground : impl_->bulk;
-      queue.push_back({.operation = std::move(operation), .done = std::move(done), .result = {}});
-    }
+void Index::Impl::Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, std::size_t count) {
+  const InsideScope inside(Inside::kCallback);
+  for (std::size_t i = begin; i < begin + count; ++i) {
+    if (!batch[i].result.ok()) continue;
+    for (const auto& callback : batch[i].after_commit) callback();
   }
-  if (refused) {
-    if (done) done(ShutDownError());
-    return;
+  for (std::size_t i = begin; i < begin + count; ++i) {
+    PendingOp& op = batch[i];
+    op.after_commit.clear();
+    // What the operation holds goes before its owner is told that it is over.
+    op.run = nullptr;
+    if (op.done) op.done(std::move(op.result));
+    op.done = nullptr;
   }
-  impl_->queue_changed.NotifyOne();
-}
-
-void Index::Shutdown() {
-  if (impl_ == nullptr) return;
-  {
-    MutexLock lock(impl_->queue_mutex);
-    impl_->stopping = true;
-  }
-  impl_->queue_changed.NotifyAll();
-  impl_->writer.Join();
 }
 
 }  // namespace waypost::base

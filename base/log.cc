@@ -3,73 +3,121 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <cstdio>
 #include <memory>
-
-#include "absl/strings/str_format.h"
 
 namespace waypost::base {
 namespace {
 
-spdlog::level::level_enum ToSpdlog(LogLevel level) {
+spdlog::level::level_enum SpdLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarning:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      return spdlog::level::err;
+    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kInfo: return spdlog::level::info;
+    case LogLevel::kWarning: return spdlog::level::warn;
+    case LogLevel::kError: break;
   }
   return spdlog::level::err;
 }
 
-// One logger a process: standard error is one a process too.
-spdlog::logger& Logger() {
-  static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>("waypost",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l [%t] %v");
-    made->set_level(spdlog::level::info);
-    made->flush_on(spdlog::level::debug);
-    return made;
-  }();
-  return *logger;
+// Bytes of the well-formed UTF-8 character at the front of `text`; 0 if there is none.
+std::size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](std::size_t i) -> unsigned { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xf0 && first < 0xf5 ? 4
+                                                             : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Longer than needed, surrogates, beyond U+10FFFF.
+  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) >= 0xa0) ||
+      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) >= 0x90)) {
+    return 0;
+  }
+  return length;
 }
 
-// So that a message can neither begin a line of its own nor drive a terminal.
-std::string Escape(std::string_view message) {
+bool IsControl(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return first < 0x20 || first == 0x7f;
+  return first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;  // C1: a terminal obeys them
+}
+
+// What strangers say ends up in messages: it must not begin a line of its own, move the cursor of a
+// terminal, or break out of a JSON string.
+std::string Escape(std::string_view message, LogFormat format) {
   std::string out;
-  out.reserve(message.size());
-  for (const unsigned char c : message) {
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(static_cast<char>(c));
-    } else if (c < 0x20 || c == 0x7f) {
-      out += absl::StrFormat("\\u%04x", c);
+  out.reserve(message.size() + 8);
+  while (!message.empty()) {
+    const std::size_t length = Utf8Length(message);
+    const std::string_view character = message.substr(0, length == 0 ? 1 : length);
+    message.remove_prefix(character.size());
+    const unsigned value = static_cast<unsigned char>(character.back());
+    char escaped[8];
+    if (character == "\n") {
+      out += "\\n";
+    } else if (length == 0 || IsControl(character)) {
+      const bool json = format == LogFormat::kJson;
+      // In JSON a byte that is not UTF-8 becomes U+FFFD, as nothing else can stand there.
+      if (json && length == 0) {
+        out += "\\ufffd";
+      } else {
+        std::snprintf(escaped, sizeof escaped, json ? "\\u%04x" : "\\x%02x", value);
+        out += escaped;
+      }
     } else {
-      out.push_back(static_cast<char>(c));
+      if (format == LogFormat::kJson && (character == "\"" || character == "\\")) out += '\\';
+      out += character;
     }
   }
   return out;
 }
 
+void SetPattern(spdlog::logger& logger, LogFormat format) {
+  // The message has been escaped when it comes here.
+  logger.set_pattern(format == LogFormat::kJson
+                         ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})"
+                         : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                     spdlog::pattern_time_type::utc);
+}
+
+// The one logger of the process: standard error is one too.
+struct Sink {
+  Sink() : logger("waypost", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+    SetPattern(logger, LogFormat::kText);
+    logger.set_level(spdlog::level::info);
+  }
+  spdlog::logger logger;
+  std::atomic<LogFormat> format{LogFormat::kText};
+};
+
+Sink& TheSink() {
+  // Never destroyed: threads may log until the very end.
+  static Sink* const sink = new Sink;
+  return *sink;
+}
+
 }  // namespace
 
 void ConfigureLog(LogLevel level, LogFormat format) {
-  Logger().set_pattern(format == LogFormat::kJson
-                           ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","thread":%t,"message":"%v"})"
-                           : "%Y-%m-%dT%H:%M:%S.%e %l [%t] %v");
+  Sink& sink = TheSink();
+  sink.format = format;
+  SetPattern(sink.logger, format);
   SetLogLevel(level);
 }
 
-void SetLogLevel(LogLevel level) { Logger().set_level(ToSpdlog(level)); }
+void SetLogLevel(LogLevel level) { TheSink().logger.set_level(SpdLevel(level)); }
 
-bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
+bool LogEnabled(LogLevel level) { return TheSink().logger.should_log(SpdLevel(level)); }
 
 void Log(LogLevel level, std::string_view message) {
-  if (!LogEnabled(level)) return;
-  Logger().log(ToSpdlog(level), spdlog::string_view_t(Escape(message)));
+  Sink& sink = TheSink();
+  if (!sink.logger.should_log(SpdLevel(level))) return;
+  sink.logger.log(SpdLevel(level), Escape(message, sink.format));
 }
 
 }  // namespace waypost::base

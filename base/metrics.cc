@@ -7,9 +7,26 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <exception>
+#include <utility>
+
 #include "base/mutex.h"
+#include "base/status.h"
 
 namespace waypost::base {
+namespace {
+
+// The library throws on malformed names and on one name for two kinds: mistakes of ours, not of the world.
+template <class F>
+auto OrDie(F f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const std::exception& e) {
+    CheckFailed(__FILE__, __LINE__, e.what());
+  }
+}
+
+}  // namespace
 
 void Counter::Add(double amount) const {
   if (counter_ != nullptr) counter_->Increment(amount);
@@ -29,7 +46,7 @@ void Histogram::Observe(double value) const {
 }
 
 struct Metrics::Impl {
-  prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
+  prometheus::Registry registry;
   Mutex mutex;
   std::vector<std::function<void()>> refreshers GUARDED_BY(mutex);
 };
@@ -37,29 +54,29 @@ struct Metrics::Impl {
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
-Counter Metrics::AddCounter(const std::string& name, const std::string& help,
-                            const Labels& labels) {
+Counter Metrics::AddCounter(const std::string& name, const std::string& help, const Labels& labels) {
   Counter handle;
-  handle.counter_ =
-      &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  handle.counter_ = OrDie([&] {
+    return &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  });
   return handle;
 }
 
 Gauge Metrics::AddGauge(const std::string& name, const std::string& help, const Labels& labels) {
   Gauge handle;
-  handle.gauge_ =
-      &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  handle.gauge_ = OrDie([&] {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add(labels);
+  });
   return handle;
 }
 
 Histogram Metrics::AddHistogram(const std::string& name, const std::string& help,
                                 const std::vector<double>& bounds, const Labels& labels) {
   Histogram handle;
-  handle.histogram_ = &prometheus::BuildHistogram()
-                           .Name(name)
-                           .Help(help)
-                           .Register(impl_->registry)
-                           .Add(labels, prometheus::Histogram::BucketBoundaries(bounds));
+  handle.histogram_ = OrDie([&] {
+    return &prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry).Add(labels,
+                                                                                             bounds);
+  });
   return handle;
 }
 

@@ -1,62 +1,85 @@
 #include "base/notifier.h"
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/status.h"
+
 namespace waypost::base {
 
-// One registration. `mutex` is held while the callback runs, so that ending the registration waits for it.
-struct Notifier::Registration::Entry {
-  std::function<void()> callback;
-  Mutex mutex;
-  bool ended GUARDED_BY(mutex) = false;
-  std::weak_ptr<Notifier::State> state;
-  uint64_t id = 0;
-
-  void Call() {
-    MutexLock lock(mutex);
-    if (!ended) callback();
-  }
-};
-
+// Shared by the Notifier and the registrations, whichever lives longer.
 struct Notifier::State {
   Mutex mutex;
-  uint64_t next_id GUARDED_BY(mutex) = 1;
+  uint64_t next GUARDED_BY(mutex) = 0;
   std::map<uint64_t, std::shared_ptr<Registration::Entry>> entries GUARDED_BY(mutex);
 };
 
-Notifier::Notifier() : state_(std::make_shared<State>()) {}
-Notifier::~Notifier() = default;
+struct Notifier::Registration::Entry {
+  std::weak_ptr<State> state;
+  uint64_t number = 0;
+
+  Mutex mutex;
+  CondVar idle;
+  bool ended GUARDED_BY(mutex) = false;
+  std::vector<std::thread::id> running GUARDED_BY(mutex);  // threads inside the callback
+  std::function<void()> callback;  // changed only when ended and nobody is inside
+
+  void Run() {
+    const std::thread::id self = std::this_thread::get_id();
+    {
+      MutexLock lock(mutex);
+      if (ended) return;
+      running.push_back(self);
+    }
+    callback();
+    MutexLock lock(mutex);
+    running.erase(std::find(running.begin(), running.end(), self));
+    if (running.empty()) idle.NotifyAll();
+  }
+
+  void End() {
+    {
+      MutexLock lock(mutex);
+      ended = true;
+      // From inside its own callback it would wait for itself.
+      CHECK(std::find(running.begin(), running.end(), std::this_thread::get_id()) == running.end());
+      while (!running.empty()) idle.Wait(mutex);
+    }
+    callback = nullptr;
+  }
+};
+
+void Notifier::Registration::Reset() {
+  const std::shared_ptr<Entry> entry = std::exchange(entry_, nullptr);
+  if (entry == nullptr) return;
+  if (const auto state = entry->state.lock()) {
+    MutexLock lock(state->mutex);
+    state->entries.erase(entry->number);
+  }
+  entry->End();
+}
 
 Notifier::Registration& Notifier::Registration::operator=(Registration&& other) noexcept {
   if (this != &other) {
     Reset();
-    entry_ = std::move(other.entry_);
+    entry_ = std::exchange(other.entry_, nullptr);
   }
   return *this;
 }
 
-void Notifier::Registration::Reset() {
-  if (entry_ == nullptr) return;
-  if (auto state = entry_->state.lock()) {
-    MutexLock lock(state->mutex);
-    state->entries.erase(entry_->id);
-  }
-  {
-    MutexLock lock(entry_->mutex);
-    entry_->ended = true;
-  }
-  entry_ = nullptr;
-}
+Notifier::Notifier() : state_(std::make_shared<State>()) {}
+Notifier::~Notifier() = default;
 
 Notifier::Registration Notifier::Register(std::function<void()> callback) {
   auto entry = std::make_shared<Registration::Entry>();
-  entry->callback = std::move(callback);
   entry->state = state_;
+  entry->callback = std::move(callback);
   {
     MutexLock lock(state_->mutex);
-    entry->id = state_->next_id++;
-    state_->entries.emplace(entry->id, entry);
+    entry->number = ++state_->next;
+    state_->entries.emplace(entry->number, entry);
   }
   Registration registration;
   registration.entry_ = std::move(entry);
@@ -64,14 +87,15 @@ Notifier::Registration Notifier::Register(std::function<void()> callback) {
 }
 
 void Notifier::Notify() {
+  // Callbacks run without the lock: they may register, end other registrations, or notify again.
   std::vector<std::shared_ptr<Registration::Entry>> entries;
   {
     MutexLock lock(state_->mutex);
     if (state_->entries.empty()) return;
     entries.reserve(state_->entries.size());
-    for (const auto& item : state_->entries) entries.push_back(item.second);
+    for (const auto& entry : state_->entries) entries.push_back(entry.second);
   }
-  for (const auto& entry : entries) entry->Call();
+  for (const auto& entry : entries) entry->Run();
 }
 
 }  // namespace waypost::base

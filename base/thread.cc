@@ -4,17 +4,22 @@
 
 #include <utility>
 
+#include "base/status.h"
+
 namespace waypost::base {
 
-Thread::Thread(std::string name, std::function<void()> body)
-    : thread_([name = std::move(name), body = std::move(body)]() noexcept {
-        // The kernel keeps 15 characters and refuses longer names.
-        pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-        body();
-      }) {}
+Thread::Thread(std::string name, std::function<void()> body) {
+  CHECK(name.size() <= 15);  // what the kernel keeps
+  thread_ = std::thread([name = std::move(name), body = std::move(body)]() {
+    pthread_setname_np(pthread_self(), name.c_str());
+    body();
+  });
+}
 
 void Thread::Join() {
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  CHECK(thread_.get_id() != std::this_thread::get_id());
+  thread_.join();
 }
 
 }  // namespace waypost::base

@@ -1,0 +1,55 @@
+// Rows that fail their check are moved out of the way, bytes and all, so that they are looked at once by
+// the service and can be looked at later by a person.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/index.h"
+#include "base/index_impl.h"
+#include "base/log.h"
+
+namespace waypost::base {
+namespace {
+
+// What is kept to be looked at, and how many may be on their way there. A disk that damages more than
+// this needs no more evidence: further rows are only removed.
+constexpr uint64_t kKeptMax = 10'000;
+constexpr std::size_t kMovingMax = 10'000;
+constexpr std::size_t kKeyBytesMax = 511;
+
+}  // namespace
+
+void Index::Impl::NoteBadRow(Table table, std::string_view key, std::string_view stored) {
+  std::pair<Table, std::string> name(table, std::string(key));
+  {
+    MutexLock lock(bad_rows_mutex);
+    if (bad_rows_moving.size() >= kMovingMax || !bad_rows_moving.insert(name).second) return;
+  }
+  bad_row_counter.Add();
+  const uint64_t count = ++bad_rows;
+  if (IsPowerOfTwo(count)) {
+    LogWarning("a row of the table ", TableName(table),
+               " of the index is damaged and has been set aside (", count,
+               " since the start): check the disk; what can be rebuilt will be");
+  }
+  auto move = [name, found = std::string(stored)](WriteTxn& txn) {
+    // It may have been replaced by a sound row meanwhile.
+    const auto now = txn.GetRaw(name.first, name.second);
+    if (!now || *now != found) return absl::OkStatus();
+    if (txn.Rows(Table::kBadRows) < kKeptMax) {
+      std::string kept_key(1, static_cast<char>(name.first));
+      kept_key += name.second;
+      if (kept_key.size() > kKeyBytesMax) kept_key.resize(kKeyBytesMax);
+      txn.PutRaw(Table::kBadRows, kept_key, found);
+    }
+    txn.Delete(name.first, name.second);
+    return absl::OkStatus();
+  };
+  index.Submit(Lane::kBulk, std::move(move), [this, name](const absl::Status& status) {
+    if (!status.ok()) LogDebug("a damaged row could not be set aside: ", status.ToString());
+    MutexLock lock(bad_rows_mutex);
+    bad_rows_moving.erase(name);
+  });
+}
+
+}  // namespace waypost::base
