@@ -13,8 +13,8 @@ double Random::Unit() {
 
 Millis Random::Between(Millis low, Millis high) {
   if (high <= low) return low;
-  const auto width = static_cast<uint64_t>(high.count()) - static_cast<uint64_t>(low.count());
-  return Millis(static_cast<int64_t>(static_cast<uint64_t>(low.count()) + Next() % width));
+  const auto width = static_cast<double>((high - low).count());
+  return low + Millis(static_cast<int64_t>(Unit() * width));
 }
 
 uint64_t SystemRandom::Next() {
