@@ -50,7 +50,7 @@ TEST_F(TreeWriterTest, KeysThatLieElsewhereAreNoPaths) {
     EXPECT_TRUE(CheckRelativePath(key).ok()) << key;
   }
   const std::string long_segment(256, 'x');
-  for (const std::string key :
+  for (const std::string& key :
        {std::string(), std::string("/a"), std::string("../a"), std::string("a/../b"),
         std::string("a/.."), std::string("./a"), std::string("a//b"), std::string("a/"),
         std::string("a\nb"), std::string("a\0b", 3), long_segment}) {
