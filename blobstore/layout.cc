@@ -1,36 +1,78 @@
 #include "blobstore/layout.h"
 
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
 namespace waypost::blobstore {
 namespace {
 
 constexpr std::string_view kMarkSuffix = ".mark";
 
+std::string FolderName(unsigned byte) {
+  const char c = static_cast<char>(byte);
+  return base::ToHex({&c, 1});
+}
+
+unsigned TopOf(const base::BlobId& blob) { return blob.array()[0]; }
+unsigned SubOf(const base::BlobId& blob) { return blob.array()[1]; }
+
 }  // namespace
 
-std::string Layout::OuterFolder(unsigned first_byte) const {
-  const char byte = static_cast<char>(first_byte);
-  return blobs() + "/" + base::ToHex({&byte, 1});
+Layout::Layout(const std::string& data_dir)
+    : data_dir_(data_dir),
+      blobs_dir_(data_dir + "/blobs"),
+      partial_dir_(data_dir + "/partial"),
+      quarantine_dir_(data_dir + "/quarantine"),
+      trash_dir_(data_dir + "/trash") {}
+
+std::string Layout::TopDir(unsigned top) const {
+  return absl::StrCat(blobs_dir_, "/", FolderName(top));
+}
+std::string Layout::SubDir(unsigned top, unsigned sub) const {
+  return absl::StrCat(blobs_dir_, "/", FolderName(top), "/", FolderName(sub));
+}
+std::string Layout::BlobDir(const base::BlobId& blob) const {
+  return SubDir(TopOf(blob), SubOf(blob));
+}
+std::string Layout::BlobPath(const base::BlobId& blob) const {
+  return absl::StrCat(BlobDir(blob), "/", blob.ToHex());
+}
+std::string Layout::PartialPath(const base::BlobId& blob) const {
+  return absl::StrCat(partial_dir_, "/", blob.ToHex());
+}
+std::string Layout::MarkPath(const base::BlobId& blob) const {
+  return absl::StrCat(PartialPath(blob), base::Abs(kMarkSuffix));
+}
+std::string Layout::QuarantinePath(std::string_view name, unsigned n) const {
+  std::string path = absl::StrCat(quarantine_dir_, "/", base::Abs(name));
+  if (n > 0) absl::StrAppend(&path, ".", n);
+  return path;
+}
+std::string Layout::TrashPath(const base::BlobId& blob) const {
+  return absl::StrCat(trash_dir_, "/", blob.ToHex());
 }
 
-std::string Layout::OuterFolder(const base::BlobId& blob) const {
-  return blobs() + "/" + base::ToHex(blob.bytes().substr(0, 1));
+std::optional<unsigned> Layout::ParseFolder(std::string_view name) {
+  const auto byte = base::FromHex(name);
+  if (!byte || byte->size() != 1) return std::nullopt;
+  return static_cast<unsigned char>((*byte)[0]);
 }
 
-std::string Layout::InnerFolder(const base::BlobId& blob) const {
-  return OuterFolder(blob) + "/" + base::ToHex(blob.bytes().substr(1, 1));
+std::optional<base::BlobId> Layout::ParseBlobName(unsigned top, unsigned sub,
+                                                  std::string_view name) {
+  const auto blob = base::BlobId::FromHex(name);
+  if (!blob || TopOf(*blob) != top || SubOf(*blob) != sub) return std::nullopt;
+  return blob;
 }
 
-std::string Layout::BlobFile(const base::BlobId& blob) const {
-  return InnerFolder(blob) + "/" + blob.ToHex();
-}
-
-std::optional<base::BlobId> Layout::ParseName(std::string_view name) {
-  return base::BlobId::FromHex(name);
-}
-
-std::optional<base::BlobId> Layout::ParseMarkName(std::string_view name) {
-  if (!name.ends_with(kMarkSuffix)) return std::nullopt;
-  return ParseName(name.substr(0, name.size() - kMarkSuffix.size()));
+std::optional<Layout::PartialName> Layout::ParsePartialName(std::string_view name) {
+  PartialName parsed;
+  parsed.is_mark = name.ends_with(kMarkSuffix);
+  if (parsed.is_mark) name.remove_suffix(kMarkSuffix.size());
+  const auto blob = base::BlobId::FromHex(name);
+  if (!blob) return std::nullopt;
+  parsed.blob = *blob;
+  return parsed;
 }
 
 }  // namespace waypost::blobstore

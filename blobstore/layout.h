@@ -6,41 +6,52 @@
 
 #include "base/ids.h"
 
-// Where things are in the data folder; the one place that builds and parses these paths:
-//   blobs/ab/cd/<hex>      a blob, named by its id
-//   partial/<hex>          a fetch under way; partial/<hex>.mark says how much of it may be trusted
-//   quarantine/<hex>       a file that did not hash to its name
-//   trash/<hex>            about to be removed
 namespace waypost::blobstore {
 
+// Where blob bytes are in the data folder: the one place that builds and parses these names.
+//   blobs/ab/cd/<64 hex>     a whole blob under its id, which begins with abcd
+//   partial/<64 hex>         a fetch that has not ended
+//   partial/<64 hex>.mark    how much of it is known to be durable
+//   quarantine/<name>[.n]    what was found under a name that its bytes do not hash to
+//   trash/<64 hex>           removed, about to be deleted
 class Layout {
  public:
-  explicit Layout(std::string data_dir) : root_(std::move(data_dir)) {}
+  explicit Layout(const std::string& data_dir);
 
-  std::string blobs() const { return root_ + "/blobs"; }
-  std::string partial() const { return root_ + "/partial"; }
-  std::string quarantine() const { return root_ + "/quarantine"; }
-  std::string trash() const { return root_ + "/trash"; }
+  const std::string& data_dir() const { return data_dir_; }
+  const std::string& blobs_dir() const { return blobs_dir_; }
+  const std::string& partial_dir() const { return partial_dir_; }
+  const std::string& quarantine_dir() const { return quarantine_dir_; }
+  const std::string& trash_dir() const { return trash_dir_; }
 
-  std::string OuterFolder(const base::BlobId& blob) const;  // blobs/ab
-  std::string InnerFolder(const base::BlobId& blob) const;  // blobs/ab/cd
-  std::string BlobFile(const base::BlobId& blob) const;
-  std::string PartialFile(const base::BlobId& blob) const { return partial() + "/" + blob.ToHex(); }
-  std::string MarkFile(const base::BlobId& blob) const { return PartialFile(blob) + ".mark"; }
-  std::string QuarantineFile(const base::BlobId& blob) const {
-    return quarantine() + "/" + blob.ToHex();
-  }
-  std::string TrashFile(const base::BlobId& blob) const { return trash() + "/" + blob.ToHex(); }
-  // The outer folder of a first byte, 0-255.
-  std::string OuterFolder(unsigned first_byte) const;
+  // blobs/ab; `top` 0-255, the first byte of the ids in it.
+  std::string TopDir(unsigned top) const;
+  // blobs/ab/cd; `sub` 0-255, the second byte.
+  std::string SubDir(unsigned top, unsigned sub) const;
+  std::string BlobDir(const base::BlobId& blob) const;
+  std::string BlobPath(const base::BlobId& blob) const;
+  std::string PartialPath(const base::BlobId& blob) const;
+  std::string MarkPath(const base::BlobId& blob) const;
+  // `n` 0 for the first of that name.
+  std::string QuarantinePath(std::string_view name, unsigned n) const;
+  std::string TrashPath(const base::BlobId& blob) const;
 
-  // The blob a name in partial/ or an inner folder belongs to; nullopt for a name that is not an id.
-  static std::optional<base::BlobId> ParseName(std::string_view name);
-  // The blob of "<hex>.mark".
-  static std::optional<base::BlobId> ParseMarkName(std::string_view name);
+  // "ab" to 0xab; nullopt for any other name.
+  static std::optional<unsigned> ParseFolder(std::string_view name);
+  // The blob whose place is `name` in blobs/<top>/<sub>; nullopt if no blob's place is there.
+  static std::optional<base::BlobId> ParseBlobName(unsigned top, unsigned sub, std::string_view name);
+  struct PartialName {
+    base::BlobId blob;
+    bool is_mark = false;
+  };
+  static std::optional<PartialName> ParsePartialName(std::string_view name);
 
  private:
-  std::string root_;
+  std::string data_dir_;
+  std::string blobs_dir_;
+  std::string partial_dir_;
+  std::string quarantine_dir_;
+  std::string trash_dir_;
 };
 
 }  // namespace waypost::blobstore

@@ -1,0 +1,92 @@
+#include "blobstore/space.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace waypost::blobstore {
+namespace {
+
+constexpr std::chrono::seconds kLookEvery{1};
+
+}  // namespace
+
+uint64_t FloorBytes(const FreeSpaceFloor& floor, uint64_t total_bytes) {
+  if (floor.percent == 0) return floor.bytes;
+  return total_bytes / 100 * std::min(floor.percent, 100u);
+}
+
+SpaceKeeper::SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
+                         FreeSpaceFloor floor)
+    : fs_(fs), clock_(clock), dir_(std::move(dir)), floor_(floor) {}
+
+void SpaceKeeper::Reservation::Written(uint64_t bytes) {
+  const uint64_t written = std::min(bytes, left_);
+  left_ -= written;
+  base::MutexLock lock(keeper_.mutex_);
+  keeper_.reserved_ -= written;
+  keeper_.written_ += bytes;
+}
+
+absl::StatusOr<std::unique_ptr<SpaceKeeper::Reservation>> SpaceKeeper::Reserve(uint64_t bytes) {
+  RETURN_IF_ERROR(LookIfStale());
+  base::MutexLock lock(mutex_);
+  RETURN_IF_ERROR(CheckLocked(bytes));
+  reserved_ += bytes;
+  return std::unique_ptr<Reservation>(new Reservation(*this, bytes));
+}
+
+absl::Status SpaceKeeper::Check(uint64_t bytes) {
+  RETURN_IF_ERROR(LookIfStale());
+  base::MutexLock lock(mutex_);
+  return CheckLocked(bytes);
+}
+
+void SpaceKeeper::SetFloor(FreeSpaceFloor floor) {
+  base::MutexLock lock(mutex_);
+  floor_ = floor;
+}
+
+absl::StatusOr<base::FileSystem::Space> SpaceKeeper::Space() {
+  RETURN_IF_ERROR(LookIfStale());
+  base::MutexLock lock(mutex_);
+  return seen_;
+}
+
+void SpaceKeeper::Release(uint64_t bytes) {
+  base::MutexLock lock(mutex_);
+  reserved_ -= bytes;
+}
+
+absl::Status SpaceKeeper::LookIfStale() {
+  const base::SteadyTime now = clock_.SteadyNow();
+  uint64_t written_before = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (looked_ && now - *looked_ < kLookEvery) return absl::OkStatus();
+    written_before = written_;
+  }
+  ASSIGN_OR_RETURN(const base::FileSystem::Space space, fs_.FreeSpace(dir_));
+  base::MutexLock lock(mutex_);
+  // Taken together: when two look at once either pair is right.
+  written_when_seen_ = written_before;
+  seen_ = space;
+  looked_ = now;
+  return absl::OkStatus();
+}
+
+absl::Status SpaceKeeper::CheckLocked(uint64_t bytes) {
+  const uint64_t floor = FloorBytes(floor_, seen_.total_bytes);
+  const uint64_t used = reserved_ + (written_ - written_when_seen_);
+  const uint64_t free = seen_.free_bytes > used ? seen_.free_bytes - used : 0;
+  if (free >= floor && free - floor >= bytes) return absl::OkStatus();
+  return base::NoSpaceError(absl::StrCat(
+      "no space for ", bytes, " bytes: ", seen_.free_bytes, " bytes are free, ", reserved_,
+      " of them promised to transfers under way, and store.min_free keeps ", floor,
+      "; make room on the disk of the data folder or lower store.min_free"));
+}
+
+}  // namespace waypost::blobstore
