@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
-#include "base/wire_reader.h"
 
 namespace waypost::blobstore {
 
@@ -47,12 +47,6 @@ void DeleteBlobRow(base::WriteTxn& txn, const base::BlobId& blob);
 // The codec, for scans that hold a payload already. nullopt when it does not parse.
 std::string EncodeBlobRow(const BlobRow& row);
 std::optional<BlobRow> DecodeBlobRow(std::string_view payload);
-
-// Field numbers of blobstore.proto that the scan's hand parser knows.
-namespace wire {
-inline constexpr uint32_t kHoldings = 1;
-inline constexpr uint32_t kHoldingGroup = 1;
-}  // namespace wire
 
 // Calls `visit` with the 32 bytes of each holding's group without decoding the rest: what the scan needs
 // a row for, at several million rows a second. False when the payload does not parse; `visit` may have

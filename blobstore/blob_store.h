@@ -35,7 +35,7 @@ class BlobWriter {
   // kOutOfRange for more bytes than announced; IsNoSpace when the disk is full.
   virtual absl::Status Append(std::string_view data) = 0;
   // Checks length and hash, makes the bytes durable. Without `expected` the id is what they hash to.
-  // IsDigestMismatch: nothing is kept. kFailedPrecondition: fewer bytes than announced.
+  // IsDigestMismatch: nothing is kept. kFailedPrecondition: fewer bytes than announced, or ended before.
   virtual absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) = 0;
   // Gives up and removes what was written, partial file included.
   virtual void Discard() = 0;
@@ -62,24 +62,26 @@ class BlobStore {
   // Announces `size_bytes` against the free-space floor until the writer is gone. IsNoSpace below
   // store.min_free; kOutOfRange over store.max_blob. Both name the setting.
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) = 0;
-  // As StartPut for a blob from a peer. A partial file left by an earlier try is continued: see
-  // BlobWriter::offset(). `size_bytes` is the size of the whole blob. At most one writer a blob:
+  // As StartPut for a blob from a peer. A partial file left by an earlier try is continued, and read to be
+  // hashed, which blocks: see BlobWriter::offset(). `size_bytes` is the size of the whole blob. At most one writer a blob:
   // kFailedPrecondition for a second.
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                                  uint64_t size_bytes) = 0;
   // Bytes of it in `partial/`, 0 for none. What a fetch asks a range from.
   virtual uint64_t PartialBytes(const base::BlobId& blob) = 0;
+  // While a writer has it: when that is destroyed without Finish.
   virtual void DropPartial(const base::BlobId& blob) = 0;
 
-  // kNotFound: no row here. kDataLoss: a row, but its file is missing or has another length; reported
-  // to the loss handler.
+  // kNotFound: no row here. kDataLoss: a row, but its file is missing or has another length, or its
+  // inline bytes do not hash to the id; reported to the loss handler.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) = 0;
 
   // Inside the transaction that makes the blob known: fills size, placement, stored and verified of
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.
   virtual void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) = 0;
   // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/` after
-  // the commit.
+  // the commit, unless another staged blob of that id waits to be installed. A row that was never
+  // installed (`stored` is kNever) and has none in the table: gives up the bytes of a StagedBlob.
   virtual void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) = 0;
 
   // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a second.

@@ -1,24 +1,38 @@
 #include "blobstore/disk_blob_store.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "base/fault_point.h"
-#include "base/key_codec.h"
+#include "base/crypto.h"
 #include "base/log.h"
-#include "base/sha256.h"
+#include "base/mutex.h"
 #include "base/status.h"
-#include "blobstore/disk_blob_store_impl.h"
+#include "blobstore/inline_table.h"
+#include "blobstore/partial.h"
+#include "blobstore/reconcile.h"
+#include "blobstore/shelf.h"
+#include "blobstore/writers.h"
 
 namespace waypost::blobstore {
 namespace {
 
+// Losses remembered so that each is counted once; more than these are counted whenever they are met.
+constexpr std::size_t kLossesRemembered = 10000;
+
+// Differs after each start of the machine.
+std::string KernelBootId(base::FileSystem& fs) {
+  const auto text = base::ReadSmallFile(fs, "/proc/sys/kernel/random/boot_id", 64);
+  // Unknown: as if the machine had been down before every start.
+  if (!text.ok() || text->size() < 2) return base::ToHex(base::RandomBytes(16));
+  return text->substr(0, text->size() - 1);
+}
+
 class FileReader final : public BlobReader {
  public:
-  FileReader(std::unique_ptr<base::File> file, uint64_t size)
-      : file_(std::move(file)), size_(size) {}
-  uint64_t size_bytes() const override { return size_; }
+  FileReader(std::unique_ptr<base::File> file, uint64_t size_bytes)
+      : file_(std::move(file)), size_bytes_(size_bytes) {}
+  uint64_t size_bytes() const override { return size_bytes_; }
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
     return file_->ReadAt(offset, buffer);
   }
@@ -27,7 +41,7 @@ class FileReader final : public BlobReader {
 
  private:
   const std::unique_ptr<base::File> file_;
-  const uint64_t size_;
+  const uint64_t size_bytes_;
 };
 
 class InlineReader final : public BlobReader {
@@ -35,7 +49,7 @@ class InlineReader final : public BlobReader {
   explicit InlineReader(std::string bytes) : bytes_(std::move(bytes)) {}
   uint64_t size_bytes() const override { return bytes_.size(); }
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
-    if (offset >= bytes_.size()) return std::size_t{0};
+    if (offset >= bytes_.size()) return 0;
     return bytes_.copy(buffer.data(), buffer.size(), offset);
   }
   int fd() const override { return -1; }
@@ -45,21 +59,102 @@ class InlineReader final : public BlobReader {
   const std::string bytes_;
 };
 
-std::string SequenceKey(uint64_t sequence) {
-  std::string key;
-  base::AppendU64(key, sequence);
-  return key;
-}
-
-// Differs after each start of the machine; the same while a page cache lives.
-std::string BootId(base::FileSystem& fs) {
-  auto text = base::ReadSmallFile(fs, "/proc/sys/kernel/random/boot_id", 64);
-  if (!text.ok()) return "unknown";
-  while (!text->empty() && text->back() == '\n') text->pop_back();
-  return *text;
-}
-
 }  // namespace
+
+struct DiskBlobStore::Impl {
+  Impl(base::Index& index_in, base::FileSystem& fs_in, const base::Clock& clock_in,
+       DiskBlobStoreOptions options_in)
+      : index(index_in),
+        fs(fs_in),
+        clock(clock_in),
+        options(std::move(options_in)),
+        shelf(fs, index, clock, Layout(options.data_dir)),
+        partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
+        space(std::make_shared<SpaceKeeper>(fs, clock, options.data_dir, options.min_free)),
+        max_blob(options.max_blob_bytes) {}
+
+  void AddMetrics() {
+    if (options.metrics == nullptr) return;
+    corrupt_total = options.metrics->AddCounter("waypost_corrupt_blobs_total",
+                                                "Blobs whose bytes did not hash to their id.");
+    lost_total = options.metrics->AddCounter("waypost_lost_blobs_total",
+                                             "Blobs that were here and whose bytes are gone.");
+    const base::Gauge free = options.metrics->AddGauge(
+        "waypost_disk_free_bytes", "Bytes free on the disk of the data folder.");
+    // The metrics may be rendered when this store is gone.
+    options.metrics->AddRefresher([keeper = std::weak_ptr<SpaceKeeper>(space), free] {
+      const auto alive = keeper.lock();
+      if (alive == nullptr) return;
+      const auto seen = alive->Space();
+      if (seen.ok()) free.Set(static_cast<double>(seen->free_bytes));
+    });
+  }
+
+  absl::StatusOr<std::unique_ptr<SpaceKeeper::Reservation>> Admit(uint64_t size_bytes) {
+    RETURN_IF_ERROR(CheckSize(size_bytes));
+    shelf.EmptyTrash();
+    return space->Reserve(size_bytes);
+  }
+  absl::Status CheckSize(uint64_t size_bytes) {
+    const uint64_t max = max_blob.load();
+    if (size_bytes <= max) return absl::OkStatus();
+    return absl::OutOfRangeError(absl::StrCat("a blob of ", size_bytes,
+                                              " bytes is over store.max_blob (", max, " bytes)"));
+  }
+
+  absl::StatusOr<std::unique_ptr<BlobWriter>> NewWriter(
+      uint64_t size_bytes, std::unique_ptr<SpaceKeeper::Reservation> reservation,
+      std::optional<Claims::Claim> claim) {
+    if (size_bytes <= options.inline_max_bytes) {
+      return std::make_unique<InlineWriter>(size_bytes, std::move(reservation), std::move(claim));
+    }
+    ASSIGN_OR_RETURN(auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
+    return std::make_unique<UnnamedWriter>(shelf, std::move(file), size_bytes,
+                                           std::move(reservation), std::move(claim));
+  }
+
+  // A row's bytes are not here. Counted once until they are installed anew.
+  absl::Status Lost(const base::BlobId& blob, const BlobRow& row, const std::string& why) {
+    const bool first = Remember(blob, row);
+    if (first) {
+      lost_total.Add();
+      if (row.placement == Placement::kInline) corrupt_total.Add();
+      base::LogWarning("blob ", blob.ToHex(), " is lost here: ", why);
+    }
+    if (on_loss) on_loss(blob);
+    return absl::DataLossError(absl::StrCat("blob ", blob.ToHex(), " is lost here: ", why));
+  }
+  bool Remember(const base::BlobId& blob, const BlobRow& row) {
+    base::MutexLock lock(mutex);
+    if (losses.size() >= kLossesRemembered) return !losses.contains(blob);
+    return losses.insert_or_assign(blob, row.inline_sequence).second;
+  }
+  void Forget(const base::BlobId& blob) {
+    base::MutexLock lock(mutex);
+    losses.erase(blob);
+  }
+
+  // kAborted: the row changed meanwhile, look again.
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob, const BlobRow& row);
+
+  base::Index& index;
+  base::FileSystem& fs;
+  const base::Clock& clock;
+  const DiskBlobStoreOptions options;
+  Shelf shelf;
+  PartialFiles partials;
+  const std::shared_ptr<SpaceKeeper> space;
+  std::atomic<uint64_t> max_blob;
+  std::function<void(const base::BlobId&)> on_loss;  // set before use
+  base::Counter corrupt_total;
+  base::Counter lost_total;
+
+  base::Mutex mutex;
+  // Reported and not installed anew since; the sequence of the inline bytes that were found wrong.
+  absl::flat_hash_map<base::BlobId, uint64_t> losses GUARDED_BY(mutex);
+};
+
+// ---- lifecycle ----
 
 DiskBlobStore::DiskBlobStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DiskBlobStore::~DiskBlobStore() = default;
@@ -69,198 +164,156 @@ absl::StatusOr<std::unique_ptr<DiskBlobStore>> DiskBlobStore::Open(base::Index& 
                                                                    const base::Clock& clock,
                                                                    DiskBlobStoreOptions options) {
   auto impl = std::make_unique<Impl>(index, fs, clock, std::move(options));
-  for (const std::string& folder : {impl->layout.blobs(), impl->layout.partial(),
-                                    impl->layout.quarantine(), impl->layout.trash()}) {
-    RETURN_IF_ERROR(fs.MakeDir(folder).status());
-  }
-  RETURN_IF_ERROR(fs.SyncDir(impl->options.data_dir));
-  impl->gate.SetFloor(impl->options.min_free);
-  impl->writer_parts.reset(new WriterParts{.fs = fs,
-                                           .layout = impl->layout,
-                                           .placer = impl->placer,
-                                           .inline_max_bytes = impl->options.inline_max_bytes,
-                                           .mark_bytes = impl->options.partial_mark_bytes,
-                                           .boot_id = BootId(fs)});
-  RETURN_IF_ERROR(impl->EmptyTrash());
-  RETURN_IF_ERROR(impl->PreparePartials());
-  if (base::Metrics* metrics = impl->options.metrics) {
-    impl->corrupt_total = metrics->AddCounter("waypost_corrupt_blobs_total",
-                                              "Stored blobs that no longer hash to their id.");
-    impl->lost_total =
-        metrics->AddCounter("waypost_lost_blobs_total", "Stored blobs whose bytes are gone.");
-    base::Gauge free = metrics->AddGauge("waypost_disk_free_bytes", "Free on the data disk.");
-    metrics->AddRefresher([gate = &impl->gate, free] {
-      free.Set(static_cast<double>(gate->Space().free_bytes));
-    });
-  }
+  impl->AddMetrics();
+  RETURN_IF_ERROR(impl->shelf.Prepare());
+  RETURN_IF_ERROR(impl->partials.Recover(clock.WallNow()));
   return std::unique_ptr<DiskBlobStore>(new DiskBlobStore(std::move(impl)));
-}
-
-absl::Status DiskBlobStore::Impl::EmptyTrash() {
-  ASSIGN_OR_RETURN(const auto names, fs.List(layout.trash()));
-  for (const std::string& name : names) {
-    RETURN_IF_ERROR(fs.Remove(absl::StrCat(layout.trash(), "/", name)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status DiskBlobStore::Impl::PreparePartials() {
-  ASSIGN_OR_RETURN(const auto names, fs.List(layout.partial()));
-  for (const std::string& name : names) {
-    const std::string path = absl::StrCat(layout.partial(), "/", name);
-    if (const auto marked = Layout::ParseMarkName(name)) {
-      ASSIGN_OR_RETURN(const auto data, fs.Stat(layout.PartialFile(*marked)));
-      if (!data) RETURN_IF_ERROR(fs.Remove(path));
-      continue;
-    }
-    const auto blob = Layout::ParseName(name);
-    const auto text = blob ? base::ReadSmallFile(fs, layout.MarkFile(*blob), 256)
-                           : absl::StatusOr<std::string>(absl::NotFoundError(""));
-    const auto mark = text.ok() ? DecodeMark(*text) : std::nullopt;
-    if (!mark) {
-      RETURN_IF_ERROR(fs.Remove(path));
-      continue;
-    }
-    if (mark->boot_id == writer_parts->boot_id) continue;
-    // The machine went down meanwhile: what was not synced may be anything.
-    ASSIGN_OR_RETURN(auto file, fs.OpenWrite(path));
-    ASSIGN_OR_RETURN(const uint64_t size, file->Size());
-    if (size > mark->synced) {
-      RETURN_IF_ERROR(file->Truncate(mark->synced));
-      RETURN_IF_ERROR(file->Sync());
-    }
-  }
-  return absl::OkStatus();
 }
 
 void DiskBlobStore::SetLossHandler(std::function<void(const base::BlobId&)> on_loss) {
   impl_->on_loss = std::move(on_loss);
 }
-void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) { impl_->gate.SetFloor(floor); }
-void DiskBlobStore::SetMaxBlob(uint64_t bytes) { impl_->max_blob_bytes = bytes; }
-absl::Status DiskBlobStore::CheckSpace(uint64_t size_bytes) {
-  return impl_->gate.Check(size_bytes);
-}
-base::FileSystem::Space DiskBlobStore::DiskSpace() { return impl_->gate.Space(); }
+void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) { impl_->space->SetFloor(floor); }
+void DiskBlobStore::SetMaxBlob(uint64_t bytes) { impl_->max_blob = bytes; }
+void DiskBlobStore::EmptyTrash() { impl_->shelf.EmptyTrash(); }
 
-absl::Status DiskBlobStore::Impl::CheckSize(uint64_t size_bytes) const {
-  const uint64_t limit = max_blob_bytes;
-  if (size_bytes <= limit) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat("a blob of ", size_bytes, " bytes is over the ", limit,
-                                            " of store.max_blob"));
-}
+// ---- writing ----
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartPut(uint64_t size_bytes) {
-  RETURN_IF_ERROR(impl_->CheckSize(size_bytes));
-  ASSIGN_OR_RETURN(auto space, impl_->gate.Reserve(size_bytes));
-  return NewPlainWriter(*impl_->parts(), size_bytes, std::move(space), nullptr);
+  ASSIGN_OR_RETURN(auto reservation, impl_->Admit(size_bytes));
+  return impl_->NewWriter(size_bytes, std::move(reservation), std::nullopt);
 }
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base::BlobId& blob,
                                                                       uint64_t size_bytes) {
+  ASSIGN_OR_RETURN(auto claim, impl_->partials.Claim(blob));
+  if (size_bytes <= impl_->options.partial_over_bytes) {
+    ASSIGN_OR_RETURN(auto reservation, impl_->Admit(size_bytes));
+    return impl_->NewWriter(size_bytes, std::move(reservation), std::move(claim));
+  }
   RETURN_IF_ERROR(impl_->CheckSize(size_bytes));
-  const bool partial = size_bytes > impl_->options.partial_over_bytes;
-  const uint64_t here = partial ? std::min(PartialBytes(blob), size_bytes) : 0;
-  ASSIGN_OR_RETURN(auto space, impl_->gate.Reserve(size_bytes - here));
-  {
-    base::MutexLock lock(impl_->mutex);
-    if (!impl_->fetching.insert(blob).second) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("blob ", blob.ToHex(), " is being fetched already"));
-    }
-  }
-  auto on_end = [impl = impl_.get(), blob] {
-    base::MutexLock lock(impl->mutex);
-    impl->fetching.erase(blob);
-  };
-  if (!partial) {
-    return NewPlainWriter(*impl_->parts(), size_bytes, std::move(space), std::move(on_end));
-  }
-  return NewPartialWriter(*impl_->parts(), blob, size_bytes, std::move(space), std::move(on_end));
+  impl_->shelf.EmptyTrash();
+  ASSIGN_OR_RETURN(auto writer, PartialWriter::Open(impl_->shelf, impl_->partials, blob, size_bytes,
+                                                    impl_->options.partial_mark_bytes,
+                                                    *impl_->space, std::move(claim)));
+  return std::unique_ptr<BlobWriter>(std::move(writer));
 }
 
 uint64_t DiskBlobStore::PartialBytes(const base::BlobId& blob) {
-  const auto info = impl_->fs.Stat(impl_->layout.PartialFile(blob));
-  return info.ok() && *info ? (*info)->size : 0;
+  return impl_->partials.Bytes(blob);
 }
-
-void DiskBlobStore::DropPartial(const base::BlobId& blob) {
-  {
-    base::MutexLock lock(impl_->mutex);
-    if (impl_->fetching.contains(blob)) return;  // its writer decides
-  }
-  impl_->fs.Remove(impl_->layout.PartialFile(blob)).IgnoreError();
-  impl_->fs.Remove(impl_->layout.MarkFile(blob)).IgnoreError();
-}
-
-void DiskBlobStore::Impl::ReportLoss(const base::BlobId& blob, const std::string& why) {
-  base::LogWarning("blob ", blob.ToHex(), ": ", why, "; it will be fetched again. Check the disk.");
-  if (on_loss) on_loss(blob);
-}
-
-absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::BlobId& blob) {
-  std::optional<BlobRow> row;
-  std::optional<std::string> bytes;
-  RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
-    row = LoadBlobRow(txn, blob);
-    if (row && row->placement == Placement::kInline) {
-      if (const auto stored =
-              txn.GetRaw(base::Table::kInline, SequenceKey(row->inline_sequence))) {
-        bytes = std::string(*stored);
-      }
-    }
-    return absl::OkStatus();
-  }));
-  if (!row) return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
-  if (row->placement == Placement::kInline) {
-    // The table has no checksums: the id is.
-    if (bytes && base::Sha256::Of(*bytes) == blob) {
-      return std::make_unique<InlineReader>(*std::move(bytes));
-    }
-    if (bytes) impl_->corrupt_total.Add();
-    impl_->ReportLoss(blob, bytes ? "its bytes in the index are damaged" : "its bytes are gone");
-    return absl::DataLossError(absl::StrCat("the bytes of blob ", blob.ToHex(), " are damaged"));
-  }
-  auto file = impl_->fs.OpenRead(impl_->layout.BlobFile(blob));
-  if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
-  if (file.ok()) {
-    ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
-    if (size == row->size_bytes) return std::make_unique<FileReader>(*std::move(file), size);
-  }
-  impl_->ReportLoss(blob, file.ok() ? "its file has another length" : "its file is gone");
-  return absl::DataLossError(absl::StrCat("the file of blob ", blob.ToHex(), " is missing"));
-}
+void DiskBlobStore::DropPartial(const base::BlobId& blob) { impl_->partials.Drop(blob); }
 
 void DiskBlobStore::Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) {
-  const bool was_inline = row.placement == Placement::kInline && row.inline_sequence != 0;
-  if (was_inline) txn.Delete(base::Table::kInline, SequenceKey(row.inline_sequence));
+  const bool was_here = row.stored != base::kNever;
+  const BlobRow before = row;
+  if (was_here && before.placement == Placement::kInline) DeleteInline(txn, before.inline_sequence);
+  const base::WallTime now = impl_->clock.WallNow();
   row.size_bytes = staged.size_bytes;
   row.placement = staged.placement;
-  row.inline_sequence = 0;
-  if (staged.placement == Placement::kInline) {
-    uint64_t last = 0;
-    {
-      base::Cursor cursor(txn, base::Table::kInline);
-      if (cursor.Last()) last = base::ReadU64(cursor.key());
-    }
-    row.inline_sequence = last + 1;
-    txn.PutRaw(base::Table::kInline, SequenceKey(row.inline_sequence), staged.inline_bytes);
-  }
-  const base::WallTime now = impl_->clock.WallNow();
-  if (row.stored == base::kNever) row.stored = now;
+  // A new sequence each time: a report about the old bytes does not hit the new ones.
+  row.inline_sequence =
+      staged.placement == Placement::kInline ? AppendInline(txn, staged.inline_bytes) : 0;
+  if (!was_here) row.stored = now;
   row.verified = now;
+  const bool drop_file = was_here && before.placement == Placement::kFile &&
+                         staged.placement == Placement::kInline;
+  txn.AfterCommit([impl = impl_.get(), blob = staged.id, placement = staged.placement, drop_file] {
+    impl->Forget(blob);
+    if (placement == Placement::kFile) impl->shelf.Unpin(blob);
+    if (drop_file) impl->shelf.Trash(blob);
+  });
 }
 
 void DiskBlobStore::Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) {
-  if (row.placement == Placement::kInline) {
-    txn.Delete(base::Table::kInline, SequenceKey(row.inline_sequence));
-    return;
-  }
-  txn.AfterCommit([impl = impl_.get(), blob] {
-    const std::string trash = impl->layout.TrashFile(blob);
-    const absl::Status moved = impl->fs.Rename(impl->layout.BlobFile(blob), trash);
-    if (moved.ok()) impl->fs.Remove(trash).IgnoreError();
+  const bool was_here = row.stored != base::kNever;
+  if (was_here && row.placement == Placement::kInline) DeleteInline(txn, row.inline_sequence);
+  txn.AfterCommit([impl = impl_.get(), blob, was_here, placement = row.placement] {
+    impl->Forget(blob);
+    if (placement != Placement::kFile) return;
+    if (!was_here) impl->shelf.Unpin(blob);
+    impl->shelf.Trash(blob);
   });
+}
+
+// ---- reading ----
+
+absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Impl::OpenFile(const base::BlobId& blob,
+                                                                          const BlobRow& row) {
+  auto file = fs.OpenRead(shelf.layout().BlobPath(blob));
+  if (file.ok()) {
+    ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
+    if (size == row.size_bytes) {
+      return std::unique_ptr<BlobReader>(new FileReader(*std::move(file), size));
+    }
+  } else if (!absl::IsNotFound(file.status())) {
+    return file.status();
+  }
+  // Perhaps it was removed, or put again, since the row was read.
+  ASSIGN_OR_RETURN(const std::optional<BlobRow> now, shelf.RowOf(blob));
+  if (now != row) return absl::AbortedError("the blob was replaced meanwhile");
+  return Lost(blob, row, file.ok() ? "its file has another length" : "its file is missing");
+}
+
+absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::BlobId& blob) {
+  // Twice at most in practice: once more for each change between look-up and open.
+  for (int tries = 0; tries < 10; ++tries) {
+    std::optional<BlobRow> row;
+    std::optional<std::string> bytes;
+    RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
+      row = LoadBlobRow(txn, blob);
+      if (row && row->placement == Placement::kInline) bytes = LoadInline(txn, blob, *row);
+      return absl::OkStatus();
+    }));
+    if (!row) return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
+    if (row->placement == Placement::kInline) {
+      if (!bytes) return impl_->Lost(blob, *row, "its bytes in the index are damaged");
+      return std::unique_ptr<BlobReader>(new InlineReader(*std::move(bytes)));
+    }
+    auto reader = impl_->OpenFile(blob, *row);
+    if (!absl::IsAborted(reader.status())) return reader;
+  }
+  return absl::UnavailableError(absl::StrCat("blob ", blob.ToHex(), " is changing; try again"));
+}
+
+// ---- space, reconciliation ----
+
+absl::Status DiskBlobStore::CheckSpace(uint64_t size_bytes) {
+  impl_->shelf.EmptyTrash();
+  return impl_->space->Check(size_bytes);
+}
+
+base::FileSystem::Space DiskBlobStore::DiskSpace() {
+  const auto space = impl_->space->Space();
+  return space.ok() ? *space : base::FileSystem::Space();
+}
+
+absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
+    unsigned folder, const ReconcileCallbacks& callbacks) {
+  CHECK(folder < 256);
+  impl_->shelf.EmptyTrash();
+  const ReconcileCallbacks counting = {
+      .adopt = callbacks.adopt, .lost = [&](const base::BlobId& blob) {
+        // Before: it may be installed anew as soon as the callback returns.
+        const bool first = impl_->Remember(blob, {});
+        RETURN_IF_ERROR(callbacks.lost(blob));
+        if (first) impl_->lost_total.Add();
+        return absl::OkStatus();
+      }};
+  Reconciler reconciler(impl_->shelf, counting);
+  auto result = reconciler.Run(folder);
+  impl_->corrupt_total.Add(static_cast<double>(reconciler.result().quarantined));
+  return result;
+}
+
+absl::StatusOr<bool> DiskBlobStore::FileMissing(const base::BlobId& blob, const BlobRow& row) {
+  if (row.placement == Placement::kInline) {
+    base::MutexLock lock(impl_->mutex);
+    const auto found = impl_->losses.find(blob);
+    return found != impl_->losses.end() && found->second == row.inline_sequence;
+  }
+  ASSIGN_OR_RETURN(const auto info, impl_->fs.Stat(impl_->shelf.layout().BlobPath(blob)));
+  return !info || info->is_directory || info->size != row.size_bytes;
 }
 
 }  // namespace waypost::blobstore

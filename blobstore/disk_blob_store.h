@@ -11,14 +11,9 @@
 #include "base/index.h"
 #include "base/metrics.h"
 #include "blobstore/blob_store.h"
+#include "blobstore/space.h"
 
 namespace waypost::blobstore {
-
-// How much must stay free: bytes, or a share of the disk when `percent` is not 0.
-struct FreeSpaceFloor {
-  uint64_t bytes = uint64_t{1} << 30;
-  uint32_t percent = 0;
-};
 
 struct DiskBlobStoreOptions {
   std::string data_dir;  // absolute; blobs/, partial/, quarantine/ and trash/ are made in it
@@ -29,14 +24,18 @@ struct DiskBlobStoreOptions {
   uint64_t partial_over_bytes = uint64_t{1} << 20;
   // Unsynced bytes of a partial file at most.
   uint64_t partial_mark_bytes = uint64_t{64} << 20;
+  // Changes whenever the machine starts. Unsynced bytes of a partial file outlive the process, not the
+  // machine: they are cut off after a start under another id. Empty: the kernel's boot_id.
+  std::string boot_id;
   base::Metrics* metrics = nullptr;
 };
 
-// The real store, on the index and a file system, both of which outlive it.
+// The real store, on the index and a file system, both of which outlive it; it outlives its writers, and
+// the transactions in which Install and Uninstall were called.
 class DiskBlobStore final : public BlobStore {
  public:
-  // Makes the folders, empties trash/, cuts partial files back to their last mark after an unclean
-  // start. Walks no blob folder: ready does not wait for a walk.
+  // Makes the folders, empties trash/, cuts partial files back to their last mark after a machine that
+  // went down. Walks no blob folder: ready does not wait for a walk. The data folder exists.
   static absl::StatusOr<std::unique_ptr<DiskBlobStore>> Open(base::Index& index, base::FileSystem& fs,
                                                              const base::Clock& clock,
                                                              DiskBlobStoreOptions options);
@@ -57,7 +56,10 @@ class DiskBlobStore final : public BlobStore {
   void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
   void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
   absl::Status CheckSpace(uint64_t size_bytes) override;
+  // As looked at within the last second; zeros when the disk cannot be asked.
   base::FileSystem::Space DiskSpace();
+  // Deletes what Uninstall moved to trash/. Blocks; StartPut and StartFetch call it too.
+  void EmptyTrash();
 
   // What compares files and rows, one folder of 256 at a time; the scanner drives it. The callbacks make
   // the transactions (they belong to higher rooms): `adopt` a file that hashed to its name and has no
@@ -70,9 +72,12 @@ class DiskBlobStore final : public BlobStore {
   struct ReconcileResult {
     uint64_t files = 0, rows = 0, adopted = 0, quarantined = 0, lost = 0;
   };
-  // `folder` 0-255: the first byte of the ids.
+  // `folder` 0-255: the first byte of the ids. A file whose row says another length is quarantined too,
+  // and its row lost. What cannot be read is an error, never a loss.
   absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder, const ReconcileCallbacks& callbacks);
-  // True when the bytes of a file-placed row are really missing (looked at now, on disk).
+  // True when the bytes of a row are really missing: its file, looked at now, is not there or has another
+  // length; its inline bytes were found wrong by Open and not installed anew since. Starts no
+  // transaction.
   absl::StatusOr<bool> FileMissing(const base::BlobId& blob, const BlobRow& row);
 
  private:

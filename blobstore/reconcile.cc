@@ -1,123 +1,152 @@
-// Compares files and rows, a folder at a time.
-#include <map>
-#include <set>
-#include <vector>
+#include "blobstore/reconcile.h"
+
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "base/status.h"
-#include "blobstore/disk_blob_store_impl.h"
+#include "blobstore/layout.h"
 
 namespace waypost::blobstore {
 namespace {
 
 constexpr std::size_t kPageRows = 1000;
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
-
-struct Rows {
-  std::set<base::BlobId> in_files;
-  uint64_t looked_at = 0;
-};
-
-// The rows whose ids begin with `first_byte`, a page a transaction.
-absl::StatusOr<Rows> RowsOfFolder(base::Index& index, unsigned first_byte) {
-  Rows rows;
-  std::string from(1, static_cast<char>(first_byte));
-  bool more = true;
-  while (more) {
-    RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-      base::Cursor cursor(txn, base::Table::kBlobs);
-      std::size_t seen = 0;
-      for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
-        const auto blob = base::BlobId::FromBytes(cursor.key());
-        if (!blob || blob->array()[0] != first_byte) break;
-        if (seen++ == kPageRows) {
-          from = std::string(cursor.key());
-          return absl::OkStatus();
-        }
-        ++rows.looked_at;
-        const auto payload = cursor.payload();
-        const auto row = payload ? DecodeBlobRow(*payload) : std::nullopt;
-        if (row && row->placement == Placement::kFile) rows.in_files.insert(*blob);
-      }
-      more = false;
-      return absl::OkStatus();
-    }));
-  }
-  return rows;
-}
-
-absl::StatusOr<base::BlobId> HashFile(base::FileSystem& fs, const std::string& path,
-                                      uint64_t& size) {
-  ASSIGN_OR_RETURN(const auto file, fs.OpenRead(path));
-  std::vector<char> buffer(kReadBytes);
-  base::Sha256 hasher;
-  size = 0;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::size_t n, file->ReadAt(size, std::span<char>(buffer)));
-    if (n == 0) return hasher.Finish();
-    hasher.Update({buffer.data(), n});
-    size += n;
-  }
-}
 
 }  // namespace
 
-absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
-    unsigned folder, const ReconcileCallbacks& callbacks) {
-  ReconcileResult result;
-  const std::string outer = impl_->layout.OuterFolder(folder);
-  std::map<base::BlobId, std::string> files;  // id -> path
-  ASSIGN_OR_RETURN(const auto outer_info, impl_->fs.Stat(outer));
-  if (outer_info) {
-    ASSIGN_OR_RETURN(const auto inner_names, impl_->fs.List(outer));
-    for (const std::string& inner : inner_names) {
-      const std::string inner_path = absl::StrCat(outer, "/", inner);
-      ASSIGN_OR_RETURN(const auto names, impl_->fs.List(inner_path));
-      for (const std::string& name : names) {
-        const auto blob = Layout::ParseName(name);
-        if (blob && impl_->layout.BlobFile(*blob) == absl::StrCat(inner_path, "/", name)) {
-          files.emplace(*blob, impl_->layout.BlobFile(*blob));
-        }
-      }
+absl::StatusOr<DiskBlobStore::ReconcileResult> Reconciler::Run(unsigned folder) {
+  // Rows first: a blob stored meanwhile shows as a file without a row, which is looked up again.
+  RETURN_IF_ERROR(LoadRows(folder));
+  result_.rows = rows_.size();
+  const std::string top = shelf_.layout().TopDir(folder);
+  ASSIGN_OR_RETURN(const auto info, shelf_.fs().Stat(top));
+  if (info) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, shelf_.fs().List(top));
+    for (const std::string& name : names) {
+      const auto sub = Layout::ParseFolder(name);
+      if (sub) RETURN_IF_ERROR(CompareSubFolder(folder, *sub));
     }
   }
-  // After the files: a blob that arrives meanwhile has its file first.
-  ASSIGN_OR_RETURN(const Rows rows, RowsOfFolder(impl_->index, folder));
-  result.files = files.size();
-  result.rows = rows.looked_at;
-  for (const auto& [blob, path] : files) {
-    if (rows.in_files.contains(blob)) continue;
-    StagedBlob staged{.id = blob, .placement = Placement::kFile};
-    const auto hashed = HashFile(impl_->fs, path, staged.size_bytes);
-    if (absl::IsNotFound(hashed.status())) continue;
-    RETURN_IF_ERROR(hashed.status());
-    if (*hashed == blob) {
-      RETURN_IF_ERROR(callbacks.adopt(staged));
-      ++result.adopted;
-      continue;
-    }
-    base::LogWarning("file ", path, " does not hash to its name; moved to quarantine/. Check the disk.");
-    RETURN_IF_ERROR(impl_->fs.Rename(path, impl_->layout.QuarantineFile(blob)));
-    impl_->corrupt_total.Add();
-    ++result.quarantined;
-  }
-  for (const base::BlobId& blob : rows.in_files) {
-    if (files.contains(blob)) continue;
-    ASSIGN_OR_RETURN(const auto info, impl_->fs.Stat(impl_->layout.BlobFile(blob)));
-    if (info) continue;
-    RETURN_IF_ERROR(callbacks.lost(blob));
-    impl_->lost_total.Add();
-    ++result.lost;
-  }
-  return result;
+  RETURN_IF_ERROR(RowsWithoutFile());
+  return result_;
 }
 
-absl::StatusOr<bool> DiskBlobStore::FileMissing(const base::BlobId& blob, const BlobRow& row) {
-  if (row.placement != Placement::kFile) return false;
-  ASSIGN_OR_RETURN(const auto info, impl_->fs.Stat(impl_->layout.BlobFile(blob)));
-  return !info || info->size != row.size_bytes;
+absl::Status Reconciler::LoadRows(unsigned folder) {
+  const char first_byte = static_cast<char>(folder);
+  std::string from(1, first_byte);
+  while (!from.empty()) {
+    RETURN_IF_ERROR(shelf_.index().Read([&](base::ReadTxn& txn) {
+      base::Cursor cursor(txn, base::Table::kBlobs);
+      std::size_t seen = 0;
+      cursor.Seek(from);
+      from.clear();
+      for (; cursor.valid() && cursor.key()[0] == first_byte; cursor.Next()) {
+        if (seen++ == kPageRows) {
+          from = std::string(cursor.key());
+          break;
+        }
+        const auto blob = base::BlobId::FromBytes(cursor.key());
+        const auto payload = cursor.payload();
+        if (!blob || !payload) continue;
+        const auto row = DecodeBlobRow(*payload);
+        if (row) rows_[*blob] = {.size_bytes = row->size_bytes, .placement = row->placement};
+      }
+      return absl::OkStatus();
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::CompareSubFolder(unsigned folder, unsigned sub) {
+  const std::string dir = shelf_.layout().SubDir(folder, sub);
+  ASSIGN_OR_RETURN(const auto info, shelf_.fs().Stat(dir));
+  if (!info || !info->is_directory) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, shelf_.fs().List(dir));
+  for (const std::string& name : names) {
+    const std::string path = absl::StrCat(dir, "/", name);
+    ++result_.files;
+    if (const auto blob = Layout::ParseBlobName(folder, sub, name)) {
+      RETURN_IF_ERROR(CompareFile(*blob, path));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const auto stranger, shelf_.fs().Stat(path));
+    if (!stranger || stranger->is_directory) continue;
+    base::LogWarning("a file that is no blob was moved to quarantine: ", path);
+    RETURN_IF_ERROR(shelf_.Quarantine(path, name));
+    ++result_.quarantined;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::CompareFile(const base::BlobId& blob, const std::string& path) {
+  ASSIGN_OR_RETURN(const auto seen, shelf_.fs().Stat(path));
+  if (!seen || seen->is_directory) return absl::OkStatus();
+  const auto listed = rows_.find(blob);
+  if (listed != rows_.end() && listed->second.placement == Placement::kFile &&
+      listed->second.size_bytes == seen->size) {
+    rows_.erase(listed);
+    return absl::OkStatus();
+  }
+  bool adopt = false;
+  uint64_t size_bytes = 0;
+  {
+    // Nobody else places this blob from here on: row and file are looked at again.
+    const Claims::Claim claim = shelf_.claims().Wait(blob);
+    ASSIGN_OR_RETURN(const auto info, shelf_.fs().Stat(path));
+    ASSIGN_OR_RETURN(const auto row, shelf_.RowOf(blob));
+    if (!info || shelf_.Pinned(blob)) return absl::OkStatus();  // on its way out, or in
+    if (row && row->placement == Placement::kInline) {
+      // Its bytes moved into the index once.
+      return shelf_.TrashClaimed(blob);
+    }
+    if (row && row->size_bytes == info->size) {
+      rows_.erase(blob);
+      return absl::OkStatus();
+    }
+    if (!row) {
+      ASSIGN_OR_RETURN(const base::BlobId found, shelf_.HashFile(path));
+      adopt = found == blob;
+    }
+    if (!adopt) {
+      base::LogWarning("a file that is not the blob of its name was moved to quarantine: ", path);
+      RETURN_IF_ERROR(shelf_.Quarantine(path, blob.ToHex()));
+      ++result_.quarantined;
+      return absl::OkStatus();  // its row, if any, is lost
+    }
+    size_bytes = info->size;
+    shelf_.Pin(blob);  // installing takes it away
+  }
+  return Adopt(blob, size_bytes);
+}
+
+absl::Status Reconciler::Adopt(const base::BlobId& blob, uint64_t size_bytes) {
+  const absl::Status adopted = callbacks_.adopt({.id = blob,
+                                                 .size_bytes = size_bytes,
+                                                 .placement = Placement::kFile,
+                                                 .inline_bytes = {}});
+  if (adopted.ok()) {
+    ++result_.adopted;
+  } else {
+    shelf_.Unpin(blob);
+  }
+  return adopted;
+}
+
+absl::Status Reconciler::RowsWithoutFile() {
+  for (const auto& item : rows_) {
+    if (item.second.placement != Placement::kFile) continue;
+    const std::string path = shelf_.layout().BlobPath(item.first);
+    ASSIGN_OR_RETURN(const auto info, shelf_.fs().Stat(path));
+    if (info && info->size == item.second.size_bytes) continue;  // put again meanwhile
+    ASSIGN_OR_RETURN(const auto row, shelf_.RowOf(item.first));
+    if (!row || row->placement != Placement::kFile || row->size_bytes != item.second.size_bytes) {
+      continue;
+    }
+    RETURN_IF_ERROR(callbacks_.lost(item.first));
+    base::LogWarning("blob ", item.first.ToHex(), " is lost here: its file is missing");
+    ++result_.lost;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace waypost::blobstore

@@ -1,287 +1,196 @@
 #include "blobstore/writers.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/fault_point.h"
-#include "base/log.h"
 #include "base/status.h"
 
 namespace waypost::blobstore {
 namespace {
 
-constexpr std::size_t kReadBackBytes = std::size_t{1} << 20;
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 
-absl::Status TooLong(uint64_t size_bytes) {
-  return absl::OutOfRangeError(
-      absl::StrCat("more bytes than the ", size_bytes, " that were announced"));
+absl::Status EndedError() {
+  return absl::FailedPreconditionError("this writer has ended");
 }
-
-absl::Status CheckEnd(uint64_t written, uint64_t size_bytes, const base::BlobId& id,
-                      const std::optional<base::BlobId>& expected) {
-  if (written != size_bytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the body ended after ", written, " of ", size_bytes, " bytes"));
-  }
-  if (expected && id != *expected) {
-    return base::DigestMismatchError(
-        absl::StrCat("the bytes hash to ", id.ToHex(), ", not to ", expected->ToHex()));
-  }
-  return absl::OkStatus();
-}
-
-class PlainWriter final : public BlobWriter {
- public:
-  PlainWriter(const WriterParts& parts, uint64_t size_bytes,
-              std::unique_ptr<SpaceGate::Reservation> space, std::function<void()> on_end)
-      : parts_(parts), size_(size_bytes), space_(std::move(space)), on_end_(std::move(on_end)) {}
-  ~PlainWriter() override {
-    if (on_end_) on_end_();
-  }
-
-  absl::Status Begin() {
-    if (size_ <= parts_.inline_max_bytes) {
-      memory_.reserve(size_);
-      return absl::OkStatus();
-    }
-    ASSIGN_OR_RETURN(file_, parts_.fs.CreateUnnamed(parts_.layout.partial()));
-    return absl::OkStatus();
-  }
-
-  uint64_t offset() const override { return written_; }
-
-  absl::Status Append(std::string_view data) override {
-    if (data.size() > size_ - written_) return TooLong(size_);
-    hasher_.Update(data);
-    if (file_ == nullptr) {
-      memory_.append(data);
-    } else {
-      RETURN_IF_ERROR(file_->WriteAt(written_, data));
-      space_->Use(data.size());
-    }
-    written_ += data.size();
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override {
-    const base::BlobId id = hasher_.Finish();
-    RETURN_IF_ERROR(CheckEnd(written_, size_, id, expected));
-    StagedBlob staged{.id = id, .size_bytes = size_};
-    if (file_ == nullptr) {
-      staged.placement = Placement::kInline;
-      staged.inline_bytes = std::move(memory_);
-      return staged;
-    }
-    staged.placement = Placement::kFile;
-    base::FaultPoint("blob.written");
-    RETURN_IF_ERROR(file_->Sync());
-    base::FaultPoint("blob.synced");
-    RETURN_IF_ERROR(parts_.placer.Place(id, *file_, std::nullopt));
-    file_ = nullptr;
-    return staged;
-  }
-
-  void Discard() override { file_ = nullptr; }
-
- private:
-  const WriterParts& parts_;
-  const uint64_t size_;
-  std::unique_ptr<SpaceGate::Reservation> space_;
-  std::function<void()> on_end_;
-  std::string memory_;
-  std::unique_ptr<base::File> file_;
-  base::Sha256 hasher_;
-  uint64_t written_ = 0;
-};
-
-class PartialWriter final : public BlobWriter {
- public:
-  PartialWriter(const WriterParts& parts, const base::BlobId& blob, uint64_t size_bytes,
-                std::unique_ptr<SpaceGate::Reservation> space, std::function<void()> on_end)
-      : parts_(parts), blob_(blob), size_(size_bytes), space_(std::move(space)),
-        on_end_(std::move(on_end)) {}
-
-  ~PartialWriter() override {
-    // What is here is worth keeping: the next attempt continues.
-    if (file_ != nullptr && written_ > marked_) {
-      const absl::Status kept = Mark();
-      if (!kept.ok()) base::LogDebug("partial ", blob_.ToHex(), ": ", kept.ToString());
-    }
-    if (on_end_) on_end_();
-  }
-
-  absl::Status Begin() {
-    const std::string path = parts_.layout.PartialFile(blob_);
-    auto opened = parts_.fs.OpenWrite(path);
-    if (opened.ok()) {
-      file_ = std::move(*opened);
-      const absl::Status resumed = Resume();
-      if (resumed.ok()) return resumed;
-      base::LogDebug("partial ", blob_.ToHex(), ": from zero: ", resumed.ToString());
-      Discard();
-      hasher_ = base::Sha256();
-      written_ = marked_ = 0;
-    } else if (!absl::IsNotFound(opened.status())) {
-      return opened.status();
-    }
-    ASSIGN_OR_RETURN(file_, parts_.fs.CreateExclusive(path));
-    return Mark();
-  }
-
-  uint64_t offset() const override { return written_; }
-
-  absl::Status Append(std::string_view data) override {
-    if (data.size() > size_ - written_) return TooLong(size_);
-    hasher_.Update(data);
-    RETURN_IF_ERROR(file_->WriteAt(written_, data));
-    written_ += data.size();
-    space_->Use(data.size());
-    if (written_ - marked_ >= parts_.mark_bytes) return Mark();
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override {
-    if (written_ != size_) return CheckEnd(written_, size_, blob_, blob_);  // kept: it can go on
-    const base::BlobId id = hasher_.Finish();
-    absl::Status status = CheckEnd(written_, size_, id, expected.value_or(blob_));
-    base::FaultPoint("blob.written");
-    if (status.ok()) status = file_->Sync();
-    base::FaultPoint("blob.synced");
-    if (status.ok()) status = parts_.placer.Place(id, *file_, parts_.layout.PartialFile(blob_));
-    if (!status.ok()) {
-      Discard();
-      return status;
-    }
-    file_ = nullptr;
-    parts_.fs.Remove(parts_.layout.MarkFile(blob_)).IgnoreError();
-    return StagedBlob{.id = id, .size_bytes = size_, .placement = Placement::kFile};
-  }
-
-  void Discard() override {
-    file_ = nullptr;
-    parts_.fs.Remove(parts_.layout.PartialFile(blob_)).IgnoreError();
-    parts_.fs.Remove(parts_.layout.MarkFile(blob_)).IgnoreError();
-  }
-
- private:
-  // Hashes what is here, so that Finish verifies the whole blob whoever sent which part.
-  absl::Status Resume() {
-    ASSIGN_OR_RETURN(const std::string text,
-                     base::ReadSmallFile(parts_.fs, parts_.layout.MarkFile(blob_), 256));
-    const auto mark = DecodeMark(text);
-    if (!mark || mark->total != size_) return absl::FailedPreconditionError("another size");
-    ASSIGN_OR_RETURN(const uint64_t here, file_->Size());
-    if (here > size_) return absl::FailedPreconditionError("longer than the blob");
-    std::vector<char> buffer(kReadBackBytes);
-    while (written_ < here) {
-      ASSIGN_OR_RETURN(const std::size_t n, file_->ReadAt(written_, std::span<char>(buffer)));
-      if (n == 0) break;
-      hasher_.Update({buffer.data(), n});
-      written_ += n;
-    }
-    marked_ = std::min(mark->synced, written_);
-    space_->Use(written_);
-    return absl::OkStatus();
-  }
-
-  absl::Status Mark() {
-    RETURN_IF_ERROR(file_->Sync());
-    RETURN_IF_ERROR(base::ReplaceFile(
-        parts_.fs, parts_.layout.MarkFile(blob_),
-        EncodeMark({.total = size_, .synced = written_, .boot_id = parts_.boot_id})));
-    marked_ = written_;
-    base::FaultPoint("partial.marked");
-    return absl::OkStatus();
-  }
-
-  const WriterParts& parts_;
-  const base::BlobId blob_;
-  const uint64_t size_;
-  std::unique_ptr<SpaceGate::Reservation> space_;
-  std::function<void()> on_end_;
-  std::unique_ptr<base::File> file_;
-  base::Sha256 hasher_;
-  uint64_t written_ = 0;
-  uint64_t marked_ = 0;
-};
 
 }  // namespace
 
-absl::Status Placer::EnsureFolder(const std::string& folder, const std::string& parent) {
-  {
-    base::MutexLock lock(mutex_);
-    if (durable_.contains(folder)) return absl::OkStatus();
+// ---- BodyCheck ----
+
+absl::Status BodyCheck::Fits(std::size_t bytes) const {
+  if (ended_) return EndedError();
+  if (bytes <= announced_ - received_) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat("more bytes than the ", announced_, " that were announced"));
+}
+
+void BodyCheck::Take(std::string_view data) {
+  hasher_.Update(data);
+  received_ += data.size();
+}
+
+absl::StatusOr<base::BlobId> BodyCheck::Verify(const std::optional<base::BlobId>& expected) {
+  if (ended_) return EndedError();
+  if (received_ != announced_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(received_, " bytes came of the ", announced_, " that were announced"));
   }
-  RETURN_IF_ERROR(fs_.MakeDir(folder).status());
-  RETURN_IF_ERROR(fs_.SyncDir(parent));
-  base::MutexLock lock(mutex_);
-  durable_.insert(folder);
+  ended_ = true;
+  const base::BlobId found = hasher_.Finish();
+  if (expected && found != *expected) {
+    return base::DigestMismatchError(absl::StrCat("the bytes hash to ", found.ToHex(), ", not to ",
+                                                  expected->ToHex(), "; nothing was kept"));
+  }
+  return found;
+}
+
+// ---- InlineWriter ----
+
+InlineWriter::InlineWriter(uint64_t size_bytes,
+                           std::unique_ptr<SpaceKeeper::Reservation> reservation,
+                           std::optional<Claims::Claim> claim)
+    : check_(size_bytes), reservation_(std::move(reservation)), claim_(std::move(claim)) {
+  bytes_.reserve(size_bytes);
+}
+
+absl::Status InlineWriter::Append(std::string_view data) {
+  RETURN_IF_ERROR(check_.Fits(data.size()));
+  check_.Take(data);
+  bytes_.append(data);
   return absl::OkStatus();
 }
 
-absl::Status Placer::EnsureFolders(const base::BlobId& blob) {
-  const std::string outer = layout_.OuterFolder(blob);
-  RETURN_IF_ERROR(EnsureFolder(outer, layout_.blobs()));
-  return EnsureFolder(layout_.InnerFolder(blob), outer);
+absl::StatusOr<StagedBlob> InlineWriter::Finish(const std::optional<base::BlobId>& expected) {
+  ASSIGN_OR_RETURN(const base::BlobId id, check_.Verify(expected));
+  return StagedBlob{.id = id,
+                    .size_bytes = bytes_.size(),
+                    .placement = Placement::kInline,
+                    .inline_bytes = std::move(bytes_)};
 }
 
-absl::Status Placer::Place(const base::BlobId& blob, base::File& file,
-                           const std::optional<std::string>& named_at) {
-  RETURN_IF_ERROR(EnsureFolders(blob));
-  const std::string path = layout_.BlobFile(blob);
-  if (named_at) {
-    RETURN_IF_ERROR(fs_.Rename(*named_at, path));
-  } else if (absl::Status linked = fs_.Link(file, path); absl::IsAlreadyExists(linked)) {
-    // Whole or not, ours has just been hashed: it takes the place of the other.
-    const std::string beside = absl::StrCat(path, ".put", reinterpret_cast<uintptr_t>(&file));
-    RETURN_IF_ERROR(fs_.Link(file, beside));
-    RETURN_IF_ERROR(fs_.Rename(beside, path));
-  } else if (!linked.ok()) {
-    return linked;
+void InlineWriter::Discard() { check_.End(); }
+
+// ---- UnnamedWriter ----
+
+UnnamedWriter::UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
+                             std::unique_ptr<SpaceKeeper::Reservation> reservation,
+                             std::optional<Claims::Claim> claim)
+    : shelf_(shelf),
+      file_(std::move(file)),
+      check_(size_bytes),
+      reservation_(std::move(reservation)),
+      claim_(std::move(claim)) {}
+
+absl::Status UnnamedWriter::Append(std::string_view data) {
+  if (file_ == nullptr) return EndedError();
+  RETURN_IF_ERROR(check_.Fits(data.size()));
+  const absl::Status written = file_->WriteAt(check_.received_bytes(), data);
+  if (!written.ok()) {
+    Discard();
+    return written;
   }
-  base::FaultPoint("blob.linked");
-  RETURN_IF_ERROR(fs_.SyncDir(layout_.InnerFolder(blob)));
-  base::FaultPoint("blob.durable");
+  reservation_->Written(data.size());
+  check_.Take(data);
   return absl::OkStatus();
 }
 
-std::string EncodeMark(const PartialMark& mark) {
-  return absl::StrCat("1 ", mark.total, " ", mark.synced, " ", mark.boot_id, "\n");
+absl::StatusOr<StagedBlob> UnnamedWriter::Finish(const std::optional<base::BlobId>& expected) {
+  if (file_ == nullptr) return EndedError();
+  ASSIGN_OR_RETURN(const base::BlobId id, check_.Verify(expected));
+  // Closed on return: without a name it is gone then.
+  const std::unique_ptr<base::File> file = std::move(file_);
+  base::FaultPoint("blob.written");
+  RETURN_IF_ERROR(file->Sync());
+  base::FaultPoint("blob.synced");
+  const uint64_t size = check_.announced_bytes();
+  RETURN_IF_ERROR(shelf_
+                      .Place(id, size,
+                             [&](const std::string& path) { return shelf_.fs().Link(*file, path); })
+                      .status());
+  return StagedBlob{.id = id, .size_bytes = size, .placement = Placement::kFile, .inline_bytes = {}};
 }
 
-std::optional<PartialMark> DecodeMark(std::string_view text) {
-  if (!text.ends_with('\n')) return std::nullopt;
-  text.remove_suffix(1);
-  const std::vector<std::string> parts = absl::StrSplit(base::Abs(text), ' ');
-  PartialMark mark;
-  if (parts.size() != 4 || parts[0] != "1" || !absl::SimpleAtoi(parts[1], &mark.total) ||
-      !absl::SimpleAtoi(parts[2], &mark.synced)) {
-    return std::nullopt;
+void UnnamedWriter::Discard() { file_ = nullptr; }
+
+// ---- PartialWriter ----
+
+PartialWriter::PartialWriter(Shelf& shelf, std::unique_ptr<PartialFiles::Partial> partial,
+                             uint64_t size_bytes, uint64_t mark_every_bytes)
+    : shelf_(shelf),
+      partial_(std::move(partial)),
+      check_(size_bytes),
+      mark_every_bytes_(mark_every_bytes) {}
+
+absl::StatusOr<std::unique_ptr<PartialWriter>> PartialWriter::Open(
+    Shelf& shelf, PartialFiles& files, const base::BlobId& blob, uint64_t size_bytes,
+    uint64_t mark_every_bytes, SpaceKeeper& space, Claims::Claim claim) {
+  // What is here already takes no more space. A file that cannot be continued is written anew.
+  const uint64_t here = std::min(files.Bytes(blob), size_bytes);
+  ASSIGN_OR_RETURN(auto reservation, space.Reserve(size_bytes - here));
+  ASSIGN_OR_RETURN(auto partial, files.Open(blob, size_bytes, std::move(claim)));
+  std::unique_ptr<PartialWriter> writer(
+      new PartialWriter(shelf, std::move(partial), size_bytes, mark_every_bytes));
+  writer->reservation_ = std::move(reservation);
+  RETURN_IF_ERROR(writer->Rehash());
+  return writer;
+}
+
+absl::Status PartialWriter::Rehash() {
+  std::vector<char> buffer(std::min<uint64_t>(kReadBytes, partial_->size()));
+  while (check_.received_bytes() < partial_->size()) {
+    const uint64_t left = partial_->size() - check_.received_bytes();
+    const std::size_t want = std::min<uint64_t>(buffer.size(), left);
+    const auto count = partial_->ReadAt(check_.received_bytes(), {buffer.data(), want});
+    if (!count.ok() || *count != want) {
+      Discard();
+      if (!count.ok()) return base::Annotate(count.status(), "a partial file was thrown away");
+      return absl::DataLossError("a partial file became shorter and was thrown away");
+    }
+    check_.Take({buffer.data(), want});
   }
-  mark.boot_id = parts[3];
-  return mark;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<BlobWriter>> NewPlainWriter(
-    const WriterParts& parts, uint64_t size_bytes, std::unique_ptr<SpaceGate::Reservation> space,
-    std::function<void()> on_end) {
-  auto writer =
-      std::make_unique<PlainWriter>(parts, size_bytes, std::move(space), std::move(on_end));
-  RETURN_IF_ERROR(writer->Begin());
-  return writer;
+absl::Status PartialWriter::Append(std::string_view data) {
+  if (partial_ == nullptr) return EndedError();
+  RETURN_IF_ERROR(check_.Fits(data.size()));
+  RETURN_IF_ERROR(partial_->Append(data));
+  reservation_->Written(data.size());
+  check_.Take(data);
+  if (partial_->unmarked_bytes() >= mark_every_bytes_) return partial_->Mark();
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<BlobWriter>> NewPartialWriter(
-    const WriterParts& parts, const base::BlobId& blob, uint64_t size_bytes,
-    std::unique_ptr<SpaceGate::Reservation> space, std::function<void()> on_end) {
-  auto writer = std::make_unique<PartialWriter>(parts, blob, size_bytes, std::move(space),
-                                                std::move(on_end));
-  RETURN_IF_ERROR(writer->Begin());
-  return writer;
+absl::StatusOr<StagedBlob> PartialWriter::Finish(const std::optional<base::BlobId>& expected) {
+  if (partial_ == nullptr) return EndedError();
+  const auto id = check_.Verify(expected);
+  if (!id.ok()) {
+    if (base::IsDigestMismatch(id.status())) Discard();
+    return id.status();
+  }
+  base::FaultPoint("blob.written");
+  RETURN_IF_ERROR(partial_->Sync());
+  base::FaultPoint("blob.synced");
+  const uint64_t size = check_.announced_bytes();
+  ASSIGN_OR_RETURN(const bool placed, shelf_.Place(*id, size, [&](const std::string& path) {
+    return shelf_.fs().Rename(partial_->path(), path);
+  }));
+  if (placed) {
+    partial_->Placed();
+    partial_ = nullptr;
+  } else {
+    Discard();
+  }
+  return StagedBlob{.id = *id, .size_bytes = size, .placement = Placement::kFile, .inline_bytes = {}};
+}
+
+void PartialWriter::Discard() {
+  if (partial_ != nullptr) partial_->Drop();
+  partial_ = nullptr;
 }
 
 }  // namespace waypost::blobstore

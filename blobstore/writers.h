@@ -1,69 +1,100 @@
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 
-#include "base/file_system.h"
-#include "base/ids.h"
-#include "base/mutex.h"
+#include "absl/status/statusor.h"
 #include "base/sha256.h"
 #include "blobstore/blob_store.h"
-#include "blobstore/layout.h"
-#include "blobstore/space_gate.h"
+#include "blobstore/partial.h"
+#include "blobstore/shelf.h"
+#include "blobstore/space.h"
 
 namespace waypost::blobstore {
 
-// Puts files under their final names so that they survive a power cut. Thread-safe.
-class Placer {
+// What every way in has: a size that was announced and a hash to be met.
+class BodyCheck {
  public:
-  Placer(base::FileSystem& fs, const Layout& layout) : fs_(fs), layout_(layout) {}
-
-  // `file` is unnamed, or named `named_at`; its content is durable. When it returns OK, content and name
-  // are. Replaces what had the name.
-  absl::Status Place(const base::BlobId& blob, base::File& file,
-                     const std::optional<std::string>& named_at);
-  // Makes the folders of the blob and remembers which of them are durable: another thread may have made
-  // one a moment ago without having synced its parent yet.
-  absl::Status EnsureFolders(const base::BlobId& blob);
+  explicit BodyCheck(uint64_t announced_bytes) : announced_(announced_bytes) {}
+  uint64_t announced_bytes() const { return announced_; }
+  uint64_t received_bytes() const { return received_; }
+  // kOutOfRange if `bytes` more would be too many; kFailedPrecondition after the end.
+  absl::Status Fits(std::size_t bytes) const;
+  void Take(std::string_view data);
+  // What the bytes hash to. kFailedPrecondition: not all are here, and nothing has changed.
+  // IsDigestMismatch: they are not `expected`. Once.
+  absl::StatusOr<base::BlobId> Verify(const std::optional<base::BlobId>& expected);
+  // From now on nothing fits and nothing verifies.
+  void End() { ended_ = true; }
 
  private:
-  absl::Status EnsureFolder(const std::string& folder, const std::string& parent);
-
-  base::FileSystem& fs_;
-  const Layout& layout_;
-  base::Mutex mutex_;
-  std::set<std::string> durable_ GUARDED_BY(mutex_);
+  const uint64_t announced_;
+  uint64_t received_ = 0;
+  bool ended_ = false;
+  base::Sha256 hasher_;
 };
 
-// What may be trusted of a partial file: its bytes up to `synced` were on disk when the mark was made.
-// After a kill the page cache still has the rest, after a power cut it does not: the boot id tells.
-struct PartialMark {
-  uint64_t total = 0;
-  uint64_t synced = 0;
-  std::string boot_id;
-};
-std::string EncodeMark(const PartialMark& mark);
-std::optional<PartialMark> DecodeMark(std::string_view text);
+// Bytes of a small blob, kept in memory until they are written with their row.
+class InlineWriter final : public BlobWriter {
+ public:
+  InlineWriter(uint64_t size_bytes, std::unique_ptr<SpaceKeeper::Reservation> reservation,
+               std::optional<Claims::Claim> claim);
+  uint64_t offset() const override { return check_.received_bytes(); }
+  absl::Status Append(std::string_view data) override;
+  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
+  void Discard() override;
 
-struct WriterParts {
-  base::FileSystem& fs;
-  const Layout& layout;
-  Placer& placer;
-  uint64_t inline_max_bytes;
-  uint64_t mark_bytes;
-  std::string boot_id;
+ private:
+  BodyCheck check_;
+  const std::unique_ptr<SpaceKeeper::Reservation> reservation_;
+  const std::optional<Claims::Claim> claim_;
+  std::string bytes_;
 };
 
-// A put, or a fetch too small for a partial file: in memory up to `inline_max_bytes`, else an unnamed file.
-absl::StatusOr<std::unique_ptr<BlobWriter>> NewPlainWriter(
-    const WriterParts& parts, uint64_t size_bytes, std::unique_ptr<SpaceGate::Reservation> space,
-    std::function<void()> on_end);
-// A fetch into partial/<hex>, continued where an earlier one ended.
-absl::StatusOr<std::unique_ptr<BlobWriter>> NewPartialWriter(
-    const WriterParts& parts, const base::BlobId& blob, uint64_t size_bytes,
-    std::unique_ptr<SpaceGate::Reservation> space, std::function<void()> on_end);
+// A file without a name until it is whole: gone with the process, whatever happens.
+class UnnamedWriter final : public BlobWriter {
+ public:
+  UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
+                std::unique_ptr<SpaceKeeper::Reservation> reservation,
+                std::optional<Claims::Claim> claim);
+  uint64_t offset() const override { return check_.received_bytes(); }
+  absl::Status Append(std::string_view data) override;
+  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
+  void Discard() override;
+
+ private:
+  Shelf& shelf_;
+  std::unique_ptr<base::File> file_;  // null once it is discarded or has failed
+  BodyCheck check_;
+  const std::unique_ptr<SpaceKeeper::Reservation> reservation_;
+  const std::optional<Claims::Claim> claim_;
+};
+
+// A partial file, which outlives the process.
+class PartialWriter final : public BlobWriter {
+ public:
+  // Reads what is there already, to hash it: takes a while for a large file.
+  static absl::StatusOr<std::unique_ptr<PartialWriter>> Open(
+      Shelf& shelf, PartialFiles& files, const base::BlobId& blob, uint64_t size_bytes,
+      uint64_t mark_every_bytes, SpaceKeeper& space, Claims::Claim claim);
+  uint64_t offset() const override { return check_.received_bytes(); }
+  absl::Status Append(std::string_view data) override;
+  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
+  void Discard() override;
+
+ private:
+  PartialWriter(Shelf& shelf, std::unique_ptr<PartialFiles::Partial> partial, uint64_t size_bytes,
+                uint64_t mark_every_bytes);
+  absl::Status Rehash();
+
+  Shelf& shelf_;
+  std::unique_ptr<PartialFiles::Partial> partial_;  // null once it is placed or dropped
+  BodyCheck check_;
+  const uint64_t mark_every_bytes_;
+  std::unique_ptr<SpaceKeeper::Reservation> reservation_;
+};
 
 }  // namespace waypost::blobstore

@@ -332,9 +332,9 @@ void Fetcher::Impl::FindOldest() {
     base::Cursor cursor(txn, base::Table::kDue);
     std::size_t seen = 0;
     for (cursor.Seek(""); cursor.valid() && seen < kOldestRows; cursor.Next(), ++seen) {
-      if (cursor.raw().size() != 8) continue;
-      const auto since = base::FromMs(static_cast<int64_t>(base::ReadU64(cursor.raw())));
-      if (!oldest || since < *oldest) oldest = since;
+      const auto payload = cursor.payload();
+      const auto since = payload ? signpost::DecodeWantedSince(*payload) : std::nullopt;
+      if (since && (!oldest || *since < *oldest)) oldest = since;
     }
     return absl::OkStatus();
   });

@@ -8,7 +8,6 @@
 #include "absl/functional/function_ref.h"
 #include "base/ids.h"
 #include "base/index.h"
-#include "base/wire_reader.h"
 #include "signpost/signpost.h"
 
 // Table `signposts`, key: the 32 bytes of the blob id.
@@ -28,12 +27,6 @@ struct MentionView {
   bool set_here = false;
   bool wanted = false;
 };
-
-// Field numbers of signpost.proto that the scan's hand parser knows.
-namespace wire {
-inline constexpr uint32_t kGroups = 1, kAskedUntil = 2, kStopped = 3;
-inline constexpr uint32_t kMentionGroup = 1, kMentionSetHere = 3, kMentionWanted = 4;
-}  // namespace wire
 
 // Calls `visit` for each group; sets `asked` when an app asked for the blob and `stopped` when it is
 // stopped. False when the payload does not parse; `visit` may have been called before that showed. Several

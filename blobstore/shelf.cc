@@ -1,0 +1,197 @@
+#include "blobstore/shelf.h"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+namespace waypost::blobstore {
+namespace {
+
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+// A file that was placed and not installed this long after is no longer protected; reconciliation adopts
+// it. An index transaction takes seconds at the worst.
+constexpr std::chrono::minutes kPinLasts{10};
+constexpr std::size_t kPinsBeforeSweep = 1000;
+// Enough that a name which keeps coming back does not fill the folder.
+constexpr unsigned kQuarantineSameName = 100;
+
+}  // namespace
+
+Shelf::Shelf(base::FileSystem& fs, base::Index& index, const base::Clock& clock, Layout layout)
+    : fs_(fs), index_(index), clock_(clock), layout_(std::move(layout)) {}
+
+absl::Status Shelf::Prepare() {
+  for (const std::string& dir : {layout_.blobs_dir(), layout_.partial_dir(), layout_.quarantine_dir(),
+                                 layout_.trash_dir()}) {
+    RETURN_IF_ERROR(fs_.MakeDir(dir).status());
+  }
+  RETURN_IF_ERROR(fs_.SyncDir(layout_.data_dir()));
+  EmptyTrash();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Shelf::Place(
+    const base::BlobId& blob, uint64_t size_bytes,
+    absl::FunctionRef<absl::Status(const std::string&)> put_in_place) {
+  const Claims::Claim claim = claims_.Wait(blob);
+  RETURN_IF_ERROR(NeedFolder(blob));
+  const std::string path = layout_.BlobPath(blob);
+  ASSIGN_OR_RETURN(const bool whole, IsWhole(blob, size_bytes));
+  if (!whole) RETURN_IF_ERROR(put_in_place(path));
+  base::FaultPoint("blob.linked");
+  const absl::Status synced = fs_.SyncDir(layout_.BlobDir(blob));
+  if (!synced.ok()) {
+    // A folder that failed to sync may say it is well the next time: the name must be made anew then.
+    if (!whole) fs_.Remove(path).IgnoreError();
+    return synced;
+  }
+  base::FaultPoint("blob.durable");
+  Pin(blob);
+  return !whole;
+}
+
+absl::Status Shelf::NeedFolder(const base::BlobId& blob) {
+  const unsigned top = blob.array()[0];
+  const unsigned sub = blob.array()[1];
+  bool top_known = false;
+  {
+    base::MutexLock lock(mutex_);
+    if (subs_[top << 8 | sub]) return absl::OkStatus();
+    top_known = tops_[top];
+  }
+  // That a folder is there does not say that its name is durable: another thread, or a process that was
+  // killed, may have just made it.
+  if (!top_known) {
+    RETURN_IF_ERROR(fs_.MakeDir(layout_.TopDir(top)).status());
+    RETURN_IF_ERROR(fs_.SyncDir(layout_.blobs_dir()));
+  }
+  RETURN_IF_ERROR(fs_.MakeDir(layout_.SubDir(top, sub)).status());
+  RETURN_IF_ERROR(fs_.SyncDir(layout_.TopDir(top)));
+  base::MutexLock lock(mutex_);
+  tops_[top] = true;
+  subs_[top << 8 | sub] = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Shelf::IsWhole(const base::BlobId& blob, uint64_t size_bytes) {
+  const std::string path = layout_.BlobPath(blob);
+  ASSIGN_OR_RETURN(const auto info, fs_.Stat(path));
+  if (!info) return false;
+  if (info->is_directory) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is a folder where a blob should be; remove it"));
+  }
+  if (info->size == size_bytes) {
+    ASSIGN_OR_RETURN(const std::optional<BlobRow> row, RowOf(blob));
+    if (row && row->placement == Placement::kFile && row->size_bytes == size_bytes) return true;
+    // Nothing vouches for it: left by a crash between name and row, or put there by hand.
+    ASSIGN_OR_RETURN(const base::BlobId found, HashFile(path));
+    if (found == blob) {
+      ASSIGN_OR_RETURN(const auto file, fs_.OpenWrite(path));
+      RETURN_IF_ERROR(file->Sync());
+      return true;
+    }
+  }
+  RETURN_IF_ERROR(Quarantine(path, blob.ToHex()));
+  return false;
+}
+
+void Shelf::Pin(const base::BlobId& blob) {
+  base::MutexLock lock(mutex_);
+  if (pins_.size() >= kPinsBeforeSweep) DropOldPins();
+  PinRow& pin = pins_[blob];
+  ++pin.count;
+  pin.last = clock_.SteadyNow();
+}
+
+void Shelf::Unpin(const base::BlobId& blob) {
+  base::MutexLock lock(mutex_);
+  const auto found = pins_.find(blob);
+  if (found != pins_.end() && --found->second.count == 0) pins_.erase(found);
+}
+
+bool Shelf::Pinned(const base::BlobId& blob) {
+  base::MutexLock lock(mutex_);
+  const auto found = pins_.find(blob);
+  return found != pins_.end() && clock_.SteadyNow() - found->second.last < kPinLasts;
+}
+
+void Shelf::DropOldPins() {
+  const base::SteadyTime now = clock_.SteadyNow();
+  absl::erase_if(pins_, [&](const auto& item) { return now - item.second.last >= kPinLasts; });
+}
+
+void Shelf::Trash(const base::BlobId& blob) {
+  const auto claim = claims_.Try(blob);
+  // Someone is putting it back this moment.
+  if (!claim || Pinned(blob)) return;
+  const absl::Status moved = TrashClaimed(blob);
+  // What could not be moved stays as a file without a row.
+  if (!moved.ok() && !absl::IsNotFound(moved)) {
+    base::LogDebug("cannot move a blob to trash: ", moved.message());
+  }
+}
+
+absl::Status Shelf::TrashClaimed(const base::BlobId& blob) {
+  RETURN_IF_ERROR(fs_.Rename(layout_.BlobPath(blob), layout_.TrashPath(blob)));
+  base::MutexLock lock(mutex_);
+  trash_waits_ = true;
+  return absl::OkStatus();
+}
+
+void Shelf::EmptyTrash() {
+  {
+    base::MutexLock lock(mutex_);
+    if (!trash_waits_) return;
+    trash_waits_ = false;
+  }
+  const auto names = fs_.List(layout_.trash_dir());
+  if (!names.ok()) {
+    base::LogWarning("cannot empty ", layout_.trash_dir(), ": ", names.status().message());
+    return;
+  }
+  for (const std::string& name : *names) {
+    const absl::Status removed = fs_.Remove(absl::StrCat(layout_.trash_dir(), "/", name));
+    if (!removed.ok() && !absl::IsNotFound(removed)) {
+      base::LogWarning("cannot empty trash: ", removed.message());
+    }
+  }
+}
+
+absl::Status Shelf::Quarantine(const std::string& path, std::string_view name) {
+  for (unsigned n = 0; n < kQuarantineSameName; ++n) {
+    const std::string to = layout_.QuarantinePath(name, n);
+    ASSIGN_OR_RETURN(const auto taken, fs_.Stat(to));
+    if (!taken) return fs_.Rename(path, to);
+  }
+  return fs_.Remove(path);
+}
+
+absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
+  base::Sha256 hasher;
+  std::vector<char> buffer(kReadBytes);
+  for (uint64_t offset = 0;;) {
+    ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(offset, std::span<char>(buffer)));
+    hasher.Update({buffer.data(), count});
+    if (count < buffer.size()) return hasher.Finish();
+    offset += count;
+  }
+}
+
+absl::StatusOr<std::optional<BlobRow>> Shelf::RowOf(const base::BlobId& blob) {
+  std::optional<BlobRow> row;
+  RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) {
+    row = LoadBlobRow(txn, blob);
+    return absl::OkStatus();
+  }));
+  return row;
+}
+
+}  // namespace waypost::blobstore
