@@ -94,10 +94,10 @@ absl::Status Reconciler::CompareFile(const base::BlobId& blob, const std::string
     const Claims::Claim claim = shelf_.claims().Wait(blob);
     ASSIGN_OR_RETURN(const auto info, shelf_.fs().Stat(path));
     ASSIGN_OR_RETURN(const auto row, shelf_.RowOf(blob));
-    if (!info || shelf_.Pinned(blob)) return absl::OkStatus();  // on its way out, or in
+    if (!info) return absl::OkStatus();
     if (row && row->placement == Placement::kInline) {
-      // Its bytes moved into the index once.
-      return shelf_.TrashClaimed(blob);
+      // Its bytes moved into the index once, or this moment move out of it.
+      return shelf_.Pinned(blob) ? absl::OkStatus() : shelf_.TrashClaimed(blob);
     }
     if (row && row->size_bytes == info->size) {
       rows_.erase(blob);
