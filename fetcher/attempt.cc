@@ -19,7 +19,10 @@ class StoreSink final : public BlobSink {
  public:
   StoreSink(const AttemptParts& parts, const base::BlobId& blob, const AttemptOptions& options,
             AttemptProgress& progress, std::stop_token stop)
-      : parts_(parts), blob_(blob), options_(options), progress_(progress),
+      : parts_(parts),
+        blob_(blob),
+        options_(options),
+        progress_(progress),
         stop_(std::move(stop)) {}
 
   absl::Status OnStart(uint64_t total_bytes, uint64_t offset,
@@ -29,7 +32,8 @@ class StoreSink final : public BlobSink {
     writer_.reset();
     ASSIGN_OR_RETURN(writer_, parts_.blobs.StartFetch(blob_, total_bytes));
     if (writer_->offset() != offset) {
-      // The callee ignored the range, or the partial file was of no use: this answer from its start.
+      // The callee ignored the range, or the partial file was of no use: this answer from its
+      // start.
       writer_->Discard();
       writer_.reset();
       if (offset != 0) return absl::AbortedError("the partial file no longer fits");
@@ -51,8 +55,8 @@ class StoreSink final : public BlobSink {
     const base::SteadyTime now = parts_.clock.SteadyNow();
     if (now - window_began_ < kSlowWindow) return absl::OkStatus();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - window_began_);
-    const bool slow =
-        window_bytes_ < kSlowBytesPerS * static_cast<uint64_t>(std::max<int64_t>(seconds.count(), 1));
+    const bool slow = window_bytes_ <
+                      kSlowBytesPerS * static_cast<uint64_t>(std::max<int64_t>(seconds.count(), 1));
     window_began_ = now;
     window_bytes_ = 0;
     if (slow && options_.should_yield && options_.should_yield()) {
@@ -101,7 +105,10 @@ class Attempt {
  public:
   Attempt(const AttemptParts& parts, const base::BlobId& blob, const AttemptOptions& options,
           AttemptProgress& progress, std::stop_token stop)
-      : parts_(parts), blob_(blob), options_(options), progress_(progress),
+      : parts_(parts),
+        blob_(blob),
+        options_(options),
+        progress_(progress),
         stop_(std::move(stop)) {}
 
   AttemptResult Run() {
@@ -157,7 +164,9 @@ class Attempt {
   // The best peer not yet asked that does not cool.
   std::optional<base::PeerId> NextPeer() {
     const base::WallTime now = parts_.clock.WallNow();
-    const auto cooling = [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Cooling(now); };
+    const auto cooling = [&](const base::PeerId& peer) {
+      return parts_.peers.Health(peer).Cooling(now);
+    };
     const auto ranked =
         Rank(locations_, start_.members, parts_.ledger.options().self, skip_, cooling);
     for (const base::PeerId& peer : ranked) {
@@ -252,13 +261,12 @@ class Attempt {
 
   void Miss(const base::PeerId& peer, const BlobReply& reply) {
     parts_.peers.RecordSuccess(peer);
-    const bool greeted =
-        std::any_of(start_.groups.begin(), start_.groups.end(), [&](const base::GroupId& group) {
-          return !parts_.greeted || parts_.greeted(peer, group);
-        });
-    result_.report.asked.push_back({peer, greeted ? Answer::kNotHere : Answer::kNotGreeted,
-                                    greeted ? "it does not have the blob"
-                                            : "it does not know this peer as a member yet"});
+    const bool greeted = std::any_of(
+        start_.groups.begin(), start_.groups.end(),
+        [&](const base::GroupId& group) { return !parts_.greeted || parts_.greeted(peer, group); });
+    result_.report.asked.push_back(
+        {peer, greeted ? Answer::kNotHere : Answer::kNotGreeted,
+         greeted ? "it does not have the blob" : "it does not know this peer as a member yet"});
     const base::WallTime now = parts_.clock.WallNow();
     signpost::Locations told = reply.miss.locations;
     told.erase(parts_.ledger.options().self);
@@ -272,10 +280,12 @@ class Attempt {
 
   void FailPeer(const base::PeerId& peer, signpost::ErrorClass error, const std::string& message,
                 std::optional<base::Millis> retry_after) {
-    parts_.peers.RecordFailure(
-        peer, returns_[peer],
-        {.error = error, .peer = peer, .at = parts_.clock.WallNow(), .message = message.substr(0, 200)},
-        retry_after);
+    parts_.peers.RecordFailure(peer, returns_[peer],
+                               {.error = error,
+                                .peer = peer,
+                                .at = parts_.clock.WallNow(),
+                                .message = message.substr(0, 200)},
+                               retry_after);
     NoteCoolDown(peer);
   }
 
@@ -305,7 +315,7 @@ class Attempt {
   }
 
   void LocalError(const absl::Status& error) {
-    result_.report.local = base::IsNoSpace(error)          ? LocalEnd::kNoSpace
+    result_.report.local = base::IsNoSpace(error)      ? LocalEnd::kNoSpace
                            : absl::IsOutOfRange(error) ? LocalEnd::kTooLarge
                                                        : LocalEnd::kDisk;
     result_.report.local_message = std::string(base::Std(error.message()));
@@ -316,8 +326,7 @@ class Attempt {
       result_.report.local = LocalEnd::kCancelled;
     }
     for (const auto& [peer, returns] : returns_) {
-      if (parts_.peers.Health(peer).returns != returns &&
-          !(result_.source == peer)) {
+      if (parts_.peers.Health(peer).returns != returns && !(result_.source == peer)) {
         result_.report.evidence_moved = result_.report.evidence_moved || !Answered(peer);
       }
     }
@@ -325,11 +334,11 @@ class Attempt {
 
   // A peer that answered ours returned by that very answer: no news.
   bool Answered(const base::PeerId& peer) const {
-    return std::any_of(result_.report.asked.begin(), result_.report.asked.end(),
-                       [&](const Asked& asked) {
-                         return asked.peer == peer && (asked.answer == Answer::kNotHere ||
-                                                       asked.answer == Answer::kNotGreeted);
-                       });
+    return std::any_of(
+        result_.report.asked.begin(), result_.report.asked.end(), [&](const Asked& asked) {
+          return asked.peer == peer &&
+                 (asked.answer == Answer::kNotHere || asked.answer == Answer::kNotGreeted);
+        });
   }
 
   const AttemptParts& parts_;

@@ -41,7 +41,8 @@ struct AttemptProgress {
 
 struct AttemptOptions {
   base::Millis stall_timeout{30000};
-  // Asked once a minute of a transfer under kSlowBytesPerS: is another peer's blob ready for this slot?
+  // Asked once a minute of a transfer under kSlowBytesPerS: is another peer's blob ready for this
+  // slot?
   std::function<bool()> should_yield;
   // A location is about to be asked.
   std::function<void(const base::PeerId&)> on_source;
@@ -64,9 +65,9 @@ struct AttemptResult {
   bool still_wanted = true;  // false: the rows said at the start that there is nothing to do
 };
 
-// One try to obtain `blob`, over up to kAskedMax locations, one after the other, including those that
-// misses name. Blocks; no lock is held, no transaction open, while a peer is asked. Tells PeerBook how
-// each peer answered.
+// One try to obtain `blob`, over up to kAskedMax locations, one after the other, including those
+// that misses name. Blocks; no lock is held, no transaction open, while a peer is asked. Tells
+// PeerBook how each peer answered.
 AttemptResult RunAttempt(const AttemptParts& parts, const base::BlobId& blob,
                          const AttemptOptions& options, AttemptProgress& progress,
                          std::stop_token stop);

@@ -28,8 +28,8 @@ struct BlobRequest {
 class BlobSink {
  public:
   virtual ~BlobSink() = default;
-  // The head of a 200 or 206: the whole blob's size and where the body begins (0, when the callee ignored
-  // the range). An error ends the transfer and comes back as BlobReply::sink_error.
+  // The head of a 200 or 206: the whole blob's size and where the body begins (0, when the callee
+  // ignored the range). An error ends the transfer and comes back as BlobReply::sink_error.
   virtual absl::Status OnStart(uint64_t total_bytes, uint64_t offset,
                                const std::vector<base::GroupId>& granted) = 0;
   virtual absl::Status OnData(std::string_view data) = 0;

@@ -26,8 +26,13 @@ CompletenessReporter::CompletenessReporter(base::Index& index, syncgroup::GroupS
                                            const syncgroup::Ledger& ledger,
                                            const signpost::PeerBook& peers, const Scanner& scanner,
                                            const Fetcher& fetcher)
-    : index_(index), groups_(groups), syncer_(syncer), ledger_(ledger), peers_(peers),
-      scanner_(scanner), fetcher_(fetcher) {}
+    : index_(index),
+      groups_(groups),
+      syncer_(syncer),
+      ledger_(ledger),
+      peers_(peers),
+      scanner_(scanner),
+      fetcher_(fetcher) {}
 
 absl::StatusOr<Completeness> CompletenessReporter::Report(
     const std::optional<base::GroupId>& group) const {

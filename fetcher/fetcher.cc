@@ -19,7 +19,8 @@ constexpr base::Millis kSpaceCheck{2000};
 // How often the starter looks without being called.
 constexpr base::Millis kIdle{1000};
 constexpr std::size_t kRoutePage = 1000;
-// The oldest want is looked for among so many rows, this often: a figure for people, not worth a full walk.
+// The oldest want is looked for among so many rows, this often: a figure for people, not worth a
+// full walk.
 constexpr std::size_t kOldestRows = 10000;
 constexpr base::Millis kOldestEvery{5000};
 
@@ -58,8 +59,7 @@ Fetcher::Impl::Impl(FetcherOptions options_in, Parts parts_in)
 Fetcher::Fetcher(FetcherOptions options, Parts parts)
     : impl_(std::make_unique<Impl>(options, std::move(parts))) {
   base::Metrics& metrics = impl_->parts.metrics;
-  const base::Gauge in_flight =
-      metrics.AddGauge("waypost_fetch_in_flight", "Attempts under way.");
+  const base::Gauge in_flight = metrics.AddGauge("waypost_fetch_in_flight", "Attempts under way.");
   const base::Gauge oldest = metrics.AddGauge("waypost_oldest_wanted_seconds",
                                               "Age of the oldest want that is in the queue.");
   std::map<std::string, base::Gauge> states;
@@ -121,7 +121,8 @@ void Fetcher::Impl::EnsureWorkers() {
   // A lowered limit leaves workers idle: the count only grows.
   while (workers.size() < options.concurrency) {
     const auto number = static_cast<uint32_t>(workers.size());
-    workers.emplace_back(absl::StrCat("fetch-", number + 1), [this, number] { WorkerLoop(number); });
+    workers.emplace_back(absl::StrCat("fetch-", number + 1),
+                         [this, number] { WorkerLoop(number); });
   }
 }
 
@@ -433,8 +434,8 @@ void Fetcher::Impl::RunOne(const RunQueue::Picked& picked) {
     flights.erase(blob);
     queue.Release(picked.at);
     if (const auto it = audiences.find(blob); it != audiences.end()) {
-      const bool whole = result.report.local == LocalEnd::kNone ||
-                         result.report.local == LocalEnd::kTooLarge;
+      const bool whole =
+          result.report.local == LocalEnd::kNone || result.report.local == LocalEnd::kTooLarge;
       if (whole && result.still_wanted) ++it->second->attempts_ended;
     }
     work.NotifyAll();

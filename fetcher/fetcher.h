@@ -42,9 +42,9 @@ struct FetchState {
   Kind kind = Kind::kPending;
   uint64_t received_bytes = 0;
   std::optional<uint64_t> total_bytes;
-  base::PeerId source;                 // while fetching
-  base::WallTime parked_until;         // while parked: the first end of a cool-down
-  signpost::LastError error;           // when failed
+  base::PeerId source;          // while fetching
+  base::WallTime parked_until;  // while parked: the first end of a cool-down
+  signpost::LastError error;    // when failed
   bool will_retry = false;
   base::WallTime next_attempt;
   // Why nothing runs just now: "slot", "peer_slot", "peer_cool_down", "space", "paused", "not_due",
@@ -65,15 +65,17 @@ struct WantedItem {
 
 // One step of the answer to "why is it not here yet?", in order; see API.md.
 struct WhyStep {
-  std::string step;     // "mentioned", "role", "bytes", "location", "blocked", "next_attempt"
-  std::string verdict;  // one word: "yes", "no", "held", "partial", "missing", "denied", "cooling", ...
-  std::string detail;   // a sentence
-  std::vector<std::pair<std::string, std::string>> fields;  // group, role, peer, last_seen, until, ...
+  std::string step;  // "mentioned", "role", "bytes", "location", "blocked", "next_attempt"
+  std::string
+      verdict;  // one word: "yes", "no", "held", "partial", "missing", "denied", "cooling", ...
+  std::string detail;  // a sentence
+  std::vector<std::pair<std::string, std::string>>
+      fields;  // group, role, peer, last_seen, until, ...
 };
 
 // Gets every wanted blob here: a heap over the `due` table, a starter thread, N worker threads, one
-// attempt a blob. Hears of new work as the index's Wake. Thread-safe. Lifecycle: construct -> Start ->
-// Shutdown (idempotent; cancels what runs, joins).
+// attempt a blob. Hears of new work as the index's Wake. Thread-safe. Lifecycle: construct -> Start
+// -> Shutdown (idempotent; cancels what runs, joins).
 class Fetcher final : public syncgroup::Wake {
  public:
   struct Parts {
@@ -104,8 +106,9 @@ class Fetcher final : public syncgroup::Wake {
   void OnPeerHealth(const base::PeerId& peer, const signpost::PeerHealth& health);
 
   // ---- on demand ----
-  // One caller who waits for a blob. While it exists the blob goes before others at its peer; when the
-  // last one leaves, what was only asked for stays due until `expiry` later. May outlive nothing.
+  // One caller who waits for a blob. While it exists the blob goes before others at its peer; when
+  // the last one leaves, what was only asked for stays due until `expiry` later. May outlive
+  // nothing.
   class Interest {
    public:
     virtual ~Interest() = default;
@@ -113,20 +116,22 @@ class Fetcher final : public syncgroup::Wake {
     // `callback` runs after each change of the state; quick, any thread.
     virtual base::Notifier::Registration OnChange(std::function<void()> callback) = 0;
   };
-  // kNotFound when no group here mentions the blob and no signpost knows it. Starts at once if it may:
-  // an explicit request also ends a stop. Blocks for one index commit when the blob was not yet due.
+  // kNotFound when no group here mentions the blob and no signpost knows it. Starts at once if it
+  // may: an explicit request also ends a stop. Blocks for one index commit when the blob was not
+  // yet due.
   absl::StatusOr<std::unique_ptr<Interest>> Ask(const base::BlobId& blob);
   FetchState State(const base::BlobId& blob) const;
 
   // ---- for operators ----
-  absl::StatusOr<uint64_t> Retry(const base::BlobId& blob);  // due rows moved; kNotFound: not wanted
+  absl::StatusOr<uint64_t> Retry(
+      const base::BlobId& blob);  // due rows moved; kNotFound: not wanted
   absl::StatusOr<uint64_t> RetryAll();
   absl::Status Stop(const base::BlobId& blob);
   absl::Status Pause(std::optional<base::Millis> how_long);  // survives a restart
   absl::Status Resume();
   struct PauseState {
     bool paused = false;
-    std::string reason;               // "operator", "space", "disk", "index"
+    std::string reason;  // "operator", "space", "disk", "index"
     std::string detail;
     std::optional<base::WallTime> until;
   };
@@ -136,13 +141,14 @@ class Fetcher final : public syncgroup::Wake {
     FetchState state;
   };
   std::vector<Running> InFlight() const;
-  // In the order of `due`, then stopped ones. `cursor` empty: from the start; `next` empty: at the end.
+  // In the order of `due`, then stopped ones. `cursor` empty: from the start; `next` empty: at the
+  // end.
   struct WantedPage {
     std::vector<WantedItem> items;
     std::string next;
   };
   struct WantedFilter {
-    std::string state;                     // empty: all
+    std::string state;  // empty: all
     std::optional<base::GroupId> group;
   };
   absl::StatusOr<WantedPage> Wanted(const WantedFilter& filter, const std::string& cursor,

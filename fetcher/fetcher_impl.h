@@ -1,8 +1,8 @@
 #pragma once
 
-// What the parts of the Fetcher share: fetcher.cc (lifecycle, threads), record.cc (what an attempt leaves
-// in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause), listing.cc and why.cc.
-// Nobody else includes it.
+// What the parts of the Fetcher share: fetcher.cc (lifecycle, threads), record.cc (what an attempt
+// leaves in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause), listing.cc
+// and why.cc. Nobody else includes it.
 
 #include <atomic>
 #include <map>
@@ -57,8 +57,7 @@ struct Fetcher::Impl {
   base::SteadyTime ToSteady(base::WallTime wall) const;
 
   // ---- record.cc ----
-  void RecordSuccess(const base::BlobId& blob, const AttemptResult& result,
-                     base::SteadyTime began);
+  void RecordSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began);
   void RecordFailure(const base::BlobId& blob, const AttemptResult& result);
   // The queue named a blob that its rows do not want: makes the due row agree with them.
   void RepairRow(const base::BlobId& blob);

@@ -10,8 +10,8 @@
 
 namespace waypost::fetcher {
 
-// A binary heap whose elements can be removed from anywhere by the handle that Push gave. Equal elements
-// leave in the order they came. Push, Pop and Remove are O(log n). Not thread-safe.
+// A binary heap whose elements can be removed from anywhere by the handle that Push gave. Equal
+// elements leave in the order they came. Push, Pop and Remove are O(log n). Not thread-safe.
 template <class T, class Less = std::less<T>>
 class IndexedHeap {
  public:

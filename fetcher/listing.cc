@@ -28,8 +28,8 @@ std::vector<Fetcher::Running> Fetcher::InFlight() const {
   base::MutexLock lock(impl_->mutex);
   for (const auto& [blob, flight] : impl_->flights) {
     Running item{.blob = blob};
-    item.state.kind = flight->progress.transferring ? FetchState::Kind::kFetching
-                                                    : FetchState::Kind::kLocating;
+    item.state.kind =
+        flight->progress.transferring ? FetchState::Kind::kFetching : FetchState::Kind::kLocating;
     item.state.received_bytes = flight->progress.received_bytes;
     if (const uint64_t total = flight->progress.total_bytes) item.state.total_bytes = total;
     item.state.source = flight->source;
@@ -60,7 +60,9 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
         if (!key) continue;
         auto signpost = signpost::LoadSignpost(txn, key->blob);
         if (!signpost || !InGroup(*signpost, filter)) continue;
-        found.push_back({WantedItem{.blob = key->blob, .lane = key->lane, .state = "",
+        found.push_back({WantedItem{.blob = key->blob,
+                                    .lane = key->lane,
+                                    .state = "",
                                     .signpost = *std::move(signpost)},
                          key->first_peer});
       }
@@ -76,15 +78,20 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
       const auto payload = cursor.payload();
       bool asked = false;
       bool stopped = false;
-      if (!payload || !signpost::VisitMentions(*payload, [](const auto&) {}, asked, stopped)) continue;
+      if (!payload || !signpost::VisitMentions(
+                          *payload, [](const auto&) {}, asked, stopped))
+        continue;
       if (!stopped) continue;
       auto signpost = signpost::DecodeSignpost(*payload);
       const auto blob = base::BlobId::FromBytes(cursor.key());
-      if (!signpost || !blob || signpost->wanted_since == base::kNever || !InGroup(*signpost, filter)) {
+      if (!signpost || !blob || signpost->wanted_since == base::kNever ||
+          !InGroup(*signpost, filter)) {
         continue;
       }
-      WantedItem item{.blob = *blob, .lane = signpost::DueKeyOf(*blob, *signpost).lane,
-                      .state = "stopped", .signpost = *std::move(signpost)};
+      WantedItem item{.blob = *blob,
+                      .lane = signpost::DueKeyOf(*blob, *signpost).lane,
+                      .state = "stopped",
+                      .signpost = *std::move(signpost)};
       found.push_back({std::move(item), base::PeerId()});
     }
     return absl::OkStatus();
@@ -93,12 +100,12 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
   for (auto& [item, first_peer] : found) {
     if (item.state.empty()) {
       const signpost::Signpost& signpost = item.signpost;
-      const bool parked =
-          impl_->queue.CoolDownEnd(first_peer) > now &&
-          std::none_of(signpost.locations.begin(), signpost.locations.end(), [&](const auto& entry) {
-            return impl_->queue.CoolDownEnd(entry.first) <= now &&
-                   entry.second.denied < entry.second.when_seen;
-          });
+      const bool parked = impl_->queue.CoolDownEnd(first_peer) > now &&
+                          std::none_of(signpost.locations.begin(), signpost.locations.end(),
+                                       [&](const auto& entry) {
+                                         return impl_->queue.CoolDownEnd(entry.first) <= now &&
+                                                entry.second.denied < entry.second.when_seen;
+                                       });
       if (impl_->flights.contains(item.blob)) {
         item.state = "fetching";
       } else if (parked) {
@@ -131,7 +138,8 @@ Fetcher::StateCounts Fetcher::CountStates() const {
   counts.stopped = stored.stopped;
   counts.oldest_wanted = impl_->oldest_wanted;
   // What is not in the window waits behind what is.
-  const uint64_t seen = counts.due + counts.waiting + counts.parked + counts.fetching + counts.stopped;
+  const uint64_t seen =
+      counts.due + counts.waiting + counts.parked + counts.fetching + counts.stopped;
   if (stored.wanted > seen) counts.waiting += stored.wanted - seen;
   return counts;
 }

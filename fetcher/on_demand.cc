@@ -40,7 +40,9 @@ class InterestImpl final : public Fetcher::Interest {
  public:
   InterestImpl(StateReader state, base::Notifier& changed, std::shared_ptr<void> keep_alive,
                std::function<void()> leave)
-      : state_(std::move(state)), changed_(changed), keep_alive_(std::move(keep_alive)),
+      : state_(std::move(state)),
+        changed_(changed),
+        keep_alive_(std::move(keep_alive)),
         leave_(std::move(leave)) {}
   ~InterestImpl() override { leave_(); }
   FetchState State() const override { return state_(); }
@@ -95,12 +97,13 @@ absl::StatusOr<std::unique_ptr<Fetcher::Interest>> Fetcher::Ask(const base::Blob
   };
   RETURN_IF_ERROR(impl.parts.index.Read(look));
   if (!known) {
-    return absl::NotFoundError(absl::StrCat(
-        "blob ", blob.ToHex(), " is not here, and no group here mentions it: reference it in a group first"));
+    return absl::NotFoundError(
+        absl::StrCat("blob ", blob.ToHex(),
+                     " is not here, and no group here mentions it: reference it in a group first"));
   }
   if (change) {
-    RETURN_IF_ERROR(impl.parts.index.Update(
-        Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+    RETURN_IF_ERROR(
+        impl.parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
           impl.parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
             if (!record.signpost || record.row) return;
             record.signpost->stopped = base::kNever;
@@ -136,8 +139,9 @@ void Fetcher::Impl::CallerLeft(const base::BlobId& blob) {
       [this, blob, until](base::WriteTxn& txn) {
         const BlobRecord record = parts.ledger.Load(txn, blob);
         if (record.signpost && record.signpost->asked_until != base::kNever) {
-          parts.ledger.Change(txn, blob,
-                              [&](BlobRecord& changed_record) { changed_record.signpost->asked_until = until; });
+          parts.ledger.Change(txn, blob, [&](BlobRecord& changed_record) {
+            changed_record.signpost->asked_until = until;
+          });
         }
         return absl::OkStatus();
       },
@@ -171,8 +175,8 @@ FetchState Fetcher::Impl::StateOf(const base::BlobId& blob) const {
   if (!read.ok() || state.kind == FetchState::Kind::kDone) return state;
   if (const auto it = flights.find(blob); it != flights.end()) {
     const Flight& flight = *it->second;
-    state.kind = flight.progress.transferring ? FetchState::Kind::kFetching
-                                              : FetchState::Kind::kLocating;
+    state.kind =
+        flight.progress.transferring ? FetchState::Kind::kFetching : FetchState::Kind::kLocating;
     state.received_bytes = flight.progress.received_bytes;
     if (const uint64_t total = flight.progress.total_bytes) state.total_bytes = total;
     state.source = flight.source;
@@ -208,20 +212,21 @@ FetchState Fetcher::Impl::StateFromRows(const base::BlobId&, const BlobRecord& r
   state.total_bytes = record.signpost->size_hint_bytes;
   state.error = record.signpost->last_error;
   state.next_attempt = record.signpost->next_attempt;
-  state.will_retry = record.signpost->wanted_since != base::kNever &&
-                     record.signpost->stopped == base::kNever;
+  state.will_retry =
+      record.signpost->wanted_since != base::kNever && record.signpost->stopped == base::kNever;
   if (record.signpost->stopped != base::kNever) state.kind = FetchState::Kind::kStopped;
   return state;
 }
 
-std::string Fetcher::Impl::BlockedBy(const base::BlobId&, const signpost::Signpost& signpost) const {
+std::string Fetcher::Impl::BlockedBy(const base::BlobId&,
+                                     const signpost::Signpost& signpost) const {
   const base::WallTime now = parts.clock.WallNow();
   if (pause.paused) return pause.reason == "operator" ? "paused" : "space";
   if (signpost.stopped != base::kNever) return "stopped";
   const base::PeerId first = signpost::FirstPeer(signpost.locations);
   if (queue.CoolDownEnd(first) > now) {
-    const bool another = std::any_of(
-        signpost.locations.begin(), signpost.locations.end(), [&](const auto& item) {
+    const bool another =
+        std::any_of(signpost.locations.begin(), signpost.locations.end(), [&](const auto& item) {
           return queue.CoolDownEnd(item.first) <= now && item.second.denied < item.second.when_seen;
         });
     if (!another) return "peer_cool_down";

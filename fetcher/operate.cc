@@ -30,8 +30,8 @@ void MakeDue(BlobRecord& record, base::WallTime now) {
 absl::StatusOr<uint64_t> Fetcher::Retry(const base::BlobId& blob) {
   const base::WallTime now = impl_->parts.clock.WallNow();
   bool moved = false;
-  RETURN_IF_ERROR(impl_->parts.index.Update(
-      Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(
+      impl_->parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
         moved = false;
         impl_->parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
           if (!record.signpost || record.signpost->wanted_since == base::kNever) return;
@@ -69,8 +69,8 @@ absl::StatusOr<uint64_t> Fetcher::RetryAll() {
     }));
     if (blobs.empty()) continue;
     uint64_t page = 0;
-    RETURN_IF_ERROR(impl_->parts.index.Update(
-        Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
+    RETURN_IF_ERROR(
+        impl_->parts.index.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
           page = 0;
           for (const base::BlobId& blob : blobs) {
             impl_->parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
@@ -89,8 +89,8 @@ absl::StatusOr<uint64_t> Fetcher::RetryAll() {
 absl::Status Fetcher::Stop(const base::BlobId& blob) {
   const base::WallTime now = impl_->parts.clock.WallNow();
   bool found = false;
-  RETURN_IF_ERROR(impl_->parts.index.Update(
-      Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(
+      impl_->parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
         found = false;
         impl_->parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
           if (!record.signpost || record.signpost->wanted_since == base::kNever) return;
@@ -109,11 +109,10 @@ absl::Status Fetcher::Stop(const base::BlobId& blob) {
 absl::Status Fetcher::Pause(std::optional<base::Millis> how_long) {
   const base::WallTime now = impl_->parts.clock.WallNow();
   const int64_t until = how_long ? base::ToMs(now + *how_long) : kPauseForEver;
-  RETURN_IF_ERROR(impl_->parts.index.Update(
-      Index::Lane::kForeground, [until](base::WriteTxn& txn) {
-        txn.Put(base::Table::kMeta, kPauseKey, absl::StrCat(until));
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(impl_->parts.index.Update(Index::Lane::kForeground, [until](base::WriteTxn& txn) {
+    txn.Put(base::Table::kMeta, kPauseKey, absl::StrCat(until));
+    return absl::OkStatus();
+  }));
   {
     base::MutexLock lock(impl_->mutex);
     impl_->pause = {.paused = true, .reason = "operator", .detail = "paused by an operator"};
@@ -124,11 +123,10 @@ absl::Status Fetcher::Pause(std::optional<base::Millis> how_long) {
 }
 
 absl::Status Fetcher::Resume() {
-  RETURN_IF_ERROR(
-      impl_->parts.index.Update(Index::Lane::kForeground, [](base::WriteTxn& txn) {
-        txn.Delete(base::Table::kMeta, kPauseKey);
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(impl_->parts.index.Update(Index::Lane::kForeground, [](base::WriteTxn& txn) {
+    txn.Delete(base::Table::kMeta, kPauseKey);
+    return absl::OkStatus();
+  }));
   {
     base::MutexLock lock(impl_->mutex);
     impl_->pause = {};

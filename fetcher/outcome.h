@@ -52,20 +52,20 @@ struct Verdict {
   bool count_failure = false;
   // nullopt: the wait stays as it is.
   std::optional<base::WallTime> next_attempt;
-  // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a return.
-  // Nothing is written for that when the peer asked first cools (its whole run waits); when it does not,
-  // the blob is tried again at UnparkAt.
+  // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a
+  // return. Nothing is written for that when the peer asked first cools (its whole run waits); when
+  // it does not, the blob is tried again at UnparkAt.
   bool parked = false;
-  signpost::LastError error;         // kNone: none worth keeping
-  std::vector<base::PeerId> denied;  // said no
+  signpost::LastError error;          // kNone: none worth keeping
+  std::vector<base::PeerId> denied;   // said no
   std::vector<base::PeerId> dropped;  // sent wrong bytes
   // The fetcher pauses: "space" or "disk".
   std::string pause_reason;
   const char* metric = "failed";  // label of waypost_fetch_attempts_total
 };
 
-// When a parked blob whose first peer does not cool is tried again: at the end of the first cool-down, but
-// within 2 s, for a return of a peer that is not asked first frees no run.
+// When a parked blob whose first peer does not cool is tried again: at the end of the first
+// cool-down, but within 2 s, for a return of a peer that is not asked first frees no run.
 base::WallTime UnparkAt(const AttemptReport& report, base::WallTime now);
 
 // `failures` as in the signpost before; `unit_random` in [0, 1).

@@ -26,8 +26,8 @@ bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
   const base::SteadyTime now = std::chrono::steady_clock::now();
   free_at_ = std::max(free_at_, now - std::chrono::milliseconds(250));
   if (rate_ == 0) return !stop.stop_requested();
-  free_at_ += std::chrono::nanoseconds(static_cast<int64_t>(
-      static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
+  free_at_ += std::chrono::nanoseconds(
+      static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
   const base::SteadyTime until = free_at_;
   while (!stop.stop_requested() && rate_ != 0 && std::chrono::steady_clock::now() < until) {
     changed_.WaitUntil(mutex_, until);

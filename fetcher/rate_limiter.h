@@ -8,8 +8,8 @@
 
 namespace waypost::fetcher {
 
-// A token bucket that all fetches share: at most `rate` bytes a second, a quarter of a second's worth at
-// once. Thread-safe.
+// A token bucket that all fetches share: at most `rate` bytes a second, a quarter of a second's
+// worth at once. Thread-safe.
 class RateLimiter {
  public:
   // 0: no limit.

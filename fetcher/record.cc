@@ -19,8 +19,8 @@ void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult&
   const WallTime now = parts.clock.WallNow();
   bool kept = false;
   // Reads mentions, membership and `stopped` again: they may have changed while the bytes came.
-  const absl::Status recorded = parts.index.Update(
-      Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+  const absl::Status recorded =
+      parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
         kept = false;
         parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
           signpost::Signpost& signpost = record.NeedSignpost();
@@ -60,14 +60,14 @@ void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult&
         return absl::OkStatus();
       });
   if (!recorded.ok()) {
-    PauseFor(base::IsNoSpace(recorded) ? "space" : "index", std::string(base::Std(recorded.message())));
+    PauseFor(base::IsNoSpace(recorded) ? "space" : "index",
+             std::string(base::Std(recorded.message())));
     return;
   }
   attempts_total[kept ? "ok" : "cancelled"].Add();
   if (!kept) return;
   (result.first_try ? hint_hit : hint_miss).Add();
-  duration_seconds.Observe(
-      std::chrono::duration<double>(parts.clock.SteadyNow() - began).count());
+  duration_seconds.Observe(std::chrono::duration<double>(parts.clock.SteadyNow() - began).count());
   parts.events.Publish("blob.stored", {{"blob", blob.ToHex()},
                                        {"size", absl::StrCat(result.staged->size_bytes)},
                                        {"via", "fetch"},
@@ -116,7 +116,8 @@ void Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult&
         return absl::OkStatus();
       });
   if (!recorded.ok()) {
-    PauseFor(base::IsNoSpace(recorded) ? "space" : "index", std::string(base::Std(recorded.message())));
+    PauseFor(base::IsNoSpace(recorded) ? "space" : "index",
+             std::string(base::Std(recorded.message())));
     return;
   }
   attempts_total[verdict.metric].Add();
@@ -128,24 +129,22 @@ void Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult&
     }
   }
   if (verdict.error.error != signpost::ErrorClass::kNone) {
-    parts.events.Publish("fetch.failed",
-                         {{"blob", blob.ToHex()},
-                          {"error", signpost::ErrorClassName(verdict.error.error)},
-                          {"message", verdict.error.message}});
+    parts.events.Publish("fetch.failed", {{"blob", blob.ToHex()},
+                                          {"error", signpost::ErrorClassName(verdict.error.error)},
+                                          {"message", verdict.error.message}});
   }
 }
 
 void Fetcher::Impl::RepairRow(const base::BlobId& blob) {
   const WallTime now = parts.clock.WallNow();
-  const absl::Status repaired =
-      parts.index.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn) {
-        parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-          if (record.signpost && record.signpost->asked_until < now) {
-            record.signpost->asked_until = base::kNever;
-          }
-        });
-        return absl::OkStatus();
-      });
+  const absl::Status repaired = parts.index.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn) {
+    parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+      if (record.signpost && record.signpost->asked_until < now) {
+        record.signpost->asked_until = base::kNever;
+      }
+    });
+    return absl::OkStatus();
+  });
   if (!repaired.ok()) base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", repaired.ToString());
 }
 

@@ -164,8 +164,8 @@ std::optional<base::WallTime> RunQueue::NextStart(base::WallTime now) const {
   std::optional<base::WallTime> next;
   for (const auto& item : peers_) {
     const Peer& peer = item.second;
-    const bool full = peer.running >= per_peer_ ||
-                      (peer.cool_down_end != base::kNever && peer.running > 0);
+    const bool full =
+        peer.running >= per_peer_ || (peer.cool_down_end != base::kNever && peer.running > 0);
     if (full) continue;  // Release comes first
     for (const Heap* heap : {&peer.lanes.fresh, &peer.lanes.retry}) {
       if (heap->empty()) continue;

@@ -18,21 +18,21 @@
 
 namespace waypost::fetcher {
 
-// What may start next: a bounded window over the table `due`, cut into runs (first peer, lane). Pure: told
-// everything, asks nobody, knows no clock. Not thread-safe. A hint: the table is the truth, and what is
-// picked is looked up again before it starts.
+// What may start next: a bounded window over the table `due`, cut into runs (first peer, lane).
+// Pure: told everything, asks nobody, knows no clock. Not thread-safe. A hint: the table is the
+// truth, and what is picked is looked up again before it starts.
 //
-// A peer that cools holds back its runs without a row being rewritten; its return frees them in one step;
-// the mere end of a cool-down lets one attempt go first alone. Rows of a cooling peer that another usable
-// peer has are redirected (Unrouted, Redirect): in memory only, so that the key on disk stays the pure
-// function of the signpost that it is.
+// A peer that cools holds back its runs without a row being rewritten; its return frees them in one
+// step; the mere end of a cool-down lets one attempt go first alone. Rows of a cooling peer that
+// another usable peer has are redirected (Unrouted, Redirect): in memory only, so that the key on
+// disk stays the pure function of the signpost that it is.
 class RunQueue {
  public:
   static constexpr std::size_t kWindow = 65536;  // entries in memory, in all
   static constexpr std::size_t kRunMin = 256;    // a run may always hold this many
   static constexpr std::size_t kLowWater = 64;   // below it a run is filled up from the table
   static constexpr std::size_t kRefillRows = 1000;
-  static constexpr uint32_t kRetryEvery = 4;     // every fourth pick at a peer is a retry
+  static constexpr uint32_t kRetryEvery = 4;  // every fourth pick at a peer is a retry
 
   using RunId = std::pair<base::PeerId, signpost::Lane>;
 
@@ -62,13 +62,15 @@ class RunQueue {
     signpost::DueKey key;
     base::PeerId at;  // whose slot it takes
   };
-  // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over the peers
-  // that may start; at one peer a waiting client first, then new, then retry, every fourth pick retry.
+  // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over
+  // the peers that may start; at one peer a waiting client first, then new, then retry, every
+  // fourth pick retry.
   std::optional<Picked> Pick(base::WallTime now);
   void Release(const base::PeerId& at);
   // When Pick may give something that it does not give at `now`, if nothing else happens.
   std::optional<base::WallTime> NextStart(base::WallTime now) const;
-  // Is an entry of another peer than `at` ready to start at `now`? (A slow transfer gives up its slot.)
+  // Is an entry of another peer than `at` ready to start at `now`? (A slow transfer gives up its
+  // slot.)
   bool OtherReady(const base::PeerId& at, base::WallTime now) const;
 
   // ---- filling up from the table ----
@@ -76,8 +78,8 @@ class RunQueue {
     RunId run;
     std::string from;  // encoded key to seek
   };
-  // A run that should be filled up. From now on every Upsert to it is kept, so that no row committed
-  // before the read that follows is missed.
+  // A run that should be filled up. From now on every Upsert to it is kept, so that no row
+  // committed before the read that follows is missed.
   std::optional<Refill> BeginRefill();
   // `rows` in key order; `next`: the first key of the run that was not read, nullopt at its end.
   void EndRefill(const RunId& run, const std::vector<signpost::DueKey>& rows,

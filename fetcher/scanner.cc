@@ -28,8 +28,13 @@ struct Scanner::Impl {
   Impl(ScannerOptions options_in, base::Index& index_in, blobstore::DiskBlobStore& blobs_in,
        syncgroup::GroupStore& groups_in, syncgroup::Ledger& ledger_in, const base::Clock& clock_in,
        base::EventLog& events_in, base::Metrics& metrics)
-      : index(index_in), blobs(blobs_in), groups(groups_in), ledger(ledger_in), clock(clock_in),
-        events(events_in), options(options_in) {
+      : index(index_in),
+        blobs(blobs_in),
+        groups(groups_in),
+        ledger(ledger_in),
+        clock(clock_in),
+        events(events_in),
+        options(options_in) {
     duration_seconds = metrics.AddHistogram("waypost_scan_duration_seconds", "Time of a full scan.",
                                             {0.01, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800});
     rows_total = metrics.AddCounter("waypost_scan_rows_total", "Rows looked at by scans.");
@@ -83,7 +88,8 @@ struct Scanner::Impl {
 Scanner::Scanner(ScannerOptions options, base::Index& index, blobstore::DiskBlobStore& blobs,
                  syncgroup::GroupStore& groups, syncgroup::Ledger& ledger, const base::Clock& clock,
                  base::EventLog& events, base::Metrics& metrics)
-    : impl_(std::make_unique<Impl>(options, index, blobs, groups, ledger, clock, events, metrics)) {}
+    : impl_(std::make_unique<Impl>(options, index, blobs, groups, ledger, clock, events, metrics)) {
+}
 
 Scanner::~Scanner() { Shutdown(); }
 
@@ -127,7 +133,8 @@ ScanStatus Scanner::Status() const {
     status.estimate_left = base::Millis(static_cast<int64_t>(
         static_cast<double>(spent.count()) * (1 - impl_->progress) / impl_->progress));
   }
-  status.next = impl_->clock.WallNow() + std::chrono::duration_cast<base::Millis>(impl_->next - now);
+  status.next =
+      impl_->clock.WallNow() + std::chrono::duration_cast<base::Millis>(impl_->next - now);
   return status;
 }
 
@@ -292,7 +299,8 @@ absl::StatusOr<bool> Scanner::Impl::JoinPage(std::string& from) {
   {
     base::MutexLock lock(mutex);
     running->rows += rows;
-    progress = std::min(1.0, static_cast<double>(running->rows) / static_cast<double>(rows_expected));
+    progress =
+        std::min(1.0, static_cast<double>(running->rows) / static_cast<double>(rows_expected));
   }
   RETURN_IF_ERROR(Repair(suspects));
   return more;
@@ -323,16 +331,17 @@ absl::StatusOr<bool> Scanner::Impl::DuePage(std::string& from) {
   }));
   if (!stray.empty()) {
     uint64_t removed = 0;
-    RETURN_IF_ERROR(index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
-      removed = 0;
-      for (const std::string& row : stray) {
-        const auto key = signpost::DecodeDueKey(row);
-        const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
-        if (signpost && signpost::DueKeyOf(key->blob, *signpost) == *key) continue;
-        if (txn.Delete(base::Table::kDue, row)) ++removed;
-      }
-      return absl::OkStatus();
-    }));
+    RETURN_IF_ERROR(
+        index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
+          removed = 0;
+          for (const std::string& row : stray) {
+            const auto key = signpost::DecodeDueKey(row);
+            const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
+            if (signpost && signpost::DueKeyOf(key->blob, *signpost) == *key) continue;
+            if (txn.Delete(base::Table::kDue, row)) ++removed;
+          }
+          return absl::OkStatus();
+        }));
     Count([&](ScanPass& pass) { pass.stale_removed += removed; });
   }
   rows_total.Add(static_cast<double>(rows));
@@ -414,8 +423,7 @@ absl::Status Scanner::Impl::ReconcileFolderOf(std::size_t folder) {
               }
               ASSIGN_OR_RETURN(const bool missing, blobs.FileMissing(blob, *before.row));
               if (!missing) return absl::OkStatus();
-              ledger.Change(txn, blob,
-                            [](syncgroup::BlobRecord& record) { record.row.reset(); });
+              ledger.Change(txn, blob, [](syncgroup::BlobRecord& record) { record.row.reset(); });
               return absl::OkStatus();
             });
           }};
@@ -441,8 +449,7 @@ void Scanner::ReportLost(const base::BlobId& blob) {
         } else {
           impl_->blobs.Uninstall(txn, blob, *before.row);
         }
-        impl_->ledger.Change(txn, blob,
-                             [](syncgroup::BlobRecord& record) { record.row.reset(); });
+        impl_->ledger.Change(txn, blob, [](syncgroup::BlobRecord& record) { record.row.reset(); });
         return absl::OkStatus();
       },
       nullptr);

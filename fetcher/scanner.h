@@ -25,24 +25,24 @@ struct ScannerOptions {
 struct ScanPass {
   base::WallTime started, ended;
   base::SteadyTime started_steady, ended_steady;
-  uint64_t rows = 0;            // signposts and blobs looked at
-  uint64_t missing_found = 0;   // due rows that were not there
-  uint64_t stale_removed = 0;   // due rows, holdings of groups left, old empty signposts
+  uint64_t rows = 0;           // signposts and blobs looked at
+  uint64_t missing_found = 0;  // due rows that were not there
+  uint64_t stale_removed = 0;  // due rows, holdings of groups left, old empty signposts
   uint64_t adopted = 0, quarantined = 0, lost = 0;
   bool ok = false;
   std::string error;
 };
 struct ScanStatus {
-  std::optional<ScanPass> last;      // the last full pass that ended well
+  std::optional<ScanPass> last;  // the last full pass that ended well
   std::optional<ScanPass> running;
-  double progress = 0;               // of the running one, 0-1
+  double progress = 0;  // of the running one, 0-1
   std::optional<base::Millis> estimate_left;
   base::WallTime next;
 };
 
-// The safety net: walks `signposts` and `blobs` side by side and puts right what events missed; with the
-// first pass also compares files and rows. One `scanner` thread. Lifecycle: construct -> Start ->
-// Shutdown (idempotent, joins).
+// The safety net: walks `signposts` and `blobs` side by side and puts right what events missed;
+// with the first pass also compares files and rows. One `scanner` thread. Lifecycle: construct ->
+// Start -> Shutdown (idempotent, joins).
 class Scanner {
  public:
   Scanner(ScannerOptions options, base::Index& index, blobstore::DiskBlobStore& blobs,
@@ -56,8 +56,8 @@ class Scanner {
   void Request();
   ScanStatus Status() const;
   base::Notifier& changed();
-  // A row whose bytes were found missing: its holdings and row go, it is wanted again, counted as lost.
-  // Decides again inside its transaction. For the store's loss handler; does not wait.
+  // A row whose bytes were found missing: its holdings and row go, it is wanted again, counted as
+  // lost. Decides again inside its transaction. For the store's loss handler; does not wait.
   void ReportLost(const base::BlobId& blob);
 
  private:

@@ -23,8 +23,10 @@ struct GroupFact {
 
 std::string Sentence(const std::string& blocked_by) {
   if (blocked_by == "slot") return "all slots are taken: raise fetcher.concurrency, or wait";
-  if (blocked_by == "peer_slot") return "the slots of its peer are taken: raise fetcher.per_peer, or wait";
-  if (blocked_by == "peer_cool_down") return "every peer that may have it cools down after failures";
+  if (blocked_by == "peer_slot")
+    return "the slots of its peer are taken: raise fetcher.per_peer, or wait";
+  if (blocked_by == "peer_cool_down")
+    return "every peer that may have it cools down after failures";
   if (blocked_by == "space") return "the fetcher is paused by itself: make room on the disk";
   if (blocked_by == "paused") return "an operator paused the fetcher: resume it";
   if (blocked_by == "not_due") return "it waits after failures: `waypost retry` starts it now";
@@ -35,23 +37,32 @@ std::string Sentence(const std::string& blocked_by) {
 
 void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups) {
   if (groups.empty()) {
-    steps.push_back({.step = "mentioned", .verdict = "no", .detail = "no group here mentions it",
+    steps.push_back({.step = "mentioned",
+                     .verdict = "no",
+                     .detail = "no group here mentions it",
                      .fields = {}});
   }
   for (const GroupFact& fact : groups) {
-    const Fields fields = {{"group", fact.id.ToHex()}, {"name", fact.name},
-                           {"keys", absl::StrCat(fact.keys)}};
-    steps.push_back({.step = "mentioned", .verdict = "yes",
-                     .detail = absl::StrCat("group ", fact.name, " mentions it"), .fields = fields});
+    const Fields fields = {
+        {"group", fact.id.ToHex()}, {"name", fact.name}, {"keys", absl::StrCat(fact.keys)}};
+    steps.push_back({.step = "mentioned",
+                     .verdict = "yes",
+                     .detail = absl::StrCat("group ", fact.name, " mentions it"),
+                     .fields = fields});
     const bool collects = fact.role == syncgroup::Role::kServer;
     std::string detail = collects ? "this peer is a server there and collects every blob"
                                   : "this peer is no server there";
     if (!collects && fact.set_here) detail = "no server there, but the reference was set here";
-    steps.push_back({.step = "role", .verdict = syncgroup::RoleName(fact.role), .detail = detail,
+    steps.push_back({.step = "role",
+                     .verdict = syncgroup::RoleName(fact.role),
+                     .detail = detail,
                      .fields = {{"group", fact.id.ToHex()}}});
     steps.push_back({.step = "holding",
-                     .verdict = fact.held ? "held" : fact.wanted ? "wanted" : "not_wanted",
-                     .detail = fact.held ? "it may be served to this group" : "it may not be served to this group",
+                     .verdict = fact.held     ? "held"
+                                : fact.wanted ? "wanted"
+                                              : "not_wanted",
+                     .detail = fact.held ? "it may be served to this group"
+                                         : "it may not be served to this group",
                      .fields = {{"group", fact.id.ToHex()}}});
   }
 }
@@ -83,12 +94,16 @@ absl::StatusOr<std::vector<WhyStep>> Fetcher::Why(const base::BlobId& blob) cons
   const FetchState state = impl_->StateOf(blob);
   const uint64_t partial = impl_->parts.blobs.PartialBytes(blob);
   if (record.row) {
-    steps.push_back({.step = "bytes", .verdict = "held", .detail = "the bytes are here",
+    steps.push_back({.step = "bytes",
+                     .verdict = "held",
+                     .detail = "the bytes are here",
                      .fields = {{"size", absl::StrCat(record.row->size_bytes)}}});
   } else {
-    steps.push_back({.step = "bytes", .verdict = partial > 0 ? "partial" : "missing",
-                     .detail = partial > 0 ? "a part is here and will be continued" : "nothing is here yet",
-                     .fields = {{"received", absl::StrCat(partial)}}});
+    steps.push_back(
+        {.step = "bytes",
+         .verdict = partial > 0 ? "partial" : "missing",
+         .detail = partial > 0 ? "a part is here and will be continued" : "nothing is here yet",
+         .fields = {{"received", absl::StrCat(partial)}}});
   }
   if (!record.signpost) return steps;
   const base::WallTime now = impl_->parts.clock.WallNow();
@@ -112,8 +127,10 @@ absl::StatusOr<std::vector<WhyStep>> Fetcher::Why(const base::BlobId& blob) cons
     return steps;
   }
   if (record.signpost->wanted_since == base::kNever) {
-    steps.push_back({.step = "blocked", .verdict = "not_wanted",
-                     .detail = "nobody here wants it: `waypost fetch` asks for it", .fields = {}});
+    steps.push_back({.step = "blocked",
+                     .verdict = "not_wanted",
+                     .detail = "nobody here wants it: `waypost fetch` asks for it",
+                     .fields = {}});
     return steps;
   }
   steps.push_back({.step = "blocked",
@@ -121,9 +138,10 @@ absl::StatusOr<std::vector<WhyStep>> Fetcher::Why(const base::BlobId& blob) cons
                    .detail = Sentence(state.blocked_by),
                    .fields = {{"state", FetchStateName(state.kind)}}});
   WhyStep next{.step = "next_attempt", .verdict = "at", .detail = "", .fields = {}};
-  next.fields = {{"at", base::FormatTime(std::max(record.signpost->next_attempt, state.parked_until))},
-                 {"attempts", absl::StrCat(record.signpost->fetch_attempts)},
-                 {"failures", absl::StrCat(record.signpost->failures)}};
+  next.fields = {
+      {"at", base::FormatTime(std::max(record.signpost->next_attempt, state.parked_until))},
+      {"attempts", absl::StrCat(record.signpost->fetch_attempts)},
+      {"failures", absl::StrCat(record.signpost->failures)}};
   if (record.signpost->last_error.error != signpost::ErrorClass::kNone) {
     next.detail = absl::StrCat("last error: ", record.signpost->last_error.message);
     next.fields.emplace_back("last_error",

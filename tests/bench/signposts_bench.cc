@@ -1,5 +1,5 @@
-// How a peer with very many signposts starts and scans: the rows are synthetic, the service is the real
-// one, in its own process. Prints a table and JSON.
+// How a peer with very many signposts starts and scans: the rows are synthetic, the service is the
+// real one, in its own process. Prints a table and JSON.
 //   signposts_bench [COUNT] [MISSING_PERCENT]
 #include <unistd.h>
 
@@ -31,14 +31,15 @@ double SecondsSince(Steady::time_point begun) {
 }
 
 base::BlobId BlobNumber(uint64_t n) {
-  std::array<uint8_t, 32> bytes = base::Hash256(std::string_view(reinterpret_cast<const char*>(&n), 8));
+  std::array<uint8_t, 32> bytes =
+      base::Hash256(std::string_view(reinterpret_cast<const char*>(&n), 8));
   return base::BlobId(bytes);
 }
 
 constexpr uint64_t kRowsPerTransaction = 20000;
 
-// `count` blobs mentioned in the group: held as if fetched, or, of every hundred the first `missing`, wanted
-// from a peer that nobody can reach.
+// `count` blobs mentioned in the group: held as if fetched, or, of every hundred the first
+// `missing`, wanted from a peer that nobody can reach.
 absl::Status WriteRows(const std::string& index_dir, const base::PeerId& self,
                        const base::GroupId& group, uint64_t count, uint64_t missing_percent) {
   ASSIGN_OR_RETURN(auto index, base::Index::Open({.dir = index_dir}));
@@ -50,33 +51,37 @@ absl::Status WriteRows(const std::string& index_dir, const base::PeerId& self,
   const base::PeerId away(away_bytes);
   syncgroup::Counts counts;
   for (uint64_t from = 0; from < count; from += kRowsPerTransaction) {
-    RETURN_IF_ERROR(index->Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
-      for (uint64_t n = from; n < std::min(from + kRowsPerTransaction, count); ++n) {
-        const base::BlobId blob = BlobNumber(n);
-        const bool missing = n % 100 < missing_percent;
-        signpost::Signpost signpost;
-        signpost.locations[away] = {.when_seen = now};
-        signpost.groups[group] = {.keys = 1, .wanted = missing};
-        signpost.size_hint_bytes = 4096;
-        signpost.created = signpost.updated = now;
-        ++counts.signposts;
-        if (missing) {
-          signpost.wanted_since = signpost.next_attempt = now;
-          signpost::PutDueRow(txn, signpost::DueKeyOf(blob, signpost), now);
-          ++counts.wanted;
-          counts.wanted_bytes += 4096;
-        } else {
-          blobstore::BlobRow row{.size_bytes = 4096, .placement = blobstore::Placement::kInline,
-                                 .inline_sequence = n + 1, .stored = now, .verified = now};
-          row.holdings[group] = {.acquired = now, .via = blobstore::Via::kFetch};
-          blobstore::StoreBlobRow(txn, blob, row);
-          ++counts.blobs;
-          counts.bytes += 4096;
-        }
-        signpost::StoreSignpost(txn, blob, signpost);
-      }
-      return absl::OkStatus();
-    }));
+    RETURN_IF_ERROR(
+        index->Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
+          for (uint64_t n = from; n < std::min(from + kRowsPerTransaction, count); ++n) {
+            const base::BlobId blob = BlobNumber(n);
+            const bool missing = n % 100 < missing_percent;
+            signpost::Signpost signpost;
+            signpost.locations[away] = {.when_seen = now};
+            signpost.groups[group] = {.keys = 1, .wanted = missing};
+            signpost.size_hint_bytes = 4096;
+            signpost.created = signpost.updated = now;
+            ++counts.signposts;
+            if (missing) {
+              signpost.wanted_since = signpost.next_attempt = now;
+              signpost::PutDueRow(txn, signpost::DueKeyOf(blob, signpost), now);
+              ++counts.wanted;
+              counts.wanted_bytes += 4096;
+            } else {
+              blobstore::BlobRow row{.size_bytes = 4096,
+                                     .placement = blobstore::Placement::kInline,
+                                     .inline_sequence = n + 1,
+                                     .stored = now,
+                                     .verified = now};
+              row.holdings[group] = {.acquired = now, .via = blobstore::Via::kFetch};
+              blobstore::StoreBlobRow(txn, blob, row);
+              ++counts.blobs;
+              counts.bytes += 4096;
+            }
+            signpost::StoreSignpost(txn, blob, signpost);
+          }
+          return absl::OkStatus();
+        }));
   }
   return index->Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) {
     for (const base::GroupId& id : {group, base::GroupId()}) {
@@ -136,11 +141,12 @@ int Run(uint64_t count, uint64_t missing_percent) {
   const double scan_s = both_s - first_s;
   std::printf("%-12s %-10s %-10s %-12s %-10s %-14s %s\n", "signposts", "missing %", "ready s",
               "first scan s", "scan s", "rows/s", "RssAnon MiB");
-  std::printf("%-12lu %-10lu %-10.2f %-12.2f %-10.2f %-14.0f %.0f\n", count, missing_percent, ready_s,
-              first_s, scan_s, static_cast<double>(count) / scan_s, rss);
-  std::printf("{\"signposts\":%lu,\"missing_percent\":%lu,\"ready_s\":%.3f,\"scan_s\":%.3f,"
-              "\"rss_anon_mib\":%.1f}\n",
-              count, missing_percent, ready_s, scan_s, rss);
+  std::printf("%-12lu %-10lu %-10.2f %-12.2f %-10.2f %-14.0f %.0f\n", count, missing_percent,
+              ready_s, first_s, scan_s, static_cast<double>(count) / scan_s, rss);
+  std::printf(
+      "{\"signposts\":%lu,\"missing_percent\":%lu,\"ready_s\":%.3f,\"scan_s\":%.3f,"
+      "\"rss_anon_mib\":%.1f}\n",
+      count, missing_percent, ready_s, scan_s, rss);
   return peer.Stop() == 0 && first_s >= 0 && both_s >= 0 ? 0 : 1;
 }
 

@@ -42,8 +42,8 @@ TEST(Fetcher, FetchesVerifiesAndRecordsWhatAGroupMentions) {
 TEST(Fetcher, FollowsTheSignpostOfAMiss) {
   Rig rig;
   const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
-  const PeerId first = rig.AddPeer(
-      1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
+  const PeerId first =
+      rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
   const BlobId blob = Sha256::Of(kSmall);
   rig.fetcher->Start();
   rig.Mention(blob, {first});
@@ -84,7 +84,8 @@ TEST(Fetcher, APeerThatIsAwayCostsNoAttemptsAndItsReturnFreesAtOnce) {
   rig.fetcher->Start();
   rig.Mention(blob, {peer});
   ASSERT_TRUE(Eventually([&] { return rig.peers->Cooling(peer); }));
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->State(blob).kind == FetchState::Kind::kParked; }));
+  ASSERT_TRUE(
+      Eventually([&] { return rig.fetcher->State(blob).kind == FetchState::Kind::kParked; }));
   EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
   EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
   rig.client.Set(peer, FakeBlobClient::Sends(kSmall));
@@ -124,11 +125,12 @@ TEST(Fetcher, ABrokenTransferGoesOnWhereItWasFromAnotherPeer) {
   Rig rig;
   const std::string content = Large();
   const BlobId blob = Sha256::Of(content);
-  const PeerId breaks = rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token) {
-    CHECK(sink.OnStart(content.size(), request.offset, request.groups).ok());
-    CHECK(sink.OnData(std::string_view(content).substr(0, 2 << 20)).ok());
-    return BlobReply{.kind = Kind::kUnreachable, .message = "reset"};
-  });
+  const PeerId breaks =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token) {
+        CHECK(sink.OnStart(content.size(), request.offset, request.groups).ok());
+        CHECK(sink.OnData(std::string_view(content).substr(0, 2 << 20)).ok());
+        return BlobReply{.kind = Kind::kUnreachable, .message = "reset"};
+      });
   const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(content));
   rig.Mention(blob, {holder});
   rig.Mention(blob, {breaks}, 0);
@@ -165,10 +167,11 @@ TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
 TEST(Fetcher, ManyCallersShareOneFetch) {
   Rig rig;
   std::atomic<bool> go{false};
-  const PeerId peer = rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
-    Eventually([&] { return go.load() || stop.stop_requested(); });
-    return FakeBlobClient::Sends(kSmall)(request, sink, stop);
-  });
+  const PeerId peer =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        Eventually([&] { return go.load() || stop.stop_requested(); });
+        return FakeBlobClient::Sends(kSmall)(request, sink, stop);
+      });
   const BlobId blob = Sha256::Of(kSmall);
   rig.fetcher->Start();
   rig.Mention(blob, {peer});
@@ -279,11 +282,12 @@ TEST(Fetcher, NewEvidenceDuringAnAttemptMakesTheBlobDueAgain) {
   rig.Open();
   const BlobId blob = Sha256::Of(kSmall);
   std::atomic<int> asked{0};
-  const PeerId peer = rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
-    if (asked++ > 0) return FakeBlobClient::Sends(kSmall)(request, sink, stop);
-    CHECK(rig.fetcher->Retry(blob).ok());  // an operator, meanwhile
-    return FakeBlobClient::Misses()(request, sink, stop);
-  });
+  const PeerId peer =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        if (asked++ > 0) return FakeBlobClient::Sends(kSmall)(request, sink, stop);
+        CHECK(rig.fetcher->Retry(blob).ok());  // an operator, meanwhile
+        return FakeBlobClient::Misses()(request, sink, stop);
+      });
   rig.fetcher->Start();
   rig.Mention(blob, {peer});
   ASSERT_TRUE(Eventually([&] { return rig.Held(blob); })) << "it must not wait for an hour";
@@ -312,7 +316,8 @@ TEST(Fetcher, AnotherPeersGroupsMakeNothingWanted) {
   Rig rig;
   const BlobId blob = Sha256::Of(kSmall);
   const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
-  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
+  const PeerId peer =
+      rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
   rig.fetcher->Start();
   const BlobId wanted = Sha256::Of("wanted");
   rig.Mention(wanted, {peer});
@@ -336,7 +341,8 @@ TEST(Fetcher, ManySmallBlobsAllArriveUnderEveryLimit) {
     BlobReply reply = FakeBlobClient::Misses()(request, sink, stop);
     for (int i = 0; i < 300; ++i) {
       const std::string content = "blob " + std::to_string(i);
-      if (Sha256::Of(content) == request.blob) reply = FakeBlobClient::Sends(content)(request, sink, stop);
+      if (Sha256::Of(content) == request.blob)
+        reply = FakeBlobClient::Sends(content)(request, sink, stop);
     }
     --running;
     return reply;
@@ -359,11 +365,16 @@ TEST(Scanner, RestoresDueRowsThatEventsMissedAndRemovesStaleOnes) {
   const BlobId blob = Sha256::Of(kSmall);
   rig.Mention(blob, {PeerNumber(1)});
   const BlobId stale = Sha256::Of("stale");
-  ASSERT_TRUE(rig.index->Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
-    signpost::DeleteDueRow(txn, signpost::DueKeyOf(blob, *signpost::LoadSignpost(txn, blob)));
-    signpost::PutDueRow(txn, {.first_peer = PeerNumber(9), .blob = stale}, rig.clock.WallNow());
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE(rig.index
+                  ->Update(base::Index::Lane::kForeground,
+                           [&](base::WriteTxn& txn) {
+                             signpost::DeleteDueRow(
+                                 txn, signpost::DueKeyOf(blob, *signpost::LoadSignpost(txn, blob)));
+                             signpost::PutDueRow(txn, {.first_peer = PeerNumber(9), .blob = stale},
+                                                 rig.clock.WallNow());
+                             return absl::OkStatus();
+                           })
+                  .ok());
   rig.scanner->Start();
   rig.scanner->Request();
   ASSERT_TRUE(Eventually([&] { return rig.scanner->Status().last.has_value(); }));
@@ -382,10 +393,14 @@ TEST(Scanner, ADamagedSignpostDoesNotStopIt) {
   const BlobId sound = Sha256::Of("sound");
   rig.Mention(damaged, {PeerNumber(1)});
   rig.Mention(sound, {PeerNumber(1)});
-  ASSERT_TRUE(rig.index->Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
-    txn.PutRaw(base::Table::kSignposts, damaged.bytes(), "no envelope at all");
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE(rig.index
+                  ->Update(base::Index::Lane::kForeground,
+                           [&](base::WriteTxn& txn) {
+                             txn.PutRaw(base::Table::kSignposts, damaged.bytes(),
+                                        "no envelope at all");
+                             return absl::OkStatus();
+                           })
+                  .ok());
   rig.scanner->Start();
   rig.scanner->Request();
   ASSERT_TRUE(Eventually([&] { return rig.scanner->Status().last.has_value(); }));
@@ -403,7 +418,8 @@ TEST(Scanner, AFileThatIsGoneIsWantedAgainAndAStrayOneIsAdopted) {
   rig.Mention(blob, {peer});
   ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
   const std::string hex = blob.ToHex();
-  const std::string file = rig.path() + "/blobs/" + hex.substr(0, 2) + "/" + hex.substr(2, 2) + "/" + hex;
+  const std::string file =
+      rig.path() + "/blobs/" + hex.substr(0, 2) + "/" + hex.substr(2, 2) + "/" + hex;
   ASSERT_TRUE(std::filesystem::remove(file));
   const std::string stray = Large() + "stray";
   auto writer = rig.blobs->StartPut(stray.size());
@@ -417,7 +433,8 @@ TEST(Scanner, AFileThatIsGoneIsWantedAgainAndAStrayOneIsAdopted) {
   EXPECT_EQ(rig.scanner->Status().last->adopted, 1u);
   ASSERT_TRUE(Eventually([&] { return rig.Held(blob) && std::filesystem::exists(file); }));
   EXPECT_EQ(rig.Content(Sha256::Of(stray)), stray);
-  EXPECT_TRUE(rig.Record(Sha256::Of(stray)).row->holdings.empty()) << "adopted bytes serve no group";
+  EXPECT_TRUE(rig.Record(Sha256::Of(stray)).row->holdings.empty())
+      << "adopted bytes serve no group";
 }
 
 }  // namespace

@@ -125,7 +125,8 @@ class OutcomeTable : public testing::Test {
 };
 
 TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kNotHere, ""}}});
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kNotHere, ""}}});
   EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
   EXPECT_EQ(v.next_attempt, backed_off_);
@@ -136,8 +137,8 @@ TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
 
 TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
   for (const Answer answer : {Answer::kUnreachable, Answer::kBusy}) {
-    const Verdict v = Judge({.asked = {{Peer(1), answer, "gone"}},
-                             .first_cool_down_end = now_ + Millis(9000)});
+    const Verdict v =
+        Judge({.asked = {{Peer(1), answer, "gone"}}, .first_cool_down_end = now_ + Millis(9000)});
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
     EXPECT_FALSE(v.next_attempt) << "the peer's cool-down parks it, nothing is rewritten";
@@ -147,8 +148,9 @@ TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
 }
 
 TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kUnreachable, ""}},
-                           .first_cool_down_end = now_ + Millis(9000)});
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kUnreachable, ""}},
+             .first_cool_down_end = now_ + Millis(9000)});
   EXPECT_FALSE(v.count_attempt);
   EXPECT_FALSE(v.count_failure);
   EXPECT_TRUE(v.parked);
@@ -156,8 +158,8 @@ TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
 }
 
 TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}},
-                           .first_cool_down_end = now_ + Millis(9000)});
+  const Verdict v = Judge(
+      {.asked = {{Peer(1), Answer::kNotHere, ""}}, .first_cool_down_end = now_ + Millis(9000)});
   EXPECT_FALSE(v.count_failure);
 }
 
@@ -170,8 +172,9 @@ TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
 }
 
 TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kWrongBytes, "bad"}, {Peer(2), Answer::kUnreachable, ""}},
-                           .first_cool_down_end = now_ + Millis(3600000)});
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kWrongBytes, "bad"}, {Peer(2), Answer::kUnreachable, ""}},
+             .first_cool_down_end = now_ + Millis(3600000)});
   EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
   EXPECT_EQ(v.dropped, (std::vector{Peer(1)}));
@@ -210,9 +213,11 @@ TEST_F(OutcomeTable, CancelAndYieldCostNothing) {
 }
 
 TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
-  const Verdict counted = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .evidence_moved = true});
+  const Verdict counted =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .evidence_moved = true});
   EXPECT_EQ(counted.next_attempt, now_);
-  const Verdict parked = Judge({.asked = {{Peer(1), Answer::kUnreachable, ""}}, .evidence_moved = true});
+  const Verdict parked =
+      Judge({.asked = {{Peer(1), Answer::kUnreachable, ""}}, .evidence_moved = true});
   EXPECT_EQ(parked.next_attempt, now_);
   EXPECT_FALSE(parked.parked);
 }

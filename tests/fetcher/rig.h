@@ -62,8 +62,8 @@ inline base::PeerId PeerNumber(uint8_t n) {
   return base::PeerId(bytes);
 }
 
-// The parts under the fetcher, real ones on a temporary folder, with a fake of the network. `Open` and
-// `Close` stand for a start and a stop of the service on the same folder.
+// The parts under the fetcher, real ones on a temporary folder, with a fake of the network. `Open`
+// and `Close` stand for a start and a stop of the service on the same folder.
 class Rig {
  public:
   FakeBlobClient client;
@@ -98,8 +98,8 @@ class Rig {
     ledger = std::make_unique<syncgroup::Ledger>(syncgroup::Ledger::Options{.self = self}, clock);
     events = std::make_unique<base::EventLog>(clock, "boot");
     groups = std::make_unique<syncgroup::GroupStore>(
-        syncgroup::GroupStore::Options{.self = self, .name = "test",
-                                       .addresses = [] { return std::vector<std::string>(); }},
+        syncgroup::GroupStore::Options{
+            .self = self, .name = "test", .addresses = [] { return std::vector<std::string>(); }},
         *index, *ledger, *blobs, *peers, clock, *events);
     CHECK(groups->Load().ok());
     fetcher = std::make_unique<Fetcher>(
@@ -119,9 +119,8 @@ class Rig {
     peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
       fetcher->OnPeerHealth(peer, health);
     });
-    scanner = std::make_unique<Scanner>(
-        ScannerOptions{.initial_delay = base::Millis(3600000)}, *index, *blobs, *groups, *ledger,
-        clock, *events, *metrics);
+    scanner = std::make_unique<Scanner>(ScannerOptions{.initial_delay = base::Millis(3600000)},
+                                        *index, *blobs, *groups, *ledger, clock, *events, *metrics);
     blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
   }
   void Close() {
@@ -149,19 +148,27 @@ class Rig {
 
   // As if a log entry from `locations` mentioned the blob in the group.
   void Mention(const base::BlobId& blob, const std::vector<base::PeerId>& locations, int keys = 1) {
-    CHECK(index->Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
-      ledger->ApplyMention(txn, blob, {.group = group, .keys = keys, .locations = locations,
-                                       .when_seen = clock.WallNow()});
-      return absl::OkStatus();
-    }).ok());
+    CHECK(index
+              ->Update(base::Index::Lane::kForeground,
+                       [&](base::WriteTxn& txn) {
+                         ledger->ApplyMention(txn, blob,
+                                              {.group = group,
+                                               .keys = keys,
+                                               .locations = locations,
+                                               .when_seen = clock.WallNow()});
+                         return absl::OkStatus();
+                       })
+              .ok());
   }
 
   syncgroup::BlobRecord Record(const base::BlobId& blob) {
     syncgroup::BlobRecord record;
-    CHECK(index->Read([&](base::ReadTxn& txn) {
-      record = ledger->Load(txn, blob);
-      return absl::OkStatus();
-    }).ok());
+    CHECK(index
+              ->Read([&](base::ReadTxn& txn) {
+                record = ledger->Load(txn, blob);
+                return absl::OkStatus();
+              })
+              .ok());
     return record;
   }
   bool Held(const base::BlobId& blob) {
@@ -170,10 +177,12 @@ class Rig {
   }
   uint64_t DueRows() {
     uint64_t rows = 0;
-    CHECK(index->Read([&](base::ReadTxn& txn) {
-      rows = txn.Rows(base::Table::kDue);
-      return absl::OkStatus();
-    }).ok());
+    CHECK(index
+              ->Read([&](base::ReadTxn& txn) {
+                rows = txn.Rows(base::Table::kDue);
+                return absl::OkStatus();
+              })
+              .ok());
     return rows;
   }
   std::string Content(const base::BlobId& blob) {

@@ -24,7 +24,8 @@ PeerId Peer(uint8_t n) {
 }
 BlobId Blob(uint32_t n) {
   std::array<uint8_t, 32> bytes{};
-  for (int i = 0; i < 4; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<uint8_t>(n >> (24 - 8 * i));
+  for (int i = 0; i < 4; ++i)
+    bytes[static_cast<std::size_t>(i)] = static_cast<uint8_t>(n >> (24 - 8 * i));
   return BlobId(bytes);
 }
 WallTime At(int64_t ms) { return WallTime(Millis(ms)); }
@@ -142,8 +143,8 @@ TEST(RunQueue, AnUpdatedRowReplacesTheOlderOne) {
   EXPECT_FALSE(queue.Contains(Blob(1)));
 }
 
-// The table is a std::set; rows come, go and are picked at random; the queue may hold only a window, yet
-// everything due must come out, and no row that is in the table may be forgotten.
+// The table is a std::set; rows come, go and are picked at random; the queue may hold only a
+// window, yet everything due must come out, and no row that is in the table may be forgotten.
 TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
   const uint64_t seed = 4711;
   SCOPED_TRACE(seed);
