@@ -21,18 +21,10 @@ std::string JudgeComplete(const CompletenessFacts& facts) {
   return "";
 }
 
-CompletenessReporter::CompletenessReporter(base::Index& index, syncgroup::GroupStore& groups,
-                                           syncgroup::Syncer& syncer,
-                                           const syncgroup::Ledger& ledger,
+CompletenessReporter::CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers, const Scanner& scanner,
                                            const Fetcher& fetcher)
-    : index_(index),
-      groups_(groups),
-      syncer_(syncer),
-      ledger_(ledger),
-      peers_(peers),
-      scanner_(scanner),
-      fetcher_(fetcher) {}
+    : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), fetcher_(fetcher) {}
 
 absl::StatusOr<Completeness> CompletenessReporter::Report(
     const std::optional<base::GroupId>& group) const {

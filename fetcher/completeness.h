@@ -46,16 +46,14 @@ std::string JudgeComplete(const CompletenessFacts& facts);
 // Reads the facts for one group, or for all groups where this peer is a server.
 class CompletenessReporter {
  public:
-  CompletenessReporter(base::Index& index, syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
-                       const syncgroup::Ledger& ledger, const signpost::PeerBook& peers,
-                       const Scanner& scanner, const Fetcher& fetcher);
+  CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
+                       const signpost::PeerBook& peers, const Scanner& scanner,
+                       const Fetcher& fetcher);
   absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group) const;
 
  private:
-  base::Index& index_;
   syncgroup::GroupStore& groups_;
   syncgroup::Syncer& syncer_;
-  const syncgroup::Ledger& ledger_;
   const signpost::PeerBook& peers_;
   const Scanner& scanner_;
   const Fetcher& fetcher_;

@@ -68,6 +68,9 @@ struct Fetcher::Impl {
   void Announce(const base::BlobId& blob);
   void CallerLeft(const base::BlobId& blob);
   FetchState StateFromRows(const base::BlobId& blob, const syncgroup::BlobRecord& record) const;
+  // Does the signpost name a location that neither cools nor denied?
+  bool AnotherUsable(const signpost::Signpost& signpost, base::WallTime now) const
+      EXCLUSIVE_LOCKS_REQUIRED(mutex);
   std::string BlockedBy(const base::BlobId& blob, const signpost::Signpost& signpost) const
       EXCLUSIVE_LOCKS_REQUIRED(mutex);
 

@@ -100,12 +100,8 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
   for (auto& [item, first_peer] : found) {
     if (item.state.empty()) {
       const signpost::Signpost& signpost = item.signpost;
-      const bool parked = impl_->queue.CoolDownEnd(first_peer) > now &&
-                          std::none_of(signpost.locations.begin(), signpost.locations.end(),
-                                       [&](const auto& entry) {
-                                         return impl_->queue.CoolDownEnd(entry.first) <= now &&
-                                                entry.second.denied < entry.second.when_seen;
-                                       });
+      const bool parked =
+          impl_->queue.CoolDownEnd(first_peer) > now && !impl_->AnotherUsable(signpost, now);
       if (impl_->flights.contains(item.blob)) {
         item.state = "fetching";
       } else if (parked) {

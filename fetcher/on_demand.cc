@@ -218,6 +218,13 @@ FetchState Fetcher::Impl::StateFromRows(const base::BlobId&, const BlobRecord& r
   return state;
 }
 
+bool Fetcher::Impl::AnotherUsable(const signpost::Signpost& signpost, base::WallTime now) const {
+  for (const auto& [peer, location] : signpost.locations) {
+    if (queue.CoolDownEnd(peer) <= now && location.denied < location.when_seen) return true;
+  }
+  return false;
+}
+
 std::string Fetcher::Impl::BlockedBy(const base::BlobId&,
                                      const signpost::Signpost& signpost) const {
   const base::WallTime now = parts.clock.WallNow();
@@ -225,10 +232,7 @@ std::string Fetcher::Impl::BlockedBy(const base::BlobId&,
   if (signpost.stopped != base::kNever) return "stopped";
   const base::PeerId first = signpost::FirstPeer(signpost.locations);
   if (queue.CoolDownEnd(first) > now) {
-    const bool another =
-        std::any_of(signpost.locations.begin(), signpost.locations.end(), [&](const auto& item) {
-          return queue.CoolDownEnd(item.first) <= now && item.second.denied < item.second.when_seen;
-        });
+    const bool another = AnotherUsable(signpost, now);
     if (!another) return "peer_cool_down";
   }
   if (signpost.next_attempt > now) return "not_due";

@@ -212,8 +212,8 @@ void Service::Impl::MakeParts(const Config& config) {
           .greeted = [this](const base::PeerId& peer,
                             const base::GroupId& group) { return syncer->Greeted(peer, group); },
           .request_scan = [this] { scanner->Request(); }});
-  completeness = std::make_unique<fetcher::CompletenessReporter>(*index, *groups, *syncer, *ledger,
-                                                                 *peers, *scanner, *fetcher);
+  completeness =
+      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
   peer_service = std::make_unique<syncgroup::PeerService>(*groups, *syncer, *peers);
 
   // Who hears of what, where a lower room knows the higher one by an interface only.

@@ -253,8 +253,9 @@ void GroupWriter::StoreCuts(const std::map<base::PeerId, OriginCut>& cuts,
         OriginKey{applying->origin, applying->incarnation} == numbering) {
       --applied;
     }
+    const OriginKey key = numbering;  // clang 14 captures no structured binding
     const auto reach = [&](const std::map<base::PeerId, OriginCut>& in) {
-      return std::min(applied, cut_in(in, numbering.first).LimitOf(numbering.second));
+      return std::min(applied, cut_in(in, key.first).LimitOf(key.second));
     };
     if (reach(before) != reach(cuts)) {
       StartRefold();
