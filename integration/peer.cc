@@ -41,7 +41,8 @@ absl::Status Peer::Start(const StartOptions& options) {
                          .environment = options.environment,
                          .stdout_path = dir_ + ".log",
                          .stderr_path = dir_ + ".log",
-                         .file_size_max_bytes = options.file_size_max_bytes};
+                         .file_size_max_bytes = options.file_size_max_bytes,
+                         .outlives_us = options.outlives_us};
   for (const char* setting : kSettingsOfTests) process.arguments.emplace_back(setting);
   // What the test says comes in place of what every test says.
   const std::vector<std::string>* const both[] = {&settings_, &options.settings};

@@ -22,6 +22,7 @@ struct StartOptions {
   std::map<std::string, std::string> environment;  // WAYPOST_FAULT_POINT
   uint64_t file_size_max_bytes = 0;
   base::Millis timeout{90'000};
+  bool outlives_us = false;
 };
 
 // One waypost as a black box: a data folder, a process, its HTTP API. Ports are picked at the first

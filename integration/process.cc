@@ -46,7 +46,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 // In the child, between fork and exec: only what is safe there.
 [[noreturn]] void BecomeProgram(const ProcessOptions& options, char* const* arguments,
                                 char* const* environment) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (options.outlives_us) {
+    setsid();
+  } else {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+  }
   const int in = open(options.stdin_path.c_str(), O_RDONLY);
   const int out = open(options.stdout_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   const int err = open(options.stderr_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -20,6 +20,7 @@ struct ProcessOptions {
   std::string stdout_path = "/dev/null";  // appended to
   std::string stderr_path = "/dev/null";  // appended to
   uint64_t file_size_max_bytes = 0;       // RLIMIT_FSIZE; 0: as ours
+  bool outlives_us = false;               // it goes on after Release and our own end
 };
 
 // One child process, ended when this is destroyed, whatever the test came to, and by the kernel
@@ -39,6 +40,8 @@ class Process {
   std::optional<int> Wait(base::Millis timeout);
   // SIGKILL, and waits.
   void Kill();
+  // Leaves it running for good.
+  void Release() { pid_ = -1; }
 
  private:
   void Reap(int status);
