@@ -32,4 +32,43 @@ Peer& Cluster::Add(const std::string& name, std::vector<std::string> settings) {
   return peer;
 }
 
+std::string Cluster::Group(const std::string& name,
+                           const std::vector<std::pair<Peer*, std::string>>& members) {
+  Peer& creator = *members.front().first;
+  const std::string group = creator.CreateGroup(name, members.front().second);
+  EXPECT_FALSE(group.empty());
+  for (std::size_t i = 1; i < members.size(); ++i) {
+    EXPECT_EQ(members[i].first->Join(creator.Invite(group), members[i].second), group)
+        << members[i].first->name() << " did not join";
+  }
+  return group;
+}
+
+std::string PutRef(const Peer& peer, const std::string& group, const std::string& key,
+                   std::string_view bytes) {
+  const HttpReply reply =
+      peer.Call("POST", absl::StrCat("/v1/blobs?group=", group, "&key=", EscapePath(key)),
+                std::string(bytes));
+  const Json json = Json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
+  if ((reply.status == 200 || reply.status == 201) && json.is_object()) return json.value("id", "");
+  std::cerr << peer.name() << ": put " << key << ": " << reply.status << " " << reply.body << "\n";
+  return {};
+}
+
+Json WantedItem(const Peer& peer, const std::string& blob) {
+  const Json page = peer.Get("/v1/wanted?limit=1000");
+  if (!page.is_object()) return Json();
+  for (const Json& item : page["items"]) {
+    if (item.value("blob", "") == blob) return item;
+  }
+  return Json();
+}
+
+bool HoldsAll(const Peer& peer, const std::vector<std::string>& blobs) {
+  for (const std::string& blob : blobs) {
+    if (!peer.Has(blob)) return false;
+  }
+  return true;
+}
+
 }  // namespace waypost::integration

@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "integration/peer.h"
@@ -18,12 +20,21 @@ class Cluster {
   Peer& Add(const std::string& name, std::vector<std::string> settings = {});
   // Made, not started.
   Peer& Prepare(const std::string& name, std::vector<std::string> settings = {});
-  Peer& at(std::size_t i) { return *peers_[i]; }
+  // The first one creates it, the others join; the group's id.
+  std::string Group(const std::string& name,
+                    const std::vector<std::pair<Peer*, std::string>>& members);
   const std::string& dir() const { return dir_.path(); }
 
  private:
   TempDir dir_;
   std::vector<std::unique_ptr<Peer>> peers_;
 };
+
+// Puts bytes and references them in one call; the blob's id, empty when it failed.
+std::string PutRef(const Peer& peer, const std::string& group, const std::string& key,
+                   std::string_view bytes);
+// The one of GET /v1/wanted about the blob; null when it is not wanted.
+Json WantedItem(const Peer& peer, const std::string& blob);
+bool HoldsAll(const Peer& peer, const std::vector<std::string>& blobs);
 
 }  // namespace waypost::integration

@@ -11,6 +11,14 @@ namespace waypost::integration {
 // Generous: a loaded machine with two cores, under a sanitizer.
 inline constexpr base::Millis kPatience{60'000};
 
+// Under a sanitizer times say nothing: what a user would notice is asserted in the release build
+// only.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kTimesCount = false;
+#else
+inline constexpr bool kTimesCount = true;
+#endif
+
 // Looks at `condition` again and again until it holds; false after `timeout`.
 inline bool Eventually(absl::FunctionRef<bool()> condition, base::Millis timeout = kPatience) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;

@@ -3,21 +3,17 @@
 #include "base/clock.h"
 #include "base/index.h"
 #include "base/metrics.h"
-#include "blobstore/disk_blob_store.h"
-#include "fetcher/fetcher.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/ledger.h"
 
 namespace waypost::service {
 
 // The gauges that are looked up when metrics are asked for, because no one part counts them: blobs,
-// signposts, wanted, peers, sizes. All parts outlive `metrics`' last Render.
+// signposts, peers. All parts outlive `metrics`' last Render.
 struct GaugeParts {
   base::Index& index;
-  blobstore::DiskBlobStore& blobs;
   const syncgroup::Ledger& ledger;
   const signpost::PeerBook& peers;
-  const fetcher::Fetcher& fetcher;
   const base::Clock& clock;
 };
 void AddGauges(base::Metrics& metrics, GaugeParts parts);

@@ -224,12 +224,7 @@ void Service::Impl::MakeParts(const Config& config) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);
   });
-  AddGauges(metrics, {.index = *index,
-                      .blobs = *blobs,
-                      .ledger = *ledger,
-                      .peers = *peers,
-                      .fetcher = *fetcher,
-                      .clock = clock});
+  AddGauges(metrics, {.index = *index, .ledger = *ledger, .peers = *peers, .clock = clock});
 }
 
 void Service::Impl::MakeListeners(const Config& config) {
