@@ -68,6 +68,8 @@ GroupStore::GroupStore(Options options, base::Index& index, const Ledger& ledger
                                    events)) {}
 GroupStore::~GroupStore() = default;
 
+const base::PeerId& GroupStore::self() const { return impl_->core.self(); }
+
 GroupStore::Replication& GroupStore::replication() { return impl_->replication; }
 
 void GroupStore::SetLocalChangeListener(std::function<void(const LocalChange&)> listener) {

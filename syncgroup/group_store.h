@@ -46,6 +46,7 @@ class GroupStore {
   ~GroupStore();
   // Checks own knowledge against own log, resumes work cut off (leaving, folding again). Before use.
   absl::Status Load();
+  const base::PeerId& self() const;
 
   // ---- groups ----
   struct CreateOptions {

@@ -82,7 +82,7 @@ class Syncer {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // shared with what GroupStore calls on a change
 };
 
 }  // namespace waypost::syncgroup

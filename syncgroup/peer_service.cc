@@ -1,0 +1,58 @@
+#include "syncgroup/peer_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "syncgroup/replication.h"
+
+namespace waypost::syncgroup {
+
+PeerService::PeerService(GroupStore& groups, Syncer& syncer, signpost::PeerBook& peers)
+    : groups_(groups), syncer_(syncer), peers_(peers) {}
+
+void PeerService::Arrived(const base::PeerId& caller) {
+  // A request is no proof that the peer can be reached; an answer to our hello is.
+  if (peers_.NoteInbound(caller)) syncer_.ScheduleHello(caller);
+}
+
+absl::StatusOr<HelloReply> PeerService::Hello(const base::PeerId& caller,
+                                              const HelloRequest& request) {
+  Arrived(caller);
+  ASSIGN_OR_RETURN(HelloReply reply, groups_.replication().ServeHello(caller, request));
+  // Whoever says hello has just come, or has changed: it may have news.
+  std::vector<base::GroupId> shared;
+  for (const Papers& papers : reply.papers) shared.push_back(papers.group);
+  if (!shared.empty()) syncer_.OnPoke(caller, shared);
+  return reply;
+}
+
+absl::StatusOr<SyncReply> PeerService::Sync(const base::PeerId& caller,
+                                            const SyncRequest& request) {
+  Arrived(caller);
+  return groups_.replication().ServePage(caller, request);
+}
+
+absl::Status PeerService::Poke(const base::PeerId& caller, const PokeRequest& request) {
+  Arrived(caller);
+  if (!groups_.replication().SharesGroup(caller)) {
+    return absl::PermissionDeniedError("no group is shared");
+  }
+  RETURN_IF_ERROR(groups_.replication().NoteHaves(caller, request.haves));
+  if (!request.groups.empty()) syncer_.OnPoke(caller, request.groups);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<JoinReply> PeerService::Join(const base::PeerId& caller,
+                                            const JoinRequest& request) {
+  Arrived(caller);
+  return groups_.AcceptJoin(caller, request);
+}
+
+absl::StatusOr<HeldReply> PeerService::Held(const base::PeerId& caller,
+                                            const HeldRequest& request) {
+  Arrived(caller);
+  return groups_.replication().ServeHeld(caller, request);
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,233 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "syncgroup/peer_client.h"
+#include "syncgroup/peer_service.h"
+#include "syncgroup/syncer.h"
+#include "syncgroup/wire_codec.h"
+#include "tests/syncgroup/test_node.h"
+
+namespace waypost::syncgroup {
+
+// Waits, with a generous bound, until `condition` holds.
+inline bool Eventually(const std::function<bool()>& condition,
+                       base::Millis limit = base::Millis(30000)) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(base::Millis(2));
+  }
+  return condition();
+}
+
+// Who answers at which address. Calls go through the codecs, as they would over a socket.
+class Wire {
+ public:
+  void Attach(const std::string& address, PeerService* service) {
+    base::MutexLock lock(mutex_);
+    services_[address] = service;
+  }
+  // Waits until nobody is inside.
+  void Detach(const std::string& address) {
+    base::MutexLock lock(mutex_);
+    services_.erase(address);
+    while (inside_[address] > 0) left_.Wait(mutex_);
+  }
+
+  template <class Result, class Call>
+  absl::StatusOr<Result> At(const Endpoint& to, Call call) {
+    for (const std::string& address : to.addresses) {
+      PeerService* service = nullptr;
+      {
+        base::MutexLock lock(mutex_);
+        const auto it = services_.find(address);
+        if (it == services_.end()) continue;
+        service = it->second;
+        ++inside_[address];
+      }
+      absl::StatusOr<Result> result = call(*service);
+      base::MutexLock lock(mutex_);
+      --inside_[address];
+      left_.NotifyAll();
+      return result;
+    }
+    return absl::UnavailableError("nobody answers");
+  }
+
+ private:
+  base::Mutex mutex_;
+  base::CondVar left_;
+  std::map<std::string, PeerService*> services_ GUARDED_BY(mutex_);
+  std::map<std::string, int> inside_ GUARDED_BY(mutex_);
+};
+
+class WireClient final : public PeerClient {
+ public:
+  WireClient(const base::PeerId& self, Wire& wire) : self_(self), wire_(wire) {}
+
+  absl::StatusOr<HelloReply> Hello(const Endpoint& to, const HelloRequest& request,
+                                   std::stop_token) override {
+    return wire_.At<HelloReply>(to, [&](PeerService& at) -> absl::StatusOr<HelloReply> {
+      ASSIGN_OR_RETURN(const auto sent, DecodeHelloRequest(EncodeHelloRequest(request)));
+      ASSIGN_OR_RETURN(const auto reply, at.Hello(self_, sent));
+      return DecodeHelloReply(EncodeHelloReply(reply));
+    });
+  }
+  absl::StatusOr<SyncReply> Sync(const Endpoint& to, const SyncRequest& request,
+                                 std::stop_token) override {
+    return wire_.At<SyncReply>(to, [&](PeerService& at) -> absl::StatusOr<SyncReply> {
+      ASSIGN_OR_RETURN(const auto sent, DecodeSyncRequest(EncodeSyncRequest(request)));
+      ASSIGN_OR_RETURN(const auto reply, at.Sync(self_, sent));
+      return DecodeSyncReply(EncodeSyncReply(reply));
+    });
+  }
+  absl::Status Poke(const Endpoint& to, const PokeRequest& request, std::stop_token) override {
+    const auto result = wire_.At<bool>(to, [&](PeerService& at) -> absl::StatusOr<bool> {
+      ASSIGN_OR_RETURN(const auto sent, DecodePokeRequest(EncodePokeRequest(request)));
+      RETURN_IF_ERROR(at.Poke(self_, sent));
+      return true;
+    });
+    return result.status();
+  }
+  absl::StatusOr<JoinReply> Join(const Endpoint& to, const JoinRequest& request,
+                                 std::stop_token) override {
+    return wire_.At<JoinReply>(to, [&](PeerService& at) -> absl::StatusOr<JoinReply> {
+      ASSIGN_OR_RETURN(const auto sent, DecodeJoinRequest(EncodeJoinRequest(request)));
+      ASSIGN_OR_RETURN(const auto reply, at.Join(self_, sent));
+      return DecodeJoinReply(EncodeJoinReply(reply));
+    });
+  }
+  absl::StatusOr<HeldReply> Held(const Endpoint& to, const HeldRequest& request,
+                                 std::stop_token) override {
+    return wire_.At<HeldReply>(to, [&](PeerService& at) -> absl::StatusOr<HeldReply> {
+      ASSIGN_OR_RETURN(const auto sent, DecodeHeldRequest(EncodeHeldRequest(request)));
+      ASSIGN_OR_RETURN(const auto reply, at.Held(self_, sent));
+      return DecodeHeldReply(EncodeHeldReply(reply));
+    });
+  }
+
+ private:
+  const base::PeerId self_;
+  Wire& wire_;
+};
+
+// A node that can be started and stopped, on a data folder of its own.
+class ClusterNode {
+ public:
+  struct Options {
+    uint64_t number = 0;        // the peer
+    std::string address;        // empty: from the number
+    base::Millis interval{50};  // of rounds
+  };
+  ClusterNode(Wire& wire, Options options)
+      : wire_(wire),
+        options_(options),
+        address_(options.address.empty() ? "at:" + std::to_string(options.number)
+                                         : options.address) {
+    Start();
+  }
+  ~ClusterNode() { Stop(); }
+
+  void Start() {
+    node_ = std::make_unique<TestNode>(PeerNumber(options_.number), dir_.path(), clock);
+    node_->addresses = {address_};
+    client_ = std::make_unique<WireClient>(node_->self, wire_);
+    syncer_ = std::make_unique<Syncer>(SyncerOptions{.interval = options_.interval},
+                                       *node_->groups, *client_, *node_->peers, clock, random_);
+    service_ = std::make_unique<PeerService>(*node_->groups, *syncer_, *node_->peers);
+    syncer_->Start();
+    wire_.Attach(address_, service_.get());
+  }
+  void Stop() {
+    if (node_ == nullptr) return;
+    wire_.Detach(address_);
+    syncer_->Shutdown();
+    service_.reset();
+    syncer_.reset();
+    client_.reset();
+    node_.reset();
+  }
+  // The data folder as it is now, or as it was then: the node must be stopped.
+  void CopyTo(const std::string& folder) const {
+    std::filesystem::remove_all(folder);
+    std::filesystem::copy(dir_.path(), folder, std::filesystem::copy_options::recursive);
+  }
+  void RestoreFrom(const std::string& folder) {
+    std::filesystem::remove_all(dir_.path());
+    std::filesystem::copy(folder, dir_.path(), std::filesystem::copy_options::recursive);
+  }
+  void Wipe() {
+    std::filesystem::remove_all(dir_.path());
+    std::filesystem::create_directories(dir_.path());
+  }
+
+  TestNode& node() { return *node_; }
+  GroupStore& groups() { return *node_->groups; }
+  Syncer& syncer() { return *syncer_; }
+  const base::PeerId& self() const { return node_->self; }
+
+  base::GroupId Create(const std::string& name, Role role = Role::kNormal) {
+    auto info = groups().Create({.name = name, .role = role, .duplicate = true});
+    CHECK(info.ok());
+    return info->id;
+  }
+  absl::Status JoinAt(ClusterNode& inviter, const base::GroupId& group,
+                      Role role = Role::kNormal, Authority authority = Authority::kWriter) {
+    ASSIGN_OR_RETURN(const Invite invite,
+                     inviter.groups().CreateInvite(group, {.authority = authority}));
+    return JoinWith(invite, role).status();
+  }
+  absl::StatusOr<GroupInfo> JoinWith(const Invite& invite, std::optional<Role> role) {
+    base::Mutex mutex;
+    base::CondVar told;
+    std::optional<absl::StatusOr<GroupInfo>> result;
+    syncer_->Join(invite, role, [&](absl::StatusOr<GroupInfo> info) {
+      base::MutexLock lock(mutex);
+      result = std::move(info);
+      told.NotifyAll();
+    });
+    base::MutexLock lock(mutex);
+    while (!result) told.Wait(mutex);
+    return *std::move(result);
+  }
+  absl::Status Set(const base::GroupId& group, const std::string& key,
+                   const std::string& content) {
+    return groups().ChangeRefs(group, {{key, BlobOf(content)}});
+  }
+  // "key=<first digits of the blob> ..." of all references.
+  std::string Refs(const base::GroupId& group) {
+    const auto refs = groups().ListRefs(group, "", "", 100000);
+    if (!refs.ok()) return refs.status().ToString();
+    std::string all;
+    for (const Ref& ref : *refs) all += ref.key + "=" + ref.blob.ToHex().substr(0, 8) + " ";
+    return all;
+  }
+  bool Has(const base::GroupId& group, const std::string& key, const std::string& content) {
+    const auto ref = groups().GetRef(group, key);
+    return ref.ok() && ref->blob == BlobOf(content);
+  }
+
+  ShiftedClock clock;
+
+ private:
+  Wire& wire_;
+  const Options options_;
+  const std::string address_;
+  TempDir dir_;
+  base::SystemRandom random_;
+  std::unique_ptr<TestNode> node_;
+  std::unique_ptr<WireClient> client_;
+  std::unique_ptr<Syncer> syncer_;
+  std::unique_ptr<PeerService> service_;
+};
+
+}  // namespace waypost::syncgroup
