@@ -160,7 +160,10 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
   peer.forced = false;
   peer.waits_for_cool_down = false;
   if (task.hello && !end.said_hello) peer.hello = true;  // still to be said
+  // An answered sync says as much as an answered hello: the peer knows us as a member there.
+  for (const base::GroupId& group : end.round.not_member) peer.greeted.erase(group);
   peer.greeted.insert(end.greeted.begin(), end.greeted.end());
+  peer.greeted.insert(end.round.answered.begin(), end.round.answered.end());
   for (const base::GroupId& group : task.groups) {
     MemberStatus& status = peer.status[group];
     status.peer = task.peer;
