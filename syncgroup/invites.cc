@@ -154,13 +154,6 @@ absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
                       .role = role,
                       .name = core.options.name,
                       .addresses = core.options.addresses()};
-  // Who is a member here already repeats its own numbering: it is admitted under no second one.
-  const absl::Status status = core.index.Read([&](base::ReadTxn& txn) {
-    if (!IsMember(txn, invite.group, core.self())) return absl::OkStatus();
-    request.incarnation = LoadGroupRow(txn, invite.group)->incarnation;
-    return absl::OkStatus();
-  });
-  RETURN_IF_ERROR(status);
   request.proof = ProofOf(invite.secret, core.self(), request.incarnation);
   return request;
 }
@@ -206,16 +199,19 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
         if (here && here->state != GroupRow::State::kActive) {
           return absl::UnavailableError("the group is being left; try again");
         }
-        const bool again = here && LoadMember(txn, invite.group, core.self());
         GroupWriter writer(core, txn, effects, invite.group, here ? *here : fresh);
-        // Removed and invited again: the log stays, the numbering is the one that was admitted.
-        if (!again) writer.row().incarnation = request.incarnation;
         LearnPapers(writer, papers);
-        if (!LoadMember(txn, invite.group, core.self())) {
+        const auto self = LoadMember(txn, invite.group, core.self());
+        if (!self) {
           return absl::InvalidArgumentError(
               "the inviter's answer does not show that this peer was admitted");
         }
-        if (!again) writer.Write({ProfileOp{core.options.name, addresses, std::nullopt}});
+        // Who was a member all along was not admitted again and keeps its numbering. Who was removed, and
+        // may not even know it, goes on under the one that was admitted now.
+        if (!here || self->incarnation == request.incarnation) {
+          writer.row().incarnation = request.incarnation;
+          writer.Write({ProfileOp{core.options.name, addresses, std::nullopt}});
+        }
         writer.Finish();
         effects.Of(invite.group).members = true;
         return absl::OkStatus();

@@ -88,7 +88,8 @@ struct SyncRequest {
 struct SyncGroupReply {
   base::GroupId group;
   bool member = false;               // false: the callee does not see the caller as a member, or is none
-  std::vector<SealedEntry> entries;  // in the callee's local order, without those the caller knows
+  // In the callee's local order, without those the caller knows. For one who was removed: what says so.
+  std::vector<SealedEntry> entries;
   LogCursor cursor;                  // send this next time
   bool more = false;
   Knowledge of_caller;               // what the callee knows of the caller's own numberings

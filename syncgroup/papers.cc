@@ -1,5 +1,6 @@
 #include "syncgroup/papers.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -54,6 +55,22 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
     at = it->second.stamp.place.origin;
   }
   return papers;
+}
+
+std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,
+                                   const base::PeerId& peer) {
+  constexpr std::size_t kLatest = 4;
+  std::vector<EntryPlace> places;
+  for (const StampedOp& op : LoadMembershipOps(txn, group)) {  // in the order of stamps
+    const auto* remove = std::get_if<RemoveOp>(&op.op);
+    if (remove == nullptr || remove->peer != peer) continue;
+    if (places.empty() || places.back() != op.stamp.place) places.push_back(op.stamp.place);
+  }
+  std::vector<SealedEntry> entries;
+  for (std::size_t i = places.size() - std::min(places.size(), kLatest); i < places.size(); ++i) {
+    if (auto entry = FindEntry(txn, group, places[i])) entries.push_back(*std::move(entry));
+  }
+  return entries;
 }
 
 std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now) {

@@ -14,6 +14,10 @@ namespace waypost::syncgroup {
 // entries that admitted those who admitted, up to the founder's; at most kPapersMax.
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
 
+// What shows to one who was removed that it was: the entries that say so, the latest ones.
+std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,
+                                   const base::PeerId& peer);
+
 // The entries of papers that may be looked at: they parse, belong to the group, and are not ahead of `now`.
 std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now);
 // Is there anything in them that `txn` does not know?

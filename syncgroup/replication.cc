@@ -95,10 +95,7 @@ absl::StatusOr<HelloRequest> GroupStore::Replication::HelloFor(
   return request;
 }
 
-namespace {
-
-// Learns what is new in the papers for groups that are here.
-absl::Status Learn(const Core& core, const std::vector<Papers>& all) {
+absl::Status GroupStore::Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
   for (const Papers& papers : all) {
     const std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
     bool news = false;
@@ -121,12 +118,10 @@ absl::Status Learn(const Core& core, const std::vector<Papers>& all) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::StatusOr<std::vector<base::GroupId>> GroupStore::Replication::ApplyHello(
     const base::PeerId& callee, const HelloReply& reply) {
   const Core& core = impl_->core;
-  RETURN_IF_ERROR(Learn(core, reply.papers));
+  RETURN_IF_ERROR(impl_->LearnAll(reply.papers));
   if (!reply.addresses.empty()) core.peers.SetProfile(callee, reply.name, reply.addresses);
   std::vector<base::GroupId> groups;
   for (const Papers& papers : reply.papers) groups.push_back(papers.group);
@@ -136,7 +131,7 @@ absl::StatusOr<std::vector<base::GroupId>> GroupStore::Replication::ApplyHello(
 absl::StatusOr<HelloReply> GroupStore::Replication::ServeHello(const base::PeerId& caller,
                                                                const HelloRequest& request) {
   const Core& core = impl_->core;
-  RETURN_IF_ERROR(Learn(core, request.papers));
+  RETURN_IF_ERROR(impl_->LearnAll(request.papers));
   HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (const Papers& papers : request.papers) {

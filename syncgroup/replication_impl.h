@@ -34,6 +34,9 @@ struct GroupStore::Replication::Impl {
   // Who has pulled the entry by which we left a group.
   std::map<base::GroupId, std::set<base::PeerId>> told_of_leaving GUARDED_BY(mutex);
 
+  // Learns what is new in the papers for groups that are here.
+  absl::Status LearnAll(const std::vector<Papers>& all) const;
+
   // ---- sync_apply.cc ----
   absl::Status ApplyGroup(const base::PeerId& peer, SyncGroupReply reply, Round& round);
   absl::Status ApplyEntries(const base::PeerId& peer, const base::GroupId& group,

@@ -142,6 +142,11 @@ absl::Status GroupStore::Replication::ApplyPage(const base::PeerId& peer, SyncRe
   for (SyncGroupReply& group : reply.groups) {
     if (!group.member) {
       round.not_member.insert(group.group);
+      // Perhaps it says why.
+      if (!group.entries.empty() && group.entries.size() <= kPapersMax) {
+        RETURN_IF_ERROR(
+            impl_->LearnAll({{.group = group.group, .entries = std::move(group.entries)}}));
+      }
       continue;
     }
     round.answered.insert(group.group);

@@ -3,6 +3,7 @@
 
 #include "base/status.h"
 #include "syncgroup/keys.h"
+#include "syncgroup/papers.h"
 #include "syncgroup/replication_impl.h"
 #include "syncgroup/wire_codec.h"
 
@@ -165,23 +166,23 @@ absl::StatusOr<SyncReply> GroupStore::Replication::ServePage(const base::PeerId&
       const auto row = LoadGroupRow(txn, asked.group);
       if (!row || row->state == GroupRow::State::kDropping) continue;
       const bool leaving = row->state == GroupRow::State::kLeaving;
-      if (!LoadMember(txn, asked.group, caller)) continue;
       if (!leaving && !LoadMember(txn, asked.group, core.self())) continue;
+      if (!LoadMember(txn, asked.group, caller)) {
+        answer.entries = RemovalOf(txn, asked.group, caller);
+        continue;
+      }
       answer.member = true;
       const Knowledge here = LoadAllKnowledge(txn, asked.group);
       for (const auto& [numbering, known] : here) {
         if (numbering.first == caller) answer.of_caller[numbering] = known;
-      }
-      const auto last_word = asked.knowledge.find({core.self(), row->incarnation});
-      if (leaving && last_word != asked.knowledge.end() &&
-          last_word->second.generation >= row->left_generation) {
-        told.push_back(asked.group);
       }
       ServeForks(txn, asked, here, budget, answer);
       ShowDifferences(txn, asked, here, answer);
       for (const Probe& probe : asked.probes) ServeProbe(txn, asked.group, probe, answer);
       ServeEntries(txn, core.self(), *row, asked, budget, answer);
       reply.more |= answer.more;
+      // Once it has applied our last entry it no longer asks us: this is all the receipt there is.
+      if (leaving && !answer.more) told.push_back(asked.group);
     }
     return absl::OkStatus();
   }));
