@@ -381,6 +381,12 @@ void Fetcher::Impl::WorkerLoop(uint32_t number) {
       while (!stopping) {
         const base::WallTime now = parts.clock.WallNow();
         if (MayPick(number)) picked = queue.Pick(now);
+        if (picked && flights.contains(picked->key.blob)) {
+          // The table was read while its attempt ran: single flight. The end of that puts it back.
+          queue.Release(picked->at);
+          picked.reset();
+          continue;
+        }
         if (picked) break;
         const auto next = queue.NextStart(now);
         const base::SteadyTime idle = parts.clock.SteadyNow() + kIdle;

@@ -127,7 +127,9 @@ TEST(Fetcher, ABrokenTransferGoesOnWhereItWasFromAnotherPeer) {
   const BlobId blob = Sha256::Of(content);
   const PeerId breaks =
       rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token) {
-        CHECK(sink.OnStart(content.size(), request.offset, request.groups).ok());
+        const absl::Status begun = sink.OnStart(content.size(), request.offset, request.groups);
+        EXPECT_TRUE(begun.ok()) << begun;
+        if (!begun.ok()) return BlobReply{.kind = Kind::kSinkError, .sink_error = begun};
         CHECK(sink.OnData(std::string_view(content).substr(0, 2 << 20)).ok());
         return BlobReply{.kind = Kind::kUnreachable, .message = "reset"};
       });
