@@ -72,6 +72,8 @@ class AppApi {
   ~AppApi();
   Response Handle(Request& request);
   std::string RouteName(const Request& request) const;
+  // Every "METHOD pattern": what docs/openapi.yaml describes.
+  std::vector<std::string> Routes() const;
 
  private:
   struct Impl;

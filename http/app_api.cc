@@ -1,0 +1,45 @@
+#include "http/app_api.h"
+
+#include <utility>
+
+#include "http/app_context.h"
+#include "http/auth.h"
+
+namespace waypost::http {
+
+struct AppApi::Impl {
+  Impl(AppParts parts, AppInfo info)
+      : context{.parts = parts, .info = std::move(info)},
+        auth({.api_token = context.info.api_token,
+              .read_token = context.info.read_token,
+              .allowed_hosts = context.info.allowed_hosts,
+              .bound_hosts = context.info.bound_hosts}) {
+    AddBlobRoutes(router, context);
+    AddFetchRoutes(router, context);
+    AddGroupRoutes(router, context);
+    AddRefRoutes(router, context);
+    AddWantedRoutes(router, context);
+    AddAdminRoutes(router, context);
+    AddEventRoutes(router, context);
+  }
+  AppContext context;
+  Auth auth;
+  Router router;
+};
+
+AppApi::AppApi(AppParts parts, AppInfo info)
+    : impl_(std::make_unique<Impl>(parts, std::move(info))) {}
+AppApi::~AppApi() = default;
+
+Response AppApi::Handle(Request& request) {
+  const bool open = request.path == "/healthz" || request.path == "/readyz";
+  auto refused = open ? impl_->auth.CheckOrigin(request) : impl_->auth.Check(request);
+  if (refused) return *std::move(refused);
+  return impl_->router.Route(request);
+}
+
+std::string AppApi::RouteName(const Request& request) const { return impl_->router.RouteName(request); }
+
+std::vector<std::string> AppApi::Routes() const { return impl_->router.Routes(); }
+
+}  // namespace waypost::http
