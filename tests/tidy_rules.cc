@@ -1,0 +1,261 @@
+#include "tests/tidy_rules.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+
+namespace waypost::tidy {
+namespace {
+
+// ---- the tables ----
+
+// Which rooms a room may include, besides itself. Arrows point down only.
+const std::map<std::string, std::vector<std::string>>& Arrows() {
+  static const std::map<std::string, std::vector<std::string>> arrows = {
+      {"base", {}},
+      {"blobstore", {"base"}},
+      {"signpost", {"base"}},
+      {"syncgroup", {"base", "blobstore", "signpost"}},
+      {"fetcher", {"base", "blobstore", "signpost", "syncgroup"}},
+      {"http", {"base", "blobstore", "signpost", "syncgroup", "fetcher"}},
+      {"service", {"base", "blobstore", "signpost", "syncgroup", "fetcher", "http"}},
+      // Black boxes from outside: base, and of the other rooms the codecs only.
+      {"integration", {"base"}},
+      {"tests",
+       {"base", "blobstore", "signpost", "syncgroup", "fetcher", "http", "service", "integration"}},
+  };
+  return arrows;
+}
+
+// The headers that integration/ may include from rooms it otherwise knows nothing of.
+constexpr std::string_view kCodecHeaders[] = {"codec.h", "wire_codec.h"};
+
+// Where a library's headers may be included. A place that ends in a slash is a folder, else it is how a
+// path begins. tests/ may include GoogleTest and Benchmark; everything else goes through our headers.
+struct ThirdParty {
+  std::string_view begins;  // of what stands in the include
+  std::string_view ends;
+  std::vector<std::string_view> places;
+};
+const std::vector<ThirdParty>& ThirdParties() {
+  static const std::vector<ThirdParty> rules = {
+      {"lmdb.h", "", {"base/", "tests/base/"}},
+      {"sodium", "", {"base/crypto.cc"}},
+      {"openssl/", "", {"base/sha256.cc", "http/tls", "http/engine", "tests/http/"}},
+      {"httplib.h", "", {"http/engine", "http/client", "http/http_client", "http/head_parser"}},
+      {"spdlog/", "", {"base/log.cc"}},
+      {"prometheus/", "", {"base/metrics.cc"}},
+      {"nlohmann/", "", {"http/", "service/", "integration/", "tests/"}},
+      {"toml++/", "", {"service/"}},
+      {"CLI/", "", {"service/"}},
+      {"gtest/", "", {"tests/", "integration/"}},
+      {"gmock/", "", {"tests/", "integration/"}},
+      {"benchmark/", "", {"tests/"}},
+      // Generated code: only where it is turned into our own types.
+      {"", ".pb.h", {}},
+  };
+  return rules;
+}
+constexpr std::string_view kProtoUsers[] = {"codec.cc", "wire_codec.cc"};
+
+constexpr std::size_t kProductLinesMax = 600;
+
+// ---- reading a file ----
+
+std::string RoomOf(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
+std::string_view BaseName(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+bool Contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+bool IsProduct(const std::string& room) {
+  return Arrows().contains(room) && room != "tests" && room != "integration";
+}
+
+struct Include {
+  std::string name;
+  bool quoted;
+};
+std::optional<Include> IncludeOf(std::string_view line) {
+  const std::size_t hash = line.find_first_not_of(" \t");
+  if (hash == std::string_view::npos || line[hash] != '#') return std::nullopt;
+  const std::size_t word = line.find_first_not_of(" \t", hash + 1);
+  if (word == std::string_view::npos || line.substr(word, 7) != "include") return std::nullopt;
+  const std::size_t open = line.find_first_of("\"<", word + 7);
+  if (open == std::string_view::npos) return std::nullopt;
+  const bool quoted = line[open] == '"';
+  const std::size_t close = line.find(quoted ? '"' : '>', open + 1);
+  if (close == std::string_view::npos) return std::nullopt;
+  return Include{std::string(line.substr(open + 1, close - open - 1)), quoted};
+}
+
+// A reason that can be acted on is at least a few words.
+bool HasReason(std::string_view line, std::size_t todo) {
+  std::istringstream words{std::string(line.substr(todo + 4))};
+  return std::distance(std::istream_iterator<std::string>(words), {}) >= 3;
+}
+
+// The line without its comment and without what stands in string literals, so that words in them do not
+// count. Block comments and raw strings are rare here and not looked for.
+std::string CodeOf(std::string_view line) {
+  std::string code;
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quote != 0) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == quote) {
+        quote = 0;
+      }
+      continue;
+    }
+    if (c == '/' && i + 1 < line.size() && line[i + 1] == '/') break;
+    // A quote between digits separates thousands.
+    const bool separator = c == '\'' && i > 0 && std::isdigit(static_cast<unsigned char>(line[i - 1]));
+    if (c == '"' || (c == '\'' && !separator)) {
+      quote = c;
+      continue;
+    }
+    code.push_back(c);
+  }
+  return code;
+}
+
+// ---- the rules ----
+
+class Checker {
+ public:
+  explicit Checker(const SourceFile& file) : file_(file), room_(RoomOf(file.path)) {}
+
+  std::vector<std::string> Run() {
+    std::istringstream lines(file_.content);
+    std::string line;
+    while (std::getline(lines, line)) {
+      ++number_;
+      if (const auto include = IncludeOf(line)) {
+        CheckArrow(*include);
+        CheckThirdParty(*include);
+      } else {
+        CheckWords(line);
+      }
+    }
+    if (IsProduct(room_) && number_ > kProductLinesMax) {
+      Found("has more than " + std::to_string(kProductLinesMax) + " lines: split it by what it does");
+    }
+    return found_;
+  }
+
+ private:
+  void CheckArrow(const Include& include) {
+    if (!include.quoted) return;
+    const std::string target = RoomOf(include.name);
+    const auto allowed = Arrows().find(room_);
+    if (allowed == Arrows().end() || !Arrows().contains(target) || target == room_) return;
+    if (Contains(allowed->second, target)) return;
+    const bool codec = std::find(std::begin(kCodecHeaders), std::end(kCodecHeaders),
+                                 BaseName(include.name)) != std::end(kCodecHeaders);
+    if (room_ == "integration" && target != "tests" && codec) return;
+    Found(room_ + "/ may not include " + include.name +
+          ": arrows point down only; let the lower room own an interface that the higher one implements");
+  }
+
+  void CheckThirdParty(const Include& include) {
+    const std::string_view name = include.name;
+    for (const ThirdParty& rule : ThirdParties()) {
+      if (!name.starts_with(rule.begins) || !name.ends_with(rule.ends)) continue;
+      bool allowed = false;
+      for (const std::string_view place : rule.places) {
+        allowed = allowed || std::string_view(file_.path).starts_with(place);
+      }
+      if (rule.ends == ".pb.h") {
+        allowed = std::find(std::begin(kProtoUsers), std::end(kProtoUsers), BaseName(file_.path)) !=
+                  std::end(kProtoUsers);
+      }
+      if (allowed) continue;
+      Found("may not include " + include.name + ": use the room that wraps it, or move this code there" +
+            " (the table is in tests/tidy_rules.cc)");
+    }
+  }
+
+  void CheckWords(const std::string& line) {
+    const std::size_t todo = line.find("TODO");
+    if (todo != std::string::npos && room_ != "tests" && !HasReason(line, todo)) {
+      Found("TODO without a reason that can be acted on: say what is missing and when it matters");
+    }
+    const std::string code = CodeOf(line);
+    if (code.find("using namespace std") != std::string::npos) {
+      Found("`using namespace std`: name what you use");
+    }
+    if (!IsProduct(room_)) return;
+    for (const std::string_view sleep : {"sleep_for", "sleep_until", "usleep(", "nanosleep("}) {
+      if (code.find(sleep) != std::string::npos) {
+        Found(std::string(sleep) + " in product code: wait on a CondVar with a deadline, so that" +
+              " shutdown can end it");
+      }
+    }
+  }
+
+  void Found(const std::string& what) {
+    found_.push_back(file_.path + ":" + std::to_string(number_) + ": " + what);
+  }
+
+  const SourceFile& file_;
+  const std::string room_;
+  std::size_t number_ = 0;
+  std::vector<std::string> found_;
+};
+
+// What a CMakeLists.txt names, comments apart.
+std::set<std::string> NamedIn(const SourceFile& cmake) {
+  std::set<std::string> named;
+  std::istringstream lines(cmake.content);
+  std::string line;
+  const std::filesystem::path dir = std::filesystem::path(cmake.path).parent_path();
+  while (std::getline(lines, line)) {
+    line.resize(std::min(line.size(), line.find('#')));
+    for (char& c : line) {
+      if (c == '(' || c == ')' || c == '"' || c == ';') c = ' ';
+    }
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      if (!word.ends_with(".cc")) continue;
+      for (const std::string_view root : {"${PROJECT_SOURCE_DIR}/", "${CMAKE_SOURCE_DIR}/"}) {
+        if (word.starts_with(root)) named.insert(word.substr(root.size()));
+      }
+      for (const std::string_view here : {"${CMAKE_CURRENT_SOURCE_DIR}/"}) {
+        if (word.starts_with(here)) word = word.substr(here.size());
+      }
+      named.insert((dir / word).lexically_normal().generic_string());
+    }
+  }
+  return named;
+}
+
+}  // namespace
+
+std::vector<std::string> CheckFile(const SourceFile& file) { return Checker(file).Run(); }
+
+std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files) {
+  std::set<std::string> named;
+  for (const SourceFile& file : files) {
+    if (BaseName(file.path) != "CMakeLists.txt") continue;
+    named.merge(NamedIn(file));
+  }
+  std::vector<std::string> found;
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with(".cc") || named.contains(file.path)) continue;
+    found.push_back(file.path + ":1: no CMakeLists.txt names it, so nothing builds it: add it to a" +
+                    " target or remove it");
+  }
+  return found;
+}
+
+}  // namespace waypost::tidy
