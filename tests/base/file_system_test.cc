@@ -1,0 +1,218 @@
+#include "base/file_system.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/status.h"
+#include "tests/contract/file_system_contract.h"
+#include "tests/fakes/fake_file_system.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::base {
+namespace {
+
+class RealDisk {
+ public:
+  FileSystem& fs() { return *fs_; }
+  std::string root() const { return dir_.path(); }
+
+ private:
+  TempDir dir_;
+  std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
+};
+
+class FakeDisk {
+ public:
+  FakeDisk() { CHECK(fs_.MakeDir("/data").ok()); }
+  FileSystem& fs() { return fs_; }
+  std::string root() const { return "/data"; }
+
+ private:
+  FakeFileSystem fs_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, FileSystemContract, RealDisk);
+INSTANTIATE_TYPED_TEST_SUITE_P(Fake, FileSystemContract, FakeDisk);
+
+TEST(PosixFileSystem, FilesAndFoldersAreForTheirOwnerOnly) {
+  TempDir dir;
+  const auto fs = NewPosixFileSystem();
+  ASSERT_TRUE(fs->CreateExclusive(dir / "a").ok());
+  ASSERT_TRUE(fs->MakeDir(dir / "d").ok());
+  auto unnamed = fs->CreateUnnamed(dir.path());
+  ASSERT_TRUE(unnamed.ok());
+  ASSERT_TRUE(fs->Link(**unnamed, dir / "b").ok());
+  struct stat info;
+  for (const char* const name : {"a", "b"}) {
+    ASSERT_EQ(stat((dir / name).c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0600u) << name;
+  }
+  ASSERT_EQ(stat((dir / "d").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700u);
+}
+
+TEST(PosixFileSystem, LinksAreNotFollowedToFiles) {
+  TempDir dir;
+  const auto fs = NewPosixFileSystem();
+  ASSERT_TRUE(ReplaceFile(*fs, dir / "target", "secret").ok());
+  ASSERT_EQ(symlink((dir / "target").c_str(), (dir / "link").c_str()), 0);
+  ASSERT_EQ(symlink((dir / "nowhere").c_str(), (dir / "dangling").c_str()), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(fs->OpenRead(dir / "link").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(fs->OpenWrite(dir / "link").status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(fs->CreateExclusive(dir / "dangling").status()));
+}
+
+TEST(PosixFileSystem, AFifoInTheWayDoesNotStopTheService) {
+  TempDir dir;
+  ASSERT_EQ(mkfifo((dir / "fifo").c_str(), 0600), 0);
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(NewPosixFileSystem()->OpenRead(dir / "fifo").status()));
+}
+
+TEST(PosixFileSystem, DescriptorsAreNotInherited) {
+  TempDir dir;
+  const auto fs = NewPosixFileSystem();
+  auto file = fs->CreateExclusive(dir / "a");
+  ASSERT_TRUE(file.ok());
+  EXPECT_NE(fcntl((*file)->fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+class FakeFileSystemTest : public testing::Test {
+ protected:
+  // A file with a durable name and content.
+  void Durable(const std::string& path, std::string_view content) {
+    auto file = fs_.CreateExclusive(path);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(0, content).ok());
+    ASSERT_TRUE((*file)->Sync().ok());
+    ASSERT_TRUE(fs_.SyncDir("/").ok());
+  }
+  FakeFileSystem fs_;
+};
+
+TEST_F(FakeFileSystemTest, APowerCutKeepsWhatWasSynced) {
+  Durable("/a", "content");
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "content");
+}
+
+TEST_F(FakeFileSystemTest, APowerCutLosesContentThatWasNotSynced) {
+  Durable("/a", "old");
+  ASSERT_TRUE(fs_.OpenWrite("/a").value()->WriteAt(0, "newer").ok());
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "old");
+}
+
+TEST_F(FakeFileSystemTest, APowerCutLosesNamesWhoseFolderWasNotSynced) {
+  auto file = fs_.CreateUnnamed("/").value();
+  ASSERT_TRUE(file->WriteAt(0, "content").ok());
+  ASSERT_TRUE(file->Sync().ok());
+  ASSERT_TRUE(fs_.Link(*file, "/a").ok());
+  fs_.PowerCut();
+  EXPECT_FALSE(fs_.Stat("/a").value().has_value());
+}
+
+TEST_F(FakeFileSystemTest, APowerCutLosesAllBelowAFolderThatWasNotSynced) {
+  ASSERT_TRUE(fs_.MakeDir("/d").value());
+  ASSERT_TRUE(ReplaceFile(fs_, "/d/a", "content").ok());
+  fs_.PowerCut();
+  EXPECT_FALSE(fs_.Stat("/d").value().has_value());
+}
+
+TEST_F(FakeFileSystemTest, ARenameAndARemovalAreUndoneUntilTheFolderIsSynced) {
+  Durable("/a", "a");
+  Durable("/b", "b");
+  ASSERT_TRUE(fs_.Rename("/a", "/b").ok());
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "a");
+  EXPECT_EQ(ReadSmallFile(fs_, "/b", 100).value(), "b");
+  ASSERT_TRUE(fs_.Remove("/a").ok());
+  ASSERT_TRUE(fs_.SyncDir("/").ok());
+  fs_.PowerCut();
+  EXPECT_FALSE(fs_.Stat("/a").value().has_value());
+}
+
+TEST_F(FakeFileSystemTest, ReplaceFileSurvivesAPowerCutAtEveryCall) {
+  using Op = FakeFileSystem::Op;
+  for (const Op op : {Op::kRemove, Op::kCreateExclusive, Op::kWrite, Op::kSync, Op::kRename,
+                      Op::kSyncDir}) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      FakeFileSystem fs;
+      ASSERT_TRUE(ReplaceFile(fs, "/a", "old").ok());
+      fs.FailNth(op, 1, EIO);
+      EXPECT_FALSE(ReplaceFile(fs, "/a", "new").ok());
+      fs.PowerCutKeepingSome(seed);
+      const std::string now = ReadSmallFile(fs, "/a", 100).value();
+      EXPECT_TRUE(now == "old" || now == "new") << now << " seed " << seed;
+    }
+  }
+}
+
+TEST_F(FakeFileSystemTest, OpenFilesAreUselessAfterAPowerCut) {
+  Durable("/a", "content");
+  auto file = fs_.OpenWrite("/a").value();
+  fs_.PowerCut();
+  EXPECT_FALSE(file->WriteAt(0, "x").ok());
+  EXPECT_FALSE(file->Sync().ok());
+  EXPECT_FALSE(file->Size().ok());
+}
+
+TEST_F(FakeFileSystemTest, SomeOfWhatWasNotSyncedSurvivesAndTheSeedDecides) {
+  int kept = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    bool before = false;
+    for (int round = 0; round < 2; ++round) {
+      FakeFileSystem fs;
+      ASSERT_TRUE(fs.CreateExclusive("/a").ok());
+      fs.PowerCutKeepingSome(seed);
+      const bool there = fs.Stat("/a").value().has_value();
+      if (round == 0) {
+        before = there;
+        kept += there ? 1 : 0;
+      } else {
+        EXPECT_EQ(there, before) << "seed " << seed;
+      }
+    }
+  }
+  EXPECT_GT(kept, 50);
+  EXPECT_LT(kept, 150);
+}
+
+TEST_F(FakeFileSystemTest, AFullDiskCutsAWriteShort) {
+  fs_.SetFreeSpace(4);
+  auto file = fs_.CreateExclusive("/a").value();
+  EXPECT_TRUE(IsNoSpace(file->WriteAt(0, "123456")));
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "1234");
+  EXPECT_EQ(fs_.FreeSpace("/").value().free_bytes, 0u);
+  EXPECT_TRUE(file->WriteAt(0, "abcd").ok());  // in place needs no room
+  file = nullptr;
+  ASSERT_TRUE(fs_.Remove("/a").ok());
+  EXPECT_EQ(fs_.FreeSpace("/").value().free_bytes, 4u);
+}
+
+TEST_F(FakeFileSystemTest, TheNthCallFailsOnce) {
+  fs_.FailNth(FakeFileSystem::Op::kWrite, 2, EIO);
+  auto file = fs_.CreateExclusive("/a").value();
+  EXPECT_TRUE(file->WriteAt(0, "1").ok());
+  EXPECT_EQ(file->WriteAt(0, "2").code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(file->WriteAt(0, "3").ok());
+  EXPECT_EQ(fs_.calls(FakeFileSystem::Op::kWrite), 3u);
+}
+
+TEST_F(FakeFileSystemTest, ASyncAfterAFailedOneSavesNothing) {
+  Durable("/a", "old");
+  auto file = fs_.OpenWrite("/a").value();
+  ASSERT_TRUE(file->WriteAt(0, "new").ok());
+  fs_.FailNth(FakeFileSystem::Op::kSync, 1, EIO);
+  EXPECT_FALSE(file->Sync().ok());
+  EXPECT_TRUE(file->Sync().ok());
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "old");
+}
+
+}  // namespace
+}  // namespace waypost::base
