@@ -57,11 +57,10 @@ std::string PutRef(const Peer& peer, const std::string& group, const std::string
 
 Json WantedItem(const Peer& peer, const std::string& blob) {
   const Json page = peer.Get("/v1/wanted?limit=1000");
-  if (!page.is_object()) return Json();
-  for (const Json& item : page["items"]) {
+  for (const Json& item : page.value("items", Json::array())) {
     if (item.value("blob", "") == blob) return item;
   }
-  return Json();
+  return Json::object();
 }
 
 bool HoldsAll(const Peer& peer, const std::vector<std::string>& blobs) {

@@ -33,7 +33,7 @@ class Cluster {
 // Puts bytes and references them in one call; the blob's id, empty when it failed.
 std::string PutRef(const Peer& peer, const std::string& group, const std::string& key,
                    std::string_view bytes);
-// The one of GET /v1/wanted about the blob; null when it is not wanted.
+// The one of GET /v1/wanted about the blob; an empty object when it is not wanted.
 Json WantedItem(const Peer& peer, const std::string& blob);
 bool HoldsAll(const Peer& peer, const std::vector<std::string>& blobs);
 

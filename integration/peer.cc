@@ -106,7 +106,7 @@ Json Peer::Get(const std::string& target, int want) const {
   if (reply.status == want) return Parsed(reply.body);
   std::cerr << name_ << ": GET " << target << ": " << reply.status << " " << LastOf(reply.body, 500)
             << "\n";
-  return Json();
+  return Json::object();
 }
 
 Json Peer::Post(const std::string& target, const Json& body, int want) const {

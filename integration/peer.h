@@ -26,7 +26,8 @@ struct StartOptions {
 };
 
 // One waypost as a black box: a data folder, a process, its HTTP API. Ports are picked at the first
-// start and kept. Calls that fail answer null JSON, and say on standard error what came instead.
+// start and kept. A Get that fails answers an empty
+// object, a Post null; both say on standard error what came instead.
 // One thread, but for the const methods.
 class Peer {
  public:

@@ -242,10 +242,10 @@ Exit ConfigShow(const Common& common, Client& client) {
     return kExitOk;
   }
   std::vector<std::vector<std::string>> rows = {{"KEY", "VALUE", "ORIGIN", "LIVE"}};
-  const Json& items = config.contains("items") ? config["items"] : config;
-  for (const Json& item : items) {
-    rows.push_back(
-        {TextOf(item, "key"), TextOf(item, "value"), TextOf(item, "origin"), TextOf(item, "live")});
+  const Json settings = config.contains("settings") ? config["settings"] : Json::object();
+  for (const auto& setting : settings.items()) {
+    rows.push_back({setting.key(), TextOf(setting.value(), "value"), TextOf(setting.value(), "origin"),
+                    TextOf(setting.value(), "live")});
   }
   PrintTable(rows);
   return kExitOk;

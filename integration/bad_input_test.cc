@@ -1,0 +1,239 @@
+// What strangers and mistakes send: the right status, a message that says what to change, nothing
+// kept, nothing lost, and the service goes on.
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "integration/cluster.h"
+#include "integration/eventually.h"
+
+namespace waypost::integration {
+namespace {
+
+class BadInputTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    peer_ = &cluster_.Add("peer", {"--store.max_blob=1MiB"});
+    group_ = peer_->CreateGroup("family", "server");
+    blob_ = PutRef(*peer_, group_, "k", "hello");
+    ASSERT_FALSE(blob_.empty());
+  }
+  // The status of an answer to raw bytes; 0 when none came.
+  int Raw(const std::string& bytes, bool end_early = false) {
+    const std::string answer =
+        SendRaw(peer_->http().address(), bytes, end_early, base::Millis(20'000));
+    return answer.size() > 12 ? std::atoi(answer.c_str() + 9) : 0;
+  }
+  static std::string CodeOf(const HttpReply& reply) {
+    const Json json = Json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
+    return json.is_object() && json.contains("error") ? json["error"].value("code", "") : "";
+  }
+
+  Cluster cluster_;
+  Peer* peer_ = nullptr;
+  std::string group_, blob_;
+};
+
+TEST_F(BadInputTest, EachMistakeHasItsStatusAndCode) {
+  const std::string other = HexOfSha256("other");
+  const std::string long_key(401, 'k');
+  const std::string no_group(64, '7');
+  const Headers json = {{"Content-Type", "application/json"}};
+  struct Case {
+    const char* name;
+    const char* method;
+    std::string target;
+    std::string body;
+    Headers headers;
+    int status;
+    const char* code;
+  };
+  const std::string refs = "/v1/groups/" + group_ + "/refs/";
+  const Case cases[] = {
+      {"short id", "GET", "/v1/blobs/abc", "", {}, 400, "invalid_argument"},
+      {"id in capitals",
+       "GET",
+       "/v1/blobs/" + std::string(64, 'A'),
+       "",
+       {},
+       400,
+       "invalid_argument"},
+      {"unknown blob", "GET", "/v1/blobs/" + other, "", {}, 404, "not_found"},
+      {"wrong digest", "PUT", "/v1/blobs/" + other, "bytes", {}, 422, "digest_mismatch"},
+      {"over the largest blob", "POST", "/v1/blobs", SomeBytes(1'048'577, 1), {}, 413, "too_large"},
+      {"bad range", "GET", "/v1/blobs/" + blob_, "", {{"Range", "bytes=99-"}}, 416, "out_of_range"},
+      {"unknown group", "GET", "/v1/groups/" + no_group, "", {}, 404, "not_found"},
+      {"bad group", "GET", "/v1/groups/family", "", {}, 400, "invalid_argument"},
+      {"no JSON", "POST", "/v1/groups", "{", json, 400, "invalid_argument"},
+      {"JSON of another kind", "POST", "/v1/groups", "[1]", json, 400, "invalid_argument"},
+      {"name of another kind", "POST", "/v1/groups", R"({"name":5})", json, 400,
+       "invalid_argument"},
+      {"unknown role", "POST", "/v1/groups", R"({"name":"x","role":"king"})", json, 400,
+       "invalid_argument"},
+      {"name taken", "POST", "/v1/groups", R"({"name":"family"})", json, 409, "already_exists"},
+      {"no invite", "POST", "/v1/join", R"({"invite":"hello"})", json, 400, "invalid_argument"},
+      {"half an invite", "POST", "/v1/join", R"({"invite":"waypost1.AAAA"})", json, 400,
+       "invalid_argument"},
+      {"key too long", "PUT", refs + long_key, R"({"blob":")" + blob_ + R"("})", json, 400,
+       "invalid_argument"},
+      {"control character", "PUT", refs + "a%0Ab", R"({"blob":")" + blob_ + R"("})", json, 400,
+       "invalid_argument"},
+      {"no UTF-8", "PUT", refs + "a%FFb", R"({"blob":")" + blob_ + R"("})", json, 400,
+       "invalid_argument"},
+      {"bad escape", "PUT", refs + "a%zzb", R"({"blob":")" + blob_ + R"("})", json, 400,
+       "invalid_argument"},
+      {"no blob", "PUT", refs + "a", R"({})", json, 400, "invalid_argument"},
+      {"unknown key", "GET", refs + "nothing", "", {}, 404, "not_found"},
+      {"unknown key deleted", "DELETE", refs + "nothing", "", {}, 404, "not_found"},
+      {"put under a bad key",
+       "POST",
+       "/v1/blobs?group=" + group_ + "&key=" + long_key,
+       "kept?",
+       {},
+       400,
+       "invalid_argument"},
+      {"put into an unknown group",
+       "POST",
+       "/v1/blobs?group=" + no_group + "&key=k",
+       "kept?",
+       {},
+       404,
+       "not_found"},
+      {"unknown path", "GET", "/v1/nothing", "", {}, 404, "not_found"},
+      {"unknown method", "DELETE", "/v1/status", "", {}, 405, "method_not_allowed"},
+      {"unknown setting", "PATCH", "/v1/config", R"({"fetcher.speed":"1"})", json, 400,
+       "invalid_argument"},
+      {"setting out of range", "PATCH", "/v1/config", R"({"fetcher.concurrency":0})", json, 400,
+       "invalid_argument"},
+      {"setting that is not live", "PATCH", "/v1/config", R"({"http.workers":3})", json, 409,
+       "failed_precondition"},
+      {"bad limit", "GET", "/v1/blobs?limit=many", "", {}, 400, "invalid_argument"},
+      {"bad cursor", "GET", "/v1/blobs?cursor=!!!", "", {}, 400, "invalid_argument"},
+      {"bad wait", "GET", "/v1/complete?wait=long", "", {}, 400, "invalid_argument"},
+      {"wrong host", "GET", "/v1/status", "", {{"Host", "evil.example"}}, 403, "permission_denied"},
+      {"foreign origin",
+       "POST",
+       "/v1/scan",
+       "",
+       {{"Origin", "http://evil.example"}},
+       403,
+       "permission_denied"},
+  };
+  for (const Case& c : cases) {
+    const HttpReply reply = peer_->Call(c.method, c.target, c.body, c.headers);
+    EXPECT_EQ(reply.status, c.status) << c.name << ": " << reply.body;
+    EXPECT_EQ(CodeOf(reply), c.code) << c.name << ": " << reply.body;
+  }
+  // Nothing was kept, nothing was lost.
+  EXPECT_FALSE(peer_->Has(HexOfSha256("kept?")));
+  EXPECT_FALSE(peer_->Has(HexOfSha256("bytes")));
+  EXPECT_EQ(peer_->Bytes(blob_), "hello");
+  EXPECT_EQ(peer_->Get("/v1/groups/" + group_).value("refs", 0), 1);
+  EXPECT_EQ(peer_->Metric("waypost_blobs"), 1);
+}
+
+TEST_F(BadInputTest, WithoutTheTokenNothingIsTold) {
+  const std::string address = peer_->http().address();
+  const auto status = [&](const std::string& token, const std::string& method,
+                          const std::string& target) {
+    const auto reply = HttpClient(address, token).Send({.method = method, .target = target});
+    return reply.ok() ? reply->status : 0;
+  };
+  for (const char* token :
+       {"", "wrong", "0000000000000000000000000000000000000000000000000000000000000000"}) {
+    EXPECT_EQ(status(token, "GET", "/v1/status"), 401) << token;
+    EXPECT_EQ(status(token, "GET", "/v1/blobs/" + blob_), 401) << token;
+    EXPECT_EQ(status(token, "POST", "/v1/scan"), 401) << token;
+    EXPECT_EQ(status(token, "GET", "/metrics"), 401) << token;
+    EXPECT_EQ(status(token, "GET", "/healthz"), 200) << token;
+    EXPECT_EQ(status(token, "GET", "/readyz"), 200) << token;
+  }
+  std::string read_token = ReadWholeFile(peer_->dir() + "/read.token");
+  read_token.pop_back();
+  EXPECT_EQ(status(read_token, "GET", "/v1/status"), 200);
+  EXPECT_EQ(status(read_token, "GET", "/metrics"), 200);
+  EXPECT_EQ(status(read_token, "POST", "/v1/scan"), 403);
+}
+
+TEST_F(BadInputTest, BodiesThatAreNotAsLongAsAnnouncedLeaveNothing) {
+  const std::string head = absl::StrCat(
+      "POST /v1/blobs HTTP/1.1\r\nHost: ", peer_->http().address(), "\r\nAuthorization: Bearer ",
+      [&] {
+        std::string token = ReadWholeFile(peer_->dir() + "/api.token");
+        token.pop_back();
+        return token;
+      }(),
+      "\r\nConnection: close\r\n");
+  // Shorter: the sender ends early. No answer is owed, but if there is one it is an error.
+  const int shorter = Raw(head + "Content-Length: 100\r\n\r\nonly this", /*end_early=*/true);
+  EXPECT_TRUE(shorter == 0 || shorter >= 400) << shorter;
+  EXPECT_FALSE(peer_->Has(HexOfSha256("only this")));
+  // Longer: what is over is no part of the blob.
+  EXPECT_EQ(Raw(head + "Content-Length: 4\r\n\r\nfour and more"), 201);
+  EXPECT_EQ(peer_->Bytes(HexOfSha256("four")), "four");
+  EXPECT_FALSE(peer_->Has(HexOfSha256("four and more")));
+  EXPECT_EQ(Raw(head + "\r\nwithout a length"), 411);
+  EXPECT_EQ(Raw(head + "Transfer-Encoding: chunked\r\n\r\n4\r\nfive\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(Raw(head + "Content-Length: 4\r\nContent-Length: 5\r\n\r\nfives"), 400);
+  EXPECT_EQ(Raw(head + "Content-Length: 4x\r\n\r\nfour"), 400);
+  EXPECT_EQ(Raw(head + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfour"), 400);
+}
+
+TEST_F(BadInputTest, RequestsThatAreNoneAreRefusedAndTheServiceGoesOn) {
+  EXPECT_EQ(Raw("nonsense\r\n\r\n"), 400);
+  EXPECT_EQ(Raw("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"), 400);
+  EXPECT_EQ(Raw("GET /" + std::string(5000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n"), 414);
+  EXPECT_EQ(Raw("GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n"),
+            431);
+  std::string many = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+  for (int i = 0; i < 100; ++i) absl::StrAppend(&many, "X-", i, ": y\r\n");
+  EXPECT_EQ(Raw(many + "\r\n"), 431);
+  EXPECT_EQ(peer_->Call("GET", "/healthz").status, 200);
+  EXPECT_EQ(peer_->Bytes(blob_), "hello");
+}
+
+TEST_F(BadInputTest, ThePeerApiTellsStrangersNothing) {
+  const HttpClient stranger(peer_->peer_address(), "");
+  for (const char* target : {"/peer/v1/hello", "/peer/v1/sync", "/peer/v1/poke", "/peer/v1/join"}) {
+    const auto nobody = stranger.Send({.method = "POST", .target = target, .body = "x"});
+    ASSERT_TRUE(nobody.ok()) << nobody.status();
+    EXPECT_EQ(nobody->status, 401) << target;
+  }
+  const std::string somebody(64, 'a');
+  const auto blob = stranger.Send({.target = "/peer/v1/blobs/" + blob_ + "?group=" + group_,
+                                   .headers = {{"Waypost-Peer", somebody}}});
+  ASSERT_TRUE(blob.ok());
+  EXPECT_EQ(blob->status, 404);
+  EXPECT_EQ(blob->body.find("hello"), std::string::npos);
+  const auto garbage = stranger.Send({.method = "POST",
+                                      .target = "/peer/v1/sync",
+                                      .body = "\xff\xff\xff\xff garbage",
+                                      .headers = {{"Waypost-Peer", somebody}}});
+  ASSERT_TRUE(garbage.ok());
+  EXPECT_EQ(garbage->status, 400);
+  EXPECT_EQ(peer_->Call("GET", "/healthz").status, 200);
+}
+
+TEST(BadStartTest, AMistakeInTheSettingsNamesFileLineAndWhatIsAllowed) {
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer");
+  WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 1000\n");
+  const CommandResult serve = peer.Run({"serve"});
+  EXPECT_EQ(serve.exit_status, 1);
+  EXPECT_NE(serve.err.find("waypost.toml:2"), std::string::npos) << serve.err;
+  EXPECT_NE(serve.err.find("1-256"), std::string::npos) << serve.err;
+  EXPECT_EQ(peer.Run({"config", "check", peer.dir() + "/waypost.toml"}).exit_status, 1);
+  WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 10\n");
+  EXPECT_EQ(peer.Run({"config", "check", peer.dir() + "/waypost.toml"}).exit_status, 0);
+  EXPECT_EQ(peer.Run({"serve", "--fetcher.concurrency=0"}).exit_status, 1);
+  EXPECT_EQ(peer.Run({"serve", "--fetcher.speed=1"}).exit_status, 2);
+  // A port that is taken is named.
+  ASSERT_TRUE(peer.Start().ok());
+  Peer& other = cluster.Prepare("other");
+  const CommandResult taken =
+      other.Run({"serve", "--http.listen=" + peer.http().address(), "--peer.listen=127.0.0.1:0"});
+  EXPECT_EQ(taken.exit_status, 1);
+  EXPECT_NE(taken.err.find(peer.http().address()), std::string::npos) << taken.err;
+}
+
+}  // namespace
+}  // namespace waypost::integration

@@ -1,0 +1,218 @@
+// The command line against running services.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "integration/cluster.h"
+#include "integration/eventually.h"
+
+namespace waypost::integration {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+Json Parsed(const CommandResult& result) {
+  return Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+}
+
+std::string Trimmed(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+class CommandLineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    laptop_ = &cluster_.Add("laptop");
+    server_ = &cluster_.Add("server");
+  }
+  // Runs it and expects `status`; what it printed without the last newline.
+  static std::string Ok(const Peer& peer, std::vector<std::string> words, int status = 0,
+                        const std::string& input = {}) {
+    const CommandResult result = peer.Run(words, input);
+    EXPECT_EQ(result.exit_status, status) << words[0] << ": " << result.err;
+    return Trimmed(result.out);
+  }
+  std::string File(const std::string& name, const std::string& content) {
+    const std::string path = cluster_.dir() + "/" + name;
+    fs::create_directories(fs::path(path).parent_path());
+    WriteWholeFile(path, content);
+    return path;
+  }
+
+  Cluster cluster_;
+  Peer* laptop_ = nullptr;
+  Peer* server_ = nullptr;
+};
+
+TEST_F(CommandLineTest, AWholeTripFromPutToExport) {
+  const std::string group = Ok(*laptop_, {"group", "create", "family", "--role", "normal"});
+  EXPECT_EQ(group.size(), 64u);
+  const std::string invite = Ok(*laptop_, {"group", "invite", "family"});
+  EXPECT_THAT(Ok(*server_, {"join", invite, "--role", "server"}), HasSubstr(group));
+
+  File("photos/a.txt", "hello");
+  File("photos/sub/b c.txt", SomeBytes(300'000, 1));
+  File("photos/sub/\xc3\xa4.txt", "umlaut");
+  File("photos/empty", "");
+  const std::string listed = Ok(*laptop_, {"put", "-r", cluster_.dir() + "/photos", "--group",
+                                           "family", "--prefix", "2026/"});
+  EXPECT_THAT(listed, HasSubstr(HexOfSha256("hello") + "  " + cluster_.dir() + "/photos/a.txt"));
+  EXPECT_EQ(
+      Ok(*laptop_, {"put", "-", "--group", "family", "--key", "note"}, 0, "from standard input"),
+      HexOfSha256("from standard input") + "  -");
+
+  EXPECT_THAT(Ok(*laptop_, {"wait-held", "family", "--timeout", "60s"}), HasSubstr("held"));
+  Ok(*server_, {"wait-complete", "--group", "family", "--timeout", "60s"});
+
+  const std::string out = cluster_.dir() + "/out";
+  EXPECT_THAT(Ok(*server_, {"export", "family", out, "--prefix", "2026/"}), HasSubstr("4 written"));
+  EXPECT_EQ(ReadWholeFile(out + "/2026/a.txt"), "hello");
+  EXPECT_EQ(ReadWholeFile(out + "/2026/sub/b c.txt") == SomeBytes(300'000, 1), true);
+  EXPECT_EQ(ReadWholeFile(out + "/2026/sub/\xc3\xa4.txt"), "umlaut");
+  EXPECT_TRUE(fs::exists(out + "/2026/empty"));
+  EXPECT_FALSE(fs::exists(out + "/note"));
+  WriteWholeFile(out + "/2026/a.txt", "changed");
+  const CommandResult again = server_->Run({"export", "family", out, "--json"});
+  EXPECT_EQ(Parsed(again).value("written", 0), 2) << again.out;  // a.txt and note
+  EXPECT_EQ(Parsed(again).value("skipped", 0), 3) << again.out;
+  EXPECT_EQ(ReadWholeFile(out + "/2026/a.txt"), "hello");
+}
+
+TEST_F(CommandLineTest, ExportNeverWritesOutsideItsFolder) {
+  const std::string group = laptop_->CreateGroup("family", "normal");
+  const std::string blob = PutRef(*laptop_, group, "good", "hello");
+  for (const char* key : {"../evil", "a/../../evil", "/evil", "x/./y"}) {
+    const std::string batch = Json{{"put", Json::array({{{"key", key}, {"blob", blob}}})}}.dump();
+    ASSERT_EQ(laptop_
+                  ->Call("POST", "/v1/groups/" + group + "/refs:batch", batch,
+                         {{"Content-Type", "application/json"}})
+                  .status,
+              200)
+        << key;
+  }
+  const std::string out = cluster_.dir() + "/deep/out";
+  fs::create_directories(cluster_.dir() + "/deep");
+  const CommandResult result = laptop_->Run({"export", "family", out});
+  EXPECT_EQ(result.exit_status, 1);
+  EXPECT_THAT(result.out, HasSubstr("1 written"));
+  EXPECT_THAT(result.out, HasSubstr("4 failed"));
+  EXPECT_EQ(ReadWholeFile(out + "/good"), "hello");
+  EXPECT_FALSE(fs::exists(cluster_.dir() + "/deep/evil"));
+  EXPECT_FALSE(fs::exists(cluster_.dir() + "/evil"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(out), {}), 1);
+}
+
+TEST_F(CommandLineTest, BlobsAreNamedByIdPrefixOrGroupAndKey) {
+  laptop_->CreateGroup("family", "normal");
+  const std::string path = File("one", "hello");
+  Ok(*laptop_, {"put", path, "--group", "family"});
+  const std::string blob = HexOfSha256("hello");
+  EXPECT_EQ(Ok(*laptop_, {"get", blob}), "hello");
+  EXPECT_EQ(Ok(*laptop_, {"get", "sha256:" + blob}), "hello");
+  EXPECT_EQ(Ok(*laptop_, {"get", blob.substr(0, 8)}), "hello");
+  EXPECT_EQ(Ok(*laptop_, {"get", "family", "one"}), "hello");
+  Ok(*laptop_, {"get", "family", "one", "-o", cluster_.dir() + "/copy"});
+  EXPECT_EQ(ReadWholeFile(cluster_.dir() + "/copy"), "hello");
+  EXPECT_EQ(Ok(*laptop_, {"ref", "get", "family", "one"}), blob);
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family"}), blob + "  one");
+  Ok(*laptop_, {"ref", "set", "family", "two/three", blob});
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family", "--prefix", "two/"}), blob + "  two/three");
+  Ok(*laptop_, {"ref", "del", "family", "one"});
+  EXPECT_EQ(Ok(*laptop_, {"ls"}), blob);
+  EXPECT_EQ(Ok(*laptop_, {"ls", "--group", "family", "--long"}), blob + "  5 B");
+  EXPECT_THAT(Ok(*laptop_, {"fetch", blob}), HasSubstr("done"));
+  Ok(*laptop_, {"get", "family", "one"}, 1);
+  Ok(*laptop_, {"get", blob.substr(0, 7)}, 2);
+  Ok(*laptop_, {"get", std::string(8, '0')}, 1);
+  Ok(*laptop_, {"ref", "ls", "nobody"}, 1);
+  // Two groups of one name are told apart by their ids only.
+  laptop_->Post("/v1/groups?duplicate=true", {{"name", "family"}}, 201);
+  const CommandResult ambiguous = laptop_->Run({"ref", "ls", "family"});
+  EXPECT_EQ(ambiguous.exit_status, 1);
+  EXPECT_THAT(ambiguous.err, HasSubstr("ambiguous"));
+}
+
+TEST_F(CommandLineTest, ExitStatusesSayWhatKindOfFailure) {
+  EXPECT_EQ(laptop_->Run({"frobnicate"}).exit_status, 2);
+  EXPECT_EQ(laptop_->Run({"put"}).exit_status, 2);
+  EXPECT_EQ(laptop_->Run({"put", cluster_.dir()}).exit_status, 2);  // a folder without -r
+  EXPECT_EQ(laptop_->Run({"retry"}).exit_status, 2);
+  EXPECT_EQ(laptop_->Run({"put", "/does/not/exist"}).exit_status, 1);
+  const std::string group = laptop_->CreateGroup("family", "normal");
+  EXPECT_EQ(laptop_->Run({"wait-complete", "--timeout", "100ms"}).exit_status,
+            3);  // no server here
+  laptop_->SetRef(group, "k", HexOfSha256("nowhere"));
+  EXPECT_EQ(laptop_->Run({"wait-held", "family", "--timeout", "100ms"}).exit_status, 3);
+  EXPECT_EQ(
+      RunCommand({WaypostProgram(), "status", "--data", cluster_.dir() + "/none"}).exit_status, 4);
+  laptop_->Kill();  // endpoints.json stays
+  EXPECT_EQ(laptop_->Run({"status"}).exit_status, 4);
+}
+
+TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
+  const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
+  const std::string blob = HexOfSha256("nobody has this");
+  laptop_->SetRef(group, "k", blob);
+  ASSERT_TRUE(Eventually([&] { return !WantedItem(*server_, blob).empty(); }));
+  const std::vector<std::vector<std::string>> commands = {{"status"},
+                                                          {"wanted"},
+                                                          {"why", blob},
+                                                          {"peers"},
+                                                          {"group", "list"},
+                                                          {"config", "show"},
+                                                          {"group", "members", "family"},
+                                                          {"group", "show", "family"},
+                                                          {"version"}};
+  for (std::vector<std::string> words : commands) {
+    EXPECT_FALSE(Ok(*server_, words).empty()) << words[0];
+    words.emplace_back("--json");
+    const CommandResult result = server_->Run(words);
+    EXPECT_EQ(result.exit_status, 0) << words[0] << result.err;
+    EXPECT_FALSE(Parsed(result).is_discarded()) << words[0] << ": " << result.out;
+  }
+  EXPECT_THAT(Ok(*server_, {"wanted"}), HasSubstr(blob));
+  EXPECT_THAT(Ok(*server_, {"group", "members", "family"}), HasSubstr(laptop_->id()));
+  EXPECT_THAT(Ok(*server_, {"retry", blob}), HasSubstr("1 moved"));
+  Ok(*server_, {"retry", "--all"});
+  // A member may lower its own role; another's is an admin's.
+  Ok(*server_, {"group", "role", "family", "normal"});
+  EXPECT_TRUE(Eventually(
+      [&] { return server_->Get("/v1/groups/" + group).value("role", "") == "normal"; }));
+  Ok(*server_, {"group", "role", "family", "laptop", "server"}, 1);
+  Ok(*server_, {"group", "leave", "family"});
+  EXPECT_TRUE(
+      Eventually([&] { return server_->Call("GET", "/v1/groups/" + group).status == 404; }));
+}
+
+TEST(InitTest, InitWritesSettingsThatServeUses) {
+  TempDir dir;
+  const std::string data = dir.path() + "/data";
+  const CommandResult made = RunCommand(
+      {WaypostProgram(), "init", "--data", data, "--name", "camera", "--listen", "127.0.0.1:0",
+       "--peer-listen", "127.0.0.1:0", "--advertise", "10.0.0.1:7441", "--advertise", "nas:7441"});
+  EXPECT_EQ(made.exit_status, 0) << made.err;
+  const std::string toml = ReadWholeFile(data + "/waypost.toml");
+  EXPECT_THAT(toml, HasSubstr("\nname = \"camera\"\n"));
+  EXPECT_THAT(toml, HasSubstr("\nadvertise = [\"10.0.0.1:7441\", \"nas:7441\"]\n"));
+  struct stat info {};
+  ASSERT_EQ(stat((data + "/identity.key").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(RunCommand({WaypostProgram(), "init", "--data", data}).exit_status, 1);
+  EXPECT_EQ(RunCommand({WaypostProgram(), "init", "--data", data + "2", "--listen", "nonsense"})
+                .exit_status,
+            2);
+  EXPECT_FALSE(fs::exists(data + "2"));
+  // No folder: what to do is said.
+  const CommandResult none = RunCommand({WaypostProgram(), "serve", "--data", data + "3"});
+  EXPECT_EQ(none.exit_status, 1);
+  EXPECT_THAT(none.err, HasSubstr("waypost init"));
+}
+
+}  // namespace
+}  // namespace waypost::integration

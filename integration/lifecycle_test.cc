@@ -1,0 +1,129 @@
+// Start, stop, signals, the lock of the data folder, settings while running.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "integration/cluster.h"
+#include "integration/eventually.h"
+
+namespace waypost::integration {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(LifecycleTest, AStopIsCleanAndWhatWasThereIsThereAgain) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const std::string group = peer.CreateGroup("family", "server");
+  const std::string blob = PutRef(peer, group, "k", "hello");
+  const std::string address = peer.http().address();
+  EXPECT_EQ(peer.Call("GET", "/readyz").status, 200);
+  for (const int number : {SIGTERM, SIGINT}) {
+    EXPECT_TRUE(fs::exists(peer.dir() + "/endpoints.json"));
+    const auto start = std::chrono::steady_clock::now();
+    peer.process().Signal(number);
+    EXPECT_EQ(peer.process().Wait(kPatience), 0);
+    if (kTimesCount) {
+      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+    }
+    EXPECT_FALSE(fs::exists(peer.dir() + "/endpoints.json"));
+    ASSERT_TRUE(peer.Start().ok());
+    EXPECT_EQ(peer.http().address(), address);  // the picked port is kept
+    EXPECT_EQ(peer.Bytes(blob), "hello");
+    EXPECT_EQ(peer.Get("/v1/groups/" + group + "/refs/k").value("blob", ""), blob);
+  }
+}
+
+TEST(LifecycleTest, AStopEndsWaitingCallsAndStreamsWithinTwentySeconds) {
+  Cluster cluster;
+  Peer& laptop = cluster.Add("laptop");
+  Peer& phone = cluster.Add("phone", {"--fetcher.rate_limit=1KiB"});
+  const std::string group = cluster.Group("family", {{&laptop, "normal"}, {&phone, "normal"}});
+  const std::string blob = PutRef(laptop, group, "film", SomeBytes(4 << 20, 4));
+  ASSERT_TRUE(Eventually([&] { return phone.Get("/v1/groups/" + group).value("refs", 0) == 1; }));
+  auto events = phone.http().OpenStream({.target = "/v1/events"});
+  auto fetch =
+      phone.http().OpenStream({.method = "POST", .target = "/v1/blobs/" + blob + "/fetch"});
+  ASSERT_TRUE(events.ok() && fetch.ok());
+  std::thread waiter([&] { phone.Call("GET", "/v1/blobs/" + blob + "?timeout=10m"); });
+  EXPECT_EQ(phone.Stop(base::Millis(kTimesCount ? 20'000 : 120'000)), 0);
+  waiter.join();
+}
+
+TEST(LifecycleTest, ASecondSignalEndsAtOnce) {
+  Cluster cluster;
+  Peer& laptop = cluster.Add("laptop");
+  // A put that never ends keeps the first signal's clean stop busy.
+  const int fd = Connect(laptop.http().address());
+  ASSERT_GE(fd, 0);
+  std::string request =
+      laptop.http().Format({.method = "POST", .target = "/v1/blobs", .body = "x"});
+  request.replace(request.find("Content-Length: 1"), 17, "Content-Length: 1000000");
+  ASSERT_GT(write(fd, request.data(), request.size()), 0);
+  laptop.process().Signal(SIGTERM);
+  const std::optional<int> after_first = laptop.process().Wait(base::Millis(500));
+  if (!after_first) {
+    laptop.process().Signal(SIGTERM);
+    EXPECT_EQ(laptop.process().Wait(kPatience), 128 + SIGTERM);
+  } else {
+    EXPECT_EQ(*after_first, 0);
+  }
+  close(fd);
+  ASSERT_TRUE(laptop.Start().ok());
+  EXPECT_EQ(laptop.Call("GET", "/healthz").status, 200);
+}
+
+TEST(LifecycleTest, ASecondServiceOnTheSameFolderIsToldWhoHasIt) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const CommandResult second =
+      peer.Run({"serve", "--http.listen=127.0.0.1:0", "--peer.listen=127.0.0.1:0"});
+  EXPECT_EQ(second.exit_status, 1);
+  EXPECT_NE(second.err.find(absl::StrCat("process ", peer.process().pid())), std::string::npos)
+      << second.err;
+  EXPECT_EQ(peer.Call("GET", "/healthz").status, 200);
+}
+
+TEST(LifecycleTest, AHangUpReadsTheFileAgain) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const auto value = [&](const std::string& key) {
+    const Json settings = peer.Get("/v1/config").value("settings", Json::object());
+    const Json item = settings.value(key, Json::object());
+    return item.value("value", "") + " " + item.value("origin", "");
+  };
+  EXPECT_EQ(value("fetcher.concurrency"), "4 default");
+  WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 7\n");
+  peer.process().Signal(SIGHUP);
+  EXPECT_TRUE(Eventually([&] { return value("fetcher.concurrency") == "7 file"; }))
+      << value("fetcher.concurrency");
+  // A mistake is logged and changes nothing.
+  WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 0\n");
+  peer.process().Signal(SIGHUP);
+  EXPECT_TRUE(Eventually([&] { return peer.Log().find("waypost.toml:2") != std::string::npos; }));
+  EXPECT_EQ(value("fetcher.concurrency"), "7 file");
+  // A patch goes before the file and survives a restart.
+  EXPECT_EQ(peer.Run({"config", "set", "fetcher.concurrency", "9"}).exit_status, 0);
+  EXPECT_EQ(value("fetcher.concurrency"), "9 patched");
+  WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 5\n");
+  EXPECT_EQ(peer.Stop(), 0);
+  ASSERT_TRUE(peer.Start().ok());
+  EXPECT_EQ(value("fetcher.concurrency"), "9 patched");
+  EXPECT_EQ(peer.Run({"config", "set", "http.listen", "127.0.0.1:1"}).exit_status, 1);
+}
+
+TEST(LifecycleTest, AFileThatIsTooLargeForTheProcessIsAnErrorAndNotItsEnd) {
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer", {"--index.map_size=16MiB"});
+  ASSERT_TRUE(peer.Start({.file_size_max_bytes = uint64_t{24} << 20}).ok());
+  const HttpReply reply = peer.Call("POST", "/v1/blobs", SomeBytes(32 << 20, 1));
+  EXPECT_GE(reply.status, 500) << reply.body;
+  EXPECT_EQ(peer.Bytes(peer.PutBlob("small")), "small");
+}
+
+}  // namespace
+}  // namespace waypost::integration
