@@ -244,8 +244,8 @@ Exit ConfigShow(const Common& common, Client& client) {
   std::vector<std::vector<std::string>> rows = {{"KEY", "VALUE", "ORIGIN", "LIVE"}};
   const Json settings = config.contains("settings") ? config["settings"] : Json::object();
   for (const auto& setting : settings.items()) {
-    rows.push_back({setting.key(), TextOf(setting.value(), "value"), TextOf(setting.value(), "origin"),
-                    TextOf(setting.value(), "live")});
+    rows.push_back({setting.key(), TextOf(setting.value(), "value"),
+                    TextOf(setting.value(), "origin"), TextOf(setting.value(), "live")});
   }
   PrintTable(rows);
   return kExitOk;
