@@ -1,6 +1,8 @@
 #include "base/environment.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +21,8 @@ namespace {
 // Half of what a process can address: a larger map is a mistake, not a need.
 constexpr uint64_t kMapBytesMax = uint64_t{64} << 40;
 constexpr uint64_t kMapStep = uint64_t{1} << 20;
+// A write that was cut short leaves a disk with nearly nothing; what file systems keep back is less.
+constexpr uint64_t kNearlyFull = uint64_t{16} << 20;
 
 // The folders that are open in this process. It is process-wide as the locks it protects are.
 struct OpenFolders {
@@ -234,6 +238,22 @@ absl::StatusOr<MDB_txn*> Environment::BeginWrite() {
   }
   if (error == 0) return txn;
   return LmdbStatus(error, absl::StrCat("beginning to write in ", dir_));
+}
+
+bool Environment::DiskIsFull() const {
+  mdb_filehandle_t fd;
+  struct statvfs disk;
+  struct stat file;
+  rlimit limit;
+  if (mdb_env_get_fd(env_, &fd) != 0) return false;
+  if (fstatvfs(fd, &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < kNearlyFull) return true;
+  return fstat(fd, &file) == 0 && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+         limit.rlim_cur != RLIM_INFINITY &&
+         static_cast<uint64_t>(file.st_size) + kNearlyFull > limit.rlim_cur;
+}
+
+absl::Status Environment::CommitStatus(int error) const {
+  return LmdbStatus(error == EIO && DiskIsFull() ? ENOSPC : error, "committing");
 }
 
 absl::Status Environment::Reopen() {

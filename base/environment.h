@@ -39,6 +39,8 @@ class Environment {
 
   // Only on the writer thread. BeginWrite reopens an environment that a failed write has made unusable.
   absl::StatusOr<MDB_txn*> BeginWrite();
+  // What the error of a commit means. LMDB calls the short write of a disk that has just become full EIO.
+  absl::Status CommitStatus(int error) const;
   // Doubles the map, at least, once the readers have left; IsNoSpace when it cannot be larger.
   absl::Status Grow();
   // From now on nothing can be read; waits until the readers have left. Idempotent.
@@ -56,6 +58,7 @@ class Environment {
   absl::Status OpenTables();
   absl::Status FillUp();
   uint64_t BytesInUse();
+  bool DiskIsFull() const;
   void CloseGate();
   void OpenGate(absl::Status state);
   absl::Status Reopen();

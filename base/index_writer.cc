@@ -117,7 +117,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
     }
     if (!spoiled) {
       FailAll(batch, begin, next,
-              grown.ok() ? LmdbStatus(error, "committing") : grown);
+              grown.ok() ? environment->CommitStatus(error) : grown);
       return next - begin;
     }
     if (next == begin) {

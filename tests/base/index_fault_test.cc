@@ -1,0 +1,200 @@
+// What the index does when the disk below it misbehaves, or the process is killed.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fault_point.h"
+#include "base/index.h"
+#include "base/status.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::base {
+namespace {
+
+using Lane = Index::Lane;
+
+absl::Status Put(Index& index, const std::string& key, const std::string& value) {
+  return index.Update(Lane::kForeground, [&](WriteTxn& txn) {
+    txn.Put(Table::kMeta, key, value);
+    return absl::OkStatus();
+  });
+}
+
+std::string Get(Index& index, const std::string& key) {
+  std::string value = "-";
+  const absl::Status status = index.Read([&](ReadTxn& txn) {
+    if (const auto row = txn.Get(Table::kMeta, key)) value = std::string(*row);
+    return absl::OkStatus();
+  });
+  return status.ok() ? value : status.ToString();
+}
+
+std::unique_ptr<Index> OpenOrDie(const std::string& dir) {
+  auto index = Index::Open({.dir = dir, .map_size = uint64_t{1} << 30});
+  CHECK(index.ok());
+  return std::move(*index);
+}
+
+// The descriptors of this process that are open on `path`, in the order of their numbers.
+std::vector<int> DescriptorsOf(const std::string& path) {
+  std::vector<int> fds;
+  for (int fd = 3; fd < 256; ++fd) {
+    std::error_code error;
+    const auto target =
+        std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
+    if (!error && target == path) fds.push_back(fd);
+  }
+  return fds;
+}
+
+TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
+  TempDir dir;
+  const auto index = OpenOrDie(dir.path());
+  ASSERT_TRUE(Put(*index, "before", "1").ok());
+  // LMDB writes meta pages through a descriptor of its own, opened after the one for data: it becomes one
+  // that cannot be written to.
+  const std::vector<int> fds = DescriptorsOf(dir / "data.mdb");
+  ASSERT_EQ(fds.size(), 2u);
+  const int read_only = open((dir / "data.mdb").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(read_only, 0);
+  ASSERT_EQ(dup3(read_only, fds[1], O_CLOEXEC), fds[1]);
+  close(read_only);
+  EXPECT_FALSE(Put(*index, "during", "2").ok());
+  EXPECT_TRUE(Put(*index, "after", "3").ok());
+  EXPECT_EQ(Get(*index, "before"), "1");
+  EXPECT_EQ(Get(*index, "after"), "3");
+  EXPECT_EQ(Get(*index, "during"), "-");
+}
+
+TEST(IndexFault, AFullDiskFailsWhatDoesNotFitAndNothingElse) {
+  TempDir dir;
+  const auto index = OpenOrDie(dir.path());
+  ASSERT_TRUE(Put(*index, "before", "1").ok());
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = 256 * 1024;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  const absl::Status full = Put(*index, "large", std::string(1 << 20, 'x'));
+  const absl::Status small = Put(*index, "small", "2");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(IsNoSpace(full)) << full;
+  EXPECT_TRUE(small.ok()) << small;
+  EXPECT_EQ(Get(*index, "large"), "-");
+  EXPECT_EQ(Get(*index, "small"), "2");
+  EXPECT_TRUE(Put(*index, "large", std::string(1 << 20, 'x')).ok()) << "there is room again";
+}
+
+TEST(IndexFault, ATruncatedFileGivesErrorsInsteadOfASignal) {
+  TempDir dir;
+  constexpr int kRows = 2000;
+  {
+    const auto index = OpenOrDie(dir.path());
+    ASSERT_TRUE(index->Update(Lane::kForeground, [](WriteTxn& txn) {
+                       for (int i = 0; i < kRows; ++i) {
+                         txn.Put(Table::kMeta, std::to_string(i), std::string(500, 'x'));
+                       }
+                       return absl::OkStatus();
+                     }).ok());
+  }
+  std::filesystem::resize_file(dir / "data.mdb",
+                               std::filesystem::file_size(dir / "data.mdb") / 2);
+  const auto index = Index::Open({.dir = dir.path(), .map_size = uint64_t{1} << 30});
+  if (!index.ok()) return;  // the cut hit a page that is needed to open: an error too
+  int sound = 0;
+  for (int i = 0; i < kRows; ++i) {
+    const std::string value = Get(**index, std::to_string(i));
+    if (value == std::string(500, 'x')) ++sound;
+  }
+  EXPECT_LT(sound, kRows);
+}
+
+TEST(IndexFault, AFlippedBitInTheFileIsNeverReadAsData) {
+  TempDir dir;
+  constexpr int kRows = 200;
+  {
+    const auto index = OpenOrDie(dir.path());
+    for (int i = 0; i < kRows; ++i) {
+      ASSERT_TRUE(Put(*index, "key" + std::to_string(i), std::string(100, 'x')).ok());
+    }
+  }
+  std::string file;
+  {
+    std::ifstream in(dir / "data.mdb", std::ios::binary);
+    file.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  // One bit in the middle of every run of x.
+  int damaged = 0;
+  for (std::size_t at = file.find(std::string(100, 'x')); at != std::string::npos;
+       at = file.find(std::string(100, 'x'), at + 100)) {
+    file[at + 50] ^= 4;
+    ++damaged;
+  }
+  ASSERT_GE(damaged, kRows);
+  std::ofstream(dir / "data.mdb", std::ios::binary) << file;
+  const auto index = OpenOrDie(dir.path());
+  for (int i = 0; i < kRows; ++i) EXPECT_EQ(Get(*index, "key" + std::to_string(i)), "-");
+  EXPECT_EQ(index->bad_rows(), uint64_t{kRows});
+}
+
+// Runs an update in a process of its own that ends at `point`; its exit status.
+int UpdateAndDieAt(const std::string& point, const std::string& dir) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!EnableFaultPoints(point).ok()) _exit(1);
+    auto index = Index::Open({.dir = dir, .map_size = uint64_t{1} << 30});
+    if (!index.ok() || !Put(**index, "a", "1").ok()) _exit(2);
+    if (!Put(**index, "b", "2").ok()) _exit(3);
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(IndexFault, ACrashBeforeTheCommitLosesOnlyWhatWasNotAcknowledged) {
+  TempDir dir;
+  ASSERT_EQ(UpdateAndDieAt("index.before:2", dir.path()), kFaultPointExit);
+  const auto index = OpenOrDie(dir.path());
+  EXPECT_EQ(Get(*index, "a"), "1");
+  EXPECT_EQ(Get(*index, "b"), "-");
+}
+
+TEST(IndexFault, ACrashAfterTheCommitLosesNothing) {
+  TempDir dir;
+  ASSERT_EQ(UpdateAndDieAt("index.committed:2", dir.path()), kFaultPointExit);
+  const auto index = OpenOrDie(dir.path());
+  EXPECT_EQ(Get(*index, "a"), "1");
+  EXPECT_EQ(Get(*index, "b"), "2");
+}
+
+TEST(IndexFault, APointThatIsNotReachedChangesNothing) {
+  TempDir dir;
+  EXPECT_EQ(UpdateAndDieAt("index.committed:1000", dir.path()), 0);
+}
+
+TEST(FaultPoint, AnUnknownNameOrCountIsAnErrorThatNamesTheChoices) {
+  const absl::Status unknown = EnableFaultPoints("blob.eaten");
+  EXPECT_TRUE(absl::IsInvalidArgument(unknown));
+  for (const std::string_view point : kFaultPoints) {
+    EXPECT_NE(std::string(unknown.message()).find(point), std::string::npos) << point;
+  }
+  for (const char* const setting : {"blob.linked:", "blob.linked:0", "blob.linked:x", ":1"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(EnableFaultPoints(setting))) << setting;
+  }
+  FaultPoint("blob.linked");  // still off
+}
+
+}  // namespace
+}  // namespace waypost::base
