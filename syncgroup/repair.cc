@@ -253,10 +253,12 @@ absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& pe
   }
   KeepChain(entries);
   if (entries.empty()) {
-    if (asked) {
-      state.done = true;
-      keep(state);
-    }
+    if (!asked) return absl::OkStatus();
+    // The member has nothing from there on: what it has lies before, unless that was seen.
+    state.done = state.forward || state.salvage || state.from == 1;
+    state.span *= 4;
+    if (!state.done) state.from = StartOf(state.from, state.span);
+    keep(state);
     return absl::OkStatus();
   }
   const uint64_t last = entries.back().entry.place.generation;
@@ -281,6 +283,7 @@ absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& pe
   }
   if (!comparison.differs) {
     state.done = last >= comparison.known;
+    state.forward = true;
     state.from = last + 1;
     if (state.done && comparison.unresolved) {
       // The member has all of ours: our copy is an older one, and what is missing comes as other
@@ -326,10 +329,10 @@ absl::Status GroupStore::Replication::Impl::Part(const base::PeerId& peer,
             LoadEntryAt(txn, group, {numbering.first, numbering.second, generation});
         if (!writer || !own || *own == from_there.front().sealed) return absl::OkStatus();
         for (RetiredNumbering& retired : writer->row().retired) {
-          if (numbering.first != core.self() || retired.incarnation != numbering.second ||
-              retired.resolved) {
-            continue;
-          }
+          if (numbering.first != core.self() || retired.incarnation != numbering.second) continue;
+          // Another round has found the place already, and what stands there is on its way out.
+          if (retired.rewrite_from != 0) return absl::OkStatus();
+          if (retired.resolved) continue;
           writer->StartRewrite(retired, generation, /*drop=*/true);
           dropped = true;
         }

@@ -83,10 +83,11 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
   }
 }
 
-void ServeProbe(base::ReadTxn& txn, const base::GroupId& group, const Probe& probe,
-                SyncGroupReply& reply) {
+void ServeProbe(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
+                const base::GroupId& group, const Probe& probe, SyncGroupReply& reply) {
   EntryPlace place{probe.numbering.first, probe.numbering.second,
                    std::max<uint64_t>(probe.from, 1)};
+  if (Withheld(row, self, place)) return;
   std::size_t bytes = 0;
   for (; place.generation <= kGenerationMax; ++place.generation) {
     auto entry = LoadEntryAt(txn, group, place);
@@ -100,16 +101,18 @@ void ServeProbe(base::ReadTxn& txn, const base::GroupId& group, const Probe& pro
 
 // Where the caller's copy of a numbering ends in another entry than ours, ours is shown to it: it then
 // looks for the place where they part.
-void ShowDifferences(base::ReadTxn& txn, const SyncGroupRequest& request,
-                     const Knowledge& here, SyncGroupReply& reply) {
+void ShowDifferences(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
+                     const SyncGroupRequest& request, const Knowledge& here,
+                     SyncGroupReply& reply) {
   std::size_t shown = 0;
   for (const auto& [numbering, theirs] : request.knowledge) {
     const auto ours = here.find(numbering);
     if (ours == here.end() || theirs.generation == 0 || shown == kProbesMax) continue;
     if (theirs.forked != 0 || ours->second.forked != 0) continue;
     if (theirs.generation > ours->second.generation || theirs == ours->second) continue;
-    auto entry =
-        LoadEntryAt(txn, request.group, {numbering.first, numbering.second, theirs.generation});
+    const EntryPlace place{numbering.first, numbering.second, theirs.generation};
+    if (Withheld(row, self, place)) continue;
+    auto entry = LoadEntryAt(txn, request.group, place);
     if (!entry || HashEntry(entry->bytes) == theirs.hash) continue;
     reply.probed.push_back(*std::move(entry));
     ++shown;
@@ -177,8 +180,10 @@ absl::StatusOr<SyncReply> GroupStore::Replication::ServePage(const base::PeerId&
         if (numbering.first == caller) answer.of_caller[numbering] = known;
       }
       ServeForks(txn, asked, here, budget, answer);
-      ShowDifferences(txn, asked, here, answer);
-      for (const Probe& probe : asked.probes) ServeProbe(txn, asked.group, probe, answer);
+      ShowDifferences(txn, core.self(), *row, asked, here, answer);
+      for (const Probe& probe : asked.probes) {
+        ServeProbe(txn, core.self(), *row, asked.group, probe, answer);
+      }
       ServeEntries(txn, core.self(), *row, asked, budget, answer);
       reply.more |= answer.more;
       // Once it has applied our last entry it no longer asks us: this is all the receipt there is.

@@ -277,6 +277,8 @@ void Syncer::Impl::RefreshContacts() {
     if (fresh) {
       peer.due = now;
       peer.pause = interval;
+      // Who cooled down when this peer stopped may be there now, and waits for this peer's return.
+      peer.forced = true;
     } else if (peer.groups != contact.groups) {
       peer.hello = true;
       MakeDue(peer);
