@@ -10,7 +10,7 @@
 #include "base/mutex.h"
 #include "blobstore/disk_blob_store.h"
 #include "blobstore/layout.h"
-#include "tests/contract/blob_store_contract.h"
+#include "tests/contract/blob_store_harness.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_file_system.h"
 #include "tests/fakes/temp_dir.h"
