@@ -35,7 +35,7 @@ std::optional<PartialMark> DecodeMark(std::string_view text) {
   const std::vector<std::string> words = absl::StrSplit(base::Abs(text), ' ');
   PartialMark mark;
   if (words.size() != 3 || !absl::SimpleAtoi(words[1], &mark.durable_bytes)) return std::nullopt;
-  mark.boot_id = words[2].substr(0, words[2].size() - (words[2].empty() ? 0 : 1));
+  mark.boot_id = words[2].substr(0, words[2].find('\n'));
   if (mark.boot_id.empty() || EncodeMark(mark) != text) return std::nullopt;
   return mark;
 }

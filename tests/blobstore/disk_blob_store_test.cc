@@ -1,0 +1,588 @@
+#include "blobstore/disk_blob_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "base/sha256.h"
+#include "base/thread.h"
+#include "tests/blobstore/cutting_file_system.h"
+#include "tests/blobstore/disk_rig.h"
+
+namespace waypost::blobstore {
+namespace {
+
+using base::BlobId;
+using base::Sha256;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Op = base::FakeFileSystem::Op;
+
+class DiskBlobStoreTest : public testing::Test {
+ protected:
+  DiskBlobStoreTest() { CHECK(rig_.Open().ok()); }
+  void Restart(const std::string& boot_id) {
+    rig_.boot_id = boot_id;
+    ASSERT_TRUE(rig_.Open().ok());
+  }
+  // Fetches the first `to` bytes, then gives up.
+  void FetchPart(const std::string& bytes, std::size_t to) {
+    const auto writer = rig_.disk().StartFetch(Sha256::Of(bytes), bytes.size());
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    const std::string left = bytes.substr((*writer)->offset(), to - (*writer)->offset());
+    ASSERT_TRUE(AppendAll(**writer, left).ok());
+  }
+
+  DiskRig rig_;
+};
+
+// ---- placement ----
+
+TEST_F(DiskBlobStoreTest, SmallBlobsAreRowsAndLargeOnesFiles) {
+  const std::string small = SomeBytes(kContractInlineMax);
+  const std::string large = SomeBytes(kContractInlineMax + 1);
+  ASSERT_TRUE(rig_.Put(small).ok());
+  ASSERT_TRUE(rig_.Put(large).ok());
+  const BlobId small_id = Sha256::Of(small);
+  const BlobId large_id = Sha256::Of(large);
+  EXPECT_EQ(rig_.Row(small_id)->placement, Placement::kInline);
+  EXPECT_EQ(rig_.Row(small_id)->inline_sequence, 1u);
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(small_id)));
+  EXPECT_EQ(rig_.Row(large_id)->placement, Placement::kFile);
+  EXPECT_TRUE(rig_.Exists(rig_.layout.BlobPath(large_id)));
+  EXPECT_EQ(rig_.Row(large_id)->stored, rig_.clock.WallNow());
+}
+
+TEST_F(DiskBlobStoreTest, APutThatIsRepeatedKeepsTheFileAndTheTimeItCame) {
+  const std::string bytes = SomeBytes(3000);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  const base::WallTime stored = rig_.clock.WallNow();
+  const uint64_t links = rig_.fs.calls(Op::kLink);
+  rig_.clock.Advance(base::Millis(5000));
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(rig_.fs.calls(Op::kLink), links) << "the file is whole";
+  EXPECT_EQ(rig_.Row(Sha256::Of(bytes))->stored, stored);
+  EXPECT_EQ(rig_.Row(Sha256::Of(bytes))->verified, rig_.clock.WallNow());
+}
+
+TEST_F(DiskBlobStoreTest, AFileThatIsNotWholeGivesWayToANewPut) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.WriteFile(rig_.layout.BlobPath(id), bytes.substr(0, 2999));
+  EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  EXPECT_THAT(rig_.Names(rig_.layout.quarantine_dir()), ElementsAre(id.ToHex()));
+}
+
+TEST_F(DiskBlobStoreTest, AStrayFileOfTheRightLengthIsHashedBeforeItIsBelieved) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());  // never installed
+  std::string wrong = bytes;
+  wrong[1500] ^= 1;
+  rig_.WriteFile(rig_.layout.BlobPath(id), wrong);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  EXPECT_THAT(rig_.Names(rig_.layout.quarantine_dir()), ElementsAre(id.ToHex()));
+}
+
+TEST_F(DiskBlobStoreTest, AStrayFileThatIsTheBlobIsMadeDurable) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());
+  ASSERT_TRUE(rig_.fs.Remove(rig_.layout.BlobPath(id)).ok());
+  {
+    const auto file = rig_.fs.CreateExclusive(rig_.layout.BlobPath(id));
+    ASSERT_TRUE((*file)->WriteAt(0, bytes).ok());  // by somebody who syncs nothing
+  }
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.Close();
+  rig_.fs.PowerCut();
+  Restart("boot-2");
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+TEST_F(DiskBlobStoreTest, AfterAFailedFolderSyncTheNameIsMadeAnew) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(SomeBytes(3000, 5)).ok());
+  // The folders of this blob's name come first: blobs/, blobs/ab, then blobs/ab/cd.
+  rig_.fs.FailNth(Op::kSyncDir, 3, EIO);
+  EXPECT_FALSE(rig_.Put(bytes).ok());
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+// ---- inline rows ----
+
+TEST_F(DiskBlobStoreTest, AChangeOfTheInlineLimitMovesABlobWhenItIsPutAgain) {
+  const std::string bytes = SomeBytes(500);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.inline_max = 100;
+  Restart("boot-1");
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(rig_.Row(id)->placement, Placement::kFile);
+  EXPECT_EQ(rig_.Row(id)->inline_sequence, 0u);
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  rig_.inline_max = kContractInlineMax;
+  Restart("boot-1");
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(rig_.Row(id)->placement, Placement::kInline);
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  uint64_t inline_rows = 0;
+  ASSERT_TRUE(rig_.index()
+                  .Read([&](base::ReadTxn& txn) {
+                    inline_rows = txn.Rows(base::Table::kInline);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  EXPECT_EQ(inline_rows, 1u) << "no bytes are left behind";
+}
+
+TEST_F(DiskBlobStoreTest, DamagedInlineBytesAreNeverServed) {
+  const std::string bytes = SomeBytes(500);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  const BlobRow row = *rig_.Row(id);
+  EXPECT_FALSE(*rig_.disk().FileMissing(id, row));
+  rig_.Lose(id);
+  const absl::Status refused = rig_.Read(id).status();
+  EXPECT_TRUE(absl::IsDataLoss(refused));
+  EXPECT_THAT(std::string(base::Std(refused.message())), HasSubstr(id.ToHex()));
+  EXPECT_EQ(rig_.Metric("waypost_corrupt_blobs_total"), 1);
+  EXPECT_TRUE(*rig_.disk().FileMissing(id, row));
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_FALSE(*rig_.disk().FileMissing(id, *rig_.Row(id))) << "put anew";
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+// ---- losses ----
+
+TEST_F(DiskBlobStoreTest, ALossIsReportedEachTimeAndCountedOnce) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_FALSE(*rig_.disk().FileMissing(id, *rig_.Row(id)));
+  rig_.Lose(id);
+  EXPECT_TRUE(*rig_.disk().FileMissing(id, *rig_.Row(id)));
+  EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
+  EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
+  EXPECT_THAT(rig_.losses(), ElementsAre(id, id));
+  EXPECT_EQ(rig_.Metric("waypost_lost_blobs_total"), 1);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.Lose(id);
+  EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
+  EXPECT_EQ(rig_.Metric("waypost_lost_blobs_total"), 2);
+}
+
+TEST_F(DiskBlobStoreTest, AnErrorIsNoLoss) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  for (const Op op : {Op::kOpenRead, Op::kSize}) {
+    rig_.fs.FailNth(op, 1, EIO);
+    const absl::Status failed = rig_.Read(id).status();
+    EXPECT_FALSE(failed.ok());
+    EXPECT_FALSE(absl::IsDataLoss(failed)) << failed;
+  }
+  rig_.fs.FailNth(Op::kStat, 1, EIO);
+  EXPECT_FALSE(rig_.disk().FileMissing(id, *rig_.Row(id)).ok());
+  EXPECT_THAT(rig_.losses(), IsEmpty());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+// ---- leaving ----
+
+TEST_F(DiskBlobStoreTest, ARemovedFileGoesToTrashAndThenAway) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  ASSERT_TRUE(RemoveBlob(rig_.disk(), rig_.index(), id).ok());
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+  EXPECT_THAT(rig_.Names(rig_.layout.trash_dir()), ElementsAre(id.ToHex()));
+  rig_.disk().EmptyTrash();
+  EXPECT_THAT(rig_.Names(rig_.layout.trash_dir()), IsEmpty());
+}
+
+TEST_F(DiskBlobStoreTest, TrashLeftByACrashIsEmptiedAtTheStart) {
+  rig_.WriteFile(rig_.layout.trash_dir() + "/anything", "x");
+  Restart("boot-1");
+  EXPECT_THAT(rig_.Names(rig_.layout.trash_dir()), IsEmpty());
+}
+
+TEST_F(DiskBlobStoreTest, AFailedRemovalRemovesNothing) {
+  for (const uint64_t size : {uint64_t{500}, uint64_t{3000}}) {
+    const std::string bytes = SomeBytes(size);
+    const BlobId id = Sha256::Of(bytes);
+    ASSERT_TRUE(rig_.Put(bytes).ok());
+    EXPECT_FALSE(rig_.index()
+                     .Update(base::Index::Lane::kForeground,
+                             [&](base::WriteTxn& txn) -> absl::Status {
+                               rig_.disk().Uninstall(txn, id, *LoadBlobRow(txn, id));
+                               DeleteBlobRow(txn, id);
+                               return absl::AbortedError("needed after all");
+                             })
+                     .ok());
+    EXPECT_EQ(*rig_.Read(id), bytes);
+  }
+}
+
+TEST_F(DiskBlobStoreTest, APutThatMeetsARemovalLosesNothing) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  // The new put found the file whole; then the row is removed; then the put is installed.
+  const auto staged = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(staged.ok());
+  ASSERT_TRUE(RemoveBlob(rig_.disk(), rig_.index(), id).ok());
+  ASSERT_TRUE(InstallStaged(rig_.disk(), rig_.index(), *staged).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  // Nothing protects it any longer.
+  ASSERT_TRUE(RemoveBlob(rig_.disk(), rig_.index(), id).ok());
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+}
+
+TEST_F(DiskBlobStoreTest, RemovalAndInstallInOneBatchEndAsTheLastOfThem) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  const auto staged = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(staged.ok());
+  ASSERT_TRUE(rig_.index()
+                  .Update(base::Index::Lane::kForeground,
+                          [&](base::WriteTxn& txn) {
+                            rig_.disk().Uninstall(txn, id, *LoadBlobRow(txn, id));
+                            DeleteBlobRow(txn, id);
+                            BlobRow row;
+                            rig_.disk().Install(txn, *staged, row);
+                            StoreBlobRow(txn, id, row);
+                            return absl::OkStatus();
+                          })
+                  .ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+TEST_F(DiskBlobStoreTest, StagedBytesThatNobodyWantsAreGivenUp) {
+  const std::string bytes = SomeBytes(3000);
+  const auto staged = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(staged.ok());
+  ASSERT_TRUE(rig_.index()
+                  .Update(base::Index::Lane::kForeground,
+                          [&](base::WriteTxn& txn) {
+                            BlobRow never_installed;
+                            never_installed.placement = staged->placement;
+                            rig_.disk().Uninstall(txn, staged->id, never_installed);
+                            return absl::OkStatus();
+                          })
+                  .ok());
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(staged->id)));
+}
+
+TEST_F(DiskBlobStoreTest, AStagedBlobIsProtectedForTenMinutes) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());  // never installed
+  rig_.clock.Advance(base::Millis(600'000));
+  ASSERT_TRUE(RemoveBlob(rig_.disk(), rig_.index(), id).ok());
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+}
+
+// ---- partial files across starts ----
+
+TEST_F(DiskBlobStoreTest, AfterAKilledProcessAFetchContinuesWithAllItHad) {
+  const std::string bytes = SomeBytes(30'000);
+  const BlobId id = Sha256::Of(bytes);
+  const auto writer = rig_.disk().StartFetch(id, bytes.size());
+  ASSERT_TRUE(AppendAll(**writer, bytes.substr(0, 5000)).ok());  // no mark but the first
+  // The killed process leaves the files as they are: a second store sees what it would.
+  auto after = DiskBlobStore::Open(rig_.index(), rig_.fs, rig_.clock,
+                                   {.data_dir = kDataDir,
+                                    .inline_max_bytes = kContractInlineMax,
+                                    .min_free = {.bytes = 0},
+                                    .partial_over_bytes = kContractPartialOver,
+                                    .boot_id = "boot-1"});
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ((*after)->PartialBytes(id), 5000u);
+}
+
+TEST(PartialFile, AfterAPowerCutAFetchContinuesFromItsLastMark) {
+  DiskRig rig;
+  CuttingFileSystem cutting(rig.fs);
+  rig.SetOver(&cutting);
+  ASSERT_TRUE(rig.Open().ok());
+  const std::string bytes = SomeBytes(30'000);
+  const BlobId id = Sha256::Of(bytes);
+  {
+    const auto writer = rig.disk().StartFetch(id, bytes.size());
+    ASSERT_TRUE((*writer)->Append(bytes.substr(0, 9000)).ok());  // marked: over mark_bytes
+    ASSERT_TRUE((*writer)->Append(bytes.substr(9000, 4000)).ok());
+    cutting.CutBefore(1, [&] { rig.fs.PowerCutKeepingSome(3); });
+    ASSERT_FALSE((*writer)->Append(bytes.substr(13'000, 1000)).ok());
+  }
+  rig.Close();
+  cutting.Revive();
+  rig.boot_id = "boot-2";
+  ASSERT_TRUE(rig.Open().ok());
+  EXPECT_EQ(rig.disk().PartialBytes(id), 9000u);
+  {
+    const auto writer = rig.disk().StartFetch(id, bytes.size());
+    ASSERT_EQ((*writer)->offset(), 9000u);
+    ASSERT_TRUE(AppendAll(**writer, bytes.substr(9000)).ok());
+    const auto staged = (*writer)->Finish(id);
+    ASSERT_TRUE(staged.ok()) << staged.status();
+    ASSERT_TRUE(InstallStaged(rig.disk(), rig.index(), *staged).ok());
+  }
+  EXPECT_EQ(*rig.Read(id), bytes);
+  EXPECT_THAT(rig.Names(rig.layout.partial_dir()), IsEmpty());
+  rig.Close();
+}
+
+TEST_F(DiskBlobStoreTest, AFetchThatGaveUpIsWholeAfterAPowerCut) {
+  const std::string bytes = SomeBytes(30'000);
+  FetchPart(bytes, 5000);
+  rig_.Close();
+  rig_.fs.PowerCut();
+  Restart("boot-2");
+  EXPECT_EQ(rig_.disk().PartialBytes(Sha256::Of(bytes)), 5000u);
+  // And again, without a fetch in between.
+  rig_.Close();
+  rig_.fs.PowerCut();
+  Restart("boot-3");
+  EXPECT_EQ(rig_.disk().PartialBytes(Sha256::Of(bytes)), 5000u);
+}
+
+TEST_F(DiskBlobStoreTest, TheStartRemovesPartialFilesThatAreWorthNothing) {
+  const std::string bytes = SomeBytes(30'000);
+  const BlobId id = Sha256::Of(bytes);
+  const BlobId other = Sha256::Of("other");
+  FetchPart(bytes, 5000);
+  rig_.WriteFile(rig_.layout.partial_dir() + "/notes.txt", "x");
+  rig_.WriteFile(rig_.layout.PartialPath(other), "without a mark");
+  rig_.WriteFile(rig_.layout.MarkPath(Sha256::Of("third")), "1 5 boot-1\n");
+  rig_.WriteFile(rig_.layout.MarkPath(id) + ".new", "1 ");
+  Restart("boot-1");
+  EXPECT_THAT(rig_.Names(rig_.layout.partial_dir()),
+              ElementsAre(id.ToHex(), id.ToHex() + ".mark"));
+  // Nobody continued it for 30 days.
+  rig_.clock.SetWall(rig_.fs.Stat(rig_.layout.PartialPath(id))->value().modified +
+                     base::Millis(int64_t{30} * 24 * 3600 * 1000 + 1));
+  Restart("boot-1");
+  EXPECT_THAT(rig_.Names(rig_.layout.partial_dir()), IsEmpty());
+}
+
+TEST_F(DiskBlobStoreTest, APartialFileOfABlobThatIsHereIsRemoved) {
+  const std::string bytes = SomeBytes(30'000);
+  FetchPart(bytes, 5000);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  Restart("boot-1");
+  EXPECT_THAT(rig_.Names(rig_.layout.partial_dir()), IsEmpty());
+}
+
+TEST_F(DiskBlobStoreTest, ALargeFetchIsSyncedAsItGoes) {
+  const std::string bytes = SomeBytes(60'000);
+  const auto writer = rig_.disk().StartFetch(Sha256::Of(bytes), bytes.size());
+  const uint64_t before = rig_.fs.calls(Op::kSync);
+  ASSERT_TRUE(AppendAll(**writer, bytes, 1000).ok());
+  // 60,000 bytes with a mark every 8,000; each syncs the file and the mark.
+  EXPECT_EQ(rig_.fs.calls(Op::kSync) - before, 2 * (60'000 / 8000));
+}
+
+// ---- reconciliation ----
+
+TEST_F(DiskBlobStoreTest, ReconcilingWhatAgreesChangesNothing) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    ASSERT_TRUE(rig_.Put(SomeBytes(seed % 2 == 0 ? 3000 : 500, seed)).ok());
+  }
+  const uint64_t reads = rig_.fs.calls(Op::kRead);
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->files, 10u);
+  EXPECT_EQ(result->rows, 20u);
+  EXPECT_EQ(result->adopted + result->quarantined + result->lost, 0u);
+  EXPECT_EQ(rig_.fs.calls(Op::kRead), reads) << "files with a row are not hashed";
+}
+
+TEST_F(DiskBlobStoreTest, AFileWithoutARowIsAdoptedIfItIsWhatItsNameSays) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->adopted, 1u);
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  EXPECT_EQ(rig_.Reconcile()->adopted, 0u);
+}
+
+TEST_F(DiskBlobStoreTest, AFileThatIsNotTheBlobOfItsNameGoesToQuarantine) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());
+  rig_.WriteFile(rig_.layout.BlobPath(id), "garbage");
+  rig_.WriteFile(rig_.layout.BlobDir(id) + "/notes.txt", "garbage");
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->quarantined, 2u);
+  EXPECT_EQ(result->adopted, 0u);
+  EXPECT_THAT(rig_.Names(rig_.layout.quarantine_dir()),
+              testing::UnorderedElementsAre(id.ToHex(), "notes.txt"));
+  EXPECT_EQ(rig_.Metric("waypost_corrupt_blobs_total"), 2);
+  // A second one of the same name does not overwrite the first.
+  rig_.WriteFile(rig_.layout.BlobPath(id), "more garbage");
+  EXPECT_EQ(rig_.Reconcile()->quarantined, 1u);
+  EXPECT_THAT(rig_.Names(rig_.layout.quarantine_dir()), testing::Contains(id.ToHex() + ".1"));
+}
+
+TEST_F(DiskBlobStoreTest, ARowWhoseFileIsGoneIsLost) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.Lose(id);
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->lost, 1u);
+  EXPECT_EQ(rig_.Row(id), std::nullopt);
+  EXPECT_EQ(rig_.Metric("waypost_lost_blobs_total"), 1);
+}
+
+TEST_F(DiskBlobStoreTest, ARowWhoseFileHasAnotherLengthIsLostAndTheFileQuarantined) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.WriteFile(rig_.layout.BlobPath(id), bytes.substr(0, 100));
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->lost, 1u);
+  EXPECT_EQ(result->quarantined, 1u);
+  EXPECT_EQ(rig_.Row(id), std::nullopt);
+}
+
+TEST_F(DiskBlobStoreTest, AFileWhoseBytesMovedIntoTheIndexIsTrash) {
+  const std::string bytes = SomeBytes(500);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  ASSERT_TRUE(rig_.fs.MakeDir(rig_.layout.TopDir(id.array()[0])).ok());
+  ASSERT_TRUE(rig_.fs.MakeDir(rig_.layout.BlobDir(id)).ok());
+  rig_.WriteFile(rig_.layout.BlobPath(id), bytes);
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->adopted + result->quarantined + result->lost, 0u);
+  EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+TEST(Reconcile, AnErrorOfTheDiskConcludesNothing) {
+  for (const Op op : {Op::kStat, Op::kList, Op::kOpenRead, Op::kRead}) {
+    for (int nth = 1;; ++nth) {
+      ASSERT_LT(nth, 2000);
+      DiskRig rig;
+      ASSERT_TRUE(rig.Open().ok());
+      const std::string kept = SomeBytes(3000, 1);
+      ASSERT_TRUE(rig.Put(kept).ok());
+      ASSERT_TRUE(Stage(rig.disk(), SomeBytes(3000, 2)).ok());
+      const uint64_t before = rig.fs.calls(op);
+      rig.fs.FailNth(op, nth, EIO);
+      const auto result = rig.Reconcile();
+      if (rig.fs.calls(op) - before < static_cast<uint64_t>(nth)) {
+        EXPECT_TRUE(result.ok());
+        break;
+      }
+      EXPECT_FALSE(result.ok()) << nth;
+      EXPECT_EQ(rig.Metric("waypost_lost_blobs_total"), 0);
+      EXPECT_EQ(rig.Metric("waypost_corrupt_blobs_total"), 0);
+      ASSERT_EQ(*rig.Read(Sha256::Of(kept)), kept);
+      EXPECT_EQ(rig.Reconcile()->lost, 0u);
+    }
+  }
+}
+
+TEST_F(DiskBlobStoreTest, AManyPagedFolderIsComparedWhole) {
+  // 2,500 rows under one first byte, without files.
+  ASSERT_TRUE(rig_.index()
+                  .Update(base::Index::Lane::kBulk,
+                          [&](base::WriteTxn& txn) {
+                            for (unsigned i = 0; i < 2500; ++i) {
+                              std::string id(32, '\x07');
+                              id[1] = static_cast<char>(i >> 8);
+                              id[2] = static_cast<char>(i);
+                              BlobRow row;
+                              row.size_bytes = 5;
+                              row.stored = base::FromMs(1);
+                              StoreBlobRow(txn, *BlobId::FromBytes(id), row);
+                            }
+                            return absl::OkStatus();
+                          })
+                  .ok());
+  const auto result = rig_.Reconcile();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->rows, 2500u);
+  EXPECT_EQ(result->lost, 2500u);
+}
+
+// ---- threads ----
+
+TEST_F(DiskBlobStoreTest, ManyThreadsPutRemoveReadAndCompare) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 60;
+  // Few blobs, so that the threads meet; thread 0's own are never removed.
+  std::vector<std::string> shared;
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    shared.push_back(SomeBytes(seed % 2 == 0 ? 3000 : 500, seed));
+  }
+  std::atomic<int> wrong{0};
+  {
+    std::vector<base::Thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back("store-" + std::to_string(t), [&, t] {
+        for (int i = 0; i < kRounds; ++i) {
+          const std::string& bytes = shared[static_cast<std::size_t>(i * 7 + t) % shared.size()];
+          const BlobId id = Sha256::Of(bytes);
+          if (!rig_.Put(bytes).ok()) ++wrong;
+          const auto read = rig_.Read(id);
+          if (read.ok() ? *read != bytes : !absl::IsNotFound(read.status())) ++wrong;
+          if (i % 3 == 0) RemoveBlob(rig_.disk(), rig_.index(), id).IgnoreError();
+          const std::string own = SomeBytes(2000, static_cast<uint64_t>(1000 + t * kRounds + i));
+          if (!rig_.Put(own).ok() || *rig_.Read(Sha256::Of(own)) != own) ++wrong;
+        }
+      });
+    }
+    threads.emplace_back("compare", [&] {
+      for (int i = 0; i < 3; ++i) {
+        const auto result = rig_.Reconcile();
+        if (!result.ok() || result->quarantined != 0) ++wrong;
+      }
+    });
+  }
+  EXPECT_EQ(wrong, 0);
+  // Whatever order they came in: rows and files agree in the end.
+  ASSERT_TRUE(rig_.Reconcile().ok());
+  const auto settled = rig_.Reconcile();
+  ASSERT_TRUE(settled.ok());
+  EXPECT_EQ(settled->adopted + settled->quarantined + settled->lost, 0u);
+  for (int n = 0; n < kThreads * kRounds; ++n) {
+    const std::string own = SomeBytes(2000, static_cast<uint64_t>(1000 + n));
+    EXPECT_EQ(*rig_.Read(Sha256::Of(own)), own);
+  }
+}
+
+// ---- metrics ----
+
+TEST_F(DiskBlobStoreTest, ShowsTheFreeSpaceWhenMetricsAreRendered) {
+  rig_.SetRoom(123'456 - kFloor);
+  EXPECT_THAT(rig_.metrics.Render(), HasSubstr("waypost_disk_free_bytes 123456"));
+  EXPECT_THAT(rig_.metrics.Render(), HasSubstr("waypost_lost_blobs_total 0"));
+  EXPECT_THAT(rig_.metrics.Render(), HasSubstr("waypost_corrupt_blobs_total 0"));
+  rig_.Close();
+  rig_.metrics.Render();  // the store is gone
+}
+
+}  // namespace
+}  // namespace waypost::blobstore

@@ -1,0 +1,101 @@
+#include "blobstore/space.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "base/status.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/fake_file_system.h"
+
+namespace waypost::blobstore {
+namespace {
+
+using base::FakeFileSystem;
+
+TEST(FloorBytes, IsBytesOrAShareOfTheDisk) {
+  EXPECT_EQ(FloorBytes({.bytes = 5, .percent = 0}, 1000), 5u);
+  EXPECT_EQ(FloorBytes({.bytes = 5, .percent = 7}, 1000), 70u);
+  EXPECT_EQ(FloorBytes({.bytes = 5, .percent = 100}, 1000), 1000u);
+  EXPECT_EQ(FloorBytes({.bytes = 5, .percent = 200}, 1000), 1000u);
+  EXPECT_EQ(FloorBytes({.percent = 50}, UINT64_MAX), UINT64_MAX / 100 * 50);
+}
+
+class SpaceKeeperTest : public testing::Test {
+ protected:
+  SpaceKeeperTest() { fs_.SetFreeSpace(10'000); }
+  uint64_t looks() const { return fs_.calls(FakeFileSystem::Op::kFreeSpace); }
+
+  FakeFileSystem fs_;
+  base::FakeClock clock_;
+  SpaceKeeper keeper_{fs_, clock_, "/", {.bytes = 4000}};
+};
+
+TEST_F(SpaceKeeperTest, AllowsDownToTheFloorAndNotBelow) {
+  EXPECT_TRUE(keeper_.Check(6000).ok());
+  EXPECT_TRUE(base::IsNoSpace(keeper_.Check(6001)));
+  keeper_.SetFloor({.bytes = 10'000});
+  EXPECT_TRUE(keeper_.Check(0).ok());
+  keeper_.SetFloor({.bytes = 10'001});
+  EXPECT_TRUE(base::IsNoSpace(keeper_.Check(0)));
+}
+
+TEST_F(SpaceKeeperTest, WhatATransferWroteIsNotCountedTwice) {
+  const auto transfer = keeper_.Reserve(3000);
+  ASSERT_TRUE(transfer.ok());
+  EXPECT_TRUE(keeper_.Check(3000).ok());
+  EXPECT_FALSE(keeper_.Check(3001).ok());
+  // 2,000 of it are on the disk, which was looked at before that.
+  (*transfer)->Written(2000);
+  EXPECT_TRUE(keeper_.Check(3000).ok());
+  EXPECT_FALSE(keeper_.Check(3001).ok());
+  // Now it is looked at again.
+  fs_.SetFreeSpace(8000);
+  clock_.Advance(base::Millis(1000));
+  EXPECT_TRUE(keeper_.Check(3000).ok());
+  EXPECT_FALSE(keeper_.Check(3001).ok());
+}
+
+TEST_F(SpaceKeeperTest, ATransferThatEndsGivesBackWhatItDidNotWrite) {
+  {
+    const auto transfer = keeper_.Reserve(6000);
+    ASSERT_TRUE(transfer.ok());
+    EXPECT_FALSE(keeper_.Check(1).ok());
+    (*transfer)->Written(1000);
+  }
+  EXPECT_TRUE(keeper_.Check(5000).ok());
+  EXPECT_FALSE(keeper_.Check(5001).ok());
+}
+
+TEST_F(SpaceKeeperTest, WritingMoreThanAnnouncedTakesNothingFromOthers) {
+  const auto one = keeper_.Reserve(1000);
+  const auto other = keeper_.Reserve(1000);
+  (*one)->Written(1500);
+  EXPECT_TRUE(keeper_.Check(3500).ok());
+  EXPECT_FALSE(keeper_.Check(3501).ok());
+}
+
+TEST_F(SpaceKeeperTest, LooksAtTheDiskAtMostOnceASecond) {
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(keeper_.Check(1).ok());
+  EXPECT_EQ(looks(), 1u);
+  clock_.Advance(base::Millis(999));
+  EXPECT_TRUE(keeper_.Space().ok());
+  EXPECT_EQ(looks(), 1u);
+  clock_.Advance(base::Millis(1));
+  fs_.SetFreeSpace(5);
+  EXPECT_TRUE(base::IsNoSpace(keeper_.Check(1)));
+  EXPECT_EQ(keeper_.Space()->free_bytes, 5u);
+  EXPECT_EQ(looks(), 2u);
+}
+
+TEST_F(SpaceKeeperTest, ADiskThatCannotBeAskedIsAnErrorAndNoFullDisk) {
+  fs_.FailNth(FakeFileSystem::Op::kFreeSpace, 1, EIO);
+  const absl::Status refused = keeper_.Check(1);
+  EXPECT_FALSE(refused.ok());
+  EXPECT_FALSE(base::IsNoSpace(refused));
+  EXPECT_TRUE(keeper_.Check(1).ok());
+}
+
+}  // namespace
+}  // namespace waypost::blobstore
