@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/posix_file.h"
 #include "base/status.h"
 #include "tests/contract/file_system_contract.h"
 #include "tests/fakes/fake_file_system.h"
@@ -79,6 +80,29 @@ TEST(PosixFileSystem, DescriptorsAreNotInherited) {
   auto file = fs->CreateExclusive(dir / "a");
   ASSERT_TRUE(file.ok());
   EXPECT_NE(fcntl((*file)->fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+// What stands in for an unnamed file where the file system has no O_TMPFILE.
+TEST(PosixFile, AHiddenNameEndsWithTheLinkOrWithTheFile) {
+  TempDir dir;
+  const auto fs = NewPosixFileSystem();
+  const auto make = [&](const std::string& hidden) {
+    const int fd = open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    return std::make_unique<PosixFile>(fd, hidden, hidden);
+  };
+  { const auto dropped = make(dir / "hidden-1"); }
+  EXPECT_TRUE(fs->List(dir.path()).value().empty());
+  {
+    const auto linked = make(dir / "hidden-2");
+    ASSERT_TRUE(linked->WriteAt(0, "content").ok());
+    ASSERT_TRUE(ReplaceFile(*fs, dir / "taken", "first").ok());
+    EXPECT_TRUE(absl::IsAlreadyExists(fs->Link(*linked, dir / "taken")));
+    ASSERT_TRUE(fs->Link(*linked, dir / "a").ok());
+  }
+  EXPECT_EQ(ReadSmallFile(*fs, dir / "a", 100).value(), "content");
+  EXPECT_EQ(ReadSmallFile(*fs, dir / "taken", 100).value(), "first");
+  EXPECT_EQ(fs->List(dir.path()).value().size(), 2u);
 }
 
 class FakeFileSystemTest : public testing::Test {
