@@ -1,0 +1,95 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/events.h"
+#include "base/file_system.h"
+#include "base/index.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "blobstore/disk_blob_store.h"
+#include "fetcher/completeness.h"
+#include "fetcher/fetcher.h"
+#include "fetcher/scanner.h"
+#include "http/app_api.h"
+#include "http/app_client.h"
+#include "http/engine.h"
+#include "http/json.h"
+#include "http/peer_api.h"
+#include "http/peer_http_client.h"
+#include "syncgroup/group_store.h"
+#include "syncgroup/peer_service.h"
+#include "syncgroup/syncer.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::http {
+
+class FakeSettings final : public SettingsAccess {
+ public:
+  std::vector<Item> All() const override {
+    return {{.key = "fetcher.concurrency", .value = value, .origin = "default", .live = true}};
+  }
+  absl::Status Patch(const std::vector<std::pair<std::string, std::string>>& changes) override {
+    for (const auto& change : changes) {
+      if (change.first != "fetcher.concurrency") {
+        return absl::InvalidArgumentError("no setting " + change.first);
+      }
+      value = change.second;
+    }
+    return absl::OkStatus();
+  }
+  std::string value = "4";
+};
+
+struct NodeOptions {
+  std::string name = "node";
+  uint64_t max_blob_bytes = uint64_t{64} << 20;
+  uint64_t min_free_bytes = 0;
+};
+
+// One peer with all its parts, both listeners on loopback, in this process.
+class Node {
+ public:
+  static constexpr char kToken[] = "0123456789abcdef";
+  static constexpr char kReadToken[] = "fedcba9876543210";
+
+  explicit Node(NodeOptions options = {});
+  ~Node();
+
+  AppClient Client() { return AppClient({.address = app->bound_address(), .token = kToken}); }
+  // A call that must succeed, as JSON.
+  Json Call(const std::string& method, const std::string& target, const std::string& body = "");
+  // The status of any call.
+  int Status(const std::string& method, const std::string& target, const std::string& body = "");
+
+  base::TempDir folder;
+  base::SystemClock clock;
+  base::SystemRandom random;
+  base::Metrics metrics;
+  std::unique_ptr<base::Identity> identity;
+  std::unique_ptr<base::FileSystem> fs;
+  std::unique_ptr<base::EventLog> events;
+  std::unique_ptr<base::Index> index;
+  std::unique_ptr<blobstore::DiskBlobStore> blobs;
+  std::unique_ptr<signpost::PeerBook> peers;
+  std::unique_ptr<syncgroup::Ledger> ledger;
+  std::unique_ptr<syncgroup::GroupStore> groups;
+  std::unique_ptr<PeerHttpClient> client;
+  std::unique_ptr<syncgroup::Syncer> syncer;
+  std::unique_ptr<fetcher::Scanner> scanner;
+  std::unique_ptr<fetcher::Fetcher> fetcher;
+  std::unique_ptr<fetcher::CompletenessReporter> completeness;
+  std::unique_ptr<syncgroup::PeerService> service;
+  FakeSettings settings;
+  std::unique_ptr<AppApi> app_api;
+  std::unique_ptr<PeerApi> peer_api;
+  std::unique_ptr<Engine> app;
+  std::unique_ptr<Engine> peer;
+};
+
+}  // namespace waypost::http
