@@ -33,7 +33,11 @@ struct Start {
 };
 Start StartOf(const FetchState& state) {
   if (state.kind == Kind::kParked) return {.at = state.parked_until};
-  if (state.blocked_by == "not_due") return {.at = state.next_attempt};
+  if (state.blocked_by == "not_due") {
+    // An attempt with nobody to ask helps no one who waits; only news from elsewhere does.
+    if (state.error.error == signpost::ErrorClass::kNobody) return {.unknown = true};
+    return {.at = state.next_attempt};
+  }
   if (state.blocked_by == "paused" || state.blocked_by == "space" || state.blocked_by == "nobody" ||
       state.blocked_by == "stopped") {
     return {.unknown = true};

@@ -10,7 +10,14 @@ absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) co
   Effects effects;
   RETURN_IF_ERROR(index.Update(lane, [&](base::WriteTxn& txn) {
     effects = Effects();
-    return operation(txn, effects);
+    const base::SteadyTime at = clock.SteadyNow();
+    const absl::Status status = operation(txn, effects);
+    for (auto& item : effects.changes) {
+      item.second.at = at;
+      // What counts as a change of members for the syncer asks for a scan too: "complete" wants both.
+      if (item.second.members) ledger.AnnounceMembership(txn, item.first);
+    }
+    return status;
   }));
   Announce(effects);
   return absl::OkStatus();

@@ -132,6 +132,8 @@ class GroupStore {
     bool entries = false;             // an entry was written here
     bool members = false;             // a member came, went, or has another role
     bool work = false;                // work is left for Replication::Work
+    // Before the commit: a scan that was asked for by it began later than this.
+    base::SteadyTime at;
   };
   void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
 

@@ -288,7 +288,6 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     }
   }
   if (!changed) return;
-  core_.ledger.AnnounceMembership(txn_, group_);
   effects_.Of(group_).members = true;
 }
 

@@ -179,7 +179,7 @@ void Syncer::Impl::OnLocalChange(const GroupStore::LocalChange& change) {
   base::MutexLock lock(mutex);
   const base::SteadyTime now = clock.SteadyNow();
   if (change.members) {
-    members_changed[change.group] = now;
+    members_changed[change.group] = change.at;
     contacts_stale = true;
   }
   if (change.work || change.members) chores_due = now;

@@ -266,7 +266,6 @@ absl::Status Drop(const Core& core, const base::GroupId& group) {
       RETURN_IF_ERROR(DropHoldings(core, txn, group, *row));
     } else if (DropRows(txn, group)) {
       txn.Delete(Table::kGroups, GroupKey(group));
-      core.ledger.AnnounceMembership(txn, group);
       effects.Of(group).members = true;
       return absl::OkStatus();
     }
