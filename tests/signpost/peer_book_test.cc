@@ -173,6 +173,22 @@ TEST_F(PeerBookTest, TrafficIsWrittenEveryThirtySecondsOrOnFlush) {
   EXPECT_EQ(Stored(Peer(1))->bytes_in, 112u);
 }
 
+TEST_F(PeerBookTest, WhatDidNotChangeIsNotWrittenAgain) {
+  const auto book = NewBook();
+  book->SetProfile(Peer(1), "one", {});
+  EXPECT_TRUE(book->Flush().ok());
+  ASSERT_TRUE(index_
+                  ->Update(base::Index::Lane::kBulk,
+                           [&](base::WriteTxn& txn) {
+                             txn.Put(base::Table::kPeers, Peer(1).bytes(),
+                                     EncodePeerRow({.name = "written by the test"}));
+                             return absl::OkStatus();
+                           })
+                  .ok());
+  EXPECT_TRUE(book->Flush().ok());
+  EXPECT_EQ(Stored(Peer(1))->name, "written by the test");
+}
+
 TEST_F(PeerBookTest, WhatCouldNotBeWrittenIsWrittenLater) {
   const auto book = NewBook();
   index_->Shutdown();
