@@ -130,7 +130,17 @@ class RemovalContest {
         Stand(i);
       }
       if (!any_open) break;
-      if (!any_free) Stand(MostSeniorOfAFirstCycle());
+      if (!any_free) {
+        // What would have voided the one that stands falls with the decision.
+        const std::size_t senior = MostSeniorOfAFirstCycle();
+        Stand(senior);
+        for (std::size_t i = 0; i < removals_.size(); ++i) {
+          if (state_[i] != State::kOpen) continue;
+          if (std::find(beats_[i].begin(), beats_[i].end(), senior) != beats_[i].end()) {
+            state_[i] = State::kFalls;
+          }
+        }
+      }
     }
     std::vector<const Removal*> standing;
     for (std::size_t i = 0; i < removals_.size(); ++i) {

@@ -1,0 +1,349 @@
+#include "syncgroup/membership.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/syncgroup/seed.h"
+#include "tests/syncgroup/test_node.h"
+
+namespace waypost::syncgroup {
+namespace {
+
+base::Incarnation Inc(uint64_t n) {
+  return *base::Incarnation::FromBytes(
+      std::string_view(PeerNumber(1000 + n).bytes()).substr(0, 16));
+}
+
+// Builds sets of operations. Peer 1 founds the group at time 1 under incarnation 1; peer n's incarnation is
+// n unless said otherwise.
+class Set {
+ public:
+  Set() { Admit(1, 1, 1, 1, Role::kNormal, Authority::kAdmin); }
+
+  // `by` at `time`, in its entry number `generation`, admits `peer`.
+  Set& Admit(uint64_t by, int64_t time, uint64_t generation, uint64_t peer,
+             Role role = Role::kNormal, Authority authority = Authority::kAdmin,
+             uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
+    return Add(by, time, generation,
+               AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role,
+                       authority},
+               by_incarnation);
+  }
+  Set& Remove(uint64_t by, int64_t time, uint64_t generation, uint64_t peer, uint64_t up_to,
+              uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
+    return Add(by, time, generation,
+               RemoveOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), up_to},
+               by_incarnation);
+  }
+  Set& Add(uint64_t by, int64_t time, uint64_t generation, Op op, uint64_t by_incarnation = 0) {
+    const EntryPlace place{PeerNumber(by), Inc(by_incarnation == 0 ? by : by_incarnation),
+                           generation};
+    uint32_t position = 0;
+    for (const StampedOp& other : ops_) position += other.stamp.place == place ? 1 : 0;
+    ops_.push_back({{base::FromMs(time), place, position}, std::move(op)});
+    return *this;
+  }
+  Set& Fork(uint64_t peer, uint64_t generation, uint64_t incarnation = 0) {
+    forks_[{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation)}] = generation;
+    return *this;
+  }
+  Membership Fold() const {
+    return FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), ops_, forks_);
+  }
+  // "1 2 4": who is a member.
+  std::string Members() const {
+    const Membership folded = Fold();
+    std::string all;
+    for (uint64_t n = 1; n <= 9; ++n) {
+      if (folded.members.contains(PeerNumber(n))) all += (all.empty() ? "" : " ") + std::to_string(n);
+    }
+    return all;
+  }
+  uint64_t Limit(uint64_t peer, uint64_t incarnation = 0) const {
+    const Membership folded = Fold();
+    const auto it = folded.cuts.find(PeerNumber(peer));
+    if (it == folded.cuts.end()) return 0;
+    return it->second.LimitOf(Inc(incarnation == 0 ? peer : incarnation));
+  }
+  const std::vector<StampedOp>& ops() const { return ops_; }
+  const Forks& forks() const { return forks_; }
+
+ private:
+  std::vector<StampedOp> ops_;
+  Forks forks_;
+};
+
+constexpr uint64_t kAll = kAllGenerations;
+
+TEST(Membership, TheFoundersFirstEntryMakesTheFirstAdmin) {
+  const Membership folded = Set().Fold();
+  ASSERT_EQ(folded.members.size(), 1u);
+  EXPECT_EQ(folded.members.at(PeerNumber(1)).authority, Authority::kAdmin);
+  EXPECT_EQ(folded.created, base::FromMs(1));
+}
+
+TEST(Membership, NobodyFoundsAGroupASecondTime) {
+  EXPECT_EQ(Set().Admit(5, 1, 1, 5).Members(), "1");
+  EXPECT_EQ(Set().Admit(5, 1, 1, 5).Limit(5), 0u);
+}
+
+TEST(Membership, OnlyMembersAdmit) {
+  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3).Members(), "1 2 3");
+  // 5 was never admitted, so 6 and 7 were not either.
+  EXPECT_EQ(Set().Admit(5, 3, 1, 6).Admit(6, 4, 1, 7).Members(), "1");
+}
+
+TEST(Membership, EveryIncarnationOfAnAdmittedPeerCounts) {
+  const Set set = Set().Admit(1, 2, 2, 2);
+  EXPECT_EQ(set.Limit(2), kAll);
+  EXPECT_EQ(set.Limit(2, 77), kAll);
+  EXPECT_EQ(set.Limit(3), 0u);
+}
+
+TEST(Membership, ARemovalCutsWhatItNamesAndVoidsOtherIncarnations) {
+  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4);
+  EXPECT_EQ(set.Members(), "1");
+  EXPECT_EQ(set.Limit(2), 4u);
+  EXPECT_EQ(set.Limit(2, 77), 0u);
+}
+
+TEST(Membership, OneRemovalMayNameSeveralIncarnations) {
+  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Remove(1, 5, 3, 2, 9, 77);
+  EXPECT_EQ(set.Limit(2), 4u);
+  EXPECT_EQ(set.Limit(2, 77), 9u);
+  EXPECT_EQ(set.Limit(2, 78), 0u);
+}
+
+TEST(Membership, BackUnderAnotherIncarnationLaterThanTheRemoval) {
+  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Admit(
+      1, 6, 4, 2, Role::kNormal, Authority::kWriter, /*incarnation=*/77);
+  EXPECT_EQ(set.Members(), "1 2");
+  EXPECT_EQ(set.Limit(2), 4u);  // what was cut stays cut
+  EXPECT_EQ(set.Limit(2, 77), kAll);
+  EXPECT_EQ(set.Limit(2, 78), kAll);  // drawn later, after a restore
+  EXPECT_EQ(set.Fold().members.at(PeerNumber(2)).incarnation, Inc(77));
+}
+
+TEST(Membership, AnAdmissionUnderTheRemovedIncarnationOrEarlierDoesNotBringBack) {
+  // A role change by an admin who had not heard of the removal.
+  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Admit(1, 6, 4, 2).Members(), "1");
+  EXPECT_EQ(Set()
+                .Admit(1, 2, 2, 2)
+                .Remove(1, 5, 3, 2, 4)
+                .Admit(1, 4, 4, 2, Role::kNormal, Authority::kWriter, 77)
+                .Members(),
+            "1");
+}
+
+TEST(Membership, NobodyBringsItselfBack) {
+  EXPECT_EQ(Set()
+                .Admit(1, 2, 2, 2)
+                .Remove(1, 5, 3, 2, 4)
+                .Admit(2, 6, 1, 2, Role::kNormal, Authority::kAdmin, 77, 77)
+                .Members(),
+            "1");
+}
+
+TEST(Membership, RemovedASecondTime) {
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2)
+                      .Remove(1, 5, 3, 2, 4)
+                      .Admit(1, 6, 4, 2, Role::kNormal, Authority::kWriter, 77)
+                      .Remove(1, 8, 5, 2, 4)
+                      .Remove(1, 8, 5, 2, 2, 77);
+  EXPECT_EQ(set.Members(), "1");
+  EXPECT_EQ(set.Limit(2), 4u);
+  EXPECT_EQ(set.Limit(2, 77), 2u);
+}
+
+TEST(Membership, WhoLeavesNamesItsOwnLastEntry) {
+  const Set set = Set().Admit(1, 2, 2, 2).Remove(2, 5, 7, 2, 7);
+  EXPECT_EQ(set.Members(), "1");
+  EXPECT_EQ(set.Limit(2), 7u);
+}
+
+TEST(Membership, WhomTheRemovedAdmittedBeforeItsCutStaysLaterOnesDoNot) {
+  const Set set = Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3).Admit(2, 4, 2, 4).Remove(1, 5, 3, 2, 1);
+  EXPECT_EQ(set.Members(), "1 3");
+  EXPECT_EQ(set.Limit(4), 0u);
+}
+
+// ---- removals against each other ----
+
+TEST(Membership, OfTwoWhoRemoveEachOtherTheOneAdmittedEarlierStands) {
+  // 2 was admitted before 3. Neither had heard of the other's removal.
+  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 0).Remove(3, 8, 1, 2, 0);
+  EXPECT_EQ(set.Members(), "1 2");
+  EXPECT_EQ(set.Limit(2), kAll);
+  EXPECT_EQ(set.Limit(3), 0u);
+}
+
+TEST(Membership, OneSidedTheBeaterStands) {
+  // 3 removes 2 up to 0, which voids 2's removal of 3; 2's removal had let 3's stand.
+  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 0);
+  EXPECT_EQ(set.Members(), "1 3");
+}
+
+TEST(Membership, BothStandWhenNeitherVoidsTheOther) {
+  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 5);
+  EXPECT_EQ(set.Members(), "1");
+}
+
+TEST(Membership, InALongerCycleTheMostSeniorAuthorStandsFirst) {
+  const auto build = [](int64_t t2, int64_t t3, int64_t t4) {
+    return Set()
+        .Admit(1, t2, 2, 2)
+        .Admit(1, t3, 3, 3)
+        .Admit(1, t4, 4, 4)
+        .Remove(2, 20, 1, 3, 0)
+        .Remove(3, 20, 1, 4, 0)
+        .Remove(4, 20, 1, 2, 0);
+  };
+  // The removal by the most senior stands alone: its victim's is void, and the one against it falls.
+  EXPECT_EQ(build(2, 3, 4).Members(), "1 2 4");
+  EXPECT_EQ(build(4, 2, 3).Members(), "1 2 3");
+  EXPECT_EQ(build(3, 4, 2).Members(), "1 3 4");
+}
+
+TEST(Membership, WhoIsMerelyBeatenByAPairDoesNotDecideIt) {
+  // The founder's removal of 4 is void because 2 cut the founder off; 2 and 3 fight each other.
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2)
+                      .Admit(1, 3, 3, 3)
+                      .Admit(1, 4, 4, 4)
+                      .Remove(1, 9, 6, 4, 0)
+                      .Remove(2, 9, 1, 1, 5)
+                      .Remove(2, 9, 1, 3, 0)
+                      .Remove(3, 9, 1, 2, 0);
+  EXPECT_EQ(set.Members(), "2 4");
+}
+
+TEST(Membership, AVoidRemovalLetsItsTargetBe) {
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2)
+                      .Admit(1, 3, 3, 3)
+                      .Remove(2, 9, 3, 3, 0)    // in entry 3 of 2 ...
+                      .Remove(1, 10, 4, 2, 2);  // ... which is beyond what the founder lets stand
+  EXPECT_EQ(set.Members(), "1 3");
+}
+
+// ---- roles, profiles, settings, forks ----
+
+TEST(Membership, TheLatestAdmissionDecidesRoleAndAuthority) {
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2, Role::kLeaf, Authority::kReader)
+                      .Admit(1, 9, 4, 2, Role::kServer, Authority::kAdmin)
+                      .Admit(1, 5, 3, 2, Role::kNormal, Authority::kWriter);
+  const Member member = set.Fold().members.at(PeerNumber(2));
+  EXPECT_EQ(member.role, Role::kServer);
+  EXPECT_EQ(member.authority, Authority::kAdmin);
+  EXPECT_EQ(member.admitted, base::FromMs(2));
+}
+
+TEST(Membership, AMemberLowersItsOwnRoleOnly) {
+  const auto lowered = [](Role from, Role to) {
+    const Set set = Set().Admit(1, 2, 2, 2, from).Add(2, 5, 1, ProfileOp{"n", {}, to});
+    return set.Fold().members.at(PeerNumber(2)).role;
+  };
+  EXPECT_EQ(lowered(Role::kServer, Role::kNormal), Role::kNormal);
+  EXPECT_EQ(lowered(Role::kServer, Role::kLeaf), Role::kLeaf);
+  EXPECT_EQ(lowered(Role::kLeaf, Role::kServer), Role::kLeaf);
+  // A later admission decides again; a profile from before it lowers nothing.
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2, Role::kServer)
+                      .Add(2, 5, 1, ProfileOp{"n", {}, Role::kLeaf})
+                      .Admit(1, 6, 3, 2, Role::kServer);
+  EXPECT_EQ(set.Fold().members.at(PeerNumber(2)).role, Role::kServer);
+}
+
+TEST(Membership, TheLatestProfileAndEachSettingByItself) {
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2)
+                      .Add(2, 9, 2, ProfileOp{"new", {"h:2"}, {}})
+                      .Add(2, 5, 1, ProfileOp{"old", {"h:1"}, {}})
+                      .Add(1, 3, 3, SettingsOp{"first", "text", false})
+                      .Add(2, 7, 3, SettingsOp{"second", {}, {}})
+                      .Add(1, 6, 4, SettingsOp{{}, {}, true});
+  const Membership folded = set.Fold();
+  EXPECT_EQ(folded.members.at(PeerNumber(2)).name, "new");
+  EXPECT_EQ(folded.members.at(PeerNumber(2)).addresses, std::vector<std::string>{"h:2"});
+  EXPECT_EQ(folded.name, "second");
+  EXPECT_EQ(folded.description, "text");
+  EXPECT_EQ(folded.is_public, true);
+}
+
+TEST(Membership, WhatIsBeyondAForkDoesNotCount) {
+  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 3, 3).Members(), "1 2 3");
+  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 3, 3).Fork(2, 3).Members(), "1 2");
+  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Remove(2, 3, 3, 1, 0).Fork(2, 3).Members(), "1 2");
+}
+
+TEST(Membership, WithoutTheFoundersEntryThosePapersNameAreTaken) {
+  // A joiner has been shown only who admitted it.
+  const Set full = Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3);
+  std::vector<StampedOp> papers(full.ops().begin() + 1, full.ops().end());
+  const Membership folded = FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), papers, {});
+  EXPECT_EQ(folded.members.count(PeerNumber(3)), 1u);
+}
+
+TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
+  const uint64_t seed = TestSeed();
+  std::mt19937_64 random(seed);
+  const auto any = [&](uint64_t n) { return random() % n; };
+  for (int round = 0; round < 300; ++round) {
+    Set set;
+    for (uint64_t peer = 2; peer <= 5; ++peer) {
+      set.Admit(1, static_cast<int64_t>(any(20)), peer, peer);
+    }
+    for (int i = 0; i < 25; ++i) {
+      const uint64_t by = 1 + any(5);
+      const uint64_t peer = 1 + any(6);
+      const int64_t time = static_cast<int64_t>(any(60));
+      const uint64_t generation = 6 + any(8);
+      const uint64_t incarnation = any(3) == 0 ? peer + 10 : peer;
+      const uint64_t by_incarnation = any(4) == 0 ? by + 10 : by;
+      switch (any(4)) {
+        case 0:
+          set.Remove(by, time, generation, peer, any(14), incarnation, by_incarnation);
+          break;
+        case 1:
+          set.Add(by, time, generation, ProfileOp{"n" + std::to_string(i), {}, Role::kLeaf},
+                  by_incarnation);
+          break;
+        default:
+          set.Admit(by, time, generation, peer, static_cast<Role>(1 + any(3)), Authority::kAdmin,
+                    incarnation, by_incarnation);
+      }
+    }
+    if (any(3) == 0) set.Fork(1 + any(5), 7 + any(7));
+    std::vector<StampedOp> ops = set.ops();
+    const base::GroupId group = GroupIdOf(PeerNumber(1), Inc(1));
+    const Membership expected = FoldMembership(group, ops, set.forks());
+    for (int shuffle = 0; shuffle < 5; ++shuffle) {
+      std::shuffle(ops.begin(), ops.end(), random);
+      const Membership folded = FoldMembership(group, ops, set.forks());
+      ASSERT_EQ(folded.members, expected.members) << "seed " << seed << " round " << round;
+      ASSERT_EQ(folded.cuts, expected.cuts) << "seed " << seed << " round " << round;
+      ASSERT_EQ(folded.name, expected.name);
+    }
+  }
+}
+
+TEST(Membership, WhatEachAuthorityMayDo) {
+  const Op put = PutRefOp{"k", BlobOf("x"), {}};
+  const Op admit = AdmitOp{};
+  const Op profile = ProfileOp{};
+  EXPECT_TRUE(AuthorityAllows(Authority::kAdmin, put));
+  EXPECT_TRUE(AuthorityAllows(Authority::kAdmin, admit));
+  EXPECT_TRUE(AuthorityAllows(Authority::kWriter, put));
+  EXPECT_FALSE(AuthorityAllows(Authority::kWriter, admit));
+  EXPECT_FALSE(AuthorityAllows(Authority::kReader, put));
+  EXPECT_TRUE(AuthorityAllows(Authority::kReader, profile));
+}
+
+}  // namespace
+}  // namespace waypost::syncgroup
