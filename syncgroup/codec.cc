@@ -54,8 +54,7 @@ bool ReadStamp(const rows::Stamp& from, Stamp& to) {
   to.time = base::FromMs(from.time_ms());
   to.place.generation = from.generation();
   to.position = from.position();
-  return ReadId(from.origin(), to.place.origin) &&
-         ReadId(from.incarnation(), to.place.incarnation);
+  return ReadId(from.origin(), to.place.origin) && ReadId(from.incarnation(), to.place.incarnation);
 }
 
 }  // namespace

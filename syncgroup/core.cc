@@ -14,7 +14,8 @@ absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) co
     const absl::Status status = operation(txn, effects);
     for (auto& item : effects.changes) {
       item.second.at = at;
-      // What counts as a change of members for the syncer asks for a scan too: "complete" wants both.
+      // What counts as a change of members for the syncer asks for a scan too: "complete" wants
+      // both.
       if (item.second.members) ledger.AnnounceMembership(txn, item.first);
     }
     return status;

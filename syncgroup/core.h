@@ -26,8 +26,8 @@ inline constexpr base::Millis kClockAheadMax{10 * 60 * 1000};
 inline constexpr std::size_t kEntriesPerTxn = 1000;
 inline constexpr std::size_t kOpsPerTxn = 2000;
 
-// What must be told when an operation has been committed. An operation may run several times: each run
-// begins with an empty one.
+// What must be told when an operation has been committed. An operation may run several times: each
+// run begins with an empty one.
 struct Effects {
   std::map<base::GroupId, GroupStore::LocalChange> changes;
   struct Profile {
@@ -71,8 +71,8 @@ struct Core {
   std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
 };
 
-// The one place that decides whether an entry is what it says: written by its origin. Entries are not
-// signed yet; until then everything passes.
+// The one place that decides whether an entry is what it says: written by its origin. Entries are
+// not signed yet; until then everything passes.
 absl::Status CheckSealed(const SealedEntry& sealed, const Entry& entry);
 
 // Not found, in the words of the API.

@@ -33,8 +33,8 @@ struct AdmitOp {
   Authority authority = Authority::kWriter;
   friend bool operator==(const AdmitOp&, const AdmitOp&) = default;
 };
-// Ends the membership of `peer`. What it wrote up to (incarnation, generation) stands, all else is void
-// until it is admitted again under another incarnation.
+// Ends the membership of `peer`. What it wrote up to (incarnation, generation) stands, all else is
+// void until it is admitted again under another incarnation.
 struct RemoveOp {
   base::PeerId peer;
   base::Incarnation incarnation;

@@ -64,8 +64,8 @@ absl::Status GroupStore::Impl::ChangeGroup(const base::GroupId& group, const Cha
 GroupStore::GroupStore(Options options, base::Index& index, const Ledger& ledger,
                        blobstore::BlobStore& blobs, signpost::PeerBook& peers,
                        const base::Clock& clock, base::EventLog& events)
-    : impl_(std::make_unique<Impl>(std::move(options), index, ledger, blobs, peers, clock,
-                                   events)) {}
+    : impl_(
+          std::make_unique<Impl>(std::move(options), index, ledger, blobs, peers, clock, events)) {}
 GroupStore::~GroupStore() = default;
 
 const base::PeerId& GroupStore::self() const { return impl_->core.self(); }
@@ -78,8 +78,8 @@ void GroupStore::SetLocalChangeListener(std::function<void(const LocalChange&)> 
 
 namespace {
 
-// Own knowledge must agree with the own log: if a row of either was damaged, the next number could be one
-// that was used before.
+// Own knowledge must agree with the own log: if a row of either was damaged, the next number could
+// be one that was used before.
 bool OwnNumberingSound(base::ReadTxn& txn, const base::PeerId& self, const base::GroupId& group,
                        const GroupRow& row) {
   const Known known = LoadKnowledge(txn, group, {self, row.incarnation}).known;
@@ -118,14 +118,14 @@ absl::Status GroupStore::Load() {
   for (const base::GroupId& group : unsound) {
     base::LogWarning("group ", group.ToHex(),
                      ": own log and knowledge disagree; a new numbering begins");
-    RETURN_IF_ERROR(core.Update(Index::Lane::kForeground,
-                                [&](base::WriteTxn& txn, Effects& effects) {
-                                  auto writer = GroupWriter::Open(core, txn, effects, group);
-                                  if (!writer) return absl::OkStatus();
-                                  writer->Retire();
-                                  writer->Finish();
-                                  return absl::OkStatus();
-                                }));
+    RETURN_IF_ERROR(
+        core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+          auto writer = GroupWriter::Open(core, txn, effects, group);
+          if (!writer) return absl::OkStatus();
+          writer->Retire();
+          writer->Finish();
+          return absl::OkStatus();
+        }));
   }
   // Members were told before the end of the last run, or learn of it from each other.
   for (const base::GroupId& group : left) {
@@ -230,8 +230,7 @@ std::vector<base::PeerId> GroupStore::Candidates(base::ReadTxn& txn,
   return servers;
 }
 
-signpost::SharedSignpost GroupStore::SharedSignpostFor(base::ReadTxn& txn,
-                                                       const base::BlobId& blob,
+signpost::SharedSignpost GroupStore::SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
                                                        const base::PeerId& caller) const {
   const auto signpost = signpost::LoadSignpost(txn, blob);
   if (!signpost) return {};

@@ -30,21 +30,22 @@ struct RefChange {
   std::optional<base::BlobId> blob;  // nullopt: delete
 };
 
-// The groups of this peer: members, references and the replicated log, all kept in the index. Thread-safe;
-// methods that change something return when it is durable. Errors carry the API's meaning: kNotFound (no
-// such group, key, member, invite), kInvalidArgument, kAlreadyExists, kFailedPrecondition,
-// kPermissionDenied, and for invites kCancelled = expired (410).
+// The groups of this peer: members, references and the replicated log, all kept in the index.
+// Thread-safe; methods that change something return when it is durable. Errors carry the API's
+// meaning: kNotFound (no such group, key, member, invite), kInvalidArgument, kAlreadyExists,
+// kFailedPrecondition, kPermissionDenied, and for invites kCancelled = expired (410).
 class GroupStore {
  public:
   struct Options {
     base::PeerId self;
-    std::string name;                               // node.name, published in the profile
+    std::string name;                                     // node.name, published in the profile
     std::function<std::vector<std::string>()> addresses;  // to be published
   };
   GroupStore(Options options, base::Index& index, const Ledger& ledger, blobstore::BlobStore& blobs,
              signpost::PeerBook& peers, const base::Clock& clock, base::EventLog& events);
   ~GroupStore();
-  // Checks own knowledge against own log, resumes work cut off (leaving, folding again). Before use.
+  // Checks own knowledge against own log, resumes work cut off (leaving, folding again). Before
+  // use.
   absl::Status Load();
   const base::PeerId& self() const;
 
@@ -74,8 +75,8 @@ class GroupStore {
     base::Millis expires{24 * 3600 * 1000};
   };
   absl::StatusOr<Invite> CreateInvite(const base::GroupId& group, const InviteOptions& options);
-  // The inviter's side: the use and the admission are one transaction; the same peer asking again gets
-  // the same answer and no second use is counted.
+  // The inviter's side: the use and the admission are one transaction; the same peer asking again
+  // gets the same answer and no second use is counted.
   absl::StatusOr<JoinReply> AcceptJoin(const base::PeerId& caller, const JoinRequest& request);
   // The joiner's side, before and after the call to the inviter.
   absl::StatusOr<JoinRequest> PrepareJoin(const Invite& invite, std::optional<Role> role);
@@ -89,8 +90,9 @@ class GroupStore {
                                             std::string_view after, std::size_t limit) const;
   // One entry, all or nothing, at most kOpsPerEntryMax.
   absl::Status ChangeRefs(const base::GroupId& group, const std::vector<RefChange>& changes);
-  // Makes a staged blob known: row, a holding in every group that mentions it here and, with `target`,
-  // the reference in the same transaction: if that is refused nothing is kept. `created`: it was not here.
+  // Makes a staged blob known: row, a holding in every group that mentions it here and, with
+  // `target`, the reference in the same transaction: if that is refused nothing is kept. `created`:
+  // it was not here.
   struct PutResult {
     bool created = false;
     uint64_t size_bytes = 0;
@@ -101,7 +103,8 @@ class GroupStore {
   };
   absl::StatusOr<PutResult> Put(const blobstore::StagedBlob& staged,
                                 const std::optional<RefTarget>& target);
-  // Inside a transaction: may this peer serve the blob to `peer` under one of `groups`? Those granted.
+  // Inside a transaction: may this peer serve the blob to `peer` under one of `groups`? Those
+  // granted.
   std::vector<base::GroupId> Granted(base::ReadTxn& txn, const base::PeerId& peer,
                                      const base::BlobId& blob,
                                      const std::vector<base::GroupId>& groups) const;
@@ -110,11 +113,13 @@ class GroupStore {
   bool IsMember(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) const;
   std::optional<Member> FindMember(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer) const;
-  std::optional<GroupInfo> FindGroup(base::ReadTxn& txn, const base::GroupId& group) const;  // no counts
+  std::optional<GroupInfo> FindGroup(base::ReadTxn& txn,
+                                     const base::GroupId& group) const;  // no counts
   std::vector<Member> MembersOf(base::ReadTxn& txn, const base::GroupId& group) const;
-  // The servers among the members of the groups that mention the blob, and the other members: whom a
-  // fetch may ask when the signpost names nobody. Without ourselves.
-  std::vector<base::PeerId> Candidates(base::ReadTxn& txn, const signpost::Signpost& signpost) const;
+  // The servers among the members of the groups that mention the blob, and the other members: whom
+  // a fetch may ask when the signpost names nobody. Without ourselves.
+  std::vector<base::PeerId> Candidates(base::ReadTxn& txn,
+                                       const signpost::Signpost& signpost) const;
   // What `caller` may learn of a blob's whereabouts (DESIGN 4), as an answer to a miss.
   signpost::SharedSignpost SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
                                              const base::PeerId& caller) const;
@@ -124,8 +129,8 @@ class GroupStore {
   class Replication;
   Replication& replication();
 
-  // Something in a group changed that its members or the syncer should know of. Called after the commit on
-  // the thread that made the change, without a lock held; must be quick.
+  // Something in a group changed that its members or the syncer should know of. Called after the
+  // commit on the thread that made the change, without a lock held; must be quick.
   struct LocalChange {
     base::GroupId group;
     std::vector<base::BlobId> haves;  // bytes that arrived after the group had mentioned them

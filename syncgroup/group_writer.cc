@@ -206,8 +206,8 @@ void GroupWriter::StartRewrite(RetiredNumbering& retired, uint64_t generation, b
     known.known.generation = generation - 1;
     known.known.hash = base::EntryHash();
     if (generation > 1) {
-      const auto last = LoadEntryAt(
-          txn_, group_, {core_.self(), retired.incarnation, generation - 1});
+      const auto last =
+          LoadEntryAt(txn_, group_, {core_.self(), retired.incarnation, generation - 1});
       if (last) known.known.hash = HashEntry(last->bytes);
     }
     StoreKnowledge(txn_, group_, numbering, known);

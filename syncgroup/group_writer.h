@@ -24,8 +24,9 @@ struct PreparedEntry {
 // Decodes, checks who wrote it and that it belongs to the group.
 absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEntry sealed);
 
-// Changes one group inside one write transaction: the only code that appends to a log and that applies
-// operations to the group's state. One a group and transaction; Finish() before the transaction ends.
+// Changes one group inside one write transaction: the only code that appends to a log and that
+// applies operations to the group's state. One a group and transaction; Finish() before the
+// transaction ends.
 class GroupWriter {
  public:
   // A group that is here.
@@ -40,15 +41,15 @@ class GroupWriter {
   base::WriteTxn& txn() { return txn_; }
   const base::GroupId& group() const { return group_; }
 
-  // An own entry under the numbering of now. `time`: of an entry that is written again; else the hybrid
-  // clock's.
+  // An own entry under the numbering of now. `time`: of an entry that is written again; else the
+  // hybrid clock's.
   void Write(std::vector<Op> ops, std::optional<base::WallTime> time = std::nullopt);
   // An entry from `via` that is next in its numbering.
   void Append(const PreparedEntry& entry, const base::PeerId& via);
   // An entry of the log is applied again while references are folded again.
   void Refold(const Entry& entry);
-  // Membership operations of an entry shown in papers, which will enter the log when its turn comes.
-  // True if one of them was not known.
+  // Membership operations of an entry shown in papers, which will enter the log when its turn
+  // comes. True if one of them was not known.
   bool LearnPaper(const PreparedEntry& entry);
   // A proof that a numbering has two entries at `generation`. True if it was news.
   bool LearnFork(const OriginKey& numbering, uint64_t generation, const ForkProof& proof);
@@ -57,21 +58,19 @@ class GroupWriter {
   // Own entries from `generation` on, all in the log, leave it and will be written again.
   void StartRewrite(RetiredNumbering& retired, uint64_t generation, bool drop);
 
-  // Members, cuts and settings from the membership operations. `applying`: the entry at this place has
-  // its references applied afterwards, so that it alone is no reason to fold references again.
+  // Members, cuts and settings from the membership operations. `applying`: the entry at this place
+  // has its references applied afterwards, so that it alone is no reason to fold references again.
   void FoldMembers(const EntryPlace* applying = nullptr);
   void StartRefold();
   void Finish();
 
  private:
   enum class Source { kLocal, kReceived, kRefold };
-  void AppendToLog(const SealedEntry& sealed, const EntryPlace& place,
-                   const base::EntryHash& hash);
+  void AppendToLog(const SealedEntry& sealed, const EntryPlace& place, const base::EntryHash& hash);
   void Apply(const Entry& entry, Source source, const base::PeerId& via);
   bool LearnMembership(const Entry& entry);
-  void ApplyRef(const Stamp& stamp, const std::string& key,
-                const std::optional<base::BlobId>& blob, std::optional<uint64_t> size_bytes,
-                Source source, const base::PeerId& via);
+  void ApplyRef(const Stamp& stamp, const std::string& key, const std::optional<base::BlobId>& blob,
+                std::optional<uint64_t> size_bytes, Source source, const base::PeerId& via);
   bool EntryCountsHere(const EntryPlace& place);
   void StoreCuts(const std::map<base::PeerId, OriginCut>& cuts, const Knowledge& knowledge,
                  const EntryPlace* applying);

@@ -6,8 +6,8 @@
 
 namespace waypost::syncgroup {
 
-// The time of an entry written now: the later of now and one more than the latest seen, so that what is
-// written after something was seen also wins over it, however the clocks differ. Pure.
+// The time of an entry written now: the later of now and one more than the latest seen, so that
+// what is written after something was seen also wins over it, however the clocks differ. Pure.
 inline base::WallTime HybridNow(base::WallTime now, base::WallTime latest_seen) {
   return std::max(now, latest_seen + base::Millis(1));
 }

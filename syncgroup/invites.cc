@@ -111,10 +111,9 @@ absl::StatusOr<JoinReply> GroupStore::AcceptJoin(const base::PeerId& caller,
         if (!writer || writer->row().state != GroupRow::State::kActive) invite.reset();
         RETURN_IF_ERROR(CheckInvite(invite, request.group, caller, request));
         const auto self = LoadMember(txn, request.group, core.self());
-        const auto used =
-            std::find(invite->used_by.begin(), invite->used_by.end(), caller);
-        const bool repeated = used != invite->used_by.end() &&
-                              LoadMember(txn, request.group, caller).has_value();
+        const auto used = std::find(invite->used_by.begin(), invite->used_by.end(), caller);
+        const bool repeated =
+            used != invite->used_by.end() && LoadMember(txn, request.group, caller).has_value();
         if (!repeated) {
           if (!self || self->authority != Authority::kAdmin) {
             return absl::PermissionDeniedError(
@@ -147,13 +146,13 @@ absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
   if (invite.inviter == core.self()) {
     return absl::FailedPreconditionError("this invite was made here; another peer must use it");
   }
-  JoinRequest request{.group = invite.group,
-                      .invite_id = invite.id,
-                      .incarnation = *base::Incarnation::FromBytes(
-                          base::RandomBytes(base::Incarnation::kBytes)),
-                      .role = role,
-                      .name = core.options.name,
-                      .addresses = core.options.addresses()};
+  JoinRequest request{
+      .group = invite.group,
+      .invite_id = invite.id,
+      .incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes)),
+      .role = role,
+      .name = core.options.name,
+      .addresses = core.options.addresses()};
   request.proof = ProofOf(invite.secret, core.self(), request.incarnation);
   return request;
 }
@@ -187,13 +186,13 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
   const std::vector<std::string> addresses = core.options.addresses();
   const absl::Status joined = core.Update(
       Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) -> absl::Status {
-        GroupRow fresh{.name = reply.group.name,
-                       .description = reply.group.description,
-                       .is_public = reply.group.is_public,
-                       .created = reply.group.created,
-                       .incarnation = request.incarnation,
-                       .log = *base::Incarnation::FromBytes(
-                           base::RandomBytes(base::Incarnation::kBytes))};
+        GroupRow fresh{
+            .name = reply.group.name,
+            .description = reply.group.description,
+            .is_public = reply.group.is_public,
+            .created = reply.group.created,
+            .incarnation = request.incarnation,
+            .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
         fresh.log_token = fresh.log;
         auto here = LoadGroupRow(txn, invite.group);
         if (here && here->state != GroupRow::State::kActive) {
@@ -206,8 +205,8 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
           return absl::InvalidArgumentError(
               "the inviter's answer does not show that this peer was admitted");
         }
-        // Who was a member all along was not admitted again and keeps its numbering. Who was removed, and
-        // may not even know it, goes on under the one that was admitted now.
+        // Who was a member all along was not admitted again and keeps its numbering. Who was
+        // removed, and may not even know it, goes on under the one that was admitted now.
         if (!here || self->incarnation == request.incarnation) {
           writer.row().incarnation = request.incarnation;
           writer.Write({ProfileOp{core.options.name, addresses, std::nullopt}});

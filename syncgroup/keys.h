@@ -9,12 +9,14 @@
 #include "syncgroup/entry.h"
 #include "syncgroup/messages.h"
 
-// The keys of syncgroup's tables, built and parsed here alone. Stored bytes: the layouts never change.
+// The keys of syncgroup's tables, built and parsed here alone. Stored bytes: the layouts never
+// change.
 //   groups     group
 //   members    group, 'm', peer                          -> MemberRow, the fold of now
-//              group, 'c', origin                        -> CutRow, which entries of an origin count
-//              group, 'o', stamp                         -> a membership operation, what is folded
-//              group, 'p', origin, incarnation, generation -> an entry shown in papers, not yet in the log
+//              group, 'c', origin                        -> CutRow, which entries of an origin
+//              count group, 'o', stamp                         -> a membership operation, what is
+//              folded group, 'p', origin, incarnation, generation -> an entry shown in papers, not
+//              yet in the log
 //   refs       group, key
 //   log        group, sequence (8 bytes)                 -> LogRow
 //              group, 8 x 0xff, origin, incarnation, generation (8 bytes) -> sequence

@@ -14,8 +14,8 @@ namespace {
 using signpost::DueKey;
 using signpost::Signpost;
 
-// What one blob adds to the counts, as its rows say. wanted_since and the mentions' `wanted` are the
-// facts as they were counted.
+// What one blob adds to the counts, as its rows say. wanted_since and the mentions' `wanted` are
+// the facts as they were counted.
 struct Contribution {
   std::map<base::GroupId, Counts> groups;  // the zero group among them
 };
@@ -236,8 +236,7 @@ void Ledger::ApplyMention(base::WriteTxn& txn, const base::BlobId& blob,
     const bool gained = signpost::MergeLocations(signpost.locations, learned, now);
     if (mention.grants && record.row) {
       record.row->holdings.try_emplace(
-          mention.group,
-          blobstore::Holding{.acquired = now, .via = blobstore::Via::kReference});
+          mention.group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kReference});
     }
     // A mention is a reason to try again, whatever was known before.
     if (mention.keys > 0 || gained) {

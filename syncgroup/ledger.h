@@ -29,15 +29,16 @@ struct BlobRecord {
   }
 };
 
-// The one way in which rows about a blob change: signpost, blob row, due row and counts of a blob are
-// read together, changed by the caller's function, and written so that they agree:
-//   wanted in a group  = mentioned there, no holding there, and this peer is a server there or set it;
-//   due row            = wanted somewhere or asked for, and not stopped; key DueKeyOf(signpost);
-//   counts             = the sum of these facts. The `wanted` flag in the signpost's mention is the fact as
+// The one way in which rows about a blob change: signpost, blob row, due row and counts of a blob
+// are read together, changed by the caller's function, and written so that they agree:
+//   wanted in a group  = mentioned there, no holding there, and this peer is a server there or set
+//   it; due row            = wanted somewhere or asked for, and not stopped; key
+//   DueKeyOf(signpost); counts             = the sum of these facts. The `wanted` flag in the
+//   signpost's mention is the fact as
 //                        counted, so that a later change of role takes exactly that back.
-// A new want resets wanted_since, `stopped` and the wait. Locations are trimmed, `created` and `updated`
-// filled in. After the commit, Wake hears of it. Stateless but for its options; functions take the
-// caller's transaction, so that a caller composes several in one Update.
+// A new want resets wanted_since, `stopped` and the wait. Locations are trimmed, `created` and
+// `updated` filled in. After the commit, Wake hears of it. Stateless but for its options; functions
+// take the caller's transaction, so that a caller composes several in one Update.
 class Ledger {
  public:
   struct Options {
@@ -52,13 +53,14 @@ class Ledger {
   void Change(base::WriteTxn& txn, const base::BlobId& blob,
               absl::FunctionRef<void(BlobRecord&)> change) const;
 
-  // A key of `group` begins (+1) or ceases (-1) to have this blob as its value, or is set to it again (0).
+  // A key of `group` begins (+1) or ceases (-1) to have this blob as its value, or is set to it
+  // again (0).
   struct Mention {
     base::GroupId group;
     int keys = 0;
-    bool set_here = false;                   // by this peer's own app
-    bool grants = false;                     // ... just now: a holding, if the blob is here
-    std::vector<base::PeerId> locations;     // it came through, and its origin; without ourselves
+    bool set_here = false;                // by this peer's own app
+    bool grants = false;                  // ... just now: a holding, if the blob is here
+    std::vector<base::PeerId> locations;  // it came through, and its origin; without ourselves
     base::WallTime when_seen;
     std::optional<uint64_t> size_bytes;
   };
@@ -67,14 +69,15 @@ class Ledger {
   // Tells Wake after the commit that members or roles of the group changed.
   void AnnounceMembership(base::WriteTxn& txn, const base::GroupId& group) const;
 
-  // Whether the due row and the wanted flags are as they should be under the roles of now. What the scan
-  // asks before it repairs with Change(txn, blob, nothing).
+  // Whether the due row and the wanted flags are as they should be under the roles of now. What the
+  // scan asks before it repairs with Change(txn, blob, nothing).
   bool Consistent(base::ReadTxn& txn, const base::BlobId& blob) const;
   // Is the blob wanted in the group, given its rows?
   bool WantedIn(base::ReadTxn& txn, const base::GroupId& group, const BlobRecord& record) const;
 
   Counts LoadCounts(base::ReadTxn& txn, const base::GroupId& group_or_zero) const;
-  void StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts) const;
+  void StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
+                   const Counts& counts) const;
   // `refs` of the group and of the zero group.
   void AddRefs(base::WriteTxn& txn, const base::GroupId& group, int64_t delta) const;
 

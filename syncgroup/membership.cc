@@ -92,8 +92,9 @@ uint64_t LimitUnder(const Removal& removal, const base::Incarnation& incarnation
   return readmitted ? kAllGenerations : 0;
 }
 
-// Which of the removals stand, as positions in `removals`. Whoever nobody beats stands, and what it beats
-// falls; where all that is left beat each other, the one whose author was admitted first stands.
+// Which of the removals stand, as positions in `removals`. Whoever nobody beats stands, and what it
+// beats falls; where all that is left beat each other, the one whose author was admitted first
+// stands.
 class RemovalContest {
  public:
   RemovalContest(const Facts& facts, const std::vector<const Removal*>& removals,
@@ -173,8 +174,8 @@ class RemovalContest {
     return reached;
   }
 
-  // A cycle that nobody outside it beats: only among those the seniority decides, so that one who is
-  // merely beaten by a member of the cycle does not overtake it.
+  // A cycle that nobody outside it beats: only among those the seniority decides, so that one who
+  // is merely beaten by a member of the cycle does not overtake it.
   std::size_t MostSeniorOfAFirstCycle() const {
     std::map<std::size_t, std::set<std::size_t>> reached;
     for (std::size_t i = 0; i < removals_.size(); ++i) {
@@ -259,8 +260,8 @@ Verdict Judge(const Facts& facts, const Verdict& known) {
     everyone.insert(admission.stamp.place.origin);
   }
   const auto cuts = CutsOf(everyone, next.removals, known.admissions);
-  // From the founder outwards. Before the founder's entry is here (a joiner has only papers), everyone
-  // who admits is taken for admitted.
+  // From the founder outwards. Before the founder's entry is here (a joiner has only papers),
+  // everyone who admits is taken for admitted.
   if (facts.founding) {
     next.admitted.insert(facts.founding->op.peer);
   } else {
@@ -276,8 +277,8 @@ Verdict Judge(const Facts& facts, const Verdict& known) {
   }
   for (const Admission& a : facts.admissions) {
     const bool founds = facts.founding && facts.founding->stamp == a.stamp;
-    if (founds || (next.admitted.contains(a.stamp.place.origin) &&
-                   PlaceCounts(cuts, a.stamp.place))) {
+    if (founds ||
+        (next.admitted.contains(a.stamp.place.origin) && PlaceCounts(cuts, a.stamp.place))) {
       next.admissions.push_back(&a);
     }
   }
@@ -292,8 +293,8 @@ Verdict FindVerdict(const Facts& facts) {
     verdict.admitted.insert(admission.op.peer);
     verdict.admitted.insert(admission.stamp.place.origin);
   }
-  // Each round but odd ones only takes away; odd ones (who admits depends on who was removed, and the
-  // other way round) are cut off at a fixed count, which is still a pure function of the set.
+  // Each round but odd ones only takes away; odd ones (who admits depends on who was removed, and
+  // the other way round) are cut off at a fixed count, which is still a pure function of the set.
   for (int round = 0; round < 16; ++round) {
     Verdict next = Judge(facts, verdict);
     const bool same = next.admissions == verdict.admissions && next.admitted == verdict.admitted &&
@@ -308,10 +309,10 @@ std::map<base::PeerId, Member> MembersOf(const Facts& facts, const Verdict& verd
                                          std::map<base::PeerId, Stamp>& admitted_at) {
   std::map<base::PeerId, Member> members;
   for (const Admission* a : verdict.admissions) {  // in the order of stamps
-    const bool ended = std::any_of(
-        verdict.removals.begin(), verdict.removals.end(), [&](const Removal* removal) {
-          return removal->target == a->op.peer && (a->stamp < removal->stamp ||
-                                                   removal->named.contains(a->op.incarnation));
+    const bool ended =
+        std::any_of(verdict.removals.begin(), verdict.removals.end(), [&](const Removal* removal) {
+          return removal->target == a->op.peer &&
+                 (a->stamp < removal->stamp || removal->named.contains(a->op.incarnation));
         });
     if (ended) continue;
     auto [it, fresh] = members.try_emplace(a->op.peer);

@@ -13,8 +13,8 @@
 #include "syncgroup/messages.h"
 #include "syncgroup/types.h"
 
-// Who is a member and which entries count: a pure function of the SET of membership operations, so that
-// every order in which they arrive gives the same answer.
+// Who is a member and which entries count: a pure function of the SET of membership operations, so
+// that every order in which they arrive gives the same answer.
 namespace waypost::syncgroup {
 
 // An operation with its place in the order that decides who wins.
@@ -27,8 +27,8 @@ bool DecidesMembership(const Op& op);
 
 inline constexpr uint64_t kAllGenerations = std::numeric_limits<uint64_t>::max();
 
-// Which entries of one origin count: those of a named incarnation up to its limit, those of others up to
-// `others`.
+// Which entries of one origin count: those of a named incarnation up to its limit, those of others
+// up to `others`.
 struct OriginCut {
   uint64_t others = 0;
   std::map<base::Incarnation, uint64_t> named;
@@ -52,26 +52,30 @@ struct Membership {
 // From a numbering to the least generation with two different entries; from there nothing counts.
 using Forks = std::map<OriginKey, uint64_t>;
 
-// The group that this founder begins under this incarnation. A group's id names its founder, so that
-// nobody can found it a second time.
+// The group that this founder begins under this incarnation. A group's id names its founder, so
+// that nobody can found it a second time.
 base::GroupId GroupIdOf(const base::PeerId& founder, const base::Incarnation& incarnation);
 
 // The rules:
-// - The founder's first entry admits the founder; everyone else must be admitted by a member whose entry
+// - The founder's first entry admits the founder; everyone else must be admitted by a member whose
+// entry
 //   counts. Once admitted all incarnations of a peer count.
-// - The removals of one peer in one entry are one removal. Of the incarnations it names what lies beyond
-//   the named generations is void for good; other incarnations are void until the peer is admitted again,
-//   later, under an incarnation that the removal does not name.
-// - A removal whose own entry is void by an effective removal is not effective. Among removals that void
+// - The removals of one peer in one entry are one removal. Of the incarnations it names what lies
+// beyond
+//   the named generations is void for good; other incarnations are void until the peer is admitted
+//   again, later, under an incarnation that the removal does not name.
+// - A removal whose own entry is void by an effective removal is not effective. Among removals that
+// void
 //   each other the one whose author was admitted first stands.
-// - Role and authority: the latest admission since the last removal; afterwards a member's own profile
+// - Role and authority: the latest admission since the last removal; afterwards a member's own
+// profile
 //   entries can lower its role.
 // - Name and addresses: the latest profile entry. Settings: each field by itself, the latest.
 Membership FoldMembership(const base::GroupId& group, const std::vector<StampedOp>& ops,
                           const Forks& forks);
 
-// What a member of this authority may do. Asked of what an app wants to write here; entries of others will
-// be asked the same when they are signed.
+// What a member of this authority may do. Asked of what an app wants to write here; entries of
+// others will be asked the same when they are signed.
 bool AuthorityAllows(Authority authority, const Op& op);
 
 // Does an entry at this place count?

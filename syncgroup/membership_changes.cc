@@ -61,62 +61,58 @@ absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
   }
   RETURN_IF_ERROR(CheckText(options.description, kDescriptionBytesMax, "the description"));
   const Core& core = impl_->core;
-  GroupRow row{.name = options.name,
-               .description = options.description,
-               .is_public = options.is_public,
-               .incarnation = *base::Incarnation::FromBytes(
-                   base::RandomBytes(base::Incarnation::kBytes)),
-               .log = *base::Incarnation::FromBytes(
-                   base::RandomBytes(base::Incarnation::kBytes))};
+  GroupRow row{
+      .name = options.name,
+      .description = options.description,
+      .is_public = options.is_public,
+      .incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes)),
+      .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
   row.log_token = row.log;
   const base::GroupId group = GroupIdOf(core.self(), row.incarnation);
   const std::vector<std::string> addresses = core.options.addresses();
-  RETURN_IF_ERROR(
-      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-        if (!options.duplicate && NameTaken(txn, options.name)) {
-          return absl::AlreadyExistsError(absl::StrCat(
-              "a group named \"", options.name,
-              "\" is here already; choose another name, or say that a duplicate is wanted"));
-        }
-        GroupWriter writer(core, txn, effects, group, row);
-        writer.Write({SettingsOp{options.name, options.description, options.is_public},
-                      AdmitOp{core.self(), row.incarnation, options.role, Authority::kAdmin},
-                      ProfileOp{core.options.name, addresses, std::nullopt}});
-        writer.Finish();
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    if (!options.duplicate && NameTaken(txn, options.name)) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "a group named \"", options.name,
+          "\" is here already; choose another name, or say that a duplicate is wanted"));
+    }
+    GroupWriter writer(core, txn, effects, group, row);
+    writer.Write({SettingsOp{options.name, options.description, options.is_public},
+                  AdmitOp{core.self(), row.incarnation, options.role, Authority::kAdmin},
+                  ProfileOp{core.options.name, addresses, std::nullopt}});
+    writer.Finish();
+    return absl::OkStatus();
+  }));
   return Find(group);
 }
 
 absl::Status GroupStore::Leave(const base::GroupId& group) {
   const Core& core = impl_->core;
-  RETURN_IF_ERROR(
-      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-        auto writer = GroupWriter::Open(core, txn, effects, group);
-        if (!writer || writer->row().state != GroupRow::State::kActive) return NoSuchGroup(group);
-        GroupRow& row = writer->row();
-        row.left = core.clock.WallNow();
-        row.state = GroupRow::State::kDropping;
-        if (const auto member = LoadMember(txn, group, core.self())) {
-          if (member->authority == Authority::kAdmin && !AnotherAdmin(txn, group, core.self())) {
-            return absl::FailedPreconditionError(
-                "the last admin of a group cannot leave it; make another member admin first");
-          }
-          // The last word: it names itself as the last of its numbering that counts.
-          std::vector<Op> ops = RemovalOf(txn, group, *member);
-          const Known own = LoadKnowledge(txn, group, {core.self(), row.incarnation}).known;
-          row.left_generation = own.generation + 1;
-          std::erase_if(ops, [&](const Op& op) {
-            return std::get<RemoveOp>(op).incarnation == row.incarnation;
-          });
-          ops.push_back(RemoveOp{core.self(), row.incarnation, row.left_generation});
-          writer->Write(std::move(ops));
-          row.state = GroupRow::State::kLeaving;
-        }
-        writer->Finish();
-        effects.Of(group).work = true;
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer || writer->row().state != GroupRow::State::kActive) return NoSuchGroup(group);
+    GroupRow& row = writer->row();
+    row.left = core.clock.WallNow();
+    row.state = GroupRow::State::kDropping;
+    if (const auto member = LoadMember(txn, group, core.self())) {
+      if (member->authority == Authority::kAdmin && !AnotherAdmin(txn, group, core.self())) {
+        return absl::FailedPreconditionError(
+            "the last admin of a group cannot leave it; make another member admin first");
+      }
+      // The last word: it names itself as the last of its numbering that counts.
+      std::vector<Op> ops = RemovalOf(txn, group, *member);
+      const Known own = LoadKnowledge(txn, group, {core.self(), row.incarnation}).known;
+      row.left_generation = own.generation + 1;
+      std::erase_if(
+          ops, [&](const Op& op) { return std::get<RemoveOp>(op).incarnation == row.incarnation; });
+      ops.push_back(RemoveOp{core.self(), row.incarnation, row.left_generation});
+      writer->Write(std::move(ops));
+      row.state = GroupRow::State::kLeaving;
+    }
+    writer->Finish();
+    effects.Of(group).work = true;
+    return absl::OkStatus();
+  }));
   return impl_->replication.Work(group, Impl::kStepsOfCall).status();
 }
 
@@ -148,8 +144,8 @@ absl::Status GroupStore::ChangeMember(const base::GroupId& group, const base::Pe
     const Role new_role = role.value_or(member->role);
     const Authority new_authority = authority.value_or(member->authority);
     if (new_role == member->role && new_authority == member->authority) return absl::OkStatus();
-    const bool lowers_itself = peer == core.self() && new_authority == member->authority &&
-                               new_role > member->role;
+    const bool lowers_itself =
+        peer == core.self() && new_authority == member->authority && new_role > member->role;
     if (lowers_itself) {
       writer.Write({ProfileOp{core.options.name, addresses, new_role}});
       return absl::OkStatus();

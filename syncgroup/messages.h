@@ -11,8 +11,8 @@
 #include "syncgroup/entry.h"
 #include "syncgroup/types.h"
 
-// What peers say to each other, as domain types; syncgroup/wire_codec.h turns them into bytes and bounds
-// them. Who is calling is never in a message: the listener knows.
+// What peers say to each other, as domain types; syncgroup/wire_codec.h turns them into bytes and
+// bounds them. Who is calling is never in a message: the listener knows.
 namespace waypost::syncgroup {
 
 inline constexpr uint32_t kProtocolVersion = 1;
@@ -20,8 +20,8 @@ inline constexpr std::size_t kSyncPageBytesMax = std::size_t{4} << 20;
 inline constexpr std::size_t kHavesMax = 1000;
 inline constexpr std::size_t kPapersMax = 16;
 
-// A member's place in a group as it can show it: its newest profile entry and the entries that admitted
-// it. The callee may use addresses and membership at once.
+// A member's place in a group as it can show it: its newest profile entry and the entries that
+// admitted it. The callee may use addresses and membership at once.
 struct Papers {
   base::GroupId group;
   std::vector<SealedEntry> entries;
@@ -43,8 +43,8 @@ struct HelloReply {
 struct Known {
   uint64_t generation = 0;
   base::EntryHash hash;  // of that entry
-  // The least generation known to have two different entries; from there on nothing of this numbering
-  // counts. 0: none.
+  // The least generation known to have two different entries; from there on nothing of this
+  // numbering counts. 0: none.
   uint64_t forked = 0;
   friend bool operator==(const Known&, const Known&) = default;
 };
@@ -58,8 +58,8 @@ struct ForkProof {
   SealedEntry second;
 };
 
-// Asks for the entries of a numbering from a generation on, whatever cursor and knowledge say: how the
-// place is found where two copies of a numbering part.
+// Asks for the entries of a numbering from a generation on, whatever cursor and knowledge say: how
+// the place is found where two copies of a numbering part.
 struct Probe {
   OriginKey numbering;
   uint64_t from = 1;
@@ -78,8 +78,8 @@ struct LogCursor {
 
 struct SyncGroupRequest {
   base::GroupId group;
-  LogCursor cursor;      // of the callee's log
-  Knowledge knowledge;   // of the caller
+  LogCursor cursor;     // of the callee's log
+  Knowledge knowledge;  // of the caller
   std::vector<Probe> probes;
 };
 struct SyncRequest {
@@ -87,22 +87,23 @@ struct SyncRequest {
 };
 struct SyncGroupReply {
   base::GroupId group;
-  bool member = false;               // false: the callee does not see the caller as a member, or is none
-  // In the callee's local order, without those the caller knows. For one who was removed: what says so.
+  bool member = false;  // false: the callee does not see the caller as a member, or is none
+  // In the callee's local order, without those the caller knows. For one who was removed: what says
+  // so.
   std::vector<SealedEntry> entries;
-  LogCursor cursor;                  // send this next time
+  LogCursor cursor;  // send this next time
   bool more = false;
-  Knowledge of_caller;               // what the callee knows of the caller's own numberings
-  std::vector<ForkProof> forks;      // that the caller does not know
-  std::vector<SealedEntry> probed;   // what the probes asked for, in order
+  Knowledge of_caller;              // what the callee knows of the caller's own numberings
+  std::vector<ForkProof> forks;     // that the caller does not know
+  std::vector<SealedEntry> probed;  // what the probes asked for, in order
 };
 struct SyncReply {
   std::vector<SyncGroupReply> groups;  // at most kSyncPageBytesMax of entries in all
   bool more = false;
 };
 
-// "Something new here": starts a round at once. `haves`: blobs whose bytes arrived at the caller after a
-// group had mentioned them.
+// "Something new here": starts a round at once. `haves`: blobs whose bytes arrived at the caller
+// after a group had mentioned them.
 struct PokeRequest {
   std::vector<base::GroupId> groups;
   std::vector<base::BlobId> haves;
@@ -111,15 +112,16 @@ struct PokeRequest {
 struct JoinRequest {
   base::GroupId group;
   std::string invite_id;
-  std::string proof;          // room for the proof of the secret
+  std::string proof;  // room for the proof of the secret
   base::Incarnation incarnation;
-  std::optional<Role> role;   // the joiner's choice, when the invite leaves it open
+  std::optional<Role> role;  // the joiner's choice, when the invite leaves it open
   std::string name;
   std::vector<std::string> addresses;
 };
 struct JoinReply {
-  GroupInfo group;            // name, description, is_public, created; the joiner's role and authority
-  std::vector<Papers> papers;  // of the inviter and of servers, so that the joiner knows whom to ask
+  GroupInfo group;  // name, description, is_public, created; the joiner's role and authority
+  std::vector<Papers>
+      papers;  // of the inviter and of servers, so that the joiner knows whom to ask
   std::vector<Member> members;
 };
 

@@ -25,7 +25,8 @@ std::optional<SealedEntry> FindEntry(base::ReadTxn& txn, const base::GroupId& gr
 }  // namespace
 
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
-  std::map<base::PeerId, StampedOp> admissions;  // the latest, not by oneself unless that is all there is
+  std::map<base::PeerId, StampedOp>
+      admissions;  // the latest, not by oneself unless that is all there is
   std::optional<Stamp> profile;
   const auto by_other = [](const StampedOp& op) {
     return op.stamp.place.origin != std::get<AdmitOp>(op.op).peer;

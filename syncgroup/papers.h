@@ -10,15 +10,16 @@
 
 namespace waypost::syncgroup {
 
-// What shows that `peer` is a member: its newest profile entry, the entry that admitted it last, and the
-// entries that admitted those who admitted, up to the founder's; at most kPapersMax.
+// What shows that `peer` is a member: its newest profile entry, the entry that admitted it last,
+// and the entries that admitted those who admitted, up to the founder's; at most kPapersMax.
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
 
 // What shows to one who was removed that it was: the entries that say so, the latest ones.
 std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer);
 
-// The entries of papers that may be looked at: they parse, belong to the group, and are not ahead of `now`.
+// The entries of papers that may be looked at: they parse, belong to the group, and are not ahead
+// of `now`.
 std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now);
 // Is there anything in them that `txn` does not know?
 bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,

@@ -8,8 +8,8 @@
 
 namespace waypost::syncgroup {
 
-// The callee's side of what peers say to each other: the peer API decodes, calls this, encodes. `caller`
-// is who the listener says is calling. Never waits for the network. Thread-safe.
+// The callee's side of what peers say to each other: the peer API decodes, calls this, encodes.
+// `caller` is who the listener says is calling. Never waits for the network. Thread-safe.
 class PeerService {
  public:
   PeerService(GroupStore& groups, Syncer& syncer, signpost::PeerBook& peers);

@@ -106,16 +106,14 @@ absl::Status GroupStore::ChangeRefs(const base::GroupId& group,
   for (const RefChange& change : changes) {
     RETURN_IF_ERROR(CheckKey(change.key));
     if (!keys.insert(change.key).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("key \"", change.key, "\" is changed twice"));
+      return absl::InvalidArgumentError(absl::StrCat("key \"", change.key, "\" is changed twice"));
     }
   }
   return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
     std::vector<Op> ops;
     for (const RefChange& change : changes) {
       if (change.blob) {
-        ops.push_back(
-            PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
+        ops.push_back(PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
         continue;
       }
       const auto row = LoadRefRow(writer.txn(), group, change.key);

@@ -9,15 +9,15 @@
 
 // What happens when two copies of one numbering differ.
 //
-// Of our own: this index was restored from an older copy, or copied, and others know more of what we wrote,
-// or otherwise. A new numbering begins at once, so that no number is used twice. Then the copies are
-// compared with each member's, from the end backwards, until the place is found where they part. What we
-// wrote after it leaves our log in favour of what the members have, and is written again, with its times,
-// under the new numbering.
+// Of our own: this index was restored from an older copy, or copied, and others know more of what
+// we wrote, or otherwise. A new numbering begins at once, so that no number is used twice. Then the
+// copies are compared with each member's, from the end backwards, until the place is found where
+// they part. What we wrote after it leaves our log in favour of what the members have, and is
+// written again, with its times, under the new numbering.
 //
-// Of anyone, ours included once it has been settled: two different entries under one number are a proof.
-// From that number on nothing of the numbering counts; the proof travels with each sync. The origin writes
-// again what it finds of its own beyond that number, at whomever.
+// Of anyone, ours included once it has been settled: two different entries under one number are a
+// proof. From that number on nothing of the numbering counts; the proof travels with each sync. The
+// origin writes again what it finds of its own beyond that number, at whomever.
 namespace waypost::syncgroup {
 namespace {
 
@@ -37,8 +37,7 @@ bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& 
   const Known own = LoadKnowledge(txn, group, numbering).known;
   if (claim.generation > own.generation) return false;
   if (claim.generation == own.generation) return claim.hash == own.hash;
-  const auto entry =
-      LoadEntryAt(txn, group, {numbering.first, numbering.second, claim.generation});
+  const auto entry = LoadEntryAt(txn, group, {numbering.first, numbering.second, claim.generation});
   // A damaged row says nothing about the member.
   return !entry || HashEntry(entry->bytes) == claim.hash;
 }
@@ -124,8 +123,7 @@ absl::Status GroupStore::Replication::Impl::Retire(const base::GroupId& group,
   });
 }
 
-bool GroupStore::Replication::Impl::StartProbe(const base::GroupId& group,
-                                               const base::PeerId& peer,
+bool GroupStore::Replication::Impl::StartProbe(const base::GroupId& group, const base::PeerId& peer,
                                                const OriginKey& numbering,
                                                uint64_t known_generation) {
   base::MutexLock lock(mutex);
@@ -182,15 +180,14 @@ absl::Status GroupStore::Replication::Impl::ApplyForks(const base::GroupId& grou
       return absl::OkStatus();
     }));
     if (!news) continue;
-    RETURN_IF_ERROR(
-        core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-          auto writer = GroupWriter::Open(core, txn, effects, group);
-          if (!writer || !writer->LearnFork(numbering, place.generation, fork)) {
-            return absl::OkStatus();
-          }
-          writer->Finish();
-          return absl::OkStatus();
-        }));
+    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+      auto writer = GroupWriter::Open(core, txn, effects, group);
+      if (!writer || !writer->LearnFork(numbering, place.generation, fork)) {
+        return absl::OkStatus();
+      }
+      writer->Finish();
+      return absl::OkStatus();
+    }));
     RETURN_IF_ERROR(FinishWork(group));
   }
   return absl::OkStatus();
@@ -205,8 +202,7 @@ absl::Status GroupStore::Replication::Impl::ApplyProbed(const base::PeerId& peer
     auto entry = PrepareEntry(group, std::move(sealed));
     if (!entry.ok()) continue;
     const EntryPlace place = entry->entry.place;
-    found[{place.origin, place.incarnation}].insert_or_assign(place.generation,
-                                                              *std::move(entry));
+    found[{place.origin, place.incarnation}].insert_or_assign(place.generation, *std::move(entry));
   }
   {
     base::MutexLock lock(mutex);
@@ -308,7 +304,8 @@ absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& pe
     keep(state);
     return absl::OkStatus();
   }
-  entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(*comparison.differs));
+  entries.erase(entries.begin(),
+                entries.begin() + static_cast<std::ptrdiff_t>(*comparison.differs));
   state.done = true;
   keep(state);
   return Part(peer, group, numbering, std::move(entries), round);
@@ -325,8 +322,7 @@ absl::Status GroupStore::Replication::Impl::Part(const base::PeerId& peer,
       core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
         dropped = false;
         auto writer = GroupWriter::Open(core, txn, effects, group);
-        const auto own =
-            LoadEntryAt(txn, group, {numbering.first, numbering.second, generation});
+        const auto own = LoadEntryAt(txn, group, {numbering.first, numbering.second, generation});
         if (!writer || !own || *own == from_there.front().sealed) return absl::OkStatus();
         for (RetiredNumbering& retired : writer->row().retired) {
           if (numbering.first != core.self() || retired.incarnation != numbering.second) continue;
@@ -360,8 +356,8 @@ absl::Status GroupStore::Replication::Impl::Salvage(const base::GroupId& group,
     // Written before with this time, or overwritten since: nothing to keep.
     const auto stands = [&](const base::WallTime time, const std::string& key) {
       const auto row = LoadRefRow(txn, group, key);
-      return row && std::pair(row->stamp.time, row->stamp.place.origin) >=
-                        std::pair(time, core.self());
+      return row &&
+             std::pair(row->stamp.time, row->stamp.place.origin) >= std::pair(time, core.self());
     };
     std::set<std::pair<base::WallTime, std::string>> decided;
     for (const StampedOp& op : LoadMembershipOps(txn, group)) {

@@ -201,8 +201,7 @@ absl::StatusOr<HeldReply> GroupStore::Replication::ServeHeld(const base::PeerId&
 }
 
 absl::StatusOr<GroupStore::Replication::MentionPage> GroupStore::Replication::Mentions(
-    const base::GroupId& group, const std::optional<base::BlobId>& after,
-    std::size_t limit) const {
+    const base::GroupId& group, const std::optional<base::BlobId>& after, std::size_t limit) const {
   constexpr std::size_t kRowsPerRead = 10000;
   MentionPage page;
   RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
@@ -232,8 +231,7 @@ absl::StatusOr<GroupStore::Replication::MentionPage> GroupStore::Replication::Me
 
 // ---- work ----
 
-absl::StatusOr<bool> GroupStore::Replication::Work(const base::GroupId& group,
-                                                   std::size_t steps) {
+absl::StatusOr<bool> GroupStore::Replication::Work(const base::GroupId& group, std::size_t steps) {
   const Core& core = impl_->core;
   std::optional<GroupRow> row;
   std::vector<Member> members;

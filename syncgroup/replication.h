@@ -15,8 +15,8 @@
 
 namespace waypost::syncgroup {
 
-// The group store's side of replication: what the syncer asks and brings (as caller), what PeerService
-// answers (as callee). Thread-safe.
+// The group store's side of replication: what the syncer asks and brings (as caller), what
+// PeerService answers (as callee). Thread-safe.
 class GroupStore::Replication {
  public:
   explicit Replication(const struct Core& core);
@@ -27,7 +27,7 @@ class GroupStore::Replication {
     base::PeerId peer;
     std::vector<base::GroupId> groups;  // that both share, in id order
     std::vector<std::string> addresses;
-    bool server = false;                // of one of them
+    bool server = false;  // of one of them
   };
   // Every other member of the groups here.
   absl::StatusOr<std::vector<Contact>> Contacts() const;
@@ -45,15 +45,15 @@ class GroupStore::Replication {
   // ---- sync, as caller ----
   // What one round with one peer has come to.
   struct Round {
-    std::map<base::GroupId, LogCursor> cursors;  // further than those kept, where entries must be asked
-                                                 // for again
-    std::set<base::GroupId> held_back;           // their cursors are not kept any more in this round
-    std::set<base::GroupId> not_member;          // the callee does not know us there
+    std::map<base::GroupId, LogCursor> cursors;  // further than those kept, where entries must be
+                                                 // asked for again
+    std::set<base::GroupId> held_back;   // their cursors are not kept any more in this round
+    std::set<base::GroupId> not_member;  // the callee does not know us there
     std::set<base::GroupId> answered;
-    uint64_t entries = 0;    // applied
+    uint64_t entries = 0;  // applied
     bool clock_ahead = false;
-    std::string problem;     // gap, fork, an entry that does not parse; for people
-    bool again = false;      // there is something to ask at once
+    std::string problem;  // gap, fork, an entry that does not parse; for people
+    bool again = false;   // there is something to ask at once
   };
   absl::StatusOr<SyncRequest> RequestFor(const base::PeerId& peer,
                                          const std::vector<base::GroupId>& groups,
@@ -68,7 +68,8 @@ class GroupStore::Replication {
   absl::StatusOr<HeldReply> ServeHeld(const base::PeerId& caller, const HeldRequest& request);
 
   // ---- for a held report ----
-  // Blobs that the group mentions, after `after` in id order, at most `limit`; `held_here` beside them.
+  // Blobs that the group mentions, after `after` in id order, at most `limit`; `held_here` beside
+  // them.
   struct MentionPage {
     std::vector<base::BlobId> blobs;
     std::vector<bool> held_here;
@@ -79,8 +80,8 @@ class GroupStore::Replication {
                                        std::size_t limit) const;
 
   // ---- work that goes on over several transactions ----
-  // Folding references again, writing lost entries again, dropping a group that was left. Does up to
-  // `steps` transactions; true if some is left that can be done now.
+  // Folding references again, writing lost entries again, dropping a group that was left. Does up
+  // to `steps` transactions; true if some is left that can be done now.
   absl::StatusOr<bool> Work(const base::GroupId& group, std::size_t steps);
   absl::StatusOr<bool> WorkAll(std::size_t steps);
   // When a group that was left is dropped although not every member has learned of it.

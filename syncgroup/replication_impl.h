@@ -13,14 +13,16 @@
 
 namespace waypost::syncgroup {
 
-// What a member says of our own numberings, or a numbering in which a member and we part: see repair.cc.
+// What a member says of our own numberings, or a numbering in which a member and we part: see
+// repair.cc.
 struct ProbeState {
   uint64_t from = 1;
   uint64_t span = 16;    // how far back the next step goes
   bool forward = false;  // the same was seen at `from`: what follows is looked at
-  bool salvage = false;  // an own numbering that forked: what the member has beyond the fork is ours to keep
-  bool asked = false;    // in the request whose answer comes next
-  bool done = false;     // with this member, until the process ends
+  bool salvage =
+      false;  // an own numbering that forked: what the member has beyond the fork is ours to keep
+  bool asked = false;  // in the request whose answer comes next
+  bool done = false;   // with this member, until the process ends
 };
 
 struct GroupStore::Replication::Impl {
@@ -41,17 +43,17 @@ struct GroupStore::Replication::Impl {
   // ---- sync_apply.cc ----
   absl::Status ApplyGroup(const base::PeerId& peer, SyncGroupReply reply, Round& round);
   absl::Status ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
-                            std::vector<SealedEntry> sealed,
-                            const std::optional<LogCursor>& cursor, Round& round);
+                            std::vector<SealedEntry> sealed, const std::optional<LogCursor>& cursor,
+                            Round& round);
 
   // ---- repair.cc ----
-  // `claims`: what a member knows of our own numberings. If it knows the one of now further or otherwise
-  // than we do, that one is retired: true.
+  // `claims`: what a member knows of our own numberings. If it knows the one of now further or
+  // otherwise than we do, that one is retired: true.
   absl::StatusOr<bool> CheckClaims(const base::GroupId& group, const Knowledge& claims);
   absl::Status Retire(const base::GroupId& group, const base::Incarnation& incarnation);
   // Asks the peer from where the numberings part. False if that was done already.
-  bool StartProbe(const base::GroupId& group, const base::PeerId& peer,
-                  const OriginKey& numbering, uint64_t known_generation);
+  bool StartProbe(const base::GroupId& group, const base::PeerId& peer, const OriginKey& numbering,
+                  uint64_t known_generation);
   std::vector<Probe> ProbesFor(const base::GroupId& group, const GroupRow& row,
                                const base::PeerId& peer, const Knowledge& knowledge);
   absl::Status ApplyForks(const base::GroupId& group, const std::vector<ForkProof>& forks);

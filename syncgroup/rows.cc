@@ -206,8 +206,7 @@ void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::Pe
 Counts LoadCountsRow(base::ReadTxn& txn, const base::GroupId& group_or_zero) {
   return LoadRow(txn, Table::kCounts, GroupKey(group_or_zero), DecodeCounts).value_or(Counts());
 }
-void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero,
-                    const Counts& counts) {
+void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts) {
   txn.Put(Table::kCounts, GroupKey(group_or_zero), EncodeCounts(counts));
 }
 

@@ -20,11 +20,12 @@
 // Rows of syncgroup's tables as the room's own code sees them. Not for other rooms.
 namespace waypost::syncgroup {
 
-// An own numbering that is written no more because another member knows it further or otherwise than
-// this index does: the index was restored, or copied.
+// An own numbering that is written no more because another member knows it further or otherwise
+// than this index does: the index was restored, or copied.
 struct RetiredNumbering {
   base::Incarnation incarnation;
-  // Whether our copy of it parts from the members' is settled. Until then nothing of it is handed out.
+  // Whether our copy of it parts from the members' is settled. Until then nothing of it is handed
+  // out.
   bool resolved = false;
   // Not 0: entries from this generation on are being written again under the numbering of now.
   uint64_t rewrite_from = 0;
@@ -122,8 +123,7 @@ void StoreRefRow(base::WriteTxn& txn, const base::GroupId& group, std::string_vi
                  const RefRow& row);
 std::optional<RefRow> DecodeRefRow(std::string_view payload);
 
-std::optional<LogRow> LoadLogRow(base::ReadTxn& txn, const base::GroupId& group,
-                                 uint64_t sequence);
+std::optional<LogRow> LoadLogRow(base::ReadTxn& txn, const base::GroupId& group, uint64_t sequence);
 void StoreLogRow(base::WriteTxn& txn, const base::GroupId& group, uint64_t sequence,
                  const EntryPlace& place, const LogRow& row);
 void DeleteLogRow(base::WriteTxn& txn, const base::GroupId& group, uint64_t sequence,
@@ -149,8 +149,7 @@ void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::Pe
                  const LogCursor& cursor);
 
 Counts LoadCountsRow(base::ReadTxn& txn, const base::GroupId& group_or_zero);
-void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero,
-                    const Counts& counts);
+void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts);
 
 std::optional<InviteRow> LoadInvite(base::ReadTxn& txn, std::string_view id);
 void StoreInvite(base::WriteTxn& txn, std::string_view id, const InviteRow& row);

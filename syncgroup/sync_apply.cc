@@ -24,7 +24,7 @@ constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 // What became of the entries of one transaction; the operation may run several times.
 struct ChunkResult {
   std::size_t applied = 0;
-  std::set<OriginKey> ended;            // nothing more of them in this page
+  std::set<OriginKey> ended;             // nothing more of them in this page
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
   std::optional<base::Incarnation> retire;  // our numbering of now: someone else writes under it
   std::string problem;
@@ -113,8 +113,8 @@ absl::StatusOr<SyncRequest> GroupStore::Replication::RequestFor(
     std::size_t bytes = 0;
     for (const base::GroupId& group : groups) {
       auto row = LoadGroupRow(txn, group);
-      if (!row || row->state != GroupRow::State::kActive ||
-          !LoadMember(txn, group, core.self()) || !LoadMember(txn, group, peer)) {
+      if (!row || row->state != GroupRow::State::kActive || !LoadMember(txn, group, core.self()) ||
+          !LoadMember(txn, group, peer)) {
         continue;
       }
       SyncGroupRequest asked{.group = group, .knowledge = LoadAllKnowledge(txn, group)};
@@ -167,8 +167,7 @@ absl::Status GroupStore::Replication::Impl::ApplyGroup(const base::PeerId& peer,
     return absl::OkStatus();
   }));
   if (!shared) return absl::OkStatus();  // left, or the peer was removed, meanwhile
-  std::erase_if(reply.of_caller,
-                [&](const auto& item) { return item.first.first != core.self(); });
+  std::erase_if(reply.of_caller, [&](const auto& item) { return item.first.first != core.self(); });
   ASSIGN_OR_RETURN(const bool retired, CheckClaims(group, reply.of_caller));
   if (retired) {
     // The same is asked again, now that the answer is known to hold lost entries of ours.
@@ -204,8 +203,8 @@ absl::Status GroupStore::Replication::Impl::ApplyEntries(const base::PeerId& pee
       if (place) ended.insert({place->origin, place->incarnation});
       round.held_back.insert(group);
       NoteProblem(round, group, peer,
-                  absl::StrCat("an entry cannot be read: ", base::Abs(base::Std(
-                                                                entry.status().message()))));
+                  absl::StrCat("an entry cannot be read: ",
+                               base::Abs(base::Std(entry.status().message()))));
       continue;
     }
     if (entry->entry.time > latest_allowed) {

@@ -36,8 +36,7 @@ void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
 void Syncer::Join(const Invite& invite, std::optional<Role> role,
                   std::function<void(absl::StatusOr<GroupInfo>)> done) {
   impl_->StartJob<GroupInfo>(
-      [impl = impl_.get(), invite, role] { return impl->RunJoin(invite, role); },
-      std::move(done));
+      [impl = impl_.get(), invite, role] { return impl->RunJoin(invite, role); }, std::move(done));
 }
 
 void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
@@ -50,8 +49,7 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
 absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {
   ASSIGN_OR_RETURN(const JoinRequest request, groups.PrepareJoin(invite, role));
   const uint64_t returns = peers.Health(invite.inviter).returns;
-  const auto reply =
-      client.Join({invite.inviter, invite.addresses}, request, stop.get_token());
+  const auto reply = client.Join({invite.inviter, invite.addresses}, request, stop.get_token());
   if (absl::IsUnavailable(reply.status()) || absl::IsDeadlineExceeded(reply.status())) {
     return absl::DeadlineExceededError(
         absl::StrCat("the inviter could not be reached at the addresses in the invite: ",

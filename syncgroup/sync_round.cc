@@ -6,12 +6,13 @@
 #include "syncgroup/schedule.h"
 #include "syncgroup/syncer_impl.h"
 
-// One round with one peer: hello when there is something to show, then pages until nothing is left. And
-// one poke.
+// One round with one peer: hello when there is something to show, then pages until nothing is left.
+// And one poke.
 namespace waypost::syncgroup {
 namespace {
 
-// A round ends at the latest after so many pages: a peer that always says "more" must not keep a worker.
+// A round ends at the latest after so many pages: a peer that always says "more" must not keep a
+// worker.
 constexpr int kPagesMax = 100000;
 // How soon a round is tried again with a peer for which no address is known.
 constexpr base::Millis kNoAddressPause{30 * 1000};
@@ -128,14 +129,14 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
   for (int page = 0; !left.empty(); ++page) {
     if (stop.stop_requested()) return absl::CancelledError("the service is stopping");
     if (page == kPagesMax) return absl::InternalError("the peer's log does not end");
-    ASSIGN_OR_RETURN(const SyncRequest request,
-                     replication.RequestFor(task.peer, left, end.round));
+    ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));
     if (request.groups.empty()) return absl::OkStatus();
     const uint64_t returns = peers.Health(task.peer).returns;
     auto reply = client.Sync(endpoint, request, stop.get_token());
     NoteCall(task.peer, returns, reply.status());
     if (!reply.ok()) return reply.status();
-    // One request may not have had room for all groups; those that were asked go on while there is more.
+    // One request may not have had room for all groups; those that were asked go on while there is
+    // more.
     std::set<base::GroupId> done;
     for (const SyncGroupRequest& asked : request.groups) done.insert(asked.group);
     for (const SyncGroupReply& answer : reply->groups) {
@@ -200,7 +201,8 @@ void Syncer::Impl::RunPoke(const base::PeerId& to) {
     request.groups.assign(peer.poke_groups.begin(), peer.poke_groups.end());
     peer.poke_groups.clear();
     const std::size_t some = std::min(peer.haves.size(), kHavesMax);
-    request.haves.assign(peer.haves.begin(), peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
+    request.haves.assign(peer.haves.begin(),
+                         peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
     peer.haves.erase(peer.haves.begin(), peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
     peer.poke_due = peer.haves.empty() ? base::SteadyTime::max() : clock.SteadyNow();
     addresses = peer.addresses;

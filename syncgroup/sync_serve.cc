@@ -47,8 +47,8 @@ bool Withheld(const GroupRow& row, const base::PeerId& self, const EntryPlace& p
 void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
                   const SyncGroupRequest& request, Budget& budget, SyncGroupReply& reply) {
   const base::GroupId& group = request.group;
-  reply.cursor = CursorFits(txn, group, row, request.cursor) ? request.cursor
-                                                             : LogCursor{row.log, 0};
+  reply.cursor =
+      CursorFits(txn, group, row, request.cursor) ? request.cursor : LogCursor{row.log, 0};
   base::Cursor cursor(txn, base::Table::kLog);
   const std::string prefix = GroupKey(group);
   // What is withheld must be met again: the cursor stays before it.
@@ -99,8 +99,8 @@ void ServeProbe(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& ro
   }
 }
 
-// Where the caller's copy of a numbering ends in another entry than ours, ours is shown to it: it then
-// looks for the place where they part.
+// Where the caller's copy of a numbering ends in another entry than ours, ours is shown to it: it
+// then looks for the place where they part.
 void ShowDifferences(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
                      const SyncGroupRequest& request, const Knowledge& here,
                      SyncGroupReply& reply) {
@@ -144,7 +144,8 @@ void ServeForks(base::ReadTxn& txn, const SyncGroupRequest& request, const Knowl
 absl::StatusOr<SyncReply> GroupStore::Replication::ServePage(const base::PeerId& caller,
                                                              const SyncRequest& request) {
   const Core& core = impl_->core;
-  // What the caller says of our own numberings comes first: it may be the reason not to hand one out.
+  // What the caller says of our own numberings comes first: it may be the reason not to hand one
+  // out.
   std::map<base::GroupId, Knowledge> claims;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (const SyncGroupRequest& asked : request.groups) {

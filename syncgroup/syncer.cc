@@ -335,7 +335,8 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
     rounds.emplace_back(&id, &peer);
   }
   std::stable_sort(rounds.begin(), rounds.end(), [](const auto& a, const auto& b) {
-    return std::pair(!a.second->server, a.second->due) < std::pair(!b.second->server, b.second->due);
+    return std::pair(!a.second->server, a.second->due) <
+           std::pair(!b.second->server, b.second->due);
   });
   for (const auto& [id, peer] : rounds) {
     peer->running = true;

@@ -18,14 +18,14 @@
 namespace waypost::syncgroup {
 
 struct SyncerOptions {
-  base::Millis interval{2000};   // live
-  uint32_t concurrency = 8;      // live
+  base::Millis interval{2000};  // live
+  uint32_t concurrency = 8;     // live
   base::Metrics* metrics = nullptr;
 };
 
-// Keeps the groups in step with their members: pulls what they have, tells them when something is new
-// here, learns that a peer is back. One `syncer` thread decides, `sync-n` workers call. Thread-safe.
-// Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
+// Keeps the groups in step with their members: pulls what they have, tells them when something is
+// new here, learns that a peer is back. One `syncer` thread decides, `sync-n` workers call.
+// Thread-safe. Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class Syncer {
  public:
   Syncer(SyncerOptions options, GroupStore& groups, PeerClient& client, signpost::PeerBook& peers,
@@ -42,8 +42,8 @@ class Syncer {
   // Rounds with every member of the group start at once.
   void SyncNow(const base::GroupId& group);
 
-  // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round. `done`
-  // runs once on that worker (at Shutdown with kUnavailable) and must be quick.
+  // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round.
+  // `done` runs once on that worker (at Shutdown with kUnavailable) and must be quick.
   void Join(const Invite& invite, std::optional<Role> role,
             std::function<void(absl::StatusOr<GroupInfo>)> done);
 
@@ -51,23 +51,25 @@ class Syncer {
   // `sync-n` worker, kHavesMax ids a request; this peer counts when it is a server.
   struct HeldReport {
     bool held = false;
-    uint64_t blobs = 0;                       // mentioned here
-    uint64_t missing = 0;                     // on fewer servers than asked for
-    std::vector<base::BlobId> missing_blobs;  // at most kHavesMax of them
+    uint64_t blobs = 0;                                // mentioned here
+    uint64_t missing = 0;                              // on fewer servers than asked for
+    std::vector<base::BlobId> missing_blobs;           // at most kHavesMax of them
     std::vector<base::PeerId> answered, not_answered;  // of the servers
   };
   void CheckHeld(const base::GroupId& group, uint32_t servers,
                  std::function<void(absl::StatusOr<HeldReport>)> done);
 
-  // Has a hello with the peer, which then knew us as a member of the group, succeeded since this start?
+  // Has a hello with the peer, which then knew us as a member of the group, succeeded since this
+  // start?
   bool Greeted(const base::PeerId& peer, const base::GroupId& group) const;
 
   struct MemberStatus {
     base::PeerId peer;
-    base::WallTime last_sync;         // end of the last round that succeeded; kNever for none since start
-    base::SteadyTime last_round;      // end of the last round, however it ended
+    base::WallTime last_sync;  // end of the last round that succeeded; kNever for none since start
+    base::SteadyTime last_round;  // end of the last round, however it ended
     bool last_round_ok = false;
-    // Start of the last round that ended with nothing left to pull; epoch zero for none since start.
+    // Start of the last round that ended with nothing left to pull; epoch zero for none since
+    // start.
     base::SteadyTime caught_up_since;
     bool clock_ahead = false;
     std::string last_error;

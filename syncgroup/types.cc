@@ -5,8 +5,8 @@
 namespace waypost::syncgroup {
 namespace {
 
-// The length of the well-formed UTF-8 sequence that `text` begins with; 0 for none. Puts the character
-// into `code`.
+// The length of the well-formed UTF-8 sequence that `text` begins with; 0 for none. Puts the
+// character into `code`.
 std::size_t DecodeUtf8(std::string_view text, uint32_t& code) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);

@@ -22,8 +22,8 @@ const char* AuthorityName(Authority authority);  // "admin", "writer", "reader"
 std::optional<Role> ParseRole(std::string_view name);
 std::optional<Authority> ParseAuthority(std::string_view name);
 
-// A blob's key in a group: 1-400 bytes of UTF-8 without control characters. kInvalidArgument's message
-// says what is wrong.
+// A blob's key in a group: 1-400 bytes of UTF-8 without control characters. kInvalidArgument's
+// message says what is wrong.
 absl::Status CheckKey(std::string_view key);
 inline constexpr std::size_t kKeyBytesMax = 400;
 inline constexpr std::size_t kNameBytesMax = 200;
@@ -55,16 +55,16 @@ struct Ref {
   friend bool operator==(const Ref&, const Ref&) = default;
 };
 
-// Numbers of one group, or of everything here for the zero group. Changed in the transaction that changes
-// the fact; checked by the scan.
+// Numbers of one group, or of everything here for the zero group. Changed in the transaction that
+// changes the fact; checked by the scan.
 struct Counts {
   uint64_t refs = 0;
-  uint64_t wanted = 0;        // blobs wanted there (zero group: wanted or asked for, stopped ones too)
+  uint64_t wanted = 0;  // blobs wanted there (zero group: wanted or asked for, stopped ones too)
   uint64_t wanted_bytes = 0;  // of those whose size is known
   uint64_t stopped = 0;       // zero group only
   uint64_t blobs = 0;         // held there (zero group: blobs here)
   uint64_t bytes = 0;
-  uint64_t signposts = 0;     // zero group only
+  uint64_t signposts = 0;  // zero group only
 
   friend bool operator==(const Counts&, const Counts&) = default;
 };

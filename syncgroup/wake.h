@@ -17,8 +17,8 @@ struct BlobChange {
   bool evidence = false;  // the signpost's evidence grew
 };
 
-// Who wants to hear of changes. Implemented by the fetcher; called on the writer thread after the commit,
-// in commit order: must be quick and must not wait or touch the index.
+// Who wants to hear of changes. Implemented by the fetcher; called on the writer thread after the
+// commit, in commit order: must be quick and must not wait or touch the index.
 class Wake {
  public:
   virtual ~Wake() = default;

@@ -10,8 +10,8 @@
 #include "syncgroup/invite.h"
 #include "syncgroup/messages.h"
 
-// Protobuf bodies of the peer API. Decoders bound the size before parsing, check every field, and answer
-// kInvalidArgument with what is wrong. Unknown fields are ignored.
+// Protobuf bodies of the peer API. Decoders bound the size before parsing, check every field, and
+// answer kInvalidArgument with what is wrong. Unknown fields are ignored.
 namespace waypost::syncgroup {
 
 inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
@@ -63,8 +63,8 @@ absl::StatusOr<SealedEntry> DecodeSealedEntry(std::string_view bytes);
 // One operation by itself, as `members` keeps those that decide membership.
 std::string EncodeOp(const Op& op);
 absl::StatusOr<Op> DecodeOp(std::string_view bytes);
-// The place of an entry without decoding the rest, for those who skip what they know; nullopt when the
-// bytes are no entry.
+// The place of an entry without decoding the rest, for those who skip what they know; nullopt when
+// the bytes are no entry.
 std::optional<EntryPlace> PeekPlace(std::string_view entry_bytes);
 base::EntryHash HashEntry(std::string_view entry_bytes);
 

@@ -13,8 +13,8 @@
 namespace waypost::syncgroup {
 namespace {
 
-using base::Table;
 using base::Index;
+using base::Table;
 
 // ---- refolding ----
 
@@ -69,7 +69,8 @@ absl::Status RefoldLog(const Core& core, const base::GroupId& group, const Group
   });
 }
 
-// A page of the references after `after`: those for which `take` answers true, and the last key looked at.
+// A page of the references after `after`: those for which `take` answers true, and the last key
+// looked at.
 struct RefPage {
   std::vector<std::pair<std::string, RefRow>> rows;
   std::string last_key;
@@ -81,8 +82,8 @@ RefPage ReadRefs(base::ReadTxn& txn, const base::GroupId& group, const std::stri
   base::Cursor cursor(txn, Table::kRefs);
   const std::string prefix = GroupKey(group);
   std::size_t looked = 0;
-  for (bool more = cursor.Seek(RefRowKey(group, after));
-       more && cursor.key().starts_with(prefix); more = cursor.Next()) {
+  for (bool more = cursor.Seek(RefRowKey(group, after)); more && cursor.key().starts_with(prefix);
+       more = cursor.Next()) {
     const std::string_view key = KeyOfRefRow(cursor.key());
     if (!after.empty() && key == after) continue;
     if (looked++ == kEntriesPerTxn) {
@@ -171,8 +172,7 @@ void DropEntry(base::WriteTxn& txn, const base::GroupId& group, const Entry& ent
   }
 }
 
-absl::Status Rewrite(const Core& core, const base::GroupId& group,
-                     const RetiredNumbering& seen) {
+absl::Status Rewrite(const Core& core, const base::GroupId& group, const RetiredNumbering& seen) {
   ASSIGN_OR_RETURN(const OwnPage page, ReadOwn(core, group, seen));
   return core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
     auto writer = GroupWriter::Open(core, txn, effects, group);

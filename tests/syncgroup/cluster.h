@@ -141,8 +141,8 @@ class ClusterNode {
     node_ = std::make_unique<TestNode>(PeerNumber(options_.number), dir_.path(), clock);
     node_->addresses = {address_};
     client_ = std::make_unique<WireClient>(node_->self, wire_);
-    syncer_ = std::make_unique<Syncer>(SyncerOptions{.interval = options_.interval},
-                                       *node_->groups, *client_, *node_->peers, clock, random_);
+    syncer_ = std::make_unique<Syncer>(SyncerOptions{.interval = options_.interval}, *node_->groups,
+                                       *client_, *node_->peers, clock, random_);
     service_ = std::make_unique<PeerService>(*node_->groups, *syncer_, *node_->peers);
     syncer_->Start();
     wire_.Attach(address_, service_.get());
@@ -180,8 +180,8 @@ class ClusterNode {
     CHECK(info.ok());
     return info->id;
   }
-  absl::Status JoinAt(ClusterNode& inviter, const base::GroupId& group,
-                      Role role = Role::kNormal, Authority authority = Authority::kWriter) {
+  absl::Status JoinAt(ClusterNode& inviter, const base::GroupId& group, Role role = Role::kNormal,
+                      Authority authority = Authority::kWriter) {
     ASSIGN_OR_RETURN(const Invite invite,
                      inviter.groups().CreateInvite(group, {.authority = authority}));
     return JoinWith(invite, role).status();
@@ -199,8 +199,7 @@ class ClusterNode {
     while (!result) told.Wait(mutex);
     return *std::move(result);
   }
-  absl::Status Set(const base::GroupId& group, const std::string& key,
-                   const std::string& content) {
+  absl::Status Set(const base::GroupId& group, const std::string& key, const std::string& content) {
     return groups().ChangeRefs(group, {{key, BlobOf(content)}});
   }
   // "key=<first digits of the blob> ..." of all references.

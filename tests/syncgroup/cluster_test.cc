@@ -24,9 +24,8 @@ TEST(Cluster, TwoPeersConverge) {
   EXPECT_FALSE(a.node().Record(BlobOf("2")).signpost->groups.at(group).wanted);
   EXPECT_EQ(b.node().CountsOf(group).wanted, 2u);  // what it set itself is not here either
   EXPECT_TRUE(b.node().Record(BlobOf("1")).signpost->locations.contains(a.self()));
-  EXPECT_TRUE(Eventually([&] {
-    return a.syncer().Greeted(b.self(), group) && b.syncer().Greeted(a.self(), group);
-  }));
+  EXPECT_TRUE(Eventually(
+      [&] { return a.syncer().Greeted(b.self(), group) && b.syncer().Greeted(a.self(), group); }));
   EXPECT_TRUE(Eventually([&] {
     const auto status = b.syncer().Status(group);
     return status.size() == 1 && status[0].peer == a.self() && status[0].last_round_ok &&
@@ -52,9 +51,11 @@ TEST(Cluster, ThreePeersAgreeOnOverwritesAndDeletions) {
   ASSERT_TRUE(b.groups().ChangeRefs(group, {{"gone", std::nullopt}}).ok());
   EXPECT_TRUE(Eventually([&] {
     const std::string refs = a.Refs(group);
-    return refs.find("gone") == std::string::npos && refs == b.Refs(group) &&
-           refs == c.Refs(group);
-  })) << a.Refs(group) << "\n" << b.Refs(group) << "\n" << c.Refs(group);
+    return refs.find("gone") == std::string::npos && refs == b.Refs(group) && refs == c.Refs(group);
+  })) << a.Refs(group)
+      << "\n"
+      << b.Refs(group) << "\n"
+      << c.Refs(group);
   for (ClusterNode* each : {&a, &b, &c}) EXPECT_EQ(each->node().CountsOf(group).refs, 7u);
 }
 
@@ -72,8 +73,8 @@ TEST(Cluster, ALateJoinerGetsEverything) {
   }
   ClusterNode b(wire, {.number = 2});
   ASSERT_TRUE(b.JoinAt(a, group, Role::kServer).ok());
-  EXPECT_TRUE(Eventually([&] { return b.node().CountsOf(group).refs == 10000u; },
-                         base::Millis(120000)));
+  EXPECT_TRUE(
+      Eventually([&] { return b.node().CountsOf(group).refs == 10000u; }, base::Millis(120000)));
   EXPECT_EQ(b.node().CountsOf(group).wanted, 10000u);
   EXPECT_TRUE(b.Has(group, "k9999", "k9999"));
 }
@@ -126,9 +127,8 @@ TEST(Cluster, AHaveMakesAFreshLocationAndEvidence) {
   ASSERT_TRUE(Eventually([&] { return b.Has(group, "k", "content"); }));
   const auto before = b.node().Record(BlobOf("content")).signpost;
   ASSERT_TRUE(a.node().Put("content").ok());
-  EXPECT_TRUE(Eventually([&] {
-    return b.node().Record(BlobOf("content")).signpost->evidence > before->evidence;
-  }));
+  EXPECT_TRUE(Eventually(
+      [&] { return b.node().Record(BlobOf("content")).signpost->evidence > before->evidence; }));
   const auto after = b.node().Record(BlobOf("content")).signpost;
   EXPECT_GT(after->locations.at(a.self()).when_seen, before->locations.at(a.self()).when_seen);
 }
@@ -183,7 +183,10 @@ TEST(Cluster, ARemovedMembersLaterEntriesAreVoidUntilItIsAdmittedAgain) {
   EXPECT_TRUE(Eventually([&] {
     return a.Has(group, "again", "yes") && c.Has(group, "again", "yes") &&
            a.Refs(group) == b.Refs(group) && c.Refs(group) == b.Refs(group);
-  })) << a.Refs(group) << "\n" << b.Refs(group) << "\n" << c.Refs(group);
+  })) << a.Refs(group)
+      << "\n"
+      << b.Refs(group) << "\n"
+      << c.Refs(group);
 }
 
 TEST(Cluster, WhoLeavesIsGoneEverywhereAndCanJoinAgain) {
@@ -199,8 +202,7 @@ TEST(Cluster, WhoLeavesIsGoneEverywhereAndCanJoinAgain) {
   EXPECT_TRUE(Eventually([&] { return a.groups().Find(group)->members == 1; }));
   EXPECT_TRUE(Eventually([&] { return b.node().CountsOf(group) == Counts(); }));
   EXPECT_TRUE(Eventually([&] { return b.node().CountsOf(base::GroupId()).refs == 0; }));
-  EXPECT_TRUE(Eventually(
-      [&] { return b.node().Record(BlobOf("x")).row->holdings.empty(); }));
+  EXPECT_TRUE(Eventually([&] { return b.node().Record(BlobOf("x")).row->holdings.empty(); }));
   EXPECT_TRUE(a.Has(group, "by b", "x"));
   ASSERT_TRUE(b.JoinAt(a, group).ok());
   EXPECT_TRUE(Eventually([&] { return b.Has(group, "by b", "x"); }));
@@ -274,7 +276,7 @@ TEST(Cluster, AnInviteIsUsedOncePerPeerAndExpires) {
   ASSERT_TRUE(parsed.ok());
   const auto joined = b.JoinWith(*parsed, Role::kServer);
   ASSERT_TRUE(joined.ok()) << joined.status();
-  EXPECT_EQ(joined->role, Role::kLeaf);  // what the invite says goes
+  EXPECT_EQ(joined->role, Role::kLeaf);           // what the invite says goes
   EXPECT_EQ(b.JoinWith(*parsed, {})->id, group);  // the same again
   EXPECT_TRUE(absl::IsPermissionDenied(c.JoinWith(*parsed, {}).status()));
   Invite forged = *a.groups().CreateInvite(group, {.uses = 5});

@@ -16,8 +16,8 @@
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
 
-// The state that a peer reaches step by step, in whatever order entries come and with work cut off in
-// between, is the pure fold of the set of entries.
+// The state that a peer reaches step by step, in whatever order entries come and with work cut off
+// in between, is the pure fold of the set of entries.
 namespace waypost::syncgroup {
 namespace {
 
@@ -224,10 +224,9 @@ class Fold {
                         const auto signpost = signpost::LoadSignpost(txn, blob);
                         const auto it = keys.find(blob);
                         const uint32_t expected = it == keys.end() ? 0 : it->second;
-                        const uint32_t found =
-                            signpost && signpost->groups.contains(history_.group)
-                                ? signpost->groups.at(history_.group).keys
-                                : 0;
+                        const uint32_t found = signpost && signpost->groups.contains(history_.group)
+                                                   ? signpost->groups.at(history_.group).keys
+                                                   : 0;
                         EXPECT_EQ(found, expected) << "keys of blob " << i;
                       }
                       return absl::OkStatus();

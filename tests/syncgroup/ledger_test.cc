@@ -107,10 +107,10 @@ class LedgerTest : public ::testing::Test {
     EXPECT_EQ(found, due);
     EXPECT_EQ(counted, expected);
   }
-  void Add(base::ReadTxn& txn, const base::BlobId& blob,
-           std::map<base::GroupId, Counts>& expected, std::set<std::string>& due) {
+  void Add(base::ReadTxn& txn, const base::BlobId& blob, std::map<base::GroupId, Counts>& expected,
+           std::set<std::string>& due) {
     const BlobRecord record = node_.ledger->Load(txn, blob);
-    const uint64_t size = record.row ? record.row->size_bytes
+    const uint64_t size = record.row        ? record.row->size_bytes
                           : record.signpost ? record.signpost->size_hint_bytes.value_or(0)
                                             : 0;
     Counts& all = expected[base::GroupId()];
@@ -178,13 +178,16 @@ TEST_F(LedgerTest, CountsFlagsAndDueRowsAgreeAfterRandomChangesAndAScan) {
           node_.ledger->ApplyMention(
               txn, blob,
               {.group = group,
-               .keys = what < 3 ? 1 : what == 3 ? 0 : -1,
+               .keys = what < 3    ? 1
+                       : what == 3 ? 0
+                                   : -1,
                .set_here = any(4) == 0,
                .grants = any(4) == 0,
                .locations = {PeerNumber(any(20))},
                .when_seen = clock_.WallNow() - base::Millis(any(1000000)),
                .size_bytes = any(2) == 0 ? std::optional<uint64_t>(any(1000)) : std::nullopt});
-          // A mention that says 0 keys for a group that is not there is no mention: the store never does it.
+          // A mention that says 0 keys for a group that is not there is no mention: the store never
+          // does it.
           continue;
         }
         node_.ledger->Change(txn, blob, [&](BlobRecord& record) {
@@ -264,7 +267,8 @@ TEST_F(LedgerTest, AHoldingUnderOneGroupLeavesItWantedInAnother) {
   });
   EXPECT_FALSE(node_.Record(blob).signpost->groups.at(Group(0)).wanted);
   EXPECT_TRUE(node_.Record(blob).signpost->groups.at(Group(1)).wanted);
-  EXPECT_EQ(node_.CountsOf(base::GroupId()), (Counts{.wanted = 1, .wanted_bytes = 5, .blobs = 1, .bytes = 5, .signposts = 1}));
+  EXPECT_EQ(node_.CountsOf(base::GroupId()),
+            (Counts{.wanted = 1, .wanted_bytes = 5, .blobs = 1, .bytes = 5, .signposts = 1}));
 }
 
 TEST_F(LedgerTest, AStoppedBlobHasNoDueRowUntilItIsMentionedAgain) {

@@ -18,8 +18,8 @@ base::Incarnation Inc(uint64_t n) {
       std::string_view(PeerNumber(1000 + n).bytes()).substr(0, 16));
 }
 
-// Builds sets of operations. Peer 1 founds the group at time 1 under incarnation 1; peer n's incarnation is
-// n unless said otherwise.
+// Builds sets of operations. Peer 1 founds the group at time 1 under incarnation 1; peer n's
+// incarnation is n unless said otherwise.
 class Set {
  public:
   Set() { Admit(1, 1, 1, 1, Role::kNormal, Authority::kAdmin); }
@@ -28,10 +28,10 @@ class Set {
   Set& Admit(uint64_t by, int64_t time, uint64_t generation, uint64_t peer,
              Role role = Role::kNormal, Authority authority = Authority::kAdmin,
              uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
-    return Add(by, time, generation,
-               AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role,
-                       authority},
-               by_incarnation);
+    return Add(
+        by, time, generation,
+        AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role, authority},
+        by_incarnation);
   }
   Set& Remove(uint64_t by, int64_t time, uint64_t generation, uint64_t peer, uint64_t up_to,
               uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
@@ -51,15 +51,14 @@ class Set {
     forks_[{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation)}] = generation;
     return *this;
   }
-  Membership Fold() const {
-    return FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), ops_, forks_);
-  }
+  Membership Fold() const { return FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), ops_, forks_); }
   // "1 2 4": who is a member.
   std::string Members() const {
     const Membership folded = Fold();
     std::string all;
     for (uint64_t n = 1; n <= 9; ++n) {
-      if (folded.members.contains(PeerNumber(n))) all += (all.empty() ? "" : " ") + std::to_string(n);
+      if (folded.members.contains(PeerNumber(n)))
+        all += (all.empty() ? "" : " ") + std::to_string(n);
     }
     return all;
   }
@@ -119,8 +118,10 @@ TEST(Membership, OneRemovalMayNameSeveralIncarnations) {
 }
 
 TEST(Membership, BackUnderAnotherIncarnationLaterThanTheRemoval) {
-  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Admit(
-      1, 6, 4, 2, Role::kNormal, Authority::kWriter, /*incarnation=*/77);
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2)
+                      .Remove(1, 5, 3, 2, 4)
+                      .Admit(1, 6, 4, 2, Role::kNormal, Authority::kWriter, /*incarnation=*/77);
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(set.Limit(2), 4u);  // what was cut stays cut
   EXPECT_EQ(set.Limit(2, 77), kAll);
@@ -176,7 +177,8 @@ TEST(Membership, WhomTheRemovedAdmittedBeforeItsCutStaysLaterOnesDoNot) {
 
 TEST(Membership, OfTwoWhoRemoveEachOtherTheOneAdmittedEarlierStands) {
   // 2 was admitted before 3. Neither had heard of the other's removal.
-  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 0).Remove(3, 8, 1, 2, 0);
+  const Set set =
+      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 0).Remove(3, 8, 1, 2, 0);
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(set.Limit(2), kAll);
   EXPECT_EQ(set.Limit(3), 0u);
@@ -184,12 +186,14 @@ TEST(Membership, OfTwoWhoRemoveEachOtherTheOneAdmittedEarlierStands) {
 
 TEST(Membership, OneSidedTheBeaterStands) {
   // 3 removes 2 up to 0, which voids 2's removal of 3; 2's removal had let 3's stand.
-  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 0);
+  const Set set =
+      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 0);
   EXPECT_EQ(set.Members(), "1 3");
 }
 
 TEST(Membership, BothStandWhenNeitherVoidsTheOther) {
-  const Set set = Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 5);
+  const Set set =
+      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 5);
   EXPECT_EQ(set.Members(), "1");
 }
 
@@ -203,7 +207,8 @@ TEST(Membership, InALongerCycleTheMostSeniorAuthorStandsFirst) {
         .Remove(3, 20, 1, 4, 0)
         .Remove(4, 20, 1, 2, 0);
   };
-  // The removal by the most senior stands alone: its victim's is void, and the one against it falls.
+  // The removal by the most senior stands alone: its victim's is void, and the one against it
+  // falls.
   EXPECT_EQ(build(2, 3, 4).Members(), "1 2 4");
   EXPECT_EQ(build(4, 2, 3).Members(), "1 2 3");
   EXPECT_EQ(build(3, 4, 2).Members(), "1 3 4");

@@ -5,44 +5,48 @@
 #include "syncgroup/rows.h"
 #include "tests/syncgroup/cluster.h"
 
-// Data folders that were restored from an older copy, wiped, or copied and started twice: nobody loses a
-// key, and no number stands for two entries at anyone who can still be asked.
+// Data folders that were restored from an older copy, wiped, or copied and started twice: nobody
+// loses a key, and no number stands for two entries at anyone who can still be asked.
 namespace waypost::syncgroup {
 namespace {
 
 // Every entry of the node's log, by its place.
 std::map<EntryPlace, std::string> LogOf(ClusterNode& of, const base::GroupId& group) {
   std::map<EntryPlace, std::string> entries;
-  CHECK(of.node().index->Read([&](base::ReadTxn& txn) {
-                           for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
-                             EntryPlace place{numbering.first, numbering.second, 1};
-                             for (; place.generation <= known.generation; ++place.generation) {
-                               const auto entry = LoadEntryAt(txn, group, place);
-                               if (entry) entries[place] = entry->bytes;
-                             }
-                           }
-                           return absl::OkStatus();
-                         })
+  CHECK(of.node()
+            .index
+            ->Read([&](base::ReadTxn& txn) {
+              for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
+                EntryPlace place{numbering.first, numbering.second, 1};
+                for (; place.generation <= known.generation; ++place.generation) {
+                  const auto entry = LoadEntryAt(txn, group, place);
+                  if (entry) entries[place] = entry->bytes;
+                }
+              }
+              return absl::OkStatus();
+            })
             .ok());
   return entries;
 }
 
 std::string Numberings(ClusterNode& of, const base::GroupId& group) {
   std::string text;
-  CHECK(of.node().index->Read([&](base::ReadTxn& txn) {
-                           for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
-                             text += numbering.first.ToHex().substr(0, 4) + "/" +
-                                     numbering.second.ToHex().substr(0, 4) + " " +
-                                     std::to_string(known.generation) + " forked " +
-                                     std::to_string(known.forked) + "\n";
-                           }
-                           const auto row = LoadGroupRow(txn, group);
-                           for (const auto& retired : row->retired) {
-                             text += "retired " + retired.incarnation.ToHex().substr(0, 4) +
-                                     (retired.resolved ? " resolved" : " open") + "\n";
-                           }
-                           return absl::OkStatus();
-                         })
+  CHECK(of.node()
+            .index
+            ->Read([&](base::ReadTxn& txn) {
+              for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
+                text += numbering.first.ToHex().substr(0, 4) + "/" +
+                        numbering.second.ToHex().substr(0, 4) + " " +
+                        std::to_string(known.generation) + " forked " +
+                        std::to_string(known.forked) + "\n";
+              }
+              const auto row = LoadGroupRow(txn, group);
+              for (const auto& retired : row->retired) {
+                text += "retired " + retired.incarnation.ToHex().substr(0, 4) +
+                        (retired.resolved ? " resolved" : " open") + "\n";
+              }
+              return absl::OkStatus();
+            })
             .ok());
   return text;
 }
@@ -52,9 +56,9 @@ void ExpectNoNumberTwice(const std::vector<ClusterNode*>& nodes, const base::Gro
   for (ClusterNode* each : nodes) {
     for (const auto& [place, bytes] : LogOf(*each, group)) {
       const auto [it, fresh] = all.emplace(place, bytes);
-      EXPECT_TRUE(it->second == bytes) << "two entries at " << place.origin.ToHex() << " "
-                                   << place.generation << " at\n"
-                                   << Numberings(*each, group) << Numberings(*nodes[0], group);
+      EXPECT_TRUE(it->second == bytes)
+          << "two entries at " << place.origin.ToHex() << " " << place.generation << " at\n"
+          << Numberings(*each, group) << Numberings(*nodes[0], group);
     }
   }
 }
@@ -91,7 +95,8 @@ class Restore : public ::testing::Test {
   }
   void SetAndSpread(const std::string& key, const std::string& content) {
     ASSERT_TRUE(b_.Set(group_, key, content).ok());
-    ASSERT_TRUE(Eventually([&] { return a_.Has(group_, key, content) && c_.Has(group_, key, content); }));
+    ASSERT_TRUE(
+        Eventually([&] { return a_.Has(group_, key, content) && c_.Has(group_, key, content); }));
   }
 
   Wire wire_;
@@ -153,8 +158,9 @@ TEST_F(Restore, AWipedPeerJoinsAgainAndHasItsKeys) {
   b_.Start();
   EXPECT_TRUE(absl::IsNotFound(b_.groups().Find(group_).status()));
   ASSERT_TRUE(b_.JoinAt(a_, group_).ok());
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, {{"b0", "0"}, {"b1", "1"}}); }))
-      << Refs(all_, group_);
+  EXPECT_TRUE(Eventually([&] {
+    return Agree(all_, group_, {{"b0", "0"}, {"b1", "1"}});
+  })) << Refs(all_, group_);
   SetAndSpread("b2", "2");
   ExpectNoNumberTwice(all_, group_);
 }
@@ -179,7 +185,9 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
   const std::vector<ClusterNode*> with_twin = {&a_, &c_, &twin};
   EXPECT_TRUE(Eventually([&] {
     return Agree(with_twin, group_,
-                 {{"b0", "0"}, {"b1", "by the first"}, {"b1 too", "by the second"},
+                 {{"b0", "0"},
+                  {"b1", "by the first"},
+                  {"b1 too", "by the second"},
                   {"b2", "by the second"}});
   })) << Refs(with_twin, group_);
   // Members call the one that spoke last: each gets its turn.
@@ -205,9 +213,9 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
   ExpectNoNumberTwice({&a_, &b_, &c_, &twin}, group_);
 }
 
-// Both copies reach a different member before either learns of the other: the numbers are used twice
-// and seen. The proof travels, nothing of the numbering counts from there, and its author writes all of it
-// again.
+// Both copies reach a different member before either learns of the other: the numbers are used
+// twice and seen. The proof travels, nothing of the numbering counts from there, and its author
+// writes all of it again.
 TEST_F(Restore, AForkSeenByOthersLosesNoKey) {
   b_.Stop();
   b_.CopyTo(copies_.path() + "/old");

@@ -127,18 +127,22 @@ struct TestNode {
   }
   BlobRecord Record(const base::BlobId& blob) {
     BlobRecord record;
-    CHECK(index->Read([&](base::ReadTxn& txn) {
-                 record = ledger->Load(txn, blob);
-                 return absl::OkStatus();
-               }).ok());
+    CHECK(index
+              ->Read([&](base::ReadTxn& txn) {
+                record = ledger->Load(txn, blob);
+                return absl::OkStatus();
+              })
+              .ok());
     return record;
   }
   Counts CountsOf(const base::GroupId& group_or_zero) {
     Counts counts;
-    CHECK(index->Read([&](base::ReadTxn& txn) {
-                 counts = ledger->LoadCounts(txn, group_or_zero);
-                 return absl::OkStatus();
-               }).ok());
+    CHECK(index
+              ->Read([&](base::ReadTxn& txn) {
+                counts = ledger->LoadCounts(txn, group_or_zero);
+                return absl::OkStatus();
+              })
+              .ok());
     return counts;
   }
   GroupStore::Replication& replication() { return groups->replication(); }

@@ -12,9 +12,7 @@
 namespace waypost::syncgroup {
 namespace {
 
-base::Incarnation Inc(char c) {
-  return *base::Incarnation::FromBytes(std::string(16, c));
-}
+base::Incarnation Inc(char c) { return *base::Incarnation::FromBytes(std::string(16, c)); }
 base::PeerId Peer(char c) { return *base::PeerId::FromBytes(std::string(32, c)); }
 base::GroupId Group(char c) { return *base::GroupId::FromBytes(std::string(32, c)); }
 base::BlobId Blob(char c) { return *base::BlobId::FromBytes(std::string(32, c)); }
@@ -105,21 +103,20 @@ TEST(WireCodec, RefusesWhatIsNoEntry) {
   EXPECT_TRUE(refused([](Entry& entry) {
     entry.ops = {AdmitOp{Peer('q'), Inc('j'), static_cast<Role>(9), Authority::kReader}};
   }));
-  EXPECT_TRUE(refused([](Entry& entry) {
-    entry.ops.assign(kOpsPerEntryMax + 1, DeleteRefOp{"k"});
-  }));
+  EXPECT_TRUE(
+      refused([](Entry& entry) { entry.ops.assign(kOpsPerEntryMax + 1, DeleteRefOp{"k"}); }));
   EXPECT_TRUE(refused([](Entry& entry) {
     entry.ops = {ProfileOp{std::string(201, 'n'), {}, {}}};
   }));
   EXPECT_TRUE(refused([](Entry& entry) {
     entry.ops = {ProfileOp{"n", std::vector<std::string>(17, "h:1"), {}}};
   }));
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      DecodeEntry(std::string(kEntryBytesMax + 1, 'x')).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeEntry(std::string(kEntryBytesMax + 1, 'x')).status()));
 }
 
 TEST(WireCodec, HelloGoesThere) {
-  const HelloRequest hello{.version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
+  const HelloRequest hello{
+      .version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
   CutEverywhere(EncodeHelloRequest(hello), Both(DecodeHelloRequest, EncodeHelloRequest));
   const HelloReply reply{.version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
   CutEverywhere(EncodeHelloReply(reply), Both(DecodeHelloReply, EncodeHelloReply));
@@ -167,9 +164,18 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
                          .addresses = {"h:1"}};
   CutEverywhere(EncodeJoinRequest(join), Both(DecodeJoinRequest, EncodeJoinRequest));
   EXPECT_EQ(DecodeJoinRequest(EncodeJoinRequest(join))->role, Role::kLeaf);
-  const JoinReply joined{.group = {.id = Group('g'), .name = "n", .description = "d", .is_public = true, .members = 2, .created = base::FromMs(5)},
+  const JoinReply joined{.group = {.id = Group('g'),
+                                   .name = "n",
+                                   .description = "d",
+                                   .is_public = true,
+                                   .members = 2,
+                                   .created = base::FromMs(5)},
                          .papers = {SomePapers()},
-                         .members = {{.peer = Peer('p'), .incarnation = Inc('i'), .name = "m", .addresses = {"h:1"}, .admitted = base::FromMs(6)}}};
+                         .members = {{.peer = Peer('p'),
+                                      .incarnation = Inc('i'),
+                                      .name = "m",
+                                      .addresses = {"h:1"},
+                                      .admitted = base::FromMs(6)}}};
   CutEverywhere(EncodeJoinReply(joined), Both(DecodeJoinReply, EncodeJoinReply));
   EXPECT_EQ(DecodeJoinReply(EncodeJoinReply(joined))->members, joined.members);
   const HeldRequest held{.group = Group('g'), .blobs = {Blob('b')}};
@@ -215,7 +221,8 @@ TEST(WireCodec, AnInviteIsOneWordThatNobodyMistypesUnseen) {
   EXPECT_EQ(parsed->role, invite.role);
   EXPECT_EQ(parsed->authority, invite.authority);
   EXPECT_EQ(parsed->expires, invite.expires);
-  for (const char* bad : {"", "hello", "waypost1.", "waypost2.AAAA", "waypost1.!!!!", "waypost1.AAAA"}) {
+  for (const char* bad :
+       {"", "hello", "waypost1.", "waypost2.AAAA", "waypost1.!!!!", "waypost1.AAAA"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseInvite(bad).status())) << bad;
   }
   for (std::size_t length = 0; length < text.size(); ++length) {
@@ -229,7 +236,8 @@ TEST(Keys, HaveTheseBytesForEver) {
   const auto hex = [](const std::string& key) { return base::ToHex(key); };
   const base::GroupId group = *base::GroupId::FromHex(g);
   const EntryPlace place{Peer('p'), Inc('i'), 258};
-  const std::string place_hex = hex(std::string(32, 'p') + std::string(16, 'i')) + "0000000000000102";
+  const std::string place_hex =
+      hex(std::string(32, 'p') + std::string(16, 'i')) + "0000000000000102";
   EXPECT_EQ(hex(MemberKey(group, Peer('p'))), g + "6d" + hex(std::string(32, 'p')));
   EXPECT_EQ(hex(CutKey(group, Peer('p'))), g + "63" + hex(std::string(32, 'p')));
   EXPECT_EQ(hex(LogKey(group, 1)), g + "0000000000000001");
@@ -238,7 +246,8 @@ TEST(Keys, HaveTheseBytesForEver) {
   EXPECT_EQ(hex(MembershipOpKey(group, {base::FromMs(3), place, 4})),
             g + "6f" + "0000000000000003" + place_hex + "0000000000000004");
   EXPECT_EQ(hex(RefRowKey(group, "a/b")), g + "612f62");
-  EXPECT_EQ(hex(KnowledgeKey(group, {Peer('p'), Inc('i')})), g + hex(std::string(32, 'p') + std::string(16, 'i')));
+  EXPECT_EQ(hex(KnowledgeKey(group, {Peer('p'), Inc('i')})),
+            g + hex(std::string(32, 'p') + std::string(16, 'i')));
   EXPECT_EQ(hex(CursorKey(group, Peer('p'))), g + hex(std::string(32, 'p')));
 }
 
