@@ -1,104 +1,27 @@
 #include "fetcher/attempt.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/container/flat_hash_map.h"
 #include "base/fault_point.h"
 #include "base/status.h"
 #include "fetcher/ranking.h"
+#include "fetcher/store_sink.h"
+#include "signpost/due.h"
 
 namespace waypost::fetcher {
 namespace {
 
+// Of the groups under which the blob is wanted, one request names at most so many.
 constexpr std::size_t kGroupsMax = 8;
-
-// Takes the bytes of one answer into the blob store.
-class StoreSink final : public BlobSink {
- public:
-  StoreSink(const AttemptParts& parts, const base::BlobId& blob, const AttemptOptions& options,
-            AttemptProgress& progress, std::stop_token stop)
-      : parts_(parts),
-        blob_(blob),
-        options_(options),
-        progress_(progress),
-        stop_(std::move(stop)) {}
-
-  absl::Status OnStart(uint64_t total_bytes, uint64_t offset,
-                       const std::vector<base::GroupId>& granted) override {
-    granted_ = granted;
-    total_ = total_bytes;
-    writer_.reset();
-    ASSIGN_OR_RETURN(writer_, parts_.blobs.StartFetch(blob_, total_bytes));
-    if (writer_->offset() != offset) {
-      // The callee ignored the range, or the partial file was of no use: this answer from its
-      // start.
-      writer_->Discard();
-      writer_.reset();
-      if (offset != 0) return absl::AbortedError("the partial file no longer fits");
-      ASSIGN_OR_RETURN(writer_, parts_.blobs.StartFetch(blob_, total_bytes));
-    }
-    resumed_ = offset > 0;
-    progress_.total_bytes = total_bytes;
-    progress_.received_bytes = offset;
-    progress_.transferring = true;
-    window_began_ = parts_.clock.SteadyNow();
-    return absl::OkStatus();
-  }
-
-  absl::Status OnData(std::string_view data) override {
-    if (!parts_.rate.Take(data.size(), stop_)) return absl::CancelledError("stopped");
-    RETURN_IF_ERROR(writer_->Append(data));
-    progress_.received_bytes += data.size();
-    window_bytes_ += data.size();
-    const base::SteadyTime now = parts_.clock.SteadyNow();
-    if (now - window_began_ < kSlowWindow) return absl::OkStatus();
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - window_began_);
-    const bool slow = window_bytes_ <
-                      kSlowBytesPerS * static_cast<uint64_t>(std::max<int64_t>(seconds.count(), 1));
-    window_began_ = now;
-    window_bytes_ = 0;
-    if (slow && options_.should_yield && options_.should_yield()) {
-      yielded_ = true;
-      return absl::CancelledError("too slow");
-    }
-    return absl::OkStatus();
-  }
-
-  // Verifies and makes durable.
-  absl::StatusOr<blobstore::StagedBlob> Finish() {
-    if (writer_ == nullptr) return absl::InternalError("no body came");
-    auto staged = writer_->Finish(blob_);
-    writer_.reset();
-    return staged;
-  }
-
-  bool resumed() const { return resumed_; }
-  bool yielded() const { return yielded_; }
-  uint64_t total() const { return total_; }
-  const std::vector<base::GroupId>& granted() const { return granted_; }
-
- private:
-  const AttemptParts& parts_;
-  const base::BlobId& blob_;
-  const AttemptOptions& options_;
-  AttemptProgress& progress_;
-  const std::stop_token stop_;
-  std::unique_ptr<blobstore::BlobWriter> writer_;
-  std::vector<base::GroupId> granted_;
-  uint64_t total_ = 0;
-  bool resumed_ = false;
-  bool yielded_ = false;
-  base::SteadyTime window_began_{};
-  uint64_t window_bytes_ = 0;
-};
+constexpr std::size_t kMessageBytesMax = 200;
 
 // Everything that the attempt knows at its start, from one look at the index.
-struct Start {
+struct Known {
   signpost::Signpost signpost;
-  std::vector<base::GroupId> groups;  // under which it is wanted
-  std::vector<base::PeerId> members;
+  std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
+  absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
 };
 
 class Attempt {
@@ -114,37 +37,34 @@ class Attempt {
   AttemptResult Run() {
     if (!LoadStart()) return std::move(result_);
     locations_ = start_.signpost.locations;
-    while (skip_.size() < kAskedMax && !Ended()) {
+    while (asked_.size() < kAskedMax && !Ended()) {
       const auto next = NextPeer();
       if (!next) break;
-      skip_.push_back(*next);
+      if (options_.take_slot && !options_.take_slot(*next)) {
+        full_.push_back(*next);
+        continue;
+      }
+      asked_.push_back(*next);
       Ask(*next);
     }
-    NoteEvidence();
+    if (!Ended() && !full_.empty()) {
+      result_.report.local = LocalEnd::kNoSlot;
+      result_.report.no_slot_at = full_.front();
+    }
+    if (stop_.stop_requested() && !result_.staged && result_.report.local == LocalEnd::kNone) {
+      result_.report.local = LocalEnd::kCancelled;
+    }
     return std::move(result_);
   }
 
  private:
   bool LoadStart() {
-    bool wanted = false;
     const absl::Status read = parts_.index.Read([&](base::ReadTxn& txn) {
       const syncgroup::BlobRecord record = parts_.ledger.Load(txn, blob_);
-      if (!record.signpost) return absl::OkStatus();
+      result_.start = Judge(record);
+      if (result_.start != AttemptResult::Start::kGo) return absl::OkStatus();
       start_.signpost = *record.signpost;
-      if (start_.signpost.stopped != base::kNever) return absl::OkStatus();
-      for (const auto& item : start_.signpost.groups) {
-        if (start_.groups.size() < kGroupsMax && parts_.ledger.WantedIn(txn, item.first, record)) {
-          start_.groups.push_back(item.first);
-        }
-      }
-      wanted = !start_.groups.empty();
-      if (!wanted && start_.signpost.asked_until != base::kNever && !record.row) {
-        wanted = true;
-        for (const auto& item : start_.signpost.groups) {
-          if (start_.groups.size() < kGroupsMax) start_.groups.push_back(item.first);
-        }
-      }
-      start_.members = parts_.groups.Candidates(txn, start_.signpost);
+      LoadMembers(txn, record);
       return absl::OkStatus();
     });
     if (!read.ok()) {
@@ -152,47 +72,98 @@ class Attempt {
       result_.report.local_message = read.ToString();
       return false;
     }
-    result_.still_wanted = wanted;
     result_.evidence_at_start = start_.signpost.evidence;
-    return wanted;
+    return result_.start == AttemptResult::Start::kGo;
+  }
+
+  AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const {
+    using Start = AttemptResult::Start;
+    if (!record.signpost) return Start::kNotWanted;
+    const signpost::Signpost& signpost = *record.signpost;
+    if (signpost.stopped != base::kNever || signpost.wanted_since == base::kNever) {
+      return Start::kNotWanted;
+    }
+    if (signpost::DueKeyOf(blob_, signpost).due <= parts_.clock.WallNow()) return Start::kGo;
+    // Its peer returned after it failed last.
+    const bool freed =
+        options_.free_since != base::kNever && signpost.last_error.at <= options_.free_since;
+    return freed ? Start::kGo : Start::kNotDue;
+  }
+
+  void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record) {
+    std::vector<base::GroupId> groups;
+    for (const auto& item : start_.signpost.groups) {
+      if (parts_.ledger.WantedIn(txn, item.first, record)) groups.push_back(item.first);
+    }
+    // Merely asked for: under any group that mentions it.
+    if (groups.empty() && !record.row) {
+      for (const auto& item : start_.signpost.groups) groups.push_back(item.first);
+    }
+    if (groups.empty()) {
+      // Nobody here may have it: the rows do not agree, and are put right.
+      if (record.row) result_.start = AttemptResult::Start::kNotWanted;
+      return;
+    }
+    std::vector<base::PeerId> others;
+    for (const base::GroupId& group : groups) {
+      for (const syncgroup::Member& member : parts_.groups.MembersOf(txn, group)) {
+        if (member.peer == parts_.ledger.options().self) continue;
+        auto& shared = start_.groups_of[member.peer];
+        if (shared.empty()) {
+          (member.role == syncgroup::Role::kServer ? start_.members : others)
+              .push_back(member.peer);
+        }
+        if (shared.size() < kGroupsMax) shared.push_back(group);
+      }
+    }
+    start_.members.insert(start_.members.end(), others.begin(), others.end());
+    start_.members = TurnMembers(std::move(start_.members), start_.signpost.failures);
   }
 
   bool Ended() const {
     return result_.staged || result_.report.local != LocalEnd::kNone || stop_.stop_requested();
   }
 
-  // The best peer not yet asked that does not cool.
+  // The best peer not yet asked that does not cool and may have a free slot.
   std::optional<base::PeerId> NextPeer() {
     const base::WallTime now = parts_.clock.WallNow();
-    const auto cooling = [&](const base::PeerId& peer) {
-      return parts_.peers.Health(peer).Cooling(now);
+    const auto in = [](const std::vector<base::PeerId>& peers, const base::PeerId& peer) {
+      return std::find(peers.begin(), peers.end(), peer) != peers.end();
     };
-    const auto ranked =
-        Rank(locations_, start_.members, parts_.ledger.options().self, skip_, cooling);
-    for (const base::PeerId& peer : ranked) {
-      if (!cooling(peer)) return peer;
-      NoteCoolDown(peer);
+    const RankView view{
+        .prefer = options_.prefer,
+        .may_ask =
+            [&](const base::PeerId& peer) {
+              return start_.groups_of.contains(peer) && !in(asked_, peer) && !in(full_, peer);
+            },
+        .cooling =
+            [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Cooling(now); }};
+    for (const base::PeerId& peer : Rank(locations_, start_.members, view)) {
+      if (!NoteCoolDown(peer)) return peer;
     }
     return std::nullopt;
   }
 
-  void NoteCoolDown(const base::PeerId& peer) {
+  // True if the peer cools now; it is then one of those that could not be heard.
+  bool NoteCoolDown(const base::PeerId& peer) {
     const signpost::PeerHealth health = parts_.peers.Health(peer);
-    if (!health.Cooling(parts_.clock.WallNow())) return;
-    auto& first = result_.report.first_cool_down_end;
-    if (!first || health.cool_down_end < *first) first = health.cool_down_end;
+    if (!health.Cooling(parts_.clock.WallNow())) return false;
+    result_.silent.try_emplace(peer, health.returns);
+    AttemptReport& report = result_.report;
+    if (!report.first_cool_down_end || health.cool_down_end < *report.first_cool_down_end) {
+      report.first_cool_down_end = health.cool_down_end;
+      report.first_to_end = peer;
+    }
+    return true;
   }
 
   void Ask(const base::PeerId& peer) {
     const auto entry = parts_.peers.Find(peer);
+    returns_at_start_ = entry ? entry->health.returns : 0;
     if (!entry || entry->addresses.empty()) {
-      result_.report.asked.push_back({peer, Answer::kUnreachable, "no address of it is known"});
-      returns_[peer] = entry ? entry->health.returns : 0;
-      FailPeer(peer, signpost::ErrorClass::kUnreachable, "no address of it is known", {});
+      FailPeer(peer, Answer::kUnreachable, "no address of it is known", {});
       return;
     }
-    returns_[peer] = entry->health.returns;
-    if (options_.on_source) options_.on_source(peer);
     if (AskOnce(peer, entry->addresses, parts_.blobs.PartialBytes(blob_))) return;
     // A resumed file did not match, or no longer fits: nobody's fault, once more from zero.
     parts_.blobs.DropPartial(blob_);
@@ -202,12 +173,12 @@ class Attempt {
   // False: the partial file was at fault; nothing was recorded.
   bool AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
                uint64_t offset) {
-    StoreSink sink(parts_, blob_, options_, progress_, stop_);
     const BlobRequest request{.from = {.peer = peer, .addresses = addresses},
                               .blob = blob_,
-                              .groups = start_.groups,
+                              .groups = start_.groups_of.at(peer),
                               .offset = offset,
                               .stall_timeout = options_.stall_timeout};
+    StoreSink sink(parts_, request, options_, progress_, stop_);
     const BlobReply reply = parts_.client.Get(request, sink, stop_);
     progress_.transferring = false;
     result_.body_bytes += reply.body_bytes;
@@ -215,21 +186,19 @@ class Attempt {
       case BlobReply::Kind::kComplete:
         return Complete(peer, sink);
       case BlobReply::Kind::kMiss:
-        Miss(peer, reply);
+        Miss(peer, request.groups, reply);
         return true;
       case BlobReply::Kind::kUnreachable:
-        FailPeer(peer, signpost::ErrorClass::kUnreachable, reply.message, reply.retry_after);
-        result_.report.asked.push_back({peer, Answer::kUnreachable, reply.message});
+        FailPeer(peer, Answer::kUnreachable, reply.message, reply.retry_after);
         return true;
       case BlobReply::Kind::kBusy:
-        FailPeer(peer, signpost::ErrorClass::kBusy, reply.message, reply.retry_after);
-        result_.report.asked.push_back({peer, Answer::kBusy, reply.message});
+        FailPeer(peer, Answer::kBusy, reply.message, reply.retry_after);
         return true;
       case BlobReply::Kind::kWrongLength:
-        WrongBytes(peer, reply.message);
+        WrongBytes(peer, sink, reply.message);
         return true;
       case BlobReply::Kind::kSinkError:
-        return SinkError(sink, reply.sink_error, offset);
+        return SinkError(peer, sink, reply.sink_error);
       case BlobReply::Kind::kCancelled:
         result_.report.local = LocalEnd::kCancelled;
         return true;
@@ -243,30 +212,34 @@ class Attempt {
       base::FaultPoint("fetch.verified");
       parts_.peers.RecordSuccess(peer);
       result_.first_try = result_.report.asked.empty();
-      result_.report.asked.push_back({peer, Answer::kSent, ""});
+      Note(peer, Answer::kSent, "");
       result_.staged = *std::move(staged);
       result_.source = peer;
       result_.granted = sink.granted();
-      result_.size_bytes = sink.total();
+      result_.size_bytes = sink.total_bytes();
       return true;
     }
     if (base::IsDigestMismatch(staged.status())) {
       if (sink.resumed()) return false;
-      WrongBytes(peer, std::string(base::Std(staged.status().message())));
+      WrongBytes(peer, sink, base::Std(staged.status().message()));
       return true;
     }
     LocalError(staged.status());
     return true;
   }
 
-  void Miss(const base::PeerId& peer, const BlobReply& reply) {
+  void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
+            const BlobReply& reply) {
     parts_.peers.RecordSuccess(peer);
-    const bool greeted = std::any_of(
-        start_.groups.begin(), start_.groups.end(),
-        [&](const base::GroupId& group) { return !parts_.greeted || parts_.greeted(peer, group); });
-    result_.report.asked.push_back(
-        {peer, greeted ? Answer::kNotHere : Answer::kNotGreeted,
-         greeted ? "it does not have the blob" : "it does not know this peer as a member yet"});
+    const bool greeted = !parts_.greeted ||
+                         std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
+                           return parts_.greeted(peer, group);
+                         });
+    if (greeted) {
+      Note(peer, Answer::kNotHere, "it does not have the blob");
+    } else {
+      Note(peer, Answer::kNotGreeted, "it does not know this peer as a member yet");
+    }
     const base::WallTime now = parts_.clock.WallNow();
     signpost::Locations told = reply.miss.locations;
     told.erase(parts_.ledger.options().self);
@@ -278,67 +251,73 @@ class Attempt {
     }
   }
 
-  void FailPeer(const base::PeerId& peer, signpost::ErrorClass error, const std::string& message,
+  void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
                 std::optional<base::Millis> retry_after) {
-    parts_.peers.RecordFailure(peer, returns_[peer],
-                               {.error = error,
-                                .peer = peer,
-                                .at = parts_.clock.WallNow(),
-                                .message = message.substr(0, 200)},
+    Note(peer, answer, message);
+    result_.silent[peer] = returns_at_start_;
+    parts_.peers.RecordFailure(peer, returns_at_start_,
+                               ErrorAt(peer,
+                                       answer == Answer::kBusy ? signpost::ErrorClass::kBusy
+                                                               : signpost::ErrorClass::kUnreachable,
+                                       message),
                                retry_after);
     NoteCoolDown(peer);
   }
 
-  void WrongBytes(const base::PeerId& peer, const std::string& message) {
-    parts_.peers.RecordWrongBytes(peer, {.error = signpost::ErrorClass::kWrongBytes,
-                                         .peer = peer,
-                                         .at = parts_.clock.WallNow(),
-                                         .message = message.substr(0, 200)});
-    result_.report.asked.push_back({peer, Answer::kWrongBytes, message});
+  void WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message) {
+    sink.Discard();
+    Note(peer, Answer::kWrongBytes, message);
+    parts_.peers.RecordWrongBytes(peer, ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
     locations_.erase(peer);
-    parts_.blobs.DropPartial(blob_);
   }
 
   // Our own side ended the transfer. False: because of the partial file.
-  bool SinkError(const StoreSink& sink, const absl::Status& error, uint64_t offset) {
-    if (sink.yielded()) {
-      result_.report.local = LocalEnd::kYielded;
-    } else if (absl::IsCancelled(error)) {
-      result_.report.local = LocalEnd::kCancelled;
-    } else if (absl::IsAborted(error)) {
-      if (offset > 0) return false;
-      LocalError(error);
-    } else {
-      LocalError(error);
+  bool SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error) {
+    const std::string_view message = base::Std(error.message());
+    switch (sink.fault()) {
+      case StoreSink::Fault::kPartial:
+        return false;
+      case StoreSink::Fault::kYielded:
+        result_.report.local = LocalEnd::kYielded;
+        return true;
+      case StoreSink::Fault::kStopped:
+        result_.report.local = LocalEnd::kCancelled;
+        return true;
+      case StoreSink::Fault::kNotGranted:
+        FailPeer(peer, Answer::kUnreachable, message, {});
+        return true;
+      case StoreSink::Fault::kTooLong:
+        WrongBytes(peer, sink, message);
+        return true;
+      case StoreSink::Fault::kNoRoom:
+        Note(peer, Answer::kNoRoom, message);
+        return true;
+      case StoreSink::Fault::kTooLarge:
+        Note(peer, Answer::kTooLarge, message);
+        return true;
+      case StoreSink::Fault::kNone:
+      case StoreSink::Fault::kStore:
+        LocalError(error);
+        return true;
     }
     return true;
   }
 
   void LocalError(const absl::Status& error) {
-    result_.report.local = base::IsNoSpace(error)      ? LocalEnd::kNoSpace
-                           : absl::IsOutOfRange(error) ? LocalEnd::kTooLarge
-                                                       : LocalEnd::kDisk;
+    result_.report.local = base::IsNoSpace(error) ? LocalEnd::kNoSpace : LocalEnd::kDisk;
     result_.report.local_message = std::string(base::Std(error.message()));
   }
 
-  void NoteEvidence() {
-    if (stop_.stop_requested() && !result_.staged && result_.report.local == LocalEnd::kNone) {
-      result_.report.local = LocalEnd::kCancelled;
-    }
-    for (const auto& [peer, returns] : returns_) {
-      if (parts_.peers.Health(peer).returns != returns && !(result_.source == peer)) {
-        result_.report.evidence_moved = result_.report.evidence_moved || !Answered(peer);
-      }
-    }
+  void Note(const base::PeerId& peer, Answer answer, std::string_view message) {
+    result_.report.asked.push_back(
+        {peer, answer, std::string(message.substr(0, kMessageBytesMax))});
   }
-
-  // A peer that answered ours returned by that very answer: no news.
-  bool Answered(const base::PeerId& peer) const {
-    return std::any_of(
-        result_.report.asked.begin(), result_.report.asked.end(), [&](const Asked& asked) {
-          return asked.peer == peer &&
-                 (asked.answer == Answer::kNotHere || asked.answer == Answer::kNotGreeted);
-        });
+  signpost::LastError ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
+                              std::string_view message) const {
+    return {.error = error,
+            .peer = peer,
+            .at = parts_.clock.WallNow(),
+            .message = std::string(message.substr(0, kMessageBytesMax))};
   }
 
   const AttemptParts& parts_;
@@ -346,11 +325,12 @@ class Attempt {
   const AttemptOptions& options_;
   AttemptProgress& progress_;
   const std::stop_token stop_;
-  Start start_;
+  Known start_;
   AttemptResult result_;
   signpost::Locations locations_;
-  std::vector<base::PeerId> skip_;
-  std::map<base::PeerId, uint64_t> returns_;
+  std::vector<base::PeerId> asked_;
+  std::vector<base::PeerId> full_;  // have no slot free
+  uint64_t returns_at_start_ = 0;   // of the peer being asked
 };
 
 }  // namespace

@@ -1,11 +1,10 @@
 #include "fetcher/fetcher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/key_codec.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fetcher/fetcher_impl.h"
@@ -14,15 +13,11 @@
 namespace waypost::fetcher {
 namespace {
 
-// A pause for want of space is looked at this often.
-constexpr base::Millis kSpaceCheck{2000};
-// How often the starter looks without being called.
+// Workers look so often without being called: the wall clock may have been set.
 constexpr base::Millis kIdle{1000};
-constexpr std::size_t kRoutePage = 1000;
-// The oldest want is looked for among so many rows, this often: a figure for people, not worth a
-// full walk.
-constexpr std::size_t kOldestRows = 10000;
-constexpr base::Millis kOldestEvery{5000};
+// Blobs whose partial files may be dropped; more than that are found no more, which costs disk
+// alone.
+constexpr std::size_t kLeftMax = 65536;
 
 }  // namespace
 
@@ -42,7 +37,7 @@ Fetcher::Impl::Impl(FetcherOptions options_in, Parts parts_in)
   rate.SetRate(options_in.rate_limit_bytes_per_s);
   base::Metrics& metrics = parts.metrics;
   for (const char* result : {"ok", "not_here", "unreachable", "wrong_bytes", "nobody", "yielded",
-                             "cancelled", "local_error", "too_large"}) {
+                             "no_slot", "cancelled", "local_error", "too_large", "no_room"}) {
     attempts_total[result] = metrics.AddCounter("waypost_fetch_attempts_total",
                                                 "Fetch attempts that ended.", {{"result", result}});
   }
@@ -60,8 +55,9 @@ Fetcher::Fetcher(FetcherOptions options, Parts parts)
     : impl_(std::make_unique<Impl>(options, std::move(parts))) {
   base::Metrics& metrics = impl_->parts.metrics;
   const base::Gauge in_flight = metrics.AddGauge("waypost_fetch_in_flight", "Attempts under way.");
-  const base::Gauge oldest = metrics.AddGauge("waypost_oldest_wanted_seconds",
-                                              "Age of the oldest want that is in the queue.");
+  const base::Gauge oldest =
+      metrics.AddGauge("waypost_oldest_wanted_seconds",
+                       "How long the oldest wanted blob has been wanted; 0: none is.");
   std::map<std::string, base::Gauge> states;
   for (const char* state : {"due", "waiting", "fetching", "parked", "stopped"}) {
     states[state] = metrics.AddGauge("waypost_wanted", "Wanted blobs.", {{"state", state}});
@@ -75,9 +71,8 @@ Fetcher::Fetcher(FetcherOptions options, Parts parts)
     states.at("parked").Set(static_cast<double>(counts.parked));
     states.at("stopped").Set(static_cast<double>(counts.stopped));
     const base::WallTime now = impl_->parts.clock.WallNow();
-    oldest.Set(counts.oldest_wanted
-                   ? static_cast<double>((now - *counts.oldest_wanted).count()) / 1000
-                   : 0);
+    const bool older = counts.oldest_wanted && *counts.oldest_wanted < now;
+    oldest.Set(older ? std::chrono::duration<double>(now - *counts.oldest_wanted).count() : 0);
   });
 }
 
@@ -88,6 +83,12 @@ void Fetcher::Start() {
     base::MutexLock lock(impl_->mutex);
     if (impl_->started) return;
     impl_->started = true;
+  }
+  // Before anybody may look: an operator's pause holds from the first moment.
+  const absl::Status paused = impl_->LoadPause();
+  if (!paused.ok()) base::LogWarning("fetcher: cannot read its pause: ", paused.ToString());
+  {
+    base::MutexLock lock(impl_->mutex);
     impl_->EnsureWorkers();
   }
   impl_->starter = base::Thread("fetch-start", [this] { impl_->StarterLoop(); });
@@ -114,7 +115,7 @@ void Fetcher::SetOptions(const FetcherOptions& options) {
   impl_->options = options;
   impl_->queue.SetPerPeer(options.per_peer);
   if (impl_->started && !impl_->stopping) impl_->EnsureWorkers();
-  impl_->work.NotifyAll();
+  impl_->WakeAll();
 }
 
 void Fetcher::Impl::EnsureWorkers() {
@@ -126,344 +127,196 @@ void Fetcher::Impl::EnsureWorkers() {
   }
 }
 
+void Fetcher::Impl::WakeAll() {
+  work.NotifyAll();
+  if (queue.TakeChore()) chore.NotifyOne();
+}
+
 // ---- what happens elsewhere ----
 
 void Fetcher::OnBlobChange(const syncgroup::BlobChange& change) {
   std::shared_ptr<Impl::Audience> audience;
+  const bool due_moved = change.due_before != change.due_after;
   {
     base::MutexLock lock(impl_->mutex);
-    if (change.due_before && change.due_before != change.due_after) {
-      impl_->queue.Erase(*change.due_before);
+    RunQueue& queue = impl_->queue;
+    if (due_moved && change.due_before) {
+      queue.Erase(*change.due_before);
+      queue.CountRow(*change.due_before, -1);
     }
-    const bool flying = impl_->flights.contains(change.blob);
-    if (change.due_after && !flying) {
-      impl_->queue.Upsert(*change.due_after, impl_->audiences.contains(change.blob));
-      impl_->work.NotifyOne();
+    if (due_moved && change.due_after) queue.CountRow(*change.due_after, +1);
+    if (const auto it = impl_->flights.find(change.blob); it != impl_->flights.end()) {
+      it->second->told = true;
+      it->second->due = change.due_after;
+      // Also where the bytes came in by another way.
+      if (!change.wanted) it->second->stop.request_stop();
+    } else if (change.due_after) {
+      queue.Upsert(*change.due_after, impl_->audiences.contains(change.blob));
+    } else if (change.due_before && impl_->left.size() < kLeftMax) {
+      impl_->left.push_back(change.blob);
     }
-    if (flying && !change.wanted && !change.stored) impl_->CancelFlight(change.blob);
+    impl_->work.NotifyOne();
+    if (queue.TakeChore()) impl_->chore.NotifyOne();
     if (const auto it = impl_->audiences.find(change.blob); it != impl_->audiences.end()) {
       audience = it->second;
     }
   }
   if (audience) audience->changed.Notify();
-  if (change.stored) impl_->changed.Notify();
+  if (change.stored || change.due_before.has_value() != change.due_after.has_value()) {
+    impl_->changed.Notify();
+  }
 }
 
 void Fetcher::OnMembershipChange(const base::GroupId&) {
   if (impl_->parts.request_scan) impl_->parts.request_scan();
 }
 
-void Fetcher::OnPeerHealth(const base::PeerId& peer, const signpost::PeerHealth& health) {
+void Fetcher::OnPeerHealth(const base::PeerId& peer, const signpost::PeerHealth&) {
   {
     base::MutexLock lock(impl_->mutex);
-    impl_->queue.SetCoolDown(peer, health.cool_down_end);
-    impl_->work.NotifyAll();
-    impl_->chore.NotifyOne();
+    // Calls may overtake each other: looked up again, the last one leaves what is so.
+    const signpost::PeerHealth health = impl_->parts.peers.Health(peer);
+    impl_->queue.SetCoolDown(peer, health.cool_down_end, impl_->parts.clock.WallNow());
+    impl_->WakeAll();
   }
   impl_->changed.Notify();
 }
 
-void Fetcher::Impl::CancelFlight(const base::BlobId& blob) {
-  const auto it = flights.find(blob);
-  if (it != flights.end()) it->second->stop.request_stop();
-}
-
 base::Notifier& Fetcher::changed() { return impl_->changed; }
-
-// ---- the starter: fills the queue, routes around cooling peers, ends pauses ----
-
-base::SteadyTime Fetcher::Impl::ToSteady(base::WallTime wall) const {
-  return parts.clock.SteadyNow() + (wall - parts.clock.WallNow());
-}
-
-absl::Status Fetcher::Impl::LoadRuns() {
-  struct Found {
-    signpost::DueKey first;
-    uint64_t rows = 0;
-  };
-  std::map<RunQueue::RunId, Found> runs;
-  std::optional<int64_t> pause_until;
-  std::string from;
-  bool more = true;
-  // Pages, so that no view of the index is held for long.
-  constexpr std::size_t kPage = 100000;
-  while (more) {
-    RETURN_IF_ERROR(parts.index.Read([&](base::ReadTxn& txn) {
-      if (const auto stored = txn.Get(base::Table::kMeta, kPauseKey)) {
-        int64_t until = 0;
-        if (absl::SimpleAtoi(base::Abs(*stored), &until)) pause_until = until;
-      }
-      base::Cursor cursor(txn, base::Table::kDue);
-      std::size_t seen = 0;
-      for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
-        if (seen++ == kPage) {
-          from = std::string(cursor.key());
-          return absl::OkStatus();
-        }
-        const auto key = signpost::DecodeDueKey(cursor.key());
-        if (!key) continue;
-        Found& found = runs[{key->first_peer, key->lane}];
-        if (found.rows++ == 0) found.first = *key;
-      }
-      more = false;
-      return absl::OkStatus();
-    }));
-  }
-  base::MutexLock lock(mutex);
-  for (const auto& [id, found] : runs) queue.AddStoredRun(id, found.first, found.rows);
-  for (const signpost::PeerBook::Entry& entry : parts.peers.All()) {
-    if (entry.health.cool_down_end != base::kNever) {
-      queue.SetCoolDown(entry.peer, entry.health.cool_down_end);
-    }
-  }
-  if (pause_until) {
-    pause = {.paused = true, .reason = "operator", .detail = "paused by an operator"};
-    if (*pause_until != kPauseForEver) pause.until = base::FromMs(*pause_until);
-  }
-  loaded = true;
-  return absl::OkStatus();
-}
-
-void Fetcher::Impl::FillUp() {
-  while (true) {
-    std::optional<RunQueue::Refill> refill;
-    base::WallTime latest;
-    {
-      base::MutexLock lock(mutex);
-      if (stopping) return;
-      refill = queue.BeginRefill();
-      latest = parts.clock.WallNow() + options.retry_max;
-    }
-    if (!refill) return;
-    std::vector<signpost::DueKey> rows;
-    std::optional<signpost::DueKey> next;
-    const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-      base::Cursor cursor(txn, base::Table::kDue);
-      for (cursor.Seek(refill->from); cursor.valid(); cursor.Next()) {
-        auto key = signpost::DecodeDueKey(cursor.key());
-        if (!key) continue;
-        if (RunQueue::RunId{key->first_peer, key->lane} != refill->run) break;
-        if (rows.size() == RunQueue::kRefillRows) {
-          next = key;
-          break;
-        }
-        rows.push_back(*key);
-      }
-      return absl::OkStatus();
-    });
-    base::MutexLock lock(mutex);
-    if (!read.ok()) {
-      // What was not read stays in the table; tried again with the next round.
-      queue.EndRefill(refill->run, {}, signpost::DecodeDueKey(refill->from));
-      base::LogWarning("fetcher: cannot read the queue: ", read.ToString());
-      return;
-    }
-    queue.EndRefill(refill->run, rows, next);
-    work.NotifyAll();
-  }
-}
-
-void Fetcher::Impl::RouteAround() {
-  while (true) {
-    std::vector<base::BlobId> blobs;
-    const base::WallTime now = parts.clock.WallNow();
-    {
-      base::MutexLock lock(mutex);
-      if (stopping) return;
-      blobs = queue.TakeUnrouted(kRoutePage, now);
-    }
-    if (blobs.empty()) return;
-    std::vector<std::pair<base::BlobId, base::PeerId>> routes;
-    const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-      for (const base::BlobId& blob : blobs) {
-        const auto signpost = signpost::LoadSignpost(txn, blob);
-        if (!signpost) continue;
-        for (const base::PeerId& peer : signpost::LocationOrder(signpost->locations)) {
-          const signpost::Location& location = signpost->locations.at(peer);
-          if (location.denied != base::kNever && location.denied >= location.when_seen) break;
-          if (parts.peers.Health(peer).Cooling(now)) continue;
-          routes.emplace_back(blob, peer);
-          break;
-        }
-      }
-      return absl::OkStatus();
-    });
-    if (!read.ok()) return;
-    base::MutexLock lock(mutex);
-    for (const auto& [blob, peer] : routes) queue.Redirect(blob, peer);
-    work.NotifyAll();
-  }
-}
-
-void Fetcher::Impl::CheckPause() {
-  {
-    base::MutexLock lock(mutex);
-    if (!pause.paused) return;
-    if (pause.reason == "operator") {
-      if (pause.until && *pause.until <= parts.clock.WallNow()) {
-        pause = {};
-        work.NotifyAll();
-      }
-      return;
-    }
-    if (parts.clock.SteadyNow() < next_space_check) return;
-    next_space_check = parts.clock.SteadyNow() + kSpaceCheck;
-  }
-  // Room for one page more is no reason to begin: a margin of 1 MiB.
-  const absl::Status space = parts.blobs.CheckSpace(uint64_t{1} << 20);
-  base::MutexLock lock(mutex);
-  if (!pause.paused || pause.reason == "operator") return;
-  if (!space.ok()) {
-    pause.detail = std::string(base::Std(space.message()));
-    return;
-  }
-  base::LogInfo("fetcher: goes on after a pause (", pause.reason, ")");
-  pause = {};
-  work.NotifyAll();
-}
-
-void Fetcher::Impl::FindOldest() {
-  {
-    base::MutexLock lock(mutex);
-    if (parts.clock.SteadyNow() < next_oldest) return;
-    next_oldest = parts.clock.SteadyNow() + kOldestEvery;
-  }
-  std::optional<base::WallTime> oldest;
-  const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-    base::Cursor cursor(txn, base::Table::kDue);
-    std::size_t seen = 0;
-    for (cursor.Seek(""); cursor.valid() && seen < kOldestRows; cursor.Next(), ++seen) {
-      const auto payload = cursor.payload();
-      const auto since = payload ? signpost::DecodeWantedSince(*payload) : std::nullopt;
-      if (since && (!oldest || *since < *oldest)) oldest = since;
-    }
-    return absl::OkStatus();
-  });
-  if (!read.ok()) return;
-  base::MutexLock lock(mutex);
-  oldest_wanted = oldest;
-}
-
-void Fetcher::Impl::StarterLoop() {
-  while (true) {
-    bool ready = false;
-    {
-      base::MutexLock lock(mutex);
-      if (stopping) return;
-      ready = loaded;
-    }
-    if (!ready) {
-      const absl::Status status = LoadRuns();
-      if (!status.ok()) base::LogWarning("fetcher: cannot read its queue: ", status.ToString());
-    }
-    FillUp();
-    RouteAround();
-    CheckPause();
-    FindOldest();
-    base::MutexLock lock(mutex);
-    if (stopping) return;
-    chore.WaitUntil(mutex, parts.clock.SteadyNow() + (loaded ? kIdle : base::Millis(100)));
-  }
-}
 
 // ---- the workers ----
 
-bool Fetcher::Impl::MayPick(uint32_t worker) const {
-  return worker < options.concurrency && flights.size() < options.concurrency && !pause.paused &&
-         loaded;
+base::SteadyTime Fetcher::Impl::ToSteady(base::WallTime wall) const {
+  return std::chrono::steady_clock::now() + (wall - parts.clock.WallNow());
+}
+
+std::optional<RunQueue::Picked> Fetcher::Impl::TakeNext(uint32_t worker) {
+  if (!loaded || pause.paused || worker >= options.concurrency) return std::nullopt;
+  if (flights.size() >= options.concurrency) return std::nullopt;
+  while (auto picked = queue.Pick(parts.clock.WallNow())) {
+    if (!flights.contains(picked->key.blob)) return picked;
+    // The table was read while its attempt runs: single flight. The end of that puts it back.
+    queue.Release(picked->at);
+  }
+  return std::nullopt;
 }
 
 void Fetcher::Impl::WorkerLoop(uint32_t number) {
   while (true) {
     std::optional<RunQueue::Picked> picked;
+    auto flight = std::make_shared<Flight>();
     {
       base::MutexLock lock(mutex);
       while (!stopping) {
-        const base::WallTime now = parts.clock.WallNow();
-        if (MayPick(number)) picked = queue.Pick(now);
-        if (picked && flights.contains(picked->key.blob)) {
-          // The table was read while its attempt ran: single flight. The end of that puts it back.
-          queue.Release(picked->at);
-          picked.reset();
-          continue;
-        }
+        picked = TakeNext(number);
+        if (queue.TakeChore()) chore.NotifyOne();
         if (picked) break;
-        const auto next = queue.NextStart(now);
-        const base::SteadyTime idle = parts.clock.SteadyNow() + kIdle;
+        const auto next = queue.NextStart(parts.clock.WallNow());
+        const base::SteadyTime idle = std::chrono::steady_clock::now() + kIdle;
         work.WaitUntil(mutex, next ? std::min(ToSteady(*next), idle) : idle);
       }
       if (stopping) return;
-      auto flight = std::make_shared<Flight>();
       flight->at = picked->at;
       flights[picked->key.blob] = flight;
-      if (queue.size() < RunQueue::kLowWater) chore.NotifyOne();
       work.NotifyOne();  // there may be more for another worker
     }
-    RunOne(*picked);
+    RunOne(*picked, flight);
   }
 }
 
-void Fetcher::Impl::RunOne(const RunQueue::Picked& picked) {
+void Fetcher::Impl::RunOne(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight) {
   const base::BlobId& blob = picked.key.blob;
-  std::shared_ptr<Flight> flight;
-  AttemptOptions attempt_options;
-  {
-    base::MutexLock lock(mutex);
-    flight = flights.at(blob);
-    attempt_options.stall_timeout = options.stall_timeout;
-  }
-  attempt_options.should_yield = [this, &picked] {
-    base::MutexLock lock(mutex);
-    return queue.OtherReady(picked.at, parts.clock.WallNow());
-  };
-  attempt_options.on_source = [this, &blob, flight](const base::PeerId& peer) {
-    {
-      base::MutexLock lock(mutex);
-      flight->source = peer;
-    }
-    Announce(blob);
-  };
   Announce(blob);
   const base::SteadyTime began = parts.clock.SteadyNow();
-  const AttemptResult result =
-      RunAttempt(attempt_parts, blob, attempt_options, flight->progress, flight->stop.get_token());
+  const AttemptResult result = RunAttempt(attempt_parts, blob, OptionsFor(picked, flight),
+                                          flight->progress, flight->stop.get_token());
   bytes_total.Add(static_cast<double>(result.body_bytes));
-  if (result.staged) {
-    RecordSuccess(blob, result, began);
-  } else if (result.still_wanted) {
-    RecordFailure(blob, result);
-  } else {
+  Verdict verdict;
+  if (result.start == AttemptResult::Start::kNotWanted) {
     RepairRow(blob);
+  } else if (result.staged) {
+    RecordSuccess(blob, result, began);
+  } else if (result.start == AttemptResult::Start::kGo) {
+    verdict = RecordFailure(blob, result);
   }
-  {
-    base::MutexLock lock(mutex);
-    flights.erase(blob);
-    queue.Release(picked.at);
-    if (const auto it = audiences.find(blob); it != audiences.end()) {
-      const bool whole =
-          result.report.local == LocalEnd::kNone || result.report.local == LocalEnd::kTooLarge;
-      if (whole && result.still_wanted) ++it->second->attempts_ended;
-    }
-    work.NotifyAll();
-  }
-  Requeue(blob);
+  Land(picked, *flight, result, verdict);
   Announce(blob);
 }
 
-void Fetcher::Impl::Requeue(const base::BlobId& blob) {
-  std::optional<signpost::DueKey> key;
-  const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
+AttemptOptions Fetcher::Impl::OptionsFor(const RunQueue::Picked& picked,
+                                         const std::shared_ptr<Flight>& flight) {
+  base::MutexLock lock(mutex);
+  return {.stall_timeout = options.stall_timeout,
+          .prefer = picked.at,
+          .free_since = picked.free_since,
+          .should_yield = [this, flight] { return ShouldYield(*flight); },
+          .take_slot = [this, flight, blob = picked.key.blob](
+                           const base::PeerId& peer) { return TakeSlot(blob, *flight, peer); }};
+}
+
+bool Fetcher::Impl::TakeSlot(const base::BlobId& blob, Flight& flight, const base::PeerId& peer) {
+  {
+    base::MutexLock lock(mutex);
+    if (!queue.MoveSlot(flight.at, peer, parts.clock.WallNow())) return false;
+    if (flight.at != peer) work.NotifyOne();
+    flight.at = peer;
+    flight.source = peer;
+  }
+  Announce(blob);
+  return true;
+}
+
+bool Fetcher::Impl::ShouldYield(const Flight& flight) {
+  base::MutexLock lock(mutex);
+  return !pause.paused && flights.size() >= options.concurrency &&
+         queue.OtherReady(flight.at, parts.clock.WallNow());
+}
+
+absl::Status Fetcher::Impl::ReadRow(const base::BlobId& blob, RowState& row) const {
+  return parts.index.Read([&](base::ReadTxn& txn) {
+    row = {};
     const auto signpost = signpost::LoadSignpost(txn, blob);
     if (!signpost) return absl::OkStatus();
+    row.wanted = signpost->wanted_since != base::kNever;
     const signpost::DueKey due = signpost::DueKeyOf(blob, *signpost);
-    if (signpost::HasDueRow(txn, due)) key = due;
+    if (signpost::HasDueRow(txn, due)) row.due = due;
     return absl::OkStatus();
   });
-  if (!read.ok()) base::LogWarning("fetcher: ", read.ToString());
-  if (!key) return;
+}
+
+void Fetcher::Impl::Land(const RunQueue::Picked& picked, Flight& flight,
+                         const AttemptResult& result, const Verdict& verdict) {
+  const base::BlobId& blob = picked.key.blob;
+  // Read while the flight stands: what is told of the row from now on is newer.
+  RowState row;
+  const absl::Status read = ReadRow(blob, row);
+  if (!read.ok()) {
+    base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", read.ToString());
+    row = {.due = picked.key, .wanted = true};
+  }
+  if (!row.wanted && !result.staged) parts.blobs.DropPartial(blob);
   base::MutexLock lock(mutex);
-  if (!flights.contains(blob)) queue.Upsert(*key, audiences.contains(blob));
-  work.NotifyOne();
+  if (flight.told) row.due = flight.due;
+  flights.erase(blob);
+  queue.Release(flight.at);
+  if (row.due) {
+    queue.Upsert(*row.due, audiences.contains(blob));
+    const AttemptReport& report = result.report;
+    if (report.local == LocalEnd::kNoSlot) {
+      queue.Redirect(blob, report.no_slot_at);
+    } else if (verdict.parked && !queue.Cools(row.due->first_peer)) {
+      queue.Redirect(blob, report.first_to_end);
+    } else if (verdict.parked && report.asked.empty()) {
+      queue.MarkSeen(blob);
+    }
+  }
+  const bool whole = result.start == AttemptResult::Start::kGo && !result.staged &&
+                     result.report.local == LocalEnd::kNone;
+  if (const auto it = audiences.find(blob); whole && it != audiences.end()) {
+    ++it->second->attempts_ended;
+    it->second->last_error = verdict.error;
+  }
+  WakeAll();
 }
 
 }  // namespace waypost::fetcher

@@ -1,10 +1,12 @@
 #pragma once
 
-// What the parts of the Fetcher share: fetcher.cc (lifecycle, threads), record.cc (what an attempt
-// leaves in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause), listing.cc
-// and why.cc. Nobody else includes it.
+// What the parts of the Fetcher share: fetcher.cc (lifecycle, workers), starter.cc (fills and
+// routes the queue, ends pauses), record.cc (what an attempt leaves in the index), on_demand.cc
+// (those who wait), operate.cc (retry, stop, pause), listing.cc and why.cc. Nobody else includes
+// it.
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "fetcher/attempt.h"
@@ -23,42 +24,69 @@
 namespace waypost::fetcher {
 
 struct Fetcher::Impl {
-  // One attempt under way: single flight.
+  // One attempt under way: single flight. Guarded by the Impl's mutex but for `progress` and
+  // `stop`.
   struct Flight {
     AttemptProgress progress;
     std::stop_source stop;
     base::PeerId at;      // whose slot it takes
-    base::PeerId source;  // guarded by the Impl's mutex: whom it is asking
+    base::PeerId source;  // whom it is asking
+    // The row changed meanwhile; the last that was told of it.
+    bool told = false;
+    std::optional<signpost::DueKey> due;
   };
   // Those who wait for one blob.
   struct Audience {
     uint32_t callers = 0;
+    bool asked = false;  // its signpost says until when it is asked for
     uint64_t attempts_ended = 0;
     signpost::LastError last_error;
     base::Notifier changed;
   };
+  // What the index says of a blob between attempts.
+  struct RowState {
+    std::optional<signpost::DueKey> due;  // its row in the table, if that is there
+    bool wanted = false;                  // or asked for; also where it is stopped
+  };
 
   Impl(FetcherOptions options_in, Parts parts_in);
 
-  // ---- threads (fetcher.cc) ----
-  void StarterLoop();
+  // ---- workers (fetcher.cc) ----
   void WorkerLoop(uint32_t number);
   void EnsureWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  bool MayPick(uint32_t worker) const EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void RunOne(const RunQueue::Picked& picked);
+  std::optional<RunQueue::Picked> TakeNext(uint32_t worker) EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void RunOne(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight);
+  AttemptOptions OptionsFor(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight);
+  bool TakeSlot(const base::BlobId& blob, Flight& flight, const base::PeerId& peer);
+  bool ShouldYield(const Flight& flight);
+  // The attempt is over: gives the slot back and puts the blob where it waits next.
+  void Land(const RunQueue::Picked& picked, Flight& flight, const AttemptResult& result,
+            const Verdict& verdict);
+  absl::Status ReadRow(const base::BlobId& blob, RowState& row) const;
+  // Something may start, or is to be filled or routed.
+  void WakeAll() EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  base::SteadyTime ToSteady(base::WallTime wall) const;
+
+  // ---- the starter (starter.cc) ----
+  void StarterLoop();
+  absl::Status LoadPause();
   absl::Status LoadRuns();
   void FillUp();
-  void RouteAround();
+  void LookAround();
+  void WalkAround();
+  std::optional<base::PeerId> AnotherPeerFor(base::ReadTxn& txn, const base::BlobId& blob,
+                                             base::WallTime now) const;
+  void ClampFarRows();
+  void DropPartials();
   void CheckPause();
   void FindOldest();
-  void CancelFlight(const base::BlobId& blob) EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  // Puts the blob back into the queue if its row is still there.
-  void Requeue(const base::BlobId& blob);
-  base::SteadyTime ToSteady(base::WallTime wall) const;
 
   // ---- record.cc ----
   void RecordSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began);
-  void RecordFailure(const base::BlobId& blob, const AttemptResult& result);
+  Verdict RecordFailure(const base::BlobId& blob, const AttemptResult& result);
+  absl::Status WriteFailure(const base::BlobId& blob, const AttemptResult& result, bool window_full,
+                            Verdict& verdict);
+  bool SomebodyReturned(const AttemptResult& result) const;
   // The queue named a blob that its rows do not want: makes the due row agree with them.
   void RepairRow(const base::BlobId& blob);
   void PauseFor(const std::string& reason, const std::string& detail);
@@ -67,12 +95,14 @@ struct Fetcher::Impl {
   FetchState StateOf(const base::BlobId& blob) const;
   void Announce(const base::BlobId& blob);
   void CallerLeft(const base::BlobId& blob);
-  FetchState StateFromRows(const base::BlobId& blob, const syncgroup::BlobRecord& record) const;
-  // Does the signpost name a location that neither cools nor denied?
-  bool AnotherUsable(const signpost::Signpost& signpost, base::WallTime now) const
-      EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  std::string BlockedBy(const base::BlobId& blob, const signpost::Signpost& signpost) const
-      EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  FetchState StateFromRows(const syncgroup::BlobRecord& record) const;
+  // Puts the blob into the window, wherever its row is in the table.
+  absl::Status BringIn(const base::BlobId& blob);
+  // kNever: it is not parked. Else when the first cool-down ends that it waits for.
+  base::WallTime ParkedUntil(const base::BlobId& blob, const signpost::Signpost& signpost,
+                             base::WallTime now) const EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  std::string BlockedBy(const base::BlobId& blob, const signpost::Signpost& signpost,
+                        base::WallTime now) const EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   Parts parts;
   RateLimiter rate;
@@ -81,19 +111,25 @@ struct Fetcher::Impl {
 
   mutable base::Mutex mutex;
   base::CondVar work;   // workers: something may start
-  base::CondVar chore;  // starter
+  base::CondVar chore;  // starter: something is to be done before its next round
   FetcherOptions options GUARDED_BY(mutex);
   RunQueue queue GUARDED_BY(mutex);
   std::map<base::BlobId, std::shared_ptr<Flight>> flights GUARDED_BY(mutex);
   std::map<base::BlobId, std::shared_ptr<Audience>> audiences GUARDED_BY(mutex);
   PauseState pause GUARDED_BY(mutex);
-  base::SteadyTime next_space_check GUARDED_BY(mutex){};
+  uint32_t pauses_in_a_row GUARDED_BY(mutex) = 0;  // by itself, without a blob that arrived between
+  base::SteadyTime next_pause_check GUARDED_BY(mutex){};
+  // No longer due: what was begun of them is of no use, unless they were only stopped.
+  std::deque<base::BlobId> left GUARDED_BY(mutex);
   // Among the first rows of the table, as the starter saw it last.
   std::optional<base::WallTime> oldest_wanted GUARDED_BY(mutex);
-  base::SteadyTime next_oldest GUARDED_BY(mutex){};
   bool started GUARDED_BY(mutex) = false;
   bool stopping GUARDED_BY(mutex) = false;
   bool loaded GUARDED_BY(mutex) = false;
+
+  // Of the starter alone.
+  base::SteadyTime next_oldest{}, next_clamp{}, walk_began{}, next_walk{};
+  uint64_t load_failures = 0;
 
   base::Thread starter;
   std::vector<base::Thread> workers GUARDED_BY(mutex);
@@ -102,6 +138,14 @@ struct Fetcher::Impl {
   base::Counter bytes_total, hint_hit, hint_miss;
   base::Histogram duration_seconds;
 };
+
+// What an attempt under way has come to, for people.
+inline void FillIn(FetchState& state, const AttemptProgress& progress, const base::PeerId& source) {
+  state.kind = progress.transferring ? FetchState::Kind::kFetching : FetchState::Kind::kLocating;
+  state.received_bytes = progress.received_bytes;
+  if (const uint64_t total = progress.total_bytes) state.total_bytes = total;
+  state.source = source;
+}
 
 inline constexpr char kPauseKey[] = "fetcher.pause_until_ms";
 // A pause without an end.

@@ -28,11 +28,7 @@ std::vector<Fetcher::Running> Fetcher::InFlight() const {
   base::MutexLock lock(impl_->mutex);
   for (const auto& [blob, flight] : impl_->flights) {
     Running item{.blob = blob};
-    item.state.kind =
-        flight->progress.transferring ? FetchState::Kind::kFetching : FetchState::Kind::kLocating;
-    item.state.received_bytes = flight->progress.received_bytes;
-    if (const uint64_t total = flight->progress.total_bytes) item.state.total_bytes = total;
-    item.state.source = flight->source;
+    FillIn(item.state, flight->progress, flight->source);
     running.push_back(std::move(item));
   }
   return running;
@@ -43,10 +39,16 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
                                                     std::size_t limit) const {
   WantedPage page;
   const base::WallTime now = impl_->parts.clock.WallNow();
-  char part = cursor_text.empty() ? kDuePart : cursor_text[0];
-  std::string from = cursor_text.empty() ? "" : cursor_text.substr(1);
-  std::vector<base::BlobId> flying;
-  std::vector<std::pair<WantedItem, base::PeerId>> found;
+  char part = kDuePart;
+  std::string from;
+  if (!cursor_text.empty()) {
+    part = cursor_text[0];
+    from = cursor_text.substr(1);
+    const bool sound = part == kDuePart ? signpost::DecodeDueKey(from).has_value()
+                                        : part == kStoppedPart && base::BlobId::FromBytes(from);
+    if (!sound) return absl::InvalidArgumentError("cursor: not one that an earlier page gave");
+  }
+  std::vector<WantedItem> found;
   std::size_t looked_at = 0;
   RETURN_IF_ERROR(impl_->parts.index.Read([&](base::ReadTxn& txn) {
     if (part == kDuePart) {
@@ -60,11 +62,8 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
         if (!key) continue;
         auto signpost = signpost::LoadSignpost(txn, key->blob);
         if (!signpost || !InGroup(*signpost, filter)) continue;
-        found.push_back({WantedItem{.blob = key->blob,
-                                    .lane = key->lane,
-                                    .state = "",
-                                    .signpost = *std::move(signpost)},
-                         key->first_peer});
+        found.push_back(
+            {.blob = key->blob, .lane = key->lane, .state = "", .signpost = *std::move(signpost)});
       }
       part = kStoppedPart;
       from.clear();
@@ -78,37 +77,31 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
       const auto payload = cursor.payload();
       bool asked = false;
       bool stopped = false;
-      if (!payload || !signpost::VisitMentions(
-                          *payload, [](const auto&) {}, asked, stopped))
+      const auto no_visit = [](const signpost::MentionView&) {};
+      if (!payload || !signpost::VisitMentions(*payload, no_visit, asked, stopped) || !stopped) {
         continue;
-      if (!stopped) continue;
+      }
       auto signpost = signpost::DecodeSignpost(*payload);
       const auto blob = base::BlobId::FromBytes(cursor.key());
       if (!signpost || !blob || signpost->wanted_since == base::kNever ||
           !InGroup(*signpost, filter)) {
         continue;
       }
-      WantedItem item{.blob = *blob,
-                      .lane = signpost::DueKeyOf(*blob, *signpost).lane,
-                      .state = "stopped",
-                      .signpost = *std::move(signpost)};
-      found.push_back({std::move(item), base::PeerId()});
+      found.push_back({.blob = *blob,
+                       .lane = signpost::DueKeyOf(*blob, *signpost).lane,
+                       .state = "stopped",
+                       .signpost = *std::move(signpost)});
     }
     return absl::OkStatus();
   }));
   base::MutexLock lock(impl_->mutex);
-  for (auto& [item, first_peer] : found) {
+  for (WantedItem& item : found) {
     if (item.state.empty()) {
-      const signpost::Signpost& signpost = item.signpost;
-      const bool parked =
-          impl_->queue.CoolDownEnd(first_peer) > now && !impl_->AnotherUsable(signpost, now);
-      if (impl_->flights.contains(item.blob)) {
-        item.state = "fetching";
-      } else if (parked) {
-        item.state = "parked";
-      } else {
-        item.state = signpost.next_attempt > now ? "waiting" : "due";
-      }
+      const bool parked = impl_->ParkedUntil(item.blob, item.signpost, now) != base::kNever;
+      item.state = impl_->flights.contains(item.blob) ? "fetching"
+                   : parked                           ? "parked"
+                   : item.signpost.next_attempt > now ? "waiting"
+                                                      : "due";
     }
     if (filter.state.empty() || filter.state == item.state) page.items.push_back(std::move(item));
   }
@@ -132,11 +125,16 @@ Fetcher::StateCounts Fetcher::CountStates() const {
   counts.parked = queued.parked;
   counts.fetching = impl_->flights.size();
   counts.stopped = stored.stopped;
-  counts.oldest_wanted = impl_->oldest_wanted;
-  // What is not in the window waits behind what is.
+  if (stored.wanted > 0) counts.oldest_wanted = impl_->oldest_wanted;
+  // What is not in the window: the table's count says how many, the runs say about how they wait.
   const uint64_t seen =
       counts.due + counts.waiting + counts.parked + counts.fetching + counts.stopped;
-  if (stored.wanted > seen) counts.waiting += stored.wanted - seen;
+  const uint64_t beyond = stored.wanted > seen ? stored.wanted - seen : 0;
+  const uint64_t parked = std::min(beyond, queued.beyond_parked);
+  const uint64_t due = std::min(beyond - parked, queued.beyond_due);
+  counts.parked += parked;
+  counts.due += due;
+  counts.waiting += beyond - parked - due;
   return counts;
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "fetcher/fetcher_impl.h"
+#include "fetcher/ranking.h"
 #include "signpost/rules.h"
 
 namespace waypost::fetcher {
@@ -61,6 +62,35 @@ class InterestImpl final : public Fetcher::Interest {
 
 absl::StatusOr<std::unique_ptr<Fetcher::Interest>> Fetcher::Ask(const base::BlobId& blob) {
   Impl& impl = *impl_;
+  const base::WallTime now = impl.parts.clock.WallNow();
+  base::Millis expiry{};
+  base::Millis retry_base{};
+  {
+    base::MutexLock lock(impl.mutex);
+    expiry = impl.options.expiry;
+    retry_base = impl.options.retry_base;
+  }
+  // An ask that comes again and again must not make a failing blob hammer its peers.
+  const auto next_of = [&](const signpost::Signpost& signpost) {
+    return std::min(signpost.next_attempt, std::max(now, signpost.last_error.at + retry_base));
+  };
+  bool known = false;
+  bool change = false;
+  RETURN_IF_ERROR(impl.parts.index.Read([&](base::ReadTxn& txn) {
+    const BlobRecord record = impl.parts.ledger.Load(txn, blob);
+    known = record.row || (record.signpost && (!record.signpost->groups.empty() ||
+                                               !record.signpost->locations.empty()));
+    if (!record.signpost || record.row) return absl::OkStatus();
+    const signpost::Signpost& signpost = *record.signpost;
+    change = signpost.stopped != base::kNever || signpost.wanted_since == base::kNever ||
+             next_of(signpost) < signpost.next_attempt;
+    return absl::OkStatus();
+  }));
+  if (!known) {
+    return absl::NotFoundError(
+        absl::StrCat("blob ", blob.ToHex(),
+                     " is not here, and no group here mentions it: reference it in a group first"));
+  }
   std::shared_ptr<Impl::Audience> audience;
   {
     base::MutexLock lock(impl.mutex);
@@ -73,63 +103,54 @@ absl::StatusOr<std::unique_ptr<Fetcher::Interest>> Fetcher::Ask(const base::Blob
   auto interest = std::make_unique<InterestImpl>([&impl, blob] { return impl.StateOf(blob); },
                                                  audience->changed, audience,
                                                  [&impl, blob] { impl.CallerLeft(blob); });
-  const base::WallTime now = impl.parts.clock.WallNow();
-  base::Millis expiry{};
-  base::Millis retry_base{};
-  {
+  if (!change) {
+    RETURN_IF_ERROR(impl.BringIn(blob));
+    return interest;
+  }
+  bool asked = false;
+  RETURN_IF_ERROR(
+      impl.parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+        asked = false;
+        impl.parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+          if (!record.signpost || record.row) return;
+          signpost::Signpost& signpost = *record.signpost;
+          signpost.stopped = base::kNever;
+          signpost.next_attempt = next_of(signpost);
+          if (signpost.wanted_since == base::kNever || signpost.asked_until != base::kNever) {
+            signpost.asked_until = std::max(signpost.asked_until, now + expiry);
+            asked = true;
+          }
+        });
+        return absl::OkStatus();
+      }));
+  if (asked) {
     base::MutexLock lock(impl.mutex);
-    expiry = impl.options.expiry;
-    retry_base = impl.options.retry_base;
-  }
-  bool known = false;
-  bool change = false;
-  const auto look = [&](base::ReadTxn& txn) {
-    const BlobRecord record = impl.parts.ledger.Load(txn, blob);
-    known = record.row || (record.signpost && (!record.signpost->groups.empty() ||
-                                               !record.signpost->locations.empty()));
-    if (!record.signpost || record.row) return absl::OkStatus();
-    const signpost::Signpost& signpost = *record.signpost;
-    // An ask that comes again and again must not make a failing blob hammer its peers.
-    const bool rested = now - signpost.last_error.at >= retry_base;
-    change = signpost.stopped != base::kNever || (signpost.next_attempt > now && rested) ||
-             signpost.wanted_since == base::kNever;
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(impl.parts.index.Read(look));
-  if (!known) {
-    return absl::NotFoundError(
-        absl::StrCat("blob ", blob.ToHex(),
-                     " is not here, and no group here mentions it: reference it in a group first"));
-  }
-  if (change) {
-    RETURN_IF_ERROR(
-        impl.parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-          impl.parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-            if (!record.signpost || record.row) return;
-            record.signpost->stopped = base::kNever;
-            record.signpost->next_attempt = std::min(record.signpost->next_attempt, now);
-            if (record.signpost->wanted_since == base::kNever) {
-              record.signpost->asked_until = now + expiry;
-            }
-          });
-          return absl::OkStatus();
-        }));
-  } else {
-    impl.Requeue(blob);  // into the window, whatever its place in the table
+    audience->asked = true;
   }
   return interest;
 }
 
+absl::Status Fetcher::Impl::BringIn(const base::BlobId& blob) {
+  RowState row;
+  RETURN_IF_ERROR(ReadRow(blob, row));
+  if (!row.due) return absl::OkStatus();
+  base::MutexLock lock(mutex);
+  // What is there was told of, and is as new as what was read, or newer.
+  if (!flights.contains(blob) && !queue.Contains(blob)) queue.Upsert(*row.due, /*force=*/true);
+  WakeAll();
+  return absl::OkStatus();
+}
+
 void Fetcher::Impl::CallerLeft(const base::BlobId& blob) {
-  std::shared_ptr<Audience> last;
   base::Millis expiry{};
   {
     base::MutexLock lock(mutex);
     const auto it = audiences.find(blob);
     if (it == audiences.end() || --it->second->callers > 0) return;
-    last = std::move(it->second);
+    const bool asked = it->second->asked;
     audiences.erase(it);
     queue.SetWaiting(blob, false);
+    if (!asked || stopping) return;
     expiry = options.expiry;
   }
   const base::WallTime until = parts.clock.WallNow() + expiry;
@@ -137,12 +158,11 @@ void Fetcher::Impl::CallerLeft(const base::BlobId& blob) {
   parts.index.Submit(
       Index::Lane::kBulk,
       [this, blob, until](base::WriteTxn& txn) {
-        const BlobRecord record = parts.ledger.Load(txn, blob);
-        if (record.signpost && record.signpost->asked_until != base::kNever) {
-          parts.ledger.Change(txn, blob, [&](BlobRecord& changed_record) {
-            changed_record.signpost->asked_until = until;
-          });
-        }
+        parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+          if (record.signpost && record.signpost->asked_until != base::kNever) {
+            record.signpost->asked_until = until;
+          }
+        });
         return absl::OkStatus();
       },
       nullptr);
@@ -166,7 +186,16 @@ FetchState Fetcher::Impl::StateOf(const base::BlobId& blob) const {
     record = parts.ledger.Load(txn, blob);
     return absl::OkStatus();
   });
-  FetchState state = StateFromRows(blob, record);
+  FetchState state;
+  if (read.ok()) {
+    state = StateFromRows(record);
+  } else {
+    // Absence is never concluded from an error.
+    state.error = {.error = signpost::ErrorClass::kDisk,
+                   .at = parts.clock.WallNow(),
+                   .message = read.ToString()};
+  }
+  const base::WallTime now = parts.clock.WallNow();
   base::MutexLock lock(mutex);
   if (const auto it = audiences.find(blob); it != audiences.end()) {
     state.attempts_ended = it->second->attempts_ended;
@@ -174,30 +203,23 @@ FetchState Fetcher::Impl::StateOf(const base::BlobId& blob) const {
   }
   if (!read.ok() || state.kind == FetchState::Kind::kDone) return state;
   if (const auto it = flights.find(blob); it != flights.end()) {
-    const Flight& flight = *it->second;
-    state.kind =
-        flight.progress.transferring ? FetchState::Kind::kFetching : FetchState::Kind::kLocating;
-    state.received_bytes = flight.progress.received_bytes;
-    if (const uint64_t total = flight.progress.total_bytes) state.total_bytes = total;
-    state.source = flight.source;
+    FillIn(state, it->second->progress, it->second->source);
     return state;
   }
-  if (state.kind == FetchState::Kind::kStopped) {
-    state.blocked_by = "stopped";
-    return state;
-  }
-  if (!record.signpost) return state;
-  state.blocked_by = BlockedBy(blob, *record.signpost);
+  if (state.kind == FetchState::Kind::kStopped) state.blocked_by = "stopped";
+  if (state.kind == FetchState::Kind::kStopped || !record.signpost) return state;
+  const signpost::Signpost& signpost = *record.signpost;
+  state.blocked_by = BlockedBy(blob, signpost, now);
   if (state.blocked_by == "peer_cool_down") {
     state.kind = FetchState::Kind::kParked;
-    state.parked_until = queue.CoolDownEnd(signpost::FirstPeer(record.signpost->locations));
-  } else if (record.signpost->failures > 0 && state.blocked_by == "not_due") {
+    state.parked_until = ParkedUntil(blob, signpost, now);
+  } else if (state.blocked_by == "not_due") {
     state.kind = FetchState::Kind::kFailed;
   }
   return state;
 }
 
-FetchState Fetcher::Impl::StateFromRows(const base::BlobId&, const BlobRecord& record) const {
+FetchState Fetcher::Impl::StateFromRows(const BlobRecord& record) const {
   FetchState state;
   if (record.row) {
     state.kind = FetchState::Kind::kDone;
@@ -218,28 +240,36 @@ FetchState Fetcher::Impl::StateFromRows(const base::BlobId&, const BlobRecord& r
   return state;
 }
 
-bool Fetcher::Impl::AnotherUsable(const signpost::Signpost& signpost, base::WallTime now) const {
-  for (const auto& [peer, location] : signpost.locations) {
-    if (queue.CoolDownEnd(peer) <= now && location.denied < location.when_seen) return true;
+base::WallTime Fetcher::Impl::ParkedUntil(const base::BlobId& blob,
+                                          const signpost::Signpost& signpost,
+                                          base::WallTime now) const {
+  const RunQueue& runs = queue;
+  const auto cools = [&](const base::PeerId& peer) { return runs.CoolDownEnd(peer) > now; };
+  const base::PeerId at = queue.WaitsAt(blob).value_or(signpost::FirstPeer(signpost.locations));
+  if (flights.contains(blob) || !cools(at)) return base::kNever;
+  // It is about to be sent to another one.
+  if (AnotherPeer(signpost.locations, [&](const base::PeerId& peer) { return !cools(peer); })) {
+    return base::kNever;
   }
-  return false;
+  base::WallTime first = queue.CoolDownEnd(at);
+  for (const auto& item : signpost.locations) {
+    if (cools(item.first)) first = std::min(first, queue.CoolDownEnd(item.first));
+  }
+  return first;
 }
 
-std::string Fetcher::Impl::BlockedBy(const base::BlobId&,
-                                     const signpost::Signpost& signpost) const {
-  const base::WallTime now = parts.clock.WallNow();
+std::string Fetcher::Impl::BlockedBy(const base::BlobId& blob, const signpost::Signpost& signpost,
+                                     base::WallTime now) const {
   if (pause.paused) return pause.reason == "operator" ? "paused" : "space";
   if (signpost.stopped != base::kNever) return "stopped";
-  const base::PeerId first = signpost::FirstPeer(signpost.locations);
-  if (queue.CoolDownEnd(first) > now) {
-    const bool another = AnotherUsable(signpost, now);
-    if (!another) return "peer_cool_down";
+  if (ParkedUntil(blob, signpost, now) != base::kNever) return "peer_cool_down";
+  if (signpost.next_attempt > now) {
+    const bool nobody = signpost.last_error.error == signpost::ErrorClass::kNobody;
+    return nobody && signpost.locations.empty() ? "nobody" : "not_due";
   }
-  if (signpost.next_attempt > now) return "not_due";
-  if (first.IsZero() && signpost.last_error.error == signpost::ErrorClass::kNobody) return "nobody";
   if (flights.size() >= options.concurrency) return "slot";
-  if (queue.Running(first) >= options.per_peer) return "peer_slot";
-  return "";
+  const base::PeerId at = queue.WaitsAt(blob).value_or(signpost::FirstPeer(signpost.locations));
+  return queue.Full(at) ? "peer_slot" : "";
 }
 
 }  // namespace waypost::fetcher

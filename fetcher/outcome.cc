@@ -22,6 +22,9 @@ ErrorClass ClassOf(Answer answer) {
       return ErrorClass::kBusy;
     case Answer::kWrongBytes:
       return ErrorClass::kWrongBytes;
+    case Answer::kNoRoom:
+    case Answer::kTooLarge:
+      return ErrorClass::kNoSpace;
   }
   return ErrorClass::kNone;
 }
@@ -30,6 +33,9 @@ ErrorClass ClassOf(Answer answer) {
 int Severity(Answer answer) {
   switch (answer) {
     case Answer::kWrongBytes:
+      return 4;
+    case Answer::kNoRoom:
+    case Answer::kTooLarge:
       return 3;
     case Answer::kBusy:
     case Answer::kUnreachable:
@@ -44,6 +50,9 @@ int Severity(Answer answer) {
 }
 
 signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now) {
+  if (asked.empty()) {
+    return {.error = ErrorClass::kNobody, .at = now, .message = "no peer to ask is known"};
+  }
   const auto worst = std::max_element(
       asked.begin(), asked.end(),
       [](const Asked& a, const Asked& b) { return Severity(a.answer) < Severity(b.answer); });
@@ -53,69 +62,80 @@ signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now)
           .message = worst->message.substr(0, kMessageBytesMax)};
 }
 
-Verdict JudgeLocal(const AttemptReport& report, base::WallTime now) {
-  Verdict verdict;
-  verdict.metric = "cancelled";
-  if (report.local == LocalEnd::kYielded) verdict.metric = "yielded";
-  if (report.local != LocalEnd::kNoSpace && report.local != LocalEnd::kDisk) return verdict;
+// The attempt was cut short for a reason of our own: what was heard until then stands, nothing
+// counts.
+void JudgeLocal(const AttemptReport& report, base::WallTime now, Verdict& verdict) {
+  switch (report.local) {
+    case LocalEnd::kYielded:
+      verdict.metric = "yielded";
+      return;
+    case LocalEnd::kNoSlot:
+      verdict.metric = "no_slot";
+      return;
+    case LocalEnd::kNoSpace:
+    case LocalEnd::kDisk:
+      break;
+    default:
+      verdict.metric = "cancelled";
+      return;
+  }
   const bool space = report.local == LocalEnd::kNoSpace;
   verdict.metric = "local_error";
   verdict.pause_reason = space ? "space" : "disk";
   verdict.error = {.error = space ? ErrorClass::kNoSpace : ErrorClass::kDisk,
                    .at = now,
                    .message = report.local_message.substr(0, kMessageBytesMax)};
-  return verdict;
 }
 
 }  // namespace
 
-base::WallTime UnparkAt(const AttemptReport& report, base::WallTime now) {
-  const base::WallTime soon = now + base::Millis(2000);
-  return report.first_cool_down_end ? std::min(*report.first_cool_down_end, soon) : soon;
-}
-
 Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
                      base::WallTime now, double unit_random) {
   Verdict verdict;
-  if (report.local == LocalEnd::kTooLarge) {
-    verdict.count_attempt = verdict.count_failure = true;
-    verdict.next_attempt = now + RetryDelay(failures + 1, policy, unit_random);
-    verdict.error = {.error = ErrorClass::kNoSpace,
-                     .at = now,
-                     .message = report.local_message.substr(0, kMessageBytesMax)};
-    verdict.metric = "too_large";
-    return verdict;
-  }
-  if (report.local != LocalEnd::kNone) return JudgeLocal(report, now);
-  bool wrong = false;
-  bool failed = false;  // somebody could not be heard
-  bool refused = false;
+  const auto any = [&](Answer answer) {
+    return std::any_of(report.asked.begin(), report.asked.end(),
+                       [&](const Asked& asked) { return asked.answer == answer; });
+  };
   for (const Asked& asked : report.asked) {
-    wrong = wrong || asked.answer == Answer::kWrongBytes;
-    refused = refused || asked.answer == Answer::kNotHere;
-    failed = failed || asked.answer == Answer::kUnreachable || asked.answer == Answer::kBusy ||
-             asked.answer == Answer::kNotGreeted;
     if (asked.answer == Answer::kNotHere) verdict.denied.push_back(asked.peer);
     if (asked.answer == Answer::kWrongBytes) verdict.dropped.push_back(asked.peer);
   }
-  const bool parked = failed || (report.asked.empty() && report.first_cool_down_end);
-  if (!report.asked.empty()) verdict.error = ErrorOf(report.asked, now);
-  if (report.asked.empty() && !parked) {
-    verdict.error = {.error = ErrorClass::kNobody, .at = now, .message = "no peer to ask is known"};
+  if (report.local != LocalEnd::kNone) {
+    JudgeLocal(report, now, verdict);
+    return verdict;
+  }
+  const bool silence =
+      any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
+  if (any(Answer::kWrongBytes)) {
+    verdict.count_attempt = verdict.count_failure = true;
+    verdict.metric = "wrong_bytes";
+  } else if (any(Answer::kTooLarge)) {
+    verdict.count_attempt = verdict.count_failure = true;
+    verdict.metric = "too_large";
+  } else if (any(Answer::kNoRoom)) {
+    verdict.next_attempt = now + kNoRoomWait;
+    verdict.metric = "no_room";
+  } else if (silence) {
+    verdict.parked = true;
+    verdict.metric = "unreachable";
+  } else if (report.asked.empty()) {
     verdict.count_failure = true;
     verdict.metric = "nobody";
-  } else if (wrong || (refused && !failed && !report.first_cool_down_end)) {
-    verdict.count_attempt = verdict.count_failure = true;
-    verdict.metric = wrong ? "wrong_bytes" : "not_here";
   } else {
-    verdict.metric = "unreachable";
+    // An honest no of everyone counts; one that knows us not yet judges nothing, but must not be
+    // asked without a pause either.
+    verdict.count_attempt = any(Answer::kNotHere);
+    verdict.count_failure = true;
+    verdict.metric = "not_here";
   }
+  // Parked without having asked anybody is no news.
+  if (!report.asked.empty() || !verdict.parked) verdict.error = ErrorOf(report.asked, now);
   if (report.evidence_moved) {
     verdict.next_attempt = now;
+    verdict.parked = false;
   } else if (verdict.count_failure) {
     verdict.next_attempt = now + RetryDelay(failures + 1, policy, unit_random);
   }
-  verdict.parked = parked && !verdict.next_attempt;
   return verdict;
 }
 

@@ -20,6 +20,8 @@ enum class Answer {
   kUnreachable,  // refused, reset, timeout, stalled
   kBusy,         // 5xx, 429
   kWrongBytes,   // did not hash to the id, or not as long as it said
+  kNoRoom,       // what it announced does not fit here, though there is room for others
+  kTooLarge,     // what it announced is over store.max_blob
 };
 struct Asked {
   base::PeerId peer;
@@ -32,17 +34,20 @@ enum class LocalEnd {
   kNone,
   kCancelled,  // shutdown, stop, no longer wanted
   kYielded,    // too slow: the slot goes to another blob
+  kNoSlot,     // the peers left to ask have no slot free: goes on when one of them has
   kNoSpace,
   kDisk,
-  kTooLarge,  // over store.max_blob: costs this blob alone
 };
 
 struct AttemptReport {
   std::vector<Asked> asked;
   LocalEnd local = LocalEnd::kNone;
   std::string local_message;
-  // Cool-down ends of locations that were not asked because they cool, or that failed now.
+  // The first end of a cool-down among the peers that were not asked because they cool, or that
+  // failed now, and whose it is.
   std::optional<base::WallTime> first_cool_down_end;
+  base::PeerId first_to_end;
+  base::PeerId no_slot_at;      // kNoSlot: one whose slot it waits for
   bool evidence_moved = false;  // the signpost's evidence or a peer's returns, since the start
 };
 
@@ -53,8 +58,7 @@ struct Verdict {
   // nullopt: the wait stays as it is.
   std::optional<base::WallTime> next_attempt;
   // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a
-  // return. Nothing is written for that when the peer asked first cools (its whole run waits); when
-  // it does not, the blob is tried again at UnparkAt.
+  // return, in the queue alone. Nothing is written for that.
   bool parked = false;
   signpost::LastError error;          // kNone: none worth keeping
   std::vector<base::PeerId> denied;   // said no
@@ -64,9 +68,8 @@ struct Verdict {
   const char* metric = "failed";  // label of waypost_fetch_attempts_total
 };
 
-// When a parked blob whose first peer does not cool is tried again: at the end of the first
-// cool-down, but within 2 s, for a return of a peer that is not asked first frees no run.
-base::WallTime UnparkAt(const AttemptReport& report, base::WallTime now);
+// A blob for which there is no room, while others still fit, is tried again this often.
+inline constexpr base::Millis kNoRoomWait{30 * 1000};
 
 // `failures` as in the signpost before; `unit_random` in [0, 1).
 Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,

@@ -1,23 +1,41 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/ids.h"
 #include "signpost/rules.h"
 
+// Whom to ask for a blob, and in which order. Pure.
 namespace waypost::fetcher {
 
 // At most this many locations are asked in one attempt.
 inline constexpr std::size_t kAskedMax = 8;
 
-// Whom to ask, in order: the signpost's locations (servers, proxies, the freshest; denied ones
-// last), then members of the groups that are not among them (`members`, servers first). Cooling
-// peers go behind all others; `self` and peers in `skip` are left out. Pure.
+using PeerTest = std::function<bool(const base::PeerId&)>;
+
+struct RankView {
+  base::PeerId prefer;  // goes first where it may be asked; zero: nobody
+  PeerTest
+      may_ask;  // members of a group under which the blob is wanted, not asked yet, not ourselves
+  PeerTest cooling;
+};
+// The signpost's locations (servers, proxies, the freshest; denied ones last), before the denied
+// ones the members of the groups that are not among them (`members`, servers first). Cooling peers
+// go behind all others.
 std::vector<base::PeerId> Rank(const signpost::Locations& locations,
-                               const std::vector<base::PeerId>& members, const base::PeerId& self,
-                               const std::vector<base::PeerId>& skip,
-                               const std::function<bool(const base::PeerId&)>& cooling);
+                               const std::vector<base::PeerId>& members, const RankView& view);
+
+// Where the groups have more members than one attempt asks, others come first in each: `members`
+// turned by as many as earlier attempts asked.
+std::vector<base::PeerId> TurnMembers(std::vector<base::PeerId> members, uint32_t failures);
+
+// Who may be asked while the first peer cools: the first location that is `usable` and has not said
+// no since it was seen.
+std::optional<base::PeerId> AnotherPeer(const signpost::Locations& locations,
+                                        const PeerTest& usable);
 
 }  // namespace waypost::fetcher

@@ -1,5 +1,6 @@
 // What an attempt leaves in the index.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,11 +18,13 @@ using syncgroup::BlobRecord;
 void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult& result,
                                   base::SteadyTime began) {
   const WallTime now = parts.clock.WallNow();
+  const blobstore::StagedBlob& staged = *result.staged;
   bool kept = false;
+  bool stored = false;
   // Reads mentions, membership and `stopped` again: they may have changed while the bytes came.
   const absl::Status recorded =
       parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-        kept = false;
+        kept = stored = false;
         parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
           signpost::Signpost& signpost = record.NeedSignpost();
           std::vector<base::GroupId> groups;
@@ -33,25 +36,28 @@ void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult&
           const bool asked = signpost.asked_until != base::kNever;
           if (signpost.stopped != base::kNever || (groups.empty() && !asked)) return;
           kept = true;
-          if (!record.row) {
-            record.row.emplace();
-            parts.blobs.Install(txn, *result.staged, *record.row);
-            record.row->fetch_attempts = signpost.fetch_attempts + 1;
+          stored = !record.row;
+          if (stored) record.row.emplace();
+          // A file takes the place of inline bytes, so that none is left without a row.
+          if (stored || (record.row->placement == blobstore::Placement::kInline &&
+                         staged.placement == blobstore::Placement::kFile)) {
+            parts.blobs.Install(txn, staged, *record.row);
           }
           for (const base::GroupId& group : groups) {
             record.row->holdings.try_emplace(
                 group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kFetch});
           }
-          signpost.size_hint_bytes = result.staged->size_bytes;
-          signpost.fetch_attempts = 0;  // the count lives on in the blob's row
+          // The count lives on in the blob's row.
+          record.row->fetch_attempts += signpost.fetch_attempts + 1;
+          signpost.fetch_attempts = 0;
           signpost.failures = 0;
           signpost.last_error = {};
-          signpost.asked_until = base::kNever;
+          signpost.size_hint_bytes = staged.size_bytes;
           signpost::Location& location = signpost.locations[result.source];
           location.when_seen = std::max(location.when_seen, now);
           location.denied = base::kNever;
         });
-        if (!kept && result.staged->placement == blobstore::Placement::kFile &&
+        if (!kept && staged.placement == blobstore::Placement::kFile &&
             !blobstore::LoadBlobRow(txn, blob)) {
           blobstore::BlobRow orphan;
           orphan.placement = blobstore::Placement::kFile;
@@ -60,21 +66,57 @@ void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult&
         return absl::OkStatus();
       });
   if (!recorded.ok()) {
-    PauseFor(base::IsNoSpace(recorded) ? "space" : "index",
-             std::string(base::Std(recorded.message())));
+    attempts_total["local_error"].Add();
+    PauseFor(base::IsNoSpace(recorded) ? "space" : "index", recorded.ToString());
     return;
   }
   attempts_total[kept ? "ok" : "cancelled"].Add();
   if (!kept) return;
+  {
+    base::MutexLock lock(mutex);
+    pauses_in_a_row = 0;
+  }
   (result.first_try ? hint_hit : hint_miss).Add();
   duration_seconds.Observe(std::chrono::duration<double>(parts.clock.SteadyNow() - began).count());
+  if (!stored) return;
   parts.events.Publish("blob.stored", {{"blob", blob.ToHex()},
-                                       {"size", absl::StrCat(result.staged->size_bytes)},
+                                       {"size", absl::StrCat(staged.size_bytes)},
                                        {"via", "fetch"},
                                        {"peer", result.source.ToHex()}});
 }
 
-void Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult& result) {
+// A peer that could not be heard has answered something else since.
+bool Fetcher::Impl::SomebodyReturned(const AttemptResult& result) const {
+  return std::any_of(result.silent.begin(), result.silent.end(), [&](const auto& item) {
+    return parts.peers.Health(item.first).returns != item.second;
+  });
+}
+
+Verdict Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult& result) {
+  bool window_full = false;
+  {
+    base::MutexLock lock(mutex);
+    window_full = queue.size() >= RunQueue::kWindow;
+  }
+  Verdict verdict;
+  const absl::Status recorded = WriteFailure(blob, result, window_full, verdict);
+  if (!recorded.ok()) {
+    attempts_total["local_error"].Add();
+    PauseFor(base::IsNoSpace(recorded) ? "space" : "index", recorded.ToString());
+    return verdict;
+  }
+  attempts_total[verdict.metric].Add();
+  if (!verdict.pause_reason.empty()) PauseFor(verdict.pause_reason, result.report.local_message);
+  if (verdict.error.error != signpost::ErrorClass::kNone) {
+    parts.events.Publish("fetch.failed", {{"blob", blob.ToHex()},
+                                          {"error", signpost::ErrorClassName(verdict.error.error)},
+                                          {"message", verdict.error.message}});
+  }
+  return verdict;
+}
+
+absl::Status Fetcher::Impl::WriteFailure(const base::BlobId& blob, const AttemptResult& result,
+                                         bool window_full, Verdict& verdict) {
   RetryPolicy policy;
   {
     base::MutexLock lock(mutex);
@@ -82,57 +124,42 @@ void Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult&
   }
   const WallTime now = parts.clock.WallNow();
   const double unit = parts.random.Unit();
-  Verdict verdict;
-  const absl::Status recorded =
-      parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-        parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-          if (!record.signpost) return;  // removed meanwhile
-          signpost::Signpost& signpost = *record.signpost;
-          AttemptReport report = result.report;
-          report.evidence_moved =
-              report.evidence_moved || signpost.evidence != result.evidence_at_start;
-          verdict = JudgeFailure(report, signpost.failures, policy, now, unit);
-          signpost::MergeLocations(signpost.locations, result.learned, now);
-          for (const base::PeerId& peer : verdict.denied) {
-            if (const auto it = signpost.locations.find(peer); it != signpost.locations.end()) {
-              it->second.denied = std::max(it->second.denied, now);
-            }
-          }
-          for (const base::PeerId& peer : verdict.dropped) signpost.locations.erase(peer);
-          if (result.size_bytes && !signpost.size_hint_bytes) {
-            signpost.size_hint_bytes = result.size_bytes;
-          }
-          if (verdict.count_attempt) ++signpost.fetch_attempts;
-          if (verdict.count_failure) ++signpost.failures;
-          if (verdict.error.error != signpost::ErrorClass::kNone) {
-            signpost.last_error = verdict.error;
-          }
-          if (verdict.next_attempt) signpost.next_attempt = *verdict.next_attempt;
-          if (verdict.parked &&
-              !parts.peers.Health(signpost::FirstPeer(signpost.locations)).Cooling(now)) {
-            signpost.next_attempt = UnparkAt(report, now);
-          }
-        });
-        return absl::OkStatus();
-      });
-  if (!recorded.ok()) {
-    PauseFor(base::IsNoSpace(recorded) ? "space" : "index",
-             std::string(base::Std(recorded.message())));
-    return;
-  }
-  attempts_total[verdict.metric].Add();
-  if (!verdict.pause_reason.empty()) PauseFor(verdict.pause_reason, result.report.local_message);
-  {
-    base::MutexLock lock(mutex);
-    if (const auto it = audiences.find(blob); it != audiences.end()) {
-      it->second->last_error = verdict.error;
-    }
-  }
-  if (verdict.error.error != signpost::ErrorClass::kNone) {
-    parts.events.Publish("fetch.failed", {{"blob", blob.ToHex()},
-                                          {"error", signpost::ErrorClassName(verdict.error.error)},
-                                          {"message", verdict.error.message}});
-  }
+  AttemptReport report = result.report;
+  report.evidence_moved = SomebodyReturned(result);
+  // Cut short before anybody was asked, or parked once more: nothing to write.
+  verdict = JudgeFailure(report, 0, policy, now, unit);
+  const bool nothing = report.asked.empty() && !verdict.count_failure && !verdict.next_attempt &&
+                       verdict.error.error == signpost::ErrorClass::kNone &&
+                       !(verdict.parked && window_full);
+  if (nothing) return absl::OkStatus();
+  return parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
+    parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+      if (!record.signpost) return;  // removed meanwhile
+      signpost::Signpost& signpost = *record.signpost;
+      report.evidence_moved =
+          SomebodyReturned(result) || signpost.evidence != result.evidence_at_start;
+      verdict = JudgeFailure(report, signpost.failures, policy, now, unit);
+      signpost::MergeLocations(signpost.locations, result.learned, now);
+      for (const base::PeerId& peer : verdict.denied) {
+        if (const auto it = signpost.locations.find(peer); it != signpost.locations.end()) {
+          it->second.denied = std::max(it->second.denied, now);
+        }
+      }
+      for (const base::PeerId& peer : verdict.dropped) signpost.locations.erase(peer);
+      if (result.size_bytes && !signpost.size_hint_bytes) {
+        signpost.size_hint_bytes = result.size_bytes;
+      }
+      if (verdict.count_attempt) ++signpost.fetch_attempts;
+      if (verdict.count_failure) ++signpost.failures;
+      if (verdict.error.error != signpost::ErrorClass::kNone) signpost.last_error = verdict.error;
+      // Too many wait in memory already: this one in the table.
+      if (verdict.parked && window_full && report.first_cool_down_end) {
+        verdict.next_attempt = report.first_cool_down_end;
+      }
+      if (verdict.next_attempt) signpost.next_attempt = *verdict.next_attempt;
+    });
+    return absl::OkStatus();
+  });
 }
 
 void Fetcher::Impl::RepairRow(const base::BlobId& blob) {
@@ -146,18 +173,6 @@ void Fetcher::Impl::RepairRow(const base::BlobId& blob) {
     return absl::OkStatus();
   });
   if (!repaired.ok()) base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", repaired.ToString());
-}
-
-void Fetcher::Impl::PauseFor(const std::string& reason, const std::string& detail) {
-  {
-    base::MutexLock lock(mutex);
-    if (pause.paused) return;
-    pause = {.paused = true, .reason = reason, .detail = detail};
-    next_space_check = parts.clock.SteadyNow();
-  }
-  base::LogWarning("fetcher: paused (", reason, "): ", detail, ". It goes on by itself.");
-  parts.events.Publish("fetcher.paused", {{"reason", reason}, {"detail", detail}});
-  changed.Notify();
 }
 
 }  // namespace waypost::fetcher

@@ -104,14 +104,48 @@ TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {
   locations[Peer(2)] = {.when_seen = t - Millis(5), .is_server = true};
   locations[Peer(3)] = {.when_seen = t, .denied = t + Millis(1)};
   locations[Peer(4)] = {.when_seen = t + Millis(9)};
+  const auto all = [](const PeerId&) { return true; };
   const auto none = [](const PeerId&) { return false; };
-  EXPECT_EQ(Rank(locations, {Peer(5), Peer(2)}, Peer(9), {}, none),
+  EXPECT_EQ(Rank(locations, {Peer(5), Peer(2)}, {.may_ask = all, .cooling = none}),
             (std::vector{Peer(2), Peer(4), Peer(1), Peer(5), Peer(3)}));
+  const auto not_four = [](const PeerId& peer) { return peer != Peer(4); };
   const auto two_cools = [](const PeerId& peer) { return peer == Peer(2); };
-  EXPECT_EQ(Rank(locations, {Peer(5)}, Peer(9), {Peer(4)}, two_cools),
+  EXPECT_EQ(Rank(locations, {Peer(5)}, {.may_ask = not_four, .cooling = two_cools}),
             (std::vector{Peer(1), Peer(5), Peer(3), Peer(2)}));
-  EXPECT_EQ(Rank(locations, {}, Peer(2), {Peer(1), Peer(3)}, none), (std::vector{Peer(4)}))
-      << "never ourselves";
+  EXPECT_EQ(Rank(locations, {Peer(5)}, {.prefer = Peer(5), .may_ask = all, .cooling = two_cools}),
+            (std::vector{Peer(5), Peer(4), Peer(1), Peer(3), Peer(2)}))
+      << "whose slot is held goes first";
+  EXPECT_TRUE(
+      Rank(locations, {Peer(5)}, {.prefer = Peer(5), .may_ask = none, .cooling = none}).empty());
+}
+
+TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
+  std::vector<PeerId> members;
+  for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));
+  std::set<PeerId> asked;
+  for (uint32_t failures = 0; failures < 4; ++failures) {
+    const auto turned = TurnMembers(members, failures);
+    ASSERT_EQ(turned.size(), members.size());
+    asked.insert(turned.begin(), turned.begin() + kAskedMax);
+  }
+  EXPECT_EQ(asked.size(), 30u);
+  EXPECT_EQ(TurnMembers(members, 0), members);
+  members.resize(kAskedMax);
+  EXPECT_EQ(TurnMembers(members, 3), members) << "few enough for one attempt stay in order";
+}
+
+TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t, .is_server = true};
+  locations[Peer(2)] = {.when_seen = t};
+  locations[Peer(3)] = {.when_seen = t, .denied = t};
+  const auto but = [](std::set<PeerId> out) {
+    return [out](const PeerId& peer) { return !out.contains(peer); };
+  };
+  EXPECT_EQ(AnotherPeer(locations, but({})), Peer(1));
+  EXPECT_EQ(AnotherPeer(locations, but({Peer(1)})), Peer(2));
+  EXPECT_EQ(AnotherPeer(locations, but({Peer(1), Peer(2)})), std::nullopt);
 }
 
 class OutcomeTable : public testing::Test {
@@ -182,12 +216,13 @@ TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
   EXPECT_EQ(v.error.peer, Peer(1));
 }
 
-TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothing) {
+TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothingButWaits) {
   const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotGreeted, ""}}});
   EXPECT_TRUE(v.denied.empty());
   EXPECT_TRUE(v.dropped.empty());
-  EXPECT_FALSE(v.count_failure);
-  EXPECT_TRUE(v.parked);
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.parked);
+  EXPECT_EQ(v.next_attempt, backed_off_) << "a peer that never greets must not be hammered";
 }
 
 TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
@@ -201,14 +236,16 @@ TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
   }
 }
 
-TEST_F(OutcomeTable, CancelAndYieldCostNothing) {
-  for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded}) {
+TEST_F(OutcomeTable, WhatIsCutShortCostsNothingButWhatWasHeardStands) {
+  for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded, LocalEnd::kNoSlot}) {
     const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
     EXPECT_FALSE(v.next_attempt);
+    EXPECT_FALSE(v.parked);
     EXPECT_TRUE(v.pause_reason.empty());
-    EXPECT_TRUE(v.denied.empty());
+    EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
+    EXPECT_EQ(v.denied, std::vector{Peer(1)});
   }
 }
 
@@ -223,16 +260,68 @@ TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
 }
 
 TEST_F(OutcomeTable, ABlobOverTheSizeLimitBacksOffAlone) {
-  const Verdict v = Judge({.local = LocalEnd::kTooLarge, .local_message = "over store.max_blob"});
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kTooLarge, "over store.max_blob"}}});
+  EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
   EXPECT_TRUE(v.pause_reason.empty());
   EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.error.message, "over store.max_blob");
 }
 
-TEST_F(OutcomeTable, AParkedBlobOfAPeerThatDoesNotCoolIsTriedWithinTwoSeconds) {
-  EXPECT_EQ(UnparkAt({}, now_), now_ + Millis(2000));
-  EXPECT_EQ(UnparkAt({.first_cool_down_end = now_ + Millis(500)}, now_), now_ + Millis(500));
-  EXPECT_EQ(UnparkAt({.first_cool_down_end = now_ + Millis(90000)}, now_), now_ + Millis(2000));
+TEST_F(OutcomeTable, ABlobThatDoesNotFitWaitsAloneAndCountsNothing) {
+  const Verdict v = Judge(
+      {.asked = {{Peer(1), Answer::kNoRoom, "does not fit"}, {Peer(2), Answer::kNotHere, ""}}});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.count_failure);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.next_attempt, now_ + kNoRoomWait);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNoSpace);
+}
+
+TEST_F(OutcomeTable, ParkedWithoutHavingAskedAnybodyIsNoNews) {
+  const Verdict v = Judge({.first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_TRUE(v.parked);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
+  EXPECT_FALSE(v.next_attempt);
+}
+
+// Every set of answers that two peers can give, against the rules as the design's table has them.
+TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
+  const Answer answers[] = {Answer::kNotHere, Answer::kNotGreeted, Answer::kUnreachable,
+                            Answer::kBusy,    Answer::kWrongBytes, Answer::kNoRoom,
+                            Answer::kTooLarge};
+  for (const Answer a : answers) {
+    for (const Answer b : answers) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(a)) + " then " +
+                   std::to_string(static_cast<int>(b)));
+      const auto any = [&](Answer x) { return a == x || b == x; };
+      const Verdict v = Judge({.asked = {{Peer(1), a, ""}, {Peer(2), b, ""}}});
+      const bool silent = any(Answer::kUnreachable) || any(Answer::kBusy);
+      const bool ours = any(Answer::kNoRoom) || any(Answer::kTooLarge);
+      const bool wrong = any(Answer::kWrongBytes);
+      if (wrong || any(Answer::kTooLarge)) {
+        EXPECT_TRUE(v.count_attempt && v.count_failure);
+        EXPECT_EQ(v.next_attempt, backed_off_);
+      } else if (ours) {
+        EXPECT_FALSE(v.count_attempt || v.count_failure);
+        EXPECT_EQ(v.next_attempt, now_ + kNoRoomWait);
+      } else if (silent) {
+        EXPECT_FALSE(v.count_attempt || v.count_failure);
+        EXPECT_FALSE(v.next_attempt);
+      } else {
+        EXPECT_EQ(v.count_attempt, any(Answer::kNotHere));
+        EXPECT_EQ(v.next_attempt, backed_off_);
+      }
+      EXPECT_EQ(v.parked, silent && !wrong && !ours);
+      std::vector<PeerId> denied;
+      if (a == Answer::kNotHere) denied.push_back(Peer(1));
+      if (b == Answer::kNotHere) denied.push_back(Peer(2));
+      EXPECT_EQ(v.denied, denied);
+      EXPECT_EQ(v.dropped.size(),
+                static_cast<std::size_t>((a == Answer::kWrongBytes) + (b == Answer::kWrongBytes)));
+      EXPECT_TRUE(v.pause_reason.empty());
+    }
+  }
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "signpost/signpost_table.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/ledger.h"
+#include "syncgroup/rows.h"
 #include "tests/fakes/fake_blob_client.h"
 
 namespace waypost::fetcher {
@@ -139,11 +140,22 @@ class Rig {
     metrics.reset();
   }
 
-  // Another peer that may be asked.
+  // Another member of the group, that may be asked.
   base::PeerId AddPeer(uint8_t n, FakeBlobClient::Behaviour behaviour) {
+    AddMember(group, PeerNumber(n));
     peers->SetProfile(PeerNumber(n), "peer", {"127.0.0.1:1"});
     client.Set(PeerNumber(n), std::move(behaviour));
     return PeerNumber(n);
+  }
+  void AddMember(const base::GroupId& to, const base::PeerId& peer,
+                 syncgroup::Role role = syncgroup::Role::kNormal) {
+    CHECK(index
+              ->Update(base::Index::Lane::kForeground,
+                       [&](base::WriteTxn& txn) {
+                         syncgroup::StoreMember(txn, to, {.peer = peer, .role = role});
+                         return absl::OkStatus();
+                       })
+              .ok());
   }
 
   // As if a log entry from `locations` mentioned the blob in the group.

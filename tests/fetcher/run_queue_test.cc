@@ -87,10 +87,10 @@ TEST(RunQueue, AWaitingClientGoesFirstAtItsPeer) {
 TEST(RunQueue, AReturnFreesTheWholeRunInOneStep) {
   RunQueue queue(8);
   for (uint32_t i = 0; i < 20; ++i) queue.Upsert(Key(1, i));
-  queue.SetCoolDown(Peer(1), At(10000));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
   EXPECT_FALSE(queue.Pick(At(5000)));
   EXPECT_EQ(queue.Count(At(5000)).parked, 20u);
-  queue.Returned(Peer(1));
+  queue.SetCoolDown(Peer(1), base::kNever, At(5000));
   int picked = 0;
   while (queue.Pick(At(5000))) ++picked;
   EXPECT_EQ(picked, 8);
@@ -99,11 +99,11 @@ TEST(RunQueue, AReturnFreesTheWholeRunInOneStep) {
 TEST(RunQueue, AfterTheMereEndOfACoolDownOneGoesFirstAlone) {
   RunQueue queue(8);
   for (uint32_t i = 0; i < 20; ++i) queue.Upsert(Key(1, i));
-  queue.SetCoolDown(Peer(1), At(10000));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
   EXPECT_EQ(queue.NextStart(At(5000)), At(10000));
   ASSERT_TRUE(queue.Pick(At(10000)));
   EXPECT_FALSE(queue.Pick(At(10000)));
-  queue.Returned(Peer(1));
+  queue.SetCoolDown(Peer(1), base::kNever, At(5000));
   EXPECT_TRUE(queue.Pick(At(10000)));
 }
 
@@ -111,7 +111,7 @@ TEST(RunQueue, OneCoolingPeerDelaysNoOther) {
   RunQueue queue(1);
   queue.Upsert(Key(1, 1));
   queue.Upsert(Key(2, 2));
-  queue.SetCoolDown(Peer(1), At(10000));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
   const auto picked = queue.Pick(At(1));
   ASSERT_TRUE(picked);
   EXPECT_EQ(picked->key.blob, Blob(2));
@@ -120,10 +120,10 @@ TEST(RunQueue, OneCoolingPeerDelaysNoOther) {
 TEST(RunQueue, BlobsOfACoolingPeerCanBeAskedOfAnother) {
   RunQueue queue(1);
   queue.Upsert(Key(1, 1));
-  queue.SetCoolDown(Peer(1), At(10000));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
   queue.Upsert(Key(1, 2));
-  EXPECT_EQ(queue.TakeUnrouted(10, At(5)), (std::vector{Blob(1), Blob(2)}));
-  EXPECT_TRUE(queue.TakeUnrouted(10, At(5)).empty()) << "looked at once a cool-down";
+  EXPECT_EQ(queue.TakeLook(10, At(5)).at_home, std::vector{Blob(2)}) << "the walk finds the other";
+  EXPECT_TRUE(queue.TakeLook(10, At(5)).at_home.empty()) << "looked at once a cool-down";
   queue.Redirect(Blob(2), Peer(7));
   const auto picked = queue.Pick(At(5));
   ASSERT_TRUE(picked);
