@@ -15,14 +15,19 @@
 
 namespace waypost::blobstore {
 
+class Pin;
+
 // Bytes that hash to `id` and are where they will stay: an inline blob in memory, to be written with
 // its row, or a file that is durable under its name. Nothing says yet that the blob is here: the caller
 // installs it in an index transaction. If that never happens the file is adopted by reconciliation.
+// Ends before its store.
 struct StagedBlob {
   base::BlobId id;
   uint64_t size_bytes = 0;
   Placement placement = Placement::kFile;
   std::string inline_bytes;
+  // While it lasts, nobody who removes another row of this blob takes the file with it.
+  std::shared_ptr<Pin> pin = nullptr;
 };
 
 // One blob on its way in. One thread. Destroyed without Finish: a put leaves nothing; a fetch keeps its
@@ -80,8 +85,8 @@ class BlobStore {
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.
   virtual void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) = 0;
   // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/` after
-  // the commit, unless another staged blob of that id waits to be installed. A row that was never
-  // installed (`stored` is kNever) and has none in the table: gives up the bytes of a StagedBlob.
+  // the commit, unless a staged blob of that id waits to be installed. A row that was never installed
+  // (`stored` is kNever) and has none in the table: gives up the bytes of the caller's StagedBlob.
   virtual void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) = 0;
 
   // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a second.

@@ -68,7 +68,7 @@ struct DiskBlobStore::Impl {
         fs(fs_in),
         clock(clock_in),
         options(std::move(options_in)),
-        shelf(fs, index, clock, Layout(options.data_dir)),
+        shelf(fs, index, Layout(options.data_dir)),
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
         space(std::make_shared<SpaceKeeper>(fs, clock, options.data_dir, options.min_free)),
         max_blob(options.max_blob_bytes) {}
@@ -218,21 +218,24 @@ void DiskBlobStore::Install(base::WriteTxn& txn, const StagedBlob& staged, BlobR
   row.verified = now;
   const bool drop_file = was_here && before.placement == Placement::kFile &&
                          staged.placement == Placement::kInline;
-  txn.AfterCommit([impl = impl_.get(), blob = staged.id, placement = staged.placement, drop_file] {
+  txn.AfterCommit([impl = impl_.get(), blob = staged.id, pin = staged.pin, drop_file] {
     impl->Forget(blob);
-    if (placement == Placement::kFile) impl->shelf.Unpin(blob);
-    if (drop_file) impl->shelf.Trash(blob);
+    if (pin != nullptr) pin->Release();
+    if (drop_file) impl->shelf.Trash(blob, /*own=*/0);
   });
 }
 
 void DiskBlobStore::Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) {
   const bool was_here = row.stored != base::kNever;
   if (was_here && row.placement == Placement::kInline) DeleteInline(txn, row.inline_sequence);
-  txn.AfterCommit([impl = impl_.get(), blob, was_here, placement = row.placement] {
+  if (row.placement == Placement::kInline) {
+    txn.AfterCommit([impl = impl_.get(), blob] { impl->Forget(blob); });
+    return;
+  }
+  txn.AfterCommit([impl = impl_.get(), blob, was_here] {
     impl->Forget(blob);
-    if (placement != Placement::kFile) return;
-    if (!was_here) impl->shelf.Unpin(blob);
-    impl->shelf.Trash(blob);
+    // What was only staged is still pinned by its owner.
+    impl->shelf.Trash(blob, /*own=*/was_here ? 0 : 1);
   });
 }
 

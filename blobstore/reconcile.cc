@@ -87,8 +87,7 @@ absl::Status Reconciler::CompareFile(const base::BlobId& blob, const std::string
     rows_.erase(listed);
     return absl::OkStatus();
   }
-  bool adopt = false;
-  uint64_t size_bytes = 0;
+  StagedBlob staged = {.id = blob, .placement = Placement::kFile};
   {
     // Nobody else places this blob from here on: row and file are looked at again.
     const Claims::Claim claim = shelf_.claims().Wait(blob);
@@ -103,33 +102,23 @@ absl::Status Reconciler::CompareFile(const base::BlobId& blob, const std::string
       rows_.erase(blob);
       return absl::OkStatus();
     }
+    bool whole = false;
     if (!row) {
       ASSIGN_OR_RETURN(const base::BlobId found, shelf_.HashFile(path));
-      adopt = found == blob;
+      whole = found == blob;
     }
-    if (!adopt) {
+    if (!whole) {
       base::LogWarning("a file that is not the blob of its name was moved to quarantine: ", path);
       RETURN_IF_ERROR(shelf_.Quarantine(path, blob.ToHex()));
       ++result_.quarantined;
       return absl::OkStatus();  // its row, if any, is lost
     }
-    size_bytes = info->size;
-    shelf_.Pin(blob);  // installing takes it away
+    staged.size_bytes = info->size;
+    staged.pin = shelf_.MakePin(blob);
   }
-  return Adopt(blob, size_bytes);
-}
-
-absl::Status Reconciler::Adopt(const base::BlobId& blob, uint64_t size_bytes) {
-  const absl::Status adopted = callbacks_.adopt({.id = blob,
-                                                 .size_bytes = size_bytes,
-                                                 .placement = Placement::kFile,
-                                                 .inline_bytes = {}});
-  if (adopted.ok()) {
-    ++result_.adopted;
-  } else {
-    shelf_.Unpin(blob);
-  }
-  return adopted;
+  RETURN_IF_ERROR(callbacks_.adopt(staged));
+  ++result_.adopted;
+  return absl::OkStatus();
 }
 
 absl::Status Reconciler::RowsWithoutFile() {

@@ -26,7 +26,6 @@ class Reconciler {
   absl::Status LoadRows(unsigned folder);
   absl::Status CompareSubFolder(unsigned folder, unsigned sub);
   absl::Status CompareFile(const base::BlobId& blob, const std::string& path);
-  absl::Status Adopt(const base::BlobId& blob, uint64_t size_bytes);
   absl::Status RowsWithoutFile();
 
   Shelf& shelf_;

@@ -1,6 +1,5 @@
 #include "blobstore/shelf.h"
 
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -14,17 +13,13 @@ namespace waypost::blobstore {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
-// A file that was placed and not installed this long after is no longer protected; reconciliation adopts
-// it. An index transaction takes seconds at the worst.
-constexpr std::chrono::minutes kPinLasts{10};
-constexpr std::size_t kPinsBeforeSweep = 1000;
 // Enough that a name which keeps coming back does not fill the folder.
 constexpr unsigned kQuarantineSameName = 100;
 
 }  // namespace
 
-Shelf::Shelf(base::FileSystem& fs, base::Index& index, const base::Clock& clock, Layout layout)
-    : fs_(fs), index_(index), clock_(clock), layout_(std::move(layout)) {}
+Shelf::Shelf(base::FileSystem& fs, base::Index& index, Layout layout)
+    : fs_(fs), index_(index), layout_(std::move(layout)) {}
 
 absl::Status Shelf::Prepare() {
   for (const std::string& dir : {layout_.blobs_dir(), layout_.partial_dir(), layout_.quarantine_dir(),
@@ -36,7 +31,7 @@ absl::Status Shelf::Prepare() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Shelf::Place(
+absl::StatusOr<Shelf::Placed> Shelf::Place(
     const base::BlobId& blob, uint64_t size_bytes,
     absl::FunctionRef<absl::Status(const std::string&)> put_in_place) {
   const Claims::Claim claim = claims_.Wait(blob);
@@ -52,8 +47,7 @@ absl::StatusOr<bool> Shelf::Place(
     return synced;
   }
   base::FaultPoint("blob.durable");
-  Pin(blob);
-  return !whole;
+  return Placed{.pin = MakePin(blob), .used = !whole};
 }
 
 absl::Status Shelf::NeedFolder(const base::BlobId& blob) {
@@ -102,35 +96,28 @@ absl::StatusOr<bool> Shelf::IsWhole(const base::BlobId& blob, uint64_t size_byte
   return false;
 }
 
-void Shelf::Pin(const base::BlobId& blob) {
+std::shared_ptr<Pin> Shelf::MakePin(const base::BlobId& blob) {
   base::MutexLock lock(mutex_);
-  if (pins_.size() >= kPinsBeforeSweep) DropOldPins();
-  PinRow& pin = pins_[blob];
-  ++pin.count;
-  pin.last = clock_.SteadyNow();
+  ++pins_[blob];
+  return std::make_shared<Pin>(*this, blob);
 }
 
 void Shelf::Unpin(const base::BlobId& blob) {
   base::MutexLock lock(mutex_);
   const auto found = pins_.find(blob);
-  if (found != pins_.end() && --found->second.count == 0) pins_.erase(found);
+  if (--found->second == 0) pins_.erase(found);
 }
 
-bool Shelf::Pinned(const base::BlobId& blob) {
+bool Shelf::Pinned(const base::BlobId& blob, uint64_t own) {
   base::MutexLock lock(mutex_);
   const auto found = pins_.find(blob);
-  return found != pins_.end() && clock_.SteadyNow() - found->second.last < kPinLasts;
+  return found != pins_.end() && found->second > own;
 }
 
-void Shelf::DropOldPins() {
-  const base::SteadyTime now = clock_.SteadyNow();
-  absl::erase_if(pins_, [&](const auto& item) { return now - item.second.last >= kPinLasts; });
-}
-
-void Shelf::Trash(const base::BlobId& blob) {
+void Shelf::Trash(const base::BlobId& blob, uint64_t own) {
   const auto claim = claims_.Try(blob);
   // Someone is putting it back this moment.
-  if (!claim || Pinned(blob)) return;
+  if (!claim || Pinned(blob, own)) return;
   const absl::Status moved = TrashClaimed(blob);
   // What could not be moved stays as a file without a row.
   if (!moved.ok() && !absl::IsNotFound(moved)) {

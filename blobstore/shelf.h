@@ -1,8 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <bitset>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +10,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "base/file_system.h"
 #include "base/ids.h"
 #include "base/index.h"
 #include "base/mutex.h"
 #include "blobstore/blob_row.h"
+#include "blobstore/blob_store.h"
 #include "blobstore/claims.h"
 #include "blobstore/layout.h"
 
@@ -24,28 +24,32 @@ namespace waypost::blobstore {
 // The folders of whole blobs: how a file gets its name, and how it leaves. Every change of a name under
 // blobs/ happens here, under the claim of its blob. Thread-safe.
 //
-// Between the moment a file has its name and the transaction that installs its row the blob is *pinned*:
-// what removes the file of a row in the meantime leaves it alone.
+// Between the moment a file has its name and the commit that installs its row the blob is *pinned*: what
+// removes the file of a row in the meantime leaves it alone.
 class Shelf {
  public:
-  Shelf(base::FileSystem& fs, base::Index& index, const base::Clock& clock, Layout layout);
+  Shelf(base::FileSystem& fs, base::Index& index, Layout layout);
 
   // Makes the folders that are missing, durably, and deletes what is in trash/.
   absl::Status Prepare();
 
   // Gives the verified bytes of `blob` their name by calling `put_in_place` (a link or rename to the
-  // path it is given), unless a whole file has it already; durable when it returns, and pinned. What is
-  // there and not whole goes to quarantine/. True if `put_in_place` was used.
-  absl::StatusOr<bool> Place(const base::BlobId& blob, uint64_t size_bytes,
-                             absl::FunctionRef<absl::Status(const std::string&)> put_in_place);
+  // path it is given), unless a whole file has it already; durable when it returns. What is there
+  // and not whole goes to quarantine/.
+  struct Placed {
+    std::shared_ptr<Pin> pin;
+    bool used = false;  // `put_in_place` was called
+  };
+  absl::StatusOr<Placed> Place(const base::BlobId& blob, uint64_t size_bytes,
+                               absl::FunctionRef<absl::Status(const std::string&)> put_in_place);
 
-  void Pin(const base::BlobId& blob);
-  void Unpin(const base::BlobId& blob);
-  bool Pinned(const base::BlobId& blob);
+  std::shared_ptr<Pin> MakePin(const base::BlobId& blob);
+  // By more than `own` pins.
+  bool Pinned(const base::BlobId& blob, uint64_t own = 0);
 
-  // Moves the file of a blob to trash/, unless the blob is pinned or claimed. Does not wait: for
-  // AfterCommit.
-  void Trash(const base::BlobId& blob);
+  // Moves the file of a blob to trash/, unless the blob is claimed or pinned by more than `own` pins.
+  // Does not wait: for AfterCommit.
+  void Trash(const base::BlobId& blob, uint64_t own);
   // The same for the holder of the claim.
   absl::Status TrashClaimed(const base::BlobId& blob);
   // Deletes what is in trash/, if anything came since the last time.
@@ -60,22 +64,17 @@ class Shelf {
 
   base::FileSystem& fs() { return fs_; }
   base::Index& index() { return index_; }
-  const base::Clock& clock() const { return clock_; }
   const Layout& layout() const { return layout_; }
   Claims& claims() { return claims_; }
 
  private:
-  struct PinRow {
-    uint64_t count = 0;
-    base::SteadyTime last;
-  };
+  friend class Pin;
+  void Unpin(const base::BlobId& blob);
   absl::Status NeedFolder(const base::BlobId& blob);
   absl::StatusOr<bool> IsWhole(const base::BlobId& blob, uint64_t size_bytes);
-  void DropOldPins() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   base::FileSystem& fs_;
   base::Index& index_;
-  const base::Clock& clock_;
   const Layout layout_;
   Claims claims_;
 
@@ -83,8 +82,26 @@ class Shelf {
   // Folders blobs/ab and blobs/ab/cd whose names are known to be durable.
   std::bitset<256> tops_ GUARDED_BY(mutex_);
   std::bitset<65536> subs_ GUARDED_BY(mutex_);
-  absl::flat_hash_map<base::BlobId, PinRow> pins_ GUARDED_BY(mutex_);
+  absl::flat_hash_map<base::BlobId, uint64_t> pins_ GUARDED_BY(mutex_);
   bool trash_waits_ GUARDED_BY(mutex_) = true;
+};
+
+// One pin of a blob. Thread-safe; ends before its shelf.
+class Pin {
+ public:
+  Pin(Shelf& shelf, const base::BlobId& blob) : shelf_(shelf), blob_(blob) {}
+  ~Pin() { Release(); }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  // Before it ends. Idempotent.
+  void Release() {
+    if (!released_.exchange(true)) shelf_.Unpin(blob_);
+  }
+
+ private:
+  Shelf& shelf_;
+  const base::BlobId blob_;
+  std::atomic<bool> released_{false};
 };
 
 }  // namespace waypost::blobstore

@@ -69,7 +69,8 @@ absl::StatusOr<StagedBlob> InlineWriter::Finish(const std::optional<base::BlobId
   return StagedBlob{.id = id,
                     .size_bytes = bytes_.size(),
                     .placement = Placement::kInline,
-                    .inline_bytes = std::move(bytes_)};
+                    .inline_bytes = std::move(bytes_),
+                    .pin = nullptr};
 }
 
 void InlineWriter::Discard() { check_.End(); }
@@ -107,11 +108,14 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Finish(const std::optional<base::BlobI
   RETURN_IF_ERROR(file->Sync());
   base::FaultPoint("blob.synced");
   const uint64_t size = check_.announced_bytes();
-  RETURN_IF_ERROR(shelf_
-                      .Place(id, size,
-                             [&](const std::string& path) { return shelf_.fs().Link(*file, path); })
-                      .status());
-  return StagedBlob{.id = id, .size_bytes = size, .placement = Placement::kFile, .inline_bytes = {}};
+  ASSIGN_OR_RETURN(auto placed, shelf_.Place(id, size, [&](const std::string& path) {
+    return shelf_.fs().Link(*file, path);
+  }));
+  return StagedBlob{.id = id,
+                    .size_bytes = size,
+                    .placement = Placement::kFile,
+                    .inline_bytes = {},
+                    .pin = std::move(placed.pin)};
 }
 
 void UnnamedWriter::Discard() { file_ = nullptr; }
@@ -176,16 +180,20 @@ absl::StatusOr<StagedBlob> PartialWriter::Finish(const std::optional<base::BlobI
   RETURN_IF_ERROR(partial_->Sync());
   base::FaultPoint("blob.synced");
   const uint64_t size = check_.announced_bytes();
-  ASSIGN_OR_RETURN(const bool placed, shelf_.Place(*id, size, [&](const std::string& path) {
+  ASSIGN_OR_RETURN(auto placed, shelf_.Place(*id, size, [&](const std::string& path) {
     return shelf_.fs().Rename(partial_->path(), path);
   }));
-  if (placed) {
+  if (placed.used) {
     partial_->Placed();
     partial_ = nullptr;
   } else {
     Discard();
   }
-  return StagedBlob{.id = *id, .size_bytes = size, .placement = Placement::kFile, .inline_bytes = {}};
+  return StagedBlob{.id = *id,
+                    .size_bytes = size,
+                    .placement = Placement::kFile,
+                    .inline_bytes = {},
+                    .pin = std::move(placed.pin)};
 }
 
 void PartialWriter::Discard() {

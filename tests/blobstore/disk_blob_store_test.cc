@@ -286,12 +286,30 @@ TEST_F(DiskBlobStoreTest, StagedBytesThatNobodyWantsAreGivenUp) {
   EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(staged->id)));
 }
 
-TEST_F(DiskBlobStoreTest, AStagedBlobIsProtectedForTenMinutes) {
+TEST_F(DiskBlobStoreTest, GivingUpOneOfTwoStagedBlobsLeavesTheOther) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  auto one = Stage(rig_.disk(), bytes);
+  const auto other = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(one.ok() && other.ok());
+  ASSERT_TRUE(rig_.index()
+                  .Update(base::Index::Lane::kForeground,
+                          [&](base::WriteTxn& txn) {
+                            rig_.disk().Uninstall(txn, id, BlobRow());
+                            return absl::OkStatus();
+                          })
+                  .ok());
+  EXPECT_TRUE(rig_.Exists(rig_.layout.BlobPath(id)));
+  *one = StagedBlob();
+  ASSERT_TRUE(InstallStaged(rig_.disk(), rig_.index(), *other).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+}
+
+TEST_F(DiskBlobStoreTest, AStagedBlobThatIsGoneProtectsNothing) {
   const std::string bytes = SomeBytes(3000);
   const BlobId id = Sha256::Of(bytes);
   ASSERT_TRUE(rig_.Put(bytes).ok());
-  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());  // never installed
-  rig_.clock.Advance(base::Millis(600'000));
+  ASSERT_TRUE(Stage(rig_.disk(), bytes).ok());  // never installed: it was here
   ASSERT_TRUE(RemoveBlob(rig_.disk(), rig_.index(), id).ok());
   EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(id)));
 }
