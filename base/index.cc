@@ -92,7 +92,7 @@ void Index::Submit(Lane lane, Operation operation, std::function<void(absl::Stat
       return;
     }
   }
-  done(absl::UnavailableError("the service is shutting down"));
+  if (done) done(absl::UnavailableError("the service is shutting down"));
 }
 
 uint64_t Index::used_bytes() { return impl_->environment->UsedBytes(); }

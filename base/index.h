@@ -135,7 +135,8 @@ class Index {
   // inside a Read, an Update or an AfterCommit callback (CHECKed). kUnavailable after Shutdown;
   // IsNoSpace when the disk or the map is full.
   absl::Status Update(Lane lane, Operation operation);
-  // As Update without waiting; `done` runs on the writer thread and must be quick.
+  // As Update without waiting; `done`, which may be empty, must be quick. It runs on the writer thread, or
+  // after Shutdown at once on the caller's.
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
   uint64_t used_bytes();

@@ -199,6 +199,20 @@ TEST_F(IndexTest, AfterShutdownUpdatesAreRefusedAndReadsGoOn) {
   EXPECT_EQ(Get("a"), "1");
 }
 
+TEST_F(IndexTest, AfterShutdownASubmittedOperationNeverRunsAndItsOwnerIsTold) {
+  index_->Shutdown();
+  bool ran = false;
+  const auto operation = [&ran](WriteTxn&) {
+    ran = true;
+    return absl::OkStatus();
+  };
+  absl::Status told;
+  index_->Submit(Lane::kBulk, operation, [&told](absl::Status status) { told = std::move(status); });
+  EXPECT_TRUE(absl::IsUnavailable(told)) << told;
+  index_->Submit(Lane::kForeground, operation, nullptr);  // nobody to tell
+  EXPECT_FALSE(ran);
+}
+
 TEST_F(IndexTest, ShutdownDrainsWhatWasSubmitted) {
   Gate gate;
   std::atomic<int> done{0};
