@@ -165,6 +165,9 @@ void Fetcher::OnBlobChange(const syncgroup::BlobChange& change) {
   if (change.stored || change.due_before.has_value() != change.due_after.has_value()) {
     impl_->changed.Notify();
   }
+  if (change.wanted && !change.due_before) {
+    impl_->parts.events.Publish("blob.wanted", {{"blob", change.blob.ToHex()}});
+  }
 }
 
 void Fetcher::OnMembershipChange(const base::GroupId&) {

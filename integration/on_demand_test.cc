@@ -172,7 +172,8 @@ TEST(OnDemandTest, EightWaitingReadsAndEventStreamsDoNotDelayOthers) {
   EXPECT_FALSE(phone.PutBlob("something else").empty());
   // The stream says so.
   bool told = false;
-  for (int i = 0; i < 200 && !told; ++i) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!told && std::chrono::steady_clock::now() < deadline) {
     const auto line = streams[0]->ReadLine();
     ASSERT_TRUE(line.ok() && *line) << line.status();
     told = (*line)->find("blob.stored") != std::string::npos;

@@ -167,6 +167,12 @@ absl::StatusOr<GroupStore::PutResult> GroupStore::Put(const blobstore::StagedBlo
           record.signpost->stopped = base::kNever;
           record.signpost->last_error = {};
         });
+        if (result.created) {
+          effects.events.push_back({"blob.stored",
+                                    {{"blob", staged.id.ToHex()},
+                                     {"size", absl::StrCat(staged.size_bytes)},
+                                     {"via", "put"}}});
+        }
         if (writer) {
           writer->Write({PutRefOp{target->key, staged.id, staged.size_bytes}});
           writer->Finish();
