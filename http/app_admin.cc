@@ -34,7 +34,8 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
   const auto states = parts.fetcher.CountStates();
   const auto pause = parts.fetcher.Paused();
   const auto space = parts.blobs.DiskSpace();
-  const auto uptime = std::chrono::duration_cast<base::Millis>(parts.clock.SteadyNow() - context.info.started);
+  const auto uptime =
+      std::chrono::duration_cast<base::Millis>(parts.clock.SteadyNow() - context.info.started);
   return JsonResponse({{"name", context.info.name},
                        {"peer", context.info.peer.ToHex()},
                        {"version", context.info.version},
@@ -86,7 +87,8 @@ absl::StatusOr<std::string> SettingText(const std::string& key, const Json& valu
     }
     return text;
   }
-  return absl::InvalidArgumentError(absl::StrCat(key, ": write a string, a number, true, false or a list"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, ": write a string, a number, true, false or a list"));
 }
 
 absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
@@ -106,7 +108,8 @@ absl::StatusOr<Response> ListPeers(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   auto peers = context.parts.peers.All();
-  std::sort(peers.begin(), peers.end(), [](const auto& a, const auto& b) { return a.peer < b.peer; });
+  std::sort(peers.begin(), peers.end(),
+            [](const auto& a, const auto& b) { return a.peer < b.peer; });
   const base::WallTime now = context.parts.clock.WallNow();
   Json items = Json::array();
   std::string last, next;
@@ -177,8 +180,9 @@ std::vector<std::string> NotReady(AppContext& context) {
 
 void AddAdminRoutes(Router& router, AppContext& context) {
   const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern,
-               JsonHandler([&context, function](Request& request) { return function(context, request); }));
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
   };
   add("GET", "/v1/status", GetStatus);
   add("GET", "/v1/config", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
@@ -203,12 +207,10 @@ void AddAdminRoutes(Router& router, AppContext& context) {
     response.body = c.parts.metrics.Render();
     return response;
   });
-  add("GET", "/healthz", [](AppContext& c, Request&) -> absl::StatusOr<Response> {
-    return Health(Failures(c));
-  });
-  add("GET", "/readyz", [](AppContext& c, Request&) -> absl::StatusOr<Response> {
-    return Health(NotReady(c));
-  });
+  add("GET", "/healthz",
+      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(Failures(c)); });
+  add("GET", "/readyz",
+      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(NotReady(c)); });
 }
 
 }  // namespace waypost::http

@@ -38,7 +38,9 @@ Response AppApi::Handle(Request& request) {
   return impl_->router.Route(request);
 }
 
-std::string AppApi::RouteName(const Request& request) const { return impl_->router.RouteName(request); }
+std::string AppApi::RouteName(const Request& request) const {
+  return impl_->router.RouteName(request);
+}
 
 std::vector<std::string> AppApi::Routes() const { return impl_->router.Routes(); }
 

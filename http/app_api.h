@@ -58,14 +58,14 @@ struct AppInfo {
   std::string name, version;
   base::PeerId peer;
   std::string api_token, read_token;
-  std::vector<std::string> allowed_hosts;               // besides localhost and the bound addresses
+  std::vector<std::string> allowed_hosts;  // besides localhost and the bound addresses
   std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
   std::function<std::vector<std::string>()> addresses;    // advertised to peers
   base::SteadyTime started;
 };
 
-// The app API of API.md on plain requests: authorization, routes, JSON. Thread-safe; handlers never wait
-// for the network or another peer: what takes long is a Subscription.
+// The app API of API.md on plain requests: authorization, routes, JSON. Thread-safe; handlers never
+// wait for the network or another peer: what takes long is a Subscription.
 class AppApi {
  public:
   AppApi(AppParts parts, AppInfo info);

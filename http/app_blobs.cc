@@ -40,7 +40,8 @@ absl::StatusOr<Response> PutBlob(AppContext& context, Request& request,
   ASSIGN_OR_RETURN(auto target, TargetIn(request));
   if (target) RETURN_IF_ERROR(context.parts.groups.Find(target->group).status());
   if (request.body == nullptr) {
-    return ErrorResponse(411, "length_required", "send Content-Length: how many bytes the blob has");
+    return ErrorResponse(411, "length_required",
+                         "send Content-Length: how many bytes the blob has");
   }
   // Size and space are judged before a byte of the body is read.
   ASSIGN_OR_RETURN(auto writer, context.parts.blobs.StartPut(request.body->length()));
@@ -116,13 +117,13 @@ Response ServeBlob(const Request& request, const base::BlobId& blob,
   const auto if_range = request.Header("if-range");
   // Only a strong tag that is ours makes the range count.
   const bool range_counts = !if_range || TrimSpaces(*if_range) == etag;
-  const RangeResult range =
-      ParseRange(range_counts ? request.Header("range") : std::nullopt, size);
+  const RangeResult range = ParseRange(range_counts ? request.Header("range") : std::nullopt, size);
   switch (range.kind) {
     case RangeResult::Kind::kUnsatisfiable:
     case RangeResult::Kind::kMultiple: {
-      Response refused = ErrorResponse(
-          416, "out_of_range", absl::StrCat("the blob has ", size, " bytes; ask for one range in it"));
+      Response refused =
+          ErrorResponse(416, "out_of_range",
+                        absl::StrCat("the blob has ", size, " bytes; ask for one range in it"));
       refused.Set("Content-Range", ContentRangeUnsatisfied(size));
       return refused;
     }

@@ -26,7 +26,8 @@ class LineCutter {
       const std::size_t newline = piece.find('\n');
       if (newline == std::string_view::npos) {
         line_.append(piece);
-        if (line_.size() > kLineBytesMax) return absl::InvalidArgumentError("a line of the answer is too long");
+        if (line_.size() > kLineBytesMax)
+          return absl::InvalidArgumentError("a line of the answer is too long");
         return absl::OkStatus();
       }
       line_.append(piece.substr(0, newline));
@@ -49,7 +50,9 @@ class LineCutter {
 struct AppClient::Impl {
   explicit Impl(Options client_options) : options(std::move(client_options)) {}
 
-  base::SteadyTime Deadline() const { return std::chrono::steady_clock::now() + options.idle_timeout; }
+  base::SteadyTime Deadline() const {
+    return std::chrono::steady_clock::now() + options.idle_timeout;
+  }
   absl::Status Connect(const Interrupt& interrupt);
   absl::Status SendRequest(const Call& call, const Interrupt& interrupt);
   absl::StatusOr<Reply> ReadReply(const Call& call, const Interrupt& interrupt);
@@ -90,8 +93,8 @@ absl::Status AppClient::Impl::SendRequest(const Call& call, const Interrupt& int
     const std::size_t want = std::min<uint64_t>(buffer.size(), call.upload_bytes - sent);
     ASSIGN_OR_RETURN(const std::size_t got, call.upload(std::span<char>(buffer).first(want)));
     if (got == 0 || got > want) {
-      return absl::FailedPreconditionError(absl::StrCat("what is uploaded ended after ", sent, " of ",
-                                                        call.upload_bytes, " bytes"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("what is uploaded ended after ", sent, " of ", call.upload_bytes, " bytes"));
     }
     const absl::Status status =
         exchange->Send(std::string_view(buffer).substr(0, got), Deadline(), interrupt);
@@ -130,7 +133,8 @@ absl::StatusOr<AppClient::Reply> AppClient::Impl::ReadReply(const Call& call,
   return reply;
 }
 
-absl::StatusOr<AppClient::Reply> AppClient::Impl::Once(const Call& call, const Interrupt& interrupt) {
+absl::StatusOr<AppClient::Reply> AppClient::Impl::Once(const Call& call,
+                                                       const Interrupt& interrupt) {
   RETURN_IF_ERROR(Connect(interrupt));
   RETURN_IF_ERROR(SendRequest(call, interrupt));
   return ReadReply(call, interrupt);
@@ -144,8 +148,8 @@ absl::StatusOr<AppClient::Reply> AppClient::Send(const Call& call) {
   const bool kept = impl_->exchange != nullptr;
   absl::StatusOr<Reply> reply = impl_->Once(call, interrupt);
   const bool answered = impl_->exchange != nullptr && impl_->exchange->answer_begun();
-  // A kept connection may have been closed while the request was on its way; what may have had an effect
-  // is not sent twice.
+  // A kept connection may have been closed while the request was on its way; what may have had an
+  // effect is not sent twice.
   if (kept && absl::IsUnavailable(reply.status()) && !answered && !call.upload &&
       (call.method == "GET" || call.method == "HEAD")) {
     impl_->exchange.reset();

@@ -16,16 +16,16 @@
 
 namespace waypost::http {
 
-// How the command line (and tests) call the app API: blocking, one connection kept alive between calls.
-// One thread at a time.
+// How the command line (and tests) call the app API: blocking, one connection kept alive between
+// calls. One thread at a time.
 class AppClient {
  public:
   struct Options {
     std::string address;  // "127.0.0.1:7440", as in endpoints.json
     std::string token;    // of api.token, without the newline; empty: none is sent
     base::Millis connect_timeout{3000};
-    // Without a byte either way for this long the call fails with kDeadlineExceeded. Event streams say
-    // something at least every 15 s.
+    // Without a byte either way for this long the call fails with kDeadlineExceeded. Event streams
+    // say something at least every 15 s.
     base::Millis idle_timeout{120000};
     std::stop_token stop;  // ends a call with kCancelled
   };
@@ -37,10 +37,12 @@ class AppClient {
     // Sent with Content-Length, unless `upload` is set.
     std::optional<std::string> body;
     std::string content_type = "application/json";
-    // A body that is read while it is sent: fills the buffer, answers how much; exactly `upload_bytes`.
+    // A body that is read while it is sent: fills the buffer, answers how much; exactly
+    // `upload_bytes`.
     std::function<absl::StatusOr<std::size_t>(std::span<char>)> upload;
     uint64_t upload_bytes = 0;
-    // Called with the head of a 2xx answer before its body: status and Content-Length if there is one.
+    // Called with the head of a 2xx answer before its body: status and Content-Length if there is
+    // one.
     std::function<absl::Status(int status, std::optional<uint64_t> body_bytes)> on_head;
     // Takes the body of a 2xx answer as it arrives instead of Reply::body. An error ends the call.
     std::function<absl::Status(std::string_view)> sink;
@@ -59,8 +61,8 @@ class AppClient {
   explicit AppClient(Options options);
   ~AppClient();
 
-  // Any answer with a status is a Reply, also 4xx and 5xx. kUnavailable: the service could not be reached
-  // or went away; what a sink or `upload` returned; kCancelled; kDeadlineExceeded.
+  // Any answer with a status is a Reply, also 4xx and 5xx. kUnavailable: the service could not be
+  // reached or went away; what a sink or `upload` returned; kCancelled; kDeadlineExceeded.
   absl::StatusOr<Reply> Send(const Call& call);
   // As Send; an answer that is no 2xx becomes its absl::Status (see StatusOf in errors.h).
   absl::StatusOr<Reply> Must(const Call& call);

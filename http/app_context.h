@@ -64,8 +64,8 @@ Response ServeBlob(const Request& request, const base::BlobId& blob,
 absl::StatusOr<Response> GetBlob(AppContext& context, Request& request, const base::BlobId& blob);
 
 // ---- waiting ----
-// An answer that comes when something elsewhere is done: Resolve may be called from any thread, once, also
-// after the client has left.
+// An answer that comes when something elsewhere is done: Resolve may be called from any thread,
+// once, also after the client has left.
 class PendingAnswer {
  public:
   // At `deadline` it is answered with `late`.
@@ -79,9 +79,10 @@ class PendingAnswer {
   std::shared_ptr<State> state_;
 };
 
-// An answer that is looked at again when one of `changed` says so, at most ten times a second, and given when
-// `look` is satisfied or at the deadline, when `last` is true and it must answer.
-std::shared_ptr<Subscription> WaitUntil(std::vector<base::Notifier*> changed, base::SteadyTime deadline,
+// An answer that is looked at again when one of `changed` says so, at most ten times a second, and
+// given when `look` is satisfied or at the deadline, when `last` is true and it must answer.
+std::shared_ptr<Subscription> WaitUntil(std::vector<base::Notifier*> changed,
+                                        base::SteadyTime deadline,
                                         std::function<std::unique_ptr<Response>(bool last)> look);
 
 }  // namespace waypost::http

@@ -22,7 +22,9 @@ class EventStream final : public Subscription {
   EventStream(base::EventLog& events, uint64_t after, bool gap_first)
       : events_(events), after_(after), gap_first_(gap_first) {}
   std::string content_type() const override { return "text/event-stream"; }
-  void Start(std::function<void()> wake) override { changed_ = events_.changed().Register(std::move(wake)); }
+  void Start(std::function<void()> wake) override {
+    changed_ = events_.changed().Register(std::move(wake));
+  }
 
   Result Step(base::SteadyTime now) override {
     Result result;
@@ -33,8 +35,9 @@ class EventStream final : public Subscription {
     gap_first_ = false;
     for (const base::Event& event : page.events) {
       // The kind is ours and has no line break; the data is one line of JSON.
-      absl::StrAppend(&result.bytes, "id: ", events_.boot_id(), "-", event.number, "\nevent: ",
-                      event.kind, "\ndata: ", Dump(EventJson(event, events_.boot_id())), "\n\n");
+      absl::StrAppend(&result.bytes, "id: ", events_.boot_id(), "-", event.number,
+                      "\nevent: ", event.kind,
+                      "\ndata: ", Dump(EventJson(event, events_.boot_id())), "\n\n");
       after_ = event.number;
     }
     if (result.bytes.empty() && now >= last_bytes_ + kKeepAlive) result.bytes = ": still here\n\n";
@@ -58,7 +61,8 @@ absl::Status ReadPosition(std::string_view text, const base::EventLog& events, u
   const std::size_t dash = text.rfind('-');
   const auto number = ParseDecimal(dash == std::string_view::npos ? text : text.substr(dash + 1));
   if (!number) return absl::InvalidArgumentError("since must be an event's number or id");
-  const bool other_start = dash != std::string_view::npos && text.substr(0, dash) != events.boot_id();
+  const bool other_start =
+      dash != std::string_view::npos && text.substr(0, dash) != events.boot_id();
   // Everything that is kept of this start, after a gap.
   after = other_start ? 0 : *number;
   gap_first = other_start || *number > events.last_number();
@@ -79,7 +83,8 @@ absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
     RETURN_IF_ERROR(ReadPosition(*since, events, after, gap_first));
   }
   Response response;
-  response.body = std::shared_ptr<Subscription>(std::make_shared<EventStream>(events, after, gap_first));
+  response.body =
+      std::shared_ptr<Subscription>(std::make_shared<EventStream>(events, after, gap_first));
   return response;
 }
 

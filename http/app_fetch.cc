@@ -1,4 +1,5 @@
-// Blobs that are not here: waiting for one, status streams, where it may be and why it is not here yet.
+// Blobs that are not here: waiting for one, status streams, where it may be and why it is not here
+// yet.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -16,7 +17,8 @@ namespace {
 
 constexpr base::Millis kWaitDefault{30000};
 constexpr base::Millis kWaitMax{600000};
-// Lines of a status stream: at most four a second, and one now and then so that both ends see the other.
+// Lines of a status stream: at most four a second, and one now and then so that both ends see the
+// other.
 constexpr base::Millis kLineEvery{250};
 constexpr base::Millis kLineAtLeast{15000};
 // When nothing says when it may start.
@@ -25,8 +27,8 @@ constexpr base::Millis kRetryUnknown{30000};
 using fetcher::FetchState;
 using Kind = FetchState::Kind;
 
-// When an attempt may start, seen from the state of now; kNever: nothing stands in its way. `unknown`:
-// nobody can say.
+// When an attempt may start, seen from the state of now; kNever: nothing stands in its way.
+// `unknown`: nobody can say.
 struct Start {
   base::WallTime at = base::kNever;
   bool unknown = false;
@@ -64,13 +66,15 @@ Response Blocked(AppContext& context, const base::BlobId& blob, const FetchState
     retry_after = std::max(std::chrono::duration_cast<base::Millis>(left), base::Millis(1000));
   }
   const Json step = BlockingStep(context, blob);
-  std::string message = absl::StrCat("blob ", blob.ToHex(), " is not here and cannot be fetched in time");
+  std::string message =
+      absl::StrCat("blob ", blob.ToHex(), " is not here and cannot be fetched in time");
   if (step.is_object()) absl::StrAppend(&message, ": ", step["detail"].get<std::string>());
   Response response = ErrorResponse(absl::UnavailableError(message), retry_after);
-  Json body = {{"error",
-                {{"code", "unavailable"}, {"message", message}, {"retry_after_ms", retry_after.count()}}},
-               {"state", FetchStateJson(state)},
-               {"why", step}};
+  Json body = {
+      {"error",
+       {{"code", "unavailable"}, {"message", message}, {"retry_after_ms", retry_after.count()}}},
+      {"state", FetchStateJson(state)},
+      {"why", step}};
   response.body = Dump(body) + "\n";
   return response;
 }
@@ -88,15 +92,18 @@ class BlobWait final : public Subscription {
         wall_deadline_(context.parts.clock.WallNow() + timeout) {
     request_.body = nullptr;
   }
-  void Start(std::function<void()> wake) override { changed_ = interest_->OnChange(std::move(wake)); }
+  void Start(std::function<void()> wake) override {
+    changed_ = interest_->OnChange(std::move(wake));
+  }
 
   Result Step(base::SteadyTime now) override {
     Result result;
     const FetchState state = interest_->State();
     if (state.kind == Kind::kDone) {
       auto reader = context_.parts.blobs.Open(blob_);
-      result.answer = std::make_unique<Response>(
-          reader.ok() ? ServeBlob(request_, blob_, *std::move(reader)) : ErrorResponse(reader.status()));
+      result.answer =
+          std::make_unique<Response>(reader.ok() ? ServeBlob(request_, blob_, *std::move(reader))
+                                                 : ErrorResponse(reader.status()));
       return result;
     }
     const http::Start start = StartOf(state);
@@ -131,7 +138,9 @@ class FetchStream final : public Subscription {
   explicit FetchStream(std::unique_ptr<fetcher::Fetcher::Interest> interest)
       : interest_(std::move(interest)), attempts_before_(interest_->State().attempts_ended) {}
   std::string content_type() const override { return "application/x-ndjson"; }
-  void Start(std::function<void()> wake) override { changed_ = interest_->OnChange(std::move(wake)); }
+  void Start(std::function<void()> wake) override {
+    changed_ = interest_->OnChange(std::move(wake));
+  }
 
   Result Step(base::SteadyTime now) override {
     Result result;
@@ -220,7 +229,8 @@ absl::StatusOr<Response> GetBlob(AppContext& context, Request& request, const ba
   auto reader = context.parts.blobs.Open(blob);
   if (reader.ok()) return ServeBlob(request, blob, *std::move(reader));
   // kDataLoss: its file is gone; the store has reported it and it is wanted again.
-  if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status())) return reader.status();
+  if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status()))
+    return reader.status();
   if (request.method == "HEAD" || fetch == "never") {
     return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
   }

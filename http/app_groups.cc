@@ -113,7 +113,8 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   syncgroup::GroupStore::InviteOptions options;
   ReadRole(reader, options.role);
   ReadAuthority(reader, options.authority);
-  if (const auto uses = reader.Number("uses", 1, kUsesMax)) options.uses = static_cast<uint32_t>(*uses);
+  if (const auto uses = reader.Number("uses", 1, kUsesMax))
+    options.uses = static_cast<uint32_t>(*uses);
   if (const auto expires = reader.String("expires")) {
     const auto duration = ParseDuration(*expires);
     if (!duration || duration->count() == 0 || *duration > kExpiresMax) {
@@ -140,8 +141,8 @@ absl::StatusOr<Response> Join(AppContext& context, Request& request) {
   ReadRole(reader, role);
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const auto invite, syncgroup::ParseInvite(TrimSpaces(text)));
-  const auto unreached =
-      absl::DeadlineExceededError("the inviter was not reached: is it running, and are its addresses right?");
+  const auto unreached = absl::DeadlineExceededError(
+      "the inviter was not reached: is it running, and are its addresses right?");
   auto pending = PendingAnswer::Make(context.parts.clock.SteadyNow() + kJoinWait, unreached);
   context.parts.syncer.Join(invite, role, [pending](absl::StatusOr<syncgroup::GroupInfo> group) {
     if (group.ok()) {
@@ -238,8 +239,8 @@ class HeldWait final : public Subscription {
     // While it asks: a server that does not answer ends by the client's own deadline.
     const base::SteadyTime late = wait_until_ + kHeldWait;
     if (now >= late) {
-      result.answer = std::make_unique<Response>(
-          ErrorResponse(absl::DeadlineExceededError("the servers of the group did not answer in time")));
+      result.answer = std::make_unique<Response>(ErrorResponse(
+          absl::DeadlineExceededError("the servers of the group did not answer in time")));
       return result;
     }
     result.next_deadline = asking_ ? late : std::min(ask_again_, wait_until_);
@@ -279,7 +280,8 @@ absl::StatusOr<Response> GetHeld(AppContext& context, Request& request) {
   if (const auto text = request.Query("servers")) {
     const auto number = ParseDecimal(*text);
     if (!number || *number < 1 || *number > kServersMax) {
-      return absl::InvalidArgumentError(absl::StrCat("servers must be a number from 1 to ", kServersMax));
+      return absl::InvalidArgumentError(
+          absl::StrCat("servers must be a number from 1 to ", kServersMax));
     }
     servers = *number;
   }
@@ -294,8 +296,9 @@ absl::StatusOr<Response> GetHeld(AppContext& context, Request& request) {
 
 void AddGroupRoutes(Router& router, AppContext& context) {
   const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern,
-               JsonHandler([&context, function](Request& request) { return function(context, request); }));
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
   };
   add("POST", "/v1/groups", CreateGroup);
   add("GET", "/v1/groups", ListGroups);
@@ -308,12 +311,13 @@ void AddGroupRoutes(Router& router, AppContext& context) {
   add("GET", "/v1/groups/{g}/members", ListMembers);
   add("POST", "/v1/groups/{g}/invites", CreateInvite);
   add("POST", "/v1/join", Join);
-  add("POST", "/v1/groups/{g}/leave", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-    RETURN_IF_ERROR(c.parts.groups.Leave(group));
-    return EmptyResponse();
-  });
+  add("POST", "/v1/groups/{g}/leave",
+      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+        RETURN_IF_ERROR(CheckQuery(request, {}));
+        ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+        RETURN_IF_ERROR(c.parts.groups.Leave(group));
+        return EmptyResponse();
+      });
   add("DELETE", "/v1/groups/{g}/members/{p}", RemoveMember);
   add("PATCH", "/v1/groups/{g}/members/{p}", ChangeMember);
   add("GET", "/v1/groups/{g}/held", GetHeld);

@@ -54,12 +54,13 @@ absl::Status CheckQuery(const Request& request, std::initializer_list<std::strin
         absl::StrAppend(&names, names.empty() ? "" : ", ", base::Abs(item));
       }
       return absl::InvalidArgumentError(
-          absl::StrCat("unknown query parameter \"", Shorten(name, 100), "\"; known are: ",
-                       names.empty() ? "none" : names));
+          absl::StrCat("unknown query parameter \"", Shorten(name, 100),
+                       "\"; known are: ", names.empty() ? "none" : names));
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (request.query[j].first == name) {
-        return absl::InvalidArgumentError(absl::StrCat("the query parameter \"", name, "\" comes twice"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("the query parameter \"", name, "\" comes twice"));
       }
     }
   }
@@ -72,9 +73,9 @@ absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view
   if (!text) return fallback;
   const auto duration = ParseDuration(*text);
   if (!duration || *duration > max) {
-    return absl::InvalidArgumentError(absl::StrCat("the query parameter \"", base::Abs(name),
-                                                   "\" must be a duration like 500ms, 30s, 10m, at most ",
-                                                   max.count() / 1000, "s"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the query parameter \"", base::Abs(name),
+        "\" must be a duration like 500ms, 30s, 10m, at most ", max.count() / 1000, "s"));
   }
   return *duration;
 }
@@ -84,7 +85,8 @@ absl::StatusOr<Paging> PagingIn(const Request& request) {
   if (const auto limit = request.Query("limit")) {
     const auto number = ParseDecimal(*limit);
     if (!number || *number < 1 || *number > kLimitMax) {
-      return absl::InvalidArgumentError(absl::StrCat("limit must be a number from 1 to ", kLimitMax));
+      return absl::InvalidArgumentError(
+          absl::StrCat("limit must be a number from 1 to ", kLimitMax));
     }
     paging.limit = static_cast<std::size_t>(*number);
   }

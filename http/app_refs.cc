@@ -81,9 +81,11 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
   RETURN_IF_ERROR(reader.Done());
   const std::size_t put_count = puts == nullptr ? 0 : puts->size();
   const std::size_t delete_count = deletes == nullptr ? 0 : deletes->size();
-  if (put_count + delete_count == 0) return absl::InvalidArgumentError("the body: nothing to put or delete");
+  if (put_count + delete_count == 0)
+    return absl::InvalidArgumentError("the body: nothing to put or delete");
   if (put_count + delete_count > kBatchMax) {
-    return absl::InvalidArgumentError(absl::StrCat("the body: at most ", kBatchMax, " changes at once"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the body: at most ", kBatchMax, " changes at once"));
   }
   std::vector<syncgroup::RefChange> changes;
   for (std::size_t i = 0; i < put_count; ++i) {
@@ -103,7 +105,8 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
   for (std::size_t i = 0; i < delete_count; ++i) {
     const Json& key = (*deletes)[i];
     const std::string where = absl::StrCat("delete[", i, "]");
-    if (!key.is_string()) return absl::InvalidArgumentError(absl::StrCat(where, ": it must be a string"));
+    if (!key.is_string())
+      return absl::InvalidArgumentError(absl::StrCat(where, ": it must be a string"));
     const absl::Status key_ok = syncgroup::CheckKey(key.get<std::string>());
     if (!key_ok.ok()) return base::Annotate(key_ok, where);
     changes.push_back({.key = key.get<std::string>(), .blob = std::nullopt});
@@ -116,8 +119,9 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
 
 void AddRefRoutes(Router& router, AppContext& context) {
   const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern,
-               JsonHandler([&context, function](Request& request) { return function(context, request); }));
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
   };
   add("PUT", "/v1/groups/{g}/refs/{key...}", PutRef);
   add("GET", "/v1/groups/{g}/refs/{key...}", GetRef);

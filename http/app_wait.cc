@@ -101,7 +101,8 @@ std::shared_ptr<Subscription> PendingAnswer::subscription() const {
   return std::make_shared<PendingSubscription<State>>(state_);
 }
 
-std::shared_ptr<Subscription> WaitUntil(std::vector<base::Notifier*> changed, base::SteadyTime deadline,
+std::shared_ptr<Subscription> WaitUntil(std::vector<base::Notifier*> changed,
+                                        base::SteadyTime deadline,
                                         std::function<std::unique_ptr<Response>(bool last)> look) {
   return std::make_shared<WaitSubscription>(std::move(changed), deadline, std::move(look));
 }

@@ -29,11 +29,12 @@ absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
     ASSIGN_OR_RETURN(filter.group, GroupIn(*text));
     RETURN_IF_ERROR(context.parts.groups.Find(*filter.group).status());
   }
-  ASSIGN_OR_RETURN(const auto page, context.parts.fetcher.Wanted(filter, paging.after, paging.limit));
+  ASSIGN_OR_RETURN(const auto page,
+                   context.parts.fetcher.Wanted(filter, paging.after, paging.limit));
   Json items = Json::array();
   for (const auto& item : page.items) {
-    items.push_back(
-        WantedJson(item, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));
+    items.push_back(WantedJson(
+        item, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));
   }
   return ListResponse(std::move(items), page.next);
 }
@@ -58,16 +59,18 @@ absl::StatusOr<Response> Pause(AppContext& context, Request& request) {
 
 void AddWantedRoutes(Router& router, AppContext& context) {
   const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern,
-               JsonHandler([&context, function](Request& request) { return function(context, request); }));
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
   };
   add("GET", "/v1/wanted", ListWanted);
-  add("POST", "/v1/wanted/{id}/retry", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
-    ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.Retry(blob));
-    return JsonResponse({{"moved", moved}}, 202);
-  });
+  add("POST", "/v1/wanted/{id}/retry",
+      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+        RETURN_IF_ERROR(CheckQuery(request, {}));
+        ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
+        ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.Retry(blob));
+        return JsonResponse({{"moved", moved}}, 202);
+      });
   add("POST", "/v1/wanted:retry", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
     RETURN_IF_ERROR(CheckQuery(request, {}));
     ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.RetryAll());
@@ -80,11 +83,12 @@ void AddWantedRoutes(Router& router, AppContext& context) {
     return EmptyResponse();
   });
   add("POST", "/v1/fetcher/pause", Pause);
-  add("POST", "/v1/fetcher/resume", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    RETURN_IF_ERROR(c.parts.fetcher.Resume());
-    return EmptyResponse();
-  });
+  add("POST", "/v1/fetcher/resume",
+      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+        RETURN_IF_ERROR(CheckQuery(request, {}));
+        RETURN_IF_ERROR(c.parts.fetcher.Resume());
+        return EmptyResponse();
+      });
 }
 
 }  // namespace waypost::http

@@ -21,7 +21,8 @@ bool IsNumeric(const std::string& host) {
 // The token of "Bearer <token>"; empty for anything else.
 std::string_view BearerOf(const Request& request) {
   const auto header = request.Header("authorization");
-  if (!header || header->size() < 7 || !EqualsIgnoringCase(header->substr(0, 7), "Bearer ")) return "";
+  if (!header || header->size() < 7 || !EqualsIgnoringCase(header->substr(0, 7), "Bearer "))
+    return "";
   return TrimSpaces(header->substr(7));
 }
 
@@ -56,8 +57,8 @@ bool Auth::HostAllowed(std::string_view authority) const {
   for (const std::string& bound : options_.bound_hosts()) {
     const std::string bound_host = HostOf(bound);
     if (bound_host == host) return true;
-    // Bound to every address: any number may be one of ours, and a number is no name that someone else
-    // could let point here.
+    // Bound to every address: any number may be one of ours, and a number is no name that someone
+    // else could let point here.
     if ((bound_host == "0.0.0.0" || bound_host == "[::]") && IsNumeric(host)) return true;
   }
   return false;
@@ -66,8 +67,8 @@ bool Auth::HostAllowed(std::string_view authority) const {
 std::optional<Response> Auth::CheckOrigin(const Request& request) const {
   const std::string_view host = request.Header("host").value_or("");
   if (!HostAllowed(host)) {
-    return ErrorResponse(absl::PermissionDeniedError(
-        absl::StrCat("the Host \"", Shorten(host, 200), "\" is not served: see http.allowed_hosts")));
+    return ErrorResponse(absl::PermissionDeniedError(absl::StrCat(
+        "the Host \"", Shorten(host, 200), "\" is not served: see http.allowed_hosts")));
   }
   const auto origin = request.Header("origin");
   if (origin && !EqualsIgnoringCase(*origin, "http://" + std::string(host)) &&
@@ -83,7 +84,8 @@ std::optional<Response> Auth::Check(const Request& request) const {
   if (Same(token, options_.api_token)) return std::nullopt;
   if (Same(token, options_.read_token)) {
     if (request.method == "GET" || request.method == "HEAD") return std::nullopt;
-    return ErrorResponse(absl::PermissionDeniedError("the read token only reads: use the token in api.token"));
+    return ErrorResponse(
+        absl::PermissionDeniedError("the read token only reads: use the token in api.token"));
   }
   Response response = ErrorResponse(absl::UnauthenticatedError(
       "send the token: Authorization: Bearer <what is in api.token of the data folder>"));

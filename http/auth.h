@@ -21,9 +21,9 @@ class Auth {
   };
   explicit Auth(Options options) : options_(std::move(options)) {}
 
-  // The answer that refuses the request, or nothing. 403: a Host that is not ours (a name that some page
-  // let point here), or an Origin other than the Host (a page of someone else's in a browser); 401: no
-  // or a wrong token; 403: the read token for more than reading.
+  // The answer that refuses the request, or nothing. 403: a Host that is not ours (a name that some
+  // page let point here), or an Origin other than the Host (a page of someone else's in a browser);
+  // 401: no or a wrong token; 403: the read token for more than reading.
   std::optional<Response> Check(const Request& request) const;
 
   // Of /healthz and /readyz: Host and Origin only.
@@ -34,7 +34,8 @@ class Auth {
   const Options options_;
 };
 
-// The host of "host", "host:port", "[v6]" or "[v6]:port", in lower case, brackets kept; empty when malformed.
+// The host of "host", "host:port", "[v6]" or "[v6]:port", in lower case, brackets kept; empty when
+// malformed.
 std::string HostOf(std::string_view authority);
 
 }  // namespace waypost::http

@@ -29,14 +29,15 @@ struct EngineOptions {
   base::Metrics* metrics = nullptr;
 };
 
-// One listener: sockets, limits, workers. Everything that touches cpp-httplib's server is behind this
-// header, so that how sockets are handled can change without anyone's knowing. Thread-safe. Lifecycle:
-// construct -> Start -> Shutdown (idempotent, joins).
+// One listener: sockets, limits, workers. Everything that touches cpp-httplib's server is behind
+// this header, so that how sockets are handled can change without anyone's knowing. Thread-safe.
+// Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class Engine {
  public:
-  // `handler` is called on workers, many at a time; it must not wait. `route_of` names the route of a
-  // request for metrics and logs (bounded in number), also for those that were refused.
-  Engine(EngineOptions options, Handler handler, std::function<std::string(const Request&)> route_of);
+  // `handler` is called on workers, many at a time; it must not wait. `route_of` names the route of
+  // a request for metrics and logs (bounded in number), also for those that were refused.
+  Engine(EngineOptions options, Handler handler,
+         std::function<std::string(const Request&)> route_of);
   ~Engine();
   // Binds and begins to answer. kUnavailable names the address and what to change.
   absl::Status Start();

@@ -20,7 +20,8 @@ absl::Status GatheredBody::Read(absl::FunctionRef<absl::Status(std::string_view)
 
 absl::Status SocketBody::Continue() {
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-  // Nothing else is on its way to this client: a buffer that has no room for 25 bytes is a dead client.
+  // Nothing else is on its way to this client: a buffer that has no room for 25 bytes is a dead
+  // client.
   const ssize_t sent = ::send(connection_.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(kContinue.size())) {
     return absl::FailedPreconditionError("the sender went away before its body");
@@ -66,8 +67,8 @@ absl::Status SocketBody::Read(absl::FunctionRef<absl::Status(std::string_view)> 
         static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), length_ - received_));
     const ssize_t got = ::recv(connection_.fd, buffer.data(), want, MSG_DONTWAIT);
     if (got == 0) {
-      return absl::FailedPreconditionError(absl::StrCat("the body ended after ", received_, " of ",
-                                                        length_, " bytes"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("the body ended after ", received_, " of ", length_, " bytes"));
     }
     if (got < 0) {
       if (errno == EINTR) continue;

@@ -15,8 +15,8 @@ class GatheredBody final : public BodySource {
   const std::string_view bytes_;
 };
 
-// A body that the worker receives while the handler reads it: says "100 Continue" only then, so that what
-// the handler refuses first is never sent.
+// A body that the worker receives while the handler reads it: says "100 Continue" only then, so
+// that what the handler refuses first is never sent.
 class SocketBody final : public BodySource {
  public:
   SocketBody(Connection& connection, EngineShared& shared)

@@ -28,12 +28,14 @@ inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
 inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
 // The window over which min_rate is averaged.
 inline constexpr base::Millis kRateWindow{5000};
-// After an answer with Connection: close we read on, so that the client can read it before it sees a reset.
+// After an answer with Connection: close we read on, so that the client can read it before it sees
+// a reset.
 inline constexpr base::Millis kLingerTime{5000};
 inline constexpr uint64_t kLingerBytesMax = uint64_t{64} << 20;
 
-// One client. It belongs to the loop, or to the one worker that has its job: they hand it to and fro
-// through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and destroys it.
+// One client. It belongs to the loop, or to the one worker that has its job: they hand it to and
+// fro through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and
+// destroys it.
 struct Connection {
   enum class State { kReading, kGathering, kPending, kWorking, kSending, kWaiting, kLinger };
   // What the worker wants of the loop when it gives the connection back.
@@ -66,7 +68,7 @@ struct Connection {
   std::size_t out_sent = 0;
   std::string body;  // or a blob; goes out behind `out`
   std::optional<BlobBody> blob;
-  uint64_t body_sent = 0;  // of either
+  uint64_t body_sent = 0;   // of either
   uint64_t total_sent = 0;  // on this connection, for the rate
   base::SteadyTime window_start;
   uint64_t window_drained = 0;

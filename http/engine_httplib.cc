@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "httplib.h"
 #include "http/router.h"
 #include "http/text.h"
+#include "httplib.h"
 
 namespace waypost::http {
 namespace {
@@ -37,8 +37,8 @@ class MemoryStream final : public httplib::Stream {
   std::size_t position_ = 0;
 };
 
-// The target as sent, split and decoded by us: httplib takes a plus for a space, and decodes the path
-// before anyone could tell %2F from a slash.
+// The target as sent, split and decoded by us: httplib takes a plus for a space, and decodes the
+// path before anyone could tell %2F from a slash.
 void SplitTarget(const std::string& target, Request& request) {
   const std::size_t mark = target.find('?');
   request.path = target.substr(0, mark);
@@ -107,7 +107,8 @@ class HeadCodec::Parser final : public httplib::Server {
     for (const auto& header : from.headers) {
       std::string name = LowerCase(header.first);
       // httplib's own additions; a client's header of such a name goes with them.
-      if (name == "remote_addr" || name == "remote_port" || name == "local_addr" || name == "local_port") {
+      if (name == "remote_addr" || name == "remote_port" || name == "local_addr" ||
+          name == "local_port") {
         continue;
       }
       request.headers.emplace_back(std::move(name), header.second);

@@ -1,8 +1,5 @@
 #include "http/engine_loop.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,26 +18,8 @@
 namespace waypost::http {
 namespace {
 
-constexpr uint64_t kListenerId = 0;
-constexpr uint64_t kInboxId = 1;
-// After accept failed for want of descriptors or memory.
-constexpr base::Millis kAcceptPause{100};
-// Connections over the limit that may read why they were turned away.
-constexpr uint32_t kTurnedAwayMax = 64;
 // An upload that waits for a worker.
 constexpr base::Millis kUploadWait{30000};
-
-std::string TextOf(const sockaddr_storage& address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
-  } else if (address.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
-  }
-  return text;
-}
 
 uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
 
@@ -79,7 +58,8 @@ void EngineLoop::Run() {
   std::array<epoll_event, 256> events;
   std::vector<uint64_t> returned, woken;
   while (true) {
-    base::SteadyTime next = deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
+    base::SteadyTime next =
+        deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
     if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
     if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
     int timeout = -1;
@@ -130,91 +110,12 @@ void EngineLoop::Run() {
 
 // ---- connections ----
 
-void EngineLoop::Accept() {
-  for (int i = 0; i < 64 && listener_ >= 0; ++i) {
-    sockaddr_storage address{};
-    socklen_t length = sizeof(address);
-    const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      Welcome(fd, TextOf(address));
-      continue;
-    }
-    switch (errno) {
-      case EAGAIN:
-        return;
-      case EMFILE:
-      case ENFILE:
-      case ENOBUFS:
-      case ENOMEM:
-        PauseAccepting();
-        return;
-      default:
-        // ECONNABORTED, EPROTO, EINTR, and errors of the network that accept passes on: that client only.
-        continue;
-    }
-  }
-}
-
-void EngineLoop::PauseAccepting() {
-  base::LogDebug(shared_.options.listener, ": no descriptor or memory for another connection");
-  epoll_event event{};
-  event.data.u64 = kListenerId;
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
-  accepting_ = false;
-  accept_again_ = Now() + kAcceptPause;
-}
-
-void EngineLoop::Welcome(int fd, const std::string& remote) {
-  auto connection = std::make_unique<Connection>();
-  connection->id = next_id_++;
-  connection->fd = fd;
-  connection->remote = remote;
-  // Small answers leave at once; without it keep-alive costs 40 ms a request.
-  const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  epoll_event event{};
-  event.data.u64 = connection->id;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return;  // closes it
-  const auto& options = shared_.options;
-  const char* const section = options.listener == "app" ? "http" : "peer";
-  if (counted_ >= options.max_connections) {
-    TurnAway(std::move(connection), "connections",
-             absl::StrCat(options.max_connections, " connections are open: see ", section,
-                          ".max_connections"));
-    return;
-  }
-  if (per_address_[remote] >= options.max_per_address) {
-    TurnAway(std::move(connection), "address",
-             absl::StrCat(options.max_per_address, " connections from ", remote, " are open: see ",
-                          section, ".max_per_address"));
-    return;
-  }
-  Connection& c = *connection;
-  connections_.emplace(c.id, std::move(connection));
-  ++counted_;
-  ++per_address_[remote];
-  shared_.connections.Add(1);
-  c.state = State::kReading;
-  SetDeadline(c, Now() + options.head_timeout);
-  Arm(c, EPOLLIN);
-}
-
-void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,
-                          const std::string& message) {
-  shared_.CountRejected(reason);
-  if (connections_.size() >= counted_ + kTurnedAwayMax) return;  // closes it
-  Connection& c = *connection;
-  c.counted = false;
-  connections_.emplace(c.id, std::move(connection));
-  Refuse(c, 503, "unavailable", message, nullptr, base::Millis(1000));
-}
-
 void EngineLoop::Close(Connection& c) {
   SetDeadline(c, base::SteadyTime());
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
-    workers_.Submit({.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
+    workers_.Submit(
+        {.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
     shared_.waiting.fetch_sub(1);
     shared_.CountRequest(c.route, 499);  // the client left
   }
@@ -291,8 +192,9 @@ void EngineLoop::Advance(Connection& c) {
     Arm(c, EPOLLIN);
     return;
   }
-  c.facts = progress.refused ? std::move(*progress.refused)
-                             : CheckHead(std::string_view(c.in).substr(0, progress.size), shared_.limits);
+  c.facts = progress.refused
+                ? std::move(*progress.refused)
+                : CheckHead(std::string_view(c.in).substr(0, progress.size), shared_.limits);
   if (c.facts.refused != 0) {
     Refuse(c, c.facts.refused, c.facts.code, c.facts.message, c.facts.reason);
     return;
@@ -300,7 +202,8 @@ void EngineLoop::Advance(Connection& c) {
   c.in.erase(0, progress.size);
   c.arrived = Now();
   if (shared_.refuse.load() || shared_.draining.load()) {
-    Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping", base::Millis(1000));
+    Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping",
+           base::Millis(1000));
     return;
   }
   c.gathered = false;
@@ -381,8 +284,8 @@ void EngineLoop::ReadNext(Connection& c) {
   }
 }
 
-// Says that we are done and reads on for a while: closing with unread bytes in the buffer would reset the
-// connection, and the client would lose the answer.
+// Says that we are done and reads on for a while: closing with unread bytes in the buffer would
+// reset the connection, and the client would lose the answer.
 void EngineLoop::Linger(Connection& c) {
   ::shutdown(c.fd, SHUT_WR);
   c.state = State::kLinger;
@@ -519,51 +422,6 @@ void EngineLoop::OnSlowReader(Connection& c) {
   c.window_drained = drained;
   c.window_start = Now();
   SetDeadline(c, c.window_start + kRateWindow);
-}
-
-// ---- the end ----
-
-void EngineLoop::BeginDrain() {
-  drain_begun_ = true;
-  if (listener_ >= 0) ::close(listener_);
-  listener_ = -1;
-  std::vector<uint64_t> ids;
-  for (const auto& item : connections_) ids.push_back(item.first);
-  for (uint64_t id : ids) {
-    Connection* c = Find(id);
-    if (c == nullptr) continue;
-    switch (c->state) {
-      case State::kReading:
-        Close(*c);
-        break;
-      case State::kPending:
-        Refuse(*c, 503, "unavailable", "the service is stopping: try again", "stopping",
-               base::Millis(1000));
-        break;
-      case State::kWaiting:
-        Dispatch(*c, Job::Kind::kAbort);
-        break;
-      default:
-        break;
-    }
-  }
-}
-
-void EngineLoop::CutAll() {
-  cut_ = true;
-  std::vector<uint64_t> ids;
-  for (const auto& item : connections_) ids.push_back(item.first);
-  for (uint64_t id : ids) {
-    Connection* c = Find(id);
-    if (c == nullptr) continue;
-    if (c->state != State::kLinger) shared_.CountRejected("cut");
-    if (c->state == State::kWorking) {
-      // The worker notices and gives it back.
-      ::shutdown(c->fd, SHUT_RDWR);
-    } else {
-      Close(*c);
-    }
-  }
 }
 
 }  // namespace waypost::http

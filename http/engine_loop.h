@@ -13,14 +13,19 @@
 
 namespace waypost::http {
 
-// The event loop of one listener: accepts, receives heads and small bodies, keeps idle, slow and waiting
-// connections, closes. Everything in it runs on the one thread that calls Run.
+// What epoll says for what is no connection.
+inline constexpr uint64_t kListenerId = 0;
+inline constexpr uint64_t kInboxId = 1;
+
+// The event loop of one listener: accepts, receives heads and small bodies, keeps idle, slow and
+// waiting connections, closes. Everything in it runs on the one thread that calls Run.
 class EngineLoop {
  public:
   // Takes over the listening socket.
   EngineLoop(EngineShared& shared, WorkerPool& workers, int listener);
   ~EngineLoop();
-  // Returns when EngineShared::draining is set and every connection has ended or `drain_deadline` passed.
+  // Returns when EngineShared::draining is set and every connection has ended or `drain_deadline`
+  // passed.
   void Run();
   // Before `draining` is set.
   void SetDrainDeadline(base::SteadyTime deadline) { drain_deadline_ = deadline; }
@@ -32,7 +37,8 @@ class EngineLoop {
   void Accept();
   void PauseAccepting();
   void Welcome(int fd, const std::string& remote);
-  void TurnAway(std::unique_ptr<Connection> connection, const char* reason, const std::string& message);
+  void TurnAway(std::unique_ptr<Connection> connection, const char* reason,
+                const std::string& message);
   void Close(Connection& c);
   void Arm(Connection& c, uint32_t events);
   void SetDeadline(Connection& c, base::SteadyTime deadline);
@@ -76,7 +82,7 @@ class EngineLoop {
   uint32_t counted_ = 0;
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
   uint64_t gathering_bytes_ = 0;
-  uint32_t uploads_ = 0;         // bodies that workers are receiving
+  uint32_t uploads_ = 0;  // bodies that workers are receiving
   const uint32_t uploads_max_;
   std::deque<uint64_t> pending_uploads_;
   bool drain_begun_ = false;

@@ -34,8 +34,8 @@ SendResult SendMemory(Connection& c, uint64_t& turn) {
     message.msg_iov = head.empty() ? pieces + 1 : pieces;
     message.msg_iovlen = head.empty() || tail.empty() ? 1 : 2;
     const bool file_follows = has_file && c.body_sent < c.blob->length;
-    const ssize_t sent = ::sendmsg(c.fd, &message,
-                                   MSG_NOSIGNAL | MSG_DONTWAIT | (file_follows ? MSG_MORE : 0));
+    const ssize_t sent =
+        ::sendmsg(c.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (file_follows ? MSG_MORE : 0));
     if (sent < 0) {
       if (errno == EINTR) continue;
       return Failed();

@@ -11,12 +11,12 @@ enum class SendResult {
   kFailed,   // the client is gone, or the blob's file ends early
 };
 
-// Sends of `out` and `blob` what the kernel takes now, at most kTurnBytes: a head and a small body in one
-// call, files by sendfile. Never waits for the client.
+// Sends of `out` and `blob` what the kernel takes now, at most kTurnBytes: a head and a small body
+// in one call, files by sendfile. Never waits for the client.
 SendResult SendSome(Connection& connection);
 
-// Bytes that the client's kernel has really taken, for the rate of slow readers: what we gave to our
-// kernel says little, its buffer holds megabytes.
+// Bytes that the client's kernel has really taken, for the rate of slow readers: what we gave to
+// our kernel says little, its buffer holds megabytes.
 uint64_t DrainedBytes(const Connection& connection);
 
 }  // namespace waypost::http

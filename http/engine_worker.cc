@@ -92,7 +92,8 @@ Response RequestRunner::CallHandler(Request& request) {
   } catch (...) {
     base::LogWarning("http: an exception in the handler of ", request.method);
   }
-  return ErrorResponse(absl::InternalError("the service failed on this request; its log says more"));
+  return ErrorResponse(
+      absl::InternalError("the service failed on this request; its log says more"));
 }
 
 void RequestRunner::HandleRequest(Connection& c) {
@@ -125,7 +126,8 @@ void RequestRunner::HandleRequest(Connection& c) {
   if (gathered > 0) c.in.erase(0, gathered);
   c.out_sent = 0;
   if (c.out.empty() && c.subscription == nullptr) {
-    // CheckHead is stricter than the parser, so this is not expected; the client is told all the same.
+    // CheckHead is stricter than the parser, so this is not expected; the client is told all the
+    // same.
     c.close = true;
     Answer(c, parsed ? ErrorResponse(absl::InternalError("the answer could not be made"))
                      : ErrorResponse(absl::InvalidArgumentError("the head is malformed")));
@@ -142,10 +144,12 @@ std::optional<AnswerHead> RequestRunner::Accept(Connection& c, Response response
     if (shared_.waiting.fetch_add(1) >= shared_.options.max_waiting) {
       shared_.waiting.fetch_sub(1);
       shared_.CountRejected("waiting");
-      return Prepare(c, ErrorResponse(absl::UnavailableError(absl::StrCat(
+      return Prepare(
+          c,
+          ErrorResponse(absl::UnavailableError(absl::StrCat(
                             shared_.options.max_waiting, " requests are waiting already: see ",
                             shared_.options.listener == "app" ? "http" : "peer", ".max_waiting")),
-                                      base::Millis(1000)));
+                        base::Millis(1000)));
     }
     Subscribe(c, std::move(*subscription));
     return std::nullopt;
@@ -168,7 +172,8 @@ AnswerHead RequestRunner::Prepare(Connection& c, Response response) {
     length = blob->length;
     if (sends_body) c.blob = std::move(*blob);
   }
-  AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = c.close};
+  AnswerHead head{
+      .status = response.status, .headers = std::move(response.headers), .close = c.close};
   // A handler may announce a length itself where it sends no body (HEAD).
   bool announced = false;
   for (const auto& header : head.headers) announced = announced || header.first == "Content-Length";
@@ -284,9 +289,10 @@ void RequestRunner::Send(Connection& c) {
   c.streaming = false;
   shared_.CountRequest(c.route, c.status);
   if (base::LogEnabled(base::LogLevel::kDebug)) {
-    const auto took = std::chrono::duration_cast<base::Millis>(std::chrono::steady_clock::now() - c.arrived);
-    base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ", c.facts.target, " ",
-                   c.status, " ", took.count(), "ms");
+    const auto took =
+        std::chrono::duration_cast<base::Millis>(std::chrono::steady_clock::now() - c.arrived);
+    base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ",
+                   c.facts.target, " ", c.status, " ", took.count(), "ms");
   }
   c.after = c.close ? Connection::After::kLinger : Connection::After::kReadNext;
 }

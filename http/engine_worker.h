@@ -23,9 +23,9 @@ struct Job {
   std::shared_ptr<Subscription> dropped;
 };
 
-// The worker threads of one listener. A job is done without waiting for the client, except for request
-// bodies too large to gather. At most one job a connection is here at a time, so that the queue is bounded by
-// the limit of connections.
+// The worker threads of one listener. A job is done without waiting for the client, except for
+// request bodies too large to gather. At most one job a connection is here at a time, so that the
+// queue is bounded by the limit of connections.
 class WorkerPool {
  public:
   WorkerPool(EngineShared& shared, unsigned count);
@@ -62,7 +62,8 @@ class RequestRunner {
   void Abort(Connection& c);
   void Answer(Connection& c, Response response);
   // True when the stream may go on.
-  void AddToStream(Connection& c, const std::string& content_type, const std::string& bytes, bool end);
+  void AddToStream(Connection& c, const std::string& content_type, const std::string& bytes,
+                   bool end);
   void EndSubscription(Connection& c);
   void Send(Connection& c);
 

@@ -46,7 +46,8 @@ absl::StatusOr<ResponseHead> Exchange::ReadHead(bool head_request, const Respons
     }
     ASSIGN_OR_RETURN(const std::size_t got, Fill(deadline, interrupt));
     if (got == 0) {
-      return absl::UnavailableError(absl::StrCat(address(), " closed the connection without an answer"));
+      return absl::UnavailableError(
+          absl::StrCat(address(), " closed the connection without an answer"));
     }
     buffer_.append(incoming_, 0, got);
   }
@@ -59,8 +60,8 @@ absl::Status Exchange::Take(std::string_view piece,
   return take_status_;
 }
 
-absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace, base::SteadyTime deadline,
-                                const Interrupt& interrupt,
+absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace,
+                                base::SteadyTime deadline, const Interrupt& interrupt,
                                 absl::FunctionRef<absl::Status(std::string_view)> take) {
   ChunkDecoder chunks;
   uint64_t received = 0;
@@ -91,7 +92,8 @@ absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace, base
     }
     auto got = Fill(std::min(deadline, window_end), interrupt);
     const auto now = std::chrono::steady_clock::now();
-    if (!got.ok() && !(absl::IsDeadlineExceeded(got.status()) && now < deadline)) return got.status();
+    if (!got.ok() && !(absl::IsDeadlineExceeded(got.status()) && now < deadline))
+      return got.status();
     if (got.ok() && *got == 0) {
       if (!head.chunked && !head.content_length) return absl::OkStatus();
       return absl::UnavailableError(absl::StrCat(address(), " ended its answer after ", received,
@@ -112,8 +114,8 @@ absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace, base
 std::string FormatRequest(std::string_view method, std::string_view target, std::string_view host,
                           const std::vector<std::pair<std::string, std::string>>& headers,
                           std::optional<uint64_t> content_length) {
-  std::string head = absl::StrCat(base::Abs(method), " ", base::Abs(target), " HTTP/1.1\r\nHost: ",
-                                  base::Abs(host), "\r\n");
+  std::string head = absl::StrCat(base::Abs(method), " ", base::Abs(target),
+                                  " HTTP/1.1\r\nHost: ", base::Abs(host), "\r\n");
   CHECK(target.find_first_of("\r\n ") == std::string_view::npos);
   for (const auto& header : headers) {
     CHECK(header.second.find_first_of("\r\n") == std::string::npos);

@@ -11,8 +11,8 @@
 
 namespace waypost::http {
 
-// The client's side of one connection: requests go out, answers are read strictly. Answers one request
-// after another; after an error it must be thrown away. One thread at a time.
+// The client's side of one connection: requests go out, answers are read strictly. Answers one
+// request after another; after an error it must be thrown away. One thread at a time.
 class Exchange {
  public:
   explicit Exchange(Socket socket) : socket_(std::move(socket)) {}
@@ -27,9 +27,9 @@ class Exchange {
   // The head of the final answer; interim ones (1xx) are skipped.
   absl::StatusOr<ResponseHead> ReadHead(bool head_request, const ResponseLimits& limits,
                                         base::SteadyTime deadline, const Interrupt& interrupt);
-  // The body that the head announces, all of it, to `take`. kUnavailable: it ended early; kDeadlineExceeded:
-  // it stalled or `deadline` passed; kInvalidArgument: malformed; else what `take` returned
-  // (see take_status).
+  // The body that the head announces, all of it, to `take`. kUnavailable: it ended early;
+  // kDeadlineExceeded: it stalled or `deadline` passed; kInvalidArgument: malformed; else what
+  // `take` returned (see take_status).
   absl::Status ReadBody(const ResponseHead& head, const Pace& pace, base::SteadyTime deadline,
                         const Interrupt& interrupt,
                         absl::FunctionRef<absl::Status(std::string_view)> take);

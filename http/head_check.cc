@@ -12,7 +12,8 @@ namespace {
 // httplib's own line limit (CPPHTTPLIB_HEADER_MAX_LENGTH, fixed in Debian's library).
 constexpr std::size_t kLineBytesMax = 8192;
 
-constexpr std::string_view kMethods[] = {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"};
+constexpr std::string_view kMethods[] = {"GET",    "HEAD",  "PUT",    "POST",
+                                         "DELETE", "PATCH", "OPTIONS"};
 
 // Headers that must not come twice: two readers might believe different ones.
 constexpr std::string_view kSingle[] = {"host",   "content-length", "authorization", "origin",
@@ -88,10 +89,12 @@ HeadFacts CheckRequestLine(std::string_view line, const HeadLimits& limits) {
                   absl::StrCat("the target is longer than ", limits.target_bytes_max, " bytes"));
   }
   if (!IsToken(method) || target.find(' ') != std::string_view::npos || HasControl(target, false)) {
-    return Bad("request_line", "the request line must be: METHOD /path HTTP/1.1, without other spaces");
+    return Bad("request_line",
+               "the request line must be: METHOD /path HTTP/1.1, without other spaces");
   }
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    if (version.substr(0, 5) != "HTTP/") return Bad("request_line", "the request line has no version");
+    if (version.substr(0, 5) != "HTTP/")
+      return Bad("request_line", "the request line has no version");
     return Refuse(501, "unimplemented", "version", "only HTTP/1.1 and HTTP/1.0 are spoken here");
   }
   bool known = false;
@@ -121,8 +124,9 @@ class HeaderScan {
   std::optional<HeadFacts> Line(std::string_view line) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || !IsToken(line.substr(0, colon))) {
-      return Bad("header", "a header line must be: Name: value, with no space before the colon and no "
-                           "continuation lines");
+      return Bad("header",
+                 "a header line must be: Name: value, with no space before the colon and no "
+                 "continuation lines");
     }
     const std::string name = LowerCase(line.substr(0, colon));
     const std::string_view value = TrimSpaces(line.substr(colon + 1));
@@ -131,7 +135,8 @@ class HeaderScan {
     }
     for (std::size_t i = 0; i < std::size(kSingle); ++i) {
       if (name != kSingle[i]) continue;
-      if (seen_[i]) return Bad("duplicate_header", absl::StrCat("the header ", name, " came twice"));
+      if (seen_[i])
+        return Bad("duplicate_header", absl::StrCat("the header ", name, " came twice"));
       seen_[i] = true;
     }
     if (auto refused = Framing(name, value)) return refused;
@@ -233,9 +238,9 @@ HeadProgress FindHead(std::string_view received, const HeadLimits& limits) {
     const std::size_t line_end = newline == std::string_view::npos ? received.size() : newline;
     // The request line has 8 + 9 bytes and a little around the target.
     if (line_start == 0 && line_end > limits.target_bytes_max + 32) {
-      progress.refused = Refuse(414, "uri_too_long", "target",
-                                absl::StrCat("the target is longer than ", limits.target_bytes_max,
-                                             " bytes"));
+      progress.refused =
+          Refuse(414, "uri_too_long", "target",
+                 absl::StrCat("the target is longer than ", limits.target_bytes_max, " bytes"));
       return progress;
     }
     if (line_end >= limits.head_bytes_max) {

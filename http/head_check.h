@@ -13,11 +13,12 @@ struct HeadLimits {
   std::size_t target_bytes_max = 4096;
 };
 
-// What the raw head of a request says about its framing, found before any parser of ours or others looks
-// at it, and a refusal when it is not exactly one request that everyone would frame in the same way.
+// What the raw head of a request says about its framing, found before any parser of ours or others
+// looks at it, and a refusal when it is not exactly one request that everyone would frame in the
+// same way.
 struct HeadFacts {
-  // 0: the head may be parsed. Else the answer's status, with a code of API.md, a message that says what
-  // to change, and a word for metrics.
+  // 0: the head may be parsed. Else the answer's status, with a code of API.md, a message that says
+  // what to change, and a word for metrics.
   int refused = 0;
   const char* code = "";
   std::string message;
@@ -29,8 +30,8 @@ struct HeadFacts {
   bool keep_alive = false;
   bool expect_continue = false;
   std::optional<uint64_t> content_length;
-  // The head for httplib's parser: Range, Expect and the lengths are left out (it acts on them in ways
-  // that we do not want), and each % of a value is escaped, because it decodes values.
+  // The head for httplib's parser: Range, Expect and the lengths are left out (it acts on them in
+  // ways that we do not want), and each % of a value is escaped, because it decodes values.
   std::string for_parser;
   // The Range header, as it was.
   std::optional<std::string> range;

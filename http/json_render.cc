@@ -81,11 +81,12 @@ Json MemberJson(const syncgroup::Member& member, bool self, const signpost::Peer
           {"addresses", member.addresses},
           {"self", self},
           {"online", self || (entry != nullptr && PeerOnline(*entry, now))},
-          {"last_seen", self ? TimeJson(now) : TimeJson(entry != nullptr ? entry->last_seen : base::kNever)},
+          {"last_seen",
+           self ? TimeJson(now) : TimeJson(entry != nullptr ? entry->last_seen : base::kNever)},
           {"last_sync", TimeJson(status != nullptr ? status->last_sync : base::kNever)},
           {"clock_ahead", status != nullptr && status->clock_ahead},
           {"last_error", status != nullptr && !status->last_error.empty() ? Json(status->last_error)
-                                                                         : Json(nullptr)}};
+                                                                          : Json(nullptr)}};
 }
 
 Json RefJson(const syncgroup::Ref& ref) {
@@ -104,7 +105,8 @@ Json LastErrorJson(const signpost::LastError& error) {
           {"at", TimeJson(error.at)}};
 }
 
-Json SignpostJson(const base::BlobId& blob, const signpost::Signpost& signpost, const NameOf& name_of) {
+Json SignpostJson(const base::BlobId& blob, const signpost::Signpost& signpost,
+                  const NameOf& name_of) {
   return {{"blob", blob.ToHex()},
           {"locations", LocationsJson(signpost, name_of)},
           {"groups", GroupsJson(signpost)},
@@ -143,7 +145,8 @@ Json FetchStateJson(const fetcher::FetchState& state) {
     json["source"] = state.source.ToHex();
   }
   if (state.kind == Kind::kParked) json["until"] = TimeJson(state.parked_until);
-  if (state.kind == Kind::kPending && !state.blocked_by.empty()) json["blocked_by"] = state.blocked_by;
+  if (state.kind == Kind::kPending && !state.blocked_by.empty())
+    json["blocked_by"] = state.blocked_by;
   if (state.kind == Kind::kFailed) {
     json["error"] = LastErrorJson(state.error);
     json["will_retry"] = state.will_retry;
@@ -198,17 +201,18 @@ Json CompletenessJson(const fetcher::Completeness& report, base::WallTime now) {
   for (const auto& peer : report.not_heard) not_heard.push_back(peer.ToHex());
   Json oldest = nullptr;
   if (report.oldest_wanted) oldest = std::max<int64_t>((now - *report.oldest_wanted).count(), 0);
-  return {{"complete", report.complete},
-          {"because", report.because},
-          {"wanted", report.wanted},
-          {"bytes_wanted", report.wanted_bytes},
-          {"fetching", report.fetching},
-          {"parked", report.parked},
-          {"stopped", report.stopped},
-          {"oldest_wanted_ms", std::move(oldest)},
-          {"last_full_scan", report.last_full_scan ? TimeJson(*report.last_full_scan) : Json(nullptr)},
-          {"heard", std::move(heard)},
-          {"not_heard", std::move(not_heard)}};
+  return {
+      {"complete", report.complete},
+      {"because", report.because},
+      {"wanted", report.wanted},
+      {"bytes_wanted", report.wanted_bytes},
+      {"fetching", report.fetching},
+      {"parked", report.parked},
+      {"stopped", report.stopped},
+      {"oldest_wanted_ms", std::move(oldest)},
+      {"last_full_scan", report.last_full_scan ? TimeJson(*report.last_full_scan) : Json(nullptr)},
+      {"heard", std::move(heard)},
+      {"not_heard", std::move(not_heard)}};
 }
 
 Json HeldJson(const syncgroup::Syncer::HeldReport& report, uint32_t servers) {

@@ -28,7 +28,8 @@ Json RefJson(const syncgroup::Ref& ref);
 Json LastErrorJson(const signpost::LastError& error);  // null for none
 // `name_of` gives a peer's name, empty when unknown.
 using NameOf = std::function<std::string(const base::PeerId&)>;
-Json SignpostJson(const base::BlobId& blob, const signpost::Signpost& signpost, const NameOf& name_of);
+Json SignpostJson(const base::BlobId& blob, const signpost::Signpost& signpost,
+                  const NameOf& name_of);
 Json WantedJson(const fetcher::WantedItem& item, const NameOf& name_of);
 // One line of a status stream.
 Json FetchStateJson(const fetcher::FetchState& state);
@@ -40,8 +41,8 @@ Json HeldJson(const syncgroup::Syncer::HeldReport& report, uint32_t servers);
 Json EventJson(const base::Event& event, const std::string& boot_id);
 Json PauseJson(const fetcher::Fetcher::PauseState& pause);  // null when it runs
 
-// A peer that answered or asked within two minutes (twice the longest pause between rounds, and some) and
-// is not cooling down.
+// A peer that answered or asked within two minutes (twice the longest pause between rounds, and
+// some) and is not cooling down.
 bool PeerOnline(const signpost::PeerBook::Entry& entry, base::WallTime now);
 
 // An answer with a JSON body.

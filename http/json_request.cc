@@ -71,8 +71,8 @@ absl::StatusOr<Json> ParseJson(std::string_view text) {
   Json root;
   StrictBuilder builder(root);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the body: ", builder.error().empty() ? "it is no JSON" : builder.error()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the body: ", builder.error().empty() ? "it is no JSON" : builder.error()));
   }
   return root;
 }
@@ -138,7 +138,8 @@ std::optional<bool> ObjectReader::Bool(const char* key) {
 std::optional<uint64_t> ObjectReader::Number(const char* key, uint64_t low, uint64_t high) {
   const Json* value = Take(key);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_number_unsigned() || value->get<uint64_t>() < low || value->get<uint64_t>() > high) {
+  if (!value->is_number_unsigned() || value->get<uint64_t>() < low ||
+      value->get<uint64_t>() > high) {
     Fail(key, absl::StrCat("must be a whole number from ", low, " to ", high));
     return std::nullopt;
   }
@@ -166,8 +167,8 @@ absl::Status ObjectReader::Done() {
     if (std::find(known_.begin(), known_.end(), item.key()) != known_.end()) continue;
     std::string names;
     for (const std::string& name : known_) absl::StrAppend(&names, names.empty() ? "" : ", ", name);
-    return absl::InvalidArgumentError(absl::StrCat(where_, ": unknown key \"", Shorten(item.key(), 100),
-                                                   "\"; known are: ", names));
+    return absl::InvalidArgumentError(absl::StrCat(
+        where_, ": unknown key \"", Shorten(item.key(), 100), "\"; known are: ", names));
   }
   return status_;
 }

@@ -19,12 +19,12 @@ inline constexpr int kJsonDepthMax = 8;
 // kInvalidArgument says where it went wrong. Never throws.
 absl::StatusOr<Json> ParseJson(std::string_view text);
 
-// A request's body as an object: absent or empty counts as {}. kInvalidArgument, or kOutOfRange over
-// kJsonBytesMax.
+// A request's body as an object: absent or empty counts as {}. kInvalidArgument, or kOutOfRange
+// over kJsonBytesMax.
 absl::StatusOr<Json> ReadJsonObject(Request& request);
 
-// Reads the members of one object; what nobody asked for is an error that names it. The first mistake is
-// kept: look at Done() before using what was read.
+// Reads the members of one object; what nobody asked for is an error that names it. The first
+// mistake is kept: look at Done() before using what was read.
 class ObjectReader {
  public:
   // `where` names the object in messages: "the body", "put[3]".

@@ -55,7 +55,8 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
 }
 
 std::string FormatHostPort(std::string_view host, uint16_t port) {
-  if (host.find(':') != std::string_view::npos) return absl::StrCat("[", base::Abs(host), "]:", port);
+  if (host.find(':') != std::string_view::npos)
+    return absl::StrCat("[", base::Abs(host), "]:", port);
   return absl::StrCat(base::Abs(host), ":", port);
 }
 
@@ -70,8 +71,8 @@ absl::StatusOr<Listening> Listen(const std::string& address, const char* setting
   const int failed =
       ::getaddrinfo(where->host.c_str(), std::to_string(where->port).c_str(), &hints, &found);
   if (failed != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(setting, ": \"", where->host,
-                                                   "\" is not a numeric address of this machine"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(setting, ": \"", where->host, "\" is not a numeric address of this machine"));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
   const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -81,9 +82,9 @@ absl::StatusOr<Listening> Listen(const std::string& address, const char* setting
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, kBacklog) != 0) {
     char buffer[128];
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": ",
-                                               strerror_r(errno, buffer, sizeof(buffer)), "; change ",
-                                               setting, " or end what uses the address"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", address, ": ", strerror_r(errno, buffer, sizeof(buffer)),
+                     "; change ", setting, " or end what uses the address"));
   }
   std::move(closer).Cancel();
   return Listening{.fd = fd, .bound_address = AddressOf(fd)};

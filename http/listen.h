@@ -19,8 +19,8 @@ struct Listening {
   int fd = -1;  // not blocking; the caller's
   std::string bound_address;
 };
-// Binds a numeric address (or "localhost") and listens, without SO_REUSEPORT: two services never share a
-// port. kUnavailable names the address and `setting`; kInvalidArgument if it is no address.
+// Binds a numeric address (or "localhost") and listens, without SO_REUSEPORT: two services never
+// share a port. kUnavailable names the address and `setting`; kInvalidArgument if it is no address.
 absl::StatusOr<Listening> Listen(const std::string& address, const char* setting);
 
 }  // namespace waypost::http

@@ -25,8 +25,8 @@ class BodySource {
   virtual ~BodySource() = default;
   // Content-Length.
   virtual uint64_t length() const = 0;
-  // Calls `take` with consecutive pieces until all `length()` bytes are there. kFailedPrecondition: the
-  // sender ended early; kDeadlineExceeded: too slow; else what `take` returned.
+  // Calls `take` with consecutive pieces until all `length()` bytes are there. kFailedPrecondition:
+  // the sender ended early; kDeadlineExceeded: too slow; else what `take` returned.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) = 0;
 };
 
@@ -54,8 +54,8 @@ struct Request {
 struct Response;
 
 // An answer that comes later or in pieces, without a thread. The engine calls Start once, then Step
-// whenever `wake` was called or the deadline passed, never two at a time; it destroys it when the client
-// is gone or the answer is complete.
+// whenever `wake` was called or the deadline passed, never two at a time; it destroys it when the
+// client is gone or the answer is complete.
 class Subscription {
  public:
   struct Result {

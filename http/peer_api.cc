@@ -134,7 +134,8 @@ Response PeerApi::Impl::GetBlob(Request& request) {
 
   Response response;
   const RangeResult range = ParseRange(request.Header("range"), size);
-  if (range.kind == RangeResult::Kind::kUnsatisfiable || range.kind == RangeResult::Kind::kMultiple) {
+  if (range.kind == RangeResult::Kind::kUnsatisfiable ||
+      range.kind == RangeResult::Kind::kMultiple) {
     response = ErrorResponse(416, "out_of_range", "no such range of the blob");
     response.Set("Content-Range", ContentRangeUnsatisfied(size));
     return response;
@@ -191,7 +192,8 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
                  },
                  syncgroup::EncodeHeldReply));
   router.Add("POST", "/peer/v1/poke", [impl](Request& request) { return impl->Poke(request); });
-  router.Add("GET", "/peer/v1/blobs/{id}", [impl](Request& request) { return impl->GetBlob(request); });
+  router.Add("GET", "/peer/v1/blobs/{id}",
+             [impl](Request& request) { return impl->GetBlob(request); });
 }
 
 PeerApi::~PeerApi() = default;

@@ -17,7 +17,8 @@
 namespace waypost::http {
 namespace {
 
-// What is honoured of a Retry-After at most is the fetcher's business; this only keeps numbers sane.
+// What is honoured of a Retry-After at most is the fetcher's business; this only keeps numbers
+// sane.
 constexpr base::Millis kRetryAfterMax{24 * 3600 * 1000};
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
 constexpr std::size_t kMessageBytesMax = 200;
@@ -30,8 +31,8 @@ std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
   if (!header) return std::nullopt;
   const auto seconds = ParseDecimal(*header);
   if (!seconds) return std::nullopt;
-  return base::Millis(static_cast<int64_t>(std::min<uint64_t>(
-      *seconds * 1000, static_cast<uint64_t>(kRetryAfterMax.count()))));
+  return base::Millis(static_cast<int64_t>(
+      std::min<uint64_t>(*seconds * 1000, static_cast<uint64_t>(kRetryAfterMax.count()))));
 }
 
 // The error that an answer other than 200 stands for.
@@ -47,7 +48,8 @@ absl::Status ErrorIn(const ResponseHead& head, const std::string& body) {
   absl::Status status = StatusOf(head.status, code, message);
   // Whatever goes wrong over there is, from here, a peer that cannot answer now.
   if (head.status >= 500) status = absl::UnavailableError(status.message());
-  if (const auto retry_after = RetryAfterIn(head)) status = base::WithRetryAfter(status, *retry_after);
+  if (const auto retry_after = RetryAfterIn(head))
+    status = base::WithRetryAfter(status, *retry_after);
   return status;
 }
 
@@ -65,7 +67,8 @@ struct PeerHttpClient::Impl {
     std::string key;
     bool kept = false;
   };
-  absl::StatusOr<Line> Connect(const syncgroup::Endpoint& to, bool fresh, const Interrupt& interrupt);
+  absl::StatusOr<Line> Connect(const syncgroup::Endpoint& to, bool fresh,
+                               const Interrupt& interrupt);
   void GiveBack(const syncgroup::Endpoint& to, Line line, uint64_t in_before, uint64_t out_before);
 
   // Sends and reads the head; a kept connection that turns out to be dead is replaced once.
@@ -75,11 +78,11 @@ struct PeerHttpClient::Impl {
     uint64_t in_before = 0;
     uint64_t out_before = 0;
   };
-  absl::StatusOr<Started> Start(const syncgroup::Endpoint& to, std::string_view method,
-                                const std::string& target,
-                                const std::vector<std::pair<std::string, std::string>>& more_headers,
-                                const std::optional<std::string>& body, base::SteadyTime deadline,
-                                const Interrupt& interrupt);
+  absl::StatusOr<Started> Start(
+      const syncgroup::Endpoint& to, std::string_view method, const std::string& target,
+      const std::vector<std::pair<std::string, std::string>>& more_headers,
+      const std::optional<std::string>& body, base::SteadyTime deadline,
+      const Interrupt& interrupt);
   // One of the calls with a body each way.
   absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& target,
                                    const std::string& body, std::stop_token stop);
@@ -103,7 +106,8 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     const syncgroup::Endpoint& to, bool fresh, const Interrupt& interrupt) {
   Line line;
   // An inviter whose key is not known yet is whoever answers at the address.
-  line.key = to.peer.IsZero() ? (to.addresses.empty() ? "" : to.addresses.front()) : to.peer.ToHex();
+  line.key =
+      to.peer.IsZero() ? (to.addresses.empty() ? "" : to.addresses.front()) : to.peer.ToHex();
   if (!fresh) {
     line.exchange = pool.Take(line.key);
     if (line.exchange != nullptr) {
@@ -116,8 +120,8 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     const auto good = std::find(addresses.begin(), addresses.end(), entry->last_good_address);
     if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
   }
-  auto socket = Socket::Connect(
-      addresses, {.each = base::Millis(connect_timeout_ms.load())}, interrupt);
+  auto socket =
+      Socket::Connect(addresses, {.each = base::Millis(connect_timeout_ms.load())}, interrupt);
   if (!socket.ok()) {
     pool.Drop(line.key);
     return socket.status();
@@ -184,7 +188,8 @@ absl::Status PeerHttpClient::Impl::ReadSmall(Started& started, std::size_t bytes
 
 absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint& to,
                                                        const std::string& target,
-                                                       const std::string& body, std::stop_token stop) {
+                                                       const std::string& body,
+                                                       std::stop_token stop) {
   const Interrupt interrupt(stop);
   const base::SteadyTime deadline = std::chrono::steady_clock::now() + options.call_timeout;
   auto started = Start(to, "POST", target, {{"Content-Type", "application/x-protobuf"}}, body,
@@ -265,11 +270,11 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
   const Exchange::Pace pace{.window = request.stall_timeout,
                             .bytes = std::max<uint64_t>(kStallBytesPerSecond * seconds / 1000, 1)};
   Exchange& exchange = *started.line.exchange;
-  const absl::Status status = exchange.ReadBody(
-      head, pace, base::SteadyTime::max(), interrupt, [&](std::string_view piece) {
-        reply.body_bytes += piece.size();
-        return sink.OnData(piece);
-      });
+  const absl::Status status = exchange.ReadBody(head, pace, base::SteadyTime::max(), interrupt,
+                                                [&](std::string_view piece) {
+                                                  reply.body_bytes += piece.size();
+                                                  return sink.OnData(piece);
+                                                });
   if (!exchange.take_status().ok()) {
     reply.kind = Kind::kSinkError;
     reply.sink_error = exchange.take_status();
@@ -284,9 +289,9 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
   }
 }
 
-fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& request, uint64_t offset,
-                                                 fetcher::BlobSink& sink, const Interrupt& interrupt,
-                                                 bool& range_refused) {
+fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& request,
+                                                 uint64_t offset, fetcher::BlobSink& sink,
+                                                 const Interrupt& interrupt, bool& range_refused) {
   std::string target = absl::StrCat("/peer/v1/blobs/", request.blob.ToHex());
   for (std::size_t i = 0; i < request.groups.size() && i < kGroupsMax; ++i) {
     absl::StrAppend(&target, i == 0 ? "?" : "&", "group=", request.groups[i].ToHex());
@@ -304,7 +309,8 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
     ReadBlob(request, offset, *started, sink, interrupt, reply);
   } else {
     std::string body;
-    const absl::Status read = ReadSmall(*started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
+    const absl::Status read =
+        ReadSmall(*started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
     if (!read.ok()) return FailureOf(read);
     const absl::Status error = ErrorIn(started->head, body);
     reply.message = Shorten(base::Std(error.message()), kMessageBytesMax);
@@ -359,8 +365,8 @@ absl::StatusOr<syncgroup::SyncReply> PeerHttpClient::Sync(const syncgroup::Endpo
   return syncgroup::DecodeSyncReply(answer);
 }
 
-absl::Status PeerHttpClient::Poke(const syncgroup::Endpoint& to, const syncgroup::PokeRequest& request,
-                                  std::stop_token stop) {
+absl::Status PeerHttpClient::Poke(const syncgroup::Endpoint& to,
+                                  const syncgroup::PokeRequest& request, std::stop_token stop) {
   return impl_->Post(to, "/peer/v1/poke", syncgroup::EncodePokeRequest(request), stop).status();
 }
 
@@ -384,7 +390,8 @@ fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetc
                                        std::stop_token stop) {
   const Interrupt interrupt(stop);
   bool range_refused = false;
-  fetcher::BlobReply reply = impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
+  fetcher::BlobReply reply =
+      impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
   // What we have is longer than what the peer has: from the beginning.
   if (range_refused) {
     bool again = false;

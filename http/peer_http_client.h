@@ -23,7 +23,8 @@ struct PeerHttpClientOptions {
 // Thread-safe.
 class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobClient {
  public:
-  PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers, const base::Clock& clock);
+  PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers,
+                 const base::Clock& clock);
   ~PeerHttpClient() override;
   void SetConnectTimeout(base::Millis timeout);
 

@@ -20,7 +20,8 @@ struct RangeResult {
   uint64_t length = 0;
 };
 
-// RFC 9110, 14.1: "bytes=a-b", "bytes=a-", "bytes=-n". Another unit or a malformed value is ignored. Pure.
+// RFC 9110, 14.1: "bytes=a-b", "bytes=a-", "bytes=-n". Another unit or a malformed value is
+// ignored. Pure.
 RangeResult ParseRange(std::optional<std::string_view> header, uint64_t size);
 
 // "bytes 0-99/1000", and "bytes */1000".
@@ -35,8 +36,8 @@ struct ContentRangeParts {
 // The way back, for clients: nullopt unless "bytes a-b/size" with a <= b < size.
 std::optional<ContentRangeParts> ParseContentRange(std::string_view value);
 
-// Does a list of entity tags ("\"a\", W/\"b\"" or "*") name this one? Weak comparison, as If-None-Match
-// wants it. `etag` with its quotes.
+// Does a list of entity tags ("\"a\", W/\"b\"" or "*") name this one? Weak comparison, as
+// If-None-Match wants it. `etag` with its quotes.
 bool MatchesEtag(std::string_view list, std::string_view etag);
 
 }  // namespace waypost::http

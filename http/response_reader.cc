@@ -34,7 +34,8 @@ absl::Status ParseStatusLine(std::string_view line, ResponseHead& head) {
   return absl::OkStatus();
 }
 
-absl::Status ParseHeaderLine(std::string_view line, const ResponseLimits& limits, ResponseHead& head) {
+absl::Status ParseHeaderLine(std::string_view line, const ResponseLimits& limits,
+                             ResponseHead& head) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) return Bad("a header without a name");
   const std::string_view raw_name = line.substr(0, colon);
@@ -81,7 +82,8 @@ absl::StatusOr<std::optional<ResponseHead>> ParseResponseHead(std::string_view r
     const std::size_t end = received.find('\n', start);
     const std::size_t reached = end == std::string_view::npos ? received.size() : end;
     if (start == 0 && reached > limits.status_line_max) return Bad("its status line is too long");
-    if (reached >= limits.head_bytes_max || lines > limits.lines_max) return Bad("its head is too long");
+    if (reached >= limits.head_bytes_max || lines > limits.lines_max)
+      return Bad("its head is too long");
     if (end == std::string_view::npos) return std::optional<ResponseHead>();
     if (end == start || received[end - 1] != '\r') return Bad("a line without CR LF");
     const std::string_view line = received.substr(start, end - 1 - start);
@@ -108,8 +110,8 @@ absl::StatusOr<std::optional<ResponseHead>> ParseResponseHead(std::string_view r
   return std::optional<ResponseHead>(std::move(head));
 }
 
-absl::StatusOr<std::size_t> ChunkDecoder::Feed(std::string_view received,
-                                               absl::FunctionRef<absl::Status(std::string_view)> take) {
+absl::StatusOr<std::size_t> ChunkDecoder::Feed(
+    std::string_view received, absl::FunctionRef<absl::Status(std::string_view)> take) {
   std::size_t used = 0;
   while (used < received.size() && state_ != State::kDone) {
     if (state_ == State::kData) {
@@ -137,7 +139,8 @@ absl::StatusOr<std::size_t> ChunkDecoder::Feed(std::string_view received,
     } else {
       const std::size_t digits = line_.find_first_not_of("0123456789abcdefABCDEF");
       // Without extensions: we send none.
-      if (line_.empty() || digits != std::string::npos || line_.size() > 15) return Bad("a chunk's size");
+      if (line_.empty() || digits != std::string::npos || line_.size() > 15)
+        return Bad("a chunk's size");
       left_ = std::stoull(line_, nullptr, 16);
       state_ = left_ == 0 ? State::kTrailer : State::kData;
     }

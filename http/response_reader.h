@@ -31,9 +31,9 @@ struct ResponseHead {
   std::optional<std::string_view> Header(std::string_view lower_case_name) const;
 };
 
-// Reads the head of an answer strictly. Nullopt: its end is not there yet. kInvalidArgument: it is not an
-// answer that we take; the connection must be closed. `head_request`: no body follows whatever it says.
-// Pure.
+// Reads the head of an answer strictly. Nullopt: its end is not there yet. kInvalidArgument: it is
+// not an answer that we take; the connection must be closed. `head_request`: no body follows
+// whatever it says. Pure.
 absl::StatusOr<std::optional<ResponseHead>> ParseResponseHead(std::string_view received,
                                                               bool head_request,
                                                               const ResponseLimits& limits);
@@ -41,8 +41,8 @@ absl::StatusOr<std::optional<ResponseHead>> ParseResponseHead(std::string_view r
 // Takes a chunked body apart. Pure.
 class ChunkDecoder {
  public:
-  // Gives what `received` holds of the body to `take`; answers how many bytes of `received` were used.
-  // kInvalidArgument for what is no chunked body, else what `take` returned.
+  // Gives what `received` holds of the body to `take`; answers how many bytes of `received` were
+  // used. kInvalidArgument for what is no chunked body, else what `take` returned.
   absl::StatusOr<std::size_t> Feed(std::string_view received,
                                    absl::FunctionRef<absl::Status(std::string_view)> take);
   bool done() const { return state_ == State::kDone; }

@@ -79,8 +79,8 @@ using Params = std::vector<std::pair<std::string_view, std::string>>;
 
 }  // namespace
 
-// Looks for a node with the method; remembers the first whose path fits, for 405. Recursion is as deep as
-// the longest pattern.
+// Looks for a node with the method; remembers the first whose path fits, for 405. Recursion is as
+// deep as the longest pattern.
 struct RouterMatch {
   template <class Node>
   static const Node* Find(const Node& node, std::optional<std::string_view> rest,
@@ -118,8 +118,8 @@ struct RouterMatch {
   static const Node* Start(const Node& root, const std::string& path, std::string_view method,
                            Params& params, const Node*& fits) {
     if (path.empty() || path[0] != '/') return nullptr;
-    return Find(root, std::optional<std::string_view>(std::string_view(path).substr(1)), method, params,
-                fits);
+    return Find(root, std::optional<std::string_view>(std::string_view(path).substr(1)), method,
+                params, fits);
   }
 };
 
@@ -150,7 +150,8 @@ void Router::Add(std::string method, std::string_view pattern, Handler handler) 
     }
   }
   const bool added =
-      node->methods.emplace(std::move(method), Node::Route{std::string(pattern), std::move(handler)})
+      node->methods
+          .emplace(std::move(method), Node::Route{std::string(pattern), std::move(handler)})
           .second;
   CHECK(added);
 }
@@ -175,27 +176,31 @@ std::vector<std::string> Router::Routes() const {
 Response Router::Route(Request& request) const {
   Params params;
   const Node* fits = nullptr;
-  const Node* found =
-      root_ == nullptr ? nullptr : RouterMatch::Start(*root_, request.path, request.method, params, fits);
+  const Node* found = root_ == nullptr
+                          ? nullptr
+                          : RouterMatch::Start(*root_, request.path, request.method, params, fits);
   if (found != nullptr) {
     request.params.clear();
-    for (auto& param : params) request.params.emplace(std::string(param.first), std::move(param.second));
+    for (auto& param : params)
+      request.params.emplace(std::string(param.first), std::move(param.second));
     return found->Find(request.method)->handler(request);
   }
   if (fits == nullptr) {
     if (!PercentDecode(request.path)) {
-      return ErrorResponse(absl::InvalidArgumentError(
-          "the path has a malformed escape or a control character: write each special byte as %XX"));
+      return ErrorResponse(
+          absl::InvalidArgumentError("the path has a malformed escape or a control character: "
+                                     "write each special byte as %XX"));
     }
     return ErrorResponse(absl::NotFoundError("no such path; docs/openapi.yaml lists all"));
   }
   std::string allow;
   for (const auto& method : fits->methods) {
     absl::StrAppend(&allow, allow.empty() ? "" : ", ", method.first);
-    if (method.first == "GET" && fits->methods.count("HEAD") == 0) absl::StrAppend(&allow, ", HEAD");
+    if (method.first == "GET" && fits->methods.count("HEAD") == 0)
+      absl::StrAppend(&allow, ", HEAD");
   }
-  Response response = ErrorResponse(405, "method_not_allowed",
-                                    absl::StrCat("this path takes ", allow));
+  Response response =
+      ErrorResponse(405, "method_not_allowed", absl::StrCat("this path takes ", allow));
   response.Set("Allow", allow);
   return response;
 }
@@ -203,8 +208,9 @@ Response Router::Route(Request& request) const {
 std::string Router::RouteName(const Request& request) const {
   Params params;
   const Node* fits = nullptr;
-  const Node* found =
-      root_ == nullptr ? nullptr : RouterMatch::Start(*root_, request.path, request.method, params, fits);
+  const Node* found = root_ == nullptr
+                          ? nullptr
+                          : RouterMatch::Start(*root_, request.path, request.method, params, fits);
   if (found != nullptr) return found->Find(request.method)->pattern;
   if (fits != nullptr) return fits->methods.begin()->second.pattern;
   return "none";

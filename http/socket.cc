@@ -123,7 +123,8 @@ class Dialling {
     if (fd < 0) return Fail(candidate.name, ErrorText(errno));
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&candidate.address), candidate.length) != 0 &&
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&candidate.address), candidate.length) !=
+            0 &&
         errno != EINPROGRESS) {
       Fail(candidate.name, ErrorText(errno));
       ::close(fd);
@@ -221,7 +222,8 @@ Socket::~Socket() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-absl::Status Socket::Wait(short events, base::SteadyTime deadline, const Interrupt& interrupt) const {
+absl::Status Socket::Wait(short events, base::SteadyTime deadline,
+                          const Interrupt& interrupt) const {
   pollfd pollers[2] = {{fd_, events, 0}, {interrupt.fd(), POLLIN, 0}};
   const int ready = ::poll(pollers, 2, MillisUntil(deadline));
   if (interrupt.stopped()) return absl::CancelledError("stopped");
@@ -265,7 +267,8 @@ absl::StatusOr<std::size_t> Socket::Receive(std::span<char> buffer, base::Steady
 
 bool Socket::Idle() const {
   char byte;
-  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 bool Socket::Readable() const {

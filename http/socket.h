@@ -36,18 +36,18 @@ class Interrupt {
   std::optional<std::stop_callback<Poke>> callback_;
 };
 
-// May this address be dialled at all? The one place where ranges are refused: a port of 0, unspecified,
-// multicast and broadcast addresses.
+// May this address be dialled at all? The one place where ranges are refused: a port of 0,
+// unspecified, multicast and broadcast addresses.
 bool MayDial(const sockaddr& address);
 
 // The client's end of a TCP connection. Every call blocks until it is done, its deadline passes
-// (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection fails (kUnavailable). One
-// thread at a time.
+// (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection fails (kUnavailable).
+// One thread at a time.
 class Socket {
  public:
   struct ConnectOptions {
-    base::Millis each{3000};     // for one address
-    base::Millis stagger{250};   // until the next one is tried beside it
+    base::Millis each{3000};    // for one address
+    base::Millis stagger{250};  // until the next one is tried beside it
   };
   // Tries "host:port" addresses in their order; the first that answers is used. Names are resolved.
   // kUnavailable says of each why it failed.
@@ -59,7 +59,8 @@ class Socket {
 
   // The address that answered, as it was given.
   const std::string& address() const { return address_; }
-  absl::Status SendAll(std::string_view bytes, base::SteadyTime deadline, const Interrupt& interrupt);
+  absl::Status SendAll(std::string_view bytes, base::SteadyTime deadline,
+                       const Interrupt& interrupt);
   // At least one byte, or 0 at the end of the stream.
   absl::StatusOr<std::size_t> Receive(std::span<char> buffer, base::SteadyTime deadline,
                                       const Interrupt& interrupt);

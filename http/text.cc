@@ -61,7 +61,9 @@ std::optional<base::Millis> ParseDuration(std::string_view text) {
 
 std::string Base64(std::string_view bytes) { return absl::Base64Escape(base::Abs(bytes)); }
 
-std::string Base64Url(std::string_view bytes) { return absl::WebSafeBase64Escape(base::Abs(bytes)); }
+std::string Base64Url(std::string_view bytes) {
+  return absl::WebSafeBase64Escape(base::Abs(bytes));
+}
 
 std::optional<std::string> FromBase64Url(std::string_view text) {
   std::string out;

@@ -18,7 +18,8 @@ std::string IdOf(const std::string& content) { return base::Sha256::Of(content).
 class AppApiTest : public testing::Test {
  protected:
   std::string NewGroup(Node& node, const std::string& name, const std::string& role = "normal") {
-    return node.Call("POST", "/v1/groups", "{\"name\":\"" + name + "\",\"role\":\"" + role + "\"}")["id"];
+    return node.Call("POST", "/v1/groups",
+                     "{\"name\":\"" + name + "\",\"role\":\"" + role + "\"}")["id"];
   }
   // The whole answer of one call.
   AppClient::Reply Send(Node& node, AppClient::Call call) {
@@ -29,7 +30,8 @@ class AppApiTest : public testing::Test {
   }
   std::string CodeOf(const AppClient::Reply& reply) {
     const Json json = Json::parse(reply.body, nullptr, false);
-    return json.is_object() && json.contains("error") ? json["error"]["code"].get<std::string>() : "";
+    return json.is_object() && json.contains("error") ? json["error"]["code"].get<std::string>()
+                                                      : "";
   }
 };
 
@@ -42,7 +44,8 @@ TEST_F(AppApiTest, PutsAndServesSmallAndLargeBlobs) {
     const Json json = Json::parse(put.body);
     EXPECT_EQ(json["id"], IdOf(content));
     EXPECT_EQ(json["size"], content.size());
-    const auto again = Send(node, {.method = "PUT", .target = "/v1/blobs/" + IdOf(content), .body = content});
+    const auto again =
+        Send(node, {.method = "PUT", .target = "/v1/blobs/" + IdOf(content), .body = content});
     EXPECT_EQ(again.status, 200);
 
     const auto get = Send(node, {.target = "/v1/blobs/sha256:" + IdOf(content)});
@@ -80,7 +83,11 @@ TEST_F(AppApiTest, RangesAndConditionsOfABlob) {
       {"beyond", {{"Range", "bytes=10-"}}, 416, "", "bytes */10"},
       {"malformed is ignored", {{"Range", "bytes=x"}}, 200, content, ""},
       {"two", {{"Range", "bytes=0-1,2-3"}}, 416, "", ""},
-      {"if-range of this blob", {{"Range", "bytes=2-4"}, {"If-Range", etag}}, 206, "234", "bytes 2-4/10"},
+      {"if-range of this blob",
+       {{"Range", "bytes=2-4"}, {"If-Range", etag}},
+       206,
+       "234",
+       "bytes 2-4/10"},
       {"if-range of another", {{"Range", "bytes=2-4"}, {"If-Range", "\"x\""}}, 200, content, ""},
       {"if-range weak", {{"Range", "bytes=2-4"}, {"If-Range", "W/" + etag}}, 200, content, ""},
       {"known already", {{"If-None-Match", etag}}, 304, "", ""},
@@ -106,16 +113,18 @@ TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
   const auto wrong = Send(node, {.method = "PUT", .target = "/v1/blobs/" + IdOf("a"), .body = "b"});
   EXPECT_EQ(wrong.status, 422);
   EXPECT_EQ(CodeOf(wrong), "digest_mismatch");
-  const auto large = Send(node, {.method = "POST", .target = "/v1/blobs", .body = std::string(1001, 'x')});
+  const auto large =
+      Send(node, {.method = "POST", .target = "/v1/blobs", .body = std::string(1001, 'x')});
   EXPECT_EQ(large.status, 413);
   EXPECT_NE(large.body.find("store.max_blob"), std::string::npos) << large.body;
   RawClient raw(node.app->bound_address());
-  raw.Send(std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") + Node::kToken +
-           "\r\n\r\n");
+  raw.Send(std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") +
+           Node::kToken + "\r\n\r\n");
   EXPECT_EQ(raw.ReadAnswer().status, 411);
   RawClient shortened(node.app->bound_address());
-  shortened.Send(std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") +
-                 Node::kToken + "\r\nContent-Length: 900\r\nExpect: 100-continue\r\n\r\nabc");
+  shortened.Send(
+      std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") +
+      Node::kToken + "\r\nContent-Length: 900\r\nExpect: 100-continue\r\n\r\nabc");
   shortened.FinishSending();
   EXPECT_EQ(shortened.ReadAnswer().status, 400);
   // Refused references take the blob with them.
@@ -149,8 +158,8 @@ TEST_F(AppApiTest, BlobsAreListedInPages) {
     std::set<std::string> seen;
     std::string cursor;
     for (int page = 0; page < 50; ++page) {
-      const Json json =
-          node.Call("GET", "/v1/blobs?limit=4" + query + (cursor.empty() ? "" : "&cursor=" + cursor));
+      const Json json = node.Call(
+          "GET", "/v1/blobs?limit=4" + query + (cursor.empty() ? "" : "&cursor=" + cursor));
       EXPECT_LE(json["items"].size(), 4u);
       for (const Json& item : json["items"]) EXPECT_TRUE(seen.insert(item["id"]).second);
       if (json["next"].is_null()) break;
@@ -168,8 +177,10 @@ TEST_F(AppApiTest, BlobsAreListedInPages) {
 
 TEST_F(AppApiTest, GroupsAndReferences) {
   Node node;
-  const auto created = Send(node, {.method = "POST", .target = "/v1/groups",
-                                   .body = "{\"name\":\"photos\",\"description\":\"d\",\"role\":\"server\"}"});
+  const auto created =
+      Send(node, {.method = "POST",
+                  .target = "/v1/groups",
+                  .body = "{\"name\":\"photos\",\"description\":\"d\",\"role\":\"server\"}"});
   EXPECT_EQ(created.status, 201);
   const Json group = Json::parse(created.body);
   EXPECT_EQ(group["name"], "photos");
@@ -178,7 +189,8 @@ TEST_F(AppApiTest, GroupsAndReferences) {
   EXPECT_EQ(group["members"], 1);
   EXPECT_FALSE(group["public"].get<bool>());
   const std::string id = group["id"];
-  const auto twice = Send(node, {.method = "POST", .target = "/v1/groups", .body = "{\"name\":\"photos\"}"});
+  const auto twice =
+      Send(node, {.method = "POST", .target = "/v1/groups", .body = "{\"name\":\"photos\"}"});
   EXPECT_EQ(twice.status, 409);
   EXPECT_EQ(CodeOf(twice), "already_exists");
   EXPECT_EQ(node.Status("POST", "/v1/groups?duplicate=true", "{\"name\":\"photos\"}"), 201);
@@ -198,7 +210,9 @@ TEST_F(AppApiTest, GroupsAndReferences) {
   EXPECT_EQ(node.Status("DELETE", refs + "/a/b/c+d"), 204);
   EXPECT_EQ(node.Status("GET", refs + "/a/b/c+d"), 404);
   EXPECT_EQ(node.Status("DELETE", refs + "/a/b/c+d"), 404);
-  EXPECT_EQ(node.Status("PUT", refs + "/" + std::string(401, 'k'), "{\"blob\":\"" + IdOf("content") + "\"}"), 400);
+  EXPECT_EQ(node.Status("PUT", refs + "/" + std::string(401, 'k'),
+                        "{\"blob\":\"" + IdOf("content") + "\"}"),
+            400);
   EXPECT_EQ(node.Status("PUT", refs + "/", "{\"blob\":\"" + IdOf("content") + "\"}"), 400);
   EXPECT_EQ(node.Status("PUT", refs + "/%FF", "{\"blob\":\"" + IdOf("content") + "\"}"), 400);
 }
@@ -209,16 +223,21 @@ TEST_F(AppApiTest, ABatchIsAllOrNothing) {
   const std::string blob = IdOf("x");
   std::string puts;
   for (int i = 0; i < 1000; ++i) {
-    puts += (i ? "," : "") + std::string("{\"key\":\"k") + std::to_string(i) + "\",\"blob\":\"" + blob + "\"}";
+    puts += (i ? "," : "") + std::string("{\"key\":\"k") + std::to_string(i) + "\",\"blob\":\"" +
+            blob + "\"}";
   }
   const Json done = node.Call("POST", refs + ":batch", "{\"put\":[" + puts + "]}");
   EXPECT_EQ(done["put"], 1000);
-  EXPECT_EQ(node.Status("POST", refs + ":batch", "{\"put\":[" + puts + "],\"delete\":[\"k0\"]}"), 400);
-  const std::string bad = "{\"put\":[{\"key\":\"new\",\"blob\":\"" + blob + "\"}],\"delete\":[\"not there\"]}";
+  EXPECT_EQ(node.Status("POST", refs + ":batch", "{\"put\":[" + puts + "],\"delete\":[\"k0\"]}"),
+            400);
+  const std::string bad =
+      "{\"put\":[{\"key\":\"new\",\"blob\":\"" + blob + "\"}],\"delete\":[\"not there\"]}";
   EXPECT_EQ(node.Status("POST", refs + ":batch", bad), 404);
   EXPECT_EQ(node.Status("GET", refs + "/new"), 404);
-  const auto named = Send(node, {.method = "POST", .target = refs + ":batch",
-                                 .body = "{\"put\":[{\"key\":\"a\",\"blob\":\"" + blob + "\"},{\"key\":\"b\"}]}"});
+  const auto named =
+      Send(node, {.method = "POST",
+                  .target = refs + ":batch",
+                  .body = "{\"put\":[{\"key\":\"a\",\"blob\":\"" + blob + "\"},{\"key\":\"b\"}]}"});
   EXPECT_EQ(named.status, 400);
   EXPECT_NE(named.body.find("put[1]"), std::string::npos) << named.body;
   EXPECT_EQ(node.Call("GET", refs + "?limit=1000")["items"].size(), 1000u);
@@ -265,30 +284,40 @@ TEST_F(AppApiTest, OnlyTokensMayAndTheReadTokenOnlyReads) {
   } cases[] = {
       {"no token", "GET", "/v1/status", "", 401},
       {"wrong token", "GET", "/v1/status", "Authorization: Bearer x\r\n", 401},
-      {"right token in another scheme", "GET", "/v1/status", std::string("Authorization: Basic ") + Node::kToken + "\r\n", 401},
-      {"a prefix of the token", "GET", "/v1/status", std::string("Authorization: Bearer ") + std::string(Node::kToken).substr(0, 15) + "\r\n", 401},
-      {"token", "GET", "/v1/status", std::string("Authorization: bearer ") + Node::kToken + "\r\n", 200},
-      {"read token", "GET", "/v1/status", std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
-      {"read token scrapes", "GET", "/metrics", std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
-      {"read token does not write", "POST", "/v1/scan", std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 403},
+      {"right token in another scheme", "GET", "/v1/status",
+       std::string("Authorization: Basic ") + Node::kToken + "\r\n", 401},
+      {"a prefix of the token", "GET", "/v1/status",
+       std::string("Authorization: Bearer ") + std::string(Node::kToken).substr(0, 15) + "\r\n",
+       401},
+      {"token", "GET", "/v1/status", std::string("Authorization: bearer ") + Node::kToken + "\r\n",
+       200},
+      {"read token", "GET", "/v1/status",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
+      {"read token scrapes", "GET", "/metrics",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
+      {"read token does not write", "POST", "/v1/scan",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 403},
       {"unknown path without a token", "GET", "/nothing", "", 401},
       {"health needs none", "GET", "/healthz", "", 200},
       {"readiness needs none", "GET", "/readyz", "", 200},
-      {"foreign origin", "GET", "/v1/status", std::string("Origin: http://evil.example\r\nAuthorization: Bearer ") + Node::kToken + "\r\n", 403},
+      {"foreign origin", "GET", "/v1/status",
+       std::string("Origin: http://evil.example\r\nAuthorization: Bearer ") + Node::kToken + "\r\n",
+       403},
       {"origin null", "GET", "/healthz", "Origin: null\r\n", 403},
       {"own origin", "GET", "/healthz", "Origin: http://localhost\r\n", 200},
   };
   for (const auto& c : cases) {
     RawClient client(node.app->bound_address());
-    client.Send(c.method + " " + c.target + " HTTP/1.1\r\nHost: localhost\r\n" + c.headers + "\r\n");
+    client.Send(c.method + " " + c.target + " HTTP/1.1\r\nHost: localhost\r\n" + c.headers +
+                "\r\n");
     EXPECT_EQ(client.ReadAnswer().status, c.status) << c.name;
   }
   struct {
     const char* host;
     int status;
-  } hosts[] = {{"localhost", 200},      {"LOCALHOST:1", 200}, {"127.0.0.1:99", 200}, {"[::1]:7440", 200},
-               {"evil.example", 403},   {"127.0.0.1.evil.example", 403}, {"localhost:x", 403},
-               {"10.0.0.1", 403}};
+  } hosts[] = {{"localhost", 200},   {"LOCALHOST:1", 200},  {"127.0.0.1:99", 200},
+               {"[::1]:7440", 200},  {"evil.example", 403}, {"127.0.0.1.evil.example", 403},
+               {"localhost:x", 403}, {"10.0.0.1", 403}};
   for (const auto& h : hosts) {
     RawClient client(node.app->bound_address());
     client.Send(std::string("GET /healthz HTTP/1.1\r\nHost: ") + h.host + "\r\n\r\n");
@@ -339,7 +368,8 @@ TEST_F(AppApiTest, ABlobThatNobodyCanGiveIs503AtOnceWithTheReason) {
 TEST_F(AppApiTest, ABlobHereIsDoneAtOnceInAStatusStream) {
   Node node;
   node.Call("POST", "/v1/blobs", "here");
-  const auto reply = Send(node, {.method = "POST", .target = "/v1/blobs/" + IdOf("here") + "/fetch"});
+  const auto reply =
+      Send(node, {.method = "POST", .target = "/v1/blobs/" + IdOf("here") + "/fetch"});
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.Header("content-type"), "application/x-ndjson");
   EXPECT_EQ(reply.body, "{\"state\":\"done\"}\n");
@@ -363,8 +393,8 @@ TEST_F(AppApiTest, StatusSettingsScanAndPause) {
   EXPECT_EQ(node.Status("POST", "/v1/fetcher/resume"), 204);
   EXPECT_EQ(node.Call("GET", "/v1/status")["paused"], false);
 
-  EXPECT_EQ(node.Call("PATCH", "/v1/config", "{\"fetcher.concurrency\": 8}")["settings"]
-                     ["fetcher.concurrency"]["value"],
+  EXPECT_EQ(node.Call("PATCH", "/v1/config",
+                      "{\"fetcher.concurrency\": 8}")["settings"]["fetcher.concurrency"]["value"],
             "8");
   EXPECT_EQ(node.Status("PATCH", "/v1/config", "{\"no.such\": 8}"), 400);
   EXPECT_EQ(node.Status("PATCH", "/v1/config", "{\"fetcher.concurrency\": {}}"), 400);
@@ -385,8 +415,9 @@ TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
   node.events->Publish("test.one", {{"what", "x"}});
   while (live.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(live.Receive());
   EXPECT_NE(live.buffered.find("text/event-stream"), std::string::npos);
-  EXPECT_NE(live.buffered.find("id: boot-" + std::to_string(before + 1) + "\nevent: test.one\ndata: {"),
-            std::string::npos)
+  EXPECT_NE(
+      live.buffered.find("id: boot-" + std::to_string(before + 1) + "\nevent: test.one\ndata: {"),
+      std::string::npos)
       << live.buffered;
 
   RawClient resumed(node.app->bound_address());
@@ -396,7 +427,8 @@ TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
   EXPECT_EQ(resumed.buffered.find("event: gap"), std::string::npos);
 
   RawClient other(node.app->bound_address());
-  other.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: elsewhere-3\r\n" + auth + "\r\n");
+  other.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: elsewhere-3\r\n" + auth +
+             "\r\n");
   while (other.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(other.Receive());
   EXPECT_LT(other.buffered.find("event: gap"), other.buffered.find("test.one"));
 
@@ -408,7 +440,8 @@ TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
 TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
   Node laptop({.name = "laptop"}), server({.name = "server"});
   const std::string group = NewGroup(laptop, "photos");
-  const auto invited = Send(laptop, {.method = "POST", .target = "/v1/groups/" + group + "/invites",
+  const auto invited = Send(laptop, {.method = "POST",
+                                     .target = "/v1/groups/" + group + "/invites",
                                      .body = "{\"role\":\"server\"}"});
   EXPECT_EQ(invited.status, 201);
   const std::string invite = Json::parse(invited.body)["invite"];
@@ -428,7 +461,8 @@ TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
   EXPECT_EQ(complete["complete"], true) << complete;
   EXPECT_EQ(complete["heard"].size(), 1u);
   EXPECT_EQ(Send(server, {.target = "/v1/blobs/" + IdOf(small)}).body, small);
-  EXPECT_TRUE(Send(server, {.target = "/v1/groups/" + group + "/refs/large?content"}).body == large);
+  EXPECT_TRUE(Send(server, {.target = "/v1/groups/" + group + "/refs/large?content"}).body ==
+              large);
   const Json members = server.Call("GET", "/v1/groups/" + group + "/members");
   ASSERT_EQ(members["items"].size(), 2u);
   const Json peers = server.Call("GET", "/v1/peers");
@@ -437,13 +471,16 @@ TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
   EXPECT_EQ(peers["items"][0]["online"], true);
   EXPECT_GT(peers["items"][0]["bytes_in"], large.size());
 
-  // A peer that is no server fetches on demand: the status stream ends with done, and so does a plain GET.
+  // A peer that is no server fetches on demand: the status stream ends with done, and so does a
+  // plain GET.
   Node phone({.name = "phone"});
-  const std::string second = laptop.Call("POST", "/v1/groups/" + group + "/invites", "{}")["invite"];
-  EXPECT_EQ(phone.Call("POST", "/v1/join", "{\"invite\":\"" + second + "\",\"role\":\"leaf\"}")["role"], "leaf");
-  ASSERT_TRUE(Eventually([&] {
-    return phone.Status("GET", "/v1/groups/" + group + "/refs/large") == 200;
-  }));
+  const std::string second =
+      laptop.Call("POST", "/v1/groups/" + group + "/invites", "{}")["invite"];
+  EXPECT_EQ(
+      phone.Call("POST", "/v1/join", "{\"invite\":\"" + second + "\",\"role\":\"leaf\"}")["role"],
+      "leaf");
+  ASSERT_TRUE(Eventually(
+      [&] { return phone.Status("GET", "/v1/groups/" + group + "/refs/large") == 200; }));
   std::vector<std::string> lines;
   AppClient::Call fetch{.method = "POST", .target = "/v1/blobs/" + IdOf(large) + "/fetch"};
   fetch.line_sink = [&](std::string_view line) {
@@ -454,7 +491,8 @@ TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
   ASSERT_TRUE(client.Must(fetch).ok());
   ASSERT_FALSE(lines.empty());
   EXPECT_EQ(lines.back(), "{\"state\":\"done\"}");
-  EXPECT_EQ(Send(phone, {.target = "/v1/groups/" + group + "/refs/small?content&timeout=30s"}).body, small);
+  EXPECT_EQ(Send(phone, {.target = "/v1/groups/" + group + "/refs/small?content&timeout=30s"}).body,
+            small);
 
   EXPECT_EQ(server.Status("POST", "/v1/groups/" + group + "/leave"), 204);
   EXPECT_EQ(server.Status("GET", "/v1/groups/" + group), 404);
@@ -467,7 +505,8 @@ TEST_F(AppApiTest, BadInvitesAreNamed) {
   const std::string group = NewGroup(node, "g");
   EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"uses\":0}"), 400);
   EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"uses\":1.5}"), 400);
-  EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"expires\":\"never\"}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"expires\":\"never\"}"),
+            400);
   EXPECT_EQ(node.Status("PATCH", "/v1/groups/" + group + "/members/self", "{}"), 400);
   EXPECT_EQ(node.Status("DELETE", "/v1/groups/" + group + "/members/xyz"), 400);
 }
@@ -480,7 +519,8 @@ TEST_F(AppApiTest, AnInviterThatIsAwayIs504) {
     invite = inviter.Call("POST", "/v1/groups/" + group + "/invites", "{}")["invite"];
   }
   Node node;
-  const auto reply = Send(node, {.method = "POST", .target = "/v1/join", .body = "{\"invite\":\"" + invite + "\"}"});
+  const auto reply = Send(
+      node, {.method = "POST", .target = "/v1/join", .body = "{\"invite\":\"" + invite + "\"}"});
   EXPECT_EQ(reply.status, 504);
   EXPECT_EQ(CodeOf(reply), "deadline_exceeded");
 }
@@ -510,9 +550,11 @@ TEST_F(AppApiTest, PeersGetBlobsOnlyUnderTheirGroups) {
   EXPECT_EQ(forbidden.headers, missing.headers);
   EXPECT_EQ(client.Get("/peer/v1/blobs/" + IdOf("secret"), self).status, 400);
   EXPECT_EQ(client.Get(here).status, 401);
-  client.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\n" + self + "Content-Length: 5\r\n\r\n\xFF\xFF\xFF\xFF\xFF");
+  client.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\n" + self +
+              "Content-Length: 5\r\n\r\n\xFF\xFF\xFF\xFF\xFF");
   EXPECT_EQ(client.ReadAnswer().status, 400);
-  client.Send("POST /peer/v1/sync HTTP/1.1\r\nHost: a\r\n" + self + "Content-Length: 99999999\r\n\r\n");
+  client.Send("POST /peer/v1/sync HTTP/1.1\r\nHost: a\r\n" + self +
+              "Content-Length: 99999999\r\n\r\n");
   EXPECT_EQ(client.ReadAnswer().status, 413);
 }
 

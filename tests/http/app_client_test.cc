@@ -26,9 +26,10 @@ class Lines final : public Subscription {
 class AppClientTest : public testing::Test {
  protected:
   AppClientTest()
-      : engine_({.listener = "app", .address = "127.0.0.1:0", .workers = 2},
-                [this](Request& request) { return Handle(request); },
-                [](const Request&) { return "any"; }) {
+      : engine_(
+            {.listener = "app", .address = "127.0.0.1:0", .workers = 2},
+            [this](Request& request) { return Handle(request); },
+            [](const Request&) { return "any"; }) {
     EXPECT_TRUE(engine_.Start().ok());
     options_.address = engine_.bound_address();
     options_.token = "secret";
@@ -93,7 +94,9 @@ TEST_F(AppClientTest, ARefusedUploadEndsEarlyWithTheReason) {
   AppClient client(options_);
   AppClient::Call call{.method = "PUT", .target = "/refuse"};
   call.upload_bytes = uint64_t{1} << 40;
-  call.upload = [&](std::span<char> buffer) -> absl::StatusOr<std::size_t> { return buffer.size(); };
+  call.upload = [&](std::span<char> buffer) -> absl::StatusOr<std::size_t> {
+    return buffer.size();
+  };
   const auto reply = client.Must(call);
   EXPECT_EQ(reply.status().code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(reply.status().message(), "too big for us");

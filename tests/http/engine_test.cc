@@ -1,13 +1,13 @@
 #include "http/engine.h"
 
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <random>
 
 #include "base/mutex.h"
 #include "base/thread.h"
@@ -92,7 +92,8 @@ class TopicSubscription final : public Subscription {
       result.answer = std::make_unique<Response>();
       result.answer->body = std::string("answered");
     } else if (deadline_.count() > 0 && now >= started_ + deadline_) {
-      result.answer = std::make_unique<Response>(ErrorResponse(absl::DeadlineExceededError("over")));
+      result.answer =
+          std::make_unique<Response>(ErrorResponse(absl::DeadlineExceededError("over")));
     }
     if (deadline_.count() > 0) result.next_deadline = started_ + deadline_;
     return result;
@@ -168,7 +169,8 @@ class EngineTest : public testing::Test {
     return response;
   }
   double Rejected(const std::string& reason) {
-    return metrics_.AddCounter("waypost_http_rejected_total", "", {{"listener", "app"}, {"reason", reason}})
+    return metrics_
+        .AddCounter("waypost_http_rejected_total", "", {{"listener", "app"}, {"reason", reason}})
         .value();
   }
 
@@ -232,10 +234,11 @@ TEST_F(EngineTest, BodiesAreExactFromMemoryFileAndInline) {
 TEST_F(EngineTest, RequestBodiesArriveWholeSmallAndLarge) {
   StartEngine();
   RawClient client(address_);
-  for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100000}, std::size_t{3} << 20}) {
+  for (std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{100000}, std::size_t{3} << 20}) {
     const std::string body = big_.substr(0, size);
-    ASSERT_TRUE(client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) +
-                            "\r\n\r\n" + body));
+    ASSERT_TRUE(client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+                            std::to_string(size) + "\r\n\r\n" + body));
     const auto answer = client.ReadAnswer();
     EXPECT_EQ(answer.status, 200);
     EXPECT_TRUE(answer.body == body) << size;
@@ -252,7 +255,8 @@ TEST_F(EngineTest, ContinueIsSaidOnlyWhenTheHandlerReads) {
   client.Send("data");
   EXPECT_EQ(client.ReadAnswer().body, "data");
 
-  client.Send("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  client.Send(
+      "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
   const auto refused = client.ReadAnswer();
   EXPECT_EQ(refused.status, 403);
   EXPECT_EQ(refused.headers.at("connection"), "close");
@@ -277,7 +281,8 @@ TEST_F(EngineTest, SmugglingIsRefusedBeforeAnyHandlerAndTheConnectionEnds) {
       {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
       {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5abc\r\n\r\nhello", 400},
       {"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
-      {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 400},
+      {"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+       400},
       {"GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /", 400},
       {"GET /hello HTTP/1.1\r\n\r\n", 400},
       {"GET /hello HTTP/1.1\nHost: a\n\n", 400},
@@ -302,7 +307,8 @@ TEST_F(EngineTest, LongHeadsAndTargetsAreRefused) {
   StartEngine();
   RawClient head(address_);
   head.Send("GET /hello HTTP/1.1\r\nHost: a\r\n");
-  for (int i = 0; i < 5; ++i) head.Send("X-Filler-" + std::to_string(i) + ": " + std::string(4000, 'a') + "\r\n");
+  for (int i = 0; i < 5; ++i)
+    head.Send("X-Filler-" + std::to_string(i) + ": " + std::string(4000, 'a') + "\r\n");
   EXPECT_EQ(head.ReadAnswer().status, 431);
   RawClient target(address_);
   target.Send("GET /" + std::string(60000, 'a'));
@@ -320,9 +326,11 @@ TEST_F(EngineTest, HeadersAndQueryArriveAsSent) {
   StartEngine();
   const std::string peer(64, 'a');
   RawClient client(address_);
-  const auto answer = client.Get("/headers?a=1+2&b=%2F%25&c",
-                                 "X-Odd: 100%25 %0d%0aX: y\r\nRange: bytes=0-1\r\nREMOTE_ADDR: 6.6.6.6\r\n"
-                                 "Waypost-Peer: " + peer + "\r\n");
+  const auto answer =
+      client.Get("/headers?a=1+2&b=%2F%25&c",
+                 "X-Odd: 100%25 %0d%0aX: y\r\nRange: bytes=0-1\r\nREMOTE_ADDR: 6.6.6.6\r\n"
+                 "Waypost-Peer: " +
+                     peer + "\r\n");
   EXPECT_NE(answer.body.find("x-odd=100%25 %0d%0aX: y;"), std::string::npos) << answer.body;
   EXPECT_NE(answer.body.find("range=bytes=0-1;"), std::string::npos) << answer.body;
   EXPECT_NE(answer.body.find("a=1+2;b=/%;c=;"), std::string::npos) << answer.body;
@@ -360,9 +368,10 @@ TEST_F(EngineTest, ManySlowClientsDoNotDelayAnother) {
   std::vector<std::unique_ptr<RawClient>> slow;
   for (int i = 0; i < 60; ++i) {
     slow.push_back(std::make_unique<RawClient>(address_));
-    slow.back()->Send(i % 3 == 0   ? "GET /hello HTT"
-                      : i % 3 == 1 ? "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc"
-                                   : "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    slow.back()->Send(i % 3 == 0 ? "GET /hello HTT"
+                      : i % 3 == 1
+                          ? "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc"
+                          : "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
   }
   ASSERT_TRUE(Eventually([&] { return topic_.alive == 20; }));
   RawClient client(address_);
@@ -533,14 +542,58 @@ TEST_F(EngineTest, AnAddressInUseIsNamed) {
   EngineOptions again = options_;
   again.address = address_;
   again.metrics = nullptr;
-  Engine second(again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
+  Engine second(
+      again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
   const absl::Status status = second.Start();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(std::string(status.message()).find(address_), std::string::npos);
   EXPECT_NE(std::string(status.message()).find("http.listen"), std::string::npos);
   again.address = "no-such-host:1";
-  Engine third(again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
+  Engine third(
+      again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
   EXPECT_EQ(third.Start().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Requests with a few bytes changed, cut or repeated: each is answered or cut, and the service goes
+// on.
+TEST_F(EngineTest, MalformedRequestsLeaveTheServiceAlive) {
+  options_.head_timeout = base::Millis(100);
+  StartEngine();
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  const std::vector<std::string> seeds = {
+      "GET /hello HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\nConnection: keep-alive\r\n\r\n",
+      "PUT /echo?a=%20b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: "
+      "100-continue\r\n\r\nhello",
+      "HEAD /inline HTTP/1.0\r\nHost: a\r\nIf-None-Match: \"x\"\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"};
+  for (int i = 0; i < 1000; ++i) {
+    std::string text = seeds[random() % seeds.size()];
+    for (uint64_t changes = 1 + random() % 4; changes > 0 && !text.empty(); --changes) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 4) {
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.erase(at, 1 + random() % 8);
+          break;
+        case 2:
+          text.insert(at, text.substr(at, 1 + random() % 20));
+          break;
+        default:
+          text.insert(at, 1, "\r\n\0 :%/"[random() % 8]);
+      }
+    }
+    RawClient client(address_);
+    client.Send(text);
+    client.FinishSending();
+    if (i % 100 == 0) client.ReadAll();
+  }
+  RawClient honest(address_);
+  EXPECT_EQ(honest.Get("/hello").body, "hello");
 }
 
 TEST_F(EngineTest, CountsRequestsByRouteAndCode) {
@@ -554,8 +607,9 @@ TEST_F(EngineTest, CountsRequestsByRouteAndCode) {
     return metrics_.AddGauge("waypost_http_connections", "", {{"listener", "app"}}).value() == 0;
   }));
   const std::string text = metrics_.Render();
-  EXPECT_NE(text.find("waypost_http_requests_total{code=\"200\",listener=\"app\",route=\"/hello\"} 1"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("waypost_http_requests_total{code=\"200\",listener=\"app\",route=\"/hello\"} 1"),
+      std::string::npos)
       << text;
   EXPECT_NE(text.find("code=\"403\",listener=\"app\",route=\"/refuse\"} 1"), std::string::npos);
 }

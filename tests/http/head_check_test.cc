@@ -24,18 +24,22 @@ std::vector<Case> Cases() {
       {"HTTP/1.0", "GET / HTTP/1.0\r\n" + host, 0},
       {"PUT with a length", "PUT /x HTTP/1.1\r\n" + host + "Content-Length: 5\r\n", 0},
       {"GET with length 0", "GET / HTTP/1.1\r\n" + host + "Content-Length: 0\r\n", 0},
-      {"two lengths", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 5\r\n", 400},
+      {"two lengths", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 5\r\n",
+       400},
       {"a list of lengths", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5, 5\r\n", 400},
       {"length with letters", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5abc\r\n", 400},
       {"negative length", "PUT / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n", 400},
       {"length with a sign", "PUT / HTTP/1.1\r\n" + host + "Content-Length: +5\r\n", 400},
       {"empty length", "PUT / HTTP/1.1\r\n" + host + "Content-Length:\r\n", 400},
-      {"length over 63 bits", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 9223372036854775808\r\n", 400},
+      {"length over 63 bits",
+       "PUT / HTTP/1.1\r\n" + host + "Content-Length: 9223372036854775808\r\n", 400},
       {"chunked", "PUT / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", 411},
       {"identity transfer", "PUT / HTTP/1.1\r\n" + host + "Transfer-Encoding: identity\r\n", 411},
-      {"length and chunked", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
+      {"length and chunked",
+       "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
       {"chunked on GET", "GET / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", 411},
-      {"gzip body", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Encoding: gzip\r\n", 400},
+      {"gzip body", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Encoding: gzip\r\n",
+       400},
       {"body on GET", "GET / HTTP/1.1\r\n" + host + "Content-Length: 5\r\n", 400},
       {"body on HEAD", "HEAD / HTTP/1.1\r\n" + host + "Content-Length: 5\r\n", 400},
       {"no host", "GET / HTTP/1.1\r\n", 400},
@@ -44,7 +48,8 @@ std::vector<Case> Cases() {
       {"two tokens", "GET / HTTP/1.1\r\n" + host + "Authorization: a\r\nAuthorization: b\r\n", 400},
       {"one range", "GET / HTTP/1.1\r\n" + host + "Range: bytes=0-1\r\n", 0},
       {"two ranges", "GET / HTTP/1.1\r\n" + host + "Range: bytes=0-1,3-4\r\n", 416},
-      {"two range headers", "GET / HTTP/1.1\r\n" + host + "Range: bytes=0-1\r\nRange: bytes=0-1\r\n", 416},
+      {"two range headers",
+       "GET / HTTP/1.1\r\n" + host + "Range: bytes=0-1\r\nRange: bytes=0-1\r\n", 416},
       {"space before the colon", "GET / HTTP/1.1\r\nHost : a\r\n", 400},
       {"continuation line", "GET / HTTP/1.1\r\n" + host + "X: a\r\n b\r\n", 400},
       {"no colon", "GET / HTTP/1.1\r\n" + host + "nonsense\r\n", 400},
@@ -54,7 +59,8 @@ std::vector<Case> Cases() {
       {"tab in a value", "GET / HTTP/1.1\r\n" + host + "X: a\tb\r\n", 0},
       {"64 lines", "GET / HTTP/1.1\r\n" + host + Lines(63), 0},
       {"65 lines", "GET / HTTP/1.1\r\n" + host + Lines(64), 431},
-      {"a line of 9,000 bytes", "GET / HTTP/1.1\r\n" + host + "X: " + std::string(9000, 'a') + "\r\n", 431},
+      {"a line of 9,000 bytes",
+       "GET / HTTP/1.1\r\n" + host + "X: " + std::string(9000, 'a') + "\r\n", 431},
       {"target of 4,096 bytes", "GET /" + std::string(4095, 'a') + " HTTP/1.1\r\n" + host, 0},
       {"target of 4,097 bytes", "GET /" + std::string(4096, 'a') + " HTTP/1.1\r\n" + host, 414},
       {"absolute target", "GET http://a/ HTTP/1.1\r\n" + host, 400},
@@ -69,7 +75,8 @@ std::vector<Case> Cases() {
       {"two spaces", "GET  / HTTP/1.1\r\n" + host, 400},
       {"trailing space", "GET / HTTP/1.1 \r\n" + host, 400},
       {"Expect", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nExpect: 100-continue\r\n", 0},
-      {"another expectation", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nExpect: tea\r\n", 400},
+      {"another expectation", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nExpect: tea\r\n",
+       400},
   };
 }
 
@@ -86,7 +93,8 @@ TEST(HeadCheckTest, FollowsTheTable) {
 
 TEST(HeadCheckTest, ReadsFraming) {
   const HeadFacts put = CheckHead(
-      "PUT /a?b=c HTTP/1.1\r\nhost: x\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n", HeadLimits());
+      "PUT /a?b=c HTTP/1.1\r\nhost: x\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n",
+      HeadLimits());
   EXPECT_EQ(put.method, "PUT");
   EXPECT_EQ(put.target, "/a?b=c");
   EXPECT_EQ(put.content_length, 12u);
@@ -95,7 +103,8 @@ TEST(HeadCheckTest, ReadsFraming) {
   // What httplib would act upon is kept from it.
   EXPECT_EQ(put.for_parser, "PUT /a?b=c HTTP/1.1\r\nhost: x\r\n\r\n");
 
-  const HeadFacts close = CheckHead("GET / HTTP/1.1\r\nHost: x\r\nConnection: a, Close\r\n\r\n", HeadLimits());
+  const HeadFacts close =
+      CheckHead("GET / HTTP/1.1\r\nHost: x\r\nConnection: a, Close\r\n\r\n", HeadLimits());
   EXPECT_FALSE(close.keep_alive);
   const HeadFacts old = CheckHead("GET / HTTP/1.0\r\nHost: x\r\n\r\n", HeadLimits());
   EXPECT_FALSE(old.keep_alive);

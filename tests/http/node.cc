@@ -30,34 +30,34 @@ Node::Node(NodeOptions options) {
       *index, *ledger, *blobs, *peers, clock, *events);
   client = std::make_unique<PeerHttpClient>(PeerHttpClientOptions{.self = self}, *peers, clock);
   syncer = std::make_unique<syncgroup::Syncer>(
-      syncgroup::SyncerOptions{.interval = base::Millis(200), .metrics = &metrics}, *groups, *client,
-      *peers, clock, random);
+      syncgroup::SyncerOptions{.interval = base::Millis(200), .metrics = &metrics}, *groups,
+      *client, *peers, clock, random);
   scanner = std::make_unique<fetcher::Scanner>(
       fetcher::ScannerOptions{.initial_delay = base::Millis(100)}, *index, *blobs, *groups, *ledger,
       clock, *events, metrics);
   fetcher = std::make_unique<fetcher::Fetcher>(
       fetcher::FetcherOptions{},
-      fetcher::Fetcher::Parts{.index = *index,
-                              .blobs = *blobs,
-                              .ledger = *ledger,
-                              .groups = *groups,
-                              .peers = *peers,
-                              .client = *client,
-                              .clock = clock,
-                              .random = random,
-                              .events = *events,
-                              .metrics = metrics,
-                              .greeted = [this](const base::PeerId& other, const base::GroupId& group) {
-                                return syncer->Greeted(other, group);
-                              },
-                              .request_scan = [this] { scanner->Request(); }});
+      fetcher::Fetcher::Parts{
+          .index = *index,
+          .blobs = *blobs,
+          .ledger = *ledger,
+          .groups = *groups,
+          .peers = *peers,
+          .client = *client,
+          .clock = clock,
+          .random = random,
+          .events = *events,
+          .metrics = metrics,
+          .greeted = [this](const base::PeerId& other,
+                            const base::GroupId& group) { return syncer->Greeted(other, group); },
+          .request_scan = [this] { scanner->Request(); }});
   ledger->SetWake(fetcher.get());
   peers->SetListener([this](const base::PeerId& other, const signpost::PeerHealth& health) {
     fetcher->OnPeerHealth(other, health);
   });
   blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
-  completeness = std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner,
-                                                                 *fetcher);
+  completeness =
+      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
   service = std::make_unique<syncgroup::PeerService>(*groups, *syncer, *peers);
   app_api = std::make_unique<AppApi>(
       AppParts{.index = *index,

@@ -44,7 +44,8 @@ std::set<std::string> DescribedRoutes() {
     if (Indent(line) == 2) path = key;
     if (Indent(line) == 4 && key != "parameters") {
       std::string method = key;
-      std::transform(method.begin(), method.end(), method.begin(), [](char c) { return std::toupper(c); });
+      std::transform(method.begin(), method.end(), method.begin(),
+                     [](char c) { return std::toupper(c); });
       routes.insert(method + " " + path);
     }
   }
@@ -93,14 +94,17 @@ TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
   EXPECT_EQ(KeysOf(group), PropertiesOf("Group"));
   const std::string id = group["id"];
   EXPECT_EQ(KeysOf(node.Call("POST", "/v1/blobs?group=" + id, "x")), PropertiesOf("Blob"));
-  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/members")["items"][0]), PropertiesOf("Member"));
-  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/refs")["items"][0]), PropertiesOf("Ref"));
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/members")["items"][0]),
+            PropertiesOf("Member"));
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/refs")["items"][0]),
+            PropertiesOf("Ref"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/status")), PropertiesOf("Status"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/scan")), PropertiesOf("Scan"));
   const std::string missing = base::Sha256::Of("missing").ToHex();
   node.Call("PUT", "/v1/groups/" + id + "/refs/k", "{\"blob\":\"" + missing + "\"}");
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/wanted")["items"][0]), PropertiesOf("Wanted"));
-  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/blobs/" + missing + "/signpost")), PropertiesOf("Signpost"));
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/blobs/" + missing + "/signpost")),
+            PropertiesOf("Signpost"));
   node.peers->SetProfile(base::PeerId(std::array<uint8_t, 32>{1}), "other", {"127.0.0.1:1"});
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/peers")["items"][0]), PropertiesOf("Peer"));
 }

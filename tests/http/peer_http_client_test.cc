@@ -53,8 +53,8 @@ class PeerHttpClientTest : public testing::Test {
   // One without kept connections.
   void NewClient() {
     client_ = std::make_unique<PeerHttpClient>(
-        PeerHttpClientOptions{.self = Id<base::PeerId>(1), .call_timeout = base::Millis(20000)}, *peers_,
-        clock_);
+        PeerHttpClientOptions{.self = Id<base::PeerId>(1), .call_timeout = base::Millis(20000)},
+        *peers_, clock_);
   }
   ~PeerHttpClientTest() override { index_->Shutdown(); }
 
@@ -107,7 +107,9 @@ TEST_F(PeerHttpClientTest, GetsABlobAndSaysWhoAsksAndForWhat) {
   ASSERT_EQ(sink_.groups.size(), 1u);
   EXPECT_EQ(sink_.groups[0], Id<base::GroupId>(3));
   const std::string head = server.heads().at(0);
-  EXPECT_EQ(head.find("GET /peer/v1/blobs/" + base::Sha256::Of("x").ToHex() + "?group=" + group + " HTTP/1.1\r\n"), 0u);
+  EXPECT_EQ(head.find("GET /peer/v1/blobs/" + base::Sha256::Of("x").ToHex() + "?group=" + group +
+                      " HTTP/1.1\r\n"),
+            0u);
   EXPECT_NE(head.find("Waypost-Peer: " + Id<base::PeerId>(1).ToHex() + "\r\n"), std::string::npos);
   EXPECT_EQ(head.find("Range:"), std::string::npos);
   // Traffic and the good address are noted.
@@ -127,20 +129,24 @@ TEST_F(PeerHttpClientTest, HostileAnswersMakeThePeerUnreachableAndNoMore) {
     const char* name;
     std::string answer;
   } cases[] = {
-      {"a status line of 60 KB", "HTTP/1.1 200 " + std::string(60000, 'O') + "\r\nContent-Length: 5\r\n\r\nhello"},
+      {"a status line of 60 KB",
+       "HTTP/1.1 200 " + std::string(60000, 'O') + "\r\nContent-Length: 5\r\n\r\nhello"},
       {"no length", "HTTP/1.1 200 OK\r\n\r\nhello"},
       {"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
       {"gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"},
       {"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"},
       {"no HTTP", "hello there\r\n\r\n"},
-      {"endless interim answers", [] {
+      {"endless interim answers",
+       [] {
          std::string text;
          for (int i = 0; i < 100; ++i) text += "HTTP/1.1 100 Continue\r\n\r\n";
          return text + kOk;
        }()},
-      {"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"},
+      {"a redirect",
+       "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"},
       {"a head without end", "HTTP/1.1 200 OK\r\nX: " + std::string(100000, 'x')},
-      {"a miss that does not parse", "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n\xFF\xFF\xFF"},
+      {"a miss that does not parse",
+       "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n\xFF\xFF\xFF"},
   };
   for (const auto& c : cases) {
     ScriptedServer server({[&](Talk& talk) {
@@ -225,7 +231,8 @@ TEST_F(PeerHttpClientTest, ABusyPeerSaysForHowLong) {
 
 TEST_F(PeerHttpClientTest, ResumesWithARangeAndTakesNoOther) {
   ScriptedServer right(
-      "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: bytes 5-9/10\r\n\r\nworld");
+      "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: bytes "
+      "5-9/10\r\n\r\nworld");
   EXPECT_EQ(Get({right.address()}, 5).kind, Kind::kComplete);
   EXPECT_EQ(sink_.total, 10u);
   EXPECT_EQ(sink_.begin, 5u);
@@ -236,13 +243,15 @@ TEST_F(PeerHttpClientTest, ResumesWithARangeAndTakesNoOther) {
   EXPECT_EQ(sink_.begin, 0u);
 
   for (const char* range : {"bytes 4-8/10", "bytes 5-8/10", "bytes */10", "nonsense"}) {
-    ScriptedServer wrong(std::string("HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: ") +
-                         range + "\r\n\r\nworld");
+    ScriptedServer wrong(
+        std::string("HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: ") +
+        range + "\r\n\r\nworld");
     EXPECT_EQ(Get({wrong.address()}, 5).kind, Kind::kUnreachable) << range;
     EXPECT_EQ(sink_.bytes, "") << range;
   }
   ScriptedServer disagrees(
-      "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes 5-9/10\r\n\r\nworl");
+      "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes "
+      "5-9/10\r\n\r\nworl");
   EXPECT_EQ(Get({disagrees.address()}, 5).kind, Kind::kWrongLength);
 }
 
@@ -268,10 +277,11 @@ TEST_F(PeerHttpClientTest, TheSinksErrorEndsTheTransferAndIsOurs) {
     }
     absl::Status OnData(std::string_view) override { return base::NoSpaceError("full"); }
   } sink;
-  const auto reply = client_->Get({.from = {.peer = Id<base::PeerId>(2), .addresses = {server.address()}},
-                                   .blob = base::Sha256::Of("x"),
-                                   .groups = {Id<base::GroupId>(3)}},
-                                  sink, stop_.get_token());
+  const auto reply =
+      client_->Get({.from = {.peer = Id<base::PeerId>(2), .addresses = {server.address()}},
+                    .blob = base::Sha256::Of("x"),
+                    .groups = {Id<base::GroupId>(3)}},
+                   sink, stop_.get_token());
   EXPECT_EQ(reply.kind, Kind::kSinkError);
   EXPECT_TRUE(base::IsNoSpace(reply.sink_error));
 }
@@ -331,7 +341,8 @@ TEST_F(PeerHttpClientTest, TheNextAddressIsTriedWhenOneFails) {
 TEST_F(PeerHttpClientTest, CallsReturnWhatTheCalleeSays) {
   syncgroup::HelloReply reply{.name = "other", .addresses = {"127.0.0.1:5"}};
   const std::string body = syncgroup::EncodeHelloReply(reply);
-  ScriptedServer good("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  ScriptedServer good("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                      "\r\n\r\n" + body);
   const auto answer = Hello({good.address()});
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->name, "other");
@@ -351,9 +362,11 @@ TEST_F(PeerHttpClientTest, CallsReturnWhatTheCalleeSays) {
       {"507 Insufficient Storage", "no_space", absl::StatusCode::kUnavailable},
   };
   for (const auto& c : cases) {
-    const std::string error = std::string("{\"error\":{\"code\":\"") + c.code + "\",\"message\":\"because\"}}";
-    ScriptedServer server(std::string("HTTP/1.1 ") + c.head + "\r\nRetry-After: 3\r\nContent-Length: " +
-                          std::to_string(error.size()) + "\r\n\r\n" + error);
+    const std::string error =
+        std::string("{\"error\":{\"code\":\"") + c.code + "\",\"message\":\"because\"}}";
+    ScriptedServer server(std::string("HTTP/1.1 ") + c.head +
+                          "\r\nRetry-After: 3\r\nContent-Length: " + std::to_string(error.size()) +
+                          "\r\n\r\n" + error);
     const absl::Status status = Hello({server.address()}).status();
     EXPECT_EQ(status.code(), c.expected) << c.head;
     EXPECT_EQ(status.message(), "because") << c.head;

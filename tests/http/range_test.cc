@@ -63,8 +63,9 @@ TEST(RangeTest, ContentRangeComesBackAsItWent) {
 }
 
 TEST(RangeTest, MalformedContentRangesAreRefused) {
-  for (const char* text : {"", "bytes", "bytes */7", "bytes 5-4/100", "bytes 0-100/100", "bytes 1-2/*",
-                           "bytes -2/5", "items 0-1/5", "bytes 0-1/5 ", "bytes 0-1"}) {
+  for (const char* text :
+       {"", "bytes", "bytes */7", "bytes 5-4/100", "bytes 0-100/100", "bytes 1-2/*", "bytes -2/5",
+        "items 0-1/5", "bytes 0-1/5 ", "bytes 0-1"}) {
     EXPECT_FALSE(ParseContentRange(text)) << text;
   }
 }

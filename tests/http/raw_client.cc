@@ -52,7 +52,8 @@ void RawClient::FinishSending() { ::shutdown(fd_, SHUT_WR); }
 
 bool RawClient::Receive() {
   pollfd poller{fd_, POLLIN, 0};
-  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) return false;
+  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
+    return false;
   char buffer[65536];
   const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
   if (got <= 0) return false;
@@ -69,7 +70,8 @@ std::string RawClient::ReadAll() {
 bool RawClient::Closed() {
   if (!buffered.empty()) return false;
   pollfd poller{fd_, POLLIN, 0};
-  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) return false;
+  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
+    return false;
   char byte;
   return ::recv(fd_, &byte, 1, MSG_PEEK) <= 0;
 }

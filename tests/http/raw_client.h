@@ -8,7 +8,8 @@
 
 namespace waypost::http {
 
-// A plain socket for tests that must say exactly what goes over the wire. Every wait ends after 30 s.
+// A plain socket for tests that must say exactly what goes over the wire. Every wait ends after 30
+// s.
 class RawClient {
  public:
   explicit RawClient(const std::string& address, int receive_buffer_bytes = 0);
@@ -29,7 +30,7 @@ class RawClient {
   bool Closed();
 
   struct Answer {
-    int status = 0;  // 0: none came
+    int status = 0;                              // 0: none came
     std::map<std::string, std::string> headers;  // names in lower case
     std::string body;
     bool complete = false;  // exactly the announced length, or the last chunk was seen

@@ -59,8 +59,8 @@ TEST(ResponseReaderTest, ReadsStatusHeadersAndLength) {
   EXPECT_EQ((*head)->content_length, 12u);
   EXPECT_EQ((*head)->Header("x-name"), "value");
   EXPECT_TRUE((*head)->keep_alive);
-  const auto close = ParseResponseHead("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close\r\n\r\n",
-                                       false, ResponseLimits());
+  const auto close = ParseResponseHead(
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close\r\n\r\n", false, ResponseLimits());
   EXPECT_FALSE((*close)->keep_alive);
 }
 
@@ -77,8 +77,9 @@ TEST(ResponseReaderTest, StreamsAreReadOnlyWhereTheyAreExpected) {
       ParseResponseHead("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, streams);
   ASSERT_TRUE(chunked.ok() && chunked->has_value());
   EXPECT_TRUE((*chunked)->chunked);
-  EXPECT_FALSE(ParseResponseHead("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
-                                 false, streams)
+  EXPECT_FALSE(ParseResponseHead(
+                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+                   false, streams)
                    .ok());
   const auto until_close = ParseResponseHead("HTTP/1.1 200 OK\r\n\r\n", false, streams);
   ASSERT_TRUE(until_close.ok() && until_close->has_value());
@@ -90,10 +91,11 @@ std::string Decode(const std::string& text, std::size_t piece, bool& done, bool&
   std::string out;
   good = true;
   for (std::size_t i = 0; i < text.size() && good && !decoder.done(); i += piece) {
-    const auto used = decoder.Feed(std::string_view(text).substr(i, piece), [&](std::string_view bytes) {
-      out.append(bytes);
-      return absl::OkStatus();
-    });
+    const auto used =
+        decoder.Feed(std::string_view(text).substr(i, piece), [&](std::string_view bytes) {
+          out.append(bytes);
+          return absl::OkStatus();
+        });
     good = used.ok();
   }
   done = decoder.done();

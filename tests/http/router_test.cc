@@ -12,7 +12,8 @@ class RouterTest : public testing::Test {
          {"GET /v1/blobs", "POST /v1/blobs", "GET /v1/blobs/{id}", "PUT /v1/blobs/{id}",
           "POST /v1/blobs/{id}/fetch", "GET /v1/groups/{g}/refs", "POST /v1/groups/{g}/refs:batch",
           "GET /v1/groups/{g}/refs/{key...}", "DELETE /v1/groups/{g}/refs/{key...}",
-          "PATCH /v1/groups/{g}/members/self", "DELETE /v1/groups/{g}/members/{p}", "HEAD /only-head"}) {
+          "PATCH /v1/groups/{g}/members/self", "DELETE /v1/groups/{g}/members/{p}",
+          "HEAD /only-head"}) {
       const std::string text = route;
       const std::size_t space = text.find(' ');
       router_.Add(text.substr(0, space), text.substr(space + 1), [text](Request&) {
@@ -51,10 +52,14 @@ TEST_F(RouterTest, AKeyTakesTheRestDecodedOnce) {
     const char* path;
     const char* key;
   } cases[] = {
-      {"/v1/groups/g/refs/a", "a"},       {"/v1/groups/g/refs/a/b/c", "a/b/c"},
-      {"/v1/groups/g/refs/a%2Fb", "a/b"}, {"/v1/groups/g/refs/a%252Fb", "a%2Fb"},
-      {"/v1/groups/g/refs/a+b", "a+b"},   {"/v1/groups/g/refs/../x/.", "../x/."},
-      {"/v1/groups/g/refs//", "/"},       {"/v1/groups/g/refs/", ""},
+      {"/v1/groups/g/refs/a", "a"},
+      {"/v1/groups/g/refs/a/b/c", "a/b/c"},
+      {"/v1/groups/g/refs/a%2Fb", "a/b"},
+      {"/v1/groups/g/refs/a%252Fb", "a%2Fb"},
+      {"/v1/groups/g/refs/a+b", "a+b"},
+      {"/v1/groups/g/refs/../x/.", "../x/."},
+      {"/v1/groups/g/refs//", "/"},
+      {"/v1/groups/g/refs/", ""},
       {"/v1/groups/g/refs/%C3%A9", "\xC3\xA9"},
   };
   for (const auto& c : cases) {
@@ -71,7 +76,8 @@ TEST_F(RouterTest, ALiteralGoesBeforeAParameterAndFallsBackToIt) {
 }
 
 TEST_F(RouterTest, UnknownPathsAre404AndOtherMethods405WithAllow) {
-  for (const char* path : {"/", "/v1", "/v1/blobs/", "/v1//blobs", "/v1/blobs/a/b", "/V1/blobs", ""}) {
+  for (const char* path :
+       {"/", "/v1", "/v1/blobs/", "/v1//blobs", "/v1/blobs/a/b", "/V1/blobs", ""}) {
     EXPECT_EQ(Ask("GET", path), "404") << path;
   }
   EXPECT_EQ(Ask("DELETE", "/v1/blobs"), "405");

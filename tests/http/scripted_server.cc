@@ -85,7 +85,8 @@ void ScriptedServer::Accept() {
     if (::poll(&poller, 1, 20) <= 0) continue;
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
-    const auto index = std::min<std::size_t>(static_cast<std::size_t>(connections_++), scripts_.size() - 1);
+    const auto index =
+        std::min<std::size_t>(static_cast<std::size_t>(connections_++), scripts_.size() - 1);
     {
       base::MutexLock lock(mutex_);
       open_.push_back(fd);

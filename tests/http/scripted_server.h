@@ -11,8 +11,8 @@
 
 namespace waypost::http {
 
-// A server that says exactly what a test wants, byte for byte: for each connection, in order of arrival,
-// the next script is run (the last one again and again).
+// A server that says exactly what a test wants, byte for byte: for each connection, in order of
+// arrival, the next script is run (the last one again and again).
 class ScriptedServer {
  public:
   // One accepted connection.
@@ -22,7 +22,7 @@ class ScriptedServer {
     // Up to and including the next empty line; empty at the end.
     std::string ReadHead();
     void Say(const std::string& bytes);
-    void Reset();             // closes with an RST
+    void Reset();               // closes with an RST
     void WaitForTheOtherEnd();  // until it closes
 
    private:

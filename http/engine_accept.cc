@@ -1,0 +1,162 @@
+// How connections begin, and how all of them end.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "http/engine_loop.h"
+
+namespace waypost::http {
+namespace {
+
+// After accept failed for want of descriptors or memory.
+constexpr base::Millis kAcceptPause{100};
+// Connections over the limit that may read why they were turned away.
+constexpr uint32_t kTurnedAwayMax = 64;
+
+std::string TextOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+  }
+  return text;
+}
+
+}  // namespace
+
+void EngineLoop::Accept() {
+  for (int i = 0; i < 64 && listener_ >= 0; ++i) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof(address);
+    const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      Welcome(fd, TextOf(address));
+      continue;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        PauseAccepting();
+        return;
+      default:
+        // ECONNABORTED, EPROTO, EINTR, and errors of the network that accept passes on: that client
+        // only.
+        continue;
+    }
+  }
+}
+
+void EngineLoop::PauseAccepting() {
+  base::LogDebug(shared_.options.listener, ": no descriptor or memory for another connection");
+  epoll_event event{};
+  event.data.u64 = kListenerId;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
+  accepting_ = false;
+  accept_again_ = Now() + kAcceptPause;
+}
+
+void EngineLoop::Welcome(int fd, const std::string& remote) {
+  auto connection = std::make_unique<Connection>();
+  connection->id = next_id_++;
+  connection->fd = fd;
+  connection->remote = remote;
+  // Small answers leave at once; without it keep-alive costs 40 ms a request.
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  epoll_event event{};
+  event.data.u64 = connection->id;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return;  // closes it
+  const auto& options = shared_.options;
+  const char* const section = options.listener == "app" ? "http" : "peer";
+  if (counted_ >= options.max_connections) {
+    TurnAway(std::move(connection), "connections",
+             absl::StrCat(options.max_connections, " connections are open: see ", section,
+                          ".max_connections"));
+    return;
+  }
+  if (per_address_[remote] >= options.max_per_address) {
+    TurnAway(std::move(connection), "address",
+             absl::StrCat(options.max_per_address, " connections from ", remote, " are open: see ",
+                          section, ".max_per_address"));
+    return;
+  }
+  Connection& c = *connection;
+  connections_.emplace(c.id, std::move(connection));
+  ++counted_;
+  ++per_address_[remote];
+  shared_.connections.Add(1);
+  c.state = State::kReading;
+  SetDeadline(c, Now() + options.head_timeout);
+  Arm(c, EPOLLIN);
+}
+
+void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,
+                          const std::string& message) {
+  shared_.CountRejected(reason);
+  if (connections_.size() >= counted_ + kTurnedAwayMax) return;  // closes it
+  Connection& c = *connection;
+  c.counted = false;
+  connections_.emplace(c.id, std::move(connection));
+  Refuse(c, 503, "unavailable", message, nullptr, base::Millis(1000));
+}
+
+void EngineLoop::BeginDrain() {
+  drain_begun_ = true;
+  if (listener_ >= 0) ::close(listener_);
+  listener_ = -1;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    switch (c->state) {
+      case State::kReading:
+        Close(*c);
+        break;
+      case State::kPending:
+        Refuse(*c, 503, "unavailable", "the service is stopping: try again", "stopping",
+               base::Millis(1000));
+        break;
+      case State::kWaiting:
+        Dispatch(*c, Job::Kind::kAbort);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void EngineLoop::CutAll() {
+  cut_ = true;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    if (c->state != State::kLinger) shared_.CountRejected("cut");
+    if (c->state == State::kWorking) {
+      // The worker notices and gives it back.
+      ::shutdown(c->fd, SHUT_RDWR);
+    } else {
+      Close(*c);
+    }
+  }
+}
+
+}  // namespace waypost::http
