@@ -26,6 +26,7 @@ namespace waypost::integration {
 namespace {
 
 constexpr std::size_t kFilesMin = 2'000;
+constexpr std::size_t kFilesWanted = 2'400;
 constexpr uint64_t kBytesMin = uint64_t{300} << 20;
 constexpr std::size_t kThreads = 6;
 constexpr base::Millis kPatienceForAll{15 * 60'000};
@@ -137,7 +138,7 @@ class Demo {
 bool Demo::Pick() {
   std::cerr << "looking for files ..." << std::flush;
   const auto files =
-      PickFiles({"/usr/share/doc", "/usr/lib", "/usr/share", "/usr/bin"}, kFilesMin, kBytesMin);
+      PickFiles({"/usr/share/doc", "/usr/lib", "/usr/share", "/usr/bin"}, kFilesWanted, kBytesMin);
   uint64_t bytes = 0;
   for (const DemoFile& file : files) {
     // The camera has every third one.
