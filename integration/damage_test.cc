@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <iostream>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/index.h"
@@ -209,27 +209,61 @@ TEST(FullDiskTest, APutOnAFullDiskIsRefusedWith507AndNothingAcknowledgedIsLost) 
   EXPECT_EQ(peer.Get("/v1/groups/" + group).value("refs", 0), static_cast<int>(blobs.size()));
 }
 
-TEST(FullDiskTest, AServerOnAFullDiskPausesSaysWhyAndGoesOnByItself) {
-  Cluster cluster;
-  Peer& laptop = cluster.Add("laptop");
-  SmallDisk disk(cluster.dir() + "/disk");
-  SKIP_WITHOUT(disk);
-  Peer server(WaypostProgram(), disk.path() + "/server", "server");
-  ASSERT_TRUE(server.Init().ok());
-  ASSERT_TRUE(server.Start({.settings = {"--store.min_free=1MiB"}}).ok());
-  const std::string group = cluster.Group("family", {{&laptop, "normal"}, {&server, "server"}});
-  WriteWholeFile(disk.path() + "/filler", SomeBytes(18 << 20, 1));
-  const std::string bytes = SomeBytes(6 << 20, 2);
-  const std::string blob = PutRef(laptop, group, "film", bytes);
+// A server on a disk of 24 MiB, of which a filler takes some, and a laptop with a film of 6 MiB.
+class FullServerTest : public ::testing::Test {
+ protected:
+  // False: mounting is not permitted here.
+  bool Begin(std::size_t filler_bytes) {
+    if (!disk_.mounted()) return false;
+    laptop_ = &cluster_.Add("laptop");
+    server_ = std::make_unique<Peer>(WaypostProgram(), disk_.path() + "/server", "server");
+    EXPECT_TRUE(server_->Init().ok());
+    EXPECT_TRUE(server_->Start({.settings = {"--store.min_free=1MiB"}}).ok());
+    group_ = cluster_.Group("family", {{laptop_, "normal"}, {server_.get(), "server"}});
+    WriteWholeFile(disk_.path() + "/filler", SomeBytes(filler_bytes, 1));
+    film_ = PutRef(*laptop_, group_, "film", bytes_);
+    return true;
+  }
+  // It comes by itself: nobody retries.
+  void MakeRoomAndExpectTheFilm() {
+    EXPECT_EQ(WantedItem(*server_, film_).value("failures", -1), 0);
+    EXPECT_EQ(WantedItem(*server_, film_).value("fetch_attempts", -1), 0);
+    fs::remove(disk_.path() + "/filler");
+    EXPECT_TRUE(Eventually([&] { return server_->Has(film_); })) << server_->Status();
+    EXPECT_EQ(server_->Bytes(film_) == bytes_, true);
+    EXPECT_EQ(server_->Stop(), 0);
+  }
+
+  Cluster cluster_;
+  SmallDisk disk_{cluster_.dir() + "/disk"};
+  const std::string bytes_ = SomeBytes(6 << 20, 2);
+  Peer* laptop_ = nullptr;
+  std::unique_ptr<Peer> server_;
+  std::string group_, film_;
+};
+
+TEST_F(FullServerTest, OnAFullDiskItPausesSaysWhyAndGoesOn) {
+  SKIP_WITHOUT(disk_);
+  ASSERT_TRUE(Begin(std::size_t{22} << 20));
   ASSERT_TRUE(Eventually([&] {
-    const Json item = WantedItem(server, blob);
-    return !item.empty() && server.Status().dump().find("space") != std::string::npos;
-  })) << server.Status();
-  EXPECT_EQ(WantedItem(server, blob).value("failures", -1), 0);
-  fs::remove(disk.path() + "/filler");
-  EXPECT_TRUE(Eventually([&] { return server.Has(blob); })) << server.Status();
-  EXPECT_EQ(server.Bytes(blob) == bytes, true);
-  EXPECT_EQ(server.Stop(), 0);
+    const Json status = server_->Status();
+    return status.value("paused", false) && status["pause"].value("reason", "") == "space";
+  })) << server_->Status();
+  MakeRoomAndExpectTheFilm();
+}
+
+TEST_F(FullServerTest, OneBlobThatDoesNotFitHoldsUpNoOther) {
+  SKIP_WITHOUT(disk_);
+  ASSERT_TRUE(Begin(std::size_t{18} << 20));
+  ASSERT_TRUE(Eventually([&] {
+    const Json item = WantedItem(*server_, film_);
+    return item.contains("last_error") && item["last_error"].is_object() &&
+           item["last_error"].dump().find("no_space") != std::string::npos;
+  })) << WantedItem(*server_, film_);
+  const std::string small = PutRef(*laptop_, group_, "note", SomeBytes(30'000, 3));
+  EXPECT_TRUE(Eventually([&] { return server_->Has(small); })) << server_->Status();
+  EXPECT_FALSE(server_->Has(film_));
+  MakeRoomAndExpectTheFilm();
 }
 
 }  // namespace
