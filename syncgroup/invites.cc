@@ -40,6 +40,18 @@ absl::Status CheckInvite(const std::optional<InviteRow>& invite, const base::Gro
   return absl::OkStatus();
 }
 
+// Who joined with an invite may repeat that for a while after it has expired.
+void DropOldInvites(base::WriteTxn& txn, base::WallTime now) {
+  constexpr base::Millis kKept{7 * 24 * 3600 * 1000};
+  std::vector<std::string> old;
+  VisitPrefix(txn, base::Table::kInvites, "", [&](std::string_view key, std::string_view payload) {
+    const auto invite = DecodeInvite(payload);
+    if (invite && invite->expires + kKept < now) old.emplace_back(key);
+    return true;
+  });
+  for (const std::string& key : old) txn.Delete(base::Table::kInvites, key);
+}
+
 // What the joiner needs to reach members and to show its own place.
 JoinReply ReplyTo(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
                   const GroupRow& row, const base::PeerId& joiner) {
@@ -82,6 +94,7 @@ absl::StatusOr<Invite> GroupStore::CreateInvite(const base::GroupId& group,
         if (self.authority != Authority::kAdmin) {
           return absl::PermissionDeniedError("only an admin of the group can invite");
         }
+        DropOldInvites(writer.txn(), core.clock.WallNow());
         invite.group_name = writer.row().name;
         StoreInvite(writer.txn(), invite.id,
                     {.group = group,

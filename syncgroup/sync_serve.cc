@@ -39,7 +39,10 @@ bool Knows(const Knowledge& knowledge, const EntryPlace& place) {
 bool Withheld(const GroupRow& row, const base::PeerId& self, const EntryPlace& place) {
   if (place.origin != self) return false;
   for (const RetiredNumbering& retired : row.retired) {
-    if (retired.incarnation == place.incarnation) return !retired.resolved;
+    if (retired.incarnation != place.incarnation) continue;
+    // Settled, but what the members do not have is still on its way out of the log.
+    const bool leaving = retired.drop && retired.rewrite_from != 0;
+    return !retired.resolved || leaving;
   }
   return false;
 }

@@ -83,7 +83,6 @@ bool IsProduct(const std::string& room) {
 
 struct Include {
   std::string name;
-  bool quoted;
 };
 std::optional<Include> IncludeOf(std::string_view line) {
   const std::size_t hash = line.find_first_not_of(" \t");
@@ -92,10 +91,9 @@ std::optional<Include> IncludeOf(std::string_view line) {
   if (word == std::string_view::npos || line.substr(word, 7) != "include") return std::nullopt;
   const std::size_t open = line.find_first_of("\"<", word + 7);
   if (open == std::string_view::npos) return std::nullopt;
-  const bool quoted = line[open] == '"';
-  const std::size_t close = line.find(quoted ? '"' : '>', open + 1);
+  const std::size_t close = line.find(line[open] == '"' ? '"' : '>', open + 1);
   if (close == std::string_view::npos) return std::nullopt;
-  return Include{std::string(line.substr(open + 1, close - open - 1)), quoted};
+  return Include{std::string(line.substr(open + 1, close - open - 1))};
 }
 
 // A reason that can be acted on is at least a few words.
@@ -163,7 +161,6 @@ class Checker {
   }
 
   void CheckArrow(const Include& include) {
-    if (!include.quoted) return;
     const std::string target = RoomOf(include.name);
     const auto allowed = Arrows().find(room_);
     if (allowed == Arrows().end() || !Arrows().contains(target) || target == room_) return;

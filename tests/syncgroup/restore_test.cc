@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "syncgroup/keys.h"
 #include "syncgroup/rows.h"
 #include "tests/syncgroup/cluster.h"
 
@@ -211,6 +212,39 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
   EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   twin.Start();
   ExpectNoNumberTwice({&a_, &b_, &c_, &twin}, group_);
+}
+
+// A damaged row of its own knowledge: the next number might be one that was used.
+TEST_F(Restore, DamagedOwnKnowledgeBeginsAnotherNumbering) {
+  SetAndSpread("b1", "1");
+  base::Incarnation before;
+  ASSERT_TRUE(
+      b_.node()
+          .index
+          ->Update(
+              base::Index::Lane::kForeground,
+              [&](base::WriteTxn& txn) {
+                before = LoadGroupRow(txn, group_)->incarnation;
+                txn.Delete(base::Table::kKnowledge, KnowledgeKey(group_, {PeerNumber(2), before}));
+                return absl::OkStatus();
+              })
+          .ok());
+  b_.Stop();
+  b_.Start();
+  SetAndSpread("b2", "2");
+  base::Incarnation after;
+  ASSERT_TRUE(b_.node()
+                  .index
+                  ->Read([&](base::ReadTxn& txn) {
+                    after = LoadGroupRow(txn, group_)->incarnation;
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  EXPECT_NE(after, before);
+  EXPECT_TRUE(Eventually([&] {
+    return Agree(all_, group_, {{"b1", "1"}, {"b2", "2"}});
+  })) << Refs(all_, group_);
+  ExpectNoNumberTwice(all_, group_);
 }
 
 // Both copies reach a different member before either learns of the other: the numbers are used
