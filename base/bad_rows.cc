@@ -19,23 +19,28 @@ constexpr std::size_t kKeyBytesMax = 511;
 
 }  // namespace
 
+void Index::Impl::CountBadRow(Table table) {
+  bad_row_counter.Add();
+  const uint64_t count = ++bad_rows;
+  if (IsPowerOfTwo(count)) {
+    LogWarning("a row of the table ", TableName(table),
+               " of the index was damaged and has been set aside (", count,
+               " since the start): check the disk; what can be rebuilt will be");
+  }
+}
+
 void Index::Impl::NoteBadRow(Table table, std::string_view key, std::string_view stored) {
   std::pair<Table, std::string> name(table, std::string(key));
   {
     MutexLock lock(bad_rows_mutex);
     if (bad_rows_moving.size() >= kMovingMax || !bad_rows_moving.insert(name).second) return;
   }
-  bad_row_counter.Add();
-  const uint64_t count = ++bad_rows;
-  if (IsPowerOfTwo(count)) {
-    LogWarning("a row of the table ", TableName(table),
-               " of the index is damaged and has been set aside (", count,
-               " since the start): check the disk; what can be rebuilt will be");
-  }
-  auto move = [name, found = std::string(stored)](WriteTxn& txn) {
-    // It may have been replaced by a sound row meanwhile.
+  auto move = [this, name, found = std::string(stored)](WriteTxn& txn) {
     const auto now = txn.GetRaw(name.first, name.second);
-    if (!now || *now != found) return absl::OkStatus();
+    // A reader of an older moment may report what is set aside already.
+    if (!now) return absl::OkStatus();
+    txn.AfterCommit([this, table = name.first] { CountBadRow(table); });
+    if (*now != found) return absl::OkStatus();  // replaced by a sound row meanwhile
     if (txn.Rows(Table::kBadRows) < kKeptMax) {
       std::string kept_key(1, static_cast<char>(name.first));
       kept_key += name.second;

@@ -35,9 +35,9 @@ class ReadTxn {
   // The stored bytes as they are. Keys are 1 to 511 bytes.
   std::optional<std::string_view> GetRaw(Table table, std::string_view key);
   // The payload of a row in its envelope {record version, checksum keyed by table and key}. A row that
-  // fails the check is counted, set aside into `bad_rows` soon after, and absent.
+  // fails the check is absent, and soon after counted and set aside into `bad_rows`.
   std::optional<std::string_view> Get(Table table, std::string_view key);
-  // A row whose envelope is sound but whose payload does not parse: counted, set aside, treated as absent.
+  // A row whose envelope is sound but whose payload does not parse: to be treated as absent, and as above.
   void ReportBadRow(Table table, std::string_view key);
   // Rows in the table.
   uint64_t Rows(Table table);
@@ -140,6 +140,7 @@ class Index {
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
   uint64_t used_bytes();
+  // Rows found damaged and set aside since the start, each counted once.
   uint64_t bad_rows() const;
   void Shutdown();
 

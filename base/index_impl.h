@@ -57,6 +57,8 @@ struct Index::Impl {
 
   // bad_rows.cc: a row that failed its check, as found. Called inside a transaction.
   void NoteBadRow(Table table, std::string_view key, std::string_view stored);
+  // One more is out of the way, durably. On the writer thread.
+  void CountBadRow(Table table);
 
   Index& index;
   std::unique_ptr<Environment> environment;

@@ -146,6 +146,7 @@ TEST(BlobTable, ARowThatDoesNotParseIsAbsentAndReported) {
                     return absl::OkStatus();
                   })
                   .ok());
+  (*index)->Shutdown();  // what it was asked for is done
   EXPECT_EQ((*index)->bad_rows(), 1u);
 }
 
