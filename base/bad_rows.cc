@@ -1,5 +1,5 @@
-// Rows that fail their check are moved out of the way, bytes and all, so that they are looked at once by
-// the service and can be looked at later by a person.
+// Rows that fail their check are moved out of the way, bytes and all, so that they are looked at
+// once by the service and can be looked at later by a person.
 
 #include <utility>
 
@@ -11,8 +11,8 @@
 namespace waypost::base {
 namespace {
 
-// What is kept to be looked at, and how many may be on their way there. A disk that damages more than
-// this needs no more evidence: further rows are only removed.
+// What is kept to be looked at, and how many may be on their way there. A disk that damages more
+// than this needs no more evidence: further rows are only removed.
 constexpr uint64_t kKeptMax = 10'000;
 constexpr std::size_t kMovingMax = 10'000;
 constexpr std::size_t kKeyBytesMax = 511;

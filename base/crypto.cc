@@ -97,7 +97,8 @@ absl::StatusOr<std::unique_ptr<Identity>> Identity::Load(const std::string& path
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
     if (errno == ELOOP) {
-      return absl::FailedPreconditionError(absl::StrCat(path, " is a link: put the key file itself here"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is a link: put the key file itself here"));
     }
     return ErrnoStatus(errno, path);
   }
@@ -135,7 +136,8 @@ absl::Status Identity::Save(const std::string& path) const {
   const std::size_t slash = path.rfind('/');
   CHECK(slash != std::string::npos);  // absolute
   const std::string dir = slash == 0 ? "/" : path.substr(0, slash);
-  // Without a name until it is whole, so that a crash leaves no half key that could not be replaced.
+  // Without a name until it is whole, so that a crash leaves no half key that could not be
+  // replaced.
   const auto fs = NewPosixFileSystem();
   ASSIGN_OR_RETURN(const auto file, fs->CreateUnnamed(dir));
   char text[kKeyFileBytes + 1];

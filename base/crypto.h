@@ -18,7 +18,8 @@ bool InitCrypto();
 std::string RandomBytes(std::size_t count);
 // Takes the same time wherever the two differ; their lengths are not secret.
 bool ConstantTimeEqual(std::string_view a, std::string_view b);
-// 64-bit keyed checksum (SipHash-2-4): finds damage, proves nothing against an attacker who knows the key.
+// 64-bit keyed checksum (SipHash-2-4): finds damage, proves nothing against an attacker who knows
+// the key.
 uint64_t Checksum64(const std::array<uint8_t, 16>& key, std::string_view data);
 // BLAKE2b with 32 bytes of output.
 std::array<uint8_t, 32> Hash256(std::string_view data);
@@ -37,8 +38,8 @@ class Identity {
   Identity& operator=(const Identity&) = delete;
 
   const PeerId& peer_id() const { return peer_id_; }
-  // Over `tag`, a zero byte, and `message`; every use has a tag of its own, so that a signature made for
-  // one thing never passes for another.
+  // Over `tag`, a zero byte, and `message`; every use has a tag of its own, so that a signature
+  // made for one thing never passes for another.
   std::string Sign(std::string_view tag, std::string_view message) const;
 
  private:

@@ -21,7 +21,8 @@ namespace {
 // Half of what a process can address: a larger map is a mistake, not a need.
 constexpr uint64_t kMapBytesMax = uint64_t{64} << 40;
 constexpr uint64_t kMapStep = uint64_t{1} << 20;
-// A write that was cut short leaves a disk with nearly nothing; what file systems keep back is less.
+// A write that was cut short leaves a disk with nearly nothing; what file systems keep back is
+// less.
 constexpr uint64_t kNearlyFull = uint64_t{16} << 20;
 
 // The folders that are open in this process. It is process-wide as the locks it protects are.
@@ -83,7 +84,8 @@ Environment::~Environment() {
 
 absl::Status Environment::Claim() {
   struct stat info;
-  if (stat(dir_.c_str(), &info) != 0) return ErrnoStatus(errno, absl::StrCat("the index folder ", dir_));
+  if (stat(dir_.c_str(), &info) != 0)
+    return ErrnoStatus(errno, absl::StrCat("the index folder ", dir_));
   device_ = info.st_dev;
   inode_ = info.st_ino;
   OpenFolders& folders = Folders();
@@ -100,20 +102,23 @@ absl::Status Environment::OpenFiles() {
     const std::string message = absl::StrCat("the index in ", dir_, " cannot be opened: ", what);
     const absl::Status status = LmdbStatus(error, message);
     if (IsNoSpace(status)) return Annotate(status, "free some space and start again");
-    return absl::InternalError(absl::StrCat(
-        status.message(), "; check the disk and the owner of the folder; if the files are damaged, "
-                          "restore the data folder from a copy"));
+    return absl::InternalError(
+        absl::StrCat(status.message(),
+                     "; check the disk and the owner of the folder; if the files are damaged, "
+                     "restore the data folder from a copy"));
   };
   if (const int error = mdb_env_create(&env_)) return failed(error, "creating it");
   mdb_env_set_maxdbs(env_, kTableCount);
   mdb_env_set_maxreaders(env_, kReaderSlots);
-  if (const int error = mdb_env_set_mapsize(env_, map_size_)) return failed(error, "sizing its map");
+  if (const int error = mdb_env_set_mapsize(env_, map_size_))
+    return failed(error, "sizing its map");
   // Never NOSYNC, NOMETASYNC or WRITEMAP: an acknowledged row survives a power cut.
   if (const int error = mdb_env_open(env_, dir_.c_str(), MDB_NOTLS, 0600)) {
     return failed(error, "opening its files");
   }
   int dead = 0;
-  if (const int error = mdb_reader_check(env_, &dead)) return failed(error, "clearing dead readers");
+  if (const int error = mdb_reader_check(env_, &dead))
+    return failed(error, "clearing dead readers");
   MDB_envinfo info;
   mdb_env_info(env_, &info);
   map_size_ = info.me_mapsize;
@@ -123,9 +128,9 @@ absl::Status Environment::OpenFiles() {
   return status;
 }
 
-// A file shorter than its pages would end the process with SIGBUS at the first read beyond its end. Pages
-// of zeros are answered with MDB_CORRUPTED or fail their checksum instead. (A file may be shorter by a few
-// pages that were never written because they were free again at the commit.)
+// A file shorter than its pages would end the process with SIGBUS at the first read beyond its end.
+// Pages of zeros are answered with MDB_CORRUPTED or fail their checksum instead. (A file may be
+// shorter by a few pages that were never written because they were free again at the commit.)
 absl::Status Environment::FillUp() {
   mdb_filehandle_t fd;
   mdb_env_get_fd(env_, &fd);
@@ -156,7 +161,8 @@ absl::Status Environment::OpenTables() {
   const absl::Status status = LmdbStatus(error, absl::StrCat("opening the tables of ", dir_));
   if (IsNoSpace(status)) return status;
   return absl::InternalError(absl::StrCat(
-      status.message(), "; check the disk; if the files are damaged, restore the data folder from a copy"));
+      status.message(),
+      "; check the disk; if the files are damaged, restore the data folder from a copy"));
 }
 
 void Environment::CloseFiles() {
@@ -177,8 +183,7 @@ absl::StatusOr<MDB_txn*> Environment::BeginRead() {
     }
   }
   const bool renewed = txn != nullptr;
-  const int error =
-      renewed ? mdb_txn_renew(txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  const int error = renewed ? mdb_txn_renew(txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
   if (error == 0) return txn;
   if (renewed) mdb_txn_abort(txn);
   EndRead(nullptr);
@@ -246,7 +251,8 @@ bool Environment::DiskIsFull() const {
   struct stat file;
   rlimit limit;
   if (mdb_env_get_fd(env_, &fd) != 0) return false;
-  if (fstatvfs(fd, &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < kNearlyFull) return true;
+  if (fstatvfs(fd, &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < kNearlyFull)
+    return true;
   return fstat(fd, &file) == 0 && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
          limit.rlim_cur != RLIM_INFINITY &&
          static_cast<uint64_t>(file.st_size) + kNearlyFull > limit.rlim_cur;
@@ -278,9 +284,9 @@ absl::Status Environment::Grow() {
   // The old map is gone: back to it, so that what is here can be read at least.
   CloseFiles();
   OpenGate(OpenFiles());
-  return NoSpaceError(absl::StrCat("the index in ", dir_, " is full and its map cannot grow beyond ",
-                                   map_size_, " bytes (", mdb_strerror(error),
-                                   "): raise the address space limit of the service"));
+  return NoSpaceError(absl::StrCat(
+      "the index in ", dir_, " is full and its map cannot grow beyond ", map_size_, " bytes (",
+      mdb_strerror(error), "): raise the address space limit of the service"));
 }
 
 void Environment::Close() {

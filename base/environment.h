@@ -19,8 +19,8 @@ namespace waypost::base {
 absl::Status LmdbStatus(int error, std::string_view what);
 
 // The LMDB environment of an Index, and the gate its readers pass. LMDB may only grow its map or be
-// reopened while no transaction is open; the writer thread, which does both, closes the gate for that time.
-// Only Index uses this.
+// reopened while no transaction is open; the writer thread, which does both, closes the gate for
+// that time. Only Index uses this.
 class Environment {
  public:
   // Two of the same folder in one process would break LMDB's file locks: kFailedPrecondition.
@@ -37,9 +37,11 @@ class Environment {
   // Bytes of the file that are in use; 0 when it is closed.
   uint64_t UsedBytes();
 
-  // Only on the writer thread. BeginWrite reopens an environment that a failed write has made unusable.
+  // Only on the writer thread. BeginWrite reopens an environment that a failed write has made
+  // unusable.
   absl::StatusOr<MDB_txn*> BeginWrite();
-  // What the error of a commit means. LMDB calls the short write of a disk that has just become full EIO.
+  // What the error of a commit means. LMDB calls the short write of a disk that has just become
+  // full EIO.
   absl::Status CommitStatus(int error) const;
   // Doubles the map, at least, once the readers have left; IsNoSpace when it cannot be larger.
   absl::Status Grow();
@@ -78,7 +80,8 @@ class Environment {
   bool gate_closed_ GUARDED_BY(mutex_) = false;
   absl::Status state_ GUARDED_BY(mutex_);  // what readers are told when there is nothing to read
   std::size_t active_ GUARDED_BY(mutex_) = 0;
-  std::vector<MDB_txn*> idle_ GUARDED_BY(mutex_);  // reset, to be renewed: much cheaper than a new one
+  std::vector<MDB_txn*> idle_
+      GUARDED_BY(mutex_);  // reset, to be renewed: much cheaper than a new one
 };
 
 }  // namespace waypost::base

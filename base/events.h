@@ -16,13 +16,13 @@ namespace waypost::base {
 struct Event {
   uint64_t number = 0;  // 1, 2, 3, ... since this start
   WallTime at;
-  std::string kind;  // "blob.stored"
+  std::string kind;    // "blob.stored"
   uint64_t count = 1;  // more than one when events of a kind were folded together
   std::vector<std::pair<std::string, std::string>> fields;  // of the latest one folded
 };
 
-// The last 1,000 events of this start, for people and programs that watch. More than 10 of a kind within
-// 100 ms become one with a count. Thread-safe.
+// The last 1,000 events of this start, for people and programs that watch. More than 10 of a kind
+// within 100 ms become one with a count. Thread-safe.
 class EventLog {
  public:
   static constexpr std::size_t kKept = 1000;
@@ -36,8 +36,8 @@ class EventLog {
     std::vector<Event> events;
     bool gap = false;  // events after `after` are no longer kept
   };
-  // At most `limit` events with a number over `after`, in order. An event that was folded after it was
-  // read does not come again.
+  // At most `limit` events with a number over `after`, in order. An event that was folded after it
+  // was read does not come again.
   Page Read(uint64_t after, std::size_t limit) const;
   uint64_t last_number() const;
   // Ids on the wire are "<boot>-<number>".
@@ -48,7 +48,8 @@ class EventLog {
   const Clock& clock_;
   const std::string boot_id_;
   Notifier changed_;
-  // Of one kind: when its window began, how many it has seen, and the event that later ones fold into.
+  // Of one kind: when its window began, how many it has seen, and the event that later ones fold
+  // into.
   struct Burst {
     SteadyTime began;
     uint64_t seen = 0;
@@ -56,7 +57,7 @@ class EventLog {
   };
 
   mutable Mutex mutex_;
-  std::deque<Event> events_ GUARDED_BY(mutex_);  // numbers without gaps
+  std::deque<Event> events_ GUARDED_BY(mutex_);             // numbers without gaps
   std::map<std::string, Burst> bursts_ GUARDED_BY(mutex_);  // kinds are literals: few
   uint64_t next_number_ GUARDED_BY(mutex_) = 1;
 };

@@ -17,7 +17,7 @@ namespace {
 // Process-wide, because what it ends is the process.
 struct Armed {
   std::atomic<bool> enabled{false};
-  std::string name;                 // constant once enabled
+  std::string name;  // constant once enabled
   std::atomic<int64_t> remaining{0};
 };
 
@@ -42,14 +42,14 @@ absl::Status EnableFaultPoints(const std::string& setting) {
   if (std::find(std::begin(kFaultPoints), std::end(kFaultPoints), name) == std::end(kFaultPoints)) {
     std::string known;
     for (const std::string_view point : kFaultPoints) absl::StrAppend(&known, " ", Abs(point));
-    return absl::InvalidArgumentError(
-        absl::StrCat("WAYPOST_FAULT_POINT: no fault point is named \"", name, "\"; there are", known));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "WAYPOST_FAULT_POINT: no fault point is named \"", name, "\"; there are", known));
   }
   int64_t nth = 1;
   if (colon != std::string::npos &&
       (!absl::SimpleAtoi(setting.substr(colon + 1), &nth) || nth < 1)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "WAYPOST_FAULT_POINT: \"", setting, "\": what follows the colon is a count from 1"));
+    return absl::InvalidArgumentError(absl::StrCat("WAYPOST_FAULT_POINT: \"", setting,
+                                                   "\": what follows the colon is a count from 1"));
   }
   Armed& armed = State();
   CHECK(!armed.enabled.load());  // once, before there are threads

@@ -11,22 +11,23 @@ namespace waypost::base {
 // A crash that WAYPOST_FAULT_POINT asked for ends the process with this status.
 inline constexpr int kFaultPointExit = 86;
 
-// The places on the write path at which a test can end the process, as SIGKILL would. Compiled into the
-// shipped binary; costs one load of a flag that is off. Every name is listed in kFaultPoints.
+// The places on the write path at which a test can end the process, as SIGKILL would. Compiled into
+// the shipped binary; costs one load of a flag that is off. Every name is listed in kFaultPoints.
 void FaultPoint(std::string_view name);
 inline constexpr std::string_view kFaultPoints[] = {
-    "blob.written",      // bytes are in the file, nothing is synced
-    "blob.synced",       // the file is durable, without a name
-    "blob.linked",       // it has its name, the folder is not synced
-    "blob.durable",      // file and folder are durable, the index does not know
-    "partial.marked",    // a partial file's mark was just made
-    "index.before",      // an index batch has run, its commit has not begun
-    "index.committed",   // the commit returned, nobody has been told
-    "fetch.verified",    // a fetched blob hashed to its id, nothing recorded
-    "sync.applied",      // a page of log entries was committed, the cursor's owner not told
+    "blob.written",     // bytes are in the file, nothing is synced
+    "blob.synced",      // the file is durable, without a name
+    "blob.linked",      // it has its name, the folder is not synced
+    "blob.durable",     // file and folder are durable, the index does not know
+    "partial.marked",   // a partial file's mark was just made
+    "index.before",     // an index batch has run, its commit has not begun
+    "index.committed",  // the commit returned, nobody has been told
+    "fetch.verified",   // a fetched blob hashed to its id, nothing recorded
+    "sync.applied",     // a page of log entries was committed, the cursor's owner not told
 };
 
-// Reads WAYPOST_FAULT_POINT="name" or "name:N" (the Nth time it is reached). An unknown name is an error.
+// Reads WAYPOST_FAULT_POINT="name" or "name:N" (the Nth time it is reached). An unknown name is an
+// error.
 absl::Status EnableFaultPoints(const std::string& setting);
 
 }  // namespace waypost::base

@@ -61,8 +61,7 @@ class PosixFileSystem final : public FileSystem {
     if (errno != EISDIR && errno != EOPNOTSUPP) {
       return ErrnoStatus(errno, absl::StrCat("creating a file in ", dir));
     }
-    const std::string hidden =
-        absl::StrCat(dir, "/", Abs(kUnnamedPrefix), ToHex(RandomBytes(16)));
+    const std::string hidden = absl::StrCat(dir, "/", Abs(kUnnamedPrefix), ToHex(RandomBytes(16)));
     const int named = OpenFd(hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
     if (named < 0) return ErrnoStatus(errno, absl::StrCat("creating ", hidden));
     return std::unique_ptr<File>(std::make_unique<PosixFile>(named, hidden, hidden));

@@ -17,11 +17,13 @@ namespace waypost::base {
 class File {
  public:
   virtual ~File() = default;
-  // The whole of `data` at `offset`, or an error; short writes and EINTR are handled. IsNoSpace when full.
+  // The whole of `data` at `offset`, or an error; short writes and EINTR are handled. IsNoSpace
+  // when full.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view data) = 0;
   // Fills `buffer` from `offset`; fewer bytes only at the end of the file.
   virtual absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const = 0;
-  // fsync. After it failed the file must be thrown away: the kernel may have dropped the dirty pages.
+  // fsync. After it failed the file must be thrown away: the kernel may have dropped the dirty
+  // pages.
   virtual absl::Status Sync() = 0;
   virtual absl::Status Truncate(uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> Size() const = 0;
@@ -29,8 +31,8 @@ class File {
   virtual int fd() const = 0;
 };
 
-// The seam to the disk. Paths are absolute. Thread-safe. Names become durable only by SyncDir of their
-// folder, contents only by File::Sync.
+// The seam to the disk. Paths are absolute. Thread-safe. Names become durable only by SyncDir of
+// their folder, contents only by File::Sync.
 class FileSystem {
  public:
   struct Info {
@@ -61,7 +63,7 @@ class FileSystem {
   // nullopt if it is not there; an error is never taken for absence.
   virtual absl::StatusOr<std::optional<Info>> Stat(const std::string& path) = 0;
   struct Space {
-    uint64_t free_bytes = 0;   // available to this user
+    uint64_t free_bytes = 0;  // available to this user
     uint64_t total_bytes = 0;
   };
   virtual absl::StatusOr<Space> FreeSpace(const std::string& dir) = 0;
@@ -69,12 +71,12 @@ class FileSystem {
 
 std::unique_ptr<FileSystem> NewPosixFileSystem();
 
-// Where the file system has no O_TMPFILE, an unnamed file has a hidden name that begins so until it is
-// linked or closed. A crash leaves it behind: whoever sweeps a folder removes such names.
+// Where the file system has no O_TMPFILE, an unnamed file has a hidden name that begins so until it
+// is linked or closed. A crash leaves it behind: whoever sweeps a folder removes such names.
 inline constexpr std::string_view kUnnamedPrefix = ".waypost-unnamed-";
 
-// Writes `content` into `path`.new, syncs it, renames it over `path` and syncs the folder: after a crash
-// the old or the new content is there, whole. One writer of a path at a time.
+// Writes `content` into `path`.new, syncs it, renames it over `path` and syncs the folder: after a
+// crash the old or the new content is there, whole. One writer of a path at a time.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_view content);
 // The whole of a small file; kOutOfRange over `max_bytes`.
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,

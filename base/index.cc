@@ -22,9 +22,10 @@ absl::StatusOr<std::unique_ptr<Index>> Index::Open(const Options& options) {
     Metrics& metrics = *options.metrics;
     impl.bad_row_counter =
         metrics.AddCounter("waypost_bad_rows_total", "Rows of the index that failed their check");
-    impl.commit_seconds = metrics.AddHistogram(
-        "waypost_index_commit_seconds", "Time a commit of the index took",
-        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10});
+    impl.commit_seconds =
+        metrics.AddHistogram("waypost_index_commit_seconds", "Time a commit of the index took",
+                             {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                              0.25, 0.5, 1, 2.5, 10});
     impl.size_gauge = std::make_shared<Impl::SizeGauge>();
     impl.size_gauge->gauge = metrics.AddGauge("waypost_index_bytes", "Bytes of the index in use");
     {

@@ -23,10 +23,11 @@ namespace waypost::base {
 
 class Index;
 
-// A view of the whole index at one moment. Only inside Index::Read or Index::Update, on that thread.
-// An LMDB error makes it `failed`: from then on look-ups answer "absent" and the whole Read or Update
-// returns the error, so absence is never concluded from an error by anyone who looks at that result.
-// Views of keys and values are valid until the transaction ends or, in a WriteTxn, until the next write.
+// A view of the whole index at one moment. Only inside Index::Read or Index::Update, on that
+// thread. An LMDB error makes it `failed`: from then on look-ups answer "absent" and the whole Read
+// or Update returns the error, so absence is never concluded from an error by anyone who looks at
+// that result. Views of keys and values are valid until the transaction ends or, in a WriteTxn,
+// until the next write.
 class ReadTxn {
  public:
   ReadTxn(const ReadTxn&) = delete;
@@ -34,10 +35,11 @@ class ReadTxn {
 
   // The stored bytes as they are. Keys are 1 to 511 bytes.
   std::optional<std::string_view> GetRaw(Table table, std::string_view key);
-  // The payload of a row in its envelope {record version, checksum keyed by table and key}. A row that
-  // fails the check is absent, and soon after counted and set aside into `bad_rows`.
+  // The payload of a row in its envelope {record version, checksum keyed by table and key}. A row
+  // that fails the check is absent, and soon after counted and set aside into `bad_rows`.
   std::optional<std::string_view> Get(Table table, std::string_view key);
-  // A row whose envelope is sound but whose payload does not parse: to be treated as absent, and as above.
+  // A row whose envelope is sound but whose payload does not parse: to be treated as absent, and as
+  // above.
   void ReportBadRow(Table table, std::string_view key);
   // Rows in the table.
   uint64_t Rows(Table table);
@@ -57,8 +59,8 @@ class ReadTxn {
   int lmdb_error_ = 0;  // of the first failure
 };
 
-// Walks one table in key order. Ends before its transaction. After a write through the same transaction,
-// seek again.
+// Walks one table in key order. Ends before its transaction. After a write through the same
+// transaction, seek again.
 class Cursor {
  public:
   Cursor(ReadTxn& txn, Table table);
@@ -66,7 +68,8 @@ class Cursor {
   Cursor(const Cursor&) = delete;
   Cursor& operator=(const Cursor&) = delete;
 
-  // Each answers valid(). Seek finds the first key at or after `key`; an empty key is the first row.
+  // Each answers valid(). Seek finds the first key at or after `key`; an empty key is the first
+  // row.
   bool Seek(std::string_view key);
   bool Next();
   bool Last();
@@ -106,22 +109,23 @@ class WriteTxn : public ReadTxn {
   std::vector<std::function<void()>> after_commit_;
 };
 
-// The one LMDB environment of a peer and its `writer` thread (group commit). Owned by the service. All
-// methods are thread-safe. Lifecycle: Open -> use -> Shutdown (idempotent; drains what was submitted;
-// reading goes on until the end).
+// The one LMDB environment of a peer and its `writer` thread (group commit). Owned by the service.
+// All methods are thread-safe. Lifecycle: Open -> use -> Shutdown (idempotent; drains what was
+// submitted; reading goes on until the end).
 //
-// What is submitted while one commit runs forms the next batch, so that alone an operation waits for no
-// one and under load many share one fsync. Foreground operations go before bulk ones; a bulk operation
-// has a transaction of its own. An operation that fails after it wrote makes the batch run again one by
-// one, so that it fails alone: an operation may run several times and must start from its inputs.
+// What is submitted while one commit runs forms the next batch, so that alone an operation waits
+// for no one and under load many share one fsync. Foreground operations go before bulk ones; a bulk
+// operation has a transaction of its own. An operation that fails after it wrote makes the batch
+// run again one by one, so that it fails alone: an operation may run several times and must start
+// from its inputs.
 class Index {
  public:
   enum class Lane { kForeground, kBulk };
   using Operation = std::function<absl::Status(WriteTxn&)>;
 
   struct Options {
-    std::string dir;                             // exists
-    uint64_t map_size = uint64_t{64} << 30;      // bytes; grows by itself when full
+    std::string dir;                         // exists
+    uint64_t map_size = uint64_t{64} << 30;  // bytes; grows by itself when full
     Metrics* metrics = nullptr;
   };
   // kInternal with what to do when the environment cannot be opened.
@@ -135,8 +139,8 @@ class Index {
   // inside a Read, an Update or an AfterCommit callback (CHECKed). kUnavailable after Shutdown;
   // IsNoSpace when the disk or the map is full.
   absl::Status Update(Lane lane, Operation operation);
-  // As Update without waiting; `done`, which may be empty, must be quick. It runs on the writer thread, or
-  // after Shutdown at once on the caller's.
+  // As Update without waiting; `done`, which may be empty, must be quick. It runs on the writer
+  // thread, or after Shutdown at once on the caller's.
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
   uint64_t used_bytes();
@@ -155,7 +159,9 @@ class Index {
 
 // Seals `payload` for a row, and opens it again; nullopt when the checksum does not match. Here for
 // tests and tools; the transactions call them.
-std::string SealRecord(Table table, std::string_view key, uint8_t version, std::string_view payload);
-std::optional<std::string_view> OpenRecord(Table table, std::string_view key, std::string_view stored);
+std::string SealRecord(Table table, std::string_view key, uint8_t version,
+                       std::string_view payload);
+std::optional<std::string_view> OpenRecord(Table table, std::string_view key,
+                                           std::string_view stored);
 
 }  // namespace waypost::base

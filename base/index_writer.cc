@@ -1,8 +1,9 @@
 // Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
 //
-// When an operation fails after it wrote, its transaction is aborted and what stood before it in the batch
-// runs again without it; then it comes first in the next transaction, where nobody else has written yet, and
-// fails alone. So one bad operation costs the others a second run, and no extra commit.
+// When an operation fails after it wrote, its transaction is aborted and what stood before it in
+// the batch runs again without it; then it comes first in the next transaction, where nobody else
+// has written yet, and fails alone. So one bad operation costs the others a second run, and no
+// extra commit.
 
 #include <lmdb.h>
 
@@ -19,8 +20,8 @@
 namespace waypost::base {
 namespace {
 
-// A batch is bounded so that its first operation is not kept waiting, and LMDB keeps the pages that a
-// transaction has touched in memory.
+// A batch is bounded so that its first operation is not kept waiting, and LMDB keeps the pages that
+// a transaction has touched in memory.
 constexpr std::size_t kBatchMax = 2000;
 // Foreground goes first, but not for ever.
 constexpr unsigned kForegroundTurnsMax = 16;
@@ -66,8 +67,8 @@ void Index::Impl::WriterLoop() {
   }
 }
 
-// Brings the results of operations from `begin` on to their end in one transaction; how many it were, at
-// least one.
+// Brings the results of operations from `begin` on to their end in one transaction; how many it
+// were, at least one.
 std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begin) {
   std::size_t end = batch.size();
   for (;;) {
@@ -116,8 +117,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       if (grown.ok()) continue;
     }
     if (!spoiled) {
-      FailAll(batch, begin, next,
-              grown.ok() ? environment->CommitStatus(error) : grown);
+      FailAll(batch, begin, next, grown.ok() ? environment->CommitStatus(error) : grown);
       return next - begin;
     }
     if (next == begin) {

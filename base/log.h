@@ -12,8 +12,8 @@ namespace waypost::base {
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 enum class LogFormat { kText, kJson };
 
-// Lines go to standard error, one a message; control characters are escaped. Thread-safe. Before the
-// first call the level is info and the format text.
+// Lines go to standard error, one a message; control characters are escaped. Thread-safe. Before
+// the first call the level is info and the format text.
 void ConfigureLog(LogLevel level, LogFormat format);
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);

@@ -16,7 +16,8 @@
 namespace waypost::base {
 namespace {
 
-// The library throws on malformed names and on one name for two kinds: mistakes of ours, not of the world.
+// The library throws on malformed names and on one name for two kinds: mistakes of ours, not of the
+// world.
 template <class F>
 auto OrDie(F f) -> decltype(f()) {
   try {
@@ -54,7 +55,8 @@ struct Metrics::Impl {
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
-Counter Metrics::AddCounter(const std::string& name, const std::string& help, const Labels& labels) {
+Counter Metrics::AddCounter(const std::string& name, const std::string& help,
+                            const Labels& labels) {
   Counter handle;
   handle.counter_ = OrDie([&] {
     return &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(labels);
@@ -74,8 +76,11 @@ Histogram Metrics::AddHistogram(const std::string& name, const std::string& help
                                 const std::vector<double>& bounds, const Labels& labels) {
   Histogram handle;
   handle.histogram_ = OrDie([&] {
-    return &prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry).Add(labels,
-                                                                                             bounds);
+    return &prometheus::BuildHistogram()
+                .Name(name)
+                .Help(help)
+                .Register(impl_->registry)
+                .Add(labels, bounds);
   });
   return handle;
 }

@@ -14,7 +14,8 @@ class Histogram;
 
 namespace waypost::base {
 
-// Handles are cheap to copy, thread-safe, and live as long as their Metrics. A default one does nothing.
+// Handles are cheap to copy, thread-safe, and live as long as their Metrics. A default one does
+// nothing.
 class Counter {
  public:
   Counter() = default;
@@ -48,15 +49,17 @@ class Histogram {
   prometheus::Histogram* histogram_ = nullptr;
 };
 
-// All metrics of one service, rendered in the Prometheus text format. Owned by the service; the parts
-// register what they count when they are constructed, so that every counter is there from the start.
+// All metrics of one service, rendered in the Prometheus text format. Owned by the service; the
+// parts register what they count when they are constructed, so that every counter is there from the
+// start.
 class Metrics {
  public:
   using Labels = std::map<std::string, std::string>;
 
   Metrics();
   ~Metrics();
-  // The same name may be added again with other labels; the same name and labels give the same metric.
+  // The same name may be added again with other labels; the same name and labels give the same
+  // metric.
   Counter AddCounter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge AddGauge(const std::string& name, const std::string& help, const Labels& labels = {});
   // `bounds`: ascending upper bounds of the buckets.

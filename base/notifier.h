@@ -13,8 +13,9 @@ namespace waypost::base {
 // callback, looks at the state, and looks again when called. Thread-safe.
 class Notifier {
  public:
-  // Ends the registration when destroyed; when the destructor returns the callback is not running and
-  // will not run again. It must not be destroyed from inside its own callback. It may outlive the Notifier.
+  // Ends the registration when destroyed; when the destructor returns the callback is not running
+  // and will not run again. It must not be destroyed from inside its own callback. It may outlive
+  // the Notifier.
   class Registration {
    public:
     Registration() = default;

@@ -9,7 +9,8 @@ namespace waypost::base {
 // A descriptor and what the errors call it. Only file_system.cc makes these.
 class PosixFile final : public File {
  public:
-  // Owns `fd`. `hidden_name`: what an unnamed file is called where O_TMPFILE is missing, else empty.
+  // Owns `fd`. `hidden_name`: what an unnamed file is called where O_TMPFILE is missing, else
+  // empty.
   PosixFile(int fd, std::string path, std::string hidden_name = "")
       : fd_(fd), path_(std::move(path)), hidden_name_(std::move(hidden_name)) {}
   ~PosixFile() override;

@@ -1,6 +1,6 @@
-// The envelope of every row: one byte of record version, eight of checksum (little-endian), the payload.
-// The checksum is SipHash-2-4 under a key made of table, version and row key, so that a row that strayed
-// to another place is found too. Stored bytes: never changed.
+// The envelope of every row: one byte of record version, eight of checksum (little-endian), the
+// payload. The checksum is SipHash-2-4 under a key made of table, version and row key, so that a
+// row that strayed to another place is found too. Stored bytes: never changed.
 #include <array>
 #include <cstring>
 #include <string>

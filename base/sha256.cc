@@ -9,7 +9,8 @@
 namespace waypost::base {
 namespace {
 
-// Looked up once: OpenSSL 3 takes longer to find an algorithm than to hash a small blob. Never freed.
+// Looked up once: OpenSSL 3 takes longer to find an algorithm than to hash a small blob. Never
+// freed.
 const EVP_MD* Algorithm() {
   static const EVP_MD* const md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   CHECK(md != nullptr);

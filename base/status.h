@@ -45,10 +45,10 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status
 #define WAYPOST_CONCAT_INNER(a, b) a##b
 #define WAYPOST_CONCAT(a, b) WAYPOST_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                            \
-  do {                                                   \
-    ::absl::Status waypost_status = (expr);              \
-    if (!waypost_status.ok()) return waypost_status;     \
+#define RETURN_IF_ERROR(expr)                        \
+  do {                                               \
+    ::absl::Status waypost_status = (expr);          \
+    if (!waypost_status.ok()) return waypost_status; \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) \

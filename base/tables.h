@@ -4,25 +4,25 @@
 
 namespace waypost::base {
 
-// Every table of the one LMDB environment. The names are stored bytes: they never change. The key and
-// value of each is described, built and parsed by the room named here.
+// Every table of the one LMDB environment. The names are stored bytes: they never change. The key
+// and value of each is described, built and parsed by the room named here.
 enum class Table : unsigned {
-  kBlobs,       // blobstore: blob -> BlobRow
-  kInline,      // blobstore: sequence -> raw bytes, no envelope
-  kSignposts,   // signpost: blob -> Signpost
-  kDue,         // signpost: first peer, lane, due_ms, blob -> wanted_since
-  kPeers,       // signpost: peer -> PeerRow
-  kGroups,      // syncgroup: group -> GroupRow
-  kMembers,     // syncgroup: group, peer -> MemberRow
-  kRefs,        // syncgroup: group, key -> RefRow
-  kLog,         // syncgroup: group, local sequence -> entry
-  kKnowledge,   // syncgroup: group, origin, incarnation -> generation, hash
-  kCursors,     // syncgroup: group, peer -> cursor
-  kCounts,      // syncgroup: group or zero -> Counts
-  kInvites,     // syncgroup: invite -> InviteRow
-  kMeta,        // name -> bytes
-  kSettings,    // name -> text
-  kBadRows,     // base: table, key -> the row as found
+  kBlobs,      // blobstore: blob -> BlobRow
+  kInline,     // blobstore: sequence -> raw bytes, no envelope
+  kSignposts,  // signpost: blob -> Signpost
+  kDue,        // signpost: first peer, lane, due_ms, blob -> wanted_since
+  kPeers,      // signpost: peer -> PeerRow
+  kGroups,     // syncgroup: group -> GroupRow
+  kMembers,    // syncgroup: group, peer -> MemberRow
+  kRefs,       // syncgroup: group, key -> RefRow
+  kLog,        // syncgroup: group, local sequence -> entry
+  kKnowledge,  // syncgroup: group, origin, incarnation -> generation, hash
+  kCursors,    // syncgroup: group, peer -> cursor
+  kCounts,     // syncgroup: group or zero -> Counts
+  kInvites,    // syncgroup: invite -> InviteRow
+  kMeta,       // name -> bytes
+  kSettings,   // name -> text
+  kBadRows,    // base: table, key -> the row as found
 };
 inline constexpr std::size_t kTableCount = 16;
 const char* TableName(Table table);

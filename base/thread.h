@@ -7,12 +7,13 @@
 
 namespace waypost::base {
 
-// A named thread with one owner. Joins when destroyed; nothing is ever detached. The owner tells the
-// body to end before it joins.
+// A named thread with one owner. Joins when destroyed; nothing is ever detached. The owner tells
+// the body to end before it joins.
 class Thread {
  public:
   Thread() = default;
-  // `name` shows in top and gdb: at most 15 characters. An exception that leaves `body` ends the process.
+  // `name` shows in top and gdb: at most 15 characters. An exception that leaves `body` ends the
+  // process.
   Thread(std::string name, std::function<void()> body);
   ~Thread() { Join(); }
   Thread(Thread&&) = default;

@@ -6,9 +6,9 @@
 
 namespace waypost::base {
 
-// Walks the fields of one Protobuf message without decoding it into an object: for scans that need one or
-// two fields of millions of rows. Accepts no more than Protobuf does; groups, which nothing here writes,
-// are refused. The views are into the message.
+// Walks the fields of one Protobuf message without decoding it into an object: for scans that need
+// one or two fields of millions of rows. Accepts no more than Protobuf does; groups, which nothing
+// here writes, are refused. The views are into the message.
 class WireReader {
  public:
   enum Type : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };

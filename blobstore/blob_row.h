@@ -32,8 +32,8 @@ struct BlobRow {
   Placement placement = Placement::kFile;
   uint64_t inline_sequence = 0;  // key in `inline`, when placed there
   base::WallTime stored;
-  base::WallTime verified;       // when its bytes last hashed to its id
-  uint64_t fetch_attempts = 0;   // what it took to get it here
+  base::WallTime verified;      // when its bytes last hashed to its id
+  uint64_t fetch_attempts = 0;  // what it took to get it here
   std::map<base::GroupId, Holding> holdings;
 
   friend bool operator==(const BlobRow&, const BlobRow&) = default;
@@ -48,9 +48,9 @@ void DeleteBlobRow(base::WriteTxn& txn, const base::BlobId& blob);
 std::string EncodeBlobRow(const BlobRow& row);
 std::optional<BlobRow> DecodeBlobRow(std::string_view payload);
 
-// Calls `visit` with the 32 bytes of each holding's group without decoding the rest: what the scan needs
-// a row for, at several million rows a second. False when the payload does not parse; `visit` may have
-// been called before that showed.
+// Calls `visit` with the 32 bytes of each holding's group without decoding the rest: what the scan
+// needs a row for, at several million rows a second. False when the payload does not parse; `visit`
+// may have been called before that showed.
 bool VisitHoldingGroups(std::string_view payload, absl::FunctionRef<void(std::string_view)> visit);
 
 }  // namespace waypost::blobstore

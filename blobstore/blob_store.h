@@ -17,10 +17,10 @@ namespace waypost::blobstore {
 
 class Pin;
 
-// Bytes that hash to `id` and are where they will stay: an inline blob in memory, to be written with
-// its row, or a file that is durable under its name. Nothing says yet that the blob is here: the caller
-// installs it in an index transaction. If that never happens the file is adopted by reconciliation.
-// Ends before its store.
+// Bytes that hash to `id` and are where they will stay: an inline blob in memory, to be written
+// with its row, or a file that is durable under its name. Nothing says yet that the blob is here:
+// the caller installs it in an index transaction. If that never happens the file is adopted by
+// reconciliation. Ends before its store.
 struct StagedBlob {
   base::BlobId id;
   uint64_t size_bytes = 0;
@@ -30,8 +30,8 @@ struct StagedBlob {
   std::shared_ptr<Pin> pin = nullptr;
 };
 
-// One blob on its way in. One thread. Destroyed without Finish: a put leaves nothing; a fetch keeps its
-// partial file, cut back to what may be trusted.
+// One blob on its way in. One thread. Destroyed without Finish: a put leaves nothing; a fetch keeps
+// its partial file, cut back to what may be trusted.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
@@ -39,8 +39,9 @@ class BlobWriter {
   virtual uint64_t offset() const = 0;
   // kOutOfRange for more bytes than announced; IsNoSpace when the disk is full.
   virtual absl::Status Append(std::string_view data) = 0;
-  // Checks length and hash, makes the bytes durable. Without `expected` the id is what they hash to.
-  // IsDigestMismatch: nothing is kept. kFailedPrecondition: fewer bytes than announced, or ended before.
+  // Checks length and hash, makes the bytes durable. Without `expected` the id is what they hash
+  // to. IsDigestMismatch: nothing is kept. kFailedPrecondition: fewer bytes than announced, or
+  // ended before.
   virtual absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) = 0;
   // Gives up and removes what was written, partial file included.
   virtual void Discard() = 0;
@@ -58,8 +59,9 @@ class BlobReader {
   virtual std::string_view inline_bytes() const = 0;
 };
 
-// Blob bytes of this peer: where they are, how they get there, how they are read. Thread-safe. The rows
-// of `blobs` are changed by syncgroup's Ledger alone; this room offers what such a transaction needs.
+// Blob bytes of this peer: where they are, how they get there, how they are read. Thread-safe. The
+// rows of `blobs` are changed by syncgroup's Ledger alone; this room offers what such a transaction
+// needs.
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
@@ -67,9 +69,9 @@ class BlobStore {
   // Announces `size_bytes` against the free-space floor until the writer is gone. IsNoSpace below
   // store.min_free; kOutOfRange over store.max_blob. Both name the setting.
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) = 0;
-  // As StartPut for a blob from a peer. A partial file left by an earlier try is continued, and read to be
-  // hashed, which blocks: see BlobWriter::offset(). `size_bytes` is the size of the whole blob. At most one writer a blob:
-  // kFailedPrecondition for a second.
+  // As StartPut for a blob from a peer. A partial file left by an earlier try is continued, and
+  // read to be hashed, which blocks: see BlobWriter::offset(). `size_bytes` is the size of the
+  // whole blob. At most one writer a blob: kFailedPrecondition for a second.
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                                  uint64_t size_bytes) = 0;
   // Bytes of it in `partial/`, 0 for none. What a fetch asks a range from.
@@ -84,12 +86,14 @@ class BlobStore {
   // Inside the transaction that makes the blob known: fills size, placement, stored and verified of
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.
   virtual void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) = 0;
-  // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/` after
-  // the commit, unless a staged blob of that id waits to be installed. A row that was never installed
+  // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/`
+  // after the commit, unless a staged blob of that id waits to be installed. A row that was never
+  // installed
   // (`stored` is kNever) and has none in the table: gives up the bytes of the caller's StagedBlob.
   virtual void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) = 0;
 
-  // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a second.
+  // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a
+  // second.
   virtual absl::Status CheckSpace(uint64_t size_bytes) = 0;
 };
 

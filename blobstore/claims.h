@@ -9,8 +9,8 @@
 
 namespace waypost::blobstore {
 
-// One at a time for each blob: whoever holds the claim of a blob may do what must not be done twice at
-// once, disk work included, without a mutex held meanwhile. Thread-safe; outlives its claims.
+// One at a time for each blob: whoever holds the claim of a blob may do what must not be done twice
+// at once, disk work included, without a mutex held meanwhile. Thread-safe; outlives its claims.
 class Claims {
  public:
   class Claim {

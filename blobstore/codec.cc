@@ -68,9 +68,8 @@ std::optional<BlobRow> DecodeBlobRow(std::string_view payload) {
     const auto group = base::GroupId::FromBytes(holding.group());
     const auto via = ViaOf(holding.via());
     if (!group || !via) return std::nullopt;
-    row.holdings[*group] = {.acquired = base::FromMs(holding.acquired_ms()),
-                            .via = *via,
-                            .shares = holding.shares()};
+    row.holdings[*group] = {
+        .acquired = base::FromMs(holding.acquired_ms()), .via = *via, .shares = holding.shares()};
   }
   return row;
 }

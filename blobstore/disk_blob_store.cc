@@ -17,7 +17,8 @@
 namespace waypost::blobstore {
 namespace {
 
-// Losses remembered so that each is counted once; more than these are counted whenever they are met.
+// Losses remembered so that each is counted once; more than these are counted whenever they are
+// met.
 constexpr std::size_t kLossesRemembered = 10000;
 
 // Differs after each start of the machine.
@@ -98,8 +99,8 @@ struct DiskBlobStore::Impl {
   absl::Status CheckSize(uint64_t size_bytes) {
     const uint64_t max = max_blob.load();
     if (size_bytes <= max) return absl::OkStatus();
-    return absl::OutOfRangeError(absl::StrCat("a blob of ", size_bytes,
-                                              " bytes is over store.max_blob (", max, " bytes)"));
+    return absl::OutOfRangeError(
+        absl::StrCat("a blob of ", size_bytes, " bytes is over store.max_blob (", max, " bytes)"));
   }
 
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewWriter(
@@ -135,7 +136,8 @@ struct DiskBlobStore::Impl {
   }
 
   // kAborted: the row changed meanwhile, look again.
-  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob, const BlobRow& row);
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob,
+                                                       const BlobRow& row);
 
   base::Index& index;
   base::FileSystem& fs;
@@ -216,8 +218,8 @@ void DiskBlobStore::Install(base::WriteTxn& txn, const StagedBlob& staged, BlobR
       staged.placement == Placement::kInline ? AppendInline(txn, staged.inline_bytes) : 0;
   if (!was_here) row.stored = now;
   row.verified = now;
-  const bool drop_file = was_here && before.placement == Placement::kFile &&
-                         staged.placement == Placement::kInline;
+  const bool drop_file =
+      was_here && before.placement == Placement::kFile && staged.placement == Placement::kInline;
   txn.AfterCommit([impl = impl_.get(), blob = staged.id, pin = staged.pin, drop_file] {
     impl->Forget(blob);
     if (pin != nullptr) pin->Release();
@@ -295,14 +297,15 @@ absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
     unsigned folder, const ReconcileCallbacks& callbacks) {
   CHECK(folder < 256);
   impl_->shelf.EmptyTrash();
-  const ReconcileCallbacks counting = {
-      .adopt = callbacks.adopt, .lost = [&](const base::BlobId& blob) {
-        // Before: it may be installed anew as soon as the callback returns.
-        const bool first = impl_->Remember(blob, {});
-        RETURN_IF_ERROR(callbacks.lost(blob));
-        if (first) impl_->lost_total.Add();
-        return absl::OkStatus();
-      }};
+  const ReconcileCallbacks counting = {.adopt = callbacks.adopt,
+                                       .lost = [&](const base::BlobId& blob) {
+                                         // Before: it may be installed anew as soon as the callback
+                                         // returns.
+                                         const bool first = impl_->Remember(blob, {});
+                                         RETURN_IF_ERROR(callbacks.lost(blob));
+                                         if (first) impl_->lost_total.Add();
+                                         return absl::OkStatus();
+                                       }};
   Reconciler reconciler(impl_->shelf, counting);
   auto result = reconciler.Run(folder);
   impl_->corrupt_total.Add(static_cast<double>(reconciler.result().quarantined));

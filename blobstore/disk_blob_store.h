@@ -24,19 +24,20 @@ struct DiskBlobStoreOptions {
   uint64_t partial_over_bytes = uint64_t{1} << 20;
   // Unsynced bytes of a partial file at most.
   uint64_t partial_mark_bytes = uint64_t{64} << 20;
-  // Changes whenever the machine starts. Unsynced bytes of a partial file outlive the process, not the
-  // machine: they are cut off after a start under another id. Empty: the kernel's boot_id.
+  // Changes whenever the machine starts. Unsynced bytes of a partial file outlive the process, not
+  // the machine: they are cut off after a start under another id. Empty: the kernel's boot_id.
   std::string boot_id;
   base::Metrics* metrics = nullptr;
 };
 
-// The real store, on the index and a file system, both of which outlive it; it outlives its writers, and
-// the transactions in which Install and Uninstall were called.
+// The real store, on the index and a file system, both of which outlive it; it outlives its
+// writers, and the transactions in which Install and Uninstall were called.
 class DiskBlobStore final : public BlobStore {
  public:
-  // Makes the folders, empties trash/, cuts partial files back to their last mark after a machine that
-  // went down. Walks no blob folder: ready does not wait for a walk. The data folder exists.
-  static absl::StatusOr<std::unique_ptr<DiskBlobStore>> Open(base::Index& index, base::FileSystem& fs,
+  // Makes the folders, empties trash/, cuts partial files back to their last mark after a machine
+  // that went down. Walks no blob folder: ready does not wait for a walk. The data folder exists.
+  static absl::StatusOr<std::unique_ptr<DiskBlobStore>> Open(base::Index& index,
+                                                             base::FileSystem& fs,
                                                              const base::Clock& clock,
                                                              DiskBlobStoreOptions options);
   ~DiskBlobStore() override;
@@ -61,10 +62,11 @@ class DiskBlobStore final : public BlobStore {
   // Deletes what Uninstall moved to trash/. Blocks; StartPut and StartFetch call it too.
   void EmptyTrash();
 
-  // What compares files and rows, one folder of 256 at a time; the scanner drives it. The callbacks make
-  // the transactions (they belong to higher rooms): `adopt` a file that hashed to its name and has no
-  // row, `lost` a row placed in a file that is not there; both decide again inside their transaction.
-  // A file that does not hash to its name is moved to quarantine/ and counted as corrupt.
+  // What compares files and rows, one folder of 256 at a time; the scanner drives it. The callbacks
+  // make the transactions (they belong to higher rooms): `adopt` a file that hashed to its name and
+  // has no row, `lost` a row placed in a file that is not there; both decide again inside their
+  // transaction. A file that does not hash to its name is moved to quarantine/ and counted as
+  // corrupt.
   struct ReconcileCallbacks {
     std::function<absl::Status(const StagedBlob&)> adopt;
     std::function<absl::Status(const base::BlobId&)> lost;
@@ -72,12 +74,13 @@ class DiskBlobStore final : public BlobStore {
   struct ReconcileResult {
     uint64_t files = 0, rows = 0, adopted = 0, quarantined = 0, lost = 0;
   };
-  // `folder` 0-255: the first byte of the ids. A file whose row says another length is quarantined too,
-  // and its row lost. What cannot be read is an error, never a loss.
-  absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder, const ReconcileCallbacks& callbacks);
-  // True when the bytes of a row are really missing: its file, looked at now, is not there or has another
-  // length; its inline bytes were found wrong by Open and not installed anew since. Starts no
-  // transaction.
+  // `folder` 0-255: the first byte of the ids. A file whose row says another length is quarantined
+  // too, and its row lost. What cannot be read is an error, never a loss.
+  absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder,
+                                                  const ReconcileCallbacks& callbacks);
+  // True when the bytes of a row are really missing: its file, looked at now, is not there or has
+  // another length; its inline bytes were found wrong by Open and not installed anew since. Starts
+  // no transaction.
   absl::StatusOr<bool> FileMissing(const base::BlobId& blob, const BlobRow& row);
 
  private:

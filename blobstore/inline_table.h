@@ -9,8 +9,8 @@
 #include "base/index.h"
 #include "blobstore/blob_row.h"
 
-// Table `inline`: 8-byte big-endian sequence -> the raw bytes of a small blob, without an envelope: the
-// id is their checksum.
+// Table `inline`: 8-byte big-endian sequence -> the raw bytes of a small blob, without an envelope:
+// the id is their checksum.
 namespace waypost::blobstore {
 
 std::string EncodeInlineKey(uint64_t sequence);

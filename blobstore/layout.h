@@ -39,7 +39,8 @@ class Layout {
   // "ab" to 0xab; nullopt for any other name.
   static std::optional<unsigned> ParseFolder(std::string_view name);
   // The blob whose place is `name` in blobs/<top>/<sub>; nullopt if no blob's place is there.
-  static std::optional<base::BlobId> ParseBlobName(unsigned top, unsigned sub, std::string_view name);
+  static std::optional<base::BlobId> ParseBlobName(unsigned top, unsigned sub,
+                                                   std::string_view name);
   struct PartialName {
     base::BlobId blob;
     bool is_mark = false;

@@ -72,8 +72,8 @@ absl::Status PartialFiles::RecoverOne(const base::BlobId& blob, base::WallTime n
     return absl::OkStatus();
   }
   if (mark->boot_id == boot_id_) return absl::OkStatus();
-  // The machine went down: what was not synced may be anything. A file shorter than its mark is not the
-  // one that was marked.
+  // The machine went down: what was not synced may be anything. A file shorter than its mark is not
+  // the one that was marked.
   const uint64_t keep = info->size < mark->durable_bytes ? 0 : mark->durable_bytes;
   if (keep == 0) {
     Remove(blob);
@@ -105,8 +105,8 @@ void PartialFiles::Drop(const base::BlobId& blob) {
 }
 
 void PartialFiles::Remove(const base::BlobId& blob) {
-  // The mark last: a file without a mark is worth nothing, a mark without a file neither, but a mark must
-  // never be found beside a later file.
+  // The mark last: a file without a mark is worth nothing, a mark without a file neither, but a
+  // mark must never be found beside a later file.
   for (const std::string& path : {layout_.PartialPath(blob), layout_.MarkPath(blob)}) {
     const absl::Status removed = fs_.Remove(path);
     if (!removed.ok() && !absl::IsNotFound(removed)) {
@@ -163,8 +163,7 @@ absl::Status PartialFiles::WriteFirstMark(const base::BlobId& blob) {
 }
 
 PartialFiles::Partial::Partial(PartialFiles& files, const base::BlobId& blob, Claims::Claim claim,
-                               std::unique_ptr<base::File> file, uint64_t size,
-                               uint64_t marked)
+                               std::unique_ptr<base::File> file, uint64_t size, uint64_t marked)
     : files_(files),
       blob_(blob),
       path_(files.layout_.PartialPath(blob)),
@@ -201,17 +200,17 @@ absl::Status PartialFiles::Partial::Sync() {
 absl::Status PartialFiles::Partial::Mark() {
   RETURN_IF_ERROR(Sync());
   // Syncs the folder too, and with it the file's name.
-  RETURN_IF_ERROR(base::ReplaceFile(
-      files_.fs_, files_.layout_.MarkPath(blob_),
-      EncodeMark({.durable_bytes = size_, .boot_id = files_.boot_id_})));
+  RETURN_IF_ERROR(
+      base::ReplaceFile(files_.fs_, files_.layout_.MarkPath(blob_),
+                        EncodeMark({.durable_bytes = size_, .boot_id = files_.boot_id_})));
   marked_ = size_;
   base::FaultPoint("partial.marked");
   return absl::OkStatus();
 }
 
 void PartialFiles::Partial::Keep() {
-  // After an fsync that failed nothing in the file can be believed; after a write that failed only what
-  // was durable before. On a full disk what was written in full stands.
+  // After an fsync that failed nothing in the file can be believed; after a write that failed only
+  // what was durable before. On a full disk what was written in full stands.
   const uint64_t keep = sync_failed_ ? 0 : write_failed_ ? marked_ : size_;
   if (keep == 0) {
     Drop();

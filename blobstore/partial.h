@@ -27,15 +27,16 @@ struct PartialMark {
 std::string EncodeMark(const PartialMark& mark);
 std::optional<PartialMark> DecodeMark(std::string_view text);
 
-// The files of fetches that have not ended. Each has a mark beside it: how many of its bytes are known to
-// be durable, and under which start of the machine. Bytes beyond the mark are trusted as long as the
-// machine runs that wrote them, also when the process was killed. Thread-safe.
+// The files of fetches that have not ended. Each has a mark beside it: how many of its bytes are
+// known to be durable, and under which start of the machine. Bytes beyond the mark are trusted as
+// long as the machine runs that wrote them, also when the process was killed. Thread-safe.
 class PartialFiles {
  public:
   PartialFiles(base::FileSystem& fs, const Layout& layout, std::string boot_id);
 
-  // After a start: cuts each file back to its mark if the machine was down meanwhile; removes those without one, those whose blob is here
-  // whole, those that nothing continued for 30 days before `now`, and whatever else is in the folder.
+  // After a start: cuts each file back to its mark if the machine was down meanwhile; removes those
+  // without one, those whose blob is here whole, those that nothing continued for 30 days before
+  // `now`, and whatever else is in the folder.
   absl::Status Recover(base::WallTime now);
 
   // 0 for none.
@@ -43,7 +44,8 @@ class PartialFiles {
   // Now, or when its writer ends.
   void Drop(const base::BlobId& blob);
 
-  // One partial file being written. One thread. Held by one at a time; outlived by its PartialFiles.
+  // One partial file being written. One thread. Held by one at a time; outlived by its
+  // PartialFiles.
   class Partial {
    public:
     // Keeps what was written, synced and marked, unless it was placed or dropped.
@@ -77,8 +79,8 @@ class PartialFiles {
     const std::string path_;
     const Claims::Claim claim_;
     std::unique_ptr<base::File> file_;  // null once it is placed or dropped
-    uint64_t size_;    // bytes written in full
-    uint64_t marked_;  // of them, durable for certain
+    uint64_t size_;                     // bytes written in full
+    uint64_t marked_;                   // of them, durable for certain
     bool write_failed_ = false;
     bool sync_failed_ = false;
   };

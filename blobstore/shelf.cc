@@ -22,8 +22,8 @@ Shelf::Shelf(base::FileSystem& fs, base::Index& index, Layout layout)
     : fs_(fs), index_(index), layout_(std::move(layout)) {}
 
 absl::Status Shelf::Prepare() {
-  for (const std::string& dir : {layout_.blobs_dir(), layout_.partial_dir(), layout_.quarantine_dir(),
-                                 layout_.trash_dir()}) {
+  for (const std::string& dir : {layout_.blobs_dir(), layout_.partial_dir(),
+                                 layout_.quarantine_dir(), layout_.trash_dir()}) {
     RETURN_IF_ERROR(fs_.MakeDir(dir).status());
   }
   RETURN_IF_ERROR(fs_.SyncDir(layout_.data_dir()));
@@ -42,7 +42,8 @@ absl::StatusOr<Shelf::Placed> Shelf::Place(
   base::FaultPoint("blob.linked");
   const absl::Status synced = fs_.SyncDir(layout_.BlobDir(blob));
   if (!synced.ok()) {
-    // A folder that failed to sync may say it is well the next time: the name must be made anew then.
+    // A folder that failed to sync may say it is well the next time: the name must be made anew
+    // then.
     if (!whole) fs_.Remove(path).IgnoreError();
     return synced;
   }
@@ -59,8 +60,8 @@ absl::Status Shelf::NeedFolder(const base::BlobId& blob) {
     if (subs_[top << 8 | sub]) return absl::OkStatus();
     top_known = tops_[top];
   }
-  // That a folder is there does not say that its name is durable: another thread, or a process that was
-  // killed, may have just made it.
+  // That a folder is there does not say that its name is durable: another thread, or a process that
+  // was killed, may have just made it.
   if (!top_known) {
     RETURN_IF_ERROR(fs_.MakeDir(layout_.TopDir(top)).status());
     RETURN_IF_ERROR(fs_.SyncDir(layout_.blobs_dir()));

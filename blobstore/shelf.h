@@ -21,11 +21,11 @@
 
 namespace waypost::blobstore {
 
-// The folders of whole blobs: how a file gets its name, and how it leaves. Every change of a name under
-// blobs/ happens here, under the claim of its blob. Thread-safe.
+// The folders of whole blobs: how a file gets its name, and how it leaves. Every change of a name
+// under blobs/ happens here, under the claim of its blob. Thread-safe.
 //
-// Between the moment a file has its name and the commit that installs its row the blob is *pinned*: what
-// removes the file of a row in the meantime leaves it alone.
+// Between the moment a file has its name and the commit that installs its row the blob is *pinned*:
+// what removes the file of a row in the meantime leaves it alone.
 class Shelf {
  public:
   Shelf(base::FileSystem& fs, base::Index& index, Layout layout);
@@ -33,9 +33,9 @@ class Shelf {
   // Makes the folders that are missing, durably, and deletes what is in trash/.
   absl::Status Prepare();
 
-  // Gives the verified bytes of `blob` their name by calling `put_in_place` (a link or rename to the
-  // path it is given), unless a whole file has it already; durable when it returns. What is there
-  // and not whole goes to quarantine/.
+  // Gives the verified bytes of `blob` their name by calling `put_in_place` (a link or rename to
+  // the path it is given), unless a whole file has it already; durable when it returns. What is
+  // there and not whole goes to quarantine/.
   struct Placed {
     std::shared_ptr<Pin> pin;
     bool used = false;  // `put_in_place` was called
@@ -47,8 +47,8 @@ class Shelf {
   // By more than `own` pins.
   bool Pinned(const base::BlobId& blob, uint64_t own = 0);
 
-  // Moves the file of a blob to trash/, unless the blob is claimed or pinned by more than `own` pins.
-  // Does not wait: for AfterCommit.
+  // Moves the file of a blob to trash/, unless the blob is claimed or pinned by more than `own`
+  // pins. Does not wait: for AfterCommit.
   void Trash(const base::BlobId& blob, uint64_t own);
   // The same for the holder of the claim.
   absl::Status TrashClaimed(const base::BlobId& blob);

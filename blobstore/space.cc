@@ -83,10 +83,10 @@ absl::Status SpaceKeeper::CheckLocked(uint64_t bytes) {
   const uint64_t used = reserved_ + (written_ - written_when_seen_);
   const uint64_t free = seen_.free_bytes > used ? seen_.free_bytes - used : 0;
   if (free >= floor && free - floor >= bytes) return absl::OkStatus();
-  return base::NoSpaceError(absl::StrCat(
-      "no space for ", bytes, " bytes: ", seen_.free_bytes, " bytes are free, ", reserved_,
-      " of them promised to transfers under way, and store.min_free keeps ", floor,
-      "; make room on the disk of the data folder or lower store.min_free"));
+  return base::NoSpaceError(
+      absl::StrCat("no space for ", bytes, " bytes: ", seen_.free_bytes, " bytes are free, ",
+                   reserved_, " of them promised to transfers under way, and store.min_free keeps ",
+                   floor, "; make room on the disk of the data folder or lower store.min_free"));
 }
 
 }  // namespace waypost::blobstore

@@ -25,7 +25,8 @@ uint64_t FloorBytes(const FreeSpaceFloor& floor, uint64_t total_bytes);
 // used. Looks at the disk at most once a second and adds what was written since. Thread-safe.
 class SpaceKeeper {
  public:
-  SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir, FreeSpaceFloor floor);
+  SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
+              FreeSpaceFloor floor);
 
   // Announced bytes of one transfer; given back when destroyed. One thread. Outlived by its keeper.
   class Reservation {

@@ -13,9 +13,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 
-absl::Status EndedError() {
-  return absl::FailedPreconditionError("this writer has ended");
-}
+absl::Status EndedError() { return absl::FailedPreconditionError("this writer has ended"); }
 
 }  // namespace
 

@@ -108,7 +108,8 @@ std::string EncodeSignpost(const Signpost& signpost) {
   out.set_stopped_ms(base::ToMs(signpost.stopped));
   out.set_asked_until_ms(base::ToMs(signpost.asked_until));
   out.set_wanted_since_ms(base::ToMs(signpost.wanted_since));
-  if (signpost.last_error != LastError()) EncodeError(signpost.last_error, *out.mutable_last_error());
+  if (signpost.last_error != LastError())
+    EncodeError(signpost.last_error, *out.mutable_last_error());
   out.set_created_ms(base::ToMs(signpost.created));
   out.set_updated_ms(base::ToMs(signpost.updated));
   return out.SerializeAsString();

@@ -5,7 +5,8 @@
 
 namespace waypost::signpost {
 
-base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after, double unit_random) {
+base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after,
+                      double unit_random) {
   const uint32_t doublings = std::min(std::max(failures, 1u) - 1, kCoolDownDoublings);
   const double base_ms = static_cast<double>(kCoolDownMin.count()) +
                          unit_random * static_cast<double>(kCoolDownSpan.count());

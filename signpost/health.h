@@ -15,8 +15,8 @@ struct PeerHealth {
   base::WallTime cool_down_end;  // kNever: not cooling
   base::WallTime last_success;   // it answered one of our own requests
   LastError last_error;
-  bool suspect = false;          // it sent wrong bytes
-  uint64_t returns = 0;          // times it answered after a cool-down, since this start
+  bool suspect = false;  // it sent wrong bytes
+  uint64_t returns = 0;  // times it answered after a cool-down, since this start
 
   bool Cooling(base::WallTime now) const { return cool_down_end > now; }
 
@@ -33,25 +33,27 @@ inline constexpr base::Millis kRetryAfterMax{5 * 60 * 1000};
 inline constexpr base::Millis kWrongBytesCoolDown{60 * 60 * 1000};
 
 // The cool-down after `failures` consecutive failures (1 or more): uniform in [1 s, 10 s) x
-// 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. `unit_random` in
-// [0, 1). Pure.
-base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after, double unit_random);
+// 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. `unit_random`
+// in [0, 1). Pure.
+base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after,
+                      double unit_random);
 
-// It answered one of our own requests. Ends a cool-down, which is a return; also the first answer after
-// failures whose cool-down had run out. Only the cool-down for wrong bytes runs its hour: that a peer
-// answers says nothing of its bytes. An answer after that clears `suspect`.
+// It answered one of our own requests. Ends a cool-down, which is a return; also the first answer
+// after failures whose cool-down had run out. Only the cool-down for wrong bytes runs its hour:
+// that a peer answers says nothing of its bytes. An answer after that clears `suspect`.
 PeerHealth AfterSuccess(PeerHealth health, base::WallTime now);
 
-// A request that began when `returns` was `returns_at_start` failed. Counts, and begins a cool-down,
-// unless the peer returned meanwhile or cools already: requests that fail together are one failure. A
-// Retry-After beyond the end of the cool-down that lasts prolongs it.
+// A request that began when `returns` was `returns_at_start` failed. Counts, and begins a
+// cool-down, unless the peer returned meanwhile or cools already: requests that fail together are
+// one failure. A Retry-After beyond the end of the cool-down that lasts prolongs it.
 PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_at_start,
-                        LastError error, std::optional<base::Millis> retry_after, double unit_random);
+                        LastError error, std::optional<base::Millis> retry_after,
+                        double unit_random);
 
 PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, LastError error);
 
-// A health from the table: its cool-down ends no later than the longest that may begin now, whatever the
-// wall clock did; `returns` starts again.
+// A health from the table: its cool-down ends no later than the longest that may begin now,
+// whatever the wall clock did; `returns` starts again.
 PeerHealth AfterLoad(PeerHealth health, base::WallTime now);
 
 }  // namespace waypost::signpost

@@ -47,7 +47,8 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
     }
     return dirty;
   }
-  // The rows to write after a change: this one when its state changed, everything every kFlushEvery.
+  // The rows to write after a change: this one when its state changed, everything every
+  // kFlushEvery.
   std::vector<base::PeerId> RowsToWrite(const base::PeerId& peer, bool state_changed)
       EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     if (clock.SteadyNow() - last_flush >= kFlushEvery) return DirtyRows();
@@ -55,8 +56,8 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
     return {};
   }
 
-  // Inside a transaction. Writes the rows as they are at that moment, so that writes that overtake each
-  // other do no harm. The mutex it takes there is never held across a call of the index.
+  // Inside a transaction. Writes the rows as they are at that moment, so that writes that overtake
+  // each other do no harm. The mutex it takes there is never held across a call of the index.
   absl::Status WriteRows(base::WriteTxn& txn, const std::vector<base::PeerId>& peers) {
     for (const base::PeerId& peer : peers) {
       std::string payload;
@@ -110,8 +111,8 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
     const bool moved = after.cool_down_end != before.cool_down_end;
     if (moved && listener) listener(peer, after);
     const bool was_good = before.last_success != base::kNever && before.consecutive_failures == 0;
-    const bool plain_success = was_good && after.consecutive_failures == 0 &&
-                               after.last_error == before.last_error;
+    const bool plain_success =
+        was_good && after.consecutive_failures == 0 && after.last_error == before.last_error;
     if (moved || !plain_success) changed.Notify();
   }
 
@@ -202,7 +203,8 @@ void PeerBook::SetProfile(const base::PeerId& peer, std::string name,
   {
     base::MutexLock lock(impl_->mutex);
     const Impl::Row* known = impl_->FindRow(peer);
-    if (known != nullptr && known->entry.name == name && known->entry.addresses == addresses) return;
+    if (known != nullptr && known->entry.name == name && known->entry.addresses == addresses)
+      return;
     Impl::Row& row = impl_->NeedRow(peer);
     row.entry.name = std::move(name);
     row.entry.addresses = std::move(addresses);

@@ -18,8 +18,8 @@
 
 namespace waypost::signpost {
 
-// What is known of every peer: addresses, health, traffic. In memory, kept in table `peers` (key: 32
-// bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
+// What is known of every peer: addresses, health, traffic. In memory, kept in table `peers` (key:
+// 32 bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
 class PeerBook {
  public:
   struct Entry {
@@ -28,7 +28,7 @@ class PeerBook {
     std::vector<std::string> addresses;  // as its own profile says, "host:port"
     std::string last_good_address;
     PeerHealth health;
-    base::WallTime last_seen;            // any request either way
+    base::WallTime last_seen;  // any request either way
     uint64_t bytes_in = 0, bytes_out = 0;
   };
 
@@ -47,23 +47,23 @@ class PeerBook {
   void SetProfile(const base::PeerId& peer, std::string name, std::vector<std::string> addresses);
   void NoteGoodAddress(const base::PeerId& peer, const std::string& address);
   void NoteTraffic(const base::PeerId& peer, uint64_t bytes_in, uint64_t bytes_out);
-  // A request from the peer arrived. True if it is cooling and no hello to it was scheduled within 5 s:
-  // the caller then sends one.
+  // A request from the peer arrived. True if it is cooling and no hello to it was scheduled within
+  // 5 s: the caller then sends one.
   bool NoteInbound(const base::PeerId& peer);
 
   // The three below: see signpost/health.h for what they do to a peer's health.
   // It answered one of our own requests. Ends a cool-down; if there was one the peer has returned.
   void RecordSuccess(const base::PeerId& peer);
-  // All its addresses failed, or it answered 5xx or 429. No new cool-down begins if its `returns` moved
-  // since the request started, or while one lasts.
+  // All its addresses failed, or it answered 5xx or 429. No new cool-down begins if its `returns`
+  // moved since the request started, or while one lasts.
   void RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
                      std::optional<base::Millis> retry_after = std::nullopt);
   // Wrong bytes: cools for an hour.
   void RecordWrongBytes(const base::PeerId& peer, LastError error);
 
-  // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher moves
-  // the peer's run. Calls for one peer may overtake each other: Health() has the latest. Set before
-  // threads start.
+  // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher
+  // moves the peer's run. Calls for one peer may overtake each other: Health() has the latest. Set
+  // before threads start.
   void SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener);
   // Anything that people look at changed (online, offline, errors).
   base::Notifier& changed() { return changed_; }

@@ -71,15 +71,15 @@ std::vector<base::PeerId> LocationOrder(const Locations& locations) {
 }
 
 base::PeerId FirstPeer(const Locations& locations) {
-  const auto first = std::min_element(
-      locations.begin(), locations.end(), [](const auto& a, const auto& b) {
+  const auto first =
+      std::min_element(locations.begin(), locations.end(), [](const auto& a, const auto& b) {
         return Rank(a.first, a.second) < Rank(b.first, b.second);
       });
   return first == locations.end() ? base::PeerId() : first->first;
 }
 
-SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller, const FilterView& view,
-                         std::size_t max_locations) {
+SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
+                         const FilterView& view, std::size_t max_locations) {
   SharedSignpost shared;
   for (const auto& item : signpost.groups) {
     const base::GroupId& group = item.first;

@@ -18,17 +18,19 @@ using Locations = std::map<base::PeerId, Location>;
 // A "not here" of a peer makes its name in another signpost no evidence for this long.
 inline constexpr base::Millis kDenialTrust{10 * 60 * 1000};
 
-// Per peer the newest when_seen wins, at most `now`; at equal times flags are or-ed. The later denial
-// stands, whichever sighting wins. Commutative, associative, idempotent. True when `into` gained evidence:
-// a location that is new or fresher, and not denied within kDenialTrust before `now`.
+// Per peer the newest when_seen wins, at most `now`; at equal times flags are or-ed. The later
+// denial stands, whichever sighting wins. Commutative, associative, idempotent. True when `into`
+// gained evidence: a location that is new or fresher, and not denied within kDenialTrust before
+// `now`.
 bool MergeLocations(Locations& into, const Locations& from, base::WallTime now);
 
 // Keeps at most `max_locations`: those not denied since they were seen, then servers, proxies, the
 // freshest, ties by peer id.
 void TrimLocations(Locations& locations, std::size_t max_locations);
 
-// The order in which locations are asked when nothing else is known (a pure function of the signpost;
-// health and time come in later): denied since last seen goes last, then as TrimLocations.
+// The order in which locations are asked when nothing else is known (a pure function of the
+// signpost; health and time come in later): denied since last seen goes last, then as
+// TrimLocations.
 std::vector<base::PeerId> LocationOrder(const Locations& locations);
 // The first of LocationOrder; zero when there is none.
 base::PeerId FirstPeer(const Locations& locations);
@@ -46,10 +48,11 @@ struct SharedSignpost {
   std::vector<base::GroupId> groups;
   std::optional<uint64_t> size_hint_bytes;
 };
-// Reveals a group if it is public or `caller` is a member; a location if it is a server in a group that
-// mentions the blob, or a member of a group being revealed. Nothing at all where no group is revealed: a
-// stranger does not learn that the blob exists. The caller itself is left out. Trimmed to `max_locations`.
-SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller, const FilterView& view,
-                         std::size_t max_locations);
+// Reveals a group if it is public or `caller` is a member; a location if it is a server in a group
+// that mentions the blob, or a member of a group being revealed. Nothing at all where no group is
+// revealed: a stranger does not learn that the blob exists. The caller itself is left out. Trimmed
+// to `max_locations`.
+SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
+                         const FilterView& view, std::size_t max_locations);
 
 }  // namespace waypost::signpost

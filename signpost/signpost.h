@@ -22,9 +22,10 @@ struct Location {
 
 // What this peer knows of one group that mentions the blob. Local truth, never learned from others.
 struct GroupMention {
-  uint32_t keys = 0;      // keys of the group whose value here is this blob
-  bool set_here = false;  // one of them was set through this peer's own app: wanted whatever the role
-  bool wanted = false;    // counted as wanted in `counts`: mentioned, no holding, server or set_here
+  uint32_t keys = 0;  // keys of the group whose value here is this blob
+  bool set_here =
+      false;            // one of them was set through this peer's own app: wanted whatever the role
+  bool wanted = false;  // counted as wanted in `counts`: mentioned, no holding, server or set_here
 
   friend bool operator==(const GroupMention&, const GroupMention&) = default;
 };
@@ -32,11 +33,11 @@ struct GroupMention {
 // Why an attempt ended without the blob. Stored numbers: never renumbered.
 enum class ErrorClass : uint8_t {
   kNone = 0,
-  kNotHere = 1,       // everyone asked said no
-  kUnreachable = 2,   // refused, reset, timeout, stalled
-  kBusy = 3,          // 5xx, 429
-  kWrongBytes = 4,    // did not hash to the id, or another length than announced
-  kNobody = 5,        // nobody to ask
+  kNotHere = 1,      // everyone asked said no
+  kUnreachable = 2,  // refused, reset, timeout, stalled
+  kBusy = 3,         // 5xx, 429
+  kWrongBytes = 4,   // did not hash to the id, or another length than announced
+  kNobody = 5,       // nobody to ask
   kNoSpace = 6,
   kDisk = 7,
   kResumeMismatch = 8,
@@ -60,10 +61,10 @@ struct Signpost {
   uint64_t fetch_attempts = 0;              // that asked a peer, for ever
   uint32_t failures = 0;                    // consecutive
   base::WallTime next_attempt;
-  uint64_t evidence = 0;                    // grows with every reason to try again at once
-  base::WallTime stopped;                   // an operator said stop
-  base::WallTime asked_until;               // an app asked for it here; kNever: nobody did
-  base::WallTime wanted_since;              // kNever while it is not wanted
+  uint64_t evidence = 0;        // grows with every reason to try again at once
+  base::WallTime stopped;       // an operator said stop
+  base::WallTime asked_until;   // an app asked for it here; kNever: nobody did
+  base::WallTime wanted_since;  // kNever while it is not wanted
   LastError last_error;
   base::WallTime created;
   base::WallTime updated;

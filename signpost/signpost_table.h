@@ -28,9 +28,9 @@ struct MentionView {
   bool wanted = false;
 };
 
-// Calls `visit` for each group; sets `asked` when an app asked for the blob and `stopped` when it is
-// stopped. False when the payload does not parse; `visit` may have been called before that showed. Several
-// million rows a second.
+// Calls `visit` for each group; sets `asked` when an app asked for the blob and `stopped` when it
+// is stopped. False when the payload does not parse; `visit` may have been called before that
+// showed. Several million rows a second.
 bool VisitMentions(std::string_view payload, absl::FunctionRef<void(const MentionView&)> visit,
                    bool& asked, bool& stopped);
 

@@ -35,8 +35,9 @@ const std::map<std::string, std::vector<std::string>>& Arrows() {
 // The headers that integration/ may include from rooms it otherwise knows nothing of.
 constexpr std::string_view kCodecHeaders[] = {"codec.h", "wire_codec.h"};
 
-// Where a library's headers may be included. A place that ends in a slash is a folder, else it is how a
-// path begins. tests/ may include GoogleTest and Benchmark; everything else goes through our headers.
+// Where a library's headers may be included. A place that ends in a slash is a folder, else it is
+// how a path begins. tests/ may include GoogleTest and Benchmark; everything else goes through our
+// headers.
 struct ThirdParty {
   std::string_view begins;  // of what stands in the include
   std::string_view ends;
@@ -102,8 +103,8 @@ bool HasReason(std::string_view line, std::size_t todo) {
   return std::distance(std::istream_iterator<std::string>(words), {}) >= 3;
 }
 
-// The line without its comment and without what stands in string literals, so that words in them do not
-// count. Block comments and raw strings are rare here and not looked for.
+// The line without its comment and without what stands in string literals, so that words in them do
+// not count. Block comments and raw strings are rare here and not looked for.
 std::string CodeOf(std::string_view line) {
   std::string code;
   char quote = 0;
@@ -119,7 +120,8 @@ std::string CodeOf(std::string_view line) {
     }
     if (c == '/' && i + 1 < line.size() && line[i + 1] == '/') break;
     // A quote between digits separates thousands.
-    const bool separator = c == '\'' && i > 0 && std::isdigit(static_cast<unsigned char>(line[i - 1]));
+    const bool separator =
+        c == '\'' && i > 0 && std::isdigit(static_cast<unsigned char>(line[i - 1]));
     if (c == '"' || (c == '\'' && !separator)) {
       quote = c;
       continue;
@@ -169,7 +171,8 @@ class Checker {
                                  BaseName(include.name)) != std::end(kCodecHeaders);
     if (room_ == "integration" && target != "tests" && codec) return;
     Found(room_ + "/ may not include " + include.name +
-          ": arrows point down only; let the lower room own an interface that the higher one implements");
+          ": arrows point down only; let the lower room own an interface that the higher one "
+          "implements");
   }
 
   void CheckThirdParty(const Include& include) {
@@ -184,7 +187,8 @@ class Checker {
         allowed = IsCodec();
       }
       if (allowed) continue;
-      Found("may not include " + include.name + ": use the room that wraps it, or move this code there" +
+      Found("may not include " + include.name +
+            ": use the room that wraps it, or move this code there" +
             " (the table is in tests/tidy_rules.cc)");
     }
   }
@@ -256,7 +260,8 @@ std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files) {
   std::vector<std::string> found;
   for (const SourceFile& file : files) {
     if (!file.path.ends_with(".cc") || named.contains(file.path)) continue;
-    found.push_back(file.path + ":1: no CMakeLists.txt names it, so nothing builds it: add it to a" +
+    found.push_back(file.path +
+                    ":1: no CMakeLists.txt names it, so nothing builds it: add it to a" +
                     " target or remove it");
   }
   return found;

@@ -15,8 +15,8 @@ struct SourceFile {
 // What is wrong in one C++ file, each as "path:line: what, and what to do". Pure.
 std::vector<std::string> CheckFile(const SourceFile& file);
 
-// The .cc files that no CMakeLists.txt among `files` names. A CMakeLists.txt names files of its own folder
-// and, by a relative path, below or beside it.
+// The .cc files that no CMakeLists.txt among `files` names. A CMakeLists.txt names files of its own
+// folder and, by a relative path, below or beside it.
 std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files);
 
 }  // namespace waypost::tidy

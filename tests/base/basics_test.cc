@@ -59,7 +59,8 @@ TEST(Ids, BlobIdsMayComeWithTheirAlgorithm) {
 }
 
 TEST(KeyCodec, ByteOrderIsNumericOrder) {
-  const std::vector<uint64_t> numbers = {0, 1, 255, 256, 65535, 1u << 31, uint64_t{1} << 63, UINT64_MAX};
+  const std::vector<uint64_t> numbers = {0,         1, 255, 256, 65535, 1u << 31, uint64_t{1} << 63,
+                                         UINT64_MAX};
   std::string before;
   for (const uint64_t number : numbers) {
     std::string key;
@@ -124,10 +125,10 @@ TEST(Time, IsReadInEveryFormRfc3339Allows) {
 TEST(Time, WhatIsNoTimeIsRefused) {
   for (const char* const text :
        {"", "now", "infinite-future", "2026-01-02", "2026-01-02T03:04:05", "2026-02-29T00:00:00Z",
-        "2026-13-01T00:00:00Z", "2026-01-02T24:00:00Z", "2026-01-02T03:60:05Z", "2026-01-02T03:04:61Z",
-        "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05Z ", " 2026-01-02T03:04:05Z",
-        "2026-01-02T03:04:05+1:00", "2026-01-02T03:04:05+24:00", "26-01-02T03:04:05Z",
-        "+026-01-02T03:04:05Z"}) {
+        "2026-13-01T00:00:00Z", "2026-01-02T24:00:00Z", "2026-01-02T03:60:05Z",
+        "2026-01-02T03:04:61Z", "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05Z ",
+        " 2026-01-02T03:04:05Z", "2026-01-02T03:04:05+1:00", "2026-01-02T03:04:05+24:00",
+        "26-01-02T03:04:05Z", "+026-01-02T03:04:05Z"}) {
     EXPECT_EQ(ParseTime(text), std::nullopt) << text;
   }
 }
@@ -192,8 +193,9 @@ TEST(Status, ContextComesBeforeTheMessageAndMarksStay) {
   EXPECT_TRUE(IsDigestMismatch(Annotate(DigestMismatchError("no"), "x")));
   EXPECT_FALSE(IsNoSpace(absl::ResourceExhaustedError("a full queue is no full disk")));
   EXPECT_FALSE(IsNoSpace(absl::OkStatus()));
-  EXPECT_EQ(RetryAfterOf(Annotate(WithRetryAfter(absl::UnavailableError("later"), Millis(1500)), "x")),
-            Millis(1500));
+  EXPECT_EQ(
+      RetryAfterOf(Annotate(WithRetryAfter(absl::UnavailableError("later"), Millis(1500)), "x")),
+      Millis(1500));
   EXPECT_EQ(RetryAfterOf(absl::UnavailableError("later")), std::nullopt);
 }
 

@@ -125,7 +125,8 @@ TEST_F(IdentityFile, HasAHeaderAndTheSeedInHexAndIsForItsOwnerOnly) {
 
 TEST_F(IdentityFile, AKnownSeedGivesTheKnownKey) {
   // RFC 8032, test 1.
-  Overwrite("waypost-identity-1 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60\n");
+  Overwrite(
+      "waypost-identity-1 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60\n");
   EXPECT_EQ(Load(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
 }
 

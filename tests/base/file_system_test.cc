@@ -70,8 +70,7 @@ TEST(PosixFileSystem, LinksAreNotFollowedToFiles) {
 TEST(PosixFileSystem, AFifoInTheWayDoesNotStopTheService) {
   TempDir dir;
   ASSERT_EQ(mkfifo((dir / "fifo").c_str(), 0600), 0);
-  EXPECT_TRUE(
-      absl::IsFailedPrecondition(NewPosixFileSystem()->OpenRead(dir / "fifo").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(NewPosixFileSystem()->OpenRead(dir / "fifo").status()));
 }
 
 TEST(PosixFileSystem, DescriptorsAreNotInherited) {
@@ -162,8 +161,8 @@ TEST_F(FakeFileSystemTest, ARenameAndARemovalAreUndoneUntilTheFolderIsSynced) {
 
 TEST_F(FakeFileSystemTest, ReplaceFileSurvivesAPowerCutAtEveryCall) {
   using Op = FakeFileSystem::Op;
-  for (const Op op : {Op::kRemove, Op::kCreateExclusive, Op::kWrite, Op::kSync, Op::kRename,
-                      Op::kSyncDir}) {
+  for (const Op op :
+       {Op::kRemove, Op::kCreateExclusive, Op::kWrite, Op::kSync, Op::kRename, Op::kSyncDir}) {
     for (uint64_t seed = 0; seed < 20; ++seed) {
       FakeFileSystem fs;
       ASSERT_TRUE(ReplaceFile(fs, "/a", "old").ok());

@@ -64,8 +64,8 @@ TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   TempDir dir;
   const auto index = OpenOrDie(dir.path());
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  // LMDB writes meta pages through a descriptor of its own, opened after the one for data: it becomes one
-  // that cannot be written to.
+  // LMDB writes meta pages through a descriptor of its own, opened after the one for data: it
+  // becomes one that cannot be written to.
   const std::vector<int> fds = DescriptorsOf(dir / "data.mdb");
   ASSERT_EQ(fds.size(), 2u);
   const int read_only = open((dir / "data.mdb").c_str(), O_RDONLY | O_CLOEXEC);
@@ -104,15 +104,17 @@ TEST(IndexFault, ATruncatedFileGivesErrorsInsteadOfASignal) {
   constexpr int kRows = 2000;
   {
     const auto index = OpenOrDie(dir.path());
-    ASSERT_TRUE(index->Update(Lane::kForeground, [](WriteTxn& txn) {
-                       for (int i = 0; i < kRows; ++i) {
-                         txn.Put(Table::kMeta, std::to_string(i), std::string(500, 'x'));
-                       }
-                       return absl::OkStatus();
-                     }).ok());
+    ASSERT_TRUE(index
+                    ->Update(Lane::kForeground,
+                             [](WriteTxn& txn) {
+                               for (int i = 0; i < kRows; ++i) {
+                                 txn.Put(Table::kMeta, std::to_string(i), std::string(500, 'x'));
+                               }
+                               return absl::OkStatus();
+                             })
+                    .ok());
   }
-  std::filesystem::resize_file(dir / "data.mdb",
-                               std::filesystem::file_size(dir / "data.mdb") / 2);
+  std::filesystem::resize_file(dir / "data.mdb", std::filesystem::file_size(dir / "data.mdb") / 2);
   const auto index = Index::Open({.dir = dir.path(), .map_size = uint64_t{1} << 30});
   if (!index.ok()) return;  // the cut hit a page that is needed to open: an error too
   int sound = 0;

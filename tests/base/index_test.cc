@@ -29,7 +29,8 @@ class IndexTest : public testing::Test {
     index_ = std::move(*opened);
   }
 
-  absl::Status Put(const std::string& key, const std::string& value, Lane lane = Lane::kForeground) {
+  absl::Status Put(const std::string& key, const std::string& value,
+                   Lane lane = Lane::kForeground) {
     return index_->Update(lane, [&](WriteTxn& txn) {
       txn.Put(Table::kMeta, key, value);
       return absl::OkStatus();
@@ -46,13 +47,16 @@ class IndexTest : public testing::Test {
   }
   uint64_t Rows(Table table) {
     uint64_t rows = 0;
-    EXPECT_TRUE(index_->Read([&](ReadTxn& txn) {
-                        rows = txn.Rows(table);
-                        return absl::OkStatus();
-                      }).ok());
+    EXPECT_TRUE(index_
+                    ->Read([&](ReadTxn& txn) {
+                      rows = txn.Rows(table);
+                      return absl::OkStatus();
+                    })
+                    .ok());
     return rows;
   }
-  // Everything submitted before this is over when it returns: bulk has its turn when foreground is empty.
+  // Everything submitted before this is over when it returns: bulk has its turn when foreground is
+  // empty.
   void Drain() {
     ASSERT_TRUE(index_->Update(Lane::kBulk, [](WriteTxn&) { return absl::OkStatus(); }).ok());
   }
@@ -71,55 +75,66 @@ TEST_F(IndexTest, WhatWasAcknowledgedIsThereAfterReopening) {
 }
 
 TEST_F(IndexTest, TablesAreApart) {
-  ASSERT_TRUE(index_->Update(Lane::kForeground, [](WriteTxn& txn) {
-                      for (std::size_t i = 0; i < kTableCount; ++i) {
-                        txn.Put(static_cast<Table>(i), "k", std::to_string(i));
-                      }
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [](WriteTxn& txn) {
+                             for (std::size_t i = 0; i < kTableCount; ++i) {
+                               txn.Put(static_cast<Table>(i), "k", std::to_string(i));
+                             }
+                             return absl::OkStatus();
+                           })
+                  .ok());
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    EXPECT_EQ(Get("k", static_cast<Table>(i)), std::to_string(i)) << TableName(static_cast<Table>(i));
+    EXPECT_EQ(Get("k", static_cast<Table>(i)), std::to_string(i))
+        << TableName(static_cast<Table>(i));
   }
 }
 
 TEST_F(IndexTest, AnUpdateSeesItsOwnWrites) {
-  ASSERT_TRUE(index_->Update(Lane::kForeground, [](WriteTxn& txn) {
-                      txn.Put(Table::kMeta, "a", "1");
-                      EXPECT_EQ(txn.Get(Table::kMeta, "a"), "1");
-                      EXPECT_TRUE(txn.Delete(Table::kMeta, "a"));
-                      EXPECT_FALSE(txn.Delete(Table::kMeta, "a"));
-                      EXPECT_EQ(txn.Get(Table::kMeta, "a"), std::nullopt);
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [](WriteTxn& txn) {
+                             txn.Put(Table::kMeta, "a", "1");
+                             EXPECT_EQ(txn.Get(Table::kMeta, "a"), "1");
+                             EXPECT_TRUE(txn.Delete(Table::kMeta, "a"));
+                             EXPECT_FALSE(txn.Delete(Table::kMeta, "a"));
+                             EXPECT_EQ(txn.Get(Table::kMeta, "a"), std::nullopt);
+                             return absl::OkStatus();
+                           })
+                  .ok());
   EXPECT_EQ(Rows(Table::kMeta), 0u);
 }
 
 TEST_F(IndexTest, ReadsAreOfOneMoment) {
   ASSERT_TRUE(Put("a", "1").ok());
-  ASSERT_TRUE(index_->Read([&](ReadTxn& txn) {
-                      std::thread writer([&] { EXPECT_TRUE(Put("a", "2").ok()); });
-                      writer.join();
-                      EXPECT_EQ(txn.Get(Table::kMeta, "a"), "1");
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Read([&](ReadTxn& txn) {
+                    std::thread writer([&] { EXPECT_TRUE(Put("a", "2").ok()); });
+                    writer.join();
+                    EXPECT_EQ(txn.Get(Table::kMeta, "a"), "1");
+                    return absl::OkStatus();
+                  })
+                  .ok());
   EXPECT_EQ(Get("a"), "2");
 }
 
 TEST_F(IndexTest, ACursorWalksBothWaysInKeyOrder) {
   for (const char* const key : {"b", "d", "a", "c"}) ASSERT_TRUE(Put(key, key).ok());
   std::string seen;
-  ASSERT_TRUE(index_->Read([&](ReadTxn& txn) {
-                      Cursor cursor(txn, Table::kMeta);
-                      EXPECT_FALSE(cursor.valid());
-                      EXPECT_FALSE(cursor.Next()) << "nowhere yet";
-                      for (cursor.Seek("bb"); cursor.valid(); cursor.Next()) seen += cursor.key();
-                      EXPECT_FALSE(cursor.payload().has_value());
-                      for (cursor.Last(); cursor.valid(); cursor.Prev()) seen += *cursor.payload();
-                      cursor.Seek("");
-                      seen += cursor.key();
-                      EXPECT_FALSE(cursor.Seek("e"));
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Read([&](ReadTxn& txn) {
+                    Cursor cursor(txn, Table::kMeta);
+                    EXPECT_FALSE(cursor.valid());
+                    EXPECT_FALSE(cursor.Next()) << "nowhere yet";
+                    for (cursor.Seek("bb"); cursor.valid(); cursor.Next()) seen += cursor.key();
+                    EXPECT_FALSE(cursor.payload().has_value());
+                    for (cursor.Last(); cursor.valid(); cursor.Prev()) seen += *cursor.payload();
+                    cursor.Seek("");
+                    seen += cursor.key();
+                    EXPECT_FALSE(cursor.Seek("e"));
+                    return absl::OkStatus();
+                  })
+                  .ok());
   EXPECT_EQ(seen, "cddcbaa");
 }
 
@@ -162,13 +177,16 @@ TEST_F(IndexTest, AnErrorSticksToItsTransactionAndIsNotTakenForAbsence) {
 
 TEST_F(IndexTest, AKeyReadInTheSameTransactionCanBeWritten) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(Put("k" + std::to_string(i), "v").ok());
-  ASSERT_TRUE(index_->Update(Lane::kForeground, [](WriteTxn& txn) {
-                      txn.Put(Table::kMeta, "k", "first");  // the page is now one that moves
-                      Cursor cursor(txn, Table::kMeta);
-                      EXPECT_TRUE(cursor.Seek("k50"));
-                      txn.Put(Table::kMeta, cursor.key(), "a much longer value than before");
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [](WriteTxn& txn) {
+                             txn.Put(Table::kMeta, "k", "first");  // the page is now one that moves
+                             Cursor cursor(txn, Table::kMeta);
+                             EXPECT_TRUE(cursor.Seek("k50"));
+                             txn.Put(Table::kMeta, cursor.key(), "a much longer value than before");
+                             return absl::OkStatus();
+                           })
+                  .ok());
   EXPECT_EQ(Get("k50"), "a much longer value than before");
   EXPECT_EQ(Rows(Table::kMeta), 101u);
 }
@@ -207,7 +225,8 @@ TEST_F(IndexTest, AfterShutdownASubmittedOperationNeverRunsAndItsOwnerIsTold) {
     return absl::OkStatus();
   };
   absl::Status told;
-  index_->Submit(Lane::kBulk, operation, [&told](absl::Status status) { told = std::move(status); });
+  index_->Submit(Lane::kBulk, operation,
+                 [&told](absl::Status status) { told = std::move(status); });
   EXPECT_TRUE(absl::IsUnavailable(told)) << told;
   index_->Submit(Lane::kForeground, operation, nullptr);  // nobody to tell
   EXPECT_FALSE(ran);
@@ -216,14 +235,21 @@ TEST_F(IndexTest, AfterShutdownASubmittedOperationNeverRunsAndItsOwnerIsTold) {
 TEST_F(IndexTest, ShutdownDrainsWhatWasSubmitted) {
   Gate gate;
   std::atomic<int> done{0};
-  index_->Submit(Lane::kForeground, [&](WriteTxn&) { gate.Pass(); return absl::OkStatus(); }, nullptr);
+  index_->Submit(
+      Lane::kForeground,
+      [&](WriteTxn&) {
+        gate.Pass();
+        return absl::OkStatus();
+      },
+      nullptr);
   for (int i = 0; i < 10; ++i) {
-    index_->Submit(i % 2 == 0 ? Lane::kBulk : Lane::kForeground,
-                   [i](WriteTxn& txn) {
-                     txn.Put(Table::kMeta, std::to_string(i), "x");
-                     return absl::OkStatus();
-                   },
-                   [&](const absl::Status& status) { done += status.ok() ? 1 : 0; });
+    index_->Submit(
+        i % 2 == 0 ? Lane::kBulk : Lane::kForeground,
+        [i](WriteTxn& txn) {
+          txn.Put(Table::kMeta, std::to_string(i), "x");
+          return absl::OkStatus();
+        },
+        [&](const absl::Status& status) { done += status.ok() ? 1 : 0; });
   }
   std::thread shutdown([&] { index_->Shutdown(); });
   gate.Open();
@@ -254,11 +280,8 @@ using IndexDeathTest = IndexTest;
 
 TEST_F(IndexDeathTest, WhatWouldWaitForItselfForEverEndsTheProcess) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(
-      {
-        index_->Read([&](ReadTxn&) { return Put("a", "1"); }).IgnoreError();
-      },
-      "broken invariant");
+  EXPECT_DEATH({ index_->Read([&](ReadTxn&) { return Put("a", "1"); }).IgnoreError(); },
+               "broken invariant");
   EXPECT_DEATH(
       {
         index_->Update(Lane::kForeground, [&](WriteTxn&) { return Put("a", "1"); }).IgnoreError();
@@ -266,19 +289,20 @@ TEST_F(IndexDeathTest, WhatWouldWaitForItselfForEverEndsTheProcess) {
       "broken invariant");
   EXPECT_DEATH(
       {
-        index_->Update(Lane::kForeground,
-                       [&](WriteTxn& txn) {
-                         txn.AfterCommit([&] { Put("a", "1").IgnoreError(); });
-                         return absl::OkStatus();
-                       })
+        index_
+            ->Update(Lane::kForeground,
+                     [&](WriteTxn& txn) {
+                       txn.AfterCommit([&] { Put("a", "1").IgnoreError(); });
+                       return absl::OkStatus();
+                     })
             .IgnoreError();
       },
       "broken invariant");
   EXPECT_DEATH(
       {
-        index_->Read([&](ReadTxn&) {
-                  return index_->Read([](ReadTxn&) { return absl::OkStatus(); });
-                })
+        index_
+            ->Read(
+                [&](ReadTxn&) { return index_->Read([](ReadTxn&) { return absl::OkStatus(); }); })
             .IgnoreError();
       },
       "broken invariant");
@@ -286,11 +310,14 @@ TEST_F(IndexDeathTest, WhatWouldWaitForItselfForEverEndsTheProcess) {
 
 TEST_F(IndexTest, ReadingIsAllowedAfterACommit) {
   std::string seen;
-  ASSERT_TRUE(index_->Update(Lane::kForeground, [&](WriteTxn& txn) {
-                      txn.Put(Table::kMeta, "a", "1");
-                      txn.AfterCommit([&] { seen = Get("a"); });
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [&](WriteTxn& txn) {
+                             txn.Put(Table::kMeta, "a", "1");
+                             txn.AfterCommit([&] { seen = Get("a"); });
+                             return absl::OkStatus();
+                           })
+                  .ok());
   EXPECT_EQ(seen, "1");
 }
 

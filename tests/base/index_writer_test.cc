@@ -1,4 +1,5 @@
-// Group commit: who shares a transaction with whom, in which order, and what one failure costs the others.
+// Group commit: who shares a transaction with whom, in which order, and what one failure costs the
+// others.
 
 #include <gtest/gtest.h>
 
@@ -31,12 +32,13 @@ class IndexWriterTest : public testing::Test {
 
   // Keeps the writer busy, so that what is submitted until Release gathers to one batch.
   void Hold() {
-    index_->Submit(Lane::kForeground,
-                   [this](WriteTxn&) {
-                     gate_.Pass();
-                     return absl::OkStatus();
-                   },
-                   nullptr);
+    index_->Submit(
+        Lane::kForeground,
+        [this](WriteTxn&) {
+          gate_.Pass();
+          return absl::OkStatus();
+        },
+        nullptr);
     gate_.AwaitArrivals(1);
   }
   void Release() { gate_.Open(); }
@@ -70,10 +72,12 @@ class IndexWriterTest : public testing::Test {
   }
   bool Has(const std::string& key) {
     bool has = false;
-    EXPECT_TRUE(index_->Read([&](ReadTxn& txn) {
-                        has = txn.Get(Table::kMeta, key).has_value();
-                        return absl::OkStatus();
-                      }).ok());
+    EXPECT_TRUE(index_
+                    ->Read([&](ReadTxn& txn) {
+                      has = txn.Get(Table::kMeta, key).has_value();
+                      return absl::OkStatus();
+                    })
+                    .ok());
     return has;
   }
   uint64_t Commits() {
@@ -114,20 +118,21 @@ TEST_F(IndexWriterTest, ABatchHasAtMostTwoThousandRows) {
   for (Outcome& outcome : many) Submit(Lane::kForeground, outcome, "");
   std::atomic<int> big_done{0};
   for (int i = 0; i < 3; ++i) {
-    index_->Submit(Lane::kForeground,
-                   [i](WriteTxn& txn) {
-                     for (int row = 0; row < 1500; ++row) {
-                       txn.PutRaw(Table::kInline, std::to_string(i * 10000 + row), "x");
-                     }
-                     return absl::OkStatus();
-                   },
-                   [&](const absl::Status& status) { big_done += status.ok() ? 1 : 0; });
+    index_->Submit(
+        Lane::kForeground,
+        [i](WriteTxn& txn) {
+          for (int row = 0; row < 1500; ++row) {
+            txn.PutRaw(Table::kInline, std::to_string(i * 10000 + row), "x");
+          }
+          return absl::OkStatus();
+        },
+        [&](const absl::Status& status) { big_done += status.ok() ? 1 : 0; });
   }
   const uint64_t before = Commits();
   Release();
   Drain();
-  // Held; 2,000 empty ones; the last empty one and two big ones (1,500 rows are fewer than 2,000, 3,000
-  // are not); the third; Drain's.
+  // Held; 2,000 empty ones; the last empty one and two big ones (1,500 rows are fewer than 2,000,
+  // 3,000 are not); the third; Drain's.
   EXPECT_EQ(Commits() - before, 5u);
   EXPECT_EQ(big_done, 3);
 }
@@ -215,13 +220,14 @@ TEST_F(IndexWriterTest, BulkHasItsTurnUnderUnendingForeground) {
   std::atomic<int> foreground{0};
   std::function<void()> next = [&] {
     if (stop) return;
-    index_->Submit(Lane::kForeground,
-                   [&](WriteTxn& txn) {
-                     txn.AfterCommit([&] { next(); });
-                     ++foreground;
-                     return absl::OkStatus();
-                   },
-                   nullptr);
+    index_->Submit(
+        Lane::kForeground,
+        [&](WriteTxn& txn) {
+          txn.AfterCommit([&] { next(); });
+          ++foreground;
+          return absl::OkStatus();
+        },
+        nullptr);
   };
   next();
   EXPECT_TRUE(index_->Update(Lane::kBulk, [](WriteTxn&) { return absl::OkStatus(); }).ok());
@@ -261,10 +267,12 @@ TEST_F(IndexWriterTest, ThreadsThatCountTogetherLoseNothing) {
   }
   for (auto& thread : threads) thread.join();
   uint64_t count = 0;
-  ASSERT_TRUE(index_->Read([&](ReadTxn& txn) {
-                      count = ReadU64(*txn.Get(Table::kMeta, "count"));
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Read([&](ReadTxn& txn) {
+                    count = ReadU64(*txn.Get(Table::kMeta, "count"));
+                    return absl::OkStatus();
+                  })
+                  .ok());
   EXPECT_EQ(count, uint64_t{kThreads} * kEach * 4 / 5);
 }
 
@@ -276,26 +284,31 @@ TEST_F(IndexWriterTest, TheMapGrowsUnderReaders) {
   for (int t = 0; t < 3; ++t) {
     readers.emplace_back([&] {
       while (!stop) {
-        EXPECT_TRUE(index_->Read([&](ReadTxn& txn) {
-                            uint64_t rows = 0;
-                            Cursor cursor(txn, Table::kMeta);
-                            for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
-                              EXPECT_EQ(cursor.payload()->size(), 20000u);
-                              ++rows;
-                            }
-                            EXPECT_EQ(rows, txn.Rows(Table::kMeta));
-                            return absl::OkStatus();
-                          }).ok());
+        EXPECT_TRUE(index_
+                        ->Read([&](ReadTxn& txn) {
+                          uint64_t rows = 0;
+                          Cursor cursor(txn, Table::kMeta);
+                          for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
+                            EXPECT_EQ(cursor.payload()->size(), 20000u);
+                            ++rows;
+                          }
+                          EXPECT_EQ(rows, txn.Rows(Table::kMeta));
+                          return absl::OkStatus();
+                        })
+                        .ok());
         ++reads;
       }
     });
   }
   const std::string value(20000, 'v');
   for (int i = 0; i < 300; ++i) {  // 6 MB into a map of one
-    ASSERT_TRUE(index_->Update(Lane::kForeground, [&](WriteTxn& txn) {
-                        txn.Put(Table::kMeta, std::to_string(i), value);
-                        return absl::OkStatus();
-                      }).ok());
+    ASSERT_TRUE(index_
+                    ->Update(Lane::kForeground,
+                             [&](WriteTxn& txn) {
+                               txn.Put(Table::kMeta, std::to_string(i), value);
+                               return absl::OkStatus();
+                             })
+                    .ok());
   }
   stop = true;
   for (auto& reader : readers) reader.join();
@@ -312,12 +325,13 @@ TEST_F(IndexWriterTest, ABatchThatFillsTheMapRunsAgainWhole) {
   std::vector<Outcome> outcomes(100);
   const std::string value(30000, 'v');
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    index_->Submit(Lane::kForeground,
-                   [&value, i](WriteTxn& txn) {
-                     txn.Put(Table::kMeta, std::to_string(i), value);
-                     return absl::OkStatus();
-                   },
-                   [&outcomes, i](absl::Status status) { outcomes[i].status = std::move(status); });
+    index_->Submit(
+        Lane::kForeground,
+        [&value, i](WriteTxn& txn) {
+          txn.Put(Table::kMeta, std::to_string(i), value);
+          return absl::OkStatus();
+        },
+        [&outcomes, i](absl::Status status) { outcomes[i].status = std::move(status); });
   }
   Release();
   Drain();

@@ -34,9 +34,15 @@ TEST_F(LogTest, AMessageCannotBeginALineOrDriveATerminal) {
   EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "a\nb\r\x1b[31mc\x7f\t")),
             "info a\\nb\\x0d\\x1b[31mc\\x7f\\x09\n");
   EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, std::string("a\0b", 3))), "info a\\x00b\n");
-  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "\xc2\x9b" "31m")), "info \\x9b31m\n") << "a C1 control";
-  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "gr\xc3\xbc\xc3\x9f \xff")), "info gr\xc3\xbc\xc3\x9f \\xff\n");
-  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "{} %v %n")), "info {} %v %n\n") << "no format strings";
+  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo,
+                             "\xc2\x9b"
+                             "31m")),
+            "info \\x9b31m\n")
+      << "a C1 control";
+  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "gr\xc3\xbc\xc3\x9f \xff")),
+            "info gr\xc3\xbc\xc3\x9f \\xff\n");
+  EXPECT_EQ(WithoutTime(Line(LogLevel::kInfo, "{} %v %n")), "info {} %v %n\n")
+      << "no format strings";
 }
 
 TEST_F(LogTest, JsonIsOneObjectALine) {
@@ -95,10 +101,12 @@ TEST(Metrics, AreRenderedInThePrometheusTextFormat) {
   level.Add(-1.5);
   seconds.Observe(0.5);
   const std::string text = metrics.Render();
-  EXPECT_NE(text.find("# HELP test_hits_total Hits.\n# TYPE test_hits_total counter\n"), std::string::npos)
+  EXPECT_NE(text.find("# HELP test_hits_total Hits.\n# TYPE test_hits_total counter\n"),
+            std::string::npos)
       << text;
   EXPECT_NE(text.find("test_hits_total{code=\"200\"} 3\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("test_hits_total{code=\"404\"} 0\n"), std::string::npos) << "there from the start";
+  EXPECT_NE(text.find("test_hits_total{code=\"404\"} 0\n"), std::string::npos)
+      << "there from the start";
   EXPECT_NE(text.find("test_level 3.5\n"), std::string::npos) << text;
   EXPECT_NE(text.find("test_seconds_bucket{le=\"0.1\"} 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("test_seconds_bucket{le=\"1\"} 1\n"), std::string::npos) << text;

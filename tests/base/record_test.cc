@@ -25,7 +25,8 @@ TEST(Record, OpensToWhatWasSealed) {
 
 // Stored bytes are a contract: if this fails, existing data folders can no longer be read.
 TEST(Record, HasTheseBytes) {
-  EXPECT_EQ(ToHex(SealRecord(Table::kBlobs, "key", 1, "payload")), "019eea2d23b0bc866c7061796c6f6164");
+  EXPECT_EQ(ToHex(SealRecord(Table::kBlobs, "key", 1, "payload")),
+            "019eea2d23b0bc866c7061796c6f6164");
   EXPECT_EQ(ToHex(SealRecord(Table::kSettings, "k", 7, "")), "072acdd72f6e5ac408");
 }
 
@@ -50,30 +51,38 @@ TEST(Record, ASoundRowInAStrangePlaceIsFound) {
 class BadRowTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Index::Open({.dir = dir_.path(), .map_size = uint64_t{1} << 30, .metrics = &metrics_});
+    auto opened =
+        Index::Open({.dir = dir_.path(), .map_size = uint64_t{1} << 30, .metrics = &metrics_});
     ASSERT_TRUE(opened.ok()) << opened.status();
     index_ = std::move(*opened);
   }
   void PutRaw(const std::string& key, const std::string& bytes) {
-    ASSERT_TRUE(index_->Update(Lane::kForeground, [&](WriteTxn& txn) {
-                        txn.PutRaw(Table::kRefs, key, bytes);
-                        return absl::OkStatus();
-                      }).ok());
+    ASSERT_TRUE(index_
+                    ->Update(Lane::kForeground,
+                             [&](WriteTxn& txn) {
+                               txn.PutRaw(Table::kRefs, key, bytes);
+                               return absl::OkStatus();
+                             })
+                    .ok());
   }
   std::string Raw(Table table, const std::string& key) {
     std::string bytes = "-";
-    EXPECT_TRUE(index_->Read([&](ReadTxn& txn) {
-                        if (const auto row = txn.GetRaw(table, key)) bytes = std::string(*row);
-                        return absl::OkStatus();
-                      }).ok());
+    EXPECT_TRUE(index_
+                    ->Read([&](ReadTxn& txn) {
+                      if (const auto row = txn.GetRaw(table, key)) bytes = std::string(*row);
+                      return absl::OkStatus();
+                    })
+                    .ok());
     return bytes;
   }
   bool Reads(const std::string& key) {
     bool there = false;
-    EXPECT_TRUE(index_->Read([&](ReadTxn& txn) {
-                        there = txn.Get(Table::kRefs, key).has_value();
-                        return absl::OkStatus();
-                      }).ok());
+    EXPECT_TRUE(index_
+                    ->Read([&](ReadTxn& txn) {
+                      there = txn.Get(Table::kRefs, key).has_value();
+                      return absl::OkStatus();
+                    })
+                    .ok());
     return there;
   }
   void Drain() {
@@ -108,13 +117,15 @@ TEST_F(BadRowTest, ADamagedRowMeetsACursorToo) {
   PutRaw("b", "too short");
   PutRaw("c", SealRecord(Table::kRefs, "c", 1, "3"));
   std::string seen;
-  ASSERT_TRUE(index_->Read([&](ReadTxn& txn) {
-                      Cursor cursor(txn, Table::kRefs);
-                      for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
-                        if (const auto payload = cursor.payload()) seen += *payload;
-                      }
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Read([&](ReadTxn& txn) {
+                    Cursor cursor(txn, Table::kRefs);
+                    for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
+                      if (const auto payload = cursor.payload()) seen += *payload;
+                    }
+                    return absl::OkStatus();
+                  })
+                  .ok());
   EXPECT_EQ(seen, "13");
   Drain();
   EXPECT_EQ(Raw(Table::kRefs, "b"), "-");
@@ -123,11 +134,14 @@ TEST_F(BadRowTest, ADamagedRowMeetsACursorToo) {
 
 TEST_F(BadRowTest, ARowWrittenAnewMeanwhileStays) {
   PutRaw("k", "damaged");
-  ASSERT_TRUE(index_->Update(Lane::kForeground, [](WriteTxn& txn) {
-                      EXPECT_EQ(txn.Get(Table::kRefs, "k"), std::nullopt);
-                      txn.Put(Table::kRefs, "k", "sound");
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [](WriteTxn& txn) {
+                             EXPECT_EQ(txn.Get(Table::kRefs, "k"), std::nullopt);
+                             txn.Put(Table::kRefs, "k", "sound");
+                             return absl::OkStatus();
+                           })
+                  .ok());
   Drain();
   EXPECT_EQ(index_->bad_rows(), 1u);
   EXPECT_TRUE(Reads("k"));
@@ -136,12 +150,14 @@ TEST_F(BadRowTest, ARowWrittenAnewMeanwhileStays) {
 
 TEST_F(BadRowTest, ARowWhosePayloadDoesNotParseCanBeReported) {
   PutRaw("k", SealRecord(Table::kRefs, "k", 1, "no message"));
-  ASSERT_TRUE(index_->Read([](ReadTxn& txn) {
-                      txn.ReportBadRow(Table::kRefs, "k");
-                      txn.ReportBadRow(Table::kRefs, "k");
-                      txn.ReportBadRow(Table::kRefs, "not there");
-                      return absl::OkStatus();
-                    }).ok());
+  ASSERT_TRUE(index_
+                  ->Read([](ReadTxn& txn) {
+                    txn.ReportBadRow(Table::kRefs, "k");
+                    txn.ReportBadRow(Table::kRefs, "k");
+                    txn.ReportBadRow(Table::kRefs, "not there");
+                    return absl::OkStatus();
+                  })
+                  .ok());
   Drain();
   EXPECT_EQ(index_->bad_rows(), 1u);
   EXPECT_FALSE(Reads("k"));

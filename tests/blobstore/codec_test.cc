@@ -20,7 +20,8 @@ using base::ToHex;
 std::mt19937_64& Engine() {
   static const uint64_t seed = [] {
     const char* const given = std::getenv("WAYPOST_TEST_SEED");
-    const uint64_t s = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+    const uint64_t s =
+        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
     testing::Test::RecordProperty("seed", std::to_string(s));
     return s;
   }();
@@ -74,9 +75,18 @@ TEST(BlobRowCodec, GoldenBytes) {
   row.fetch_attempts = 5;
   row.holdings[base::GroupId(group)] = {.acquired = FromMs(6), .via = Via::kFetch, .shares = 7};
   EXPECT_EQ(ToHex(EncodeBlobRow(row)),
-            "08ac02" "1001" "1802" "2003" "2804" "3005"
-            "3a28" "0a20" "2222222222222222222222222222222222222222222222222222222222222222"
-            "1006" "1803" "2007");
+            "08ac02"
+            "1001"
+            "1802"
+            "2003"
+            "2804"
+            "3005"
+            "3a28"
+            "0a20"
+            "2222222222222222222222222222222222222222222222222222222222222222"
+            "1006"
+            "1803"
+            "2007");
   EXPECT_EQ(DecodeBlobRow(EncodeBlobRow(row)), row);
 }
 
@@ -162,7 +172,8 @@ TEST(InlineTable, KeysAreBigEndianAndAppended) {
                              EXPECT_EQ(AppendInline(txn, "two"), 2u);
                              DeleteInline(txn, 1);
                              EXPECT_EQ(AppendInline(txn, "three"), 3u);
-                             EXPECT_EQ(txn.GetRaw(base::Table::kInline, EncodeInlineKey(3)), "three");
+                             EXPECT_EQ(txn.GetRaw(base::Table::kInline, EncodeInlineKey(3)),
+                                       "three");
                              EXPECT_EQ(txn.Rows(base::Table::kInline), 2u);
                              return absl::OkStatus();
                            })
@@ -207,8 +218,8 @@ TEST(PartialMark, OnlyWhatWasWrittenWholeIsRead) {
   for (std::size_t size = 0; size < text.size(); ++size) {
     EXPECT_FALSE(DecodeMark(text.substr(0, size))) << size;
   }
-  for (const char* const other : {"2 5 x\n", "1 -5 x\n", "1 5 x\n\n", "1 5  x\n", "1 05 x\n", "1 5 \n",
-                                  "1 99999999999999999999 x\n"}) {
+  for (const char* const other : {"2 5 x\n", "1 -5 x\n", "1 5 x\n\n", "1 5  x\n", "1 05 x\n",
+                                  "1 5 \n", "1 99999999999999999999 x\n"}) {
     EXPECT_FALSE(DecodeMark(other)) << other;
   }
 }

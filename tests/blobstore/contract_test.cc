@@ -1,7 +1,6 @@
-#include "tests/contract/blob_store_contract.h"
-
 #include "base/file_system.h"
 #include "tests/blobstore/disk_rig.h"
+#include "tests/contract/blob_store_contract.h"
 #include "tests/fakes/fake_blob_store.h"
 
 namespace waypost::blobstore {

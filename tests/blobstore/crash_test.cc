@@ -58,8 +58,8 @@ TEST_P(CrashAt, TheNextStartGoesOn) {
     // No other thread existed at the fork; this process opens everything for itself.
     Opened opened(dir.path());
     if (!base::EnableFaultPoints(c.point).ok()) _exit(1);
-    auto writer = c.fetch ? opened.store->StartFetch(id, bytes.size())
-                          : opened.store->StartPut(bytes.size());
+    auto writer =
+        c.fetch ? opened.store->StartFetch(id, bytes.size()) : opened.store->StartPut(bytes.size());
     if (!writer.ok() || !AppendAll(**writer, bytes).ok()) _exit(2);
     const auto staged = (*writer)->Finish(id);
     if (!staged.ok() || !InstallStaged(*opened.store, *opened.index, *staged).ok()) _exit(3);
@@ -73,16 +73,17 @@ TEST_P(CrashAt, TheNextStartGoesOn) {
   Opened opened(dir.path());
   EXPECT_EQ(opened.store->Open(id).ok(), c.here_after);
   const DiskBlobStore::ReconcileCallbacks callbacks = {
-      .adopt = [&](const StagedBlob& staged) {
-        return InstallStaged(*opened.store, *opened.index, staged);
-      },
+      .adopt =
+          [&](const StagedBlob& staged) {
+            return InstallStaged(*opened.store, *opened.index, staged);
+          },
       .lost = [](const base::BlobId&) { return absl::InternalError("nothing may be lost"); }};
   const auto compared = opened.store->ReconcileFolder(id.array()[0], callbacks);
   ASSERT_TRUE(compared.ok()) << compared.status();
   EXPECT_EQ(compared->quarantined, 0u);
   // The fetch continues where the killed process was; the put is made again.
-  auto writer = c.fetch ? opened.store->StartFetch(id, bytes.size())
-                        : opened.store->StartPut(bytes.size());
+  auto writer =
+      c.fetch ? opened.store->StartFetch(id, bytes.size()) : opened.store->StartPut(bytes.size());
   ASSERT_TRUE(writer.ok()) << writer.status();
   if (c.fetch && std::string(c.point) == "partial.marked") {
     EXPECT_GE((*writer)->offset(), 20'000u);
@@ -100,9 +101,9 @@ INSTANTIATE_TEST_SUITE_P(
                     CrashCase{"blob.linked", false, false}, CrashCase{"blob.durable", false, false},
                     CrashCase{"index.before", false, false},
                     CrashCase{"index.committed", false, true},
-                    CrashCase{"partial.marked", true, false}, CrashCase{"blob.written", true, false},
-                    CrashCase{"blob.synced", true, false}, CrashCase{"blob.linked", true, false},
-                    CrashCase{"blob.durable", true, false},
+                    CrashCase{"partial.marked", true, false},
+                    CrashCase{"blob.written", true, false}, CrashCase{"blob.synced", true, false},
+                    CrashCase{"blob.linked", true, false}, CrashCase{"blob.durable", true, false},
                     CrashCase{"index.committed", true, true}),
     [](const auto& tested) {
       std::string name = tested.param.fetch ? "Fetch_" : "Put_";

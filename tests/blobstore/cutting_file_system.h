@@ -11,8 +11,9 @@
 
 namespace waypost::blobstore {
 
-// Stands before another file system and counts the calls that change something. Before the one that the
-// test chose it calls `cut`; from then on every call fails, as for a process whose machine is gone.
+// Stands before another file system and counts the calls that change something. Before the one that
+// the test chose it calls `cut`; from then on every call fails, as for a process whose machine is
+// gone.
 class CuttingFileSystem final : public base::FileSystem {
  public:
   explicit CuttingFileSystem(base::FileSystem& below) : below_(below) {}

@@ -388,8 +388,7 @@ TEST_F(DiskBlobStoreTest, TheStartRemovesPartialFilesThatAreWorthNothing) {
   rig_.WriteFile(rig_.layout.MarkPath(Sha256::Of("third")), "1 5 boot-1\n");
   rig_.WriteFile(rig_.layout.MarkPath(id) + ".new", "1 ");
   Restart("boot-1");
-  EXPECT_THAT(rig_.Names(rig_.layout.partial_dir()),
-              ElementsAre(id.ToHex(), id.ToHex() + ".mark"));
+  EXPECT_THAT(rig_.Names(rig_.layout.partial_dir()), ElementsAre(id.ToHex(), id.ToHex() + ".mark"));
   // Nobody continued it for 30 days.
   rig_.clock.SetWall(rig_.fs.Stat(rig_.layout.PartialPath(id))->value().modified +
                      base::Millis(int64_t{30} * 24 * 3600 * 1000 + 1));

@@ -36,15 +36,14 @@ class DiskRig final : public BlobStoreHarness {
 
   absl::Status Open() {
     store_ = nullptr;
-    auto opened = DiskBlobStore::Open(
-        *index_, over_ != nullptr ? *over_ : fs, clock,
-        {.data_dir = kDataDir,
-         .inline_max_bytes = inline_max,
-         .min_free = {.bytes = kFloor},
-         .partial_over_bytes = kContractPartialOver,
-         .partial_mark_bytes = mark_bytes,
-         .boot_id = boot_id,
-         .metrics = &metrics});
+    auto opened = DiskBlobStore::Open(*index_, over_ != nullptr ? *over_ : fs, clock,
+                                      {.data_dir = kDataDir,
+                                       .inline_max_bytes = inline_max,
+                                       .min_free = {.bytes = kFloor},
+                                       .partial_over_bytes = kContractPartialOver,
+                                       .partial_mark_bytes = mark_bytes,
+                                       .boot_id = boot_id,
+                                       .metrics = &metrics});
     if (!opened.ok()) return opened.status();
     store_ = *std::move(opened);
     store_->SetLossHandler([this](const base::BlobId& blob) {
@@ -86,16 +85,19 @@ class DiskRig final : public BlobStoreHarness {
   // As the scanner does it.
   absl::StatusOr<DiskBlobStore::ReconcileResult> Reconcile() {
     const DiskBlobStore::ReconcileCallbacks callbacks = {
-        .adopt = [this](const StagedBlob& staged) { return InstallStaged(*store_, *index_, staged); },
-        .lost = [this](const base::BlobId& blob) {
-          return index_->Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
-            const auto row = LoadBlobRow(txn, blob);
-            if (!row) return absl::OkStatus();
-            ASSIGN_OR_RETURN(const bool missing, store_->FileMissing(blob, *row));
-            if (missing) DeleteBlobRow(txn, blob);
-            return absl::OkStatus();
-          });
-        }};
+        .adopt =
+            [this](const StagedBlob& staged) { return InstallStaged(*store_, *index_, staged); },
+        .lost =
+            [this](const base::BlobId& blob) {
+              return index_->Update(
+                  base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
+                    const auto row = LoadBlobRow(txn, blob);
+                    if (!row) return absl::OkStatus();
+                    ASSIGN_OR_RETURN(const bool missing, store_->FileMissing(blob, *row));
+                    if (missing) DeleteBlobRow(txn, blob);
+                    return absl::OkStatus();
+                  });
+            }};
     DiskBlobStore::ReconcileResult sum;
     for (unsigned folder = 0; folder < 256; ++folder) {
       ASSIGN_OR_RETURN(const auto result, store_->ReconcileFolder(folder, callbacks));

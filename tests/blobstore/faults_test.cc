@@ -111,7 +111,8 @@ TEST(PowerCut, AtEveryStepNothingAcknowledgedIsLost) {
 TEST(PowerCut, AtEveryStepWhatSurvivesByChanceDoesNoHarm) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     int step = 1;
-    while (RunWithCut(step, [&](FakeFileSystem& fs) { fs.PowerCutKeepingSome(seed * 1000 + step); })) {
+    while (
+        RunWithCut(step, [&](FakeFileSystem& fs) { fs.PowerCutKeepingSome(seed * 1000 + step); })) {
       ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step << " seed " << seed;
       ASSERT_LT(++step, 500);
     }
@@ -138,8 +139,8 @@ struct FailingCall {
 
 class FailingDisk : public testing::TestWithParam<FailingCall> {};
 
-// Each call of one kind fails once: the operation may fail, the store goes on, a repeat succeeds, and what
-// was acknowledged is durable in the end.
+// Each call of one kind fails once: the operation may fail, the store goes on, a repeat succeeds,
+// and what was acknowledged is durable in the end.
 TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) {
   for (const int error : {EIO, ENOSPC}) {
     for (int nth = 1; nth < 100; ++nth) {
@@ -173,25 +174,20 @@ TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, FailingDisk,
-                         testing::Values(FailingCall{"OpenRead", Op::kOpenRead},
-                                         FailingCall{"OpenWrite", Op::kOpenWrite},
-                                         FailingCall{"CreateExclusive", Op::kCreateExclusive},
-                                         FailingCall{"CreateUnnamed", Op::kCreateUnnamed},
-                                         FailingCall{"Link", Op::kLink},
-                                         FailingCall{"Rename", Op::kRename},
-                                         FailingCall{"Remove", Op::kRemove},
-                                         FailingCall{"MakeDir", Op::kMakeDir},
-                                         FailingCall{"SyncDir", Op::kSyncDir},
-                                         FailingCall{"List", Op::kList},
-                                         FailingCall{"Stat", Op::kStat},
-                                         FailingCall{"FreeSpace", Op::kFreeSpace},
-                                         FailingCall{"Write", Op::kWrite},
-                                         FailingCall{"Read", Op::kRead},
-                                         FailingCall{"Sync", Op::kSync},
-                                         FailingCall{"Truncate", Op::kTruncate},
-                                         FailingCall{"Size", Op::kSize}),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Calls, FailingDisk,
+    testing::Values(FailingCall{"OpenRead", Op::kOpenRead},
+                    FailingCall{"OpenWrite", Op::kOpenWrite},
+                    FailingCall{"CreateExclusive", Op::kCreateExclusive},
+                    FailingCall{"CreateUnnamed", Op::kCreateUnnamed},
+                    FailingCall{"Link", Op::kLink}, FailingCall{"Rename", Op::kRename},
+                    FailingCall{"Remove", Op::kRemove}, FailingCall{"MakeDir", Op::kMakeDir},
+                    FailingCall{"SyncDir", Op::kSyncDir}, FailingCall{"List", Op::kList},
+                    FailingCall{"Stat", Op::kStat}, FailingCall{"FreeSpace", Op::kFreeSpace},
+                    FailingCall{"Write", Op::kWrite}, FailingCall{"Read", Op::kRead},
+                    FailingCall{"Sync", Op::kSync}, FailingCall{"Truncate", Op::kTruncate},
+                    FailingCall{"Size", Op::kSize}),
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(FullDisk, KeepsWhatAFetchHasWrittenAndGoesOnWhenThereIsRoom) {
   DiskRig rig;

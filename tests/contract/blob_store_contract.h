@@ -16,8 +16,8 @@
 #include "blobstore/blob_store.h"
 #include "tests/contract/blob_store_harness.h"
 
-// What every BlobStore does. One source of a test binary includes this and instantiates BlobStoreContract
-// with a factory of harnesses.
+// What every BlobStore does. One source of a test binary includes this and instantiates
+// BlobStoreContract with a factory of harnesses.
 namespace waypost::blobstore {
 
 class BlobStoreContract
@@ -25,9 +25,7 @@ class BlobStoreContract
  protected:
   BlobStoreContract() : harness_(GetParam()()) {}
   BlobStore& store() { return harness_->store(); }
-  absl::Status Put(const std::string& bytes) {
-    return PutBlob(store(), harness_->index(), bytes);
-  }
+  absl::Status Put(const std::string& bytes) { return PutBlob(store(), harness_->index(), bytes); }
   std::optional<BlobRow> Row(const base::BlobId& blob) {
     std::optional<BlobRow> row;
     EXPECT_TRUE(harness_->index()
@@ -43,8 +41,8 @@ class BlobStoreContract
 };
 
 inline const uint64_t kContractSizes[] = {
-    0,    1,    kContractInlineMax - 1,   kContractInlineMax,   kContractInlineMax + 1,
-    2500, 3999, kContractPartialOver,     kContractPartialOver + 1, 20'000};
+    0,    1,    kContractInlineMax - 1, kContractInlineMax,       kContractInlineMax + 1,
+    2500, 3999, kContractPartialOver,   kContractPartialOver + 1, 20'000};
 
 TEST_P(BlobStoreContract, WhatIsPutIsReadBackAtAnySize) {
   for (const uint64_t size : kContractSizes) {
@@ -280,13 +278,13 @@ TEST_P(BlobStoreContract, AFailedTransactionInstallsNothing) {
     const std::string bytes = SomeBytes(size, size);
     const auto staged = Stage(store(), bytes);
     ASSERT_TRUE(staged.ok());
-    EXPECT_TRUE(absl::IsAborted(harness_->index().Update(
-        base::Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-          BlobRow row;
-          store().Install(txn, *staged, row);
-          StoreBlobRow(txn, staged->id, row);
-          return absl::AbortedError("refused");
-        })));
+    EXPECT_TRUE(absl::IsAborted(harness_->index().Update(base::Index::Lane::kForeground,
+                                                         [&](base::WriteTxn& txn) -> absl::Status {
+                                                           BlobRow row;
+                                                           store().Install(txn, *staged, row);
+                                                           StoreBlobRow(txn, staged->id, row);
+                                                           return absl::AbortedError("refused");
+                                                         })));
     EXPECT_TRUE(absl::IsNotFound(store().Open(staged->id).status()));
     ASSERT_TRUE(InstallStaged(store(), harness_->index(), *staged).ok());
     EXPECT_EQ(*ReadBlob(store(), staged->id), bytes);

@@ -13,8 +13,8 @@
 #include "blobstore/blob_row.h"
 #include "blobstore/blob_store.h"
 
-// What tests of blob stores share: the harness of the contract suite, and puts and reads as the service
-// does them.
+// What tests of blob stores share: the harness of the contract suite, and puts and reads as the
+// service does them.
 namespace waypost::blobstore {
 
 // A store on an empty index, and the hold a test has on what is around it.
@@ -31,8 +31,8 @@ class BlobStoreHarness {
   virtual std::vector<base::BlobId> losses() = 0;
 };
 
-// Sizes at which a store may change its ways: set its inline limit and its limit for partial files to
-// these.
+// Sizes at which a store may change its ways: set its inline limit and its limit for partial files
+// to these.
 inline constexpr uint64_t kContractInlineMax = 1000;
 inline constexpr uint64_t kContractPartialOver = 4000;
 

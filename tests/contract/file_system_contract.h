@@ -12,7 +12,8 @@
 #include "base/file_system.h"
 #include "base/status.h"
 
-// What every FileSystem does, the real one and the fake. `T` has fs() and root(): a fresh, empty folder.
+// What every FileSystem does, the real one and the fake. `T` has fs() and root(): a fresh, empty
+// folder.
 namespace waypost::base {
 
 template <class T>
@@ -249,15 +250,17 @@ TYPED_TEST_P(FileSystemContract, ThreadsWorkSideBySide) {
   EXPECT_EQ(this->fs().List(this->root()).value().size(), 50u);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(
-    FileSystemContract, WhatIsWrittenIsRead, AWriteBeyondTheEndLeavesZeros,
-    ReadsAreShortOnlyAtTheEnd, AFileOpenedForReadingRefusesWrites, OpenWriteKeepsWhatIsThere,
-    TruncateCutsAndExtends, WhatIsMissingIsNotFound, StatTellsAbsenceFromPresence,
-    StatBelowAFileIsAnErrorAndNotAbsence, CreateExclusiveNeverReplaces,
-    AnUnnamedFileHasNoNameUntilItIsLinked, AnUnnamedFileThatIsNotLinkedLeavesNothing,
-    LinkNeverReplaces, RenameReplacesAndMoves, AnOpenFileOutlivesItsName,
-    MakeDirSaysWhetherItMadeIt, ListNamesFilesAndFolders, AFolderIsNotOpenedAsAFile,
-    FreeSpaceIsAtMostTheTotal, ReplaceFileLeavesOneWholeFile, ReadSmallFileIsBounded,
-    ThreadsWorkSideBySide);
+REGISTER_TYPED_TEST_SUITE_P(FileSystemContract, WhatIsWrittenIsRead, AWriteBeyondTheEndLeavesZeros,
+                            ReadsAreShortOnlyAtTheEnd, AFileOpenedForReadingRefusesWrites,
+                            OpenWriteKeepsWhatIsThere, TruncateCutsAndExtends,
+                            WhatIsMissingIsNotFound, StatTellsAbsenceFromPresence,
+                            StatBelowAFileIsAnErrorAndNotAbsence, CreateExclusiveNeverReplaces,
+                            AnUnnamedFileHasNoNameUntilItIsLinked,
+                            AnUnnamedFileThatIsNotLinkedLeavesNothing, LinkNeverReplaces,
+                            RenameReplacesAndMoves, AnOpenFileOutlivesItsName,
+                            MakeDirSaysWhetherItMadeIt, ListNamesFilesAndFolders,
+                            AFolderIsNotOpenedAsAFile, FreeSpaceIsAtMostTheTotal,
+                            ReplaceFileLeavesOneWholeFile, ReadSmallFileIsBounded,
+                            ThreadsWorkSideBySide);
 
 }  // namespace waypost::base

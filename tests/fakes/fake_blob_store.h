@@ -19,8 +19,8 @@
 
 namespace waypost::blobstore {
 
-// Blob bytes in memory; rows are in the index, as with the real store, whose contract it passes. Every
-// blob counts as a file. Outlives its writers.
+// Blob bytes in memory; rows are in the index, as with the real store, whose contract it passes.
+// Every blob counts as a file. Outlives its writers.
 class FakeBlobStore final : public BlobStore {
  public:
   FakeBlobStore(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}

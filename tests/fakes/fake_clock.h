@@ -5,8 +5,8 @@
 
 namespace waypost::base {
 
-// A clock that stands still until it is told otherwise. Thread-safe. It wakes nobody: whoever waits on
-// steady time waits in real time.
+// A clock that stands still until it is told otherwise. Thread-safe. It wakes nobody: whoever waits
+// on steady time waits in real time.
 class FakeClock final : public Clock {
  public:
   // A moment like any other; steady time begins far from zero, so that mixing the two shows.

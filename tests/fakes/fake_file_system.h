@@ -12,14 +12,29 @@
 
 namespace waypost::base {
 
-// A disk in memory which forgets, at a power cut, what nobody synced: contents without File::Sync, names
-// without SyncDir of their folder. It is as unkind as POSIX allows, also where real file systems are kinder.
-// Thread-safe. Outlives its files. The folder "/" is there from the start.
+// A disk in memory which forgets, at a power cut, what nobody synced: contents without File::Sync,
+// names without SyncDir of their folder. It is as unkind as POSIX allows, also where real file
+// systems are kinder. Thread-safe. Outlives its files. The folder "/" is there from the start.
 class FakeFileSystem final : public FileSystem {
  public:
   enum class Op {
-    kOpenRead, kOpenWrite, kCreateExclusive, kCreateUnnamed, kLink, kRename, kRemove, kMakeDir,
-    kSyncDir, kList, kStat, kFreeSpace, kWrite, kRead, kSync, kTruncate, kSize,
+    kOpenRead,
+    kOpenWrite,
+    kCreateExclusive,
+    kCreateUnnamed,
+    kLink,
+    kRename,
+    kRemove,
+    kMakeDir,
+    kSyncDir,
+    kList,
+    kStat,
+    kFreeSpace,
+    kWrite,
+    kRead,
+    kSync,
+    kTruncate,
+    kSize,
   };
   static constexpr std::size_t kOps = 17;
 
@@ -29,11 +44,12 @@ class FakeFileSystem final : public FileSystem {
   // ---- for tests ----
   // Only what is durable remains. Files that are open answer every call with an error from then on.
   void PowerCut();
-  // As real disks do it: of what was not synced, a part survives, name by name and block by block. The
-  // seed decides which.
+  // As real disks do it: of what was not synced, a part survives, name by name and block by block.
+  // The seed decides which.
   void PowerCutKeepingSome(uint64_t seed);
-  // The `nth` call (1: the next) of `op` from now on fails with `error` (an errno), once. A failed sync
-  // drops what was not durable yet, and the next one reports success all the same, as Linux does.
+  // The `nth` call (1: the next) of `op` from now on fails with `error` (an errno), once. A failed
+  // sync drops what was not durable yet, and the next one reports success all the same, as Linux
+  // does.
   void FailNth(Op op, int nth, int error);
   // Room for this many more bytes; beyond it writes are cut short with ENOSPC.
   void SetFreeSpace(uint64_t bytes);

@@ -41,11 +41,35 @@ TEST(SignpostCodec, GoldenBytes) {
   signpost.created = FromMs(13);
   signpost.updated = FromMs(14);
   const std::string expected =
-      "0a2a" "0a20" + Hex("11", 32) + "1001" "1801" "2001" "2802"
-      "1228" "0a20" + Hex("22", 32) + "1003" "1801" "2001"
-      "1804" "2005" "2806" "3007" "3808" "4009" "480a" "500b"
-      "5a2a" "0803" "1220" + Hex("33", 32) + "180c" "22026e6f"
-      "600d" "680e";
+      "0a2a"
+      "0a20" +
+      Hex("11", 32) +
+      "1001"
+      "1801"
+      "2001"
+      "2802"
+      "1228"
+      "0a20" +
+      Hex("22", 32) +
+      "1003"
+      "1801"
+      "2001"
+      "1804"
+      "2005"
+      "2806"
+      "3007"
+      "3808"
+      "4009"
+      "480a"
+      "500b"
+      "5a2a"
+      "0803"
+      "1220" +
+      Hex("33", 32) +
+      "180c"
+      "22026e6f"
+      "600d"
+      "680e";
   EXPECT_EQ(ToHex(EncodeSignpost(signpost)), expected);
   EXPECT_EQ(DecodeSignpost(EncodeSignpost(signpost)), signpost);
 }
@@ -66,8 +90,18 @@ TEST(PeerCodec, GoldenBytes) {
   entry.bytes_in = 6;
   entry.bytes_out = 7;
   EXPECT_EQ(ToHex(EncodePeerRow(entry)),
-            "0a016e" "1203613a31" "1203623a32" "1a03623a32" "2001" "2802" "3003" "3a0408021804"
-            "4001" "4805" "5006" "5807");
+            "0a016e"
+            "1203613a31"
+            "1203623a32"
+            "1a03623a32"
+            "2001"
+            "2802"
+            "3003"
+            "3a0408021804"
+            "4001"
+            "4805"
+            "5006"
+            "5807");
   const auto decoded = DecodePeerRow(Peer(1), EncodePeerRow(entry));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->name, "n");

@@ -32,12 +32,12 @@ TEST(DueKey, ByteOrderIsTheOrderOfTheStruct) {
   Samples samples;
   SCOPED_TRACE(samples.seed());
   const auto any = [&] {
-    return DueKey{.first_peer = Peer(static_cast<uint8_t>(samples.Below(3))),
-                  .lane = samples.Chance(50) ? Lane::kNew : Lane::kRetry,
-                  .due = samples.Chance(50) ? FromMs(static_cast<int64_t>(samples.Below(3)))
-                                            : samples.Time(),
-                  .blob = samples.Chance(50) ? Blob(static_cast<uint8_t>(samples.Below(255)))
-                                             : samples.AnyId<base::BlobId>()};
+    return DueKey{
+        .first_peer = Peer(static_cast<uint8_t>(samples.Below(3))),
+        .lane = samples.Chance(50) ? Lane::kNew : Lane::kRetry,
+        .due = samples.Chance(50) ? FromMs(static_cast<int64_t>(samples.Below(3))) : samples.Time(),
+        .blob = samples.Chance(50) ? Blob(static_cast<uint8_t>(samples.Below(255)))
+                                   : samples.AnyId<base::BlobId>()};
   };
   for (int round = 0; round < 20000; ++round) {
     const DueKey a = any();
@@ -75,8 +75,9 @@ TEST(DueKeyOf, GoesUnderTheFirstPeerAndTheLaneOfItsFailures) {
   signpost.locations = {{Peer(1), {.when_seen = FromMs(10)}},
                         {Peer(2), {.when_seen = FromMs(5), .is_server = true}}};
   signpost.wanted_since = FromMs(100);
-  EXPECT_EQ(DueKeyOf(Blob(7), signpost),
-            (DueKey{.first_peer = Peer(2), .lane = Lane::kNew, .due = FromMs(100), .blob = Blob(7)}));
+  EXPECT_EQ(
+      DueKeyOf(Blob(7), signpost),
+      (DueKey{.first_peer = Peer(2), .lane = Lane::kNew, .due = FromMs(100), .blob = Blob(7)}));
   signpost.failures = 1;
   signpost.next_attempt = FromMs(900);
   signpost.locations.clear();

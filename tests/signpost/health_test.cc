@@ -45,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(
                     CoolDownCase{"LongerRetryAfterWins", 1, Millis(60'000), 0.5, 60'000},
                     CoolDownCase{"ShorterRetryAfterDoesNot", 1, Millis(2000), 0.5, 5500},
                     CoolDownCase{"RetryAfterUpToFiveMinutes", 1, Millis(99'000'000), 0.5, 300'000},
-                    CoolDownCase{"RetryAfterShortensNothing", 9, Millis(99'000'000), 0.5, 5500 * 256},
+                    CoolDownCase{"RetryAfterShortensNothing", 9, Millis(99'000'000), 0.5,
+                                 5500 * 256},
                     CoolDownCase{"NegativeRetryAfterIsNone", 1, Millis(-5), 0.0, 1000}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
@@ -81,7 +82,8 @@ TEST(AfterSuccess, OfAHealthyPeerOnlyNotesTheTime) {
 
 TEST(AfterSuccess, EndsACoolDownAsAReturn) {
   const PeerHealth after = AfterSuccess(
-      {.consecutive_failures = 3, .cool_down_end = In(5), .last_error = kError, .returns = 7}, kNow);
+      {.consecutive_failures = 3, .cool_down_end = In(5), .last_error = kError, .returns = 7},
+      kNow);
   EXPECT_EQ(after, (PeerHealth{.last_success = kNow, .last_error = kError, .returns = 8}));
 }
 

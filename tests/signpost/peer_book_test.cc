@@ -119,8 +119,7 @@ TEST_F(PeerBookTest, TheListenerHearsBeginningsAndReturns) {
   book->RecordSuccess(Peer(1));
   book->RecordSuccess(Peer(1));
   book->RecordWrongBytes(Peer(2), kError);
-  EXPECT_THAT(heard,
-              ElementsAre(Pair(Peer(1), true), Pair(Peer(1), false), Pair(Peer(2), true)));
+  EXPECT_THAT(heard, ElementsAre(Pair(Peer(1), true), Pair(Peer(1), false), Pair(Peer(2), true)));
   EXPECT_EQ(book->Health(Peer(1)).returns, 1u);
   EXPECT_EQ(book->Health(Peer(2)).cool_down_end, clock_.WallNow() + Millis(3'600'000));
 }

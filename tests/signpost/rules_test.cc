@@ -131,9 +131,8 @@ const Locations kRanked = {
 };
 
 TEST(LocationOrder, UndeniedThenServersThenProxiesThenFreshThenById) {
-  EXPECT_THAT(LocationOrder(kRanked),
-              ElementsAre(Peer(90), Peer(80), Peer(81), Peer(70), Peer(60), Peer(50), Peer(40),
-                          Peer(30), Peer(20)));
+  EXPECT_THAT(LocationOrder(kRanked), ElementsAre(Peer(90), Peer(80), Peer(81), Peer(70), Peer(60),
+                                                  Peer(50), Peer(40), Peer(30), Peer(20)));
   EXPECT_EQ(FirstPeer(kRanked), Peer(90));
 }
 
@@ -172,11 +171,14 @@ struct World {
 
   FilterView View() const {
     return {.is_public = [this](const base::GroupId& g) { return open.contains(g); },
-            .is_member = [this](const base::GroupId& g,
-                                const base::PeerId& p) { return members.contains({g, p}); },
-            .is_server = [this](const base::GroupId& g, const base::PeerId& p) {
-              return servers.contains({g, p});
-            }};
+            .is_member =
+                [this](const base::GroupId& g, const base::PeerId& p) {
+                  return members.contains({g, p});
+                },
+            .is_server =
+                [this](const base::GroupId& g, const base::PeerId& p) {
+                  return servers.contains({g, p});
+                }};
   }
 };
 
@@ -186,7 +188,8 @@ std::vector<base::PeerId> PeersOf(const SharedSignpost& shared) {
   return peers;
 }
 
-// Blob in groups 1 and 2. Caller 9 is in 1 only. 3 is a member of 1; 4 of 2; 5 a server of 2; 6 of none.
+// Blob in groups 1 and 2. Caller 9 is in 1 only. 3 is a member of 1; 4 of 2; 5 a server of 2; 6 of
+// none.
 World TwoGroups() {
   return {.members = {{Group(1), Peer(9)},
                       {Group(1), Peer(3)},

@@ -56,7 +56,8 @@ class Samples {
           .when_seen = base::FromMs(static_cast<int64_t>(Below(5)) * 1000),
           .is_server = Chance(50),
           .is_proxy = Chance(50),
-          .denied = Chance(50) ? base::kNever : base::FromMs(static_cast<int64_t>(Below(5)) * 1000)};
+          .denied =
+              Chance(50) ? base::kNever : base::FromMs(static_cast<int64_t>(Below(5)) * 1000)};
     }
     return locations;
   }
@@ -64,15 +65,12 @@ class Samples {
   Signpost AnySignpost() {
     Signpost signpost;
     for (uint64_t i = Below(9); i > 0; --i) {
-      signpost.locations[AnyId<base::PeerId>()] = {.when_seen = Time(),
-                                                   .is_server = Chance(50),
-                                                   .is_proxy = Chance(50),
-                                                   .denied = Time()};
+      signpost.locations[AnyId<base::PeerId>()] = {
+          .when_seen = Time(), .is_server = Chance(50), .is_proxy = Chance(50), .denied = Time()};
     }
     for (uint64_t i = Below(5); i > 0; --i) {
-      signpost.groups[AnyId<base::GroupId>()] = {.keys = static_cast<uint32_t>(Below(1000)),
-                                                 .set_here = Chance(50),
-                                                 .wanted = Chance(50)};
+      signpost.groups[AnyId<base::GroupId>()] = {
+          .keys = static_cast<uint32_t>(Below(1000)), .set_here = Chance(50), .wanted = Chance(50)};
     }
     if (Chance(50)) signpost.size_hint_bytes = engine_();
     signpost.fetch_attempts = engine_();
