@@ -1,7 +1,9 @@
 // Rows that fail their check are moved out of the way, bytes and all, so that they are looked at
 // once by the service and can be looked at later by a person.
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/index.h"
@@ -17,7 +19,24 @@ constexpr uint64_t kKeptMax = 10'000;
 constexpr std::size_t kMovingMax = 10'000;
 constexpr std::size_t kKeyBytesMax = 511;
 
+std::string BadRowKey(Table table, std::string_view key) {
+  std::string kept(1, static_cast<char>(table));
+  kept += key;
+  if (kept.size() > kKeyBytesMax) kept.resize(kKeyBytesMax);
+  return kept;
+}
+
 }  // namespace
+
+std::vector<std::string> ReadTxn::BadRowKeys(Table table) {
+  std::vector<std::string> keys;
+  const std::string prefix = BadRowKey(table, "");
+  Cursor cursor(*this, Table::kBadRows);
+  for (cursor.Seek(prefix); cursor.valid() && cursor.key().starts_with(prefix); cursor.Next()) {
+    keys.emplace_back(cursor.key().substr(prefix.size()));
+  }
+  return keys;
+}
 
 void Index::Impl::CountBadRow(Table table) {
   bad_row_counter.Add();
@@ -42,10 +61,7 @@ void Index::Impl::NoteBadRow(Table table, std::string_view key, std::string_view
     txn.AfterCommit([this, table = name.first] { CountBadRow(table); });
     if (*now != found) return absl::OkStatus();  // replaced by a sound row meanwhile
     if (txn.Rows(Table::kBadRows) < kKeptMax) {
-      std::string kept_key(1, static_cast<char>(name.first));
-      kept_key += name.second;
-      if (kept_key.size() > kKeyBytesMax) kept_key.resize(kKeyBytesMax);
-      txn.PutRaw(Table::kBadRows, kept_key, found);
+      txn.PutRaw(Table::kBadRows, BadRowKey(name.first, name.second), found);
     }
     txn.Delete(name.first, name.second);
     return absl::OkStatus();

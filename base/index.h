@@ -41,8 +41,13 @@ class ReadTxn {
   // A row whose envelope is sound but whose payload does not parse: to be treated as absent, and as
   // above.
   void ReportBadRow(Table table, std::string_view key);
+  // The keys of the table's rows that were ever set aside, as far as they are kept.
+  std::vector<std::string> BadRowKeys(Table table);
   // Rows in the table.
   uint64_t Rows(Table table);
+  // The number of the newest commit that this transaction sees: two reads with the same number saw
+  // the same index.
+  uint64_t Snapshot() const;
 
   const absl::Status& status() const { return status_; }
   Index& index() { return index_; }
@@ -92,6 +97,8 @@ class Cursor {
 
 class WriteTxn : public ReadTxn {
  public:
+  // As ReadTxn's, before the first write: the commit it began from.
+  uint64_t Snapshot() const;
   // In the envelope; `version` is the record version of the table's codec.
   void Put(Table table, std::string_view key, std::string_view payload, uint8_t version = 1);
   void PutRaw(Table table, std::string_view key, std::string_view value);

@@ -57,6 +57,11 @@ uint64_t ReadTxn::Rows(Table table) {
   return 0;
 }
 
+uint64_t ReadTxn::Snapshot() const { return mdb_txn_id(txn_); }
+
+// LMDB gives a write transaction the number that its commit will have.
+uint64_t WriteTxn::Snapshot() const { return mdb_txn_id(txn_) - 1; }
+
 Cursor::Cursor(ReadTxn& txn, Table table) : txn_(txn), table_(table) {
   if (!txn_.status_.ok()) return;
   const int error =

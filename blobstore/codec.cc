@@ -74,9 +74,14 @@ std::optional<BlobRow> DecodeBlobRow(std::string_view payload) {
   return row;
 }
 
-bool VisitHoldingGroups(std::string_view payload, absl::FunctionRef<void(std::string_view)> visit) {
+bool ReadView(std::string_view payload, HoldingsView& view) {
+  view.groups.clear();
+  view.size_bytes = 0;
   base::WireReader row(payload);
   while (row.Next()) {
+    if (row.Is(proto::BlobRow::kSizeBytesFieldNumber, base::WireReader::kVarint)) {
+      view.size_bytes = row.number();
+    }
     if (!row.Is(proto::BlobRow::kHoldingsFieldNumber, base::WireReader::kBytes)) continue;
     base::WireReader holding(row.bytes());
     std::string_view group;
@@ -86,7 +91,7 @@ bool VisitHoldingGroups(std::string_view payload, absl::FunctionRef<void(std::st
       }
     }
     if (!holding.ok() || group.size() != base::GroupId::kBytes) return false;
-    visit(group);
+    view.groups.push_back(group);
   }
   return row.ok();
 }

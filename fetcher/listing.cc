@@ -68,6 +68,7 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
       part = kStoppedPart;
       from.clear();
     }
+    signpost::SignpostView view;
     base::Cursor cursor(txn, base::Table::kSignposts);
     for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
       if (found.size() == limit || ++looked_at > kRowsLookedAt) {
@@ -75,12 +76,7 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
         return absl::OkStatus();
       }
       const auto payload = cursor.payload();
-      bool asked = false;
-      bool stopped = false;
-      const auto no_visit = [](const signpost::MentionView&) {};
-      if (!payload || !signpost::VisitMentions(*payload, no_visit, asked, stopped) || !stopped) {
-        continue;
-      }
+      if (!payload || !signpost::ReadView(*payload, view) || !view.stopped) continue;
       auto signpost = signpost::DecodeSignpost(*payload);
       const auto blob = base::BlobId::FromBytes(cursor.key());
       if (!signpost || !blob || signpost->wanted_since == base::kNever ||

@@ -243,8 +243,9 @@ FetchState Fetcher::Impl::StateFromRows(const BlobRecord& record) const {
 base::WallTime Fetcher::Impl::ParkedUntil(const base::BlobId& blob,
                                           const signpost::Signpost& signpost,
                                           base::WallTime now) const {
-  const RunQueue& runs = queue;
-  const auto cools = [&](const base::PeerId& peer) { return runs.CoolDownEnd(peer) > now; };
+  // By a pointer: the analysis does not see that the lambdas run under the lock.
+  const RunQueue* const runs = &queue;
+  const auto cools = [&](const base::PeerId& peer) { return runs->CoolDownEnd(peer) > now; };
   const base::PeerId at = queue.WaitsAt(blob).value_or(signpost::FirstPeer(signpost.locations));
   if (flights.contains(blob) || !cools(at)) return base::kNever;
   // It is about to be sent to another one.

@@ -79,6 +79,8 @@ bool ReadMention(std::string_view message, MentionView& view) {
   while (mention.Next()) {
     if (mention.Is(proto::Mention::kGroupFieldNumber, base::WireReader::kBytes)) {
       view.group = mention.bytes();
+    } else if (mention.Is(proto::Mention::kKeysFieldNumber, base::WireReader::kVarint)) {
+      view.keys = static_cast<uint32_t>(mention.number());
     } else if (mention.Is(proto::Mention::kSetHereFieldNumber, base::WireReader::kVarint)) {
       view.set_here = mention.number() != 0;
     } else if (mention.Is(proto::Mention::kWantedFieldNumber, base::WireReader::kVarint)) {
@@ -136,20 +138,22 @@ std::optional<Signpost> DecodeSignpost(std::string_view payload) {
   return signpost;
 }
 
-bool VisitMentions(std::string_view payload, absl::FunctionRef<void(const MentionView&)> visit,
-                   bool& asked, bool& stopped) {
-  asked = false;
-  stopped = false;
+bool ReadView(std::string_view payload, SignpostView& view) {
+  view.mentions.clear();
+  view.asked = view.stopped = view.wanted = false;
+  view.size_hint_bytes = 0;
   base::WireReader row(payload);
   while (row.Next()) {
     if (row.Is(proto::Signpost::kMentionsFieldNumber, base::WireReader::kBytes)) {
-      MentionView view;
-      if (!ReadMention(row.bytes(), view)) return false;
-      visit(view);
+      if (!ReadMention(row.bytes(), view.mentions.emplace_back())) return false;
     } else if (row.Is(proto::Signpost::kAskedUntilMsFieldNumber, base::WireReader::kVarint)) {
-      asked = row.number() != 0;
+      view.asked = row.number() != 0;
     } else if (row.Is(proto::Signpost::kStoppedMsFieldNumber, base::WireReader::kVarint)) {
-      stopped = row.number() != 0;
+      view.stopped = row.number() != 0;
+    } else if (row.Is(proto::Signpost::kWantedSinceMsFieldNumber, base::WireReader::kVarint)) {
+      view.wanted = row.number() != 0;
+    } else if (row.Is(proto::Signpost::kSizeHintBytesFieldNumber, base::WireReader::kVarint)) {
+      view.size_hint_bytes = row.number();
     }
   }
   return row.ok();

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "base/ids.h"
 #include "base/index.h"
 #include "signpost/signpost.h"
@@ -24,14 +24,20 @@ std::optional<Signpost> DecodeSignpost(std::string_view payload);
 // What a scan reads of a signpost without decoding it.
 struct MentionView {
   std::string_view group;  // 32 bytes
+  uint32_t keys = 0;
   bool set_here = false;
   bool wanted = false;
 };
+struct SignpostView {
+  std::vector<MentionView> mentions;  // into the payload
+  bool asked = false;                 // for the blob, by an app
+  bool stopped = false;
+  bool wanted = false;  // somewhere, or asked for: wanted_since is set
+  uint64_t size_hint_bytes = 0;
+};
 
-// Calls `visit` for each group; sets `asked` when an app asked for the blob and `stopped` when it
-// is stopped. False when the payload does not parse; `visit` may have been called before that
-// showed. Several million rows a second.
-bool VisitMentions(std::string_view payload, absl::FunctionRef<void(const MentionView&)> visit,
-                   bool& asked, bool& stopped);
+// False when the payload does not parse; `view` is then worth nothing. One view is for use again
+// and again, so that it allocates once. Several million rows a second.
+bool ReadView(std::string_view payload, SignpostView& view);
 
 }  // namespace waypost::signpost

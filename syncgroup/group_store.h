@@ -124,6 +124,12 @@ class GroupStore {
   signpost::SharedSignpost SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
                                              const base::PeerId& caller) const;
 
+  // ---- after damage ----
+  // Begins to fold again, from the log, the references of every group that lost rows of them.
+  absl::Status RefoldDamaged();
+  // Whether references of a group are being folded again: until that ends some may be missing.
+  absl::StatusOr<bool> Refolding() const;
+
   // ---- replication: for the syncer and for PeerService ----
   // What `Syncer` and `PeerService` need is in syncgroup/replication.h.
   class Replication;
