@@ -107,6 +107,7 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
 }
 
 Response PeerApi::Impl::GetBlob(Request& request) {
+  service.Arrived(*request.peer);
   const auto blob = base::ParseBlobId(request.params["id"]);
   if (!blob) return ErrorResponse(absl::InvalidArgumentError("not a blob id"));
   std::vector<base::GroupId> wanted;

@@ -96,6 +96,12 @@ SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
   for (const auto& item : signpost.locations) {
     if (item.first != caller && revealed(item.first)) shared.locations.insert(item);
   }
+  const bool brought =
+      std::any_of(shared.groups.begin(), shared.groups.end(),
+                  [&](const auto& group) { return signpost.groups.at(group).set_here; });
+  if (brought && !view.self.IsZero() && shared.groups.size() < signpost.groups.size()) {
+    shared.locations[view.self] = {.when_seen = signpost.updated, .is_proxy = true};
+  }
   TrimLocations(shared.locations, max_locations);
   for (auto& item : shared.locations) item.second.denied = base::kNever;
   shared.size_hint_bytes = signpost.size_hint_bytes;

@@ -37,6 +37,7 @@ base::PeerId FirstPeer(const Locations& locations);
 
 // What filtering must know of groups and membership.
 struct FilterView {
+  base::PeerId self;  // zero: never a proxy
   std::function<bool(const base::GroupId&)> is_public;
   std::function<bool(const base::GroupId&, const base::PeerId&)> is_member;
   std::function<bool(const base::GroupId&, const base::PeerId&)> is_server;
@@ -51,7 +52,9 @@ struct SharedSignpost {
 // Reveals a group if it is public or `caller` is a member; a location if it is a server in a group
 // that mentions the blob, or a member of a group being revealed. Nothing at all where no group is
 // revealed: a stranger does not learn that the blob exists. The caller itself is left out. Trimmed
-// to `max_locations`.
+// to `max_locations`. Where this peer's own app put the blob into a revealed group while a group
+// that is not revealed mentions it too, this peer is a location of its own, as a proxy: it may get
+// the blob from where the caller cannot.
 SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
                          const FilterView& view, std::size_t max_locations);
 

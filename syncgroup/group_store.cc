@@ -235,6 +235,7 @@ signpost::SharedSignpost GroupStore::SharedSignpostFor(base::ReadTxn& txn, const
   const auto signpost = signpost::LoadSignpost(txn, blob);
   if (!signpost) return {};
   const signpost::FilterView view{
+      .self = self(),
       .is_public =
           [&](const base::GroupId& group) {
             const auto row = LoadGroupRow(txn, group);

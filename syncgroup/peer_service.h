@@ -19,9 +19,11 @@ class PeerService {
   absl::StatusOr<JoinReply> Join(const base::PeerId& caller, const JoinRequest& request);
   absl::StatusOr<HeldReply> Held(const base::PeerId& caller, const HeldRequest& request);
 
- private:
-  // Every request from a peer passes here first.
+  // Every request from a peer passes here first: those above call it, a request for a blob has only
+  // it. A peer that is cooling down and shows signs of life is sent a hello.
   void Arrived(const base::PeerId& caller);
+
+ private:
   GroupStore& groups_;
   Syncer& syncer_;
   signpost::PeerBook& peers_;

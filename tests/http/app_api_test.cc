@@ -550,6 +550,12 @@ TEST_F(AppApiTest, PeersGetBlobsOnlyUnderTheirGroups) {
   EXPECT_EQ(forbidden.headers, missing.headers);
   EXPECT_EQ(client.Get("/peer/v1/blobs/" + IdOf("secret"), self).status, 400);
   EXPECT_EQ(client.Get(here).status, 401);
+  // A request for a blob is a sign of life, as any other.
+  const base::PeerId known = *base::PeerId::FromHex(std::string(64, 'b'));
+  node.peers->SetProfile(known, "known", {});
+  ASSERT_EQ(node.peers->Find(known)->last_seen, base::kNever);
+  client.Get(nowhere, "Waypost-Peer: " + known.ToHex() + "\r\n");
+  EXPECT_NE(node.peers->Find(known)->last_seen, base::kNever);
   client.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\n" + self +
               "Content-Length: 5\r\n\r\n\xFF\xFF\xFF\xFF\xFF");
   EXPECT_EQ(client.ReadAnswer().status, 400);

@@ -165,12 +165,14 @@ TEST(TrimLocations, KeepsTheFirstOfTheOrder) {
 // ---- filter ----
 
 struct World {
+  base::PeerId self;
   std::set<base::GroupId> open;
   std::set<std::pair<base::GroupId, base::PeerId>> members;
   std::set<std::pair<base::GroupId, base::PeerId>> servers;  // among the members
 
   FilterView View() const {
-    return {.is_public = [this](const base::GroupId& g) { return open.contains(g); },
+    return {.self = self,
+            .is_public = [this](const base::GroupId& g) { return open.contains(g); },
             .is_member =
                 [this](const base::GroupId& g, const base::PeerId& p) {
                   return members.contains({g, p});
@@ -229,6 +231,31 @@ TEST(FilterFor, APublicGroupIsShownToAnyone) {
   const SharedSignpost shared = FilterFor(InTwoGroups(), Peer(8), world.View(), 8);
   EXPECT_THAT(shared.groups, ElementsAre(Group(2)));
   EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(4), Peer(5)));
+}
+
+TEST(FilterFor, WhoBringsABlobFromAnotherGroupIsItsProxy) {
+  World world = TwoGroups();
+  world.self = Peer(7);
+  world.members.insert({Group(1), Peer(7)});
+  Signpost signpost = InTwoGroups();
+  signpost.updated = Ago(1);
+  // Mentioned in both, but not by us.
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)),
+              ElementsAre(Peer(3), Peer(5)));
+  signpost.groups.at(Group(2)).set_here = true;  // a group that the caller is not in
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)),
+              ElementsAre(Peer(3), Peer(5)));
+  signpost.groups.at(Group(1)).set_here = true;
+  const SharedSignpost shared = FilterFor(signpost, Peer(9), world.View(), 8);
+  EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3), Peer(5), Peer(7)));
+  EXPECT_TRUE(shared.locations.at(Peer(7)).is_proxy);
+  EXPECT_EQ(shared.locations.at(Peer(7)).when_seen, Ago(1));
+  // Kept before a plain location when there is room for two only.
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 2)),
+              ElementsAre(Peer(5), Peer(7)));
+  // A caller that is in both groups needs no proxy.
+  world.members.insert({Group(2), Peer(9)});
+  EXPECT_FALSE(FilterFor(signpost, Peer(9), world.View(), 8).locations.contains(Peer(7)));
 }
 
 TEST(FilterFor, DenialsStayHereAndTrimGoesByThem) {
