@@ -67,6 +67,9 @@ absl::Status AppClient::Impl::Connect(const Interrupt& interrupt) {
   exchange.reset();
   auto socket = Socket::Connect({options.address}, {.each = options.connect_timeout}, interrupt);
   if (!socket.ok()) return base::Annotate(socket.status(), "the service is not reachable");
+  if (!options.tls_sha256.empty()) {
+    RETURN_IF_ERROR(socket->StartTls(options.tls_sha256, Deadline(), interrupt));
+  }
   exchange = std::make_unique<Exchange>(std::move(*socket));
   return absl::OkStatus();
 }

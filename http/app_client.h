@@ -23,6 +23,8 @@ class AppClient {
   struct Options {
     std::string address;  // "127.0.0.1:7440", as in endpoints.json
     std::string token;    // of api.token, without the newline; empty: none is sent
+    // Not empty: HTTPS, with a certificate that has this SHA-256 in hex, as in endpoints.json.
+    std::string tls_sha256;
     base::Millis connect_timeout{3000};
     // Without a byte either way for this long the call fails with kDeadlineExceeded. Event streams
     // say something at least every 15 s.

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "http/message.h"
+#include "http/tls.h"
 
 namespace waypost::http {
 
@@ -25,7 +26,8 @@ struct EngineOptions {
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
-  bool peers = false;  // read who is calling: fills Request::peer
+  std::shared_ptr<const TlsServer> tls;  // none: plain HTTP
+  bool peers = false;                    // read who is calling: fills Request::peer
   base::Metrics* metrics = nullptr;
 };
 

@@ -102,6 +102,14 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   ++per_address_[remote];
   shared_.connections.Add(1);
   c.state = State::kReading;
+  if (options.tls != nullptr) {
+    c.tls = options.tls->Begin(fd);
+    if (c.tls == nullptr) {
+      Close(c);
+      return;
+    }
+    c.state = State::kHandshake;
+  }
   SetDeadline(c, Now() + options.head_timeout);
   Arm(c, EPOLLIN);
 }
@@ -109,7 +117,10 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
 void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,
                           const std::string& message) {
   shared_.CountRejected(reason);
-  if (connections_.size() >= counted_ + kTurnedAwayMax) return;  // closes it
+  // Over TLS the reason would cost a handshake.
+  if (shared_.options.tls != nullptr || connections_.size() >= counted_ + kTurnedAwayMax) {
+    return;  // closes it
+  }
   Connection& c = *connection;
   c.counted = false;
   connections_.emplace(c.id, std::move(connection));
@@ -126,6 +137,7 @@ void EngineLoop::BeginDrain() {
     Connection* c = Find(id);
     if (c == nullptr) continue;
     switch (c->state) {
+      case State::kHandshake:
       case State::kReading:
         Close(*c);
         break;

@@ -22,7 +22,10 @@ absl::Status SocketBody::Continue() {
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   // Nothing else is on its way to this client: a buffer that has no room for 25 bytes is a dead
   // client.
-  const ssize_t sent = ::send(connection_.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  const ssize_t sent =
+      connection_.tls != nullptr
+          ? connection_.tls->Send(kContinue.data(), kContinue.size())
+          : ::send(connection_.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(kContinue.size())) {
     return absl::FailedPreconditionError("the sender went away before its body");
   }
@@ -43,7 +46,8 @@ absl::Status SocketBody::WaitReadable() {
     window_received_ = received_;
   }
   const auto left = std::chrono::duration_cast<base::Millis>(window_start_ + kRateWindow - now);
-  pollfd poller{connection_.fd, POLLIN, 0};
+  const short blocked_on = connection_.tls != nullptr ? connection_.tls->blocked_on() : short{0};
+  pollfd poller{connection_.fd, blocked_on != 0 ? blocked_on : short{POLLIN}, 0};
   const int ready = ::poll(&poller, 1, static_cast<int>(left.count()) + 1);
   if (ready < 0 && errno != EINTR) return base::ErrnoStatus(errno, "waiting for a body");
   return absl::OkStatus();
@@ -65,7 +69,7 @@ absl::Status SocketBody::Read(absl::FunctionRef<absl::Status(std::string_view)> 
   while (received_ < length_) {
     const std::size_t want =
         static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), length_ - received_));
-    const ssize_t got = ::recv(connection_.fd, buffer.data(), want, MSG_DONTWAIT);
+    const ssize_t got = connection_.Receive(buffer.data(), want);
     if (got == 0) {
       return absl::FailedPreconditionError(
           absl::StrCat("the body ended after ", received_, " of ", length_, " bytes"));

@@ -1,6 +1,7 @@
 #include "http/engine_connection.h"
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
@@ -15,18 +16,24 @@ namespace {
 constexpr const char* kReasons[] = {
     // Of the head, see head_check.cc.
     "request_line", "version", "method", "target", "head", "header", "duplicate_header", "host",
-    "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect",
+    "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect", "tls",
     // Limits.
     "connections", "address", "waiting", "upload_slots",
     // Time.
-    "slow_head", "slow_body", "slow_reader",
+    "slow_handshake", "slow_head", "slow_body", "slow_reader",
     // The service stops.
     "stopping", "cut"};
 
 }  // namespace
 
 Connection::~Connection() {
+  if (tls != nullptr) tls->SayEnd();
   if (fd >= 0) ::close(fd);
+}
+
+ssize_t Connection::Receive(char* buffer, std::size_t size) {
+  if (tls != nullptr) return tls->Receive(buffer, size);
+  return ::recv(fd, buffer, size, MSG_DONTWAIT);
 }
 
 LoopInbox::LoopInbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(fd_ >= 0); }

@@ -17,6 +17,7 @@
 #include "http/engine.h"
 #include "http/head_check.h"
 #include "http/message.h"
+#include "http/tls.h"
 
 namespace waypost::http {
 
@@ -37,14 +38,27 @@ inline constexpr uint64_t kLingerBytesMax = uint64_t{64} << 20;
 // fro through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and
 // destroys it.
 struct Connection {
-  enum class State { kReading, kGathering, kPending, kWorking, kSending, kWaiting, kLinger };
+  enum class State {
+    kHandshake,
+    kReading,
+    kGathering,
+    kPending,
+    kWorking,
+    kSending,
+    kWaiting,
+    kLinger
+  };
   // What the worker wants of the loop when it gives the connection back.
   enum class After { kReadNext, kSend, kMore, kWait, kLinger, kClose };
 
   ~Connection();
 
+  // As recv with MSG_DONTWAIT.
+  ssize_t Receive(char* buffer, std::size_t size);
+
   uint64_t id = 0;
   int fd = -1;
+  std::unique_ptr<TlsSession> tls;  // none: plain HTTP
   std::string remote;
   bool counted = true;  // against the limits
 

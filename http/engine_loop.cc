@@ -1,5 +1,6 @@
 #include "http/engine_loop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -131,6 +132,10 @@ void EngineLoop::Close(Connection& c) {
 
 void EngineLoop::Arm(Connection& c, uint32_t events) {
   epoll_event event{};
+  // TLS may have to receive before it can send, and the other way round.
+  if (c.tls != nullptr && (events & (EPOLLIN | EPOLLOUT)) != 0 && c.tls->blocked_on() != 0) {
+    events = c.tls->blocked_on() == POLLIN ? EPOLLIN : EPOLLOUT;
+  }
   event.events = events | EPOLLONESHOT;
   event.data.u64 = c.id;
   epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
@@ -147,6 +152,9 @@ void EngineLoop::SetDeadline(Connection& c, base::SteadyTime deadline) {
 
 void EngineLoop::OnEvent(Connection& c, uint32_t events) {
   switch (c.state) {
+    case State::kHandshake:
+      Handshake(c);
+      return;
     case State::kReading:
     case State::kGathering:
       Receive(c);
@@ -167,9 +175,31 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
   }
 }
 
+void EngineLoop::Handshake(Connection& c) {
+  switch (c.tls->Handshake()) {
+    case TlsSession::Step::kDone:
+      c.state = State::kReading;
+      Arm(c, EPOLLIN);
+      return;
+    case TlsSession::Step::kBlocked:
+      Arm(c, EPOLLIN);
+      return;
+    case TlsSession::Step::kFailed:
+      break;
+  }
+  base::LogDebug(shared_.options.listener, " ", c.remote, " TLS: ", c.tls->failure());
+  if (!c.tls->plain_http()) {
+    shared_.CountRejected("tls");
+    Close(c);
+    return;
+  }
+  c.tls.reset();
+  Refuse(c, 400, "invalid_argument", "this port speaks HTTPS: use https://", "tls");
+}
+
 void EngineLoop::Receive(Connection& c) {
   const bool first_bytes = c.in.empty();
-  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  const ssize_t got = c.Receive(buffer_.data(), buffer_.size());
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
     Close(c);
     return;
@@ -276,7 +306,9 @@ void EngineLoop::ReadNext(Connection& c) {
   c.state = State::kReading;
   const auto& options = shared_.options;
   SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));
-  if (c.in.empty()) {
+  if (c.in.empty() && c.tls != nullptr && c.tls->HasBuffered()) {
+    Receive(c);
+  } else if (c.in.empty()) {
     c.in.shrink_to_fit();
     Arm(c, EPOLLIN);
   } else {
@@ -287,6 +319,7 @@ void EngineLoop::ReadNext(Connection& c) {
 // Says that we are done and reads on for a while: closing with unread bytes in the buffer would
 // reset the connection, and the client would lose the answer.
 void EngineLoop::Linger(Connection& c) {
+  if (c.tls != nullptr) c.tls->SayEnd();
   ::shutdown(c.fd, SHUT_WR);
   c.state = State::kLinger;
   c.in.clear();
@@ -373,6 +406,10 @@ void EngineLoop::OnWoken(Connection& c) {
 
 void EngineLoop::OnDeadline(Connection& c) {
   switch (c.state) {
+    case State::kHandshake:
+      shared_.CountRejected("slow_handshake");
+      Close(c);
+      return;
     case State::kReading:
       if (!c.in.empty()) shared_.CountRejected("slow_head");
       Close(c);

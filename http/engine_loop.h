@@ -44,6 +44,7 @@ class EngineLoop {
   void SetDeadline(Connection& c, base::SteadyTime deadline);
 
   // ---- requests ----
+  void Handshake(Connection& c);
   void OnEvent(Connection& c, uint32_t events);
   void Receive(Connection& c);
   void Advance(Connection& c);

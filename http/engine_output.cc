@@ -5,17 +5,44 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace waypost::http {
 namespace {
 
+// The most that one TLS record carries.
+constexpr std::size_t kRecordBytes = 16 * 1024;
+
 // Result of one send or sendfile that moved `sent` bytes.
 SendResult Failed() {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return SendResult::kBlocked;
   return SendResult::kFailed;
+}
+
+// A head and what follows it in one record where they fit.
+ssize_t SendEncrypted(TlsSession& tls, std::string_view head, std::string_view tail) {
+  if (head.empty()) return tls.Send(tail.data(), std::min(tail.size(), kRecordBytes));
+  if (tail.empty()) return tls.Send(head.data(), std::min(head.size(), kRecordBytes));
+  std::array<char, kRecordBytes> record;
+  const std::size_t of_head = head.copy(record.data(), record.size());
+  const std::size_t of_tail = tail.copy(record.data() + of_head, record.size() - of_head);
+  return tls.Send(record.data(), of_head + of_tail);
+}
+
+// A piece of a file; 0 where it ends early.
+ssize_t SendFileEncrypted(TlsSession& tls, int file, uint64_t offset, uint64_t size) {
+  std::array<char, kRecordBytes> record;
+  const ssize_t got = ::pread(file, record.data(), std::min<uint64_t>(record.size(), size),
+                              static_cast<off_t>(offset));
+  if (got <= 0) {
+    if (got < 0) errno = EIO;  // whatever it was, it is not a socket that would block
+    return got;
+  }
+  return tls.Send(record.data(), static_cast<std::size_t>(got));
 }
 
 // `out` and, for an inline blob, its bytes, in one call.
@@ -35,7 +62,9 @@ SendResult SendMemory(Connection& c, uint64_t& turn) {
     message.msg_iovlen = head.empty() || tail.empty() ? 1 : 2;
     const bool file_follows = has_file && c.body_sent < c.blob->length;
     const ssize_t sent =
-        ::sendmsg(c.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (file_follows ? MSG_MORE : 0));
+        c.tls != nullptr ? SendEncrypted(*c.tls, head, tail)
+                         : ::sendmsg(c.fd, &message,
+                                     MSG_NOSIGNAL | MSG_DONTWAIT | (file_follows ? MSG_MORE : 0));
     if (sent < 0) {
       if (errno == EINTR) continue;
       return Failed();
@@ -54,7 +83,10 @@ SendResult SendFile(Connection& c, uint64_t& turn) {
     if (turn >= kTurnBytes) return SendResult::kMore;
     off_t offset = static_cast<off_t>(c.blob->offset + c.body_sent);
     const uint64_t want = std::min(c.blob->length - c.body_sent, kTurnBytes - turn);
-    const ssize_t sent = ::sendfile(c.fd, c.blob->reader->fd(), &offset, want);
+    const int file = c.blob->reader->fd();
+    const ssize_t sent = c.tls != nullptr
+                             ? SendFileEncrypted(*c.tls, file, static_cast<uint64_t>(offset), want)
+                             : ::sendfile(c.fd, file, &offset, want);
     if (sent < 0) {
       if (errno == EINTR) continue;
       return Failed();

@@ -210,15 +210,19 @@ absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses
 }
 
 Socket::Socket(Socket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), address_(std::move(other.address_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      address_(std::move(other.address_)),
+      tls_(std::move(other.tls_)) {}
 
 Socket& Socket::operator=(Socket&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(address_, other.address_);
+  std::swap(tls_, other.tls_);
   return *this;
 }
 
 Socket::~Socket() {
+  if (tls_ != nullptr) tls_->SayEnd();
   if (fd_ >= 0) ::close(fd_);
 }
 
@@ -234,10 +238,35 @@ absl::Status Socket::Wait(short events, base::SteadyTime deadline,
   return absl::OkStatus();
 }
 
+short Socket::WaitsFor(short events) const {
+  return tls_ != nullptr && tls_->blocked_on() != 0 ? tls_->blocked_on() : events;
+}
+
+absl::Status Socket::StartTls(const std::string& fingerprint, base::SteadyTime deadline,
+                              const Interrupt& interrupt) {
+  static const TlsClient client;
+  tls_ = client.Begin(fd_);
+  if (tls_ == nullptr) return absl::ResourceExhaustedError("no memory for TLS");
+  while (true) {
+    switch (tls_->Handshake()) {
+      case TlsSession::Step::kDone:
+        if (tls_->PeerFingerprint() == fingerprint) return absl::OkStatus();
+        return absl::UnauthenticatedError(
+            absl::StrCat(address_, " does not show the certificate that is expected there"));
+      case TlsSession::Step::kFailed:
+        return absl::UnavailableError(absl::StrCat(address_, ": TLS: ", tls_->failure()));
+      case TlsSession::Step::kBlocked:
+        RETURN_IF_ERROR(Wait(tls_->blocked_on(), deadline, interrupt));
+    }
+  }
+}
+
 absl::Status Socket::SendAll(std::string_view bytes, base::SteadyTime deadline,
                              const Interrupt& interrupt) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = tls_ != nullptr
+                             ? tls_->Send(bytes.data(), bytes.size())
+                             : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
       continue;
@@ -246,7 +275,7 @@ absl::Status Socket::SendAll(std::string_view bytes, base::SteadyTime deadline,
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
       return absl::UnavailableError(absl::StrCat(address_, ": ", ErrorText(errno)));
     }
-    RETURN_IF_ERROR(Wait(POLLOUT, deadline, interrupt));
+    RETURN_IF_ERROR(Wait(WaitsFor(POLLOUT), deadline, interrupt));
   }
   return absl::OkStatus();
 }
@@ -255,23 +284,26 @@ absl::StatusOr<std::size_t> Socket::Receive(std::span<char> buffer, base::Steady
                                             const Interrupt& interrupt) {
   while (true) {
     if (interrupt.stopped()) return absl::CancelledError("stopped");
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t got = tls_ != nullptr ? tls_->Receive(buffer.data(), buffer.size())
+                                        : ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got >= 0) return static_cast<std::size_t>(got);
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
       return absl::UnavailableError(absl::StrCat(address_, ": ", ErrorText(errno)));
     }
-    RETURN_IF_ERROR(Wait(POLLIN, deadline, interrupt));
+    RETURN_IF_ERROR(Wait(WaitsFor(POLLIN), deadline, interrupt));
   }
 }
 
 bool Socket::Idle() const {
+  if (tls_ != nullptr && tls_->HasBuffered()) return false;
   char byte;
   return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 bool Socket::Readable() const {
+  if (tls_ != nullptr && tls_->HasBuffered()) return true;
   pollfd poller{fd_, POLLIN, 0};
   return ::poll(&poller, 1, 0) > 0;
 }

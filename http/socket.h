@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "http/tls.h"
 
 struct sockaddr;
 
@@ -61,6 +62,10 @@ class Socket {
   const std::string& address() const { return address_; }
   absl::Status SendAll(std::string_view bytes, base::SteadyTime deadline,
                        const Interrupt& interrupt);
+  // Speaks TLS from now on, with the one whose certificate has this SHA-256 (hex) and nobody else:
+  // kUnauthenticated. Before anything is sent.
+  absl::Status StartTls(const std::string& fingerprint, base::SteadyTime deadline,
+                        const Interrupt& interrupt);
   // At least one byte, or 0 at the end of the stream.
   absl::StatusOr<std::size_t> Receive(std::span<char> buffer, base::SteadyTime deadline,
                                       const Interrupt& interrupt);
@@ -71,8 +76,11 @@ class Socket {
  private:
   Socket(int fd, std::string address) : fd_(fd), address_(std::move(address)) {}
   absl::Status Wait(short events, base::SteadyTime deadline, const Interrupt& interrupt) const;
+  // What a call that returned -1 with errno EAGAIN waits for.
+  short WaitsFor(short events) const;
   int fd_ = -1;
   std::string address_;
+  std::unique_ptr<TlsSession> tls_;  // none: plain
 };
 
 }  // namespace waypost::http

@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_
   if (!endpoints.ok()) return WithExit(endpoints.status(), kExitNotReachable);
   const auto token = ReadToken(*fs, data_dir, "api.token");
   if (!token.ok()) return token.status();
-  return std::unique_ptr<Client>(new Client({.address = endpoints->http, .token = *token}));
+  return std::unique_ptr<Client>(new Client(
+      {.address = endpoints->http, .token = *token, .tls_sha256 = endpoints->http_tls_sha256}));
 }
 
 std::unique_ptr<Client> Client::Another() const {

@@ -109,6 +109,7 @@ absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string&
     return absl::DataLossError(absl::StrCat(path, " is damaged; restart the service"));
   }
   endpoints.pid = json["pid"];
+  string_at("http_tls_sha256", endpoints.http_tls_sha256);
   return endpoints;
 }
 
@@ -198,11 +199,12 @@ absl::StatusOr<HostPort> DataDir::SettlePort(const std::string& name, HostPort c
 }
 
 absl::Status DataDir::WriteEndpoints(const Endpoints& endpoints) {
-  const nlohmann::json json = {{"http", endpoints.http},
-                               {"peer", endpoints.peer},
-                               {"peer_id", endpoints.peer_id},
-                               {"pid", endpoints.pid},
-                               {"version", endpoints.version}};
+  nlohmann::json json = {{"http", endpoints.http},
+                         {"peer", endpoints.peer},
+                         {"peer_id", endpoints.peer_id},
+                         {"pid", endpoints.pid},
+                         {"version", endpoints.version}};
+  if (!endpoints.http_tls_sha256.empty()) json["http_tls_sha256"] = endpoints.http_tls_sha256;
   return base::ReplaceFile(fs_, In(path_, "endpoints.json"), json.dump() + "\n");
 }
 

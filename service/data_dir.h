@@ -18,6 +18,8 @@ struct Endpoints {
   std::string peer_id;
   int64_t pid = 0;
   std::string version;
+  // SHA-256 of the certificate that `http` shows, in hex; empty: plain HTTP. For the command line.
+  std::string http_tls_sha256;
 };
 
 // For clients. kUnavailable: no service is running there (or is not ready).

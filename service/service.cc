@@ -80,9 +80,6 @@ absl::StatusOr<Config> ConfigBeforeIndex(const LiveSettings::Options& options) {
   ASSIGN_OR_RETURN(layers.file, LayerFromFile(options.file, options.file_must_exist));
   Resolved resolved;
   ASSIGN_OR_RETURN(resolved, Resolve(layers));
-  if (!resolved.config.http_tls_cert.empty()) {
-    return absl::UnimplementedError("http.tls_cert: HTTPS is not there yet; leave it empty");
-  }
   return resolved.config;
 }
 
@@ -117,6 +114,7 @@ struct Service::Impl {
   std::unique_ptr<syncgroup::PeerService> peer_service;
   std::unique_ptr<http::AppApi> app_api;
   std::unique_ptr<http::PeerApi> peer_api;
+  std::shared_ptr<http::TlsServer> app_tls;  // none: plain HTTP
   std::unique_ptr<http::Engine> peer_engine;
   std::unique_ptr<http::Engine> app_engine;
   bool running = false;
@@ -125,6 +123,8 @@ struct Service::Impl {
   absl::Status OpenStorage(const Config& config);
   void MakeParts(const Config& config);
   void MakeListeners(const Config& config);
+  absl::Status WriteEndpoints();
+  absl::Status ReloadCertificate();
   std::vector<std::string> BoundHosts();
   void ApplyLive(const Config& config);
 };
@@ -156,6 +156,9 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   http_addresses =
       std::make_unique<AdvertisedAddresses>(clock, std::vector<std::string>(), http_bind);
 
+  if (!config.http_tls_cert.empty()) {
+    ASSIGN_OR_RETURN(app_tls, http::TlsServer::Load(config.http_tls_cert, config.http_tls_key));
+  }
   RETURN_IF_ERROR(OpenStorage(config));
   MakeParts(config);
   RETURN_IF_ERROR(groups->Load());
@@ -261,6 +264,7 @@ void Service::Impl::MakeListeners(const Config& config) {
       [this](const http::Request& request) { return peer_api->RouteName(request); });
   http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, metrics);
   for_apps.max_waiting = config.http_max_waiting;
+  for_apps.tls = app_tls;
   app_engine = std::make_unique<http::Engine>(
       std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
       [this](const http::Request& request) { return app_api->RouteName(request); });
@@ -306,16 +310,33 @@ absl::Status Service::Start() {
   RETURN_IF_ERROR(i.app_engine->Start());
   i.syncer->Start();
   // Last: its presence means ready.
-  RETURN_IF_ERROR(i.data->WriteEndpoints({.http = i.app_engine->bound_address(),
-                                          .peer = i.peer_engine->bound_address(),
-                                          .peer_id = i.data->identity().peer_id().ToHex(),
-                                          .pid = getpid(),
-                                          .version = kVersion}));
+  RETURN_IF_ERROR(i.WriteEndpoints());
   base::LogInfo("ready: app API on ", http_address(), ", peers on ", peer_address());
   return absl::OkStatus();
 }
 
+absl::Status Service::Impl::WriteEndpoints() {
+  return data->WriteEndpoints(
+      {.http = app_engine->bound_address(),
+       .peer = peer_engine->bound_address(),
+       .peer_id = data->identity().peer_id().ToHex(),
+       .pid = getpid(),
+       .version = kVersion,
+       .http_tls_sha256 = app_tls != nullptr ? app_tls->Fingerprint() : ""});
+}
+
+// A certificate is renewed under its old names, which is no change of a setting.
+absl::Status Service::Impl::ReloadCertificate() {
+  if (app_tls == nullptr) return absl::OkStatus();
+  RETURN_IF_ERROR(app_tls->Reload());
+  return WriteEndpoints();
+}
+
 void Service::Reload() {
+  const absl::Status certificate = impl_->ReloadCertificate();
+  if (!certificate.ok()) {
+    base::LogError("the old certificate stays in use: ", certificate.ToString());
+  }
   const absl::Status reloaded = impl_->settings->ReloadFile();
   if (reloaded.ok()) {
     base::LogInfo("settings were read again");

@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "http/errors.h"
 #include "raw_client.h"
+#include "test_certificate.h"
 
 namespace waypost::http {
 namespace {
@@ -106,13 +107,15 @@ class TopicSubscription final : public Subscription {
   base::SteadyTime started_;
 };
 
-class EngineTest : public testing::Test {
+// Every test runs over plain HTTP and over TLS.
+class EngineTest : public testing::TestWithParam<bool> {
  protected:
   EngineTest() {
     options_.listener = "app";
     options_.address = "127.0.0.1:0";
     options_.workers = 4;
     options_.metrics = &metrics_;
+    if (GetParam()) options_.tls = certificate_.Server();
     for (int i = 0; i < 4 << 20; ++i) big_.push_back(static_cast<char>(i * 31 + (i >> 12)));
   }
   ~EngineTest() override {
@@ -123,7 +126,7 @@ class EngineTest : public testing::Test {
         options_, [this](Request& request) { return Handle(request); },
         [](const Request& request) { return request.path.size() < 20 ? request.path : "long"; });
     ASSERT_TRUE(engine_->Start().ok());
-    address_ = engine_->bound_address();
+    address_ = (GetParam() ? "https://" : "") + engine_->bound_address();
   }
   Response Handle(Request& request) {
     Response response;
@@ -174,6 +177,7 @@ class EngineTest : public testing::Test {
         .value();
   }
 
+  TestCertificate certificate_;
   base::Metrics metrics_;
   EngineOptions options_;
   Topic topic_;
@@ -183,7 +187,7 @@ class EngineTest : public testing::Test {
   std::string address_;
 };
 
-TEST_F(EngineTest, AnswersAndKeepsTheConnection) {
+TEST_P(EngineTest, AnswersAndKeepsTheConnection) {
   StartEngine();
   RawClient client(address_);
   for (int i = 0; i < 3; ++i) {
@@ -200,7 +204,7 @@ TEST_F(EngineTest, AnswersAndKeepsTheConnection) {
   EXPECT_TRUE(client.Closed());
 }
 
-TEST_F(EngineTest, PipelinedRequestsAreAnsweredInOrder) {
+TEST_P(EngineTest, PipelinedRequestsAreAnsweredInOrder) {
   StartEngine();
   RawClient client(address_);
   std::string requests;
@@ -213,7 +217,7 @@ TEST_F(EngineTest, PipelinedRequestsAreAnsweredInOrder) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(client.ReadAnswer().body, "body" + std::to_string(i));
 }
 
-TEST_F(EngineTest, HeadHasTheLengthAndNoBody) {
+TEST_P(EngineTest, HeadHasTheLengthAndNoBody) {
   StartEngine();
   RawClient client(address_);
   client.Send("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\nHEAD /file HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -222,7 +226,7 @@ TEST_F(EngineTest, HeadHasTheLengthAndNoBody) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, BodiesAreExactFromMemoryFileAndInline) {
+TEST_P(EngineTest, BodiesAreExactFromMemoryFileAndInline) {
   StartEngine();
   RawClient client(address_);
   EXPECT_TRUE(client.Get("/big").body == big_);
@@ -231,7 +235,7 @@ TEST_F(EngineTest, BodiesAreExactFromMemoryFileAndInline) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, RequestBodiesArriveWholeSmallAndLarge) {
+TEST_P(EngineTest, RequestBodiesArriveWholeSmallAndLarge) {
   StartEngine();
   RawClient client(address_);
   for (std::size_t size :
@@ -247,7 +251,7 @@ TEST_F(EngineTest, RequestBodiesArriveWholeSmallAndLarge) {
   EXPECT_EQ(client.ReadAnswer().body, "no body");
 }
 
-TEST_F(EngineTest, ContinueIsSaidOnlyWhenTheHandlerReads) {
+TEST_P(EngineTest, ContinueIsSaidOnlyWhenTheHandlerReads) {
   StartEngine();
   RawClient client(address_);
   client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
@@ -262,7 +266,7 @@ TEST_F(EngineTest, ContinueIsSaidOnlyWhenTheHandlerReads) {
   EXPECT_EQ(refused.headers.at("connection"), "close");
 }
 
-TEST_F(EngineTest, ARefusalReachesAClientThatGoesOnSending) {
+TEST_P(EngineTest, ARefusalReachesAClientThatGoesOnSending) {
   StartEngine();
   RawClient client(address_);
   const std::string body(8 << 20, 'x');
@@ -272,7 +276,7 @@ TEST_F(EngineTest, ARefusalReachesAClientThatGoesOnSending) {
   EXPECT_EQ(client.ReadAnswer().status, 403);
 }
 
-TEST_F(EngineTest, SmugglingIsRefusedBeforeAnyHandlerAndTheConnectionEnds) {
+TEST_P(EngineTest, SmugglingIsRefusedBeforeAnyHandlerAndTheConnectionEnds) {
   StartEngine();
   struct {
     const char* head;
@@ -303,7 +307,7 @@ TEST_F(EngineTest, SmugglingIsRefusedBeforeAnyHandlerAndTheConnectionEnds) {
   EXPECT_EQ(handled_, 0);
 }
 
-TEST_F(EngineTest, LongHeadsAndTargetsAreRefused) {
+TEST_P(EngineTest, LongHeadsAndTargetsAreRefused) {
   StartEngine();
   RawClient head(address_);
   head.Send("GET /hello HTTP/1.1\r\nHost: a\r\n");
@@ -321,7 +325,7 @@ TEST_F(EngineTest, LongHeadsAndTargetsAreRefused) {
   EXPECT_EQ(handled_, 0);
 }
 
-TEST_F(EngineTest, HeadersAndQueryArriveAsSent) {
+TEST_P(EngineTest, HeadersAndQueryArriveAsSent) {
   options_.peers = true;
   StartEngine();
   const std::string peer(64, 'a');
@@ -338,7 +342,7 @@ TEST_F(EngineTest, HeadersAndQueryArriveAsSent) {
   EXPECT_NE(answer.body.find(peer), std::string::npos);
 }
 
-TEST_F(EngineTest, AnExceptionIsA500WithoutItsText) {
+TEST_P(EngineTest, AnExceptionIsA500WithoutItsText) {
   StartEngine();
   RawClient client(address_);
   const auto answer = client.Get("/throw");
@@ -348,7 +352,7 @@ TEST_F(EngineTest, AnExceptionIsA500WithoutItsText) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, SlowHeadsAndIdleConnectionsAreClosed) {
+TEST_P(EngineTest, SlowHeadsAndIdleConnectionsAreClosed) {
   options_.head_timeout = base::Millis(200);
   options_.idle_timeout = base::Millis(300);
   StartEngine();
@@ -363,7 +367,7 @@ TEST_F(EngineTest, SlowHeadsAndIdleConnectionsAreClosed) {
   EXPECT_TRUE(idle.Closed());
 }
 
-TEST_F(EngineTest, ManySlowClientsDoNotDelayAnother) {
+TEST_P(EngineTest, ManySlowClientsDoNotDelayAnother) {
   StartEngine();
   std::vector<std::unique_ptr<RawClient>> slow;
   for (int i = 0; i < 60; ++i) {
@@ -378,7 +382,7 @@ TEST_F(EngineTest, ManySlowClientsDoNotDelayAnother) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, ASlowBodyIsCut) {
+TEST_P(EngineTest, ASlowBodyIsCut) {
   StartEngine();
   RawClient small(address_);
   small.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc");
@@ -389,7 +393,7 @@ TEST_F(EngineTest, ASlowBodyIsCut) {
   EXPECT_EQ(Rejected("slow_body"), 2);
 }
 
-TEST_F(EngineTest, ABodyThatEndsEarlyIsNoRequest) {
+TEST_P(EngineTest, ABodyThatEndsEarlyIsNoRequest) {
   StartEngine();
   RawClient large(address_);
   large.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nabc");
@@ -403,24 +407,29 @@ TEST_F(EngineTest, ABodyThatEndsEarlyIsNoRequest) {
   EXPECT_EQ(small.ReadAnswer().status, 0);
 }
 
-TEST_F(EngineTest, AReaderThatStopsIsCut) {
+TEST_P(EngineTest, AReaderThatStopsIsCut) {
   StartEngine();
   RawClient client(address_, 4096);
   client.Send("GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET /file HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(Eventually([&] { return Rejected("slow_reader") == 1; }));
 }
 
-TEST_F(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
+TEST_P(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
   options_.max_per_address = 2;
   StartEngine();
   RawClient first(address_), second(address_);
   EXPECT_EQ(first.Get("/hello").status, 200);
   EXPECT_EQ(second.Get("/hello").status, 200);
   RawClient third(address_);
-  const auto answer = third.ReadAnswer();
-  EXPECT_EQ(answer.status, 503);
-  EXPECT_EQ(answer.headers.at("retry-after"), "1");
-  EXPECT_NE(answer.body.find("http.max_per_address"), std::string::npos);
+  if (GetParam()) {
+    EXPECT_FALSE(third.connected()) << "the reason would cost a handshake";
+  } else {
+    const auto answer = third.ReadAnswer();
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(answer.headers.at("retry-after"), "1");
+    EXPECT_NE(answer.body.find("http.max_per_address"), std::string::npos);
+  }
+  EXPECT_EQ(Rejected("address"), 1);
   second.Close();
   EXPECT_TRUE(Eventually([&] {
     RawClient again(address_);
@@ -428,7 +437,7 @@ TEST_F(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
   }));
 }
 
-TEST_F(EngineTest, ASubscriptionAnswersWhenWoken) {
+TEST_P(EngineTest, ASubscriptionAnswersWhenWoken) {
   StartEngine();
   RawClient client(address_);
   client.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -443,13 +452,13 @@ TEST_F(EngineTest, ASubscriptionAnswersWhenWoken) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, ASubscriptionAnswersAtItsDeadline) {
+TEST_P(EngineTest, ASubscriptionAnswersAtItsDeadline) {
   StartEngine();
   RawClient client(address_);
   EXPECT_EQ(client.Get("/wait-short").status, 504);
 }
 
-TEST_F(EngineTest, AStreamArrivesInPiecesAndEnds) {
+TEST_P(EngineTest, AStreamArrivesInPiecesAndEnds) {
   StartEngine();
   RawClient client(address_);
   client.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -475,7 +484,7 @@ TEST_F(EngineTest, AStreamArrivesInPiecesAndEnds) {
   EXPECT_EQ(plain.body, "line\n");
 }
 
-TEST_F(EngineTest, AClientThatLeavesEndsItsSubscription) {
+TEST_P(EngineTest, AClientThatLeavesEndsItsSubscription) {
   StartEngine();
   auto client = std::make_unique<RawClient>(address_);
   client->Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -484,7 +493,7 @@ TEST_F(EngineTest, AClientThatLeavesEndsItsSubscription) {
   EXPECT_TRUE(Eventually([&] { return topic_.alive == 0; }));
 }
 
-TEST_F(EngineTest, SubscriptionsAreLimited) {
+TEST_P(EngineTest, SubscriptionsAreLimited) {
   options_.max_waiting = 1;
   StartEngine();
   RawClient first(address_), second(address_);
@@ -496,7 +505,7 @@ TEST_F(EngineTest, SubscriptionsAreLimited) {
   EXPECT_EQ(second.Get("/hello").status, 200);
 }
 
-TEST_F(EngineTest, ShutdownFinishesWhatRunsAndEndsWhatWaits) {
+TEST_P(EngineTest, ShutdownFinishesWhatRunsAndEndsWhatWaits) {
   StartEngine();
   RawClient waiting(address_), idle(address_), reading(address_, 4096);
   EXPECT_EQ(idle.Get("/hello").status, 200);
@@ -516,7 +525,7 @@ TEST_F(EngineTest, ShutdownFinishesWhatRunsAndEndsWhatWaits) {
   EXPECT_FALSE(RawClient(address_).connected());
 }
 
-TEST_F(EngineTest, ShutdownCutsWhatDoesNotEnd) {
+TEST_P(EngineTest, ShutdownCutsWhatDoesNotEnd) {
   StartEngine();
   RawClient stuck(address_, 4096), uploading(address_);
   stuck.Send("GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -527,7 +536,7 @@ TEST_F(EngineTest, ShutdownCutsWhatDoesNotEnd) {
   EXPECT_FALSE(stuck.ReadAnswer().complete);
 }
 
-TEST_F(EngineTest, RefuseNewAnswers503) {
+TEST_P(EngineTest, RefuseNewAnswers503) {
   StartEngine();
   RawClient client(address_);
   EXPECT_EQ(client.Get("/hello").status, 200);
@@ -537,16 +546,16 @@ TEST_F(EngineTest, RefuseNewAnswers503) {
   EXPECT_EQ(answer.headers.at("connection"), "close");
 }
 
-TEST_F(EngineTest, AnAddressInUseIsNamed) {
+TEST_P(EngineTest, AnAddressInUseIsNamed) {
   StartEngine();
   EngineOptions again = options_;
-  again.address = address_;
+  again.address = engine_->bound_address();
   again.metrics = nullptr;
   Engine second(
       again, [](Request&) { return Response(); }, [](const Request&) { return ""; });
   const absl::Status status = second.Start();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_NE(std::string(status.message()).find(address_), std::string::npos);
+  EXPECT_NE(std::string(status.message()).find(again.address), std::string::npos);
   EXPECT_NE(std::string(status.message()).find("http.listen"), std::string::npos);
   again.address = "no-such-host:1";
   Engine third(
@@ -556,7 +565,7 @@ TEST_F(EngineTest, AnAddressInUseIsNamed) {
 
 // Requests with a few bytes changed, cut or repeated: each is answered or cut, and the service goes
 // on.
-TEST_F(EngineTest, MalformedRequestsLeaveTheServiceAlive) {
+TEST_P(EngineTest, MalformedRequestsLeaveTheServiceAlive) {
   options_.head_timeout = base::Millis(100);
   StartEngine();
   const uint64_t seed = std::random_device()();
@@ -596,7 +605,7 @@ TEST_F(EngineTest, MalformedRequestsLeaveTheServiceAlive) {
   EXPECT_EQ(honest.Get("/hello").body, "hello");
 }
 
-TEST_F(EngineTest, CountsRequestsByRouteAndCode) {
+TEST_P(EngineTest, CountsRequestsByRouteAndCode) {
   StartEngine();
   {
     RawClient client(address_);
@@ -613,6 +622,9 @@ TEST_F(EngineTest, CountsRequestsByRouteAndCode) {
       << text;
   EXPECT_NE(text.find("code=\"403\",listener=\"app\",route=\"/refuse\"} 1"), std::string::npos);
 }
+
+INSTANTIATE_TEST_SUITE_P(Over, EngineTest, testing::Bool(),
+                         [](const auto& over) { return over.param ? "Tls" : "Plain"; });
 
 }  // namespace
 }  // namespace waypost::http

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,10 +16,24 @@
 namespace waypost::http {
 namespace {
 constexpr std::chrono::seconds kPatience{30};
-}
+constexpr std::string_view kHttps = "https://";
+}  // namespace
+
+struct RawClient::Tls {
+  explicit Tls(int fd) : context(SSL_CTX_new(TLS_client_method())), ssl(SSL_new(context)) {
+    SSL_set_fd(ssl, fd);
+  }
+  ~Tls() {
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  }
+  SSL_CTX* const context;
+  SSL* const ssl;
+};
 
 RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
-  const auto where = ParseHostPort(address);
+  const bool https = address.starts_with(kHttps);
+  const auto where = ParseHostPort(https ? address.substr(kHttps.size()) : address);
   if (!where.ok()) return;
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (receive_buffer_bytes > 0) {
@@ -29,11 +44,15 @@ RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
   to.sin_port = htons(where->port);
   inet_pton(AF_INET, where->host.c_str(), &to.sin_addr);
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) Close();
+  if (!https || fd_ < 0) return;
+  tls_ = std::make_unique<Tls>(fd_);
+  if (SSL_connect(tls_->ssl) != 1) Close();
 }
 
 RawClient::~RawClient() { Close(); }
 
 void RawClient::Close() {
+  tls_.reset();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
@@ -41,21 +60,29 @@ void RawClient::Close() {
 bool RawClient::Send(const std::string& bytes) {
   std::size_t sent = 0;
   while (sent < bytes.size()) {
-    const ssize_t count = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    const ssize_t count =
+        tls_ ? SSL_write(tls_->ssl, bytes.data() + sent, static_cast<int>(bytes.size() - sent))
+             : ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (count <= 0) return false;
     sent += static_cast<std::size_t>(count);
   }
   return true;
 }
 
-void RawClient::FinishSending() { ::shutdown(fd_, SHUT_WR); }
+void RawClient::FinishSending() {
+  if (tls_) SSL_shutdown(tls_->ssl);
+  ::shutdown(fd_, SHUT_WR);
+}
 
 bool RawClient::Receive() {
+  if (fd_ < 0) return false;
   pollfd poller{fd_, POLLIN, 0};
-  if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
+  if (!(tls_ && SSL_pending(tls_->ssl) > 0) &&
+      ::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
     return false;
   char buffer[65536];
-  const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
+  const ssize_t got =
+      tls_ ? SSL_read(tls_->ssl, buffer, sizeof(buffer)) : ::recv(fd_, buffer, sizeof(buffer), 0);
   if (got <= 0) return false;
   buffered.append(buffer, static_cast<std::size_t>(got));
   return true;
@@ -73,7 +100,7 @@ bool RawClient::Closed() {
   if (::poll(&poller, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
     return false;
   char byte;
-  return ::recv(fd_, &byte, 1, MSG_PEEK) <= 0;
+  return (tls_ ? SSL_peek(tls_->ssl, &byte, 1) : ::recv(fd_, &byte, 1, MSG_PEEK)) <= 0;
 }
 
 RawClient::Answer RawClient::ReadAnswer(bool head_request) {

@@ -3,13 +3,14 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 namespace waypost::http {
 
-// A plain socket for tests that must say exactly what goes over the wire. Every wait ends after 30
-// s.
+// A socket for tests that must say exactly what goes over the wire, or through TLS where the
+// address begins with "https://". Every wait ends after 30 s.
 class RawClient {
  public:
   explicit RawClient(const std::string& address, int receive_buffer_bytes = 0);
@@ -17,6 +18,7 @@ class RawClient {
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
+  // With TLS: and the handshake is done.
   bool connected() const { return fd_ >= 0; }
   // False when the other side has closed.
   bool Send(const std::string& bytes);
@@ -43,6 +45,8 @@ class RawClient {
 
  private:
   int fd_ = -1;
+  struct Tls;
+  std::unique_ptr<Tls> tls_;
 };
 
 // Waits until `condition` holds, at most 30 s.
