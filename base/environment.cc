@@ -190,6 +190,11 @@ absl::StatusOr<MDB_txn*> Environment::BeginRead() {
   return LmdbStatus(error, "beginning to read");
 }
 
+absl::Status Environment::State() {
+  MutexLock lock(mutex_);
+  return state_;
+}
+
 void Environment::EndRead(MDB_txn* txn) {
   if (txn != nullptr) mdb_txn_reset(txn);
   MutexLock lock(mutex_);

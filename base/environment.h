@@ -33,6 +33,8 @@ class Environment {
   // Thread-safe. Waits while the gate is closed, or while kReadersMax transactions are open.
   absl::StatusOr<MDB_txn*> BeginRead();
   void EndRead(MDB_txn* txn);
+  // What BeginRead would say once the gate is open. Never waits for it.
+  absl::Status State();
   MDB_dbi dbi(Table table) const { return dbis_[static_cast<std::size_t>(table)]; }
   // Bytes of the file that are in use; 0 when it is closed.
   uint64_t UsedBytes();

@@ -98,6 +98,8 @@ void Index::Submit(Lane lane, Operation operation, std::function<void(absl::Stat
 
 uint64_t Index::used_bytes() { return impl_->environment->UsedBytes(); }
 
+absl::Status Index::State() { return impl_->environment->State(); }
+
 uint64_t Index::bad_rows() const { return impl_->bad_rows.load(); }
 
 void Index::Shutdown() {

@@ -151,6 +151,8 @@ class Index {
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
   uint64_t used_bytes();
+  // Whether there is an index to read, without reading or waiting.
+  absl::Status State();
   // Rows found damaged and set aside since the start, each counted once.
   uint64_t bad_rows() const;
   void Shutdown();

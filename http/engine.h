@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -27,7 +28,9 @@ struct EngineOptions {
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
   std::shared_ptr<const TlsServer> tls;  // none: plain HTTP
-  bool peers = false;                    // read who is calling: fills Request::peer
+  // Paths whose handlers only look at memory: answered on the loop, however busy the workers are.
+  std::vector<std::string> express;
+  bool peers = false;  // read who is calling: fills Request::peer
   base::Metrics* metrics = nullptr;
 };
 

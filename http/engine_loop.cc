@@ -29,6 +29,7 @@ uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.
 EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
     : shared_(shared),
       workers_(workers),
+      express_(shared),
       listener_(listener),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       uploads_max_(UploadsMax(shared.options)),
@@ -280,7 +281,21 @@ void EngineLoop::TakeBody(Connection& c) {
 void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
   SetDeadline(c, base::SteadyTime());
   c.state = State::kWorking;
+  if (kind == Job::Kind::kRequest && IsExpress(c)) {
+    express_.Run({.kind = kind, .connection = &c, .dropped = nullptr});
+    // By way of the inbox, as if a worker had done it: pipelined requests must not nest.
+    shared_.inbox->Return(c.id);
+    return;
+  }
   workers_.Submit({.kind = kind, .connection = &c, .dropped = nullptr});
+}
+
+bool EngineLoop::IsExpress(const Connection& c) const {
+  if (c.facts.content_length) return false;
+  const std::string_view path =
+      std::string_view(c.facts.target).substr(0, c.facts.target.find('?'));
+  const auto& express = shared_.options.express;
+  return std::find(express.begin(), express.end(), path) != express.end();
 }
 
 void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::string& message,

@@ -50,6 +50,7 @@ class EngineLoop {
   void Advance(Connection& c);
   void TakeBody(Connection& c);
   void Dispatch(Connection& c, Job::Kind kind);
+  bool IsExpress(const Connection& c) const;
   void Refuse(Connection& c, int status, const char* code, const std::string& message,
               const char* reason, std::optional<base::Millis> retry_after = std::nullopt);
   void ReadNext(Connection& c);
@@ -72,6 +73,7 @@ class EngineLoop {
 
   EngineShared& shared_;
   WorkerPool& workers_;
+  RequestRunner express_;
   HeadCodec codec_;
   int listener_;
   const int epoll_;

@@ -265,6 +265,7 @@ void Service::Impl::MakeListeners(const Config& config) {
   http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
+  for_apps.express = {"/healthz", "/readyz"};
   app_engine = std::make_unique<http::Engine>(
       std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
       [this](const http::Request& request) { return app_api->RouteName(request); });

@@ -14,6 +14,7 @@
 #include "http/errors.h"
 #include "raw_client.h"
 #include "test_certificate.h"
+#include "tests/fakes/gate.h"
 
 namespace waypost::http {
 namespace {
@@ -132,6 +133,7 @@ class EngineTest : public testing::TestWithParam<bool> {
     Response response;
     ++handled_;
     if (request.path == "/hello") response.body = std::string("hello");
+    if (request.path == "/hold") gate_.Pass();
     if (request.path == "/nothing") response.status = 204;
     if (request.path == "/throw") throw std::runtime_error("secret text");
     if (request.path == "/big") response.body = big_;
@@ -183,6 +185,7 @@ class EngineTest : public testing::TestWithParam<bool> {
   Topic topic_;
   std::string big_;
   std::atomic<int> handled_{0};
+  base::Gate gate_;
   std::unique_ptr<Engine> engine_;
   std::string address_;
 };
@@ -435,6 +438,28 @@ TEST_P(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
     RawClient again(address_);
     return again.Get("/hello").status == 200;
   }));
+}
+
+TEST_P(EngineTest, ExpressPathsAreAnsweredWhileEveryWorkerIsBusy) {
+  options_.express = {"/hello"};
+  StartEngine();
+  std::vector<std::unique_ptr<RawClient>> busy;
+  for (unsigned i = 0; i < options_.workers; ++i) {
+    busy.push_back(std::make_unique<RawClient>(address_));
+    busy.back()->Send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  gate_.AwaitArrivals(static_cast<int>(options_.workers));
+  RawClient client(address_);
+  EXPECT_EQ(client.Get("/hello?verbose=1").body, "hello");
+  // Pipelined ones as well, and then another that takes its turn with the workers.
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.Send(many + "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(client.ReadAnswer().body, "hello") << i;
+  EXPECT_TRUE(client.buffered.empty());
+  gate_.Open();
+  EXPECT_EQ(client.ReadAnswer().status, 204);
+  for (auto& one : busy) EXPECT_EQ(one->ReadAnswer().status, 200);
 }
 
 TEST_P(EngineTest, ASubscriptionAnswersWhenWoken) {
