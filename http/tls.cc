@@ -19,15 +19,6 @@
 namespace waypost::http {
 namespace {
 
-struct FreeContext {
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-struct FreeSsl {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-};
-using ContextPtr = std::unique_ptr<SSL_CTX, FreeContext>;
-using SslPtr = std::unique_ptr<SSL, FreeSsl>;
-
 // The oldest error of this thread, in OpenSSL's words; all are forgotten.
 std::string TakeError() {
   const unsigned long error = ERR_get_error();
@@ -83,7 +74,7 @@ int IntSize(std::size_t size) { return static_cast<int>(std::min<std::size_t>(si
 // ---- sessions ----
 
 struct TlsSession::Ssl {
-  SslPtr ssl;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{nullptr, SSL_free};
 };
 
 TlsSession::TlsSession(std::unique_ptr<Ssl> ssl) : ssl_(std::move(ssl)) {}
@@ -159,7 +150,7 @@ std::string TlsSession::PeerFingerprint() const {
 // ---- the listener's side ----
 
 struct TlsServer::Context {
-  ContextPtr context;
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{nullptr, SSL_CTX_free};
 };
 
 TlsServer::TlsServer(std::string certificate_file, std::string key_file)
@@ -231,7 +222,7 @@ std::string TlsServer::Fingerprint() const {
 // ---- the dialling side ----
 
 struct TlsClient::Context {
-  ContextPtr context;
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{nullptr, SSL_CTX_free};
 };
 
 TlsClient::TlsClient() : context_(std::make_unique<Context>()) {
