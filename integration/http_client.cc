@@ -46,7 +46,7 @@ std::string HttpReply::Header(const std::string& lower_case_name) const {
   return found == headers.end() ? "" : found->second;
 }
 
-int Connect(const std::string& address) {
+int Connect(const std::string& address, const ConnectFrom& from) {
   const std::size_t colon = address.rfind(':');
   sockaddr_in where{};
   where.sin_family = AF_INET;
@@ -60,6 +60,18 @@ int Connect(const std::string& address) {
   if (fd < 0) return -1;
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (from.receive_buffer_bytes > 0) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &from.receive_buffer_bytes,
+               sizeof(from.receive_buffer_bytes));
+  }
+  sockaddr_in ours{};
+  ours.sin_family = AF_INET;
+  if (!from.address.empty() &&
+      (inet_pton(AF_INET, from.address.c_str(), &ours.sin_addr) != 1 ||
+       bind(fd, reinterpret_cast<const sockaddr*>(&ours), sizeof(ours)) != 0)) {
+    close(fd);
+    return -1;
+  }
   if (connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) != 0) {
     close(fd);
     return -1;

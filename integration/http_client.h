@@ -89,8 +89,12 @@ class HttpClient {
 // came. `end_early` closes our sending side at once.
 std::string SendRaw(const std::string& address, std::string_view bytes, bool end_early,
                     base::Millis timeout);
+struct ConnectFrom {
+  std::string address;           // of ours on loopback, "127.0.0.2"; empty: any
+  int receive_buffer_bytes = 0;  // 0: the system's
+};
 // A connected socket; -1 if there is none. The caller closes it.
-int Connect(const std::string& address);
+int Connect(const std::string& address, const ConnectFrom& from = {});
 
 // Percent-encodes all but unreserved characters and slashes.
 std::string EscapePath(std::string_view text);

@@ -37,12 +37,15 @@ absl::Status Peer::Init() {
 }
 
 absl::Status Peer::Start(const StartOptions& options) {
-  ProcessOptions process{.arguments = {program_, "serve", "--data", dir_},
+  ProcessOptions process{.arguments = options.under,
                          .environment = options.environment,
                          .stdout_path = dir_ + ".log",
                          .stderr_path = dir_ + ".log",
                          .file_size_max_bytes = options.file_size_max_bytes,
                          .outlives_us = options.outlives_us};
+  for (const std::string& word : {program_, std::string("serve"), std::string("--data"), dir_}) {
+    process.arguments.push_back(word);
+  }
   for (const char* setting : kSettingsOfTests) process.arguments.emplace_back(setting);
   // What the test says comes in place of what every test says.
   const std::vector<std::string>* const both[] = {&settings_, &options.settings};

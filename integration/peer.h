@@ -20,6 +20,8 @@ using Json = nlohmann::json;
 struct StartOptions {
   std::vector<std::string> settings;               // "--scan.initial_delay=1s"
   std::map<std::string, std::string> environment;  // WAYPOST_FAULT_POINT
+  // Runs the service: a program and its arguments, before ours. It must keep the process's id.
+  std::vector<std::string> under;
   uint64_t file_size_max_bytes = 0;
   base::Millis timeout{90'000};
   bool outlives_us = false;

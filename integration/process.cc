@@ -24,6 +24,17 @@ extern char** environ;
 namespace waypost::integration {
 namespace {
 
+// A number of /proc/PID/status.
+uint64_t StatusField(pid_t pid, const std::string& name) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.compare(0, name.size() + 1, name + ":") == 0) {
+      return std::strtoull(line.c_str() + name.size() + 1, nullptr, 10);
+    }
+  }
+  return 0;
+}
+
 std::vector<std::string> MergedEnvironment(const std::map<std::string, std::string>& changes) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -124,6 +135,9 @@ void Process::Kill() {
   int status = 0;
   if (waitpid(pid_, &status, 0) == pid_) Reap(status);
 }
+
+uint64_t AnonymousBytes(pid_t pid) { return StatusField(pid, "RssAnon") * 1024; }
+int ThreadCount(pid_t pid) { return static_cast<int>(StatusField(pid, "Threads")); }
 
 CommandResult RunCommand(std::vector<std::string> arguments,
                          const std::map<std::string, std::string>& environment,

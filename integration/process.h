@@ -50,6 +50,10 @@ class Process {
   std::optional<int> exit_;
 };
 
+// What /proc says of a running process; 0 when it is gone.
+uint64_t AnonymousBytes(pid_t pid);  // RssAnon
+int ThreadCount(pid_t pid);
+
 struct CommandResult {
   int exit_status = -1;
   std::string out, err;

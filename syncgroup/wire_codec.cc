@@ -604,6 +604,8 @@ absl::StatusOr<Entry> DecodeEntry(std::string_view bytes) {
     ASSIGN_OR_RETURN(Op read, ReadOp(op));
     out.ops.push_back(std::move(read));
   }
+  // Of a field that is there twice the last counts, but those who skip by PeekPlace see the first.
+  if (PeekPlace(bytes) != out.place) return Bad("place", "is not the first that the entry says");
   return out;
 }
 

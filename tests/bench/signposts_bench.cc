@@ -93,15 +93,6 @@ absl::Status WriteRows(const std::string& index_dir, const base::PeerId& self,
   });
 }
 
-double RssAnonMiB(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (line.starts_with("RssAnon:")) return std::atof(line.c_str() + 8) / 1024;
-  }
-  return 0;
-}
-
 double WaitForScan(const integration::Peer& peer, double passes_before) {
   const auto deadline = Steady::now() + std::chrono::seconds(300);
   while (Steady::now() < deadline) {
@@ -137,7 +128,8 @@ int Run(uint64_t count, uint64_t missing_percent) {
   const double first_s = WaitForScan(peer, 0);
   peer.Post("/v1/scan", integration::Json::object(), 202);
   const double both_s = WaitForScan(peer, 1);
-  const double rss = RssAnonMiB(peer.process().pid());
+  const double rss =
+      static_cast<double>(integration::AnonymousBytes(peer.process().pid())) / (1 << 20);
   const double scan_s = both_s - first_s;
   std::printf("%-12s %-10s %-10s %-12s %-10s %-14s %s\n", "signposts", "missing %", "ready s",
               "first scan s", "scan s", "rows/s", "RssAnon MiB");

@@ -114,6 +114,14 @@ TEST(WireCodec, RefusesWhatIsNoEntry) {
   EXPECT_TRUE(absl::IsInvalidArgument(DecodeEntry(std::string(kEntryBytesMax + 1, 'x')).status()));
 }
 
+TEST(WireCodec, AnEntryWithTwoPlacesIsRefused) {
+  // Those who skip what they know by its place would see another entry than those who decode it.
+  Entry other = SomeEntry();
+  other.place.generation = 301;
+  const auto twice = DecodeEntry(EncodeEntry(SomeEntry()) + EncodeEntry(other));
+  EXPECT_TRUE(absl::IsInvalidArgument(twice.status())) << twice.status();
+}
+
 TEST(WireCodec, HelloGoesThere) {
   const HelloRequest hello{
       .version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};

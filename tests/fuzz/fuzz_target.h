@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What parses bytes of strangers, each as one function that takes any input and aborts (CHECK, a
+// sanitizer) when a promise is broken. ./dev fuzz runs them under libFuzzer, tests/fuzz/
+// replay_test.cc runs their seeds and a bounded number of mutations with the unit tests.
+namespace waypost::fuzz {
+
+struct Target {
+  const char* name;
+  void (*run)(std::string_view input);
+  // Well-formed inputs to begin with.
+  std::vector<std::string> (*seeds)();
+};
+
+// The head of a request: FindHead, CheckHead, and what httplib makes of it.
+extern const Target kHead;
+// First line: the method; the rest: the path.
+extern const Target kRouter;
+// First line: a header's value or another small text; the rest: a size.
+extern const Target kRange;
+// The head and the chunks of an answer. First byte: where it is cut in two.
+extern const Target kResponse;
+// First byte: which message of the peer API; the rest: its bytes.
+extern const Target kPeerMessage;
+// First byte: which row of the index; the rest: its payload.
+extern const Target kRow;
+// A JSON body of the app API.
+extern const Target kJson;
+
+inline std::vector<const Target*> AllTargets() {
+  return {&kHead, &kRouter, &kRange, &kResponse, &kPeerMessage, &kRow, &kJson};
+}
+
+}  // namespace waypost::fuzz

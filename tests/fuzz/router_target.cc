@@ -1,0 +1,87 @@
+#include <algorithm>
+
+#include "base/status.h"
+#include "http/router.h"
+#include "tests/fuzz/fuzz_target.h"
+
+namespace waypost::fuzz {
+namespace {
+
+const http::Router& TheRouter() {
+  static const http::Router router = [] {
+    http::Router built;
+    for (const char* route :
+         {"GET /healthz", "GET /v1/blobs", "POST /v1/blobs", "GET /v1/blobs/{id}",
+          "PUT /v1/blobs/{id}", "POST /v1/blobs/{id}/fetch", "GET /v1/groups/{g}/refs",
+          "POST /v1/groups/{g}/refs:batch", "GET /v1/groups/{g}/refs/{key...}",
+          "DELETE /v1/groups/{g}/refs/{key...}", "PATCH /v1/groups/{g}/members/self",
+          "DELETE /v1/groups/{g}/members/{p}"}) {
+      const std::string text = route;
+      const std::size_t space = text.find(' ');
+      built.Add(text.substr(0, space), text.substr(space + 1), [text](http::Request&) {
+        http::Response response;
+        response.body = text;
+        return response;
+      });
+    }
+    return built;
+  }();
+  return router;
+}
+
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7F;
+  });
+}
+
+void Run(std::string_view input) {
+  const std::size_t line = std::min(input.find('\n'), input.size());
+  http::Request request;
+  request.method = std::string(input.substr(0, line));
+  request.path = std::string(input.substr(std::min(line + 1, input.size())));
+  const std::string name = TheRouter().RouteName(request);
+  const http::Response response = TheRouter().Route(request);
+  switch (response.status) {
+    case 200: {
+      const std::string& route = std::get<std::string>(response.body);
+      CHECK(route.ends_with(" " + name));
+      for (const auto& [parameter, value] : request.params) {
+        CHECK(!HasControl(value));
+        // Decoded once, and only from what was there.
+        CHECK(value.size() <= request.path.size());
+      }
+      break;
+    }
+    case 404:
+      CHECK(name == "none");
+      break;
+    case 405:
+    case 400:
+      break;
+    default:
+      CHECK(false);
+  }
+  const auto decoded = http::PercentDecode(request.path);
+  if (decoded) {
+    CHECK(!HasControl(*decoded) && decoded->size() <= request.path.size());
+    if (request.path.find('%') == std::string::npos) CHECK(*decoded == request.path);
+  }
+}
+
+std::vector<std::string> Seeds() {
+  return {"GET\n/v1/blobs",
+          "HEAD\n/v1/blobs/0123",
+          "POST\n/v1/blobs/a%2fb/fetch",
+          "DELETE\n/v1/groups/g/refs/a/b%20c//%C3%A9",
+          "POST\n/v1/groups/g/refs:batch",
+          "PATCH\n/v1/groups/%67/members/self",
+          "PUT\n/v1/groups/g/members/%00",
+          "GET\n//v1/../%2e%2e/%zz"};
+}
+
+}  // namespace
+
+const Target kRouter = {"router", Run, Seeds};
+
+}  // namespace waypost::fuzz
