@@ -1,6 +1,6 @@
 // Thousands of requests that are nearly right, over real sockets, against the whole service: it
 // answers or hangs up, soon, never with 500, and is afterwards as it was. How many:
-// WAYPOST_MALFORMED_REQUESTS.
+// MALFORMED_REQUESTS.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ namespace {
 using Random = std::mt19937_64;
 
 int RequestsWanted() {
-  const char* given = std::getenv("WAYPOST_MALFORMED_REQUESTS");
+  const char* given = std::getenv("MALFORMED_REQUESTS");
   return given != nullptr ? std::atoi(given) : 5000;
 }
 
