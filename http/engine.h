@@ -34,8 +34,8 @@ struct EngineOptions {
   base::Metrics* metrics = nullptr;
 };
 
-// One listener: sockets, limits, workers. Everything that touches cpp-httplib's server is behind
-// this header, so that how sockets are handled can change without anyone's knowing. Thread-safe.
+// One listener: sockets, limits, workers. Everything about how sockets are handled is behind this
+// header. Thread-safe.
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class Engine {
  public:

@@ -111,7 +111,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
     c.state = State::kHandshake;
   }
   SetDeadline(c, Now() + options.head_timeout);
-  Arm(c, EPOLLIN);
+  Watch(c);
 }
 
 void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,

@@ -46,31 +46,36 @@ void LoopInbox::Poke() {
 }
 
 void LoopInbox::Return(uint64_t connection) {
-  bool first;
+  bool waits;
   {
     base::MutexLock lock(mutex_);
-    first = returned_.empty() && woken_.empty();
     returned_.push_back(connection);
+    waits = std::exchange(waiting_, false);
   }
-  if (first) Poke();
+  if (waits) Poke();
 }
 
 void LoopInbox::Wake(uint64_t connection) {
-  bool first;
+  bool waits;
   {
     base::MutexLock lock(mutex_);
-    first = returned_.empty() && woken_.empty();
     woken_.push_back(connection);
+    waits = std::exchange(waiting_, false);
   }
-  if (first) Poke();
+  if (waits) Poke();
+}
+
+bool LoopInbox::MayWait() {
+  base::MutexLock lock(mutex_);
+  waiting_ = returned_.empty() && woken_.empty();
+  return waiting_;
 }
 
 void LoopInbox::Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken) {
-  uint64_t ignored;
-  [[maybe_unused]] const ssize_t got = ::read(fd_, &ignored, sizeof(ignored));
   returned.clear();
   woken.clear();
   base::MutexLock lock(mutex_);
+  waiting_ = false;
   returned.swap(returned_);
   woken.swap(woken_);
 }

@@ -65,7 +65,9 @@ struct Connection {
   State state = State::kReading;
   After after = After::kReadNext;
   base::SteadyTime deadline;
-  std::string in;  // received and not yet used
+  base::SteadyTime queued;  // when the loop looks at `deadline` next
+  bool watched = false;     // epoll tells of bytes that arrive, again and again
+  std::string in;           // received and not yet used
 
   // The request.
   HeadFacts facts;
@@ -105,12 +107,16 @@ class LoopInbox {
   void Return(uint64_t connection);  // by a worker
   void Wake(uint64_t connection);    // for a subscription
   void Poke();
+  // The loop is about to wait for fd(): false if there is word already. From then on fd() is
+  // written to, once, when word comes; before, nobody has to, because the loop is awake.
+  bool MayWait();
   void Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken);
   int fd() const { return fd_; }
 
  private:
-  const int fd_;  // eventfd
+  const int fd_;  // eventfd; edge-triggered, never read
   base::Mutex mutex_;
+  bool waiting_ GUARDED_BY(mutex_) = false;
   std::vector<uint64_t> returned_ GUARDED_BY(mutex_);
   std::vector<uint64_t> woken_ GUARDED_BY(mutex_);
 };

@@ -22,6 +22,9 @@ namespace {
 // An upload that waits for a worker.
 constexpr base::Millis kUploadWait{30000};
 
+// Of the buffer of a connection that waits for its next request.
+constexpr std::size_t kKeptBytes = 2048;
+
 uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
 
 }  // namespace
@@ -40,6 +43,7 @@ EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
   event.data.u64 = kListenerId;
   CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0);
   event.data.u64 = kInboxId;
+  event.events = EPOLLIN | EPOLLET;
   CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, shared_.inbox->fd(), &event) == 0);
 }
 
@@ -56,20 +60,24 @@ Connection* EngineLoop::Find(uint64_t id) {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
+// How long epoll may wait.
+int EngineLoop::TimeoutMs() {
+  if (!shared_.inbox->MayWait()) return 0;
+  base::SteadyTime next = deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
+  if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
+  if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
+  if (const auto look = workers_.WakeForLate()) next = std::min(next, *look);
+  if (next == base::SteadyTime::max()) return -1;
+  const auto left = std::chrono::ceil<base::Millis>(next - Now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
+}
+
 void EngineLoop::Run() {
   std::array<epoll_event, 256> events;
   std::vector<uint64_t> returned, woken;
   while (true) {
-    base::SteadyTime next =
-        deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
-    if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
-    if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
-    int timeout = -1;
-    if (next != base::SteadyTime::max()) {
-      const auto left = std::chrono::ceil<base::Millis>(next - Now()).count();
-      timeout = static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
-    }
-    const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+    const int count =
+        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), TimeoutMs());
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
       if (id == kListenerId) {
@@ -86,15 +94,8 @@ void EngineLoop::Run() {
     for (uint64_t id : woken) {
       if (Connection* c = Find(id)) OnWoken(*c);
     }
+    RunDeadlines();
     const base::SteadyTime now = Now();
-    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-      const uint64_t id = deadlines_.begin()->second;
-      deadlines_.erase(deadlines_.begin());
-      if (Connection* c = Find(id)) {
-        c->deadline = base::SteadyTime();
-        OnDeadline(*c);
-      }
-    }
     if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {
       accepting_ = true;
       epoll_event event{};
@@ -105,18 +106,22 @@ void EngineLoop::Run() {
     if (shared_.draining.load()) {
       if (!drain_begun_) BeginDrain();
       if (!cut_ && drain_deadline_ <= now) CutAll();
-      if (connections_.empty()) return;
+      if (connections_.empty()) {
+        workers_.Submit(jobs_);
+        return;
+      }
     }
+    workers_.Submit(jobs_);
   }
 }
 
 // ---- connections ----
 
 void EngineLoop::Close(Connection& c) {
-  SetDeadline(c, base::SteadyTime());
+  if (c.queued != base::SteadyTime()) deadlines_.erase({c.queued, c.id});
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
-    workers_.Submit(
+    jobs_.push_back(
         {.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
     shared_.waiting.fetch_sub(1);
     shared_.CountRequest(c.route, 499);  // the client left
@@ -140,13 +145,50 @@ void EngineLoop::Arm(Connection& c, uint32_t events) {
   event.events = events | EPOLLONESHOT;
   event.data.u64 = c.id;
   epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
+  c.watched = false;
+}
+
+void EngineLoop::Watch(Connection& c) {
+  if (c.tls != nullptr) {
+    Arm(c, EPOLLIN);
+    return;
+  }
+  if (c.watched) return;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = c.id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
+  c.watched = true;
 }
 
 // The epoch stands for none.
 void EngineLoop::SetDeadline(Connection& c, base::SteadyTime deadline) {
-  if (c.deadline != base::SteadyTime()) deadlines_.erase({c.deadline, c.id});
   c.deadline = deadline == base::SteadyTime::max() ? base::SteadyTime() : deadline;
-  if (c.deadline != base::SteadyTime()) deadlines_.emplace(c.deadline, c.id);
+  if (c.deadline == base::SteadyTime()) return;
+  if (c.queued != base::SteadyTime()) {
+    if (c.queued <= c.deadline) return;
+    deadlines_.erase({c.queued, c.id});
+  }
+  c.queued = c.deadline;
+  deadlines_.emplace(c.queued, c.id);
+}
+
+void EngineLoop::RunDeadlines() {
+  const base::SteadyTime now = Now();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const uint64_t id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    Connection* const c = Find(id);
+    if (c == nullptr) continue;
+    c->queued = base::SteadyTime();
+    if (c->deadline == base::SteadyTime()) continue;
+    if (c->deadline > now) {
+      SetDeadline(*c, c->deadline);
+      continue;
+    }
+    c->deadline = base::SteadyTime();
+    OnDeadline(*c);
+  }
 }
 
 // ---- requests ----
@@ -172,6 +214,8 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
       if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Close(c);
       return;
     case State::kWorking:
+      // The next request, or the other side's end: its turn comes when the worker is done.
+      if (c.watched) Arm(c, 0);
       return;
   }
 }
@@ -210,8 +254,11 @@ void EngineLoop::Receive(Connection& c) {
     TakeBody(c);
     return;
   }
-  if (first_bytes && got > 0) SetDeadline(c, Now() + shared_.options.head_timeout);
   Advance(c);
+  // What is there is not a whole head.
+  if (first_bytes && got > 0 && c.state == State::kReading) {
+    SetDeadline(c, Now() + shared_.options.head_timeout);
+  }
 }
 
 // Looks for the next request in what has arrived.
@@ -220,7 +267,7 @@ void EngineLoop::Advance(Connection& c) {
   while (c.in.size() >= 2 && c.in[0] == '\r' && c.in[1] == '\n') c.in.erase(0, 2);
   HeadProgress progress = FindHead(c.in, shared_.limits);
   if (progress.size == 0 && !progress.refused) {
-    Arm(c, EPOLLIN);
+    Watch(c);
     return;
   }
   c.facts = progress.refused
@@ -274,7 +321,7 @@ void EngineLoop::TakeBody(Connection& c) {
   if (c.in.size() >= *c.facts.content_length) {
     Dispatch(c, Job::Kind::kRequest);
   } else {
-    Arm(c, EPOLLIN);
+    Watch(c);
   }
 }
 
@@ -287,7 +334,7 @@ void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
     shared_.inbox->Return(c.id);
     return;
   }
-  workers_.Submit({.kind = kind, .connection = &c, .dropped = nullptr});
+  jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
 }
 
 bool EngineLoop::IsExpress(const Connection& c) const {
@@ -306,7 +353,7 @@ void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::
   AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = true};
   std::string body = std::get<std::string>(std::move(response.body));
   head.headers.emplace_back("Content-Length", absl::StrCat(body.size()));
-  c.out = codec_.Format(head) + (c.facts.method == "HEAD" ? "" : body);
+  c.out = FormatHead(head) + (c.facts.method == "HEAD" ? "" : body);
   c.out_sent = 0;
   // It is small: what a fresh buffer does not take was not going to be read.
   SendSome(c);
@@ -324,8 +371,9 @@ void EngineLoop::ReadNext(Connection& c) {
   if (c.in.empty() && c.tls != nullptr && c.tls->HasBuffered()) {
     Receive(c);
   } else if (c.in.empty()) {
-    c.in.shrink_to_fit();
-    Arm(c, EPOLLIN);
+    // An idle connection costs little; what a usual head needs is kept.
+    if (c.in.capacity() > kKeptBytes) c.in.shrink_to_fit();
+    Watch(c);
   } else {
     Advance(c);
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "http/engine_connection.h"
+#include "http/engine_pool.h"
 #include "http/engine_worker.h"
 
 namespace waypost::http {
@@ -40,8 +41,12 @@ class EngineLoop {
   void TurnAway(std::unique_ptr<Connection> connection, const char* reason,
                 const std::string& message);
   void Close(Connection& c);
+  // Asks epoll for one event of these.
   void Arm(Connection& c, uint32_t events);
+  // Asks epoll to tell whenever bytes have arrived.
+  void Watch(Connection& c);
   void SetDeadline(Connection& c, base::SteadyTime deadline);
+  void RunDeadlines();
 
   // ---- requests ----
   void Handshake(Connection& c);
@@ -64,6 +69,8 @@ class EngineLoop {
   void OnDeadline(Connection& c);
   void OnSlowReader(Connection& c);
 
+  int TimeoutMs();
+
   // ---- the end ----
   void BeginDrain();
   void CutAll();
@@ -74,7 +81,6 @@ class EngineLoop {
   EngineShared& shared_;
   WorkerPool& workers_;
   RequestRunner express_;
-  HeadCodec codec_;
   int listener_;
   const int epoll_;
   bool accepting_ = true;
@@ -83,7 +89,10 @@ class EngineLoop {
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, uint32_t> per_address_;
   uint32_t counted_ = 0;
+  // When to look at which connection's deadline: at it or before, so that one which only moves
+  // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
+  std::vector<Job> jobs_;  // of this round, for the workers
   uint64_t gathering_bytes_ = 0;
   uint32_t uploads_ = 0;  // bodies that workers are receiving
   const uint32_t uploads_max_;

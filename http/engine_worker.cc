@@ -15,46 +15,6 @@
 
 namespace waypost::http {
 
-WorkerPool::WorkerPool(EngineShared& shared, unsigned count) : shared_(shared) {
-  for (unsigned i = 0; i < count; ++i) {
-    threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i), [this] { Run(); });
-  }
-}
-
-void WorkerPool::Submit(Job job) {
-  {
-    base::MutexLock lock(mutex_);
-    queue_.push_back(std::move(job));
-  }
-  ready_.NotifyOne();
-}
-
-void WorkerPool::Shutdown() {
-  {
-    base::MutexLock lock(mutex_);
-    stop_ = true;
-  }
-  ready_.NotifyAll();
-  for (auto& thread : threads_) thread.Join();
-}
-
-void WorkerPool::Run() {
-  RequestRunner runner(shared_);
-  while (true) {
-    Job job;
-    {
-      base::MutexLock lock(mutex_);
-      while (queue_.empty() && !stop_) ready_.Wait(mutex_);
-      if (queue_.empty()) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    if (job.kind == Job::Kind::kDrop) continue;
-    runner.Run(job);
-    shared_.inbox->Return(job.connection->id);
-  }
-}
-
 void RequestRunner::Run(const Job& job) {
   Connection& c = *job.connection;
   // A bad_alloc or the like in the middle of an answer: the client is cut, the service goes on.
@@ -109,55 +69,43 @@ void RequestRunner::HandleRequest(Connection& c) {
   } else if (has_body) {
     socket_body.emplace(c, shared_);
   }
-  bool parsed = false;
-  c.out = codec_.Run(c.facts.for_parser, [&](Request& request) {
-    parsed = true;
-    if (memory_body) request.body = &*memory_body;
-    if (socket_body) request.body = &*socket_body;
-    if (c.facts.range) request.headers.emplace_back("range", *c.facts.range);
-    request.remote_address = c.remote;
-    request.arrived = c.arrived;
-    if (shared_.options.peers) request.peer = PeerIdentityOf(request);
-    c.route = shared_.route_of(request);
-    Response response = CallHandler(request);
-    if (socket_body && !socket_body->complete()) c.close = true;
-    return Accept(c, std::move(response));
-  });
+  Request request = MakeRequest(c.facts);
+  if (memory_body) request.body = &*memory_body;
+  if (socket_body) request.body = &*socket_body;
+  request.remote_address = c.remote;
+  request.arrived = c.arrived;
+  if (shared_.options.peers) request.peer = PeerIdentityOf(request);
+  c.route = shared_.route_of(request);
+  Response response = CallHandler(request);
+  if (socket_body && !socket_body->complete()) c.close = true;
+  Accept(c, std::move(response));
   if (gathered > 0) c.in.erase(0, gathered);
-  c.out_sent = 0;
-  if (c.out.empty() && c.subscription == nullptr) {
-    // CheckHead is stricter than the parser, so this is not expected; the client is told all the
-    // same.
-    c.close = true;
-    Answer(c, parsed ? ErrorResponse(absl::InternalError("the answer could not be made"))
-                     : ErrorResponse(absl::InvalidArgumentError("the head is malformed")));
-  }
-  if (c.subscription != nullptr && !c.streaming && c.out.empty()) {
+  if (c.subscription != nullptr) {
     Step(c);
   } else {
     Send(c);
   }
 }
 
-std::optional<AnswerHead> RequestRunner::Accept(Connection& c, Response response) {
-  if (auto* subscription = std::get_if<std::shared_ptr<Subscription>>(&response.body)) {
-    if (shared_.waiting.fetch_add(1) >= shared_.options.max_waiting) {
-      shared_.waiting.fetch_sub(1);
-      shared_.CountRejected("waiting");
-      return Prepare(
-          c,
-          ErrorResponse(absl::UnavailableError(absl::StrCat(
-                            shared_.options.max_waiting, " requests are waiting already: see ",
-                            shared_.options.listener == "app" ? "http" : "peer", ".max_waiting")),
-                        base::Millis(1000)));
-    }
-    Subscribe(c, std::move(*subscription));
-    return std::nullopt;
+void RequestRunner::Accept(Connection& c, Response response) {
+  auto* subscription = std::get_if<std::shared_ptr<Subscription>>(&response.body);
+  if (subscription == nullptr) {
+    Answer(c, std::move(response));
+    return;
   }
-  return Prepare(c, std::move(response));
+  if (shared_.waiting.fetch_add(1) < shared_.options.max_waiting) {
+    Subscribe(c, std::move(*subscription));
+    return;
+  }
+  shared_.waiting.fetch_sub(1);
+  shared_.CountRejected("waiting");
+  Answer(c, ErrorResponse(absl::UnavailableError(absl::StrCat(
+                              shared_.options.max_waiting, " requests are waiting already: see ",
+                              shared_.options.listener == "app" ? "http" : "peer", ".max_waiting")),
+                          base::Millis(1000)));
 }
 
-AnswerHead RequestRunner::Prepare(Connection& c, Response response) {
+void RequestRunner::Answer(Connection& c, Response response) {
   c.status = response.status;
   const bool bodiless = response.status == 204 || response.status == 304;
   const bool sends_body = !bodiless && c.facts.method != "HEAD";
@@ -178,12 +126,7 @@ AnswerHead RequestRunner::Prepare(Connection& c, Response response) {
   bool announced = false;
   for (const auto& header : head.headers) announced = announced || header.first == "Content-Length";
   if (!bodiless && !announced) head.headers.emplace_back("Content-Length", absl::StrCat(length));
-  return head;
-}
-
-// Sends a whole answer, other than from within codec_.Run.
-void RequestRunner::Answer(Connection& c, Response response) {
-  c.out = codec_.Format(Prepare(c, std::move(response)));
+  c.out = FormatHead(head);
   c.out_sent = 0;
 }
 
@@ -239,7 +182,7 @@ void RequestRunner::AddToStream(Connection& c, const std::string& content_type,
     head.headers.emplace_back("Cache-Control", "no-store");
     head.headers.emplace_back("X-Content-Type-Options", "nosniff");
     if (c.chunked) head.headers.emplace_back("Transfer-Encoding", "chunked");
-    c.out = codec_.Format(head);
+    c.out = FormatHead(head);
     c.out_sent = 0;
   }
   if (c.facts.method == "HEAD") return;

@@ -9,8 +9,7 @@
 namespace waypost::http {
 namespace {
 
-// httplib's own line limit (CPPHTTPLIB_HEADER_MAX_LENGTH, fixed in Debian's library).
-constexpr std::size_t kLineBytesMax = 8192;
+constexpr std::size_t kLineBytesMax = 8184;
 
 constexpr std::string_view kMethods[] = {"GET",    "HEAD",  "PUT",    "POST",
                                          "DELETE", "PATCH", "OPTIONS"};
@@ -58,19 +57,6 @@ bool ListHas(std::string_view list, std::string_view word) {
   }
 }
 
-std::string EscapePercent(std::string_view value) {
-  std::string out;
-  out.reserve(value.size());
-  for (char c : value) {
-    if (c == '%') {
-      out += "%25";
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
 // The request line. Refused facts, or ones with method, target and version set.
 HeadFacts CheckRequestLine(std::string_view line, const HeadLimits& limits) {
   if (line.substr(0, 14) == "PRI * HTTP/2.0") {
@@ -111,7 +97,6 @@ HeadFacts CheckRequestLine(std::string_view line, const HeadLimits& limits) {
   facts.target = std::string(target);
   facts.http_1_0 = version == "HTTP/1.0";
   facts.keep_alive = !facts.http_1_0;
-  facts.for_parser = absl::StrCat(base::Abs(line), "\r\n");
   return facts;
 }
 
@@ -128,7 +113,7 @@ class HeaderScan {
                  "a header line must be: Name: value, with no space before the colon and no "
                  "continuation lines");
     }
-    const std::string name = LowerCase(line.substr(0, colon));
+    std::string name = LowerCase(line.substr(0, colon));
     const std::string_view value = TrimSpaces(line.substr(colon + 1));
     if (HasControl(value, true)) {
       return Bad("header", absl::StrCat("the header ", name, " has control characters"));
@@ -141,7 +126,7 @@ class HeaderScan {
     }
     if (auto refused = Framing(name, value)) return refused;
     if (!left_out_) {
-      absl::StrAppend(&facts_.for_parser, name, ": ", EscapePercent(value), "\r\n");
+      facts_.headers.emplace_back(std::move(name), std::string(value));
     }
     return std::nullopt;
   }
@@ -160,7 +145,6 @@ class HeaderScan {
       return Bad("body", absl::StrCat(facts_.method, " takes no body"));
     }
     if (facts_.content_length.value_or(0) == 0) facts_.expect_continue = false;
-    absl::StrAppend(&facts_.for_parser, "\r\n");
     return std::nullopt;
   }
 
@@ -182,11 +166,10 @@ class HeaderScan {
         return Bad("content_encoding", "encoded bodies are not taken: send the bytes as they are");
       }
     } else if (name == "range") {
-      left_out_ = true;
-      if (facts_.range || value.find(',') != std::string_view::npos) {
+      if (has_range_ || value.find(',') != std::string_view::npos) {
         return Refuse(416, "out_of_range", "ranges", "exactly one range is served at a time");
       }
-      facts_.range = std::string(value);
+      has_range_ = true;
     } else if (name == "expect") {
       left_out_ = true;
       if (!EqualsIgnoringCase(value, "100-continue")) {
@@ -203,6 +186,7 @@ class HeaderScan {
   HeadFacts& facts_;
   std::array<bool, std::size(kSingle)> seen_{};
   bool has_transfer_encoding_ = false;
+  bool has_range_ = false;
   bool left_out_ = false;
 };
 
@@ -219,10 +203,10 @@ HeadFacts CheckHead(std::string_view head, const HeadLimits& limits) {
     head.remove_prefix(end + 2);
     end = head.find("\r\n");
     if (end == 0 || end == std::string_view::npos) break;
-    if (++lines > limits.lines_max || end > kLineBytesMax - 8) {
+    if (++lines > limits.lines_max || end > kLineBytesMax) {
       return Refuse(431, "head_too_large", "head",
                     absl::StrCat("at most ", limits.lines_max, " header lines of at most ",
-                                 kLineBytesMax - 8, " bytes"));
+                                 kLineBytesMax, " bytes"));
     }
     if (auto refused = scan.Line(head.substr(0, end))) return std::move(*refused);
   }

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace waypost::http {
 
@@ -13,9 +15,8 @@ struct HeadLimits {
   std::size_t target_bytes_max = 4096;
 };
 
-// What the raw head of a request says about its framing, found before any parser of ours or others
-// looks at it, and a refusal when it is not exactly one request that everyone would frame in the
-// same way.
+// What the head of a request says, or a refusal when it is not exactly one request that everyone
+// would frame in the same way.
 struct HeadFacts {
   // 0: the head may be parsed. Else the answer's status, with a code of API.md, a message that says
   // what to change, and a word for metrics.
@@ -30,11 +31,9 @@ struct HeadFacts {
   bool keep_alive = false;
   bool expect_continue = false;
   std::optional<uint64_t> content_length;
-  // The head for httplib's parser: Range, Expect and the lengths are left out (it acts on them in
-  // ways that we do not want), and each % of a value is escaped, because it decodes values.
-  std::string for_parser;
-  // The Range header, as it was.
-  std::optional<std::string> range;
+  // Names in lower case, values as sent without the spaces around them; not the Content-Length and
+  // Expect that were understood.
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 // `head`: up to and including the empty line that ends it. Pure.

@@ -48,7 +48,6 @@ const std::vector<ThirdParty>& ThirdParties() {
       {"lmdb.h", "", {"base/", "tests/base/"}},
       {"sodium", "", {"base/crypto.cc"}},
       {"openssl/", "", {"base/sha256.cc", "http/tls", "http/engine", "tests/http/"}},
-      {"httplib.h", "", {"http/engine"}},
       {"spdlog/", "", {"base/log.cc"}},
       {"prometheus/", "", {"base/metrics.cc"}},
       {"nlohmann/", "", {"http/", "service/", "integration/", "tests/"}},

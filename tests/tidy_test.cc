@@ -107,7 +107,6 @@ INSTANTIATE_TEST_SUITE_P(
              "integration/a.cc:1: "},
         Case{"LmdbInBase", "base/environment.h", "#include <lmdb.h>\n", ""},
         Case{"LmdbElsewhere", "signpost/a.cc", "#include <lmdb.h>\n", "signpost/a.cc:1: may not"},
-        Case{"HttplibElsewhere", "http/router.cc", "#include <httplib.h>\n", "http/router.cc:1: "},
         Case{"SodiumElsewhere", "base/sha256.cc", "#include <sodium.h>\n", "base/sha256.cc:1: "},
         Case{"OpensslElsewhere", "fetcher/a.cc", "#include <openssl/evp.h>\n", "fetcher/a.cc:1: "},
         Case{"SpdlogElsewhere", "service/a.cc", "#include <spdlog/spdlog.h>\n", "service/a.cc:1: "},

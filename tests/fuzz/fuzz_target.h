@@ -16,7 +16,7 @@ struct Target {
   std::vector<std::string> (*seeds)();
 };
 
-// The head of a request: FindHead, CheckHead, and what httplib makes of it.
+// The head of a request: FindHead, CheckHead, the request made of it, and the head of an answer.
 extern const Target kHead;
 // First line: the method; the rest: the path.
 extern const Target kRouter;
