@@ -45,13 +45,22 @@ void LoopInbox::Poke() {
   [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof(one));
 }
 
-void LoopInbox::Return(uint64_t connection) {
-  bool waits;
+void LoopInbox::Return(Connection& connection) {
+  bool waits = false;
   {
     base::MutexLock lock(mutex_);
-    returned_.push_back(connection);
-    waits = std::exchange(waiting_, false);
+    returned_.push_back(connection.id);
+    // Bytes that came while a worker had it were told of once, to no effect: the loop marks that
+    // before it takes this lock to wait, so either we see the mark or it sees this connection.
+    const bool may_lie = connection.after == Connection::After::kReadNext &&
+                         connection.in.empty() && connection.told_of_bytes &&
+                         !connection.bytes_came.load(std::memory_order_relaxed);
+    if (!may_lie) {
+      urgent_ = true;
+      waits = std::exchange(waiting_, false);
+    }
   }
+  // From here on the connection may be gone.
   if (waits) Poke();
 }
 
@@ -60,6 +69,7 @@ void LoopInbox::Wake(uint64_t connection) {
   {
     base::MutexLock lock(mutex_);
     woken_.push_back(connection);
+    urgent_ = true;
     waits = std::exchange(waiting_, false);
   }
   if (waits) Poke();
@@ -67,7 +77,7 @@ void LoopInbox::Wake(uint64_t connection) {
 
 bool LoopInbox::MayWait() {
   base::MutexLock lock(mutex_);
-  waiting_ = returned_.empty() && woken_.empty();
+  waiting_ = !urgent_;
   return waiting_;
 }
 
@@ -75,7 +85,7 @@ void LoopInbox::Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& wok
   returned.clear();
   woken.clear();
   base::MutexLock lock(mutex_);
-  waiting_ = false;
+  urgent_ = waiting_ = false;
   returned.swap(returned_);
   woken.swap(woken_);
 }

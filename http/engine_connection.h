@@ -67,7 +67,10 @@ struct Connection {
   base::SteadyTime deadline;
   base::SteadyTime queued;  // when the loop looks at `deadline` next
   bool watched = false;     // epoll tells of bytes that arrive, again and again
-  std::string in;           // received and not yet used
+  // Set before a worker has it: `watched`, and whether epoll has told of bytes since.
+  bool told_of_bytes = false;
+  std::atomic<bool> bytes_came{false};
+  std::string in;  // received and not yet used
 
   // The request.
   HeadFacts facts;
@@ -104,11 +107,13 @@ class LoopInbox {
  public:
   LoopInbox();
   ~LoopInbox();
-  void Return(uint64_t connection);  // by a worker
-  void Wake(uint64_t connection);    // for a subscription
+  // By the worker that had it and from now on has not. A connection whose client is to speak next
+  // lies here until the loop wakes for another reason, such as that client.
+  void Return(Connection& connection);
+  void Wake(uint64_t connection);  // for a subscription
   void Poke();
-  // The loop is about to wait for fd(): false if there is word already. From then on fd() is
-  // written to, once, when word comes; before, nobody has to, because the loop is awake.
+  // The loop is about to wait for fd(): false if there is word that cannot wait. From then on fd()
+  // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
   bool MayWait();
   void Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken);
   int fd() const { return fd_; }
@@ -116,6 +121,7 @@ class LoopInbox {
  private:
   const int fd_;  // eventfd; edge-triggered, never read
   base::Mutex mutex_;
+  bool urgent_ GUARDED_BY(mutex_) = false;
   bool waiting_ GUARDED_BY(mutex_) = false;
   std::vector<uint64_t> returned_ GUARDED_BY(mutex_);
   std::vector<uint64_t> woken_ GUARDED_BY(mutex_);

@@ -25,6 +25,10 @@ constexpr base::Millis kUploadWait{30000};
 // Of the buffer of a connection that waits for its next request.
 constexpr std::size_t kKeptBytes = 2048;
 
+// How often the inbox is looked at while workers have connections, whatever else happens.
+constexpr base::Millis kReturnedLook{1000};
+constexpr base::Millis kDrainLook{20};
+
 uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
 
 }  // namespace
@@ -67,6 +71,8 @@ int EngineLoop::TimeoutMs() {
   if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
   if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
   if (const auto look = workers_.WakeForLate()) next = std::min(next, *look);
+  // One that came back without a word still gets its deadline in time.
+  if (dispatched_ > 0) next = std::min(next, Now() + (drain_begun_ ? kDrainLook : kReturnedLook));
   if (next == base::SteadyTime::max()) return -1;
   const auto left = std::chrono::ceil<base::Millis>(next - Now()).count();
   return static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
@@ -78,6 +84,11 @@ void EngineLoop::Run() {
   while (true) {
     const int count =
         epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), TimeoutMs());
+    // Before the events: they may be of connections that came back.
+    shared_.inbox->Take(returned, woken);
+    for (uint64_t id : returned) {
+      if (Connection* c = Find(id)) OnReturned(*c);
+    }
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
       if (id == kListenerId) {
@@ -86,10 +97,6 @@ void EngineLoop::Run() {
         // One that was closed by an earlier event of this round is not found.
         if (Connection* c = Find(id)) OnEvent(*c, events[static_cast<std::size_t>(i)].events);
       }
-    }
-    shared_.inbox->Take(returned, woken);
-    for (uint64_t id : returned) {
-      if (Connection* c = Find(id)) OnReturned(*c);
     }
     for (uint64_t id : woken) {
       if (Connection* c = Find(id)) OnWoken(*c);
@@ -215,7 +222,9 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
       return;
     case State::kWorking:
       // The next request, or the other side's end: its turn comes when the worker is done.
-      if (c.watched) Arm(c, 0);
+      if (!c.watched) return;
+      c.bytes_came.store(true, std::memory_order_relaxed);
+      Arm(c, 0);
       return;
   }
 }
@@ -328,10 +337,13 @@ void EngineLoop::TakeBody(Connection& c) {
 void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
   SetDeadline(c, base::SteadyTime());
   c.state = State::kWorking;
+  c.told_of_bytes = c.watched;
+  c.bytes_came.store(false, std::memory_order_relaxed);
+  ++dispatched_;
   if (kind == Job::Kind::kRequest && IsExpress(c)) {
     express_.Run({.kind = kind, .connection = &c, .dropped = nullptr});
     // By way of the inbox, as if a worker had done it: pipelined requests must not nest.
-    shared_.inbox->Return(c.id);
+    shared_.inbox->Return(c);
     return;
   }
   jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
@@ -408,6 +420,7 @@ void EngineLoop::Drink(Connection& c) {
 // ---- word from others ----
 
 void EngineLoop::OnReturned(Connection& c) {
+  --dispatched_;
   gathering_bytes_ -= c.gather_bytes;
   c.gather_bytes = 0;
   if (c.uploading) {

@@ -92,7 +92,8 @@ class EngineLoop {
   // When to look at which connection's deadline: at it or before, so that one which only moves
   // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
-  std::vector<Job> jobs_;  // of this round, for the workers
+  std::vector<Job> jobs_;       // of this round, for the workers
+  std::size_t dispatched_ = 0;  // connections that workers have
   uint64_t gathering_bytes_ = 0;
   uint32_t uploads_ = 0;  // bodies that workers are receiving
   const uint32_t uploads_max_;

@@ -104,7 +104,7 @@ void WorkerPool::Run() {
   while (auto next = Take(computed)) {
     if (next->job.kind != Job::Kind::kDrop) {
       runner.Run(next->job);
-      shared_.inbox->Return(next->job.connection->id);
+      shared_.inbox->Return(*next->job.connection);
     }
     computed = !next->may_wait;
   }
