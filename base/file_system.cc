@@ -191,7 +191,8 @@ absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_vi
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,
                                           std::size_t max_bytes) {
   ASSIGN_OR_RETURN(const auto file, fs.OpenRead(path));
-  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  ASSIGN_OR_RETURN(const File::State state, file->Look());
+  const uint64_t size = state.size;
   if (size > max_bytes) {
     return absl::OutOfRangeError(
         absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " it may have"));

@@ -26,7 +26,11 @@ class File {
   // pages.
   virtual absl::Status Sync() = 0;
   virtual absl::Status Truncate(uint64_t size) = 0;
-  virtual absl::StatusOr<uint64_t> Size() const = 0;
+  struct State {
+    uint64_t size = 0;
+    bool named = false;  // some folder still has a name for it
+  };
+  virtual absl::StatusOr<State> Look() const = 0;
   // The descriptor for sendfile; -1 where there is none (a fake).
   virtual int fd() const = 0;
 };

@@ -57,10 +57,10 @@ absl::Status PosixFile::Truncate(uint64_t size) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> PosixFile::Size() const {
+absl::StatusOr<File::State> PosixFile::Look() const {
   struct stat info;
   if (fstat(fd_, &info) != 0) return ErrnoStatus(errno, absl::StrCat("looking at ", path_));
-  return static_cast<uint64_t>(info.st_size);
+  return State{.size = static_cast<uint64_t>(info.st_size), .named = info.st_nlink > 0};
 }
 
 absl::Status PosixFile::LinkTo(const std::string& path) {

@@ -21,7 +21,7 @@ class PosixFile final : public File {
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override;
   absl::Status Sync() override;
   absl::Status Truncate(uint64_t size) override;
-  absl::StatusOr<uint64_t> Size() const override;
+  absl::StatusOr<State> Look() const override;
   int fd() const override { return fd_; }
 
   // kAlreadyExists if the name is taken.

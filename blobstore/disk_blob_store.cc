@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "blobstore/inline_table.h"
+#include "blobstore/open_files.h"
 #include "blobstore/partial.h"
 #include "blobstore/reconcile.h"
 #include "blobstore/shelf.h"
@@ -21,6 +22,9 @@ namespace {
 // met.
 constexpr std::size_t kLossesRemembered = 10000;
 
+// Blob files kept open.
+constexpr std::size_t kOpenFilesMax = 64;
+
 // Differs after each start of the machine.
 std::string KernelBootId(base::FileSystem& fs) {
   const auto text = base::ReadSmallFile(fs, "/proc/sys/kernel/random/boot_id", 64);
@@ -31,7 +35,7 @@ std::string KernelBootId(base::FileSystem& fs) {
 
 class FileReader final : public BlobReader {
  public:
-  FileReader(std::unique_ptr<base::File> file, uint64_t size_bytes)
+  FileReader(std::shared_ptr<const base::File> file, uint64_t size_bytes)
       : file_(std::move(file)), size_bytes_(size_bytes) {}
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
@@ -41,7 +45,7 @@ class FileReader final : public BlobReader {
   std::string_view inline_bytes() const override { return {}; }
 
  private:
-  const std::unique_ptr<base::File> file_;
+  const std::shared_ptr<const base::File> file_;
   const uint64_t size_bytes_;
 };
 
@@ -130,14 +134,16 @@ struct DiskBlobStore::Impl {
     if (losses.size() >= kLossesRemembered) return !losses.contains(blob);
     return losses.insert_or_assign(blob, row.inline_sequence).second;
   }
+  // Its bytes were installed or removed.
   void Forget(const base::BlobId& blob) {
+    open_files.Drop(blob);
     base::MutexLock lock(mutex);
     losses.erase(blob);
   }
 
   // kAborted: the row changed meanwhile, look again.
-  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob,
-                                                       const BlobRow& row);
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob, const BlobRow& row,
+                                                       uint64_t version);
 
   base::Index& index;
   base::FileSystem& fs;
@@ -145,6 +151,7 @@ struct DiskBlobStore::Impl {
   const DiskBlobStoreOptions options;
   Shelf shelf;
   PartialFiles partials;
+  OpenFiles open_files{kOpenFilesMax};
   const std::shared_ptr<SpaceKeeper> space;
   std::atomic<uint64_t> max_blob;
   std::function<void(const base::BlobId&)> on_loss;  // set before use
@@ -244,12 +251,23 @@ void DiskBlobStore::Uninstall(base::WriteTxn& txn, const base::BlobId& blob, con
 // ---- reading ----
 
 absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Impl::OpenFile(const base::BlobId& blob,
-                                                                          const BlobRow& row) {
+                                                                          const BlobRow& row,
+                                                                          uint64_t version) {
+  if (auto kept = open_files.Find(blob)) {
+    // One look instead of opening, looking and closing.
+    const auto state = kept->Look();
+    if (state.ok() && state->named && state->size == row.size_bytes) {
+      return std::make_unique<FileReader>(std::move(kept), row.size_bytes);
+    }
+    open_files.Drop(blob);
+  }
   auto file = fs.OpenRead(shelf.layout().BlobPath(blob));
   if (file.ok()) {
-    ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
-    if (size == row.size_bytes) {
-      return std::unique_ptr<BlobReader>(new FileReader(*std::move(file), size));
+    std::shared_ptr<const base::File> shared = *std::move(file);
+    ASSIGN_OR_RETURN(const base::File::State state, shared->Look());
+    if (state.size == row.size_bytes) {
+      open_files.Put(blob, shared, version);
+      return std::make_unique<FileReader>(std::move(shared), row.size_bytes);
     }
   } else if (!absl::IsNotFound(file.status())) {
     return file.status();
@@ -263,6 +281,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Impl::OpenFile(const 
 absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::BlobId& blob) {
   // Twice at most in practice: once more for each change between look-up and open.
   for (int tries = 0; tries < 10; ++tries) {
+    const uint64_t version = impl_->open_files.version();
     std::optional<BlobRow> row;
     std::optional<std::string> bytes;
     RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
@@ -275,7 +294,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::Blob
       if (!bytes) return impl_->Lost(blob, *row, "its bytes in the index are damaged");
       return std::unique_ptr<BlobReader>(new InlineReader(*std::move(bytes)));
     }
-    auto reader = impl_->OpenFile(blob, *row);
+    auto reader = impl_->OpenFile(blob, *row, version);
     if (!absl::IsAborted(reader.status())) return reader;
   }
   return absl::UnavailableError(absl::StrCat("blob ", blob.ToHex(), " is changing; try again"));

@@ -138,7 +138,8 @@ absl::StatusOr<std::unique_ptr<PartialFiles::Partial>> PartialFiles::Open(const 
   uint64_t size = 0;
   uint64_t marked = 0;
   if (file.ok()) {
-    ASSIGN_OR_RETURN(size, (*file)->Size());
+    ASSIGN_OR_RETURN(const base::File::State state, (*file)->Look());
+    size = state.size;
     if (const auto mark = ReadMark(fs_, layout_.MarkPath(blob))) {
       marked = std::min(mark->durable_bytes, size);
     }

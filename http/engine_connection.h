@@ -27,6 +27,8 @@ inline constexpr uint64_t kGatherBytesMax = 256 * 1024;
 inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
 // What a worker sends of one answer before it lets others have a turn.
 inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
+// What the loop sends of one answer at a time.
+inline constexpr uint64_t kLoopTurnBytes = uint64_t{512} << 10;
 // The window over which min_rate is averaged.
 inline constexpr base::Millis kRateWindow{5000};
 // After an answer with Connection: close we read on, so that the client can read it before it sees

@@ -36,7 +36,7 @@ uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.
 EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
     : shared_(shared),
       workers_(workers),
-      express_(shared),
+      express_(shared, kLoopTurnBytes),
       listener_(listener),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       uploads_max_(UploadsMax(shared.options)),
@@ -210,7 +210,7 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
       Receive(c);
       return;
     case State::kSending:
-      Dispatch(c, Job::Kind::kSend);
+      SendOn(c);
       return;
     case State::kLinger:
       Drink(c);
@@ -368,7 +368,7 @@ void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::
   c.out = FormatHead(head) + (c.facts.method == "HEAD" ? "" : body);
   c.out_sent = 0;
   // It is small: what a fresh buffer does not take was not going to be read.
-  SendSome(c);
+  SendSome(c, kLoopTurnBytes);
   Linger(c);
 }
 
@@ -437,13 +437,16 @@ void EngineLoop::OnReturned(Connection& c) {
     Close(c);
     return;
   }
+  Proceed(c);
+}
+
+// Does what the worker left to be done.
+void EngineLoop::Proceed(Connection& c) {
   switch (c.after) {
     case Connection::After::kReadNext:
       ReadNext(c);
       return;
     case Connection::After::kMore:
-      Dispatch(c, Job::Kind::kSend);
-      return;
     case Connection::After::kSend:
       c.state = State::kSending;
       c.window_start = Now();
@@ -468,6 +471,22 @@ void EngineLoop::OnReturned(Connection& c) {
     case Connection::After::kClose:
       Close(c);
       return;
+  }
+}
+
+// The client takes bytes again. What is in memory goes out here: handing it to a worker for each
+// piece would cost as much as sending it. What the disk has to bring, and what is encrypted, is a
+// worker's.
+void EngineLoop::SendOn(Connection& c) {
+  if (c.tls != nullptr || c.subscription != nullptr || !NextIsCached(c, kLoopTurnBytes)) {
+    Dispatch(c, Job::Kind::kSend);
+    return;
+  }
+  express_.Run({.kind = Job::Kind::kSend, .connection = &c, .dropped = nullptr});
+  if (c.after == Connection::After::kSend || c.after == Connection::After::kMore) {
+    Arm(c, EPOLLOUT);  // its rate is still being measured
+  } else {
+    Proceed(c);
   }
 }
 

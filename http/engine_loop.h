@@ -65,6 +65,8 @@ class EngineLoop {
 
   // ---- word from others ----
   void OnReturned(Connection& c);
+  void Proceed(Connection& c);
+  void SendOn(Connection& c);
   void OnWoken(Connection& c);
   void OnDeadline(Connection& c);
   void OnSlowReader(Connection& c);

@@ -17,6 +17,9 @@ namespace {
 // The most that one TLS record carries.
 constexpr std::size_t kRecordBytes = 16 * 1024;
 
+// Half of what the kernel reads ahead at first.
+constexpr uint64_t kProbeBytes = 64 * 1024;
+
 // Result of one send or sendfile that moved `sent` bytes.
 SendResult Failed() {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return SendResult::kBlocked;
@@ -78,11 +81,11 @@ SendResult SendMemory(Connection& c, uint64_t& turn) {
   }
 }
 
-SendResult SendFile(Connection& c, uint64_t& turn) {
+SendResult SendFile(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
   while (c.body_sent < c.blob->length) {
-    if (turn >= kTurnBytes) return SendResult::kMore;
+    if (turn >= turn_bytes) return SendResult::kMore;
     off_t offset = static_cast<off_t>(c.blob->offset + c.body_sent);
-    const uint64_t want = std::min(c.blob->length - c.body_sent, kTurnBytes - turn);
+    const uint64_t want = std::min(c.blob->length - c.body_sent, turn_bytes - turn);
     const int file = c.blob->reader->fd();
     const ssize_t sent = c.tls != nullptr
                              ? SendFileEncrypted(*c.tls, file, static_cast<uint64_t>(offset), want)
@@ -101,11 +104,11 @@ SendResult SendFile(Connection& c, uint64_t& turn) {
 
 }  // namespace
 
-SendResult SendSome(Connection& connection) {
+SendResult SendSome(Connection& connection, uint64_t turn_bytes) {
   uint64_t turn = 0;
   SendResult result = SendMemory(connection, turn);
   if (result == SendResult::kDone && connection.blob && connection.blob->reader->fd() >= 0) {
-    result = SendFile(connection, turn);
+    result = SendFile(connection, turn, turn_bytes);
   }
   if (result == SendResult::kDone) {
     connection.out.clear();
@@ -115,6 +118,21 @@ SendResult SendSome(Connection& connection) {
     connection.body_sent = 0;
   }
   return result;
+}
+
+bool NextIsCached(const Connection& connection, uint64_t bytes) {
+  if (!connection.blob || connection.blob->reader->fd() < 0) return true;
+  const uint64_t begin = connection.blob->offset + connection.body_sent;
+  const uint64_t end = std::min(begin + bytes, connection.blob->offset + connection.blob->length);
+  char byte;
+  iovec piece{&byte, 1};
+  for (uint64_t at = begin; at < end; at += kProbeBytes) {
+    if (::preadv2(connection.blob->reader->fd(), &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) !=
+        1) {
+      return false;
+    }
+  }
+  return true;
 }
 
 uint64_t DrainedBytes(const Connection& connection) {

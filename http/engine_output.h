@@ -11,9 +11,13 @@ enum class SendResult {
   kFailed,   // the client is gone, or the blob's file ends early
 };
 
-// Sends of `out` and `blob` what the kernel takes now, at most kTurnBytes: a head and a small body
-// in one call, files by sendfile. Never waits for the client.
-SendResult SendSome(Connection& connection);
+// Sends of `out` and `blob` what the kernel takes now, at most `turn_bytes` of a file: a head and a
+// small body in one call, files by sendfile. Never waits for the client.
+SendResult SendSome(Connection& connection, uint64_t turn_bytes);
+
+// Are the next `bytes` of the answer in memory, so that sending them waits for no disk? A guess
+// from some of their pages.
+bool NextIsCached(const Connection& connection, uint64_t bytes);
 
 // Bytes that the client's kernel has really taken, for the rate of slow readers: what we gave to
 // our kernel says little, its buffer holds megabytes.

@@ -33,55 +33,65 @@ bool MayWait(const Job& job) {
 WorkerPool::WorkerPool(EngineShared& shared, unsigned count)
     : shared_(shared), cores_(std::max(1u, std::thread::hardware_concurrency())) {
   for (unsigned i = 0; i < count; ++i) {
-    threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i), [this] { Run(); });
+    beds_.push_back(std::make_unique<Bed>());
+    threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i),
+                          [this, bed = beds_.back().get()] { Run(*bed); });
   }
+}
+
+std::vector<WorkerPool::Bed*> WorkerPool::Call(std::size_t count) {
+  std::vector<Bed*> beds;
+  for (; count > 0 && !idle_.empty(); --count) {
+    beds.push_back(idle_.back());
+    idle_.pop_back();
+    beds.back()->called = true;
+    ++called_;
+  }
+  return beds;
 }
 
 void WorkerPool::Submit(std::vector<Job>& jobs) {
   if (jobs.empty()) return;
   const base::SteadyTime now = std::chrono::steady_clock::now();
-  unsigned call = 0;
+  std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
-    unsigned computing = 0;
+    unsigned waiting = 0, computing = 0;
     for (Job& job : jobs) {
       const bool may_wait = MayWait(job);
-      ++(may_wait ? call : computing);
+      ++(may_wait ? waiting : computing);
       queue_.push_back({std::move(job), may_wait, now});
     }
     const unsigned awake = computing_ + called_;
-    if (awake < cores_) call += std::min(computing, cores_ - awake);
-    call = std::min(call, idle_);
-    idle_ -= call;
-    called_ += call;
+    beds = Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0));
   }
   jobs.clear();
-  for (unsigned i = 0; i < call; ++i) ready_.NotifyOne();
+  for (Bed* bed : beds) bed->ready.NotifyOne();
 }
 
 std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
   const base::SteadyTime now = std::chrono::steady_clock::now();
+  std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
-    if (queue_.empty() || idle_ == 0) return std::nullopt;
+    if (queue_.empty() || idle_.empty()) return std::nullopt;
     const base::SteadyTime late = queue_.front().since + kJobWait;
     if (now < late) return late;
-    --idle_;
-    ++called_;
+    beds = Call(1);
   }
-  ready_.NotifyOne();
+  beds[0]->ready.NotifyOne();
   return now + kJobWait;
 }
 
-std::optional<WorkerPool::Queued> WorkerPool::Take(bool computed) {
+std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, bool computed) {
   base::MutexLock lock(mutex_);
   if (computed) --computing_;
   while (queue_.empty()) {
     if (stop_) return std::nullopt;
-    ++idle_;
-    while (called_ == 0 && !stop_) ready_.Wait(mutex_);
-    // At the end nobody counts any more.
-    if (called_ > 0) --called_;
+    bed.called = false;
+    idle_.push_back(&bed);
+    while (!bed.called) bed.ready.Wait(mutex_);
+    --called_;
   }
   Queued next = std::move(queue_.front());
   queue_.pop_front();
@@ -90,18 +100,20 @@ std::optional<WorkerPool::Queued> WorkerPool::Take(bool computed) {
 }
 
 void WorkerPool::Shutdown() {
+  std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
     stop_ = true;
+    beds = Call(idle_.size());
   }
-  ready_.NotifyAll();
+  for (Bed* bed : beds) bed->ready.NotifyOne();
   for (auto& thread : threads_) thread.Join();
 }
 
-void WorkerPool::Run() {
-  RequestRunner runner(shared_);
+void WorkerPool::Run(Bed& bed) {
+  RequestRunner runner(shared_, kTurnBytes);
   bool computed = false;
-  while (auto next = Take(computed)) {
+  while (auto next = Take(bed, computed)) {
     if (next->job.kind != Job::Kind::kDrop) {
       runner.Run(next->job);
       shared_.inbox->Return(*next->job.connection);

@@ -48,21 +48,29 @@ class WorkerPool {
     bool may_wait = false;
     base::SteadyTime since;
   };
+  // Where one worker sleeps.
+  struct Bed {
+    base::CondVar ready;
+    bool called = false;
+  };
 
-  void Run();
+  void Run(Bed& bed);
   // The next job; nullopt: stop. `computed`: the one before was of those that will not wait.
-  std::optional<Queued> Take(bool computed);
+  std::optional<Queued> Take(Bed& bed, bool computed);
+  // Takes up to `count` workers out of their beds; whom to notify once the lock is gone.
+  std::vector<Bed*> Call(std::size_t count) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   EngineShared& shared_;
   const unsigned cores_;
   base::Mutex mutex_;
-  base::CondVar ready_;
   std::deque<Queued> queue_ GUARDED_BY(mutex_);
-  // A worker is idle, or was called and has not come yet, or runs a job.
-  unsigned idle_ GUARDED_BY(mutex_) = 0;
+  // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
+  // last is called first: its memory is still in the caches.
+  std::vector<Bed*> idle_ GUARDED_BY(mutex_);
   unsigned called_ GUARDED_BY(mutex_) = 0;
   unsigned computing_ GUARDED_BY(mutex_) = 0;  // those of the running ones that will not wait
   bool stop_ GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<Bed>> beds_;  // outlive the threads
   std::vector<base::Thread> threads_;
 };
 

@@ -211,7 +211,7 @@ void RequestRunner::Abort(Connection& c) {
 }
 
 void RequestRunner::Send(Connection& c) {
-  switch (SendSome(c)) {
+  switch (SendSome(c, turn_bytes_)) {
     case SendResult::kBlocked:
       c.after = Connection::After::kSend;
       return;

@@ -10,10 +10,12 @@
 
 namespace waypost::http {
 
-// One request's way through handler and answer, on the thread of one worker.
+// One request's way through handler and answer. One thread each.
 class RequestRunner {
  public:
-  explicit RequestRunner(EngineShared& shared) : shared_(shared) {}
+  // `turn_bytes`: what it sends of one answer before it lets others have a turn.
+  RequestRunner(EngineShared& shared, uint64_t turn_bytes)
+      : shared_(shared), turn_bytes_(turn_bytes) {}
   // Sets Connection::after.
   void Run(const Job& job);
 
@@ -34,6 +36,7 @@ class RequestRunner {
   void Send(Connection& c);
 
   EngineShared& shared_;
+  const uint64_t turn_bytes_;
 };
 
 }  // namespace waypost::http

@@ -1,5 +1,6 @@
 #include "http/router.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,9 @@ std::string_view TakeSegment(std::optional<std::string_view>& rest) {
 }  // namespace
 
 std::optional<std::string> PercentDecode(std::string_view text) {
+  if (std::none_of(text.begin(), text.end(), [](char c) { return c == '%' || IsControl(c); })) {
+    return std::string(text);
+  }
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

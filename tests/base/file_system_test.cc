@@ -181,7 +181,7 @@ TEST_F(FakeFileSystemTest, OpenFilesAreUselessAfterAPowerCut) {
   fs_.PowerCut();
   EXPECT_FALSE(file->WriteAt(0, "x").ok());
   EXPECT_FALSE(file->Sync().ok());
-  EXPECT_FALSE(file->Size().ok());
+  EXPECT_FALSE(file->Look().ok());
 }
 
 TEST_F(FakeFileSystemTest, SomeOfWhatWasNotSyncedSurvivesAndTheSeedDecides) {

@@ -97,9 +97,9 @@ class CuttingFileSystem final : public base::FileSystem {
       RETURN_IF_ERROR(fs_.Change());
       return below_->Truncate(size);
     }
-    absl::StatusOr<uint64_t> Size() const override {
+    absl::StatusOr<State> Look() const override {
       RETURN_IF_ERROR(fs_.Look());
-      return below_->Size();
+      return below_->Look();
     }
     int fd() const override { return below_->fd(); }
 

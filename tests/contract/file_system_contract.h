@@ -44,9 +44,22 @@ TYPED_TEST_P(FileSystemContract, WhatIsWrittenIsRead) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_TRUE((*file)->WriteAt(0, "hello").ok());
   EXPECT_TRUE((*file)->WriteAt(3, "p me").ok());
-  EXPECT_EQ((*file)->Size().value(), 7u);
+  EXPECT_EQ((*file)->Look()->size, 7u);
   EXPECT_TRUE((*file)->Sync().ok());
   EXPECT_EQ(this->Read("a"), "help me");
+}
+
+TYPED_TEST_P(FileSystemContract, AnOpenFileKnowsWhetherItHasAName) {
+  auto file = this->fs().CreateExclusive(this->Path("a"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_TRUE((*file)->Look()->named);
+  EXPECT_TRUE(this->fs().Rename(this->Path("a"), this->Path("b")).ok());
+  EXPECT_TRUE((*file)->Look()->named);
+  EXPECT_TRUE(this->fs().Remove(this->Path("b")).ok());
+  EXPECT_FALSE((*file)->Look()->named);
+  auto unnamed = this->fs().CreateUnnamed(this->Path(""));
+  ASSERT_TRUE(unnamed.ok()) << unnamed.status();
+  EXPECT_FALSE((*unnamed)->Look()->named);
 }
 
 TYPED_TEST_P(FileSystemContract, AWriteBeyondTheEndLeavesZeros) {
@@ -250,7 +263,7 @@ TYPED_TEST_P(FileSystemContract, ThreadsWorkSideBySide) {
   EXPECT_EQ(this->fs().List(this->root()).value().size(), 50u);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(FileSystemContract, WhatIsWrittenIsRead, AWriteBeyondTheEndLeavesZeros,
+REGISTER_TYPED_TEST_SUITE_P(FileSystemContract, WhatIsWrittenIsRead, AnOpenFileKnowsWhetherItHasAName, AWriteBeyondTheEndLeavesZeros,
                             ReadsAreShortOnlyAtTheEnd, AFileOpenedForReadingRefusesWrites,
                             OpenWriteKeepsWhatIsThere, TruncateCutsAndExtends,
                             WhatIsMissingIsNotFound, StatTellsAbsenceFromPresence,

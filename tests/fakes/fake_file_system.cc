@@ -49,6 +49,12 @@ struct FakeFileSystem::Node {
   std::map<std::string, NodePtr> entries;
   std::map<std::string, NodePtr> durable_entries;
 
+  bool Names(const NodePtr& node) const {
+    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+      return entry.second == node || entry.second->Names(node);
+    });
+  }
+
   void Cut() {
     Resize(durable_data.size());
     data = durable_data;
@@ -140,10 +146,10 @@ class FakeFileSystem::OpenFile final : public File {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<uint64_t> Size() const override {
+  absl::StatusOr<State> Look() const override {
     MutexLock lock(fs_.mutex_);
     RETURN_IF_ERROR(Enter(Op::kSize));
-    return uint64_t{node_->data.size()};
+    return State{.size = node_->data.size(), .named = fs_.root_->Names(node_)};
   }
 
   int fd() const override { return -1; }
