@@ -60,6 +60,14 @@ absl::Status Engine::Start() {
 
 std::string Engine::bound_address() const { return impl_->bound_address; }
 
+absl::Status Engine::Serve(std::unique_ptr<TurnedConnection> connection) {
+  if (impl_->shared.refuse.load() || impl_->shared.draining.load()) {
+    return absl::UnavailableError("the service is stopping");
+  }
+  impl_->shared.inbox->Adopt(std::move(connection));
+  return absl::OkStatus();
+}
+
 void Engine::RefuseNew() { impl_->shared.refuse.store(true); }
 
 void Engine::Shutdown(base::Millis drain) {

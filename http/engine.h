@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "http/message.h"
 #include "http/tls.h"
+#include "http/turned.h"
 
 namespace waypost::http {
 
@@ -48,6 +49,9 @@ class Engine {
   absl::Status Start();
   // The address really bound, "127.0.0.1:40123". After Start.
   std::string bound_address() const;
+  // Answers requests on a connection that was used to send some; the limits are those of accepted
+  // ones. kUnavailable once it stops. After Start.
+  absl::Status Serve(std::unique_ptr<TurnedConnection> connection);
   // New requests get 503 with Connection: close.
   void RefuseNew();
   // Running requests have `drain` to end; then they are cut and counted.

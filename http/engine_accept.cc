@@ -73,45 +73,75 @@ void EngineLoop::PauseAccepting() {
 
 void EngineLoop::Welcome(int fd, const std::string& remote) {
   auto connection = std::make_unique<Connection>();
-  connection->id = next_id_++;
   connection->fd = fd;
   connection->remote = remote;
+  Connection* const c = Admit(std::move(connection));
+  if (c == nullptr) return;
+  if (shared_.options.tls != nullptr) {
+    c->tls = shared_.options.tls->Begin(fd);
+    if (c->tls == nullptr) {
+      Close(*c);
+      return;
+    }
+    c->state = State::kHandshake;
+  }
+  SetDeadline(*c, Now() + shared_.options.head_timeout);
+  Watch(*c);
+}
+
+Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
+  connection->id = next_id_++;
+  const std::string& remote = connection->remote;
   // Small answers leave at once; without it keep-alive costs 40 ms a request.
   const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   epoll_event event{};
   event.data.u64 = connection->id;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return;  // closes it
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
   const auto& options = shared_.options;
   const char* const section = options.listener == "app" ? "http" : "peer";
   if (counted_ >= options.max_connections) {
     TurnAway(std::move(connection), "connections",
              absl::StrCat(options.max_connections, " connections are open: see ", section,
                           ".max_connections"));
-    return;
+    return nullptr;
   }
-  if (per_address_[remote] >= options.max_per_address) {
-    TurnAway(std::move(connection), "address",
-             absl::StrCat(options.max_per_address, " connections from ", remote, " are open: see ",
-                          section, ".max_per_address"));
-    return;
+  const auto of_address = per_address_.find(remote);
+  if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
+    const std::string message = absl::StrCat(options.max_per_address, " connections from ", remote,
+                                             " are open: see ", section, ".max_per_address");
+    TurnAway(std::move(connection), "address", message);
+    return nullptr;
   }
-  Connection& c = *connection;
-  connections_.emplace(c.id, std::move(connection));
+  Connection* const c = connection.get();
+  connections_.emplace(c->id, std::move(connection));
   ++counted_;
   ++per_address_[remote];
   shared_.connections.Add(1);
-  c.state = State::kReading;
-  if (options.tls != nullptr) {
-    c.tls = options.tls->Begin(fd);
-    if (c.tls == nullptr) {
-      Close(c);
-      return;
-    }
-    c.state = State::kHandshake;
+  c->state = State::kReading;
+  return c;
+}
+
+void EngineLoop::Adopt(TurnedConnection& turned) {
+  if (shared_.draining.load()) return;  // whoever holds it closes it
+  auto connection = std::make_unique<Connection>();
+  connection->fd = std::exchange(turned.fd_, -1);
+  connection->tls = std::move(turned.tls_);
+  connection->in = std::move(turned.received_);
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (getpeername(connection->fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
+    connection->remote = TextOf(address);
   }
-  SetDeadline(c, Now() + options.head_timeout);
-  Watch(c);
+  if (Connection* const c = Admit(std::move(connection))) ReadNext(*c);
+}
+
+void EngineLoop::GiveAway(Connection& c) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, c.fd, nullptr);
+  auto turned = std::make_unique<TurnedConnection>(std::exchange(c.fd, -1), std::move(c.tls), "");
+  const auto turn = std::move(c.turn);
+  Close(c);
+  turn(std::move(turned));
 }
 
 void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,

@@ -26,6 +26,14 @@ constexpr const char* kReasons[] = {
 
 }  // namespace
 
+TurnedConnection::TurnedConnection(int fd, std::unique_ptr<TlsSession> tls, std::string received)
+    : fd_(fd), tls_(std::move(tls)), received_(std::move(received)) {}
+
+TurnedConnection::~TurnedConnection() {
+  if (tls_ != nullptr) tls_->SayEnd();
+  if (fd_ >= 0) ::close(fd_);
+}
+
 Connection::~Connection() {
   if (tls != nullptr) tls->SayEnd();
   if (fd >= 0) ::close(fd);
@@ -49,7 +57,7 @@ void LoopInbox::Return(Connection& connection) {
   bool waits = false;
   {
     base::MutexLock lock(mutex_);
-    returned_.push_back(connection.id);
+    word_.returned.push_back(connection.id);
     // Bytes that came while a worker had it were told of once, to no effect: the loop marks that
     // before it takes this lock to wait, so either we see the mark or it sees this connection.
     const bool may_lie = connection.after == Connection::After::kReadNext &&
@@ -68,7 +76,18 @@ void LoopInbox::Wake(uint64_t connection) {
   bool waits;
   {
     base::MutexLock lock(mutex_);
-    woken_.push_back(connection);
+    word_.woken.push_back(connection);
+    urgent_ = true;
+    waits = std::exchange(waiting_, false);
+  }
+  if (waits) Poke();
+}
+
+void LoopInbox::Adopt(std::unique_ptr<TurnedConnection> connection) {
+  bool waits;
+  {
+    base::MutexLock lock(mutex_);
+    word_.adopted.push_back(std::move(connection));
     urgent_ = true;
     waits = std::exchange(waiting_, false);
   }
@@ -81,13 +100,13 @@ bool LoopInbox::MayWait() {
   return waiting_;
 }
 
-void LoopInbox::Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken) {
-  returned.clear();
-  woken.clear();
+void LoopInbox::Take(Word& word) {
+  word.returned.clear();
+  word.woken.clear();
+  word.adopted.clear();
   base::MutexLock lock(mutex_);
   urgent_ = waiting_ = false;
-  returned.swap(returned_);
-  woken.swap(woken_);
+  std::swap(word, word_);
 }
 
 EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_handler,

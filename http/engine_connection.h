@@ -18,6 +18,7 @@
 #include "http/head_check.h"
 #include "http/message.h"
 #include "http/tls.h"
+#include "http/turned.h"
 
 namespace waypost::http {
 
@@ -51,7 +52,7 @@ struct Connection {
     kLinger
   };
   // What the worker wants of the loop when it gives the connection back.
-  enum class After { kReadNext, kSend, kMore, kWait, kLinger, kClose };
+  enum class After { kReadNext, kSend, kMore, kWait, kTurn, kLinger, kClose };
 
   ~Connection();
 
@@ -94,6 +95,7 @@ struct Connection {
   base::SteadyTime window_start;
   uint64_t window_drained = 0;
   uint64_t linger_read = 0;
+  std::function<void(std::unique_ptr<TurnedConnection>)> turn;  // when it is sent
 
   // A subscription that waits or streams.
   std::shared_ptr<Subscription> subscription;
@@ -113,11 +115,16 @@ class LoopInbox {
   // lies here until the loop wakes for another reason, such as that client.
   void Return(Connection& connection);
   void Wake(uint64_t connection);  // for a subscription
+  void Adopt(std::unique_ptr<TurnedConnection> connection);
   void Poke();
   // The loop is about to wait for fd(): false if there is word that cannot wait. From then on fd()
   // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
   bool MayWait();
-  void Take(std::vector<uint64_t>& returned, std::vector<uint64_t>& woken);
+  struct Word {
+    std::vector<uint64_t> returned, woken;
+    std::vector<std::unique_ptr<TurnedConnection>> adopted;
+  };
+  void Take(Word& word);
   int fd() const { return fd_; }
 
  private:
@@ -125,8 +132,7 @@ class LoopInbox {
   base::Mutex mutex_;
   bool urgent_ GUARDED_BY(mutex_) = false;
   bool waiting_ GUARDED_BY(mutex_) = false;
-  std::vector<uint64_t> returned_ GUARDED_BY(mutex_);
-  std::vector<uint64_t> woken_ GUARDED_BY(mutex_);
+  Word word_ GUARDED_BY(mutex_);
 };
 
 // What loop and workers of one listener have in common.

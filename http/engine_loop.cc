@@ -80,13 +80,13 @@ int EngineLoop::TimeoutMs() {
 
 void EngineLoop::Run() {
   std::array<epoll_event, 256> events;
-  std::vector<uint64_t> returned, woken;
+  LoopInbox::Word word;
   while (true) {
     const int count =
         epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), TimeoutMs());
     // Before the events: they may be of connections that came back.
-    shared_.inbox->Take(returned, woken);
-    for (uint64_t id : returned) {
+    shared_.inbox->Take(word);
+    for (uint64_t id : word.returned) {
       if (Connection* c = Find(id)) OnReturned(*c);
     }
     for (int i = 0; i < count; ++i) {
@@ -98,9 +98,10 @@ void EngineLoop::Run() {
         if (Connection* c = Find(id)) OnEvent(*c, events[static_cast<std::size_t>(i)].events);
       }
     }
-    for (uint64_t id : woken) {
+    for (uint64_t id : word.woken) {
       if (Connection* c = Find(id)) OnWoken(*c);
     }
+    for (const auto& turned : word.adopted) Adopt(*turned);
     RunDeadlines();
     const base::SteadyTime now = Now();
     if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {
@@ -464,6 +465,9 @@ void EngineLoop::Proceed(Connection& c) {
         SetDeadline(c, c.next_step);
         Arm(c, EPOLLRDHUP);
       }
+      return;
+    case Connection::After::kTurn:
+      GiveAway(c);
       return;
     case Connection::After::kLinger:
       Linger(c);

@@ -38,6 +38,10 @@ class EngineLoop {
   void Accept();
   void PauseAccepting();
   void Welcome(int fd, const std::string& remote);
+  void Adopt(TurnedConnection& turned);
+  void GiveAway(Connection& c);
+  // Counts and enters it, or turns it away: null.
+  Connection* Admit(std::unique_ptr<Connection> connection);
   void TurnAway(std::unique_ptr<Connection> connection, const char* reason,
                 const std::string& message);
   void Close(Connection& c);

@@ -128,6 +128,7 @@ void RequestRunner::Answer(Connection& c, Response response) {
   if (!bodiless && !announced) head.headers.emplace_back("Content-Length", absl::StrCat(length));
   c.out = FormatHead(head);
   c.out_sent = 0;
+  c.turn = std::move(response.turn);
 }
 
 void RequestRunner::Subscribe(Connection& c, std::shared_ptr<Subscription> subscription) {
@@ -238,6 +239,11 @@ void RequestRunner::Send(Connection& c) {
                    c.facts.target, " ", c.status, " ", took.count(), "ms");
   }
   c.after = c.close ? Connection::After::kLinger : Connection::After::kReadNext;
+  if (c.turn) {
+    // What the client has sent behind its request was not meant for a connection that turns.
+    const bool silent = c.in.empty() && (c.tls == nullptr || !c.tls->HasBuffered());
+    c.after = c.close || !silent ? Connection::After::kClose : Connection::After::kTurn;
+  }
 }
 
 }  // namespace waypost::http

@@ -42,6 +42,11 @@ class Exchange {
   // May carry another request.
   bool Reusable() const { return reusable_ && buffer_.empty() && socket_.Idle(); }
 
+  // Gives the connection away after a whole answer, to be served on.
+  std::unique_ptr<TurnedConnection> Turn() && {
+    return std::move(socket_).Turn(std::move(buffer_));
+  }
+
   // Has any byte of an answer to the last request arrived?
   bool answer_begun() const { return answer_begun_; }
   const std::string& address() const { return socket_.address(); }

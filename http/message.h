@@ -52,6 +52,7 @@ struct Request {
 };
 
 struct Response;
+class TurnedConnection;
 
 // An answer that comes later or in pieces, without a thread. The engine calls Start once, then Step
 // whenever `wake` was called or the deadline passed, never two at a time; it destroys it when the
@@ -85,6 +86,10 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;
   // Nothing, bytes, a part of a blob, or later.
   std::variant<std::monostate, std::string, BlobBody, std::shared_ptr<Subscription>> body;
+  // Set: once the answer is sent, no more requests are taken on this connection; it is handed over
+  // to send some. Called on the engine's loop, so it must not wait; never called when the
+  // connection ends before.
+  std::function<void(std::unique_ptr<TurnedConnection>)> turn;
 
   void Set(std::string name, std::string value) {
     headers.emplace_back(std::move(name), std::move(value));

@@ -209,6 +209,16 @@ absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses
   return Socket(winner.first, std::move(winner.second));
 }
 
+Socket::Socket(std::unique_ptr<TurnedConnection> turned, std::string address)
+    : fd_(std::exchange(turned->fd_, -1)),
+      address_(std::move(address)),
+      tls_(std::move(turned->tls_)) {}
+
+std::unique_ptr<TurnedConnection> Socket::Turn(std::string received) && {
+  return std::make_unique<TurnedConnection>(std::exchange(fd_, -1), std::move(tls_),
+                                            std::move(received));
+}
+
 Socket::Socket(Socket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       address_(std::move(other.address_)),

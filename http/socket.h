@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "http/tls.h"
+#include "http/turned.h"
 
 struct sockaddr;
 
@@ -54,6 +55,10 @@ class Socket {
   // kUnavailable says of each why it failed.
   static absl::StatusOr<Socket> Connect(const std::vector<std::string>& addresses,
                                         const ConnectOptions& options, const Interrupt& interrupt);
+  // A connection on which this side has served until now. `address`: what to call it.
+  Socket(std::unique_ptr<TurnedConnection> turned, std::string address);
+  // Gives the connection away, to be served on. `received`: what was read beyond the last answer.
+  std::unique_ptr<TurnedConnection> Turn(std::string received) &&;
   Socket(Socket&& other) noexcept;
   Socket& operator=(Socket&& other) noexcept;
   ~Socket();

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "http/errors.h"
+#include "http/exchange.h"
 #include "raw_client.h"
 #include "test_certificate.h"
 #include "tests/fakes/gate.h"
@@ -143,6 +144,12 @@ class EngineTest : public testing::TestWithParam<bool> {
     if (request.path == "/inline") {
       response.body = BlobBody{std::make_shared<TestReader>("0123456789", false), 2, 5};
     }
+    if (request.path == "/turn") {
+      response.turn = [this](std::unique_ptr<TurnedConnection> connection) {
+        base::MutexLock lock(turned_mutex_);
+        turned_ = std::move(connection);
+      };
+    }
     if (request.path == "/refuse") response = ErrorResponse(absl::PermissionDeniedError("no"));
     if (request.path == "/echo") {
       std::string body;
@@ -174,6 +181,40 @@ class EngineTest : public testing::TestWithParam<bool> {
     }
     return response;
   }
+  std::unique_ptr<TurnedConnection> TakeTurned() {
+    base::MutexLock lock(turned_mutex_);
+    return std::move(turned_);
+  }
+  // Asks the engine to turn the connection.
+  Exchange DialAndTurn(const Interrupt& interrupt) {
+    auto socket = Socket::Connect({engine_->bound_address()}, {}, interrupt);
+    EXPECT_TRUE(socket.ok()) << socket.status();
+    if (GetParam()) {
+      EXPECT_TRUE(socket->StartTls(options_.tls->Fingerprint(), Deadline(), interrupt).ok());
+    }
+    Exchange exchange(*std::move(socket));
+    EXPECT_EQ(Ask(exchange, "POST", "/turn", interrupt).first, 200);
+    return exchange;
+  }
+  static base::SteadyTime Deadline() {
+    return std::chrono::steady_clock::now() + base::Millis(30'000);
+  }
+  // Status and body.
+  static std::pair<int, std::string> Ask(Exchange& exchange, const std::string& method,
+                                         const std::string& target, const Interrupt& interrupt) {
+    const auto length = method == "POST" ? std::optional<uint64_t>(0) : std::nullopt;
+    absl::Status sent = exchange.Send(FormatRequest(method, target, "localhost", {}, length),
+                                      Deadline(), interrupt);
+    const auto head = exchange.ReadHead(false, {}, Deadline(), interrupt);
+    if (!sent.ok() || !head.ok()) return {0, head.status().ToString()};
+    std::string body;
+    const absl::Status read =
+        exchange.ReadBody(*head, {}, Deadline(), interrupt, [&body](std::string_view piece) {
+          body.append(piece);
+          return absl::OkStatus();
+        });
+    return {read.ok() ? head->status : 0, std::move(body)};
+  }
   double Rejected(const std::string& reason) {
     return metrics_
         .AddCounter("waypost_http_rejected_total", "", {{"listener", "app"}, {"reason", reason}})
@@ -189,6 +230,8 @@ class EngineTest : public testing::TestWithParam<bool> {
   base::Gate gate_;
   std::unique_ptr<Engine> engine_;
   std::string address_;
+  base::Mutex turned_mutex_;
+  std::unique_ptr<TurnedConnection> turned_ GUARDED_BY(turned_mutex_);
 };
 
 TEST_P(EngineTest, AnswersAndKeepsTheConnection) {
@@ -561,6 +604,54 @@ TEST_P(EngineTest, ShutdownCutsWhatDoesNotEnd) {
   engine_->Shutdown(base::Millis(100));
   EXPECT_GE(Rejected("cut"), 1);
   EXPECT_FALSE(stuck.ReadAnswer().complete);
+}
+
+// Who serves on a connection does not depend on who dialled it.
+TEST_P(EngineTest, AConnectionCanBeTurned) {
+  StartEngine();
+  // The dialler's own engine; nobody could reach its listener.
+  EngineOptions options;
+  options.listener = "app";
+  options.address = "127.0.0.1:0";
+  Engine own(
+      options, [this](Request& request) { return Handle(request); },
+      [](const Request& request) { return request.path; });
+  ASSERT_TRUE(own.Start().ok());
+  const Interrupt interrupt{std::stop_token()};
+  Exchange dialled = DialAndTurn(interrupt);
+  std::unique_ptr<TurnedConnection> turned;
+  ASSERT_TRUE(Eventually([&] { return (turned = TakeTurned()) != nullptr; }));
+  // Asked before the dialler listens: it is answered all the same.
+  Exchange asking(Socket(std::move(turned), "the dialler"));
+  const std::string early = FormatRequest("GET", "/hello", "localhost", {}, std::nullopt);
+  ASSERT_TRUE(asking.Send(early, Deadline(), interrupt).ok());
+  ASSERT_TRUE(own.Serve(std::move(dialled).Turn()).ok());
+  const auto head = asking.ReadHead(false, {}, Deadline(), interrupt);
+  ASSERT_TRUE(head.ok()) << head.status();
+  EXPECT_EQ(head->content_length, 5u);
+  ASSERT_TRUE(asking
+                  .ReadBody(*head, {}, Deadline(), interrupt,
+                            [](std::string_view) { return absl::OkStatus(); })
+                  .ok());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Ask(asking, "GET", "/hello", interrupt), std::make_pair(200, std::string("hello")));
+    EXPECT_TRUE(Ask(asking, "GET", "/file", interrupt).second == big_.substr(10));
+  }
+  EXPECT_TRUE(asking.Reusable());
+  own.Shutdown(base::Millis(2000));
+  EXPECT_EQ(Ask(asking, "GET", "/hello", interrupt).first, 0);
+  EXPECT_TRUE(absl::IsUnavailable(own.Serve(nullptr)));
+}
+
+TEST_P(EngineTest, AConnectionWithMoreRequestsOnItsWayIsNotTurned) {
+  StartEngine();
+  RawClient client(address_);
+  const std::string turn = "POST /turn HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+  ASSERT_TRUE(client.Send(turn + "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_EQ(client.ReadAnswer().status, 200);
+  EXPECT_TRUE(client.Closed());
+  EXPECT_EQ(TakeTurned(), nullptr);
+  EXPECT_EQ(RawClient(address_).Get("/hello").body, "hello");
 }
 
 TEST_P(EngineTest, RefuseNewAnswers503) {
