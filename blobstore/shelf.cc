@@ -12,7 +12,7 @@
 namespace waypost::blobstore {
 namespace {
 
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::size_t kHashPieceBytes = std::size_t{1} << 20;
 // Enough that a name which keeps coming back does not fill the folder.
 constexpr unsigned kQuarantineSameName = 100;
 
@@ -164,7 +164,7 @@ absl::Status Shelf::Quarantine(const std::string& path, std::string_view name) {
 absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
   ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
   base::Sha256 hasher;
-  std::vector<char> buffer(kReadBytes);
+  std::vector<char> buffer(kHashPieceBytes);
   for (uint64_t offset = 0;;) {
     ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(offset, std::span<char>(buffer)));
     hasher.Update({buffer.data(), count});
