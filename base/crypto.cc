@@ -132,6 +132,10 @@ absl::StatusOr<std::unique_ptr<Identity>> Identity::Load(const std::string& path
   return identity;
 }
 
+std::string_view Identity::seed() const {
+  return {reinterpret_cast<const char*>(seed_), crypto_sign_SEEDBYTES};
+}
+
 absl::Status Identity::Save(const std::string& path) const {
   const std::size_t slash = path.rfind('/');
   CHECK(slash != std::string::npos);  // absolute

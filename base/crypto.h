@@ -38,6 +38,9 @@ class Identity {
   Identity& operator=(const Identity&) = delete;
 
   const PeerId& peer_id() const { return peer_id_; }
+  // The secret, 32 bytes in the locked memory, for who must sign in a form of its own (TLS): not to
+  // be copied to where it stays, nor logged.
+  std::string_view seed() const;
   // Over `tag`, a zero byte, and `message`; every use has a tag of its own, so that a signature
   // made for one thing never passes for another.
   std::string Sign(std::string_view tag, std::string_view message) const;

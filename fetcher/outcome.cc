@@ -134,7 +134,13 @@ Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const Retry
     verdict.next_attempt = now;
     verdict.parked = false;
   } else if (verdict.count_failure) {
-    verdict.next_attempt = now + RetryDelay(failures + 1, policy, unit_random);
+    base::Millis delay = RetryDelay(failures + 1, policy, unit_random);
+    // A greeting is on its way, and nothing was learned of the blob.
+    const bool learned =
+        std::any_of(report.asked.begin(), report.asked.end(),
+                    [](const Asked& one) { return one.answer != Answer::kNotGreeted; });
+    if (!report.asked.empty() && !learned) delay = std::min(delay, kGreetingWait);
+    verdict.next_attempt = now + delay;
   }
   return verdict;
 }

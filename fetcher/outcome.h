@@ -71,6 +71,10 @@ struct Verdict {
 // A blob for which there is no room, while others still fit, is tried again this often.
 inline constexpr base::Millis kNoRoomWait{30 * 1000};
 
+// A blob whose every answer came from peers that do not know us as a member yet waits this long at
+// most: right after a start that is usual, whatever the blob's failures were before.
+inline constexpr base::Millis kGreetingWait{10 * 1000};
+
 // `failures` as in the signpost before; `unit_random` in [0, 1).
 Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
                      base::WallTime now, double unit_random);

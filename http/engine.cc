@@ -48,6 +48,7 @@ Engine::~Engine() { Shutdown(base::Millis(0)); }
 
 absl::Status Engine::Start() {
   const auto& options = impl_->shared.options;
+  CHECK(!options.peers || options.tls != nullptr || options.plain_peers_for_tests);
   ASSIGN_OR_RETURN(
       Listening listening,
       Listen(options.address, options.listener == "app" ? "http.listen" : "peer.listen"));

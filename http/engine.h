@@ -28,10 +28,16 @@ struct EngineOptions {
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
-  std::shared_ptr<const TlsServer> tls;  // none: plain HTTP
+  std::shared_ptr<const TlsAcceptor> tls;  // none: plain HTTP
+  // Handshakes that are going on, in all and of one address; a new one ends the oldest.
+  uint32_t max_handshakes = 128;
+  uint32_t max_handshakes_per_address = 128;
+  base::Millis handshake_timeout{5000};
   // Paths whose handlers only look at memory: answered on the loop, however busy the workers are.
   std::vector<std::string> express;
-  bool peers = false;  // read who is calling: fills Request::peer
+  // Fills Request::peer with who is calling. Needs `tls`, except in tests.
+  bool peers = false;
+  bool plain_peers_for_tests = false;
   base::Metrics* metrics = nullptr;
 };
 

@@ -84,9 +84,30 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
       return;
     }
     c->state = State::kHandshake;
+    LimitHandshakes(remote);
+    handshakes_.insert(c->id);
   }
-  SetDeadline(*c, Now() + shared_.options.head_timeout);
+  SetDeadline(*c, Now() + (c->tls == nullptr ? shared_.options.head_timeout
+                                             : shared_.options.handshake_timeout));
   Watch(*c);
+}
+
+// Those that stall are the oldest; an honest one is done within milliseconds.
+void EngineLoop::LimitHandshakes(const std::string& remote) {
+  uint32_t of_address = 0;
+  Connection* oldest = nullptr;
+  for (uint64_t id : handshakes_) {
+    Connection* const c = Find(id);
+    if (c->remote != remote) continue;
+    if (oldest == nullptr) oldest = c;
+    ++of_address;
+  }
+  if (of_address < shared_.options.max_handshakes_per_address) {
+    if (handshakes_.size() < shared_.options.max_handshakes) return;
+    oldest = Find(*handshakes_.begin());
+  }
+  shared_.CountRejected("handshakes");
+  Close(*oldest);
 }
 
 Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {

@@ -127,6 +127,7 @@ void EngineLoop::Run() {
 
 void EngineLoop::Close(Connection& c) {
   if (c.queued != base::SteadyTime()) deadlines_.erase({c.queued, c.id});
+  handshakes_.erase(c.id);
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
     jobs_.push_back(
@@ -233,7 +234,9 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
 void EngineLoop::Handshake(Connection& c) {
   switch (c.tls->Handshake()) {
     case TlsSession::Step::kDone:
+      handshakes_.erase(c.id);
       c.state = State::kReading;
+      SetDeadline(c, Now() + shared_.options.head_timeout);
       Arm(c, EPOLLIN);
       return;
     case TlsSession::Step::kBlocked:
@@ -243,11 +246,12 @@ void EngineLoop::Handshake(Connection& c) {
       break;
   }
   base::LogDebug(shared_.options.listener, " ", c.remote, " TLS: ", c.tls->failure());
-  if (!c.tls->plain_http()) {
+  if (!c.tls->plain_http() || shared_.options.peers) {
     shared_.CountRejected("tls");
     Close(c);
     return;
   }
+  handshakes_.erase(c.id);
   c.tls.reset();
   Refuse(c, 400, "invalid_argument", "this port speaks HTTPS: use https://", "tls");
 }

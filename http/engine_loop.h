@@ -53,6 +53,8 @@ class EngineLoop {
   void RunDeadlines();
 
   // ---- requests ----
+  // Makes room for one more handshake of this address.
+  void LimitHandshakes(const std::string& remote);
   void Handshake(Connection& c);
   void OnEvent(Connection& c, uint32_t events);
   void Receive(Connection& c);
@@ -95,6 +97,7 @@ class EngineLoop {
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, uint32_t> per_address_;
   uint32_t counted_ = 0;
+  std::set<uint64_t> handshakes_;  // connections in State::kHandshake, the oldest first
   // When to look at which connection's deadline: at it or before, so that one which only moves
   // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;

@@ -74,7 +74,7 @@ void RequestRunner::HandleRequest(Connection& c) {
   if (socket_body) request.body = &*socket_body;
   request.remote_address = c.remote;
   request.arrived = c.arrived;
-  if (shared_.options.peers) request.peer = PeerIdentityOf(request);
+  if (shared_.options.peers) request.peer = PeerIdentityOf(c.tls.get(), request);
   c.route = shared_.route_of(request);
   Response response = CallHandler(request);
   if (socket_body && !socket_body->complete()) c.close = true;

@@ -59,7 +59,9 @@ struct PeerHttpClient::Impl {
   Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
       : options(std::move(client_options)),
         peers(book),
-        connect_timeout_ms(options.connect_timeout.count()) {}
+        connect_timeout_ms(options.connect_timeout.count()) {
+    CHECK(options.tls != nullptr || options.plain_for_tests);
+  }
 
   // A connection to the peer: a kept one, or one dialled now.
   struct Line {
@@ -104,10 +106,9 @@ struct PeerHttpClient::Impl {
 
 absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     const syncgroup::Endpoint& to, bool fresh, const Interrupt& interrupt) {
+  if (to.peer.IsZero()) return absl::InvalidArgumentError("a peer without an id cannot be called");
   Line line;
-  // An inviter whose key is not known yet is whoever answers at the address.
-  line.key =
-      to.peer.IsZero() ? (to.addresses.empty() ? "" : to.addresses.front()) : to.peer.ToHex();
+  line.key = to.peer.ToHex();
   if (!fresh) {
     line.exchange = pool.Take(line.key);
     if (line.exchange != nullptr) {
@@ -120,23 +121,34 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     const auto good = std::find(addresses.begin(), addresses.end(), entry->last_good_address);
     if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
   }
-  auto socket =
-      Socket::Connect(addresses, {.each = base::Millis(connect_timeout_ms.load())}, interrupt);
-  if (!socket.ok()) {
+  const base::Millis each(connect_timeout_ms.load());
+  while (true) {
+    auto socket = Socket::Connect(addresses, {.each = each}, interrupt);
+    absl::Status status = socket.status();
+    if (socket.ok() && options.tls != nullptr) {
+      // Nothing is said before the other side has proved who it is.
+      status = socket->StartPeerTls(*options.tls, to.peer, std::chrono::steady_clock::now() + each,
+                                    interrupt);
+    }
+    if (status.ok()) {
+      peers.NoteGoodAddress(to.peer, socket->address());
+      line.exchange = std::make_unique<Exchange>(std::move(*socket));
+      return line;
+    }
+    // Somebody else may have the address by now; the peer may be at another one.
+    if (socket.ok() && addresses.size() > 1 && !interrupt.stopped()) {
+      std::erase(addresses, socket->address());
+      continue;
+    }
     pool.Drop(line.key);
-    return socket.status();
+    return status;
   }
-  if (!to.peer.IsZero()) peers.NoteGoodAddress(to.peer, socket->address());
-  line.exchange = std::make_unique<Exchange>(std::move(*socket));
-  return line;
 }
 
 void PeerHttpClient::Impl::GiveBack(const syncgroup::Endpoint& to, Line line, uint64_t in_before,
                                     uint64_t out_before) {
-  if (!to.peer.IsZero()) {
-    peers.NoteTraffic(to.peer, line.exchange->bytes_in() - in_before,
-                      line.exchange->bytes_out() - out_before);
-  }
+  peers.NoteTraffic(to.peer, line.exchange->bytes_in() - in_before,
+                    line.exchange->bytes_out() - out_before);
   pool.Give(line.key, std::move(line.exchange));
 }
 
@@ -151,7 +163,7 @@ absl::StatusOr<PeerHttpClient::Impl::Started> PeerHttpClient::Impl::Start(
     started.in_before = exchange.bytes_in();
     started.out_before = exchange.bytes_out();
     std::vector<std::pair<std::string, std::string>> headers = more_headers;
-    headers.emplace_back(kPeerHeader, options.self.ToHex());
+    if (options.tls == nullptr) headers.emplace_back(kPeerHeader, options.self.ToHex());
     std::optional<uint64_t> length;
     if (body) length = body->size();
     const std::string text =

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "fetcher/blob_client.h"
+#include "http/tls_peer.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/peer_client.h"
 
@@ -17,6 +18,9 @@ struct PeerHttpClientOptions {
   base::Millis connect_timeout{3000};  // live
   base::Millis call_timeout{30000};    // of one hello, sync, poke, join, held
   std::vector<std::string> allow_cidr;
+  // Null only in tests: plain HTTP, and the callee believes who we say we are.
+  std::shared_ptr<const PeerTls> tls;
+  bool plain_for_tests = false;
 };
 
 // How this peer calls others: PeerClient and BlobClient over HTTP, connections kept alive a peer.

@@ -2,7 +2,8 @@
 
 namespace waypost::http {
 
-std::optional<base::PeerId> PeerIdentityOf(const Request& request) {
+std::optional<base::PeerId> PeerIdentityOf(const TlsSession* tls, const Request& request) {
+  if (tls != nullptr) return tls->PeerKey();
   const auto header = request.Header("waypost-peer");
   if (!header) return std::nullopt;
   const auto peer = base::PeerId::FromHex(*header);

@@ -252,23 +252,34 @@ short Socket::WaitsFor(short events) const {
   return tls_ != nullptr && tls_->blocked_on() != 0 ? tls_->blocked_on() : events;
 }
 
-absl::Status Socket::StartTls(const std::string& fingerprint, base::SteadyTime deadline,
-                              const Interrupt& interrupt) {
-  static const TlsClient client;
-  tls_ = client.Begin(fd_);
+absl::Status Socket::FinishHandshake(base::SteadyTime deadline, const Interrupt& interrupt) {
   if (tls_ == nullptr) return absl::ResourceExhaustedError("no memory for TLS");
   while (true) {
     switch (tls_->Handshake()) {
       case TlsSession::Step::kDone:
-        if (tls_->PeerFingerprint() == fingerprint) return absl::OkStatus();
-        return absl::UnauthenticatedError(
-            absl::StrCat(address_, " does not show the certificate that is expected there"));
+        return absl::OkStatus();
       case TlsSession::Step::kFailed:
         return absl::UnavailableError(absl::StrCat(address_, ": TLS: ", tls_->failure()));
       case TlsSession::Step::kBlocked:
         RETURN_IF_ERROR(Wait(tls_->blocked_on(), deadline, interrupt));
     }
   }
+}
+
+absl::Status Socket::StartTls(const std::string& fingerprint, base::SteadyTime deadline,
+                              const Interrupt& interrupt) {
+  static const TlsClient client;
+  tls_ = client.Begin(fd_);
+  RETURN_IF_ERROR(FinishHandshake(deadline, interrupt));
+  if (tls_->PeerFingerprint() == fingerprint) return absl::OkStatus();
+  return absl::UnauthenticatedError(
+      absl::StrCat(address_, " does not show the certificate that is expected there"));
+}
+
+absl::Status Socket::StartPeerTls(const PeerTls& tls, const base::PeerId& peer,
+                                  base::SteadyTime deadline, const Interrupt& interrupt) {
+  tls_ = tls.Dial(fd_, peer);
+  return FinishHandshake(deadline, interrupt);
 }
 
 absl::Status Socket::SendAll(std::string_view bytes, base::SteadyTime deadline,

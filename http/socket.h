@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "http/tls.h"
+#include "http/tls_peer.h"
 #include "http/turned.h"
 
 struct sockaddr;
@@ -71,6 +72,9 @@ class Socket {
   // kUnauthenticated. Before anything is sent.
   absl::Status StartTls(const std::string& fingerprint, base::SteadyTime deadline,
                         const Interrupt& interrupt);
+  // As StartTls between peers: with the one who proves this key.
+  absl::Status StartPeerTls(const PeerTls& tls, const base::PeerId& peer, base::SteadyTime deadline,
+                            const Interrupt& interrupt);
   // At least one byte, or 0 at the end of the stream.
   absl::StatusOr<std::size_t> Receive(std::span<char> buffer, base::SteadyTime deadline,
                                       const Interrupt& interrupt);
@@ -80,6 +84,7 @@ class Socket {
 
  private:
   Socket(int fd, std::string address) : fd_(fd), address_(std::move(address)) {}
+  absl::Status FinishHandshake(base::SteadyTime deadline, const Interrupt& interrupt);
   absl::Status Wait(short events, base::SteadyTime deadline, const Interrupt& interrupt) const;
   // What a call that returned -1 with errno EAGAIN waits for.
   short WaitsFor(short events) const;

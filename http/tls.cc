@@ -1,6 +1,7 @@
 #include "http/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <poll.h>
@@ -15,33 +16,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "http/tls_session.h"
 
 namespace waypost::http {
 namespace {
-
-// The oldest error of this thread, in OpenSSL's words; all are forgotten.
-std::string TakeError() {
-  const unsigned long error = ERR_get_error();
-  ERR_clear_error();
-  if (error == 0) return "the connection ended";
-  const char* const reason = ERR_reason_error_string(error);
-  return reason == nullptr ? absl::StrCat("error ", error) : reason;
-}
-
-void SetCommonOptions(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(
-      context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  // With TLS 1.2: forward secrecy and authenticated ciphers only. TLS 1.3 has no others.
-  CHECK(SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1);
-  // No sessions to be resumed: a certificate that was replaced is gone. Idle connections give their
-  // buffers back.
-  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-  SSL_CTX_set_num_tickets(context, 0);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
-}
 
 // A passphrase is never asked for: the service has no terminal.
 int NoPassphrase(char*, int, int, void*) { return 0; }
@@ -69,13 +47,74 @@ std::string FingerprintOf(const X509* certificate) {
 
 int IntSize(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
 
+// KeyUpdates are the other side's right, but each costs a key derivation: more than this is abuse.
+constexpr int kKeyUpdatesMax = 16;
+
+void CountKeyUpdates(int is_ours, int, int content_type, const void* bytes, size_t size, SSL*,
+                     void* counter) {
+  if (is_ours == 0 && content_type == SSL3_RT_HANDSHAKE && size > 0 &&
+      *static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) {
+    ++*static_cast<int*>(counter);
+  }
+}
+
 }  // namespace
 
-// ---- sessions ----
+std::string TakeTlsError() {
+  const unsigned long error = ERR_get_error();
+  ERR_clear_error();
+  if (error == 0) return "the connection ended";
+  const char* const reason = ERR_reason_error_string(error);
+  return reason == nullptr ? absl::StrCat("error ", error) : reason;
+}
 
-struct TlsSession::Ssl {
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{nullptr, SSL_free};
-};
+void SetCommonTlsOptions(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(
+      context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  // With TLS 1.2: forward secrecy and authenticated ciphers only. TLS 1.3 has no others.
+  CHECK(SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1);
+  // No sessions to be resumed: a certificate that was replaced is gone. Idle connections give their
+  // buffers back.
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);
+  // One record a call: a flood of records without data cannot keep a thread inside SSL_read.
+  SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+}
+
+std::optional<base::PeerId> PeerKeyOf(const SSL& ssl) {
+  const X509* const certificate = SSL_get0_peer_certificate(&ssl);
+  const EVP_PKEY* const key = certificate == nullptr ? nullptr : X509_get0_pubkey(certificate);
+  if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519) return std::nullopt;
+  std::array<unsigned char, base::PeerId::kBytes> raw;
+  std::size_t size = raw.size();
+  if (EVP_PKEY_get_raw_public_key(key, raw.data(), &size) != 1 || size != raw.size()) {
+    return std::nullopt;
+  }
+  return base::PeerId::FromBytes(std::string_view(reinterpret_cast<const char*>(raw.data()), size));
+}
+
+std::unique_ptr<TlsSession> BeginTls(SSL_CTX* context, int fd, bool accepted,
+                                     std::function<std::string(const SSL& ssl)> judge) {
+  auto state = std::make_unique<TlsSession::Ssl>();
+  state->ssl.reset(SSL_new(context));
+  state->judge = std::move(judge);
+  SSL* const ssl = state->ssl.get();
+  if (ssl == nullptr || SSL_set_fd(ssl, fd) != 1) return nullptr;
+  SSL_set_msg_callback(ssl, CountKeyUpdates);
+  SSL_set_msg_callback_arg(ssl, &state->key_updates);
+  if (accepted) {
+    SSL_set_accept_state(ssl);
+  } else {
+    SSL_set_connect_state(ssl);
+  }
+  return std::make_unique<TlsSession>(std::move(state));
+}
+
+// ---- sessions ----
 
 TlsSession::TlsSession(std::unique_ptr<Ssl> ssl) : ssl_(std::move(ssl)) {}
 TlsSession::~TlsSession() = default;
@@ -84,7 +123,12 @@ TlsSession::Step TlsSession::Handshake() {
   ERR_clear_error();
   blocked_on_ = 0;
   const int result = SSL_do_handshake(ssl_->ssl.get());
-  if (result == 1) return Step::kDone;
+  if (result == 1) {
+    if (ssl_->judge) failure_ = ssl_->judge(*ssl_->ssl);
+    if (failure_.empty()) return Step::kDone;
+    broken_ = true;
+    return Step::kFailed;
+  }
   const int error = SSL_get_error(ssl_->ssl.get(), result);
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
     blocked_on_ = error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
@@ -92,12 +136,18 @@ TlsSession::Step TlsSession::Handshake() {
   }
   broken_ = true;
   plain_http_ = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
-  failure_ = TakeError();
+  failure_ = TakeTlsError();
   return Step::kFailed;
 }
 
 ssize_t TlsSession::Result(int result) {
   if (result > 0) return result;
+  if (ssl_->key_updates > kKeyUpdatesMax) {
+    broken_ = true;
+    ERR_clear_error();
+    errno = ECONNRESET;
+    return -1;
+  }
   switch (SSL_get_error(ssl_->ssl.get(), result)) {
     case SSL_ERROR_WANT_READ:
       blocked_on_ = POLLIN;
@@ -147,6 +197,8 @@ std::string TlsSession::PeerFingerprint() const {
   return FingerprintOf(SSL_get0_peer_certificate(ssl_->ssl.get()));
 }
 
+std::optional<base::PeerId> TlsSession::PeerKey() const { return PeerKeyOf(*ssl_->ssl); }
+
 // ---- the listener's side ----
 
 struct TlsServer::Context {
@@ -177,19 +229,19 @@ absl::StatusOr<std::shared_ptr<TlsServer::Context>> TlsServer::ReadFiles() const
   loaded->context.reset(SSL_CTX_new(TLS_server_method()));
   SSL_CTX* const context = loaded->context.get();
   if (context == nullptr) return absl::ResourceExhaustedError("no memory for TLS");
-  SetCommonOptions(context);
+  SetCommonTlsOptions(context);
   SSL_CTX_set_default_passwd_cb(context, NoPassphrase);
   SSL_CTX_set_alpn_select_cb(context, SelectHttp11, nullptr);
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context, certificate_file_.c_str()) != 1) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "http.tls_cert: ", certificate_file_, " is not a PEM certificate chain: ", TakeError()));
+        "http.tls_cert: ", certificate_file_, " is not a PEM certificate chain: ", TakeTlsError()));
   }
   if (SSL_CTX_use_PrivateKey_file(context, key_file_.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
     return absl::InvalidArgumentError(absl::StrCat("http.tls_key: ", key_file_,
                                                    " is not the unencrypted PEM key of ",
-                                                   certificate_file_, ": ", TakeError()));
+                                                   certificate_file_, ": ", TakeTlsError()));
   }
   return loaded;
 }
@@ -207,11 +259,7 @@ std::unique_ptr<TlsSession> TlsServer::Begin(int fd) const {
     base::MutexLock lock(mutex_);
     context = context_;
   }
-  auto ssl = std::make_unique<TlsSession::Ssl>();
-  ssl->ssl.reset(SSL_new(context->context.get()));
-  if (ssl->ssl == nullptr || SSL_set_fd(ssl->ssl.get(), fd) != 1) return nullptr;
-  SSL_set_accept_state(ssl->ssl.get());
-  return std::unique_ptr<TlsSession>(new TlsSession(std::move(ssl)));
+  return BeginTls(context->context.get(), fd, /*accepted=*/true, nullptr);
 }
 
 std::string TlsServer::Fingerprint() const {
@@ -228,17 +276,13 @@ struct TlsClient::Context {
 TlsClient::TlsClient() : context_(std::make_unique<Context>()) {
   context_->context.reset(SSL_CTX_new(TLS_client_method()));
   CHECK(context_->context != nullptr);
-  SetCommonOptions(context_->context.get());
+  SetCommonTlsOptions(context_->context.get());
   SSL_CTX_set_verify(context_->context.get(), SSL_VERIFY_NONE, nullptr);  // see the class comment
 }
 TlsClient::~TlsClient() = default;
 
 std::unique_ptr<TlsSession> TlsClient::Begin(int fd) const {
-  auto ssl = std::make_unique<TlsSession::Ssl>();
-  ssl->ssl.reset(SSL_new(context_->context.get()));
-  if (ssl->ssl == nullptr || SSL_set_fd(ssl->ssl.get(), fd) != 1) return nullptr;
-  SSL_set_connect_state(ssl->ssl.get());
-  return std::unique_ptr<TlsSession>(new TlsSession(std::move(ssl)));
+  return BeginTls(context_->context.get(), fd, /*accepted=*/false, nullptr);
 }
 
 }  // namespace waypost::http

@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "base/ids.h"
 #include "base/mutex.h"
 
 // TLS on sockets that somebody else owns and waits on. Nothing here waits, prompts or writes a log.
@@ -42,12 +44,13 @@ class TlsSession {
   bool plain_http() const { return plain_http_; }
   // SHA-256 of the other side's certificate, in hex; empty when it showed none.
   std::string PeerFingerprint() const;
+  // The key that the other side proved to have, between peers.
+  std::optional<base::PeerId> PeerKey() const;
 
- private:
-  friend class TlsServer;
-  friend class TlsClient;
   struct Ssl;
   explicit TlsSession(std::unique_ptr<Ssl> ssl);
+
+ private:
   ssize_t Result(int result);
 
   const std::unique_ptr<Ssl> ssl_;
@@ -57,19 +60,26 @@ class TlsSession {
   std::string failure_;
 };
 
+// Makes sessions for sockets that a listener accepted. Thread-safe.
+class TlsAcceptor {
+ public:
+  virtual ~TlsAcceptor() = default;
+  // Nullptr when there is no memory for one.
+  virtual std::unique_ptr<TlsSession> Begin(int fd) const = 0;
+};
+
 // What a listener shows: TLS 1.2 and 1.3, one certificate chain with its key, HTTP/1.1.
 // Thread-safe.
-class TlsServer {
+class TlsServer final : public TlsAcceptor {
  public:
   // PEM files. kFailedPrecondition and kInvalidArgument name the file and what to change: not
   // there, no certificate, a key that is not its own, is encrypted, or that everybody may read.
   static absl::StatusOr<std::unique_ptr<TlsServer>> Load(const std::string& certificate_file,
                                                          const std::string& key_file);
-  ~TlsServer();
+  ~TlsServer() override;
   // Reads the files again, for connections that begin from now on. An error changes nothing.
   absl::Status Reload();
-  // A session on a socket just accepted; nullptr when there is no memory for one.
-  std::unique_ptr<TlsSession> Begin(int fd) const;
+  std::unique_ptr<TlsSession> Begin(int fd) const override;
   // SHA-256 of the certificate in use, in hex.
   std::string Fingerprint() const;
 

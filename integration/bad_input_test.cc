@@ -192,24 +192,46 @@ TEST_F(BadInputTest, RequestsThatAreNoneAreRefusedAndTheServiceGoesOn) {
 }
 
 TEST_F(BadInputTest, ThePeerApiTellsStrangersNothing) {
-  const HttpClient stranger(peer_->peer_address(), "");
-  for (const char* target : {"/peer/v1/hello", "/peer/v1/sync", "/peer/v1/poke", "/peer/v1/join"}) {
-    const auto nobody = stranger.Send({.method = "POST", .target = target, .body = "x"});
-    ASSERT_TRUE(nobody.ok()) << nobody.status();
-    EXPECT_EQ(nobody->status, 401) << target;
-  }
-  const std::string somebody(64, 'a');
-  const auto blob = stranger.Send({.target = "/peer/v1/blobs/" + blob_ + "?group=" + group_,
-                                   .headers = {{"Waypost-Peer", somebody}}});
-  ASSERT_TRUE(blob.ok());
-  EXPECT_EQ(blob->status, 404);
-  EXPECT_EQ(blob->body.find("hello"), std::string::npos);
-  const auto garbage = stranger.Send({.method = "POST",
-                                      .target = "/peer/v1/sync",
-                                      .body = "\xff\xff\xff\xff garbage",
-                                      .headers = {{"Waypost-Peer", somebody}}});
-  ASSERT_TRUE(garbage.ok());
-  EXPECT_EQ(garbage->status, 400);
+  const TempDir dir;
+  const std::string key = dir.path() + "/key.pem", certificate = dir.path() + "/certificate.pem";
+  const CommandResult made =
+      RunCommand({"/usr/bin/openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2",
+                  "-subj", "/CN=stranger", "-keyout", key, "-out", certificate});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  const auto ask = [&](const std::string& request, bool with_certificate,
+                       std::vector<std::string> more = {"-quiet"}) {
+    std::vector<std::string> arguments = {"/usr/bin/openssl", "s_client", "-ign_eof", "-connect",
+                                          peer_->peer_address()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    if (with_certificate) {
+      arguments.insert(arguments.end(), {"-cert", certificate, "-key", key});
+    }
+    return RunCommand(std::move(arguments), {}, request, base::Millis(30'000));
+  };
+  const auto post = [](const std::string& call, const std::string& body) {
+    return absl::StrCat("POST /peer/v1/", call, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n",
+                        "Content-Length: ", body.size(), "\r\n\r\n", body);
+  };
+  // Everyone may look at the key; without one of their own nobody is answered.
+  const CommandResult shown = ask("", false, {"-tls1_3", "-showcerts"});
+  EXPECT_NE(shown.out.find("TLSv1.3"), std::string::npos) << shown.out << shown.err;
+  EXPECT_NE(shown.out.find("Peer signature type: ed25519"), std::string::npos) << shown.out;
+  EXPECT_EQ(ask(post("hello", "x"), false).out, "");
+  EXPECT_EQ(ask(post("hello", "x"), true, {"-quiet", "-tls1_2"}).out, "");
+  EXPECT_EQ(SendRaw(peer_->peer_address(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false,
+                    base::Millis(20'000))
+                .find("HTTP/"),
+            std::string::npos);
+  // With one they are strangers, whatever they say they are.
+  const std::string blob = ask(absl::StrCat("GET /peer/v1/blobs/", blob_, "?group=", group_,
+                                            " HTTP/1.1\r\nHost: x\r\nWaypost-Peer: ", peer_->id(),
+                                            "\r\nConnection: close\r\n\r\n"),
+                               true)
+                               .out;
+  EXPECT_EQ(blob.substr(0, 12), "HTTP/1.1 404") << blob;
+  EXPECT_EQ(blob.find("hello"), std::string::npos);
+  const std::string garbage = ask(post("sync", "\xff\xff\xff\xff garbage"), true).out;
+  EXPECT_EQ(garbage.substr(0, 12), "HTTP/1.1 400") << garbage;
   EXPECT_EQ(peer_->Call("GET", "/healthz").status, 200);
 }
 

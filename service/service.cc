@@ -42,6 +42,9 @@ namespace {
 constexpr base::Millis kStopWithin{20'000};
 constexpr base::Millis kKeptForIndex{2'000};
 
+// Of one address at a time: a stalled one holds memory, an honest one takes milliseconds.
+constexpr uint32_t kPeerHandshakesPerAddress = 8;
+
 std::string HostName() {
   std::array<char, 256> name{};
   if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "waypost";
@@ -115,6 +118,7 @@ struct Service::Impl {
   std::unique_ptr<http::AppApi> app_api;
   std::unique_ptr<http::PeerApi> peer_api;
   std::shared_ptr<http::TlsServer> app_tls;  // none: plain HTTP
+  std::shared_ptr<const http::PeerTls> peer_tls;
   std::unique_ptr<http::Engine> peer_engine;
   std::unique_ptr<http::Engine> app_engine;
   bool running = false;
@@ -159,6 +163,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   if (!config.http_tls_cert.empty()) {
     ASSIGN_OR_RETURN(app_tls, http::TlsServer::Load(config.http_tls_cert, config.http_tls_key));
   }
+  ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenStorage(config));
   MakeParts(config);
   RETURN_IF_ERROR(groups->Load());
@@ -187,7 +192,8 @@ void Service::Impl::MakeParts(const Config& config) {
   client = std::make_unique<http::PeerHttpClient>(
       http::PeerHttpClientOptions{.self = self,
                                   .connect_timeout = config.fetcher_connect_timeout,
-                                  .allow_cidr = config.peer_allow_cidr},
+                                  .allow_cidr = config.peer_allow_cidr,
+                                  .tls = peer_tls},
       *peers, clock);
   syncer = std::make_unique<syncgroup::Syncer>(
       syncgroup::SyncerOptions{.interval = config.sync_interval,
@@ -259,6 +265,8 @@ void Service::Impl::MakeListeners(const Config& config) {
 
   http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, metrics);
   for_peers.peers = true;
+  for_peers.tls = peer_tls;
+  for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
   peer_engine = std::make_unique<http::Engine>(
       std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
       [this](const http::Request& request) { return peer_api->RouteName(request); });

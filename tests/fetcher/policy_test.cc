@@ -225,6 +225,17 @@ TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothingButWaits) {
   EXPECT_EQ(v.next_attempt, backed_off_) << "a peer that never greets must not be hammered";
 }
 
+TEST_F(OutcomeTable, WhoWillBeGreetedSoonIsAskedSoonWhateverTheBlobsPast) {
+  const auto judge = [&](std::vector<Asked> asked) {
+    return JudgeFailure({.asked = std::move(asked)}, /*failures=*/15, policy_, now_, 0.0);
+  };
+  EXPECT_EQ(judge({{Peer(1), Answer::kNotGreeted, ""}}).next_attempt, now_ + kGreetingWait);
+  // A no that counts is one.
+  EXPECT_GT(judge({{Peer(1), Answer::kNotGreeted, ""}, {Peer(2), Answer::kNotHere, ""}})
+                .next_attempt.value(),
+            now_ + kGreetingWait);
+}
+
 TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
   for (const auto& [local, reason] :
        {std::pair{LocalEnd::kNoSpace, "space"}, std::pair{LocalEnd::kDisk, "disk"}}) {

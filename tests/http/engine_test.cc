@@ -190,7 +190,8 @@ class EngineTest : public testing::TestWithParam<bool> {
     auto socket = Socket::Connect({engine_->bound_address()}, {}, interrupt);
     EXPECT_TRUE(socket.ok()) << socket.status();
     if (GetParam()) {
-      EXPECT_TRUE(socket->StartTls(options_.tls->Fingerprint(), Deadline(), interrupt).ok());
+      EXPECT_TRUE(
+          socket->StartTls(certificate_.Server()->Fingerprint(), Deadline(), interrupt).ok());
     }
     Exchange exchange(*std::move(socket));
     EXPECT_EQ(Ask(exchange, "POST", "/turn", interrupt).first, 200);
@@ -374,6 +375,7 @@ TEST_P(EngineTest, LongHeadsAndTargetsAreRefused) {
 
 TEST_P(EngineTest, HeadersAndQueryArriveAsSent) {
   options_.peers = true;
+  options_.plain_peers_for_tests = true;
   StartEngine();
   const std::string peer(64, 'a');
   RawClient client(address_);

@@ -28,7 +28,8 @@ Node::Node(NodeOptions options) {
           .name = options.name,
           .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; }},
       *index, *ledger, *blobs, *peers, clock, *events);
-  client = std::make_unique<PeerHttpClient>(PeerHttpClientOptions{.self = self}, *peers, clock);
+  client = std::make_unique<PeerHttpClient>(
+      PeerHttpClientOptions{.self = self, .plain_for_tests = true}, *peers, clock);
   syncer = std::make_unique<syncgroup::Syncer>(
       syncgroup::SyncerOptions{.interval = base::Millis(200), .metrics = &metrics}, *groups,
       *client, *peers, clock, random);
@@ -92,6 +93,7 @@ Node::Node(NodeOptions options) {
                     .address = "127.0.0.1:0",
                     .workers = 4,
                     .peers = true,
+                    .plain_peers_for_tests = true,
                     .metrics = &metrics},
       [this](Request& request) { return peer_api->Handle(request); },
       [this](const Request& request) { return peer_api->RouteName(request); });

@@ -52,9 +52,11 @@ class PeerHttpClientTest : public testing::Test {
   }
   // One without kept connections.
   void NewClient() {
-    client_ = std::make_unique<PeerHttpClient>(
-        PeerHttpClientOptions{.self = Id<base::PeerId>(1), .call_timeout = base::Millis(20000)},
-        *peers_, clock_);
+    client_ =
+        std::make_unique<PeerHttpClient>(PeerHttpClientOptions{.self = Id<base::PeerId>(1),
+                                                               .call_timeout = base::Millis(20000),
+                                                               .plain_for_tests = true},
+                                         *peers_, clock_);
   }
   ~PeerHttpClientTest() override { index_->Shutdown(); }
 
