@@ -263,17 +263,15 @@ TYPED_TEST_P(FileSystemContract, ThreadsWorkSideBySide) {
   EXPECT_EQ(this->fs().List(this->root()).value().size(), 50u);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(FileSystemContract, WhatIsWrittenIsRead, AnOpenFileKnowsWhetherItHasAName, AWriteBeyondTheEndLeavesZeros,
-                            ReadsAreShortOnlyAtTheEnd, AFileOpenedForReadingRefusesWrites,
-                            OpenWriteKeepsWhatIsThere, TruncateCutsAndExtends,
-                            WhatIsMissingIsNotFound, StatTellsAbsenceFromPresence,
-                            StatBelowAFileIsAnErrorAndNotAbsence, CreateExclusiveNeverReplaces,
-                            AnUnnamedFileHasNoNameUntilItIsLinked,
-                            AnUnnamedFileThatIsNotLinkedLeavesNothing, LinkNeverReplaces,
-                            RenameReplacesAndMoves, AnOpenFileOutlivesItsName,
-                            MakeDirSaysWhetherItMadeIt, ListNamesFilesAndFolders,
-                            AFolderIsNotOpenedAsAFile, FreeSpaceIsAtMostTheTotal,
-                            ReplaceFileLeavesOneWholeFile, ReadSmallFileIsBounded,
-                            ThreadsWorkSideBySide);
+REGISTER_TYPED_TEST_SUITE_P(
+    FileSystemContract, WhatIsWrittenIsRead, AnOpenFileKnowsWhetherItHasAName,
+    AWriteBeyondTheEndLeavesZeros, ReadsAreShortOnlyAtTheEnd, AFileOpenedForReadingRefusesWrites,
+    OpenWriteKeepsWhatIsThere, TruncateCutsAndExtends, WhatIsMissingIsNotFound,
+    StatTellsAbsenceFromPresence, StatBelowAFileIsAnErrorAndNotAbsence,
+    CreateExclusiveNeverReplaces, AnUnnamedFileHasNoNameUntilItIsLinked,
+    AnUnnamedFileThatIsNotLinkedLeavesNothing, LinkNeverReplaces, RenameReplacesAndMoves,
+    AnOpenFileOutlivesItsName, MakeDirSaysWhetherItMadeIt, ListNamesFilesAndFolders,
+    AFolderIsNotOpenedAsAFile, FreeSpaceIsAtMostTheTotal, ReplaceFileLeavesOneWholeFile,
+    ReadSmallFileIsBounded, ThreadsWorkSideBySide);
 
 }  // namespace waypost::base
