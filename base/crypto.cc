@@ -92,6 +92,16 @@ std::unique_ptr<Identity> Identity::Generate() {
   return identity;
 }
 
+std::unique_ptr<Identity> Identity::FromSeed(const std::array<uint8_t, 32>& seed) {
+  static_assert(crypto_sign_SEEDBYTES == 32);
+  CHECK(InitCrypto());
+  std::unique_ptr<Identity> identity(new Identity());
+  identity->AllocateSeed();
+  std::memcpy(identity->seed_, seed.data(), seed.size());
+  identity->DerivePublicKey();
+  return identity;
+}
+
 absl::StatusOr<std::unique_ptr<Identity>> Identity::Load(const std::string& path) {
   CHECK(InitCrypto());
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);

@@ -28,6 +28,8 @@ std::array<uint8_t, 32> Hash256(std::string_view data);
 class Identity {
  public:
   static std::unique_ptr<Identity> Generate();
+  // The identity that this seed makes.
+  static std::unique_ptr<Identity> FromSeed(const std::array<uint8_t, 32>& seed);
   // Reads `path`: refused if it is a link, not ours, or readable by group or others.
   static absl::StatusOr<std::unique_ptr<Identity>> Load(const std::string& path);
   // Creates `path` with mode 0600, durable when it returns; never overwrites.

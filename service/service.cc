@@ -185,7 +185,7 @@ void Service::Impl::MakeParts(const Config& config) {
       syncgroup::Ledger::Options{.self = self, .max_locations = config.signpost_max_locations},
       clock);
   groups = std::make_unique<syncgroup::GroupStore>(
-      syncgroup::GroupStore::Options{.self = self,
+      syncgroup::GroupStore::Options{.identity = data->identity(),
                                      .name = config.node_name,
                                      .addresses = [this] { return advertised->Get(); }},
       *index, *ledger, *blobs, *peers, clock, events);

@@ -43,13 +43,6 @@ void Core::Announce(const Effects& effects) const {
   for (const auto& [group, change] : effects.changes) tell(change);
 }
 
-absl::Status CheckSealed(const SealedEntry& sealed, const Entry&) {
-  if (sealed.signature.size() > kSignatureBytesMax) {
-    return absl::InvalidArgumentError("an entry's signature is too long");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status NoSuchGroup(const base::GroupId& group) {
   return absl::NotFoundError(absl::StrCat("no group ", group.ToHex(), " here"));
 }

@@ -58,7 +58,7 @@ struct Core {
   const base::Clock& clock;
   base::EventLog& events;
 
-  const base::PeerId& self() const { return options.self; }
+  const base::PeerId& self() const { return options.identity.peer_id(); }
 
   // Index::Update with effects, which are announced on this thread after the commit.
   using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
@@ -70,10 +70,6 @@ struct Core {
   mutable base::Mutex listener_mutex;
   std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
 };
-
-// The one place that decides whether an entry is what it says: written by its origin. Entries are
-// not signed yet; until then everything passes.
-absl::Status CheckSealed(const SealedEntry& sealed, const Entry& entry);
 
 // Not found, in the words of the API.
 absl::Status NoSuchGroup(const base::GroupId& group);

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/events.h"
 #include "base/ids.h"
 #include "base/index.h"
@@ -37,7 +38,7 @@ struct RefChange {
 class GroupStore {
  public:
   struct Options {
-    base::PeerId self;
+    const base::Identity& identity;                       // who this peer is; outlives the store
     std::string name;                                     // node.name, published in the profile
     std::function<std::vector<std::string>()> addresses;  // to be published
   };

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "syncgroup/hybrid_clock.h"
 #include "syncgroup/keys.h"
+#include "syncgroup/seal.h"
 #include "syncgroup/wire_codec.h"
 
 namespace waypost::syncgroup {
@@ -61,7 +62,7 @@ void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time)
       .time = at,
       .ops = std::move(ops),
   };
-  const SealedEntry sealed{.bytes = EncodeEntry(entry)};
+  const SealedEntry sealed = SealEntry(core_.options.identity, entry);
   AppendToLog(sealed, entry.place, HashEntry(sealed.bytes));
   row_.latest = std::max(row_.latest, at);
   // What is written again was set here once, but makes no holding: the bytes may have come since.

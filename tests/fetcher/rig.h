@@ -99,8 +99,9 @@ class Rig {
     ledger = std::make_unique<syncgroup::Ledger>(syncgroup::Ledger::Options{.self = self}, clock);
     events = std::make_unique<base::EventLog>(clock, "boot");
     groups = std::make_unique<syncgroup::GroupStore>(
-        syncgroup::GroupStore::Options{
-            .self = self, .name = "test", .addresses = [] { return std::vector<std::string>(); }},
+        syncgroup::GroupStore::Options{.identity = *identity,
+                                       .name = "test",
+                                       .addresses = [] { return std::vector<std::string>(); }},
         *index, *ledger, *blobs, *peers, clock, *events);
     CHECK(groups->Load().ok());
     fetcher = std::make_unique<Fetcher>(
@@ -206,7 +207,8 @@ class Rig {
   }
   const std::string& path() const { return folder_.path(); }
 
-  const base::PeerId self = PeerNumber(200);
+  const std::unique_ptr<base::Identity> identity = base::Identity::Generate();
+  const base::PeerId self = identity->peer_id();
   base::GroupId group;
   std::unique_ptr<base::Metrics> metrics;
   std::unique_ptr<base::FileSystem> fs;

@@ -24,7 +24,7 @@ Node::Node(NodeOptions options) {
   ledger = std::make_unique<syncgroup::Ledger>(syncgroup::Ledger::Options{.self = self}, clock);
   groups = std::make_unique<syncgroup::GroupStore>(
       syncgroup::GroupStore::Options{
-          .self = self,
+          .identity = *identity,
           .name = options.name,
           .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; }},
       *index, *ledger, *blobs, *peers, clock, *events);

@@ -11,6 +11,7 @@
 #include "syncgroup/hybrid_clock.h"
 #include "syncgroup/membership.h"
 #include "syncgroup/rows.h"
+#include "syncgroup/seal.h"
 #include "syncgroup/wire_codec.h"
 #include "syncgroup/work.h"
 #include "tests/syncgroup/seed.h"
@@ -95,7 +96,7 @@ class History {
   uint64_t Any(uint64_t n) { return random_() % n; }
   base::Incarnation Fresh() {
     return *base::Incarnation::FromBytes(
-        std::string_view(PeerNumber(random_()).bytes()).substr(0, 16));
+        base::BlobId(base::Hash256(std::to_string(random_()))).bytes().substr(0, 16));
   }
   void Write(std::size_t origin, std::vector<Op> ops) {
     by_origin.resize(origins_.size());
@@ -105,7 +106,7 @@ class History {
                 .previous = own.empty() ? base::EntryHash() : own.back().hash,
                 .time = base::FromMs(static_cast<int64_t>(1000 + Any(5) * 7 + clock_++)),
                 .ops = std::move(ops)};
-    own.push_back(*PrepareEntry(group, {.bytes = EncodeEntry(entry)}));
+    own.push_back(*PrepareEntry(group, SealEntry(TestIdentity(entry.place.origin), entry)));
   }
   std::size_t Writer() { return Any(origins_.size()); }
   void Step() {
@@ -258,7 +259,7 @@ class Fold {
   TempDir dir_;
   ShiftedClock clock_;
   TestNode node_;
-  Core core_{.options = {.self = PeerNumber(99)},
+  Core core_{.options = {.identity = TestIdentity(PeerNumber(99))},
              .index = *node_.index,
              .ledger = *node_.ledger,
              .blobs = *node_.blobs,

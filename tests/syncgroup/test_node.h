@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -83,8 +84,38 @@ class RecordingWake final : public Wake {
   std::vector<base::GroupId> groups_ GUARDED_BY(mutex_);
 };
 
-inline base::PeerId PeerNumber(uint64_t n) {
-  return base::PeerId(base::Hash256("peer " + std::to_string(n)));
+// The identities of the peers of tests, made when they are first named.
+class TestIdentities {
+ public:
+  const base::Identity& Number(uint64_t n) {
+    base::MutexLock lock(mutex_);
+    auto& made = by_number_[n];
+    if (made == nullptr) {
+      made = base::Identity::FromSeed(base::Hash256("peer " + std::to_string(n)));
+      by_peer_[made->peer_id()] = made.get();
+    }
+    return *made;
+  }
+  const base::Identity& Of(const base::PeerId& peer) {
+    base::MutexLock lock(mutex_);
+    const auto found = by_peer_.find(peer);
+    CHECK(found != by_peer_.end());
+    return *found->second;
+  }
+  static TestIdentities& Get() {
+    static TestIdentities identities;
+    return identities;
+  }
+
+ private:
+  base::Mutex mutex_;
+  std::map<uint64_t, std::unique_ptr<base::Identity>> by_number_ GUARDED_BY(mutex_);
+  std::map<base::PeerId, const base::Identity*> by_peer_ GUARDED_BY(mutex_);
+};
+inline base::PeerId PeerNumber(uint64_t n) { return TestIdentities::Get().Number(n).peer_id(); }
+// Of a peer that PeerNumber has named.
+inline const base::Identity& TestIdentity(const base::PeerId& peer) {
+  return TestIdentities::Get().Of(peer);
 }
 inline base::BlobId BlobOf(const std::string& content) { return base::Sha256::Of(content); }
 
@@ -106,7 +137,7 @@ struct TestNode {
     ledger = std::make_unique<Ledger>(Ledger::Options{.self = self}, clock);
     ledger->SetWake(&wake);
     groups = std::make_unique<GroupStore>(
-        GroupStore::Options{.self = self,
+        GroupStore::Options{.identity = TestIdentity(self),
                             .name = "peer " + self.ToHex().substr(0, 4),
                             .addresses = [this] { return addresses; }},
         *index, *ledger, *blobs, *peers, clock, events);

@@ -1,0 +1,25 @@
+#include "syncgroup/seal.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "syncgroup/wire_codec.h"
+
+namespace waypost::syncgroup {
+
+SealedEntry SealEntry(const base::Identity& identity, const Entry& entry) {
+  CHECK(entry.place.origin == identity.peer_id());
+  SealedEntry sealed{.bytes = EncodeEntry(entry)};
+  sealed.signature = identity.Sign(kEntryTag, sealed.bytes);
+  return sealed;
+}
+
+absl::Status CheckSealed(const SealedEntry& sealed, const Entry& entry) {
+  const EntryPlace& place = entry.place;
+  if (base::VerifySignature(place.origin, kEntryTag, sealed.bytes, sealed.signature)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("entry ", place.generation, " of ",
+                                                 place.origin.ToHex(), " is not signed by it"));
+}
+
+}  // namespace waypost::syncgroup
