@@ -83,6 +83,15 @@ std::array<uint8_t, 32> Hash256(std::string_view data) {
   return hash;
 }
 
+std::string Mac256(std::string_view key, std::string_view data) {
+  CHECK(key.size() >= crypto_generichash_KEYBYTES_MIN &&
+        key.size() <= crypto_generichash_KEYBYTES_MAX);
+  std::string mac(32, '\0');
+  crypto_generichash(reinterpret_cast<unsigned char*>(mac.data()), mac.size(), Bytes(data),
+                     data.size(), Bytes(key), key.size());
+  return mac;
+}
+
 std::unique_ptr<Identity> Identity::Generate() {
   CHECK(InitCrypto());
   std::unique_ptr<Identity> identity(new Identity());

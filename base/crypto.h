@@ -24,6 +24,9 @@ uint64_t Checksum64(const std::array<uint8_t, 16>& key, std::string_view data);
 // BLAKE2b with 32 bytes of output.
 std::array<uint8_t, 32> Hash256(std::string_view data);
 
+// Keyed BLAKE2b with 32 bytes of output. `key`: 16 to 64 bytes.
+std::string Mac256(std::string_view key, std::string_view data);
+
 // An Ed25519 key pair, the secret half in locked memory. Who a peer is.
 class Identity {
  public:

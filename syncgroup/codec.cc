@@ -90,6 +90,8 @@ std::string EncodeGroupRow(const GroupRow& row) {
   out.set_left_generation(row.left_generation);
   out.set_drop_phase(row.drop_phase);
   out.set_drop_position(row.drop_position);
+  out.set_genesis(row.genesis);
+  out.set_passed_over(row.passed_over);
   return Serialize(out);
 }
 
@@ -124,6 +126,8 @@ std::optional<GroupRow> DecodeGroupRow(std::string_view payload) {
   out.left_generation = in.left_generation();
   out.drop_phase = in.drop_phase();
   out.drop_position = in.drop_position();
+  out.genesis = in.genesis();
+  out.passed_over = in.passed_over();
   return out;
 }
 
@@ -160,6 +164,15 @@ std::string EncodeCut(const OriginCut& cut) {
     named->set_incarnation(IdBytes(incarnation));
     named->set_limit(limit);
   }
+  for (const OriginCut::Grant& grant : cut.grants) {
+    auto* to = out.add_grants();
+    to->set_writes(grant.writes);
+    for (const auto& [incarnation, generation] : grant.after) {
+      auto* named = to->add_after();
+      named->set_incarnation(IdBytes(incarnation));
+      named->set_limit(generation);
+    }
+  }
   return Serialize(out);
 }
 std::optional<OriginCut> DecodeCut(std::string_view payload) {
@@ -171,6 +184,15 @@ std::optional<OriginCut> DecodeCut(std::string_view payload) {
     base::Incarnation incarnation;
     if (!ReadId(named.incarnation(), incarnation)) return std::nullopt;
     out.named[incarnation] = named.limit();
+  }
+  for (const auto& grant : in.grants()) {
+    OriginCut::Grant& to = out.grants.emplace_back();
+    to.writes = grant.writes();
+    for (const auto& named : grant.after()) {
+      base::Incarnation incarnation;
+      if (!ReadId(named.incarnation(), incarnation)) return std::nullopt;
+      to.after[incarnation] = named.limit();
+    }
   }
   return out;
 }
@@ -277,11 +299,13 @@ std::optional<Counts> DecodeCounts(std::string_view payload) {
 std::string EncodeInviteRow(const InviteRow& row) {
   rows::InviteRow out;
   out.set_group(IdBytes(row.group));
-  out.set_secret(row.secret);
+  out.set_verifier(row.verifier);
   if (row.role) out.set_role(static_cast<uint32_t>(*row.role));
   out.set_authority(static_cast<uint32_t>(row.authority));
   out.set_uses_left(row.uses_left);
+  out.set_created_ms(base::ToMs(row.created));
   out.set_expires_ms(base::ToMs(row.expires));
+  out.set_bad_proofs(row.bad_proofs);
   for (const base::PeerId& peer : row.used_by) out.add_used_by(IdBytes(peer));
   return Serialize(out);
 }
@@ -293,8 +317,10 @@ std::optional<InviteRow> DecodeInvite(std::string_view payload) {
       !ReadAuthority(in.authority(), out.authority)) {
     return std::nullopt;
   }
-  out.secret = in.secret();
+  out.verifier = in.verifier();
   out.uses_left = in.uses_left();
+  out.created = base::FromMs(in.created_ms());
+  out.bad_proofs = in.bad_proofs();
   out.expires = base::FromMs(in.expires_ms());
   for (const std::string& peer : in.used_by()) {
     if (!ReadId(peer, out.used_by.emplace_back())) return std::nullopt;

@@ -25,12 +25,15 @@ struct DeleteRefOp {
   std::string key;
   friend bool operator==(const DeleteRefOp&, const DeleteRefOp&) = default;
 };
-// Makes `peer` a member, or changes the role and authority of one.
+// Makes `peer` a member, or changes the role and authority of one. What it wrote under this
+// incarnation up to `generation` keeps the authority it was written with. An entry names every
+// incarnation of the peer that its author knows, one operation each, the one of now last.
 struct AdmitOp {
   base::PeerId peer;
   base::Incarnation incarnation;
   Role role = Role::kNormal;
   Authority authority = Authority::kWriter;
+  uint64_t generation = 0;
   friend bool operator==(const AdmitOp&, const AdmitOp&) = default;
 };
 // Ends the membership of `peer`. What it wrote up to (incarnation, generation) stands, all else is
@@ -87,7 +90,7 @@ struct Stamp {
 // An entry as it travels and is stored: the exact bytes, never serialized again.
 struct SealedEntry {
   std::string bytes;      // of the entry, what is hashed and signed
-  std::string signature;  // by the origin; empty until entries are signed
+  std::string signature;  // by the origin
   friend bool operator==(const SealedEntry&, const SealedEntry&) = default;
 };
 

@@ -71,11 +71,14 @@ class GroupStore {
   // ---- invites ----
   struct InviteOptions {
     std::optional<Role> role;
-    std::optional<Authority> authority;  // default writer
-    uint32_t uses = 1;
-    base::Millis expires{24 * 3600 * 1000};
+    std::optional<Authority> authority;      // default writer
+    uint32_t uses = 1;                       // at most 1,000
+    base::Millis expires{24 * 3600 * 1000};  // from now; at most 7 days
   };
   absl::StatusOr<Invite> CreateInvite(const base::GroupId& group, const InviteOptions& options);
+  // Those made here that can still be used, by id.
+  absl::StatusOr<std::vector<InviteInfo>> Invites(const base::GroupId& group) const;
+  absl::Status RevokeInvite(const base::GroupId& group, std::string_view id);
   // The inviter's side: the use and the admission are one transaction; the same peer asking again
   // gets the same answer and no second use is counted.
   absl::StatusOr<JoinReply> AcceptJoin(const base::PeerId& caller, const JoinRequest& request);

@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "base/status.h"
+#include "syncgroup/genesis.h"
 #include "syncgroup/hybrid_clock.h"
 #include "syncgroup/keys.h"
 #include "syncgroup/seal.h"
@@ -21,6 +23,8 @@ base::Incarnation NextToken(const base::Incarnation& token, const base::EntryHas
   return *base::Incarnation::FromBytes(
       std::string_view(reinterpret_cast<const char*>(digest.data()), base::Incarnation::kBytes));
 }
+
+constexpr std::size_t kCursorsAtOnce = 1000;
 
 Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const Member& member) {
   return {kind, {{"group", group.ToHex()}, {"peer", member.peer.ToHex()}, {"name", member.name}}};
@@ -70,10 +74,42 @@ void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time)
   effects_.Of(group_).entries = true;
 }
 
+void GroupWriter::Admit(const base::PeerId& peer, const base::Incarnation& incarnation, Role role,
+                        Authority authority) {
+  std::vector<Op> ops;
+  const bool own = peer == core_.self();
+  uint64_t last = 0;
+  for (const auto& [numbering, known] : LoadKnowledgeOf(txn_, group_, peer)) {
+    // This very entry was written with the authority of before.
+    const uint64_t generation =
+        known.generation + (own && numbering.second == row_.incarnation ? 1 : 0);
+    if (numbering.second == incarnation) {
+      last = generation;
+    } else {
+      ops.push_back(AdmitOp{peer, numbering.second, role, authority, generation});
+    }
+  }
+  ops.push_back(AdmitOp{peer, incarnation, role, authority, last});
+  Write(std::move(ops));
+}
+
+bool GroupWriter::LearnDouble(const SealedEntry& here, const PreparedEntry& entry) {
+  if (here.bytes == entry.sealed.bytes) return false;
+  const EntryPlace& place = entry.entry.place;
+  return LearnFork({place.origin, place.incarnation}, place.generation, {here, entry.sealed});
+}
+
 void GroupWriter::Append(const PreparedEntry& entry, const base::PeerId& via) {
+  const auto shown = txn_.Get(base::Table::kMembers, PaperKey(group_, entry.entry.place));
+  const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
+  if (paper.ok() && LearnDouble(*paper, entry)) return;
   AppendToLog(entry.sealed, entry.entry.place, entry.hash);
   row_.latest = std::max(row_.latest, entry.entry.time);
   Apply(entry.entry, Source::kReceived, via);
+}
+
+bool GroupWriter::Admitted(const base::PeerId& origin) const {
+  return txn_.GetRaw(base::Table::kMembers, CutKey(group_, origin)).has_value();
 }
 
 void GroupWriter::Refold(const Entry& entry) { Apply(entry, Source::kRefold, core_.self()); }
@@ -103,7 +139,11 @@ bool GroupWriter::LearnMembership(const Entry& entry) {
 
 bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
   const EntryPlace& place = entry.entry.place;
-  if (FindPlace(txn_, group_, place) || !LearnMembership(entry.entry)) return false;
+  if (const auto here = LoadEntryAt(txn_, group_, place)) return LearnDouble(*here, entry);
+  const auto shown = txn_.Get(base::Table::kMembers, PaperKey(group_, place));
+  const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
+  if (paper.ok()) return LearnDouble(*paper, entry);
+  if (!LearnMembership(entry.entry)) return false;
   txn_.Put(base::Table::kMembers, PaperKey(group_, place), EncodeSealedEntry(entry.sealed));
   return true;
 }
@@ -115,7 +155,7 @@ void GroupWriter::Apply(const Entry& entry, Source source, const base::PeerId& v
   }
   // Also for what is written again: its operations have a new stamp.
   if (decides && LearnMembership(entry)) FoldMembers(&entry.place);
-  if (!EntryCountsHere(entry.place)) return;
+  if (!RefsCountHere(entry.place)) return;
   for (std::size_t i = 0; i < entry.ops.size(); ++i) {
     const Stamp stamp{entry.time, entry.place, static_cast<uint32_t>(i)};
     if (const auto* put = std::get_if<PutRefOp>(&entry.ops[i])) {
@@ -152,14 +192,14 @@ void GroupWriter::ApplyRef(const Stamp& stamp, const std::string& key,
               {.blob = blob, .size_bytes = size_bytes, .stamp = stamp, .epoch = row_.epoch});
 }
 
-bool GroupWriter::EntryCountsHere(const EntryPlace& place) {
+bool GroupWriter::RefsCountHere(const EntryPlace& place) {
   auto it = cuts_.find(place.origin);
   if (it == cuts_.end()) {
     it = cuts_.emplace(place.origin, LoadCut(txn_, group_, place.origin)).first;
   }
   const uint64_t forked =
       LoadKnowledge(txn_, group_, {place.origin, place.incarnation}).known.forked;
-  return EntryCounts(it->second, forked, place);
+  return RefsCount(it->second, forked, place);
 }
 
 bool GroupWriter::LearnFork(const OriginKey& numbering, uint64_t generation,
@@ -223,11 +263,15 @@ void GroupWriter::FoldMembers(const EntryPlace* applying) {
   for (const auto& [numbering, known] : knowledge) {
     if (known.forked != 0) forks[numbering] = known.forked;
   }
-  const Membership now = FoldMembership(group_, LoadMembershipOps(txn_, group_), forks);
+  const auto genesis = ReadGenesis(row_.genesis);
+  if (!genesis.ok()) {  // no damage can have made it so: rows carry a checksum
+    base::LogError("group ", group_.ToHex(), " has no genesis; nobody's word counts there");
+    return;
+  }
+  const Membership now = FoldMembership(genesis->founder, LoadMembershipOps(txn_, group_), forks);
   if (now.name) row_.name = *now.name;
   if (now.description) row_.description = *now.description;
   if (now.is_public) row_.is_public = *now.is_public;
-  if (now.created) row_.created = *now.created;
   row_.members = now.members.size();
   StoreCuts(now.cuts, knowledge, applying);
   StoreMembers(now.members);
@@ -246,6 +290,12 @@ void GroupWriter::StoreCuts(const std::map<base::PeerId, OriginCut>& cuts,
   for (const auto& [origin, cut] : cuts) {
     const auto it = before.find(origin);
     if (it == before.end() || it->second != cut) StoreCut(txn_, group_, origin, cut);
+    if (it == before.end() && row_.passed_over) {
+      while (DeletePrefix(txn_, base::Table::kCursors, GroupKey(group_), kCursorsAtOnce) > 0) {
+      }
+      row_.passed_over = false;
+      cursors_reset_ = true;
+    }
   }
   // Only what is in the log and counted otherwise until now makes a difference.
   for (const auto& [numbering, known] : knowledge) {
@@ -254,11 +304,8 @@ void GroupWriter::StoreCuts(const std::map<base::PeerId, OriginCut>& cuts,
         OriginKey{applying->origin, applying->incarnation} == numbering) {
       --applied;
     }
-    const OriginKey key = numbering;  // clang 14 captures no structured binding
-    const auto reach = [&](const std::map<base::PeerId, OriginCut>& in) {
-      return std::min(applied, cut_in(in, key.first).LimitOf(key.second));
-    };
-    if (reach(before) != reach(cuts)) {
+    if (!OriginCut::SameRefs(cut_in(before, numbering.first), cut_in(cuts, numbering.first),
+                             numbering.second, applied)) {
       StartRefold();
       return;
     }

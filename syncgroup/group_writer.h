@@ -38,12 +38,20 @@ class GroupWriter {
   GroupWriter(GroupWriter&&) = default;
 
   GroupRow& row() { return row_; }
+  // Was everything that others sent before made to be asked for again?
+  bool cursors_reset() const { return cursors_reset_; }
+  // Was this origin ever admitted by what counts now?
+  bool Admitted(const base::PeerId& origin) const;
   base::WriteTxn& txn() { return txn_; }
   const base::GroupId& group() const { return group_; }
 
   // An own entry under the numbering of now. `time`: of an entry that is written again; else the
   // hybrid clock's.
   void Write(std::vector<Op> ops, std::optional<base::WallTime> time = std::nullopt);
+  // An own entry that admits `peer` under `incarnation`, or changes its role and authority: it
+  // names all numberings of the peer that are known here.
+  void Admit(const base::PeerId& peer, const base::Incarnation& incarnation, Role role,
+             Authority authority);
   // An entry from `via` that is next in its numbering.
   void Append(const PreparedEntry& entry, const base::PeerId& via);
   // An entry of the log is applied again while references are folded again.
@@ -69,9 +77,11 @@ class GroupWriter {
   void AppendToLog(const SealedEntry& sealed, const EntryPlace& place, const base::EntryHash& hash);
   void Apply(const Entry& entry, Source source, const base::PeerId& via);
   bool LearnMembership(const Entry& entry);
+  // Another entry at the same place is known: a proof against its origin. False if it is the same.
+  bool LearnDouble(const SealedEntry& here, const PreparedEntry& entry);
   void ApplyRef(const Stamp& stamp, const std::string& key, const std::optional<base::BlobId>& blob,
                 std::optional<uint64_t> size_bytes, Source source, const base::PeerId& via);
-  bool EntryCountsHere(const EntryPlace& place);
+  bool RefsCountHere(const EntryPlace& place);
   void StoreCuts(const std::map<base::PeerId, OriginCut>& cuts, const Knowledge& knowledge,
                  const EntryPlace* applying);
   void StoreMembers(const std::map<base::PeerId, Member>& members);
@@ -82,6 +92,7 @@ class GroupWriter {
   const base::GroupId group_;
   GroupRow row_;
   int64_t refs_delta_ = 0;
+  bool cursors_reset_ = false;
   std::map<base::PeerId, OriginCut> cuts_;  // as looked up; emptied when members change
 };
 

@@ -3,7 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "base/status.h"
+#include "syncgroup/genesis.h"
 #include "syncgroup/group_store_impl.h"
 #include "syncgroup/papers.h"
 #include "syncgroup/work.h"
@@ -16,29 +18,35 @@ using base::Index;
 
 constexpr std::size_t kInviteIdBytes = 16;
 constexpr std::size_t kSecretBytes = 32;
-constexpr uint32_t kUsesMax = 100000;
-constexpr base::Millis kExpiresMax{int64_t{10} * 365 * 24 * 3600 * 1000};
+constexpr uint32_t kUsesMax = 1000;
+constexpr base::Millis kExpiresMax{int64_t{7} * 24 * 3600 * 1000};
+// So many wrong proofs, from wherever, end an invite.
+constexpr uint32_t kBadProofsMax = 10;
 
-// Shows that the joiner holds the secret, without showing the secret to whoever listens.
-std::string ProofOf(std::string_view secret, const base::PeerId& joiner,
-                    const base::Incarnation& incarnation) {
-  std::string text("waypost.join");
-  text.push_back('\0');
-  text.append(secret).append(joiner.bytes()).append(incarnation.bytes());
-  const auto digest = base::Hash256(text);
+std::string TaggedHash(std::string_view tag, std::string_view text) {
+  std::string whole(tag);
+  whole.push_back('\0');
+  whole.append(text);
+  const auto digest = base::Hash256(whole);
   return std::string(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
 
-absl::Status CheckInvite(const std::optional<InviteRow>& invite, const base::GroupId& group,
-                         const base::PeerId& caller, const JoinRequest& request) {
-  if (!invite || invite->group != group ||
-      !base::ConstantTimeEqual(ProofOf(invite->secret, caller, request.incarnation),
-                               request.proof)) {
-    return absl::PermissionDeniedError(
-        "the invite is not one of this peer's, or its secret is wrong; ask for another");
-  }
-  return absl::OkStatus();
+// What the inviter keeps of the secret.
+std::string VerifierOf(std::string_view secret) { return TaggedHash("waypost-invite-1", secret); }
+
+// Shows that the joiner holds the secret, to this inviter, as this joiner, for this group and
+// numbering: a proof that somebody overhears or relays serves nobody else.
+std::string ProofOf(std::string_view verifier, const JoinRequest& request,
+                    const base::PeerId& inviter, const base::PeerId& joiner) {
+  std::string text("waypost-join-1");
+  text.push_back('\0');
+  text.append(request.group.bytes()).append(inviter.bytes()).append(joiner.bytes());
+  text.append(request.incarnation.bytes()).append(request.invite_id);
+  return base::Mac256(verifier, text);
 }
+
+const char* kBadInvite =
+    "the invite is not one of this peer's, was revoked, or its secret is wrong; ask for another";
 
 // Who joined with an invite may repeat that for a while after it has expired.
 void DropOldInvites(base::WriteTxn& txn, base::WallTime now) {
@@ -79,7 +87,7 @@ absl::StatusOr<Invite> GroupStore::CreateInvite(const base::GroupId& group,
         absl::StrCat("uses is ", options.uses, "; 1 to ", kUsesMax, " are allowed"));
   }
   if (options.expires.count() <= 0 || options.expires > kExpiresMax) {
-    return absl::InvalidArgumentError("expires must be more than 0 and at most 10 years");
+    return absl::InvalidArgumentError("expires must be more than 0 and at most 7 days (168h)");
   }
   Invite invite{.group = group,
                 .inviter = core.self(),
@@ -95,13 +103,15 @@ absl::StatusOr<Invite> GroupStore::CreateInvite(const base::GroupId& group,
           return absl::PermissionDeniedError("only an admin of the group can invite");
         }
         DropOldInvites(writer.txn(), core.clock.WallNow());
+        invite.genesis = writer.row().genesis;
         invite.group_name = writer.row().name;
         StoreInvite(writer.txn(), invite.id,
                     {.group = group,
-                     .secret = invite.secret,
+                     .verifier = VerifierOf(invite.secret),
                      .role = invite.role,
                      .authority = invite.authority,
                      .uses_left = options.uses,
+                     .created = core.clock.WallNow(),
                      .expires = invite.expires});
         return absl::OkStatus();
       });
@@ -116,41 +126,98 @@ absl::StatusOr<JoinReply> GroupStore::AcceptJoin(const base::PeerId& caller,
     return absl::InvalidArgumentError("a join needs another peer and an incarnation");
   }
   JoinReply reply;
-  const absl::Status status = core.Update(
-      Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) -> absl::Status {
-        auto writer = GroupWriter::Open(core, txn, effects, request.group);
-        auto invite = LoadInvite(txn, request.invite_id);
-        // A stranger does not learn whether the group is here.
-        if (!writer || writer->row().state != GroupRow::State::kActive) invite.reset();
-        RETURN_IF_ERROR(CheckInvite(invite, request.group, caller, request));
-        const auto self = LoadMember(txn, request.group, core.self());
-        const auto used = std::find(invite->used_by.begin(), invite->used_by.end(), caller);
-        const bool repeated =
-            used != invite->used_by.end() && LoadMember(txn, request.group, caller).has_value();
-        if (!repeated) {
-          if (!self || self->authority != Authority::kAdmin) {
-            return absl::PermissionDeniedError(
-                "who made the invite is no admin of the group any more");
-          }
-          if (invite->expires <= core.clock.WallNow()) {
-            return absl::CancelledError("the invite has expired; ask for another");
-          }
-          if (invite->uses_left == 0) {
-            return absl::PermissionDeniedError("the invite is used up; ask for another");
-          }
-          --invite->uses_left;
-          if (used == invite->used_by.end()) invite->used_by.push_back(caller);
-          StoreInvite(txn, request.invite_id, *invite);
-          const Role role = invite->role.value_or(request.role.value_or(Role::kNormal));
-          writer->Write({AdmitOp{caller, request.incarnation, role, invite->authority}});
-          writer->Finish();
-        }
-        reply = ReplyTo(core, txn, request.group, writer->row(), caller);
-        return absl::OkStatus();
-      });
-  RETURN_IF_ERROR(status);
+  absl::Status refused;
+  // The use, or a wrong proof, and what follows from it are one transaction.
+  const auto accept = [&](base::WriteTxn& txn, Effects& effects) -> absl::Status {
+    reply = JoinReply();
+    auto writer = GroupWriter::Open(core, txn, effects, request.group);
+    auto invite = LoadInvite(txn, request.invite_id);
+    // A stranger does not learn whether the group is here.
+    if (!writer || writer->row().state != GroupRow::State::kActive || !invite ||
+        invite->group != request.group) {
+      return absl::PermissionDeniedError(kBadInvite);
+    }
+    if (!base::ConstantTimeEqual(ProofOf(invite->verifier, request, core.self(), caller),
+                                 request.proof)) {
+      if (++invite->bad_proofs >= kBadProofsMax) {
+        base::LogWarning("invite ", base::ToHex(request.invite_id), " of group ",
+                         request.group.ToHex(), " ended after ", kBadProofsMax, " wrong proofs");
+        txn.Delete(base::Table::kInvites, request.invite_id);
+      } else {
+        StoreInvite(txn, request.invite_id, *invite);
+      }
+      return absl::PermissionDeniedError(kBadInvite);
+    }
+    const auto used = std::find(invite->used_by.begin(), invite->used_by.end(), caller);
+    const bool repeated =
+        used != invite->used_by.end() && LoadMember(txn, request.group, caller).has_value();
+    if (!repeated) {
+      const auto self = LoadMember(txn, request.group, core.self());
+      if (!self || self->authority != Authority::kAdmin) {
+        return absl::PermissionDeniedError("who made the invite is no admin of the group any more");
+      }
+      if (invite->expires <= core.clock.WallNow()) {
+        return absl::CancelledError("the invite has expired; ask for another");
+      }
+      if (invite->uses_left == 0) {
+        return absl::PermissionDeniedError("the invite is used up; ask for another");
+      }
+      --invite->uses_left;
+      if (used == invite->used_by.end()) invite->used_by.push_back(caller);
+      StoreInvite(txn, request.invite_id, *invite);
+      const Role role = invite->role.value_or(request.role.value_or(Role::kNormal));
+      writer->Admit(caller, request.incarnation, role, invite->authority);
+      writer->Finish();
+    }
+    reply = ReplyTo(core, txn, request.group, writer->row(), caller);
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    refused = accept(txn, effects);
+    // A wrong proof is counted although it is refused; the other refusals write nothing.
+    return absl::OkStatus();
+  }));
+  RETURN_IF_ERROR(refused);
   if (!request.addresses.empty()) core.peers.SetProfile(caller, request.name, request.addresses);
   return reply;
+}
+
+absl::StatusOr<std::vector<InviteInfo>> GroupStore::Invites(const base::GroupId& group) const {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(Find(group).status());
+  std::vector<InviteInfo> invites;
+  const base::WallTime now = core.clock.WallNow();
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    VisitPrefix(txn, base::Table::kInvites, "",
+                [&](std::string_view key, std::string_view payload) {
+                  const auto row = DecodeInvite(payload);
+                  if (!row || row->group != group) return true;
+                  if (row->expires <= now || row->uses_left == 0) return true;
+                  invites.push_back({.id = std::string(key),
+                                     .role = row->role,
+                                     .authority = row->authority,
+                                     .uses_left = row->uses_left,
+                                     .created = row->created,
+                                     .expires = row->expires});
+                  return true;
+                });
+    return absl::OkStatus();
+  }));
+  return invites;
+}
+
+absl::Status GroupStore::RevokeInvite(const base::GroupId& group, std::string_view id) {
+  return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
+    if (self.authority != Authority::kAdmin) {
+      return absl::PermissionDeniedError("only an admin of the group can revoke an invite");
+    }
+    const auto row = LoadInvite(writer.txn(), id);
+    if (!row || row->group != group) {
+      return absl::NotFoundError("no such invite was made here for this group");
+    }
+    writer.txn().Delete(base::Table::kInvites, id);
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
@@ -159,6 +226,7 @@ absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
   if (invite.inviter == core.self()) {
     return absl::FailedPreconditionError("this invite was made here; another peer must use it");
   }
+  RETURN_IF_ERROR(OpenGenesis(invite.group, invite.genesis).status());
   JoinRequest request{
       .group = invite.group,
       .invite_id = invite.id,
@@ -166,7 +234,7 @@ absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
       .role = role,
       .name = core.options.name,
       .addresses = core.options.addresses()};
-  request.proof = ProofOf(invite.secret, core.self(), request.incarnation);
+  request.proof = ProofOf(VerifierOf(invite.secret), request, invite.inviter, core.self());
   return request;
 }
 
@@ -176,6 +244,7 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
   if (reply.group.id != invite.group) {
     return absl::InvalidArgumentError("the inviter answered for another group");
   }
+  ASSIGN_OR_RETURN(const Genesis genesis, OpenGenesis(invite.group, invite.genesis));
   // What was left of an earlier membership goes first.
   const absl::Status dropped =
       core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
@@ -200,10 +269,11 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
   const absl::Status joined = core.Update(
       Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) -> absl::Status {
         GroupRow fresh{
+            .genesis = invite.genesis,
             .name = reply.group.name,
             .description = reply.group.description,
             .is_public = reply.group.is_public,
-            .created = reply.group.created,
+            .created = genesis.founder.when,
             .incarnation = request.incarnation,
             .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
         fresh.log_token = fresh.log;

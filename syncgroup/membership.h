@@ -27,58 +27,87 @@ bool DecidesMembership(const Op& op);
 
 inline constexpr uint64_t kAllGenerations = std::numeric_limits<uint64_t>::max();
 
-// Which entries of one origin count: those of a named incarnation up to its limit, those of others
-// up to `others`.
+// From when on an authority holds: for everything of the member beyond the generations named here.
+// What is not beyond them keeps the authority it was written with.
+using After = std::map<base::Incarnation, uint64_t>;
+
+// Which entries of one origin count, and which of those may change references.
 struct OriginCut {
+  // Of a named incarnation up to its limit, of others up to `others`.
   uint64_t others = 0;
   std::map<base::Incarnation, uint64_t> named;
+  // In the order of their admissions; the last that holds for a place decides.
+  struct Grant {
+    bool writes = false;
+    After after;
+    friend bool operator==(const Grant&, const Grant&) = default;
+  };
+  std::vector<Grant> grants;
 
   uint64_t LimitOf(const base::Incarnation& incarnation) const {
     const auto it = named.find(incarnation);
     return it == named.end() ? others : it->second;
   }
+  bool MayWrite(const base::Incarnation& incarnation, uint64_t generation) const;
+  // Do both let the same references count among the first `applied` entries of an incarnation?
+  static bool SameRefs(const OriginCut& a, const OriginCut& b, const base::Incarnation& incarnation,
+                       uint64_t applied);
   friend bool operator==(const OriginCut&, const OriginCut&) = default;
+};
+
+// Who founded a group, as its genesis says: an admin from the beginning.
+struct Founder {
+  base::PeerId peer;
+  base::Incarnation incarnation;  // under which it writes first
+  base::WallTime when;
 };
 
 struct Membership {
   std::optional<std::string> name;
   std::optional<std::string> description;
   std::optional<bool> is_public;
-  std::optional<base::WallTime> created;  // time of the founder's first entry, once it is known
   std::map<base::PeerId, Member> members;
   std::map<base::PeerId, OriginCut> cuts;  // an origin that is absent: nothing of it counts
+  // The admissions that count, by entry and in the order of stamps: what papers are made of.
+  struct Admitted {
+    Stamp stamp;
+    base::PeerId peer;
+    Authority authority = Authority::kReader;
+    After after;
+  };
+  std::vector<Admitted> admissions;
 };
 
 // From a numbering to the least generation with two different entries; from there nothing counts.
 using Forks = std::map<OriginKey, uint64_t>;
 
-// The group that this founder begins under this incarnation. A group's id names its founder, so
-// that nobody can found it a second time.
-base::GroupId GroupIdOf(const base::PeerId& founder, const base::Incarnation& incarnation);
-
 // The rules:
-// - The founder's first entry admits the founder; everyone else must be admitted by a member whose
-// entry
-//   counts. Once admitted all incarnations of a peer count.
+// - The founder is an admin from the beginning. An operation counts if its author had the authority
+//   for it at that place of its own numbering (AuthorityAllows), by admissions with earlier stamps
+//   that go back to the founder: whoever writes after what it has seen always has them. Once
+//   admitted all incarnations of a peer count.
+// - An admission holds for what its peer wrote beyond the generations it names; what was written up
+//   to there keeps the authority of the admissions before. So nobody escapes a lower authority by
+//   dating entries back, and nothing done in good time falls with it.
 // - The removals of one peer in one entry are one removal. Of the incarnations it names what lies
-// beyond
-//   the named generations is void for good; other incarnations are void until the peer is admitted
-//   again, later, under an incarnation that the removal does not name.
-// - A removal whose own entry is void by an effective removal is not effective. Among removals that
-// void
-//   each other the one whose author was admitted first stands.
-// - Role and authority: the latest admission since the last removal; afterwards a member's own
-// profile
-//   entries can lower its role.
+//   beyond the named generations is void for good; other incarnations are void until the peer is
+//   admitted again, later, under an incarnation that the removal does not name. Everybody may
+//   remove itself.
+// - A removal or a lower authority whose own entry is void by another one that is effective is not
+//   effective. Among those that void each other the one whose author was admitted first stands.
+// - Role and authority of now: the latest admission since the last removal; afterwards a member's
+//   own profile entries can lower its role.
 // - Name and addresses: the latest profile entry. Settings: each field by itself, the latest.
-Membership FoldMembership(const base::GroupId& group, const std::vector<StampedOp>& ops,
+Membership FoldMembership(const Founder& founder, const std::vector<StampedOp>& ops,
                           const Forks& forks);
 
-// What a member of this authority may do. Asked of what an app wants to write here; entries of
-// others will be asked the same when they are signed.
+// What a member of this authority may do. Asked of what an app wants to write here, and of every
+// entry wherever it was written.
 bool AuthorityAllows(Authority authority, const Op& op);
 
 // Does an entry at this place count?
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place);
+// ... and its changes of references?
+bool RefsCount(const OriginCut& cut, uint64_t forked, const EntryPlace& place);
 
 }  // namespace waypost::syncgroup

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/status.h"
 #include "syncgroup/codec.h"
+#include "syncgroup/genesis.h"
 #include "syncgroup/group_store_impl.h"
 #include "syncgroup/keys.h"
 #include "syncgroup/membership.h"
@@ -68,7 +69,12 @@ absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
       .incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes)),
       .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
   row.log_token = row.log;
-  const base::GroupId group = GroupIdOf(core.self(), row.incarnation);
+  const Genesis genesis{.name = options.name,
+                        .is_public = options.is_public,
+                        .founder = {core.self(), row.incarnation, core.clock.WallNow()}};
+  row.genesis = SealGenesis(core.options.identity, genesis);
+  row.created = genesis.founder.when;
+  const base::GroupId group = GroupIdOf(row.genesis);
   const std::vector<std::string> addresses = core.options.addresses();
   RETURN_IF_ERROR(core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
     if (!options.duplicate && NameTaken(txn, options.name)) {
@@ -150,8 +156,7 @@ absl::Status GroupStore::ChangeMember(const base::GroupId& group, const base::Pe
       writer.Write({ProfileOp{core.options.name, addresses, new_role}});
       return absl::OkStatus();
     }
-    const AdmitOp admit{peer, member->incarnation, new_role, new_authority};
-    if (!AuthorityAllows(self.authority, Op(admit))) {
+    if (!AuthorityAllows(self.authority, Op(AdmitOp{}))) {
       return absl::PermissionDeniedError(
           "a member may lower its own role; every other change is an admin's");
     }
@@ -159,7 +164,7 @@ absl::Status GroupStore::ChangeMember(const base::GroupId& group, const base::Pe
         !AnotherAdmin(txn, group, peer)) {
       return absl::FailedPreconditionError("the last admin of a group must stay one");
     }
-    writer.Write({admit});
+    writer.Admit(peer, member->incarnation, new_role, new_authority);
     return absl::OkStatus();
   });
 }

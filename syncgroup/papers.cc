@@ -1,11 +1,12 @@
 #include "syncgroup/papers.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
+#include "syncgroup/genesis.h"
 #include "syncgroup/keys.h"
+#include "syncgroup/membership.h"
 #include "syncgroup/rows.h"
 #include "syncgroup/wire_codec.h"
 
@@ -22,38 +23,56 @@ std::optional<SealedEntry> FindEntry(base::ReadTxn& txn, const base::GroupId& gr
   return *std::move(entry);
 }
 
+Forks LoadForks(base::ReadTxn& txn, const base::GroupId& group) {
+  Forks forks;
+  for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
+    if (known.forked != 0) forks[numbering] = known.forked;
+  }
+  return forks;
+}
+
+std::optional<Membership> LoadMembership(base::ReadTxn& txn, const base::GroupId& group,
+                                         const std::vector<StampedOp>& ops) {
+  const auto row = LoadGroupRow(txn, group);
+  const auto genesis = ReadGenesis(row ? row->genesis : std::string());
+  if (!genesis.ok()) return std::nullopt;
+  return FoldMembership(genesis->founder, ops, LoadForks(txn, group));
+}
+
 }  // namespace
 
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
-  std::map<base::PeerId, StampedOp>
-      admissions;  // the latest, not by oneself unless that is all there is
-  std::optional<Stamp> profile;
-  const auto by_other = [](const StampedOp& op) {
-    return op.stamp.place.origin != std::get<AdmitOp>(op.op).peer;
-  };
-  for (const StampedOp& op : LoadMembershipOps(txn, group)) {  // in the order of stamps
-    if (const auto* admit = std::get_if<AdmitOp>(&op.op)) {
-      const auto it = admissions.find(admit->peer);
-      if (it == admissions.end() || by_other(op) || !by_other(it->second)) {
-        admissions.insert_or_assign(admit->peer, op);
-      }
-    } else if (std::holds_alternative<ProfileOp>(op.op) && op.stamp.place.origin == peer) {
-      profile = op.stamp;
-    }
-  }
   Papers papers{.group = group};
+  const std::vector<StampedOp> ops = LoadMembershipOps(txn, group);  // in the order of stamps
+  const auto membership = LoadMembership(txn, group, ops);
+  if (!membership) return papers;
   std::set<EntryPlace> seen;
   const auto add = [&](const EntryPlace& place) {
     if (papers.entries.size() >= kPapersMax || !seen.insert(place).second) return;
     if (auto entry = FindEntry(txn, group, place)) papers.entries.push_back(*std::move(entry));
   };
-  if (profile) add(profile->place);
-  std::set<base::PeerId> climbed;
-  for (base::PeerId at = peer; climbed.insert(at).second;) {
-    const auto it = admissions.find(at);
-    if (it == admissions.end()) break;
-    add(it->second.stamp.place);
-    at = it->second.stamp.place.origin;
+  for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
+    if (!std::holds_alternative<ProfileOp>(op->op) || op->stamp.place.origin != peer) continue;
+    add(op->stamp.place);
+    break;
+  }
+  // From the peer's latest admission to the one that its author's right rested on, and so on. The
+  // founder needs none: the group's id names it.
+  const Membership::Admitted* at = nullptr;
+  for (const auto& admitted : membership->admissions) {
+    if (admitted.peer == peer) at = &admitted;
+  }
+  while (at != nullptr && at->stamp.place.generation != 0) {
+    const EntryPlace& place = at->stamp.place;
+    add(place);
+    const Membership::Admitted* under = nullptr;
+    for (const auto& admitted : membership->admissions) {
+      if (!(admitted.stamp < at->stamp)) break;
+      const auto after = admitted.after.find(place.incarnation);
+      const bool holds = after == admitted.after.end() || place.generation > after->second;
+      if (admitted.peer == place.origin && holds) under = &admitted;
+    }
+    at = under;
   }
   return papers;
 }
@@ -98,8 +117,26 @@ bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
 }
 
 void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries) {
+  // Only what counts leaves a trace: anybody can show papers.
+  std::vector<StampedOp> ops = LoadMembershipOps(writer.txn(), writer.group());
+  for (const PreparedEntry& prepared : entries) {
+    const Entry& entry = prepared.entry;
+    for (std::size_t i = 0; i < entry.ops.size(); ++i) {
+      if (!DecidesMembership(entry.ops[i])) continue;
+      ops.push_back({{entry.time, entry.place, static_cast<uint32_t>(i)}, entry.ops[i]});
+    }
+  }
+  const auto genesis = ReadGenesis(writer.row().genesis);
+  if (!genesis.ok()) return;
+  const auto membership =
+      FoldMembership(genesis->founder, ops, LoadForks(writer.txn(), writer.group()));
   bool news = false;
-  for (const PreparedEntry& entry : entries) news |= writer.LearnPaper(entry);
+  for (const PreparedEntry& entry : entries) {
+    const EntryPlace& place = entry.entry.place;
+    const auto cut = membership.cuts.find(place.origin);
+    if (cut == membership.cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
+    news |= writer.LearnPaper(entry);
+  }
   if (news) writer.FoldMembers();
 }
 

@@ -48,6 +48,7 @@ struct GroupRow {
   // kLeaving: gone for the app, still served, so that members can learn of it. kDropping: rows go.
   enum class State : uint8_t { kActive = 1, kLeaving = 2, kDropping = 3 };
   State state = State::kActive;
+  std::string genesis;  // sealed
   std::string name;
   std::string description;
   bool is_public = false;
@@ -63,6 +64,9 @@ struct GroupRow {
   RefoldProgress refold;
   base::WallTime left;
   uint64_t left_generation = 0;  // of the own entry that says so
+  // Entries of someone who was no member then were passed over in what others sent: should it be
+  // admitted after all, everything is asked for again.
+  bool passed_over = false;
   uint32_t drop_phase = 0;
   std::string drop_position;
 
@@ -92,12 +96,14 @@ struct KnowledgeRow {
 
 struct InviteRow {
   base::GroupId group;
-  std::string secret;
+  std::string verifier;  // checks proofs; the secret itself is kept nowhere
   std::optional<Role> role;
   Authority authority = Authority::kWriter;
   uint32_t uses_left = 0;
+  base::WallTime created;
   base::WallTime expires;
   std::vector<base::PeerId> used_by;
+  uint32_t bad_proofs = 0;
 };
 
 std::optional<GroupRow> LoadGroupRow(base::ReadTxn& txn, const base::GroupId& group);

@@ -24,9 +24,11 @@ constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 // What became of the entries of one transaction; the operation may run several times.
 struct ChunkResult {
   std::size_t applied = 0;
+  std::size_t passed_over = 0;
   std::set<OriginKey> ended;             // nothing more of them in this page
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
   std::optional<base::Incarnation> retire;  // our numbering of now: someone else writes under it
+  bool cursors_reset = false;
   std::string problem;
 };
 
@@ -66,6 +68,12 @@ void ApplyChunk(GroupWriter& writer, const base::PeerId& self, const base::PeerI
       case Fate::kVoid:
         break;
       case Fate::kNext:
+        // A member must not fill this peer's disk in the name of others.
+        if (!writer.Admitted(place.origin) && place.origin != self) {
+          writer.row().passed_over = true;
+          ++result.passed_over;
+          break;
+        }
         writer.Append(entry, via);
         ++result.applied;
         break;
@@ -231,10 +239,11 @@ absl::Status GroupStore::Replication::Impl::ApplyEntries(const base::PeerId& pee
           auto writer = GroupWriter::Open(core, txn, effects, group);
           if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
           ApplyChunk(*writer, core.self(), peer, entries, begin, end, result);
-          if (result.applied > 0) writer->Finish();
+          if (result.applied + result.passed_over > 0) writer->Finish();
+          result.cursors_reset = writer->cursors_reset();
           // Together with the last of the page: everything before it is here, or never will be.
           if (end == entries.size() && cursor && !round.held_back.contains(group) &&
-              result.ended.empty()) {
+              result.ended.empty() && !result.cursors_reset) {
             StoreCursor(txn, group, peer, *cursor);
           }
           return absl::OkStatus();
@@ -244,6 +253,11 @@ absl::Status GroupStore::Replication::Impl::ApplyEntries(const base::PeerId& pee
     round.entries += result.applied;
     ended = std::move(result.ended);
     if (!ended.empty()) round.held_back.insert(group);
+    if (result.cursors_reset) {
+      round.held_back.insert(group);
+      round.cursors.erase(group);
+      round.again = true;
+    }
     if (!result.problem.empty()) NoteProblem(round, group, peer, result.problem);
     for (const auto& [numbering, generation] : result.parted) {
       if (StartProbe(group, peer, numbering, generation)) round.again = true;

@@ -103,6 +103,7 @@ struct OpWriter {
     admit->set_incarnation(IdBytes(op.incarnation));
     admit->set_role(static_cast<uint32_t>(op.role));
     admit->set_authority(static_cast<uint32_t>(op.authority));
+    admit->set_generation(op.generation);
   }
   void operator()(const RemoveOp& op) const {
     auto* remove = to->mutable_remove();
@@ -149,6 +150,7 @@ absl::StatusOr<Op> ReadOp(const wire::Op& from) {
       RETURN_IF_ERROR(ReadId(from.admit().incarnation(), "incarnation", op.incarnation));
       RETURN_IF_ERROR(ReadRole(from.admit().role(), op.role));
       RETURN_IF_ERROR(ReadAuthority(from.admit().authority(), op.authority));
+      op.generation = from.admit().generation();
       return Op(op);
     }
     case wire::Op::kRemove: {
@@ -178,7 +180,7 @@ absl::StatusOr<Op> ReadOp(const wire::Op& from) {
       }
       if (from.settings().has_description()) {
         op.description = from.settings().description();
-        if (op.description->size() > kDescriptionBytesMax) return Bad("description", "too long");
+        RETURN_IF_ERROR(CheckText(*op.description, kDescriptionBytesMax, "a description"));
       }
       if (from.settings().has_is_public()) op.is_public = from.settings().is_public();
       return Op(std::move(op));
@@ -323,7 +325,7 @@ absl::Status ReadGroupInfo(const wire::GroupInfo& from, GroupInfo& out) {
   out.name = from.name();
   RETURN_IF_ERROR(CheckText(out.name, kNameBytesMax, "a group's name"));
   out.description = from.description();
-  if (out.description.size() > kDescriptionBytesMax) return Bad("description", "too long");
+  RETURN_IF_ERROR(CheckText(out.description, kDescriptionBytesMax, "a description"));
   out.is_public = from.is_public();
   RETURN_IF_ERROR(ReadRole(from.role(), out.role));
   RETURN_IF_ERROR(ReadAuthority(from.authority(), out.authority));
@@ -683,6 +685,29 @@ base::EntryHash HashEntry(std::string_view entry_bytes) {
   return base::EntryHash(base::Hash256(entry_bytes));
 }
 
+std::string EncodeGenesis(const Genesis& genesis) {
+  wire::Genesis out;
+  out.set_name(genesis.name);
+  out.set_is_public(genesis.is_public);
+  out.set_founder(IdBytes(genesis.founder.peer));
+  out.set_incarnation(IdBytes(genesis.founder.incarnation));
+  out.set_created_ms(base::ToMs(genesis.founder.when));
+  return Serialize(out);
+}
+absl::StatusOr<Genesis> DecodeGenesis(std::string_view bytes) {
+  wire::Genesis in;
+  RETURN_IF_ERROR(Parse(bytes, kGenesisBytesMax, "genesis", in));
+  Genesis out;
+  out.name = in.name();
+  if (out.name.empty()) return Bad("genesis", "the name is empty");
+  RETURN_IF_ERROR(CheckText(out.name, kNameBytesMax, "genesis: the name"));
+  out.is_public = in.is_public();
+  RETURN_IF_ERROR(ReadId(in.founder(), "genesis: founder", out.founder.peer));
+  RETURN_IF_ERROR(ReadId(in.incarnation(), "genesis: incarnation", out.founder.incarnation));
+  RETURN_IF_ERROR(ReadTime(in.created_ms(), "genesis: created", out.founder.when));
+  return out;
+}
+
 std::string EncodeInvite(const Invite& invite) {
   wire::Invite out;
   out.set_group(IdBytes(invite.group));
@@ -694,6 +719,7 @@ std::string EncodeInvite(const Invite& invite) {
   if (invite.role) out.set_role(static_cast<uint32_t>(*invite.role));
   out.set_authority(static_cast<uint32_t>(invite.authority));
   out.set_expires_ms(base::ToMs(invite.expires));
+  out.set_genesis(invite.genesis);
   return absl::StrCat(Abs(kInvitePrefix), absl::WebSafeBase64Escape(Serialize(out)));
 }
 
@@ -726,6 +752,8 @@ absl::StatusOr<Invite> ParseInvite(std::string_view text) {
   RETURN_IF_ERROR(ReadOptionalRole(in.role(), out.role));
   RETURN_IF_ERROR(ReadAuthority(in.authority(), out.authority));
   RETURN_IF_ERROR(ReadTime(in.expires_ms(), "invite: expires", out.expires));
+  if (in.genesis().size() > kGenesisBytesMax) return Bad("invite", "the genesis is too long");
+  out.genesis = in.genesis();
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "signpost/rules.h"
 #include "syncgroup/entry.h"
+#include "syncgroup/genesis.h"
 #include "syncgroup/invite.h"
 #include "syncgroup/messages.h"
 
@@ -53,6 +54,10 @@ struct Miss {
 };
 std::string EncodeMiss(const Miss& miss);
 absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
+
+// How a group begins: the bytes that its founder signs.
+std::string EncodeGenesis(const Genesis& genesis);
+absl::StatusOr<Genesis> DecodeGenesis(std::string_view bytes);
 
 // Log entries: the bytes that are hashed and signed.
 std::string EncodeEntry(const Entry& entry);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "signpost/signpost_table.h"
+#include "syncgroup/genesis.h"
 #include "syncgroup/group_writer.h"
 #include "syncgroup/hybrid_clock.h"
 #include "syncgroup/membership.h"
@@ -29,7 +30,7 @@ struct Model {
   Membership membership;
   RefState refs;
 };
-Model FoldAll(const base::GroupId& group, const std::vector<PreparedEntry>& entries,
+Model FoldAll(const Founder& founder, const std::vector<PreparedEntry>& entries,
               const Forks& forks) {
   std::vector<StampedOp> ops;
   for (const PreparedEntry& prepared : entries) {
@@ -39,14 +40,14 @@ Model FoldAll(const base::GroupId& group, const std::vector<PreparedEntry>& entr
                      prepared.entry.ops[i]});
     }
   }
-  Model model{.membership = FoldMembership(group, ops, forks)};
+  Model model{.membership = FoldMembership(founder, ops, forks)};
   std::map<std::string, std::pair<std::optional<base::BlobId>, Stamp>> latest;
   for (const PreparedEntry& prepared : entries) {
     const EntryPlace& place = prepared.entry.place;
     const auto cut = model.membership.cuts.find(place.origin);
     const auto fork = forks.find({place.origin, place.incarnation});
     if (cut == model.membership.cuts.end() ||
-        !EntryCounts(cut->second, fork == forks.end() ? 0 : fork->second, place)) {
+        !RefsCount(cut->second, fork == forks.end() ? 0 : fork->second, place)) {
       continue;
     }
     for (std::size_t i = 0; i < prepared.entry.ops.size(); ++i) {
@@ -76,12 +77,16 @@ class History {
  public:
   History(std::mt19937_64& random, int length) : random_(random) {
     origins_.push_back({PeerNumber(1), Fresh()});
-    group = GroupIdOf(origins_[0].first, origins_[0].second);
+    founder = {origins_[0].first, origins_[0].second, base::FromMs(900)};
+    genesis = SealGenesis(TestIdentity(founder.peer), {.name = "g", .founder = founder});
+    group = GroupIdOf(genesis);
     Write(0, {SettingsOp{"g", {}, {}},
               AdmitOp{origins_[0].first, origins_[0].second, Role::kServer, Authority::kAdmin}});
     for (int i = 0; i < length; ++i) Step();
   }
 
+  Founder founder;
+  std::string genesis;
   base::GroupId group;
   std::vector<std::vector<PreparedEntry>> by_origin;  // each in its own order
   Forks forks;
@@ -126,7 +131,16 @@ class History {
     } else if (what < 16) {
       const base::PeerId peer = PeerNumber(2 + Any(4));
       const base::Incarnation incarnation = Fresh();
-      Write(by, {AdmitOp{peer, incarnation, static_cast<Role>(1 + Any(3)), Authority::kAdmin}});
+      // Now and then a change of authority, up to a generation that was known or not.
+      if (Any(3) == 0) {
+        const std::size_t whom = Writer();
+        by_origin.resize(origins_.size());
+        Write(by, {AdmitOp{origins_[whom].first, origins_[whom].second, Role::kNormal,
+                           static_cast<Authority>(1 + Any(3)), Any(by_origin[whom].size() + 2)}});
+        return;
+      }
+      const auto authority = Any(2) == 0 ? Authority::kAdmin : static_cast<Authority>(1 + Any(3));
+      Write(by, {AdmitOp{peer, incarnation, static_cast<Role>(1 + Any(3)), authority}});
       if (Any(4) != 0) origins_.push_back({peer, incarnation});
     } else if (what < 19) {
       const std::size_t whom = Writer();
@@ -159,7 +173,8 @@ class Fold {
 
   void Run() {
     const absl::Status begun = Update([&](base::WriteTxn& txn, Effects& effects) {
-      GroupWriter writer(core_, txn, effects, history_.group, GroupRow());
+      GroupWriter writer(core_, txn, effects, history_.group,
+                         GroupRow{.genesis = history_.genesis});
       writer.Finish();
     });
     ASSERT_TRUE(begun.ok());
@@ -274,7 +289,7 @@ TEST(FoldOrder, EveryOrderThatKeepsEachOriginsOwnGivesThePureFold) {
   uint64_t live = 0;
   for (int round = 0; round < 10; ++round) {
     const History history(random, 60);
-    const Model model = FoldAll(history.group, history.All(), history.forks);
+    const Model model = FoldAll(history.founder, history.All(), history.forks);
     live += model.refs.size();
     for (int order = 0; order < 2; ++order) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " round " + std::to_string(round));

@@ -18,6 +18,8 @@ base::Incarnation Inc(uint64_t n) {
       std::string_view(PeerNumber(1000 + n).bytes()).substr(0, 16));
 }
 
+Founder FirstFounder() { return {PeerNumber(1), Inc(1), base::FromMs(1)}; }
+
 // Builds sets of operations. Peer 1 founds the group at time 1 under incarnation 1; peer n's
 // incarnation is n unless said otherwise.
 class Set {
@@ -27,11 +29,11 @@ class Set {
   // `by` at `time`, in its entry number `generation`, admits `peer`.
   Set& Admit(uint64_t by, int64_t time, uint64_t generation, uint64_t peer,
              Role role = Role::kNormal, Authority authority = Authority::kAdmin,
-             uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
-    return Add(
-        by, time, generation,
-        AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role, authority},
-        by_incarnation);
+             uint64_t incarnation = 0, uint64_t by_incarnation = 0, uint64_t up_to = 0) {
+    return Add(by, time, generation,
+               AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role,
+                       authority, up_to},
+               by_incarnation);
   }
   Set& Remove(uint64_t by, int64_t time, uint64_t generation, uint64_t peer, uint64_t up_to,
               uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
@@ -51,7 +53,7 @@ class Set {
     forks_[{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation)}] = generation;
     return *this;
   }
-  Membership Fold() const { return FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), ops_, forks_); }
+  Membership Fold() const { return FoldMembership(FirstFounder(), ops_, forks_); }
   // "1 2 4": who is a member.
   std::string Members() const {
     const Membership folded = Fold();
@@ -82,7 +84,7 @@ TEST(Membership, TheFoundersFirstEntryMakesTheFirstAdmin) {
   const Membership folded = Set().Fold();
   ASSERT_EQ(folded.members.size(), 1u);
   EXPECT_EQ(folded.members.at(PeerNumber(1)).authority, Authority::kAdmin);
-  EXPECT_EQ(folded.created, base::FromMs(1));
+  EXPECT_EQ(folded.members.at(PeerNumber(1)).admitted, base::FromMs(1));
 }
 
 TEST(Membership, NobodyFoundsAGroupASecondTime) {
@@ -287,12 +289,143 @@ TEST(Membership, WhatIsBeyondAForkDoesNotCount) {
   EXPECT_EQ(Set().Admit(1, 2, 2, 2).Remove(2, 3, 3, 1, 0).Fork(2, 3).Members(), "1 2");
 }
 
-TEST(Membership, WithoutTheFoundersEntryThosePapersNameAreTaken) {
-  // A joiner has been shown only who admitted it.
-  const Set full = Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3);
-  std::vector<StampedOp> papers(full.ops().begin() + 1, full.ops().end());
-  const Membership folded = FoldMembership(GroupIdOf(PeerNumber(1), Inc(1)), papers, {});
-  EXPECT_EQ(folded.members.count(PeerNumber(3)), 1u);
+// ---- authority ----
+
+// `up_to`: what the peer wrote up to there keeps the authority of before.
+Set WithAdmin2() { return Set().Admit(1, 2, 2, 2); }
+
+TEST(Membership, OnlyAdminsAdmitAndRemove) {
+  for (const Authority authority : {Authority::kWriter, Authority::kReader}) {
+    const auto with = [&] {
+      return Set().Admit(1, 2, 2, 2, Role::kNormal, authority).Admit(1, 3, 3, 3);
+    };
+    EXPECT_EQ(with().Admit(2, 5, 1, 4).Members(), "1 2 3");
+    EXPECT_EQ(with().Remove(2, 5, 1, 3, 0).Members(), "1 2 3");
+    // Nor do they make themselves admins, whatever time they write.
+    EXPECT_EQ(with().Admit(2, 5, 1, 2).Admit(2, 6, 2, 4).Members(), "1 2 3");
+    EXPECT_EQ(with().Admit(2, 1, 1, 2).Admit(2, 1, 2, 4).Members(), "1 2 3");
+    EXPECT_EQ(with().Admit(2, 5, 1, 2).Fold().members.at(PeerNumber(2)).authority, authority);
+    // Leaving is everybody's right.
+    EXPECT_EQ(with().Remove(2, 5, 1, 2, 1).Members(), "1 3");
+  }
+}
+
+TEST(Membership, OnlyAdminsSet) {
+  const Set set = Set()
+                      .Admit(1, 2, 2, 2, Role::kNormal, Authority::kWriter)
+                      .Add(1, 3, 3, SettingsOp{"right", {}, false})
+                      .Add(2, 5, 1, SettingsOp{"wrong", {}, true});
+  EXPECT_EQ(set.Fold().name, "right");
+  EXPECT_EQ(set.Fold().is_public, false);
+}
+
+TEST(Membership, ALowerAuthorityTakesNothingDoneBeforeAndEverythingAfter) {
+  // 2 was an admin for its first three entries.
+  const auto lowered = [] {
+    return WithAdmin2()
+        .Admit(2, 4, 2, 3)
+        .Admit(1, 9, 3, 2, Role::kNormal, Authority::kWriter, 0, 0, 3);
+  };
+  EXPECT_EQ(lowered().Members(), "1 2 3");
+  EXPECT_EQ(lowered().Admit(2, 10, 4, 4).Members(), "1 2 3");
+  // Dated back it is still the fourth entry.
+  EXPECT_EQ(lowered().Admit(2, 5, 4, 4).Members(), "1 2 3");
+  // Neither under a numbering that nobody has seen.
+  EXPECT_EQ(lowered().Admit(2, 5, 1, 4, Role::kNormal, Authority::kAdmin, 0, 77).Members(),
+            "1 2 3");
+  // Raised again: from there on.
+  const auto raised = [&] {
+    return lowered().Admit(1, 12, 4, 2, Role::kNormal, Authority::kAdmin, 0, 0, 5);
+  };
+  EXPECT_EQ(raised().Admit(2, 13, 6, 4).Members(), "1 2 3 4");
+  EXPECT_EQ(raised().Admit(2, 13, 5, 4).Members(), "1 2 3");
+}
+
+TEST(Membership, WhoWasLoweredCannotUndoIt) {
+  const auto lowered = [] {
+    return WithAdmin2().Admit(1, 9, 3, 2, Role::kNormal, Authority::kReader, 0, 0, 3);
+  };
+  const auto authority = [](const Set& set) {
+    return set.Fold().members.at(PeerNumber(2)).authority;
+  };
+  EXPECT_EQ(authority(lowered().Admit(2, 10, 4, 2)), Authority::kReader);
+  EXPECT_EQ(authority(lowered().Admit(2, 5, 4, 2)), Authority::kReader);
+  // The founder was admitted earlier: its word stands against one dated before it.
+  const Set set = lowered().Remove(2, 8, 4, 1, 0);
+  EXPECT_EQ(set.Members(), "1 2");
+  EXPECT_EQ(authority(set), Authority::kReader);
+}
+
+TEST(Membership, WhoWasRemovedCannotUndoItThroughAPuppet) {
+  // 2 is removed up to its entry 3; in entry 4 it admits 5, and 5 removes the founder and admits 2.
+  const auto removed = [] { return WithAdmin2().Remove(1, 9, 3, 2, 3); };
+  EXPECT_EQ(removed().Admit(2, 4, 4, 5).Remove(5, 5, 1, 1, 0).Members(), "1");
+  EXPECT_EQ(removed()
+                .Admit(2, 4, 4, 5)
+                .Admit(5, 10, 1, 2, Role::kNormal, Authority::kAdmin, 77)
+                .Admit(2, 11, 1, 6, Role::kNormal, Authority::kAdmin, 0, 77)
+                .Members(),
+            "1");
+}
+
+TEST(Membership, TwoWhoWereRemovedCannotUndoItThroughACommonPuppet) {
+  const Set set = WithAdmin2()
+                      .Admit(1, 3, 3, 3)
+                      .Remove(1, 9, 4, 2, 3)
+                      .Remove(1, 10, 5, 3, 3)
+                      .Admit(2, 4, 4, 5)
+                      .Admit(3, 4, 4, 5)
+                      .Remove(5, 5, 1, 1, 0);
+  EXPECT_EQ(set.Members(), "1");
+}
+
+TEST(Membership, OfTwoWhoLowerEachOtherTheOneAdmittedEarlierStands) {
+  const Set set = WithAdmin2()
+                      .Admit(1, 3, 3, 3)
+                      .Admit(2, 9, 1, 3, Role::kNormal, Authority::kReader)
+                      .Admit(3, 8, 1, 2, Role::kNormal, Authority::kReader);
+  const Membership folded = set.Fold();
+  EXPECT_EQ(folded.members.at(PeerNumber(2)).authority, Authority::kAdmin);
+  EXPECT_EQ(folded.members.at(PeerNumber(3)).authority, Authority::kReader);
+}
+
+TEST(Membership, AnAdminMayLowerItself) {
+  const Set set = WithAdmin2().Admit(2, 5, 4, 2, Role::kNormal, Authority::kWriter, 0, 0, 4);
+  EXPECT_EQ(set.Fold().members.at(PeerNumber(2)).authority, Authority::kWriter);
+  EXPECT_EQ(set.Members(), "1 2");
+}
+
+TEST(Membership, AReadersReferencesDoNotCount) {
+  const auto counts = [](const Set& set, uint64_t generation) {
+    const Membership folded = set.Fold();
+    return RefsCount(folded.cuts.at(PeerNumber(2)), 0, {PeerNumber(2), Inc(2), generation});
+  };
+  const Set reader = Set().Admit(1, 2, 2, 2, Role::kNormal, Authority::kReader);
+  EXPECT_FALSE(counts(reader, 1));
+  const Set writer = Set(reader).Admit(1, 5, 3, 2, Role::kNormal, Authority::kWriter, 0, 0, 10);
+  EXPECT_FALSE(counts(writer, 10));
+  EXPECT_TRUE(counts(writer, 11));
+  const Set again = Set(writer).Admit(1, 9, 4, 2, Role::kNormal, Authority::kReader, 0, 0, 20);
+  EXPECT_TRUE(counts(again, 11));
+  EXPECT_TRUE(counts(again, 20));
+  EXPECT_FALSE(counts(again, 21));
+  const auto cut = [](const Set& set) { return set.Fold().cuts.at(PeerNumber(2)); };
+  EXPECT_TRUE(OriginCut::SameRefs(cut(writer), cut(again), Inc(2), 20));
+  EXPECT_FALSE(OriginCut::SameRefs(cut(writer), cut(again), Inc(2), 21));
+  EXPECT_TRUE(OriginCut::SameRefs(cut(reader), cut(writer), Inc(2), 10));
+  EXPECT_FALSE(OriginCut::SameRefs(cut(reader), cut(writer), Inc(2), 11));
+}
+
+TEST(Membership, WithoutTheFoundersEntriesOnlyWhatGoesBackToItsKeyIsTaken) {
+  // A joiner has been shown who admitted it, and that this one was admitted by the founder.
+  const Set full = WithAdmin2().Admit(2, 3, 1, 3);
+  const std::vector<StampedOp> papers(full.ops().begin() + 1, full.ops().end());
+  const auto members = [](const std::vector<StampedOp>& ops) {
+    return FoldMembership(FirstFounder(), ops, {}).members;
+  };
+  EXPECT_EQ(members(papers).count(PeerNumber(3)), 1u);
+  const std::vector<StampedOp> broken(full.ops().begin() + 2, full.ops().end());
+  EXPECT_EQ(members(broken).count(PeerNumber(3)), 0u);
 }
 
 TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
@@ -320,13 +453,14 @@ TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
                   by_incarnation);
           break;
         default:
-          set.Admit(by, time, generation, peer, static_cast<Role>(1 + any(3)), Authority::kAdmin,
-                    incarnation, by_incarnation);
+          set.Admit(by, time, generation, peer, static_cast<Role>(1 + any(3)),
+                    any(2) == 0 ? Authority::kAdmin : static_cast<Authority>(1 + any(3)),
+                    incarnation, by_incarnation, /*up_to=*/any(3) * 5);
       }
     }
     if (any(3) == 0) set.Fork(1 + any(5), 7 + any(7));
     std::vector<StampedOp> ops = set.ops();
-    const base::GroupId group = GroupIdOf(PeerNumber(1), Inc(1));
+    const Founder group = FirstFounder();
     const Membership expected = FoldMembership(group, ops, set.forks());
     for (int shuffle = 0; shuffle < 5; ++shuffle) {
       std::shuffle(ops.begin(), ops.end(), random);
