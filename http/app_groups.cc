@@ -17,8 +17,8 @@ constexpr base::Millis kJoinWait{60000};
 constexpr base::Millis kWaitMax{600000};
 constexpr base::Millis kHeldWait{60000};
 constexpr base::Millis kHeldAgain{1000};
-constexpr base::Millis kExpiresMax{int64_t{365} * 24 * 3600 * 1000};
-constexpr uint64_t kUsesMax = 1000000;
+constexpr base::Millis kExpiresMax{int64_t{7} * 24 * 3600 * 1000};
+constexpr uint64_t kUsesMax = 1000;
 constexpr uint64_t kServersMax = 1000;
 
 void ReadRole(ObjectReader& reader, std::optional<syncgroup::Role>& role) {
@@ -118,7 +118,7 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   if (const auto expires = reader.String("expires")) {
     const auto duration = ParseDuration(*expires);
     if (!duration || duration->count() == 0 || *duration > kExpiresMax) {
-      reader.Fail("expires", "must be a duration like 30m or 24h, at most a year");
+      reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
     } else {
       options.expires = *duration;
     }
@@ -126,9 +126,47 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const auto invite, context.parts.groups.CreateInvite(group, options));
   return JsonResponse({{"invite", syncgroup::EncodeInvite(invite)},
+                       {"id", base::ToHex(invite.id)},
                        {"group", invite.group.ToHex()},
                        {"expires", TimeJson(invite.expires)}},
                       201);
+}
+
+absl::StatusOr<Response> ListInvites(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const auto invites, context.parts.groups.Invites(group));
+  Json items = Json::array();
+  std::string next;
+  std::string last;
+  for (const auto& invite : invites) {  // in the order of ids
+    if (!paging.after.empty() && invite.id <= paging.after) continue;
+    if (items.size() == paging.limit) {
+      next = last;
+      break;
+    }
+    last = invite.id;
+    Json item = {{"id", base::ToHex(invite.id)},
+                 {"authority", syncgroup::AuthorityName(invite.authority)},
+                 {"uses_left", invite.uses_left},
+                 {"created", TimeJson(invite.created)},
+                 {"expires", TimeJson(invite.expires)}};
+    if (invite.role) item["role"] = syncgroup::RoleName(*invite.role);
+    items.push_back(std::move(item));
+  }
+  return ListResponse(std::move(items), next);
+}
+
+absl::StatusOr<Response> RevokeInvite(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  const auto id = base::FromHex(request.params["i"]);
+  if (!id || id->empty()) {
+    return absl::InvalidArgumentError("an invite's id is hexadecimal, as the list of invites says");
+  }
+  RETURN_IF_ERROR(context.parts.groups.RevokeInvite(group, *id));
+  return EmptyResponse();
 }
 
 absl::StatusOr<Response> Join(AppContext& context, Request& request) {
@@ -310,6 +348,8 @@ void AddGroupRoutes(Router& router, AppContext& context) {
   });
   add("GET", "/v1/groups/{g}/members", ListMembers);
   add("POST", "/v1/groups/{g}/invites", CreateInvite);
+  add("GET", "/v1/groups/{g}/invites", ListInvites);
+  add("DELETE", "/v1/groups/{g}/invites/{i}", RevokeInvite);
   add("POST", "/v1/join", Join);
   add("POST", "/v1/groups/{g}/leave",
       [](AppContext& c, Request& request) -> absl::StatusOr<Response> {

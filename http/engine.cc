@@ -69,6 +69,8 @@ absl::Status Engine::Serve(std::unique_ptr<TurnedConnection> connection) {
   return absl::OkStatus();
 }
 
+void Engine::CutPeer(const base::PeerId& peer) { impl_->shared.inbox->Cut(peer); }
+
 void Engine::RefuseNew() { impl_->shared.refuse.store(true); }
 
 void Engine::Shutdown(base::Millis drain) {

@@ -58,6 +58,9 @@ class Engine {
   // Answers requests on a connection that was used to send some; the limits are those of accepted
   // ones. kUnavailable once it stops. After Start.
   absl::Status Serve(std::unique_ptr<TurnedConnection> connection);
+  // Closes every connection on which this peer is the other side, whatever is going on there. What
+  // it was allowed before it may ask for again.
+  void CutPeer(const base::PeerId& peer);
   // New requests get 503 with Connection: close.
   void RefuseNew();
   // Running requests have `drain` to end; then they are cut and counted.

@@ -149,6 +149,7 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
   connection->fd = std::exchange(turned.fd_, -1);
   connection->tls = std::move(turned.tls_);
   connection->in = std::move(turned.received_);
+  if (connection->tls != nullptr) connection->peer = connection->tls->PeerKey();
   sockaddr_storage address{};
   socklen_t length = sizeof(address);
   if (getpeername(connection->fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
@@ -212,13 +213,27 @@ void EngineLoop::CutAll() {
   for (uint64_t id : ids) {
     Connection* c = Find(id);
     if (c == nullptr) continue;
-    if (c->state != State::kLinger) shared_.CountRejected("cut");
-    if (c->state == State::kWorking) {
-      // The worker notices and gives it back.
-      ::shutdown(c->fd, SHUT_RDWR);
-    } else {
-      Close(*c);
-    }
+    Cut(*c, "cut");
+  }
+}
+
+void EngineLoop::CutPeer(const base::PeerId& peer) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->peer == peer) ids.push_back(id);
+  }
+  for (uint64_t id : ids) {
+    if (Connection* c = Find(id)) Cut(*c, "peer_left");
+  }
+}
+
+void EngineLoop::Cut(Connection& c, const char* reason) {
+  if (c.state != State::kLinger) shared_.CountRejected(reason);
+  if (c.state == State::kWorking) {
+    // The worker notices and gives it back.
+    ::shutdown(c.fd, SHUT_RDWR);
+  } else {
+    Close(c);
   }
 }
 

@@ -21,6 +21,8 @@ constexpr const char* kReasons[] = {
     "connections", "address", "handshakes", "waiting", "upload_slots",
     // Time.
     "slow_handshake", "slow_head", "slow_body", "slow_reader",
+    // The peer may not read here any more.
+    "peer_left",
     // The service stops.
     "stopping", "cut"};
 
@@ -94,6 +96,17 @@ void LoopInbox::Adopt(std::unique_ptr<TurnedConnection> connection) {
   if (waits) Poke();
 }
 
+void LoopInbox::Cut(const base::PeerId& peer) {
+  bool waits;
+  {
+    base::MutexLock lock(mutex_);
+    word_.cut.push_back(peer);
+    urgent_ = true;
+    waits = std::exchange(waiting_, false);
+  }
+  if (waits) Poke();
+}
+
 bool LoopInbox::MayWait() {
   base::MutexLock lock(mutex_);
   waiting_ = !urgent_;
@@ -104,6 +117,7 @@ void LoopInbox::Take(Word& word) {
   word.returned.clear();
   word.woken.clear();
   word.adopted.clear();
+  word.cut.clear();
   base::MutexLock lock(mutex_);
   urgent_ = waiting_ = false;
   std::swap(word, word_);

@@ -61,7 +61,8 @@ struct Connection {
 
   uint64_t id = 0;
   int fd = -1;
-  std::unique_ptr<TlsSession> tls;  // none: plain HTTP
+  std::unique_ptr<TlsSession> tls;   // none: plain HTTP
+  std::optional<base::PeerId> peer;  // the key that TLS proved
   std::string remote;
   bool counted = true;  // against the limits
 
@@ -116,6 +117,7 @@ class LoopInbox {
   void Return(Connection& connection);
   void Wake(uint64_t connection);  // for a subscription
   void Adopt(std::unique_ptr<TurnedConnection> connection);
+  void Cut(const base::PeerId& peer);
   void Poke();
   // The loop is about to wait for fd(): false if there is word that cannot wait. From then on fd()
   // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
@@ -123,6 +125,7 @@ class LoopInbox {
   struct Word {
     std::vector<uint64_t> returned, woken;
     std::vector<std::unique_ptr<TurnedConnection>> adopted;
+    std::vector<base::PeerId> cut;
   };
   void Take(Word& word);
   int fd() const { return fd_; }

@@ -102,6 +102,7 @@ void EngineLoop::Run() {
       if (Connection* c = Find(id)) OnWoken(*c);
     }
     for (const auto& turned : word.adopted) Adopt(*turned);
+    for (const base::PeerId& peer : word.cut) CutPeer(peer);
     RunDeadlines();
     const base::SteadyTime now = Now();
     if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {
@@ -235,6 +236,7 @@ void EngineLoop::Handshake(Connection& c) {
   switch (c.tls->Handshake()) {
     case TlsSession::Step::kDone:
       handshakes_.erase(c.id);
+      c.peer = c.tls->PeerKey();
       c.state = State::kReading;
       SetDeadline(c, Now() + shared_.options.head_timeout);
       Arm(c, EPOLLIN);

@@ -82,6 +82,8 @@ class EngineLoop {
   // ---- the end ----
   void BeginDrain();
   void CutAll();
+  void CutPeer(const base::PeerId& peer);
+  void Cut(Connection& c, const char* reason);
 
   Connection* Find(uint64_t id);
   base::SteadyTime Now() const;

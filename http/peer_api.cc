@@ -1,9 +1,12 @@
 #include "http/peer_api.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status.h"
+#include "http/attempt_limiter.h"
 #include "http/errors.h"
 #include "http/range.h"
 #include "http/router.h"
@@ -14,6 +17,8 @@ namespace waypost::http {
 namespace {
 
 constexpr std::size_t kGroupsMax = 8;
+constexpr std::size_t kBadJoinsPerMinute = 5;
+constexpr base::Millis kMinute{60000};
 
 Response Protobuf(std::string bytes) {
   Response response;
@@ -42,12 +47,15 @@ absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body
 
 struct PeerApi::Impl {
   Impl(base::Index& the_index, blobstore::BlobStore& the_blobs, syncgroup::GroupStore& the_groups,
-       syncgroup::PeerService& the_service, signpost::PeerBook& the_peers)
+       syncgroup::PeerService& the_service, signpost::PeerBook& the_peers,
+       const GuessLimits& limits)
       : index(the_index),
         blobs(the_blobs),
         groups(the_groups),
         service(the_service),
-        peers(the_peers) {}
+        peers(the_peers),
+        guess_takes(limits.takes),
+        misses(limits.per_minute, kMinute) {}
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
@@ -68,13 +76,18 @@ struct PeerApi::Impl {
 
   Response Poke(Request& request);
   Response GetBlob(Request& request);
-  Response Miss(const base::PeerId& caller, const base::BlobId& blob);
+  Response Miss(const base::PeerId& caller, const base::BlobId& blob,
+                const std::vector<base::GroupId>& groups, base::SteadyTime now);
+  Response Join(Request& request);
 
   base::Index& index;
   blobstore::BlobStore& blobs;
   syncgroup::GroupStore& groups;
   syncgroup::PeerService& service;
   signpost::PeerBook& peers;
+  AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
+  const std::chrono::microseconds guess_takes;
+  AttemptLimiter misses;
   Router router;
 };
 
@@ -93,20 +106,55 @@ Response PeerApi::Impl::Poke(Request& request) {
 }
 
 // The same for a blob that is not here, one that is not granted, and one never heard of.
-Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blob) {
+Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blob,
+                             const std::vector<base::GroupId>& wanted, base::SteadyTime now) {
+  const auto wait = misses.Wait(caller.ToHex(), now);
   signpost::SharedSignpost shared;
+  bool guessed = true;
   const absl::Status read = index.Read([&](base::ReadTxn& txn) {
+    guessed = !groups.MentionedFor(txn, blob, caller, wanted);
+    if (guessed && wait) return absl::OkStatus();
     shared = groups.SharedSignpostFor(txn, blob, caller);
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
+  if (guessed && wait) {
+    return ErrorResponse(base::WithRetryAfter(
+        absl::ResourceExhaustedError("too many blobs asked for that nobody mentioned"), *wait));
+  }
+  if (guessed) {
+    misses.Note(caller.ToHex(), now);
+    base::Mutex mutex;
+    base::CondVar never;
+    base::MutexLock lock(mutex);
+    while (never.WaitUntil(mutex, now + guess_takes)) {
+    }
+  }
   Response response = Protobuf(syncgroup::EncodeMiss(
       {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes}));
   response.status = 404;
   return response;
 }
 
+Response PeerApi::Impl::Join(Request& request) {
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  if (const auto wait = joins.Wait(request.remote_address, now)) {
+    return ErrorResponse(base::WithRetryAfter(
+        absl::ResourceExhaustedError("too many joins were refused; wait a minute"), *wait));
+  }
+  std::string body;
+  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
+  if (!read.ok()) return ErrorResponse(read);
+  const auto message = syncgroup::DecodeJoinRequest(body);
+  if (!message.ok()) return ErrorResponse(message.status());
+  const auto reply = service.Join(*request.peer, *message);
+  if (absl::IsPermissionDenied(reply.status())) joins.Note(request.remote_address, now);
+  if (!reply.ok()) return ErrorResponse(reply.status());
+  return Protobuf(syncgroup::EncodeJoinReply(*reply));
+}
+
 Response PeerApi::Impl::GetBlob(Request& request) {
+  const base::SteadyTime now = std::chrono::steady_clock::now();
   service.Arrived(*request.peer);
   const auto blob = base::ParseBlobId(request.params["id"]);
   if (!blob) return ErrorResponse(absl::InvalidArgumentError("not a blob id"));
@@ -126,10 +174,10 @@ Response PeerApi::Impl::GetBlob(Request& request) {
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
-  if (granted.empty()) return Miss(*request.peer, *blob);
+  if (granted.empty()) return Miss(*request.peer, *blob, wanted, now);
   auto reader = blobs.Open(*blob);
   // Also a blob whose file was lost: it is not here.
-  if (!reader.ok()) return Miss(*request.peer, *blob);
+  if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now);
   std::shared_ptr<blobstore::BlobReader> shared = std::move(*reader);
   const uint64_t size = shared->size_bytes();
 
@@ -158,8 +206,8 @@ Response PeerApi::Impl::GetBlob(Request& request) {
 }
 
 PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-                 syncgroup::PeerService& service, signpost::PeerBook& peers)
-    : impl_(std::make_unique<Impl>(index, blobs, groups, service, peers)) {
+                 syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits)
+    : impl_(std::make_unique<Impl>(index, blobs, groups, service, peers, limits)) {
   Impl* impl = impl_.get();
   syncgroup::PeerService* peer_service = &service;
   Router& router = impl_->router;
@@ -178,13 +226,7 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
                    return peer_service->Sync(caller, message);
                  },
                  syncgroup::EncodeSyncReply));
-  router.Add("POST", "/peer/v1/join",
-             impl->Exchange(
-                 syncgroup::DecodeJoinRequest,
-                 [peer_service](const PeerId& caller, const syncgroup::JoinRequest& message) {
-                   return peer_service->Join(caller, message);
-                 },
-                 syncgroup::EncodeJoinReply));
+  router.Add("POST", "/peer/v1/join", [impl](Request& request) { return impl->Join(request); });
   router.Add("POST", "/peer/v1/held",
              impl->Exchange(
                  syncgroup::DecodeHeldRequest,

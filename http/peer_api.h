@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -12,11 +13,21 @@
 
 namespace waypost::http {
 
-// The peer API of API.md. Request::peer says who is calling; without it: 401.
+// Of misses for blobs that no group mentions which the caller asked under as a member: it can only
+// have guessed them.
+struct GuessLimits {
+  std::size_t per_minute = 100;  // a peer; beyond it 429
+  // Such a miss takes so long, whatever was found: rows that are here take longer to find than
+  // none. What is to be looked up takes a tenth.
+  std::chrono::microseconds takes{300};
+};
+
+// The peer API of API.md. Request::peer says who is calling; without it: 401. Who guesses gets
+// 429: five refused joins a minute and address, and GuessLimits.
 class PeerApi {
  public:
   PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-          syncgroup::PeerService& service, signpost::PeerBook& peers);
+          syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits = {});
   ~PeerApi();
   Response Handle(Request& request);
   std::string RouteName(const Request& request) const;

@@ -123,7 +123,7 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
   }
   const base::Millis each(connect_timeout_ms.load());
   while (true) {
-    auto socket = Socket::Connect(addresses, {.each = each}, interrupt);
+    auto socket = Socket::Connect(addresses, {.each = each, .rules = options.dial}, interrupt);
     absl::Status status = socket.status();
     if (socket.ok() && options.tls != nullptr) {
       // Nothing is said before the other side has proved who it is.
@@ -360,6 +360,8 @@ PeerHttpClient::~PeerHttpClient() = default;
 void PeerHttpClient::SetConnectTimeout(base::Millis timeout) {
   impl_->connect_timeout_ms.store(timeout.count());
 }
+
+void PeerHttpClient::Forget(const base::PeerId& peer) { impl_->pool.Drop(peer.ToHex()); }
 
 absl::StatusOr<syncgroup::HelloReply> PeerHttpClient::Hello(const syncgroup::Endpoint& to,
                                                             const syncgroup::HelloRequest& request,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "fetcher/blob_client.h"
+#include "http/dial_rules.h"
 #include "http/tls_peer.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/peer_client.h"
@@ -17,7 +18,7 @@ struct PeerHttpClientOptions {
   base::PeerId self;
   base::Millis connect_timeout{3000};  // live
   base::Millis call_timeout{30000};    // of one hello, sync, poke, join, held
-  std::vector<std::string> allow_cidr;
+  DialRules dial = DialRules::Anywhere();
   // Null only in tests: plain HTTP, and the callee believes who we say we are.
   std::shared_ptr<const PeerTls> tls;
   bool plain_for_tests = false;
@@ -31,6 +32,8 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
                  const base::Clock& clock);
   ~PeerHttpClient() override;
   void SetConnectTimeout(base::Millis timeout);
+  // Closes the connections to it that are kept.
+  void Forget(const base::PeerId& peer);
 
   absl::StatusOr<syncgroup::HelloReply> Hello(const syncgroup::Endpoint& to,
                                               const syncgroup::HelloRequest& request,

@@ -81,8 +81,8 @@ class Dialling {
       if (failed != 0) return Fail(text, gai_strerror(failed));
     }
     for (const addrinfo* item = found; item != nullptr; item = item->ai_next) {
-      if (!MayDial(*item->ai_addr)) {
-        Fail(text, "may not be dialled");
+      if (std::string why = options_.rules.WhyNot(*item->ai_addr); !why.empty()) {
+        Fail(text, why);
         continue;
       }
       Candidate candidate{.name = text, .address = {}, .length = item->ai_addrlen};
@@ -182,22 +182,6 @@ Interrupt::Interrupt(const std::stop_token& stop)
 Interrupt::~Interrupt() {
   callback_.reset();
   if (fd_ >= 0) ::close(fd_);
-}
-
-bool MayDial(const sockaddr& address) {
-  if (address.sa_family == AF_INET) {
-    sockaddr_in v4{};
-    std::memcpy(&v4, &address, sizeof(v4));
-    const uint32_t ip = ntohl(v4.sin_addr.s_addr);
-    return v4.sin_port != 0 && ip >> 24 != 0 && ip >> 28 < 14;
-  }
-  if (address.sa_family == AF_INET6) {
-    sockaddr_in6 v6{};
-    std::memcpy(&v6, &address, sizeof(v6));
-    return v6.sin6_port != 0 && !IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) &&
-           !IN6_IS_ADDR_MULTICAST(&v6.sin6_addr);
-  }
-  return false;
 }
 
 absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses,

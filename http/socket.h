@@ -11,11 +11,10 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "http/dial_rules.h"
 #include "http/tls.h"
 #include "http/tls_peer.h"
 #include "http/turned.h"
-
-struct sockaddr;
 
 namespace waypost::http {
 
@@ -39,10 +38,6 @@ class Interrupt {
   std::optional<std::stop_callback<Poke>> callback_;
 };
 
-// May this address be dialled at all? The one place where ranges are refused: a port of 0,
-// unspecified, multicast and broadcast addresses.
-bool MayDial(const sockaddr& address);
-
 // The client's end of a TCP connection. Every call blocks until it is done, its deadline passes
 // (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection fails (kUnavailable).
 // One thread at a time.
@@ -51,6 +46,7 @@ class Socket {
   struct ConnectOptions {
     base::Millis each{3000};    // for one address
     base::Millis stagger{250};  // until the next one is tried beside it
+    DialRules rules = DialRules::Anywhere();
   };
   // Tries "host:port" addresses in their order; the first that answers is used. Names are resolved.
   // kUnavailable says of each why it failed.

@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "http/dial_rules.h"
 
 namespace waypost::service {
 namespace {
@@ -124,19 +125,7 @@ absl::Status CheckAdvertisedAddress(std::string_view text) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCidr(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  const std::string address(text.substr(0, slash));
-  const std::string bytes = Binary(address);
-  uint32_t bits = 0;
-  if (slash == std::string_view::npos || bytes.empty() || text.size() - slash > 4 ||
-      text.find_first_not_of("0123456789", slash + 1) != std::string_view::npos ||
-      !absl::SimpleAtoi(Abs(text.substr(slash + 1)), &bits) || bits > bytes.size() * 8) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", Abs(text), "\" is no range; write 127.0.0.0/8 or fd00::/8"));
-  }
-  return absl::OkStatus();
-}
+absl::Status CheckCidr(std::string_view text) { return http::ParseAddressRange(text).status(); }
 
 bool IsWildcard(const std::string& host) {
   const std::string bytes = Binary(host);

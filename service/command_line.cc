@@ -271,7 +271,16 @@ void CommandLine::AddMembers(CLI::App& group) {
   command->add_option("--authority", w.invite.authority)
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command->add_option("--uses", w.invite.uses);
-  command->add_option("--expires", w.invite.expires, "as 24h");
+  command->add_option("--expires", w.invite.expires, "as 24h; at most 168h");
+  command = Command(
+      group, "invites", "those that can still be used",
+      [&w](const Common& common, Client& client) { return GroupInvites(common, client, w.group); });
+  command->add_option("GROUP", w.group)->required();
+  command = Command(group, "revoke", "an invite", [&w](const Common& common, Client& client) {
+    return GroupRevoke(common, client, w.group, w.value);
+  });
+  command->add_option("GROUP", w.group)->required();
+  command->add_option("INVITE-ID", w.value, "as \"group invites\" shows it")->required();
   command = Command(group, "remove", "", [&w](const Common& common, Client& client) {
     return GroupRemove(common, client, w.group, w.peer);
   });

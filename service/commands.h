@@ -83,6 +83,9 @@ struct GroupInviteArgs {
   std::optional<uint32_t> uses;
 };
 Exit GroupInvite(const Common& common, Client& client, const GroupInviteArgs& args);
+Exit GroupInvites(const Common& common, Client& client, const std::string& group);
+Exit GroupRevoke(const Common& common, Client& client, const std::string& group,
+                 const std::string& invite_id);
 Exit GroupLeave(const Common& common, Client& client, const std::string& group);
 Exit GroupRemove(const Common& common, Client& client, const std::string& group,
                  const std::string& peer);

@@ -158,6 +158,33 @@ Exit GroupInvite(const Common& common, Client& client, const GroupInviteArgs& ar
   return kExitOk;
 }
 
+Exit GroupInvites(const Common& common, Client& client, const std::string& text) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "ROLE", "AUTHORITY", "USES LEFT", "EXPIRES"}};
+  Json list = Json::array();
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/invites"), [&](const Json& invite) {
+    list.push_back(invite);
+    rows.push_back({TextOf(invite, "id"), TextOf(invite, "role", "as the joiner says"),
+                    TextOf(invite, "authority"), TextOf(invite, "uses_left"),
+                    TextOf(invite, "expires")});
+    return absl::OkStatus();
+  }));
+  if (common.json) {
+    PrintJson(list);
+  } else {
+    PrintTable(rows);
+  }
+  return kExitOk;
+}
+
+Exit GroupRevoke(const Common&, Client& client, const std::string& text, const std::string& id) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  return Do(client, "DELETE", GroupPath(group, "/invites/" + id), nullptr);
+}
+
 Exit GroupLeave(const Common&, Client& client, const std::string& text) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));

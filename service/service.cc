@@ -20,6 +20,7 @@
 #include "fetcher/fetcher.h"
 #include "fetcher/scanner.h"
 #include "http/app_api.h"
+#include "http/dial_rules.h"
 #include "http/engine.h"
 #include "http/peer_api.h"
 #include "http/peer_http_client.h"
@@ -75,6 +76,16 @@ blobstore::DiskBlobStoreOptions StoreOptionsOf(const std::string& data_dir, cons
   options.max_blob_bytes = config.store_max_blob_bytes;
   options.metrics = &metrics;
   return options;
+}
+
+http::DialRules DialRulesOf(const Config& config) {
+  std::vector<http::AddressRange> allowed;
+  for (const std::string& range : config.peer_allow_cidr) {
+    if (auto parsed = http::ParseAddressRange(range); parsed.ok()) {
+      allowed.push_back(*std::move(parsed));
+    }
+  }
+  return http::DialRules::ForPeers(std::move(allowed));
 }
 
 // The configuration with what the index has to say left out: enough to open the index.
@@ -192,7 +203,7 @@ void Service::Impl::MakeParts(const Config& config) {
   client = std::make_unique<http::PeerHttpClient>(
       http::PeerHttpClientOptions{.self = self,
                                   .connect_timeout = config.fetcher_connect_timeout,
-                                  .allow_cidr = config.peer_allow_cidr,
+                                  .dial = DialRulesOf(config),
                                   .tls = peer_tls},
       *peers, clock);
   syncer = std::make_unique<syncgroup::Syncer>(
@@ -232,6 +243,11 @@ void Service::Impl::MakeParts(const Config& config) {
   peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);
+  });
+  // A member that is gone must not read to the end what it was reading.
+  groups->SetMemberLeftListener([this](const base::PeerId& peer) {
+    if (peer_engine != nullptr) peer_engine->CutPeer(peer);
+    client->Forget(peer);
   });
   AddGauges(metrics, {.index = *index, .ledger = *ledger, .peers = *peers, .clock = clock});
 }

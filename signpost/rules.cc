@@ -86,10 +86,9 @@ SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
     if (view.is_public(group) || view.is_member(group, caller)) shared.groups.push_back(group);
   }
   if (shared.groups.empty()) return shared;
+  // Nothing that only a group says which is hidden from the caller: that would tell it that the
+  // group has the blob, and who of that group has it would refuse the caller anyway.
   const auto revealed = [&](const base::PeerId& peer) {
-    for (const auto& item : signpost.groups) {
-      if (view.is_server(item.first, peer)) return true;
-    }
     return std::any_of(shared.groups.begin(), shared.groups.end(),
                        [&](const base::GroupId& group) { return view.is_member(group, peer); });
   };
@@ -104,7 +103,9 @@ SharedSignpost FilterFor(const Signpost& signpost, const base::PeerId& caller,
   }
   TrimLocations(shared.locations, max_locations);
   for (auto& item : shared.locations) item.second.denied = base::kNever;
-  shared.size_hint_bytes = signpost.size_hint_bytes;
+  if (shared.groups.size() == signpost.groups.size()) {
+    shared.size_hint_bytes = signpost.size_hint_bytes;
+  }
   return shared;
 }
 

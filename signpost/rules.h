@@ -40,7 +40,6 @@ struct FilterView {
   base::PeerId self;  // zero: never a proxy
   std::function<bool(const base::GroupId&)> is_public;
   std::function<bool(const base::GroupId&, const base::PeerId&)> is_member;
-  std::function<bool(const base::GroupId&, const base::PeerId&)> is_server;
 };
 
 // What another peer may learn of a blob's whereabouts.
@@ -49,9 +48,9 @@ struct SharedSignpost {
   std::vector<base::GroupId> groups;
   std::optional<uint64_t> size_hint_bytes;
 };
-// Reveals a group if it is public or `caller` is a member; a location if it is a server in a group
-// that mentions the blob, or a member of a group being revealed. Nothing at all where no group is
-// revealed: a stranger does not learn that the blob exists. The caller itself is left out. Trimmed
+// Reveals a group if it is public or `caller` is a member; a location if it is a member of a group
+// being revealed; the size if no group is hidden. Nothing at all where no group is revealed: a
+// stranger does not learn that the blob exists. The caller itself is left out. Trimmed
 // to `max_locations`. Where this peer's own app put the blob into a revealed group while a group
 // that is not revealed mentions it too, this peer is a location of its own, as a proxy: it may get
 // the blob from where the caller cannot.

@@ -29,15 +29,25 @@ void Core::SetListener(std::function<void(const GroupStore::LocalChange&)> to) {
   listener = std::move(to);
 }
 
+void Core::SetMemberLeftListener(std::function<void(const base::PeerId&)> to) {
+  base::MutexLock lock(listener_mutex);
+  member_left = std::move(to);
+}
+
 void Core::Announce(const Effects& effects) const {
   for (const Effects::Profile& profile : effects.profiles) {
     if (profile.peer != self()) peers.SetProfile(profile.peer, profile.name, profile.addresses);
   }
   for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
   std::function<void(const GroupStore::LocalChange&)> tell;
+  std::function<void(const base::PeerId&)> tell_left;
   {
     base::MutexLock lock(listener_mutex);
     tell = listener;
+    tell_left = member_left;
+  }
+  if (tell_left) {
+    for (const base::PeerId& peer : effects.left) tell_left(peer);
   }
   if (!tell) return;
   for (const auto& [group, change] : effects.changes) tell(change);

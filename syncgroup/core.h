@@ -41,6 +41,7 @@ struct Effects {
     std::vector<std::pair<std::string, std::string>> fields;
   };
   std::vector<Event> events;
+  std::vector<base::PeerId> left;  // a group, and may now read less than before
 
   GroupStore::LocalChange& Of(const base::GroupId& group) {
     GroupStore::LocalChange& change = changes[group];
@@ -65,10 +66,12 @@ struct Core {
   absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
 
   void SetListener(std::function<void(const GroupStore::LocalChange&)> to);
+  void SetMemberLeftListener(std::function<void(const base::PeerId&)> to);
   void Announce(const Effects& effects) const;
 
   mutable base::Mutex listener_mutex;
   std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
+  std::function<void(const base::PeerId&)> member_left GUARDED_BY(listener_mutex);
 };
 
 // Not found, in the words of the API.

@@ -72,6 +72,10 @@ const base::PeerId& GroupStore::self() const { return impl_->core.self(); }
 
 GroupStore::Replication& GroupStore::replication() { return impl_->replication; }
 
+void GroupStore::SetMemberLeftListener(std::function<void(const base::PeerId&)> listener) {
+  impl_->core.SetMemberLeftListener(std::move(listener));
+}
+
 void GroupStore::SetLocalChangeListener(std::function<void(const LocalChange&)> listener) {
   impl_->core.SetListener(std::move(listener));
 }
@@ -243,14 +247,20 @@ signpost::SharedSignpost GroupStore::SharedSignpostFor(base::ReadTxn& txn, const
           },
       .is_member = [&](const base::GroupId& group,
                        const base::PeerId& peer) { return IsMember(txn, group, peer); },
-      .is_server =
-          [&](const base::GroupId& group, const base::PeerId& peer) {
-            const auto member = FindMember(txn, group, peer);
-            return member && member->role == Role::kServer;
-          },
   };
   return signpost::FilterFor(*signpost, caller, view, impl_->core.ledger.options().max_locations);
 }
+
+namespace {
+
+// Who knows the id of a public group may read what it holds.
+bool MayRead(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
+  const auto row = LoadGroupRow(txn, group);
+  return row && row->state == GroupRow::State::kActive &&
+         (row->is_public || LoadMember(txn, group, peer));
+}
+
+}  // namespace
 
 std::vector<base::GroupId> GroupStore::Granted(base::ReadTxn& txn, const base::PeerId& peer,
                                                const base::BlobId& blob,
@@ -259,13 +269,19 @@ std::vector<base::GroupId> GroupStore::Granted(base::ReadTxn& txn, const base::P
   const auto row = blobstore::LoadBlobRow(txn, blob);
   if (!row) return granted;
   for (const base::GroupId& group : groups) {
-    if (!row->holdings.contains(group)) continue;
-    const auto group_row = LoadGroupRow(txn, group);
-    if (!group_row || group_row->state != GroupRow::State::kActive) continue;
-    // Who knows the id of a public group may read what it holds.
-    if (group_row->is_public || LoadMember(txn, group, peer)) granted.push_back(group);
+    if (row->holdings.contains(group) && MayRead(txn, group, peer)) granted.push_back(group);
   }
   return granted;
+}
+
+bool GroupStore::MentionedFor(base::ReadTxn& txn, const base::BlobId& blob,
+                              const base::PeerId& peer,
+                              const std::vector<base::GroupId>& groups) const {
+  const auto signpost = signpost::LoadSignpost(txn, blob);
+  if (!signpost) return false;
+  return std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
+    return signpost->groups.contains(group) && MayRead(txn, group, peer);
+  });
 }
 
 }  // namespace waypost::syncgroup

@@ -112,6 +112,10 @@ class GroupStore {
   std::vector<base::GroupId> Granted(base::ReadTxn& txn, const base::PeerId& peer,
                                      const base::BlobId& blob,
                                      const std::vector<base::GroupId>& groups) const;
+  // ... and does one of those in which `peer` is a member, or that are public, mention it? Then
+  // `peer` may well know of it.
+  bool MentionedFor(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& peer,
+                    const std::vector<base::GroupId>& groups) const;
 
   // ---- look-ups inside a transaction ----
   bool IsMember(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) const;
@@ -150,6 +154,9 @@ class GroupStore {
     // Before the commit: a scan that was asked for by it began later than this.
     base::SteadyTime at;
   };
+  // Called after the commit by which a peer is no longer a member of a group here, on the thread
+  // that made it; must not wait. Before use.
+  void SetMemberLeftListener(std::function<void(const base::PeerId&)> listener);
   void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
 
   // Writes an own profile entry in each group where name or addresses are not those of now. For the

@@ -320,6 +320,7 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     if (members.contains(peer)) continue;
     txn_.Delete(base::Table::kMembers, MemberKey(group_, peer));
     effects_.events.push_back(MemberEvent("member.left", group_, member));
+    effects_.left.push_back(peer);
     changed = true;
   }
   for (const auto& [peer, member] : members) {

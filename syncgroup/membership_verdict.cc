@@ -29,7 +29,6 @@ struct Sanction {
     return removal != nullptr ? removal->target : lowering->peer;
   }
   bool leaves() const { return removal != nullptr && removal->by_itself(); }
-  friend bool operator==(const Sanction&, const Sanction&) = default;
 };
 using Sanctions = std::vector<const Sanction*>;
 

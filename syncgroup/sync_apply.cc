@@ -62,18 +62,18 @@ void ApplyChunk(GroupWriter& writer, const base::PeerId& self, const base::PeerI
     const EntryPlace& place = entry.entry.place;
     const OriginKey numbering{place.origin, place.incarnation};
     if (result.ended.contains(numbering)) continue;
+    // A member must not fill this peer's disk in the name of others.
+    if (!writer.Admitted(place.origin) && place.origin != self) {
+      writer.row().passed_over = true;
+      ++result.passed_over;
+      continue;
+    }
     const Known known = LoadKnowledge(writer.txn(), writer.group(), numbering).known;
     switch (FateOf(writer.row(), self, known, entry)) {
       case Fate::kKnown:
       case Fate::kVoid:
         break;
       case Fate::kNext:
-        // A member must not fill this peer's disk in the name of others.
-        if (!writer.Admitted(place.origin) && place.origin != self) {
-          writer.row().passed_over = true;
-          ++result.passed_over;
-          break;
-        }
         writer.Append(entry, via);
         ++result.applied;
         break;

@@ -184,6 +184,49 @@ TEST_F(PeerTlsTest, TheClientGoesOnToAnotherAddressWhenSomebodyElseHasTheFirst) 
   other.Shutdown(base::Millis(1000));
 }
 
+TEST_F(PeerTlsTest, APeerThatMayReadNoMoreIsCutInTheMiddleOfAnAnswer) {
+  options_.min_rate_bytes_per_s = 0;
+  // More than all buffers on the way hold.
+  const std::string much(64 << 20, 'x');
+  engine_ = std::make_unique<Engine>(
+      options_,
+      [&much](Request&) {
+        Response response;
+        response.body = much;
+        return response;
+      },
+      [](const Request&) { return std::string("any"); });
+  ASSERT_TRUE(engine_->Start().ok());
+  const auto other = base::Identity::Generate();
+  std::vector<Exchange> exchanges;
+  for (const base::Identity* caller : {caller_.get(), other.get()}) {
+    auto socket = Socket::Connect({engine_->bound_address()}, {}, interrupt_);
+    ASSERT_TRUE(socket.ok());
+    ASSERT_TRUE(
+        socket->StartPeerTls(*Tls(*caller), callee_->peer_id(), Deadline(), interrupt_).ok());
+    Exchange& exchange = exchanges.emplace_back(std::move(*socket));
+    ASSERT_TRUE(exchange.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Deadline(), interrupt_).ok());
+    ASSERT_TRUE(exchange.ReadHead(false, {}, Deadline(), interrupt_).ok());
+  }
+  engine_->CutPeer(caller_->peer_id());
+  const auto rest = [&](Exchange& exchange) {
+    ResponseHead head;
+    head.content_length = much.size();
+    uint64_t bytes = 0;
+    const absl::Status status =
+        exchange.ReadBody(head, {}, Deadline(), interrupt_, [&](std::string_view piece) {
+          bytes += piece.size();
+          return absl::OkStatus();
+        });
+    return std::make_pair(status, bytes);
+  };
+  const auto cut = rest(exchanges[0]);
+  EXPECT_FALSE(cut.first.ok());
+  EXPECT_LT(cut.second, much.size());
+  EXPECT_TRUE(rest(exchanges[1]).first.ok());
+  EXPECT_EQ(Rejected("peer_left"), 1);
+}
+
 TEST_F(PeerTlsTest, NobodyIsCalledWithoutAnId) {
   PeerHttpClient client({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_, clock_);
   Listen();

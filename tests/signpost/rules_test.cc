@@ -168,7 +168,6 @@ struct World {
   base::PeerId self;
   std::set<base::GroupId> open;
   std::set<std::pair<base::GroupId, base::PeerId>> members;
-  std::set<std::pair<base::GroupId, base::PeerId>> servers;  // among the members
 
   FilterView View() const {
     return {.self = self,
@@ -176,10 +175,6 @@ struct World {
             .is_member =
                 [this](const base::GroupId& g, const base::PeerId& p) {
                   return members.contains({g, p});
-                },
-            .is_server =
-                [this](const base::GroupId& g, const base::PeerId& p) {
-                  return servers.contains({g, p});
                 }};
   }
 };
@@ -193,11 +188,8 @@ std::vector<base::PeerId> PeersOf(const SharedSignpost& shared) {
 // Blob in groups 1 and 2. Caller 9 is in 1 only. 3 is a member of 1; 4 of 2; 5 a server of 2; 6 of
 // none.
 World TwoGroups() {
-  return {.members = {{Group(1), Peer(9)},
-                      {Group(1), Peer(3)},
-                      {Group(2), Peer(4)},
-                      {Group(2), Peer(5)}},
-          .servers = {{Group(2), Peer(5)}}};
+  return {.members = {
+              {Group(1), Peer(9)}, {Group(1), Peer(3)}, {Group(2), Peer(4)}, {Group(2), Peer(5)}}};
 }
 Signpost InTwoGroups() {
   Signpost signpost;
@@ -209,12 +201,16 @@ Signpost InTwoGroups() {
   return signpost;
 }
 
-TEST(FilterFor, AMemberSeesItsGroupsTheirMembersAndServersOfAnyGroup) {
+TEST(FilterFor, AMemberSeesItsGroupsAndTheirMembersAndNothingOfOthers) {
   const World world = TwoGroups();
   const SharedSignpost shared = FilterFor(InTwoGroups(), Peer(9), world.View(), 8);
   EXPECT_THAT(shared.groups, ElementsAre(Group(1)));
-  EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3), Peer(5)));
-  EXPECT_EQ(shared.size_hint_bytes, 77u);
+  EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3)));
+  // The hint may be the other group's.
+  EXPECT_EQ(shared.size_hint_bytes, std::nullopt);
+  Signpost alone = InTwoGroups();
+  alone.groups.erase(Group(2));
+  EXPECT_EQ(FilterFor(alone, Peer(9), world.View(), 8).size_hint_bytes, 77u);
 }
 
 TEST(FilterFor, AStrangerLearnsNothing) {
@@ -240,19 +236,16 @@ TEST(FilterFor, WhoBringsABlobFromAnotherGroupIsItsProxy) {
   Signpost signpost = InTwoGroups();
   signpost.updated = Ago(1);
   // Mentioned in both, but not by us.
-  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)),
-              ElementsAre(Peer(3), Peer(5)));
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)), ElementsAre(Peer(3)));
   signpost.groups.at(Group(2)).set_here = true;  // a group that the caller is not in
-  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)),
-              ElementsAre(Peer(3), Peer(5)));
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)), ElementsAre(Peer(3)));
   signpost.groups.at(Group(1)).set_here = true;
   const SharedSignpost shared = FilterFor(signpost, Peer(9), world.View(), 8);
-  EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3), Peer(5), Peer(7)));
+  EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3), Peer(7)));
   EXPECT_TRUE(shared.locations.at(Peer(7)).is_proxy);
   EXPECT_EQ(shared.locations.at(Peer(7)).when_seen, Ago(1));
-  // Kept before a plain location when there is room for two only.
-  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 2)),
-              ElementsAre(Peer(5), Peer(7)));
+  // Kept before a plain location when there is room for one only.
+  EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 1)), ElementsAre(Peer(7)));
   // A caller that is in both groups needs no proxy.
   world.members.insert({Group(2), Peer(9)});
   EXPECT_FALSE(FilterFor(signpost, Peer(9), world.View(), 8).locations.contains(Peer(7)));
@@ -262,9 +255,11 @@ TEST(FilterFor, DenialsStayHereAndTrimGoesByThem) {
   const World world = TwoGroups();
   Signpost signpost = InTwoGroups();
   signpost.locations[Peer(5)].denied = kNow;
-  SharedSignpost shared = FilterFor(signpost, Peer(9), world.View(), 8);
+  SharedSignpost shared = FilterFor(signpost, Peer(4), world.View(), 8);
   EXPECT_EQ(shared.locations.at(Peer(5)).denied, base::kNever);
-  shared = FilterFor(signpost, Peer(9), world.View(), 1);
+  World joined = world;
+  joined.members.insert({Group(1), Peer(4)});
+  shared = FilterFor(signpost, Peer(4), joined.View(), 1);
   EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3)));
 }
 
@@ -280,9 +275,6 @@ TEST(FilterFor, NeverRevealsMoreThanTheRules) {
       if (samples.Chance(50)) signpost.groups[Group(g)] = {.keys = 1};
       for (uint8_t p = 1; p <= 6; ++p) {
         if (samples.Chance(30)) world.members.insert({Group(g), Peer(p)});
-        if (samples.Chance(30) && world.members.contains({Group(g), Peer(p)})) {
-          world.servers.insert({Group(g), Peer(p)});
-        }
       }
     }
     const base::PeerId caller = Peer(static_cast<uint8_t>(1 + samples.Below(7)));
@@ -298,9 +290,6 @@ TEST(FilterFor, NeverRevealsMoreThanTheRules) {
       ASSERT_NE(peer, caller);
       ASSERT_EQ(location.denied, base::kNever);
       bool allowed = false;
-      for (const auto& mention : signpost.groups) {
-        allowed = allowed || world.servers.contains({mention.first, peer});
-      }
       for (const base::GroupId& group : shared.groups) {
         allowed = allowed || world.members.contains({group, peer});
       }
