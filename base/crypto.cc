@@ -83,6 +83,8 @@ std::array<uint8_t, 32> Hash256(std::string_view data) {
   return hash;
 }
 
+void WipeSecret(void* bytes, std::size_t count) { sodium_memzero(bytes, count); }
+
 std::string Mac256(std::string_view key, std::string_view data) {
   CHECK(key.size() >= crypto_generichash_KEYBYTES_MIN &&
         key.size() <= crypto_generichash_KEYBYTES_MAX);

@@ -16,6 +16,8 @@ bool InitCrypto();
 
 // From the operating system.
 std::string RandomBytes(std::size_t count);
+// Overwrites what must not stay in memory, also where the compiler sees that nobody reads it again.
+void WipeSecret(void* bytes, std::size_t count);
 // Takes the same time wherever the two differ; their lengths are not secret.
 bool ConstantTimeEqual(std::string_view a, std::string_view b);
 // 64-bit keyed checksum (SipHash-2-4): finds damage, proves nothing against an attacker who knows

@@ -10,8 +10,7 @@ namespace waypost::http {
 struct AppApi::Impl {
   Impl(AppParts parts, AppInfo info)
       : context{.parts = parts, .info = std::move(info)},
-        auth({.api_token = context.info.api_token,
-              .read_token = context.info.read_token,
+        auth({.tokens = context.info.tokens,
               .allowed_hosts = context.info.allowed_hosts,
               .bound_hosts = context.info.bound_hosts}) {
     AddBlobRoutes(router, context);
@@ -37,6 +36,8 @@ Response AppApi::Handle(Request& request) {
   if (refused) return *std::move(refused);
   return impl_->router.Route(request);
 }
+
+void AppApi::SetTokens(Tokens tokens) { impl_->auth.SetTokens(std::move(tokens)); }
 
 std::string AppApi::RouteName(const Request& request) const {
   return impl_->router.RouteName(request);

@@ -14,6 +14,7 @@
 #include "fetcher/completeness.h"
 #include "fetcher/fetcher.h"
 #include "fetcher/scanner.h"
+#include "http/auth.h"
 #include "http/message.h"
 #include "http/router.h"
 #include "signpost/peer_book.h"
@@ -57,7 +58,7 @@ struct AppParts {
 struct AppInfo {
   std::string name, version;
   base::PeerId peer;
-  std::string api_token, read_token;
+  Tokens tokens;
   std::vector<std::string> allowed_hosts;  // besides localhost and the bound addresses
   std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
   std::function<std::vector<std::string>()> addresses;    // advertised to peers
@@ -71,6 +72,7 @@ class AppApi {
   AppApi(AppParts parts, AppInfo info);
   ~AppApi();
   Response Handle(Request& request);
+  void SetTokens(Tokens tokens);
   std::string RouteName(const Request& request) const;
   // Every "METHOD pattern": what docs/openapi.yaml describes.
   std::vector<std::string> Routes() const;

@@ -78,11 +78,22 @@ std::optional<Response> Auth::CheckOrigin(const Request& request) const {
   return std::nullopt;
 }
 
+void Auth::SetTokens(Tokens tokens) {
+  auto fresh = std::make_shared<const Tokens>(std::move(tokens));
+  base::MutexLock lock(mutex_);
+  tokens_ = std::move(fresh);
+}
+
 std::optional<Response> Auth::Check(const Request& request) const {
   if (auto refused = CheckOrigin(request)) return refused;
   const std::string_view token = BearerOf(request);
-  if (Same(token, options_.api_token)) return std::nullopt;
-  if (Same(token, options_.read_token)) {
+  std::shared_ptr<const Tokens> tokens;
+  {
+    base::MutexLock lock(mutex_);
+    tokens = tokens_;
+  }
+  if (Same(token, tokens->api)) return std::nullopt;
+  if (Same(token, tokens->read)) {
     if (request.method == "GET" || request.method == "HEAD") return std::nullopt;
     return ErrorResponse(
         absl::PermissionDeniedError("the read token only reads: use the token in api.token"));

@@ -1,25 +1,35 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "http/message.h"
 
 namespace waypost::http {
 
-// Who may use the app API, and from where. Thread-safe; constant after construction.
+// The two secrets of the app API.
+struct Tokens {
+  std::string api;
+  std::string read;  // empty: there is none
+};
+
+// Who may use the app API, and from where. Thread-safe.
 class Auth {
  public:
   struct Options {
-    std::string api_token;
-    std::string read_token;  // empty: there is none
+    Tokens tokens;
     std::vector<std::string> allowed_hosts;
     std::function<std::vector<std::string>()> bound_hosts;
   };
-  explicit Auth(Options options) : options_(std::move(options)) {}
+  explicit Auth(Options options)
+      : options_(std::move(options)), tokens_(std::make_shared<const Tokens>(options_.tokens)) {}
+  // From now on these are asked for, and those of before are no good.
+  void SetTokens(Tokens tokens);
 
   // The answer that refuses the request, or nothing. 403: a Host that is not ours (a name that some
   // page let point here), or an Origin other than the Host (a page of someone else's in a browser);
@@ -32,6 +42,8 @@ class Auth {
  private:
   bool HostAllowed(std::string_view host) const;
   const Options options_;
+  mutable base::Mutex mutex_;
+  std::shared_ptr<const Tokens> tokens_ GUARDED_BY(mutex_);
 };
 
 // The host of "host", "host:port", "[v6]" or "[v6]:port", in lower case, brackets kept; empty when

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/short_id.h"
 #include "base/status.h"
 #include "http/errors.h"
 #include "service/data_dir.h"
@@ -171,7 +172,9 @@ absl::StatusOr<std::string> Client::ResolveMember(const std::string& group,
   RETURN_IF_ERROR(ForEach(GroupPath(group, "/members"), [&](const Json& member) {
     std::string id = TextOf(member, "peer");
     const bool by_prefix = text.size() >= 8 && IsHex(text) && absl::StartsWith(id, text);
-    if (by_prefix || TextOf(member, "name") == text) found.insert(std::move(id));
+    const auto peer = base::PeerId::FromHex(id);
+    const bool by_short = peer && base::IsShortIdOf(text, *peer);
+    if (by_prefix || by_short || TextOf(member, "name") == text) found.insert(std::move(id));
     return absl::OkStatus();
   }));
   return TheOnly(found, "member", text);

@@ -49,7 +49,8 @@ class Client {
   // A blob id from an id, with or without "sha256:", or a unique prefix of at least 8 digits of a
   // blob that is here, wanted here or mentioned in a group here.
   absl::StatusOr<std::string> ResolveBlob(const std::string& text);
-  // A member from "self", an id, a unique prefix of at least 8 digits, or an unambiguous name.
+  // A member from "self", an id, a short id, a unique prefix of at least 8 digits, or an unambiguous
+  // name.
   absl::StatusOr<std::string> ResolveMember(const std::string& group, const std::string& text);
 
  private:

@@ -32,6 +32,7 @@ struct Words {
   std::vector<std::string> role_words;
   bool flag = false;
   InitArgs init;
+  IdentityArgs identity;
   ServeArgs serve;
   PutArgs put;
   GetArgs get;
@@ -159,6 +160,26 @@ void CommandLine::AddService() {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->group("Settings");
   }
+  CLI::App& identity = *app_.add_subcommand("identity", "who this peer is");
+  identity.require_subcommand(1);
+  Alone(identity, "show", "its id, and the short one that people compare",
+        [](const Common& common) { return IdentityShow(common); });
+  IdentityArgs& backup = words_.identity;
+  command = Alone(identity, "backup", "the key, under a passphrase",
+                  [&backup](const Common& common) { return IdentityBackup(common, backup); });
+  command->add_option("FILE", backup.file, "new; - is standard output")->required();
+  command->add_option("--passphrase-file", backup.passphrase_file, "instead of asking");
+  command = Alone(identity, "restore", "a data folder with the identity of a backup",
+                  [&backup](const Common& common) { return IdentityRestore(common, backup); });
+  command->add_option("FILE", backup.file, "- is standard input")->required();
+  command->add_option("--passphrase-file", backup.passphrase_file, "instead of asking");
+  CLI::App& token = *app_.add_subcommand("token", "what apps show to use the service");
+  token.require_subcommand(1);
+  std::string& which = words_.value;
+  command = Alone(token, "rotate", "new ones in place of the old, at once",
+                  [&which](const Common& common) { return TokenRotate(common, which); });
+  command->add_option("WHICH", which, "api or read; both when left out")
+      ->check(CLI::IsMember({"api", "read"}));
   Alone(app_, "version", "the version of this program",
         [](const Common& common) { return Version(common); });
 }

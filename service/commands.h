@@ -35,6 +35,17 @@ Exit Serve(const Common& common, const ServeArgs& args);
 Exit ConfigCheck(const Common& common, const std::string& file);
 Exit Version(const Common& common);
 
+// ---- commands_identity.cc: without a running service ----
+Exit IdentityShow(const Common& common);
+struct IdentityArgs {
+  std::string file;             // "-": standard input or output
+  std::string passphrase_file;  // empty: asked for on the terminal
+};
+Exit IdentityBackup(const Common& common, const IdentityArgs& args);
+Exit IdentityRestore(const Common& common, const IdentityArgs& args);
+// "api", "read", or empty: both.
+Exit TokenRotate(const Common& common, const std::string& which);
+
 // ---- put.cc ----
 struct PutArgs {
   std::vector<std::string> paths;

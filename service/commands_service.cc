@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include "base/crypto.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "base/short_id.h"
 #include "base/status.h"
 #include "service/commands.h"
 #include "service/data_dir.h"
@@ -80,9 +82,12 @@ Exit Init(const Common& common, const InitArgs& args) {
   ASSIGN_OR_RETURN(identity, base::Identity::Load(common.data + "/identity.key"));
   const std::string peer = identity->peer_id().ToHex();
   if (common.json) {
-    PrintJson({{"data", common.data}, {"peer", peer}});
+    PrintJson({{"data", common.data},
+               {"peer", peer},
+               {"short", base::ShortId(identity->peer_id())}});
   } else {
-    PrintLine(absl::StrCat("peer ", peer, "\nsettings ", common.data,
+    PrintLine(absl::StrCat("peer ", peer, "\nshort ",
+                           base::ShortId(identity->peer_id()), "\nsettings ", common.data,
                            "/waypost.toml\nstart it with: waypost serve --data ", common.data));
   }
   return kExitOk;
@@ -90,6 +95,8 @@ Exit Init(const Common& common, const InitArgs& args) {
 
 Exit Serve(const Common& common, const ServeArgs& args) {
   PrepareSignals();
+  // What is in memory, the identity among it, is for nobody else of this user, and no core file.
+  prctl(PR_SET_DUMPABLE, 0);
   if (!base::InitCrypto()) return absl::InternalError("the crypto library does not start");
   if (const char* setting = std::getenv("WAYPOST_FAULT_POINT");
       setting != nullptr && *setting != '\0') {

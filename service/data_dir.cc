@@ -132,7 +132,32 @@ DataDir::~DataDir() {
   if (lock_fd_ >= 0) close(lock_fd_);
 }
 
-absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const std::string& toml) {
+absl::Status DataDir::RotateToken(base::FileSystem& fs, const std::string& path,
+                                  const std::string& name) {
+  std::optional<base::FileSystem::Info> info;
+  ASSIGN_OR_RETURN(info, fs.Stat(In(path, "identity.key")));
+  if (!info) return absl::NotFoundError(absl::StrCat("there is no waypost in ", path));
+  // Made under another name with its mode from the beginning, so that nobody reads it meanwhile and
+  // a crash leaves the old one or the new one.
+  const std::string fresh = In(path, name + ".new");
+  const absl::Status removed = fs.Remove(fresh);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  RETURN_IF_ERROR(CreateSmallFile(fs, fresh, base::ToHex(base::RandomBytes(32)) + "\n"));
+  RETURN_IF_ERROR(fs.Rename(fresh, In(path, name)));
+  return fs.SyncDir(path);
+}
+
+absl::Status DataDir::ReadTokens() {
+  std::string api, read;
+  ASSIGN_OR_RETURN(api, LoadOrMakeToken(fs_, path_, "api.token"));
+  ASSIGN_OR_RETURN(read, LoadOrMakeToken(fs_, path_, "read.token"));
+  api_token_ = std::move(api);
+  read_token_ = std::move(read);
+  return absl::OkStatus();
+}
+
+absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const std::string& toml,
+                           const base::Identity* identity) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     RETURN_IF_ERROR(fs.MakeDir(path.substr(0, slash)).status());
@@ -155,7 +180,9 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
     RETURN_IF_ERROR(LoadOrMakeToken(fs, path, name).status());
   }
   // Last: a folder with an identity is complete.
-  RETURN_IF_ERROR(base::Identity::Generate()->Save(In(path, "identity.key")));
+  const std::unique_ptr<base::Identity> made =
+      identity == nullptr ? base::Identity::Generate() : nullptr;
+  RETURN_IF_ERROR((identity != nullptr ? *identity : *made).Save(In(path, "identity.key")));
   return fs.SyncDir(path);
 }
 
@@ -173,8 +200,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   RETURN_IF_ERROR(CheckFormat(fs, path));
   ASSIGN_OR_RETURN(dir->identity_, base::Identity::Load(In(path, "identity.key")));
-  ASSIGN_OR_RETURN(dir->api_token_, LoadOrMakeToken(fs, path, "api.token"));
-  ASSIGN_OR_RETURN(dir->read_token_, LoadOrMakeToken(fs, path, "read.token"));
+  RETURN_IF_ERROR(dir->ReadTokens());
   RETURN_IF_ERROR(fs.MakeDir(dir->index_dir_).status());
   return dir;
 }

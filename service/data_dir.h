@@ -33,7 +33,15 @@ class DataDir {
  public:
   // A new folder: FORMAT, identity, tokens, and `toml` as waypost.toml unless there is one. Durable
   // when it returns. kAlreadyExists: there is an identity already, which is never overwritten.
-  static absl::Status Init(base::FileSystem& fs, const std::string& path, const std::string& toml);
+  // `identity`: a restored one; null: a new one.
+  static absl::Status Init(base::FileSystem& fs, const std::string& path, const std::string& toml,
+                           const base::Identity* identity = nullptr);
+  // Puts a new token in the place of "api.token" or "read.token"; a service that runs knows it
+  // after ReadTokens.
+  static absl::Status RotateToken(base::FileSystem& fs, const std::string& path,
+                                  const std::string& name);
+  // Reads both tokens again.
+  absl::Status ReadTokens();
 
   // Takes the lock (kFailedPrecondition names the process that has it), removes endpoints.json,
   // checks FORMAT, reads identity and tokens (a token that was deleted is made anew). kNotFound:

@@ -271,8 +271,7 @@ void Service::Impl::MakeListeners(const Config& config) {
       http::AppInfo{.name = config.node_name,
                     .version = kVersion,
                     .peer = data->identity().peer_id(),
-                    .api_token = data->api_token(),
-                    .read_token = data->read_token(),
+                    .tokens = {.api = data->api_token(), .read = data->read_token()},
                     .allowed_hosts = config.http_allowed_hosts,
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
@@ -361,6 +360,13 @@ void Service::Reload() {
   const absl::Status certificate = impl_->ReloadCertificate();
   if (!certificate.ok()) {
     base::LogError("the old certificate stays in use: ", certificate.ToString());
+  }
+  const absl::Status tokens = impl_->data->ReadTokens();
+  if (tokens.ok()) {
+    impl_->app_api->SetTokens(
+        {.api = impl_->data->api_token(), .read = impl_->data->read_token()});
+  } else {
+    base::LogError("the old tokens stay in use: ", tokens.ToString());
   }
   const absl::Status reloaded = impl_->settings->ReloadFile();
   if (reloaded.ok()) {

@@ -290,7 +290,7 @@ std::vector<Setting> Build() {
   all.push_back(Text("http.tls_key", "", "a path", "HTTPS on the app listener: key", AnyText,
                      [](Config& c) -> std::string& { return c.http_tls_key; }));
   // Peers do not speak TLS yet: nobody but this machine may call.
-  AddListener(all, "peer", &Config::peer, "127.0.0.1:7441", "peer API; port 0 as http.listen",
+  AddListener(all, "peer", &Config::peer, "0.0.0.0:7441", "peer API; port 0 as http.listen",
               "32");
   all.push_back(List("peer.advertise", "HOST:PORT",
                      "addresses other peers should use; empty: the bound one",

@@ -11,9 +11,11 @@
 namespace waypost::syncgroup {
 namespace {
 
-// A round ends at the latest after so many pages: a peer that always says "more" must not keep a
-// worker.
-constexpr int kPagesMax = 100000;
+// A peer that always says "more" must not keep a worker: so many pages in a row without an entry
+// that is taken (one looks over 50,000 rows of a log) end a round with an error, and after so long
+// it is another peer's turn.
+constexpr int kBarrenPagesMax = 1000;
+constexpr base::Millis kRoundMax{60 * 1000};
 // How soon a round is tried again with a peer for which no address is known.
 constexpr base::Millis kNoAddressPause{30 * 1000};
 
@@ -126,9 +128,18 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
                                 const Endpoint& endpoint, RoundEnd& end) {
   GroupStore::Replication& replication = groups.replication();
   std::vector<base::GroupId> left = of;
-  for (int page = 0; !left.empty(); ++page) {
+  const base::SteadyTime until = clock.SteadyNow() + kRoundMax;
+  int barren = 0;
+  while (!left.empty()) {
     if (stop.stop_requested()) return absl::CancelledError("the service is stopping");
-    if (page == kPagesMax) return absl::InternalError("the peer's log does not end");
+    if (barren == kBarrenPagesMax) {
+      return absl::InternalError("the peer's log does not end, and nothing in it is news");
+    }
+    if (clock.SteadyNow() > until) {
+      // It goes on with the next round, from the cursors; until then nothing is complete.
+      end.round.held_back.insert(left.begin(), left.end());
+      return absl::OkStatus();
+    }
     ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));
     if (request.groups.empty()) return absl::OkStatus();
     const uint64_t returns = peers.Health(task.peer).returns;
@@ -142,7 +153,9 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     for (const SyncGroupReply& answer : reply->groups) {
       if (answer.more) done.erase(answer.group);
     }
+    const uint64_t taken = end.round.entries;
     RETURN_IF_ERROR(replication.ApplyPage(task.peer, *std::move(reply), end.round));
+    barren = end.round.entries > taken ? 0 : barren + 1;
     if (end.round.again) continue;
     std::erase_if(left, [&](const base::GroupId& group) { return done.contains(group); });
   }

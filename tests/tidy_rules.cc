@@ -46,7 +46,7 @@ struct ThirdParty {
 const std::vector<ThirdParty>& ThirdParties() {
   static const std::vector<ThirdParty> rules = {
       {"lmdb.h", "", {"base/", "tests/base/"}},
-      {"sodium", "", {"base/crypto.cc"}},
+      {"sodium", "", {"base/crypto.cc", "base/secret_box.cc"}},
       {"openssl/", "", {"base/sha256.cc", "http/tls", "http/engine", "tests/http/"}},
       {"spdlog/", "", {"base/log.cc"}},
       {"prometheus/", "", {"base/metrics.cc"}},

@@ -78,8 +78,7 @@ Node::Node(NodeOptions options) {
       AppInfo{.name = options.name,
               .version = "test",
               .peer = self,
-              .api_token = kToken,
-              .read_token = kReadToken,
+              .tokens = {.api = kToken, .read = kReadToken},
               .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
               .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
               .started = clock.SteadyNow()});

@@ -1,0 +1,388 @@
+// A peer that says whatever it likes, over real connections, to a whole service.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "http/app_client.h"
+#include "http/engine.h"
+#include "http/json.h"
+#include "http/listen.h"
+#include "http/peer_http_client.h"
+#include "service/data_dir.h"
+#include "service/service.h"
+#include "syncgroup/genesis.h"
+#include "syncgroup/group_writer.h"
+#include "syncgroup/seal.h"
+#include "syncgroup/wire_codec.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::service {
+namespace {
+
+using http::Json;
+using namespace waypost::syncgroup;  // NOLINT: the liar speaks its language throughout
+
+bool Soon(const std::function<bool()>& condition) {
+  for (int i = 0; i < 3000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+// A key, a listener that answers what the test says, and a client.
+class Liar {
+ public:
+  Liar(const base::Clock& clock, const std::string& folder)
+      : identity(base::Identity::Generate()), clock_(clock) {
+    std::filesystem::create_directories(folder);
+    index_ = *base::Index::Open({.dir = folder});
+    peers_ = std::make_unique<signpost::PeerBook>(*index_, clock_, random_);
+    tls_ = *http::PeerTls::Create(*identity);
+    engine_ = std::make_unique<http::Engine>(
+        http::EngineOptions{
+            .listener = "peer", .address = "127.0.0.1:0", .workers = 4, .tls = tls_, .peers = true},
+        [this](http::Request& request) { return Answer(request); },
+        [](const http::Request&) { return std::string("any"); });
+    CHECK(engine_->Start().ok());
+    client = std::make_unique<http::PeerHttpClient>(
+        http::PeerHttpClientOptions{.self = identity->peer_id(), .tls = tls_}, *peers_, clock_);
+  }
+  ~Liar() {
+    engine_->Shutdown(base::Millis(100));
+    index_->Shutdown();
+  }
+  void StopListening() { engine_->Shutdown(base::Millis(0)); }
+  const base::PeerId& peer() const { return identity->peer_id(); }
+  std::string address() const { return engine_->bound_address(); }
+
+  // Joins by the rules.
+  absl::Status Join(const Invite& invite) {
+    JoinRequest request{.group = invite.group,
+                        .invite_id = invite.id,
+                        .incarnation = incarnation,
+                        .role = Role::kServer,
+                        .name = "liar",
+                        .addresses = {address()}};
+    request.proof = Proof(invite, request);
+    return client->Join({.peer = invite.inviter, .addresses = invite.addresses}, request, {})
+        .status();
+  }
+  // As documented: what docs/security.md says is enough to write a joiner.
+  std::string Proof(const Invite& invite, const JoinRequest& request) const {
+    const auto hash = base::Hash256(std::string("waypost-invite-1\0", 17) + invite.secret);
+    std::string text("waypost-join-1\0", 15);
+    for (const auto bytes : {request.group.bytes(), invite.inviter.bytes(), peer().bytes()}) {
+      text.append(bytes);
+    }
+    text.append(request.incarnation.bytes()).append(request.invite_id);
+    return base::Mac256({reinterpret_cast<const char*>(hash.data()), hash.size()}, text);
+  }
+  Entry Next(const base::GroupId& group, std::vector<Op> ops) {
+    return {.group = group,
+            .place = {peer(), incarnation, ++generation},
+            .previous = previous,
+            .time = clock_.WallNow(),
+            .ops = std::move(ops)};
+  }
+  SealedEntry Seal(const Entry& entry) {
+    SealedEntry sealed = SealEntry(*identity, entry);
+    previous = HashEntry(sealed.bytes);
+    return sealed;
+  }
+
+  const std::unique_ptr<base::Identity> identity;
+  std::unique_ptr<http::PeerHttpClient> client;
+  base::Incarnation incarnation = *base::Incarnation::FromBytes(base::RandomBytes(16));
+  uint64_t generation = 0;
+  base::EntryHash previous;
+  // What each sync is answered with; called on workers.
+  std::function<SyncReply(const SyncRequest&)> on_sync;
+  std::atomic<int> syncs{0}, blobs_asked{0};
+
+ private:
+  http::Response Answer(http::Request& request) {
+    std::string body;
+    if (request.body != nullptr) {
+      static_cast<void>(request.body->Read([&](std::string_view piece) {
+        body.append(piece);
+        return absl::OkStatus();
+      }));
+    }
+    http::Response response;
+    if (request.path.ends_with("/hello")) {
+      const auto asked = DecodeHelloRequest(body);
+      HelloReply reply{.name = "liar"};
+      if (asked.ok()) reply.papers = asked->papers;
+      response.body = EncodeHelloReply(reply);
+    } else if (request.path.ends_with("/sync")) {
+      ++syncs;
+      const auto asked = DecodeSyncRequest(body);
+      response.body = EncodeSyncReply(asked.ok() && on_sync ? on_sync(*asked) : SyncReply());
+    } else if (request.path.ends_with("/poke")) {
+      response.status = 204;
+    } else {
+      ++blobs_asked;
+      response.status = 404;
+      response.body = EncodeMiss({});
+    }
+    return response;
+  }
+
+  const base::Clock& clock_;
+  base::SystemRandom random_;
+  std::unique_ptr<base::Index> index_;
+  std::unique_ptr<signpost::PeerBook> peers_;
+  std::shared_ptr<const http::PeerTls> tls_;
+  std::unique_ptr<http::Engine> engine_;
+};
+
+class HostilePeerTest : public testing::Test {
+ protected:
+  HostilePeerTest() {
+    CHECK(base::InitCrypto());
+    data_ = folder_ / "victim";
+    const auto fs = base::NewPosixFileSystem();
+    CHECK(DataDir::Init(*fs, data_, "").ok());
+    CHECK(Run().ok());
+    group_ = *base::GroupId::FromHex(
+        Call("POST", "/v1/groups", "{\"name\":\"photos\",\"role\":\"server\"}")["id"]
+            .get<std::string>());
+  }
+  ~HostilePeerTest() override { victim_->Shutdown(); }
+
+  absl::Status Run() {
+    ServiceOptions options{.data_dir = data_};
+    Layer& layer = options.command_line;
+    const auto set = [&](const char* key, const char* value) {
+      layer[key] = RawValue{.items = {value}, .where = "the test"};
+    };
+    set("http.listen", "127.0.0.1:0");
+    set("peer.listen", "127.0.0.1:0");
+    set("peer.allow_cidr", "127.0.0.1/32");
+    set("sync.interval", "100ms");
+    set("store.min_free", "0");
+    ASSIGN_OR_RETURN(victim_, Service::Create(options));
+    RETURN_IF_ERROR(victim_->Start());
+    const auto fs = base::NewPosixFileSystem();
+    ASSIGN_OR_RETURN(token_, ReadToken(*fs, data_, "api.token"));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<http::AppClient::Reply> Send(const std::string& method, const std::string& target,
+                                              const std::string& body = "") {
+    http::AppClient client({.address = victim_->http_address(), .token = token_});
+    http::AppClient::Call call{.method = method, .target = target};
+    if (!body.empty() || method != "GET") call.body = body;
+    return client.Send(call);
+  }
+  Json Call(const std::string& method, const std::string& target, const std::string& body = "") {
+    const auto reply = Send(method, target, body);
+    if (!reply.ok()) return nullptr;
+    return Json::parse(reply->body, nullptr, false);
+  }
+  int StatusOf(const std::string& target) {
+    const auto reply = Send("GET", target);
+    return reply.ok() ? reply->status : 0;
+  }
+  std::string GroupPath(const std::string& rest) {
+    return absl::StrCat("/v1/groups/", group_.ToHex(), rest);
+  }
+  Invite MakeInvite(const std::string& authority = "writer") {
+    const Json made = Call("POST", GroupPath("/invites"), "{\"authority\":\"" + authority + "\"}");
+    return *ParseInvite(made["invite"].get<std::string>());
+  }
+  Liar& AddLiar() {
+    return *liars_.emplace_back(
+        std::make_unique<Liar>(clock_, folder_ / absl::StrCat("liar", liars_.size())));
+  }
+  bool Referenced(const std::string& key) { return StatusOf(GroupPath("/refs/" + key)) == 200; }
+  // The liar answers each round with these entries.
+  void Serve(Liar& liar, const std::vector<SealedEntry>& entries) {
+    SyncGroupReply answer{.group = group_, .member = true, .entries = entries};
+    answer.cursor = {.log = liar.incarnation, .sequence = 1};
+    SyncReply reply;
+    reply.groups = {answer};
+    liar.on_sync = [reply](const SyncRequest&) { return reply; };
+    const int before = liar.syncs;
+    static_cast<void>(liar.client->Poke(
+        {.peer = victim_peer(), .addresses = {victim_->peer_address()}}, {.groups = {group_}}, {}));
+    // The one under way and a whole one after it.
+    ASSERT_TRUE(Soon([&] { return liar.syncs >= before + 2; }));
+  }
+  base::PeerId victim_peer() {
+    return *base::PeerId::FromHex(Call("GET", "/v1/status")["peer"].get<std::string>());
+  }
+  PutRefOp Ref(const std::string& key) { return {key, base::Sha256::Of(key), 1}; }
+
+  base::TempDir folder_;
+  base::SystemClock clock_;
+  std::string data_, token_;
+  std::unique_ptr<Service> victim_;
+  base::GroupId group_;
+  std::vector<std::unique_ptr<Liar>> liars_;
+};
+
+TEST_F(HostilePeerTest, EntriesThatAreNotWhatTheySayChangeNothing) {
+  Liar& liar = AddLiar();
+  Liar& other = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  ASSERT_TRUE(other.Join(MakeInvite("reader")).ok());
+
+  // In the name of the founder, of a reader who did sign it, and of nobody.
+  Entry forged = liar.Next(group_, {Ref("forged")});
+  forged.place.origin = victim_peer();
+  const std::string bytes = EncodeEntry(forged);
+  Serve(liar, {{bytes, liar.identity->Sign(kEntryTag, bytes)}, {bytes, ""}});
+  liar.generation = 0;
+  Serve(liar, {other.Seal(other.Next(group_, {Ref("by-a-reader")}))});
+  // Of another group, cut short, changed after signing, in the wrong order, with a gap.
+  const base::GroupId foreign(base::Hash256("foreign"));
+  Serve(liar, {liar.Seal(liar.Next(foreign, {Ref("foreign")}))});
+  liar.generation = 0;
+  liar.previous = {};
+  SealedEntry first = liar.Seal(liar.Next(group_, {Ref("first")}));
+  const SealedEntry second = liar.Seal(liar.Next(group_, {Ref("second")}));
+  SealedEntry cut = first;
+  cut.bytes.resize(cut.bytes.size() / 2);
+  SealedEntry bent = first;
+  bent.bytes.back() = static_cast<char>(bent.bytes.back() ^ 1);
+  Serve(liar, {cut, bent, second});
+  // Far ahead of the clock.
+  Entry ahead = liar.Next(group_, {Ref("ahead")});
+  ahead.place.generation = 1;
+  ahead.previous = {};
+  ahead.time = clock_.WallNow() + base::Millis(3600 * 1000);
+  Serve(liar, {SealEntry(*liar.identity, ahead)});
+  for (const char* key : {"forged", "by-a-reader", "foreign", "first", "second", "ahead"}) {
+    EXPECT_FALSE(Referenced(key)) << key;
+  }
+  // And then the truth.
+  Serve(liar, {first, second});
+  EXPECT_TRUE(Soon([&] { return Referenced("first") && Referenced("second"); }));
+  // Said again it changes nothing; said otherwise it is a proof against the liar.
+  Serve(liar, {first, second, first});
+  Entry twice = *DecodeEntry(second.bytes);
+  twice.ops = {Ref("twice")};
+  liar.on_sync = [&, reply = SealEntry(*liar.identity, twice)](const SyncRequest&) {
+    SyncReply answer;
+    SyncGroupReply& of_group = answer.groups.emplace_back();
+    of_group = {.group = group_, .member = true, .entries = {reply}};
+    of_group.cursor = {.log = liar.incarnation, .sequence = 2};
+    of_group.probed = {first, reply};
+    return answer;
+  };
+  EXPECT_TRUE(Soon([&] { return !Referenced("second"); }));
+  EXPECT_FALSE(Referenced("twice"));
+  EXPECT_EQ(Call("GET", GroupPath("/members"))["items"].size(), 3u);
+}
+
+TEST_F(HostilePeerTest, AReaderWhoSaysItIsAnAdminIsNone) {
+  Liar& liar = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite("reader")).ok());
+  const base::PeerId victim = victim_peer();
+  Serve(liar,
+        {liar.Seal(liar.Next(
+             group_, {AdmitOp{liar.peer(), liar.incarnation, Role::kServer, Authority::kAdmin},
+                      RemoveOp{victim, liar.incarnation, 0}, SettingsOp{"stolen", {}, true}})),
+         liar.Seal(liar.Next(group_, {Ref("mine")}))});
+  const Json group = Call("GET", GroupPath(""));
+  EXPECT_EQ(group["name"], "photos");
+  EXPECT_EQ(group["public"], false);
+  EXPECT_EQ(group["authority"], "admin");
+  EXPECT_FALSE(Referenced("mine"));
+  const Json members = Call("GET", GroupPath("/members"));
+  for (const Json& member : members["items"]) {
+    const bool is_liar = member["peer"] == liar.peer().ToHex();
+    EXPECT_EQ(member["authority"], is_liar ? "reader" : "admin");
+  }
+}
+
+TEST_F(HostilePeerTest, AProfileSendsNobodyToADoorOfSomeoneElse) {
+  // A door that only this machine should reach, and another one that may be dialled.
+  const auto trap = http::Listen("127.0.0.2:0", "the trap");
+  const auto control = http::Listen("127.0.0.1:0", "the control");
+  ASSERT_TRUE(trap.ok() && control.ok());
+  Liar& liar = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  Serve(liar,
+        {liar.Seal(liar.Next(
+            group_, {ProfileOp{"liar", {trap->bound_address, control->bound_address}, {}}}))});
+  liar.StopListening();
+  const auto knocked = [](int listener) {
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+  };
+  EXPECT_TRUE(Soon([&] { return knocked(control->fd); }));
+  EXPECT_FALSE(knocked(trap->fd));
+  close(trap->fd);
+  close(control->fd);
+}
+
+TEST_F(HostilePeerTest, AForgedOrSpentInviteOpensNothingAndGuessingIsStopped) {
+  Liar& liar = AddLiar();
+  Liar& second = AddLiar();
+  const Invite invite = MakeInvite();
+  ASSERT_TRUE(liar.Join(invite).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(second.Join(invite)));
+  Invite forged = MakeInvite();
+  forged.secret = base::RandomBytes(32);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(absl::IsPermissionDenied(second.Join(forged)));
+  EXPECT_TRUE(absl::IsResourceExhausted(second.Join(forged)));
+  EXPECT_EQ(Call("GET", GroupPath("/members"))["items"].size(), 2u);
+}
+
+TEST_F(HostilePeerTest, ALogThatNeverEndsIsLeftAndHonestWorkGoesOn) {
+  Liar& liar = AddLiar();
+  Liar& honest = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  ASSERT_TRUE(honest.Join(MakeInvite()).ok());
+  std::atomic<uint64_t> sequence{1};
+  liar.on_sync = [&](const SyncRequest&) {
+    SyncReply reply;
+    reply.more = true;
+    SyncGroupReply& answer = reply.groups.emplace_back();
+    answer = {.group = group_, .member = true};
+    answer.cursor = {.log = liar.incarnation, .sequence = ++sequence};
+    answer.more = true;
+    return reply;
+  };
+  static_cast<void>(liar.client->Poke(
+      {.peer = victim_peer(), .addresses = {victim_->peer_address()}}, {.groups = {group_}}, {}));
+  ASSERT_TRUE(Soon([&] { return liar.syncs > 20; }));
+  Serve(honest, {honest.Seal(honest.Next(group_, {Ref("honest")}))});
+  EXPECT_TRUE(Soon([&] { return Referenced("honest"); }));
+  EXPECT_TRUE(Soon([&] { return liar.syncs > 1000; })) << liar.syncs;
+  EXPECT_EQ(StatusOf("/readyz"), 200);
+}
+
+TEST_F(HostilePeerTest, FortyThousandMentionsAtOnceDelayNobody) {
+  Liar& liar = AddLiar();
+  Liar& honest = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  ASSERT_TRUE(honest.Join(MakeInvite()).ok());
+  std::vector<SealedEntry> flood;
+  for (int i = 0; i < 40; ++i) {
+    std::vector<Op> ops;
+    for (int j = 0; j < 1000; ++j) ops.push_back(Ref(absl::StrCat("flood ", i, " ", j)));
+    flood.push_back(liar.Seal(liar.Next(group_, std::move(ops))));
+  }
+  Serve(liar, flood);
+  Serve(honest, {honest.Seal(honest.Next(group_, {Ref("honest")}))});
+  EXPECT_TRUE(Soon([&] { return Referenced("honest"); }));
+  EXPECT_EQ(StatusOf("/readyz"), 200);
+}
+
+}  // namespace
+}  // namespace waypost::service
