@@ -160,14 +160,16 @@ class Attempt {
   void Ask(const base::PeerId& peer) {
     const auto entry = parts_.peers.Find(peer);
     returns_at_start_ = entry ? entry->health.returns : 0;
-    if (!entry || entry->addresses.empty()) {
+    const std::vector<std::string> addresses =
+        entry ? entry->addresses : std::vector<std::string>();
+    if (addresses.empty() && !parts_.client.HasLine(peer)) {
       FailPeer(peer, Answer::kUnreachable, "no address of it is known", {});
       return;
     }
-    if (AskOnce(peer, entry->addresses, parts_.blobs.PartialBytes(blob_))) return;
+    if (AskOnce(peer, addresses, parts_.blobs.PartialBytes(blob_))) return;
     // A resumed file did not match, or no longer fits: nobody's fault, once more from zero.
     parts_.blobs.DropPartial(blob_);
-    AskOnce(peer, entry->addresses, 0);
+    AskOnce(peer, addresses, 0);
   }
 
   // False: the partial file was at fault; nothing was recorded.

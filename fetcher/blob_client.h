@@ -58,6 +58,8 @@ struct BlobReply {
 class BlobClient {
  public:
   virtual ~BlobClient() = default;
+  // Is there a connection on which the peer can be asked although no address of it is known?
+  virtual bool HasLine(const base::PeerId&) const { return false; }
   // Blocks until the answer is complete, fails, stalls or `stop` is requested.
   virtual BlobReply Get(const BlobRequest& request, BlobSink& sink, std::stop_token stop) = 0;
 };

@@ -69,6 +69,10 @@ absl::Status Engine::Serve(std::unique_ptr<TurnedConnection> connection) {
   return absl::OkStatus();
 }
 
+TurnedLines Engine::TurnedLinesOf(const base::PeerId& peer) const {
+  return impl_->shared.TurnedLinesOf(peer);
+}
+
 void Engine::CutPeer(const base::PeerId& peer) { impl_->shared.inbox->Cut(peer); }
 
 void Engine::RefuseNew() { impl_->shared.refuse.store(true); }

@@ -38,7 +38,16 @@ struct EngineOptions {
   // Fills Request::peer with who is calling. Needs `tls`, except in tests.
   bool peers = false;
   bool plain_peers_for_tests = false;
+  // TurnedLinesOf somebody has changed. Called on the loop: must not wait.
+  std::function<void()> turned_changed;
   base::Metrics* metrics = nullptr;
+};
+
+// Connections that this side dialled, gave to an engine to be served, and that are open; on how
+// many of them a request is being answered.
+struct TurnedLines {
+  uint32_t open = 0;
+  uint32_t busy = 0;
 };
 
 // One listener: sockets, limits, workers. Everything about how sockets are handled is behind this
@@ -58,6 +67,7 @@ class Engine {
   // Answers requests on a connection that was used to send some; the limits are those of accepted
   // ones. kUnavailable once it stops. After Start.
   absl::Status Serve(std::unique_ptr<TurnedConnection> connection);
+  TurnedLines TurnedLinesOf(const base::PeerId& peer) const;
   // Closes every connection on which this peer is the other side, whatever is going on there. What
   // it was allowed before it may ask for again.
   void CutPeer(const base::PeerId& peer);

@@ -155,7 +155,13 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
   if (getpeername(connection->fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
     connection->remote = TextOf(address);
   }
-  if (Connection* const c = Admit(std::move(connection))) ReadNext(*c);
+  Connection* const c = Admit(std::move(connection));
+  if (c == nullptr) return;
+  if (c->peer) {
+    c->turned = true;
+    shared_.NoteTurned(*c->peer, 1, 0);
+  }
+  ReadNext(*c);
 }
 
 void EngineLoop::GiveAway(Connection& c) {

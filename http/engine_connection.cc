@@ -143,6 +143,23 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
   CountRequest("none", 0);
 }
 
+void EngineShared::NoteTurned(const base::PeerId& peer, int open, int busy) {
+  {
+    base::MutexLock lock(turned_mutex_);
+    TurnedLines& lines = turned_[peer];
+    lines.open = static_cast<uint32_t>(static_cast<int>(lines.open) + open);
+    lines.busy = static_cast<uint32_t>(static_cast<int>(lines.busy) + busy);
+    if (lines.open == 0) turned_.erase(peer);
+  }
+  if (options.turned_changed) options.turned_changed();
+}
+
+TurnedLines EngineShared::TurnedLinesOf(const base::PeerId& peer) const {
+  base::MutexLock lock(turned_mutex_);
+  const auto found = turned_.find(peer);
+  return found == turned_.end() ? TurnedLines() : found->second;
+}
+
 void EngineShared::CountRequest(const std::string& route, int status) {
   if (options.metrics == nullptr) return;
   base::Counter counter;

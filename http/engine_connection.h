@@ -63,6 +63,8 @@ struct Connection {
   int fd = -1;
   std::unique_ptr<TlsSession> tls;   // none: plain HTTP
   std::optional<base::PeerId> peer;  // the key that TLS proved
+  bool turned = false;               // dialled from here
+  bool turned_busy = false;          // ... and counted as busy
   std::string remote;
   bool counted = true;  // against the limits
 
@@ -152,11 +154,17 @@ struct EngineShared {
   std::atomic<bool> draining{false};
   std::atomic<uint32_t> waiting{0};  // subscriptions
 
+  // How the count of turned connections of a peer changes.
+  void NoteTurned(const base::PeerId& peer, int open, int busy);
+  TurnedLines TurnedLinesOf(const base::PeerId& peer) const;
+
   base::Gauge connections;
   void CountRequest(const std::string& route, int status);
   void CountRejected(const char* reason);
 
  private:
+  mutable base::Mutex turned_mutex_;
+  std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);
   base::Mutex mutex_;
   std::map<std::pair<std::string, int>, base::Counter> requests_ GUARDED_BY(mutex_);
   std::map<std::string, base::Counter, std::less<>> rejected_;

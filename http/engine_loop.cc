@@ -137,6 +137,7 @@ void EngineLoop::Close(Connection& c) {
     shared_.CountRequest(c.route, 499);  // the client left
   }
   gathering_bytes_ -= c.gather_bytes;
+  if (c.turned) shared_.NoteTurned(*c.peer, -1, c.turned_busy ? -1 : 0);
   if (c.counted) {
     --counted_;
     auto found = per_address_.find(c.remote);
@@ -295,6 +296,7 @@ void EngineLoop::Advance(Connection& c) {
   }
   c.in.erase(0, progress.size);
   c.arrived = Now();
+  if (c.turned && !std::exchange(c.turned_busy, true)) shared_.NoteTurned(*c.peer, 0, 1);
   if (shared_.refuse.load() || shared_.draining.load()) {
     Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping",
            base::Millis(1000));
@@ -385,6 +387,7 @@ void EngineLoop::ReadNext(Connection& c) {
     return;
   }
   c.state = State::kReading;
+  if (std::exchange(c.turned_busy, false)) shared_.NoteTurned(*c.peer, 0, -1);
   const auto& options = shared_.options;
   SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));
   if (c.in.empty() && c.tls != nullptr && c.tls->HasBuffered()) {

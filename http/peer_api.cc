@@ -48,12 +48,13 @@ absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body
 struct PeerApi::Impl {
   Impl(base::Index& the_index, blobstore::BlobStore& the_blobs, syncgroup::GroupStore& the_groups,
        syncgroup::PeerService& the_service, signpost::PeerBook& the_peers,
-       const GuessLimits& limits)
+       const GuessLimits& limits, TurnedSink turned_sink)
       : index(the_index),
         blobs(the_blobs),
         groups(the_groups),
         service(the_service),
         peers(the_peers),
+        turned(std::move(turned_sink)),
         guess_takes(limits.takes),
         misses(limits.per_minute, kMinute) {}
 
@@ -79,6 +80,7 @@ struct PeerApi::Impl {
   Response Miss(const base::PeerId& caller, const base::BlobId& blob,
                 const std::vector<base::GroupId>& groups, base::SteadyTime now);
   Response Join(Request& request);
+  Response Turn(Request& request);
 
   base::Index& index;
   blobstore::BlobStore& blobs;
@@ -86,6 +88,7 @@ struct PeerApi::Impl {
   syncgroup::PeerService& service;
   signpost::PeerBook& peers;
   AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
+  const TurnedSink turned;
   const std::chrono::microseconds guess_takes;
   AttemptLimiter misses;
   Router router;
@@ -153,6 +156,23 @@ Response PeerApi::Impl::Join(Request& request) {
   return Protobuf(syncgroup::EncodeJoinReply(*reply));
 }
 
+Response PeerApi::Impl::Turn(Request& request) {
+  const base::PeerId& caller = *request.peer;
+  if (!service.SharesGroup(caller)) {
+    return ErrorResponse(absl::PermissionDeniedError("no group is shared"));
+  }
+  if (!turned.take || !turned.wants(caller)) {
+    return ErrorResponse(base::WithRetryAfter(
+        absl::ResourceExhaustedError("enough of your connections are turned here"), kMinute));
+  }
+  Response response;
+  response.status = 204;
+  response.turn = [this, caller](std::unique_ptr<TurnedConnection> connection) {
+    turned.take(caller, std::move(connection));
+  };
+  return response;
+}
+
 Response PeerApi::Impl::GetBlob(Request& request) {
   const base::SteadyTime now = std::chrono::steady_clock::now();
   service.Arrived(*request.peer);
@@ -206,8 +226,10 @@ Response PeerApi::Impl::GetBlob(Request& request) {
 }
 
 PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-                 syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits)
-    : impl_(std::make_unique<Impl>(index, blobs, groups, service, peers, limits)) {
+                 syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits,
+                 TurnedSink turned)
+    : impl_(
+          std::make_unique<Impl>(index, blobs, groups, service, peers, limits, std::move(turned))) {
   Impl* impl = impl_.get();
   syncgroup::PeerService* peer_service = &service;
   Router& router = impl_->router;
@@ -226,6 +248,7 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
                    return peer_service->Sync(caller, message);
                  },
                  syncgroup::EncodeSyncReply));
+  router.Add("POST", "/peer/v1/turn", [impl](Request& request) { return impl->Turn(request); });
   router.Add("POST", "/peer/v1/join", [impl](Request& request) { return impl->Join(request); });
   router.Add("POST", "/peer/v1/held",
              impl->Exchange(

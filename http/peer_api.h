@@ -1,12 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/index.h"
 #include "blobstore/blob_store.h"
 #include "http/message.h"
+#include "http/turned.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/peer_service.h"
@@ -22,12 +24,19 @@ struct GuessLimits {
   std::chrono::microseconds takes{300};
 };
 
+// Who uses the connections that peers turn here; without it they are refused.
+struct TurnedSink {
+  std::function<bool(const base::PeerId&)> wants;
+  std::function<void(const base::PeerId&, std::unique_ptr<TurnedConnection>)> take;
+};
+
 // The peer API of API.md. Request::peer says who is calling; without it: 401. Who guesses gets
 // 429: five refused joins a minute and address, and GuessLimits.
 class PeerApi {
  public:
   PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-          syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits = {});
+          syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits = {},
+          TurnedSink turned = {});
   ~PeerApi();
   Response Handle(Request& request);
   std::string RouteName(const Request& request) const;

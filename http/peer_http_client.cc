@@ -68,7 +68,10 @@ struct PeerHttpClient::Impl {
     std::unique_ptr<Exchange> exchange;
     std::string key;
     bool kept = false;
+    std::unique_ptr<ConnectionPool::Lease> turned;  // of a connection that the peer dialled
   };
+  absl::StatusOr<std::unique_ptr<Exchange>> Dial(const syncgroup::Endpoint& to,
+                                                 const Interrupt& interrupt);
   absl::StatusOr<Line> Connect(const syncgroup::Endpoint& to, bool fresh,
                                const Interrupt& interrupt);
   void GiveBack(const syncgroup::Endpoint& to, Line line, uint64_t in_before, uint64_t out_before);
@@ -116,6 +119,20 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
       return line;
     }
   }
+  // Waits where all are in use: who had to turn them cannot be dialled.
+  line.exchange = pool.TakeTurned(
+      line.key, std::chrono::steady_clock::now() + base::Millis(connect_timeout_ms.load()),
+      interrupt, line.turned);
+  if (line.exchange != nullptr) {
+    line.kept = true;
+    return line;
+  }
+  ASSIGN_OR_RETURN(line.exchange, Dial(to, interrupt));
+  return line;
+}
+
+absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncgroup::Endpoint& to,
+                                                                     const Interrupt& interrupt) {
   std::vector<std::string> addresses = to.addresses;
   if (const auto entry = peers.Find(to.peer)) {
     const auto good = std::find(addresses.begin(), addresses.end(), entry->last_good_address);
@@ -132,15 +149,14 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     }
     if (status.ok()) {
       peers.NoteGoodAddress(to.peer, socket->address());
-      line.exchange = std::make_unique<Exchange>(std::move(*socket));
-      return line;
+      return std::make_unique<Exchange>(std::move(*socket));
     }
     // Somebody else may have the address by now; the peer may be at another one.
     if (socket.ok() && addresses.size() > 1 && !interrupt.stopped()) {
       std::erase(addresses, socket->address());
       continue;
     }
-    pool.Drop(line.key);
+    pool.Drop(to.peer.ToHex());
     return status;
   }
 }
@@ -149,7 +165,12 @@ void PeerHttpClient::Impl::GiveBack(const syncgroup::Endpoint& to, Line line, ui
                                     uint64_t out_before) {
   peers.NoteTraffic(to.peer, line.exchange->bytes_in() - in_before,
                     line.exchange->bytes_out() - out_before);
-  pool.Give(line.key, std::move(line.exchange));
+  if (line.turned != nullptr) {
+    line.turned.reset();
+    pool.GiveTurned(line.key, std::move(line.exchange));
+  } else {
+    pool.Give(line.key, std::move(line.exchange));
+  }
 }
 
 absl::StatusOr<PeerHttpClient::Impl::Started> PeerHttpClient::Impl::Start(
@@ -361,7 +382,41 @@ void PeerHttpClient::SetConnectTimeout(base::Millis timeout) {
   impl_->connect_timeout_ms.store(timeout.count());
 }
 
-void PeerHttpClient::Forget(const base::PeerId& peer) { impl_->pool.Drop(peer.ToHex()); }
+void PeerHttpClient::Forget(const base::PeerId& peer) { impl_->pool.Forget(peer.ToHex()); }
+
+bool PeerHttpClient::HasLine(const base::PeerId& peer) const {
+  return impl_->pool.HasTurned(peer.ToHex());
+}
+
+bool PeerHttpClient::WantsTurned(const base::PeerId& peer) const {
+  return impl_->pool.WantsTurned(peer.ToHex());
+}
+
+void PeerHttpClient::TakeTurned(const base::PeerId& peer,
+                                std::unique_ptr<TurnedConnection> connection) {
+  impl_->pool.GiveTurned(
+      peer.ToHex(), std::make_unique<Exchange>(Socket(std::move(connection), "turned.invalid:1")));
+}
+
+absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
+    const syncgroup::Endpoint& to, std::stop_token stop) {
+  const Interrupt interrupt(stop);
+  const base::SteadyTime deadline = std::chrono::steady_clock::now() + impl_->options.call_timeout;
+  Impl::Started started;
+  ASSIGN_OR_RETURN(started.line.exchange, impl_->Dial(to, interrupt));
+  Exchange& exchange = *started.line.exchange;
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (impl_->options.tls == nullptr) headers.emplace_back(kPeerHeader, impl_->options.self.ToHex());
+  RETURN_IF_ERROR(exchange.Send(
+      FormatRequest("POST", "/peer/v1/turn", exchange.address(), headers, uint64_t{0}), deadline,
+      interrupt));
+  ASSIGN_OR_RETURN(started.head, exchange.ReadHead(/*head_request=*/false, ResponseLimits(),
+                                                   deadline, interrupt));
+  std::string body;
+  RETURN_IF_ERROR(impl_->ReadSmall(started, kErrorBytesMax, deadline, interrupt, body));
+  if (started.head.status != 204) return ErrorIn(started.head, body);
+  return std::move(exchange).Turn();
+}
 
 absl::StatusOr<syncgroup::HelloReply> PeerHttpClient::Hello(const syncgroup::Endpoint& to,
                                                             const syncgroup::HelloRequest& request,

@@ -9,6 +9,7 @@
 #include "fetcher/blob_client.h"
 #include "http/dial_rules.h"
 #include "http/tls_peer.h"
+#include "http/turned.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/peer_client.h"
 
@@ -35,6 +36,15 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   // Closes the connections to it that are kept.
   void Forget(const base::PeerId& peer);
 
+  // ---- turned connections ----
+  // Dials the peer and has the connection turned: from now on it sends requests on it, to be
+  // answered by Engine::Serve. kResourceExhausted: it has enough of them.
+  absl::StatusOr<std::unique_ptr<TurnedConnection>> Turn(const syncgroup::Endpoint& to,
+                                                         std::stop_token stop);
+  // The callee's side: is there room for another one of this peer, and here it is.
+  bool WantsTurned(const base::PeerId& peer) const;
+  void TakeTurned(const base::PeerId& peer, std::unique_ptr<TurnedConnection> connection);
+
   absl::StatusOr<syncgroup::HelloReply> Hello(const syncgroup::Endpoint& to,
                                               const syncgroup::HelloRequest& request,
                                               std::stop_token stop) override;
@@ -49,6 +59,7 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   absl::StatusOr<syncgroup::HeldReply> Held(const syncgroup::Endpoint& to,
                                             const syncgroup::HeldRequest& request,
                                             std::stop_token stop) override;
+  bool HasLine(const base::PeerId& peer) const override;
   fetcher::BlobReply Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                          std::stop_token stop) override;
 

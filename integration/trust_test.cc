@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "integration/cluster.h"
@@ -50,6 +51,40 @@ TEST(TrustTest, ARemovedMemberIsCutInTheMiddleOfADownload) {
   // Back by another invite.
   EXPECT_EQ(server.Join(laptop.Invite(group, 1), "server"), group);
   EXPECT_TRUE(Eventually([&] { return server.Has(later); }));
+}
+
+// Nobody can dial the laptop: what it tells others is a port where nobody listens.
+TEST(TrustTest, APeerThatNobodyCanReachGivesItsBlobsOnConnectionsItDialledItself) {
+  Cluster cluster;
+  Peer& server = cluster.Add("server");
+  Peer& laptop = cluster.Add("laptop", {"--peer.advertise=127.0.0.1:9"});
+  const std::string group = server.CreateGroup("family", "server");
+  ASSERT_EQ(laptop.Join(server.Invite(group, 1), "normal"), group);
+  std::vector<std::string> blobs;
+  for (int i = 0; i < 30; ++i) {
+    blobs.push_back(PutRef(laptop, group, absl::StrCat("k", i),
+                           SomeBytes(i % 10 == 0 ? 5'000'000 : 20'000, static_cast<uint64_t>(i))));
+  }
+  const auto put = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Eventually([&] { return HoldsAll(server, blobs); }));
+  std::cout << "30 blobs held "
+            << std::chrono::duration<double>(std::chrono::steady_clock::now() - put).count()
+            << " s after the last put\n";
+  // And one by one, long after: a connection lies ready.
+  for (int i = 0; i < 3; ++i) {
+    const std::string blob = PutRef(laptop, group, "late", "late " + std::to_string(i));
+    EXPECT_TRUE(Eventually([&] { return server.Has(blob); }));
+  }
+  // What a server says to it in return goes the same way.
+  const std::string from_server = PutRef(server, group, "back", "back");
+  EXPECT_TRUE(Eventually([&] {
+    return laptop.Call("GET", "/v1/groups/" + group + "/refs/back?content").body == "back";
+  }));
+  // After a restart of the server it is found again.
+  EXPECT_EQ(server.Stop(), 0);
+  ASSERT_TRUE(server.Start().ok());
+  const std::string after = PutRef(laptop, group, "after", "after");
+  EXPECT_TRUE(Eventually([&] { return server.Has(after); }));
 }
 
 TEST(TrustTest, ANewTokenIsAskedForAtOnceAndTheOldOneIsNoGood) {

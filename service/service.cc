@@ -24,6 +24,7 @@
 #include "http/engine.h"
 #include "http/peer_api.h"
 #include "http/peer_http_client.h"
+#include "http/turn_keeper.h"
 #include "service/addresses.h"
 #include "service/data_dir.h"
 #include "service/gauges.h"
@@ -131,6 +132,7 @@ struct Service::Impl {
   std::shared_ptr<http::TlsServer> app_tls;  // none: plain HTTP
   std::shared_ptr<const http::PeerTls> peer_tls;
   std::unique_ptr<http::Engine> peer_engine;
+  std::unique_ptr<http::TurnKeeper> turn_keeper;
   std::unique_ptr<http::Engine> app_engine;
   bool running = false;
 
@@ -276,15 +278,28 @@ void Service::Impl::MakeListeners(const Config& config) {
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
                     .started = started});
-  peer_api = std::make_unique<http::PeerApi>(*index, *blobs, *groups, *peer_service, *peers);
+  peer_api = std::make_unique<http::PeerApi>(
+      *index, *blobs, *groups, *peer_service, *peers, http::GuessLimits{},
+      http::TurnedSink{
+          .wants = [this](const base::PeerId& peer) { return client->WantsTurned(peer); },
+          .take =
+              [this](const base::PeerId& peer, std::unique_ptr<http::TurnedConnection> turned) {
+                client->TakeTurned(peer, std::move(turned));
+                // Who could not be dialled can be called now.
+                if (peers->Health(peer).Cooling(clock.WallNow())) syncer->ScheduleHello(peer);
+              }});
 
   http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, metrics);
   for_peers.peers = true;
   for_peers.tls = peer_tls;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
+  for_peers.turned_changed = [this] {
+    if (turn_keeper != nullptr) turn_keeper->Poke();
+  };
   peer_engine = std::make_unique<http::Engine>(
       std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
       [this](const http::Request& request) { return peer_api->RouteName(request); });
+  turn_keeper = std::make_unique<http::TurnKeeper>(*groups, *client, *peer_engine, *peers, clock);
   http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
@@ -333,6 +348,7 @@ absl::Status Service::Start() {
   RETURN_IF_ERROR(i.peer_engine->Start());
   RETURN_IF_ERROR(i.app_engine->Start());
   i.syncer->Start();
+  i.turn_keeper->Start();
   // Last: its presence means ready.
   RETURN_IF_ERROR(i.WriteEndpoints());
   base::LogInfo("ready: app API on ", http_address(), ", peers on ", peer_address());
@@ -363,8 +379,7 @@ void Service::Reload() {
   }
   const absl::Status tokens = impl_->data->ReadTokens();
   if (tokens.ok()) {
-    impl_->app_api->SetTokens(
-        {.api = impl_->data->api_token(), .read = impl_->data->read_token()});
+    impl_->app_api->SetTokens({.api = impl_->data->api_token(), .read = impl_->data->read_token()});
   } else {
     base::LogError("the old tokens stay in use: ", tokens.ToString());
   }
@@ -383,6 +398,7 @@ void Service::Shutdown() {
   i.data->RemoveEndpoints();
   i.app_engine->RefuseNew();
   i.peer_engine->RefuseNew();
+  i.turn_keeper->Shutdown();
   i.syncer->Shutdown();
   i.scanner->Shutdown();
   i.fetcher->Shutdown();

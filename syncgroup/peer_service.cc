@@ -16,6 +16,10 @@ void PeerService::Arrived(const base::PeerId& caller) {
   if (peers_.NoteInbound(caller)) syncer_.ScheduleHello(caller);
 }
 
+bool PeerService::SharesGroup(const base::PeerId& caller) const {
+  return groups_.replication().SharesGroup(caller);
+}
+
 absl::StatusOr<HelloReply> PeerService::Hello(const base::PeerId& caller,
                                               const HelloRequest& request) {
   Arrived(caller);

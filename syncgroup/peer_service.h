@@ -19,6 +19,9 @@ class PeerService {
   absl::StatusOr<JoinReply> Join(const base::PeerId& caller, const JoinRequest& request);
   absl::StatusOr<HeldReply> Held(const base::PeerId& caller, const HeldRequest& request);
 
+  // Are both members of one group, as far as is known here?
+  bool SharesGroup(const base::PeerId& caller) const;
+
   // Every request from a peer passes here first: those above call it, a request for a blob has only
   // it. A peer that is cooling down and shows signs of life is sent a hello.
   void Arrived(const base::PeerId& caller);

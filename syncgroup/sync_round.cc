@@ -83,7 +83,7 @@ void Syncer::Impl::RunRound(const base::PeerId& peer) {
 
 Syncer::Impl::RoundEnd Syncer::Impl::DoRound(const RoundTask& task, const Endpoint& endpoint) {
   RoundEnd end;
-  if (endpoint.addresses.empty()) {
+  if (endpoint.addresses.empty() && !client.HasLine(endpoint.peer)) {
     end.status = absl::NotFoundError("no address of the peer is known");
     return end;
   }
@@ -222,7 +222,7 @@ void Syncer::Impl::RunPoke(const base::PeerId& to) {
   }
   const Endpoint endpoint = EndpointOf(to, std::move(addresses));
   // Who is away hears of it with its own next round.
-  if (!endpoint.addresses.empty() && !Cooling(to)) {
+  if ((!endpoint.addresses.empty() || client.HasLine(to)) && !Cooling(to)) {
     const uint64_t returns = peers.Health(to).returns;
     NoteCall(to, returns, client.Poke(endpoint, request, stop.get_token()));
   }

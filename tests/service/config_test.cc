@@ -32,7 +32,7 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheContract) {
   ASSERT_TRUE(resolved.ok()) << resolved.status();
   const Config& c = resolved->config;
   EXPECT_EQ(c.http.listen, "127.0.0.1:7440");
-  EXPECT_EQ(c.peer.listen, "127.0.0.1:7441");
+  EXPECT_EQ(c.peer.listen, "0.0.0.0:7441");
   EXPECT_EQ(c.http.max_connections, 1024u);
   EXPECT_EQ(c.http.max_per_address, 256u);
   EXPECT_EQ(c.peer.max_per_address, 32u);

@@ -1,5 +1,6 @@
 // A peer that says whatever it likes, over real connections, to a whole service.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -151,6 +152,7 @@ class Liar {
 class HostilePeerTest : public testing::Test {
  protected:
   HostilePeerTest() {
+    signal(SIGPIPE, SIG_IGN);  // as the program does
     CHECK(base::InitCrypto());
     data_ = folder_ / "victim";
     const auto fs = base::NewPosixFileSystem();
