@@ -177,7 +177,13 @@ TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
     EXPECT_FALSE(Parsed(result).is_discarded()) << words[0] << ": " << result.out;
   }
   EXPECT_THAT(Ok(*server_, {"wanted"}), HasSubstr(blob));
-  EXPECT_THAT(Ok(*server_, {"group", "members", "family"}), HasSubstr(laptop_->id()));
+  const Json shown = Parsed(server_->Run({"identity", "show", "--json"}));
+  const std::string short_id = shown.value("short", "");
+  EXPECT_THAT(Ok(*laptop_, {"group", "members", "family"}), HasSubstr(short_id));
+  EXPECT_THAT(Ok(*laptop_, {"group", "members", "family", "--json"}), HasSubstr(server_->id()));
+  // People may type it.
+  Ok(*laptop_, {"group", "authority", "family", short_id, "reader"});
+  Ok(*laptop_, {"group", "authority", "family", short_id, "writer"});
   EXPECT_THAT(Ok(*server_, {"retry", blob}), HasSubstr("1 moved"));
   Ok(*server_, {"retry", "--all"});
   // A member may lower its own role; another's is an admin's.

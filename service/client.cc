@@ -196,6 +196,11 @@ std::string TextOf(const Json& json, const char* key, const std::string& otherwi
   return otherwise;
 }
 
+std::string ShortPeer(const std::string& id) {
+  const auto peer = base::PeerId::FromHex(id);
+  return peer ? base::ShortId(*peer) : id;
+}
+
 uint64_t NumberOf(const Json& json, const char* key) {
   if (!json.is_object() || !json.contains(key) || !json[key].is_number()) return 0;
   return json[key].get<uint64_t>();

@@ -49,8 +49,8 @@ class Client {
   // A blob id from an id, with or without "sha256:", or a unique prefix of at least 8 digits of a
   // blob that is here, wanted here or mentioned in a group here.
   absl::StatusOr<std::string> ResolveBlob(const std::string& text);
-  // A member from "self", an id, a short id, a unique prefix of at least 8 digits, or an unambiguous
-  // name.
+  // A member from "self", an id, a short id, a unique prefix of at least 8 digits, or an
+  // unambiguous name.
   absl::StatusOr<std::string> ResolveMember(const std::string& group, const std::string& text);
 
  private:
@@ -65,6 +65,8 @@ std::string RefPath(const std::string& group, const std::string& key);
 
 // Fields of answers; the fallback where they are missing or null.
 std::string TextOf(const Json& json, const char* key, const std::string& otherwise = "");
+// The short id of a peer's id, for people; the text itself if it is none.
+std::string ShortPeer(const std::string& id);
 uint64_t NumberOf(const Json& json, const char* key);
 
 }  // namespace waypost::service

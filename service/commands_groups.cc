@@ -124,12 +124,12 @@ Exit GroupMembers(const Common& common, Client& client, const std::string& text)
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "ROLE", "AUTHORITY", "ONLINE", "LAST SYNC", "PEER"}};
+      {"NAME", "ROLE", "AUTHORITY", "ONLINE", "LAST SYNC", "PEER", "PROBLEM"}};
   RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/members"), [&](const Json& member) {
     list.push_back(member);
     rows.push_back({TextOf(member, "name"), TextOf(member, "role"), TextOf(member, "authority"),
                     TextOf(member, "online"), TextOf(member, "last_sync", "-"),
-                    TextOf(member, "peer")});
+                    ShortPeer(TextOf(member, "peer")), TextOf(member, "last_error", "-")});
     return absl::OkStatus();
   }));
   if (common.json) {

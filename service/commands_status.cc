@@ -183,7 +183,7 @@ Exit Peers(const Common& common, Client& client) {
       }
     }
     rows.push_back({TextOf(peer, "name"), TextOf(peer, "online"), TextOf(peer, "last_seen", "-"),
-                    absl::StrJoin(addresses, " "), TextOf(peer, "peer")});
+                    absl::StrJoin(addresses, " "), ShortPeer(TextOf(peer, "peer"))});
     return absl::OkStatus();
   }));
   if (common.json) {

@@ -200,7 +200,10 @@ void Service::Impl::MakeParts(const Config& config) {
   groups = std::make_unique<syncgroup::GroupStore>(
       syncgroup::GroupStore::Options{.identity = data->identity(),
                                      .name = config.node_name,
-                                     .addresses = [this] { return advertised->Get(); }},
+                                     .addresses = [this] { return advertised->Get(); },
+                                     .limits = {.total = config.limits_mentions,
+                                                .burst = config.limits_mention_burst,
+                                                .per_second = config.limits_mention_rate}},
       *index, *ledger, *blobs, *peers, clock, events);
   client = std::make_unique<http::PeerHttpClient>(
       http::PeerHttpClientOptions{.self = self,

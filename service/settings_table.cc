@@ -289,9 +289,7 @@ std::vector<Setting> Build() {
                      AnyText, [](Config& c) -> std::string& { return c.http_tls_cert; }));
   all.push_back(Text("http.tls_key", "", "a path", "HTTPS on the app listener: key", AnyText,
                      [](Config& c) -> std::string& { return c.http_tls_key; }));
-  // Peers do not speak TLS yet: nobody but this machine may call.
-  AddListener(all, "peer", &Config::peer, "0.0.0.0:7441", "peer API; port 0 as http.listen",
-              "32");
+  AddListener(all, "peer", &Config::peer, "0.0.0.0:7441", "peer API; port 0 as http.listen", "32");
   all.push_back(List("peer.advertise", "HOST:PORT",
                      "addresses other peers should use; empty: the bound one",
                      CheckAdvertisedAddress,
@@ -313,6 +311,14 @@ std::vector<Setting> Build() {
                            [](Config& c) -> uint32_t& { return c.sync_concurrency; })));
   all.push_back(Count("signpost.max_locations", "8", 1, 64, "locations kept of one blob",
                       [](Config& c) -> uint32_t& { return c.signpost_max_locations; }));
+  all.push_back(Count("limits.mentions", "5000000", 1, 1'000'000'000,
+                      "references taken of one other member in one group",
+                      [](Config& c) -> uint32_t& { return c.limits_mentions; }));
+  all.push_back(Count("limits.mention_burst", "100000", 1, 1'000'000'000,
+                      "of these at once after its admission",
+                      [](Config& c) -> uint32_t& { return c.limits_mention_burst; }));
+  all.push_back(Count("limits.mention_rate", "200", 0, 1'000'000, "and a second since then",
+                      [](Config& c) -> uint32_t& { return c.limits_mention_rate; }));
   all.push_back(Size("store.inline_max", "16KiB", 0, uint64_t{1} << 20,
                      "blobs up to this live in the index",
                      [](Config& c) -> uint64_t& { return c.store_inline_max_bytes; }));

@@ -242,6 +242,7 @@ std::string EncodeKnowledge(const KnowledgeRow& row) {
   out.set_fork_first_signature(row.proof.first.signature);
   out.set_fork_second(row.proof.second.bytes);
   out.set_fork_second_signature(row.proof.second.signature);
+  out.set_puts(row.puts);
   return Serialize(out);
 }
 std::optional<KnowledgeRow> DecodeKnowledge(std::string_view payload) {
@@ -251,6 +252,7 @@ std::optional<KnowledgeRow> DecodeKnowledge(std::string_view payload) {
   out.known.generation = in.generation();
   if (!ReadId(in.hash(), out.known.hash)) return std::nullopt;
   out.known.forked = in.forked();
+  out.puts = in.puts();
   out.proof.first = {in.fork_first(), in.fork_first_signature()};
   out.proof.second = {in.fork_second(), in.fork_second_signature()};
   return out;

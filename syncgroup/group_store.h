@@ -20,6 +20,7 @@
 #include "syncgroup/entry.h"
 #include "syncgroup/invite.h"
 #include "syncgroup/ledger.h"
+#include "syncgroup/mention_limits.h"
 #include "syncgroup/messages.h"
 #include "syncgroup/types.h"
 
@@ -41,6 +42,7 @@ class GroupStore {
     const base::Identity& identity;                       // who this peer is; outlives the store
     std::string name;                                     // node.name, published in the profile
     std::function<std::vector<std::string>()> addresses;  // to be published
+    MentionLimits limits;                                 // of other members
   };
   GroupStore(Options options, base::Index& index, const Ledger& ledger, blobstore::BlobStore& blobs,
              signpost::PeerBook& peers, const base::Clock& clock, base::EventLog& events);

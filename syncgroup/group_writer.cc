@@ -44,6 +44,12 @@ absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEnt
   return prepared;
 }
 
+uint64_t PutsOf(const Entry& entry) {
+  return static_cast<uint64_t>(std::count_if(entry.ops.begin(), entry.ops.end(), [](const Op& op) {
+    return std::holds_alternative<PutRefOp>(op);
+  }));
+}
+
 std::optional<GroupWriter> GroupWriter::Open(const Core& core, base::WriteTxn& txn,
                                              Effects& effects, const base::GroupId& group) {
   auto row = LoadGroupRow(txn, group);
@@ -67,7 +73,7 @@ void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time)
       .ops = std::move(ops),
   };
   const SealedEntry sealed = SealEntry(core_.options.identity, entry);
-  AppendToLog(sealed, entry.place, HashEntry(sealed.bytes));
+  AppendToLog(sealed, entry, HashEntry(sealed.bytes));
   row_.latest = std::max(row_.latest, at);
   // What is written again was set here once, but makes no holding: the bytes may have come since.
   Apply(entry, time ? Source::kRefold : Source::kLocal, core_.self());
@@ -103,7 +109,7 @@ void GroupWriter::Append(const PreparedEntry& entry, const base::PeerId& via) {
   const auto shown = txn_.Get(base::Table::kMembers, PaperKey(group_, entry.entry.place));
   const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
   if (paper.ok() && LearnDouble(*paper, entry)) return;
-  AppendToLog(entry.sealed, entry.entry.place, entry.hash);
+  AppendToLog(entry.sealed, entry.entry, entry.hash);
   row_.latest = std::max(row_.latest, entry.entry.time);
   Apply(entry.entry, Source::kReceived, via);
 }
@@ -114,14 +120,16 @@ bool GroupWriter::Admitted(const base::PeerId& origin) const {
 
 void GroupWriter::Refold(const Entry& entry) { Apply(entry, Source::kRefold, core_.self()); }
 
-void GroupWriter::AppendToLog(const SealedEntry& sealed, const EntryPlace& place,
+void GroupWriter::AppendToLog(const SealedEntry& sealed, const Entry& entry,
                               const base::EntryHash& hash) {
+  const EntryPlace& place = entry.place;
   row_.log_token = NextToken(row_.log_token, hash);
   StoreLogRow(txn_, group_, ++row_.last_sequence, place, {sealed, row_.log_token});
   const OriginKey numbering{place.origin, place.incarnation};
   KnowledgeRow known = LoadKnowledge(txn_, group_, numbering);
   known.known.generation = place.generation;
   known.known.hash = hash;
+  known.puts += PutsOf(entry);
   StoreKnowledge(txn_, group_, numbering, known);
 }
 

@@ -24,6 +24,9 @@ struct PreparedEntry {
 // Decodes, checks who wrote it and that it belongs to the group.
 absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEntry sealed);
 
+// How many references it puts.
+uint64_t PutsOf(const Entry& entry);
+
 // Changes one group inside one write transaction: the only code that appends to a log and that
 // applies operations to the group's state. One a group and transaction; Finish() before the
 // transaction ends.
@@ -74,7 +77,7 @@ class GroupWriter {
 
  private:
   enum class Source { kLocal, kReceived, kRefold };
-  void AppendToLog(const SealedEntry& sealed, const EntryPlace& place, const base::EntryHash& hash);
+  void AppendToLog(const SealedEntry& sealed, const Entry& entry, const base::EntryHash& hash);
   void Apply(const Entry& entry, Source source, const base::PeerId& via);
   bool LearnMembership(const Entry& entry);
   // Another entry at the same place is known: a proof against its origin. False if it is the same.

@@ -178,6 +178,16 @@ std::optional<SealedEntry> LoadEntryAt(base::ReadTxn& txn, const base::GroupId& 
   return std::move(row->entry);
 }
 
+uint64_t LoadPuts(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin) {
+  uint64_t puts = 0;
+  VisitPrefix(txn, Table::kKnowledge, KnowledgePrefix(group, origin),
+              [&](std::string_view, std::string_view payload) {
+                if (const auto row = DecodeKnowledge(payload)) puts += row->puts;
+                return true;
+              });
+  return puts;
+}
+
 KnowledgeRow LoadKnowledge(base::ReadTxn& txn, const base::GroupId& group,
                            const OriginKey& numbering) {
   return LoadRow(txn, Table::kKnowledge, KnowledgeKey(group, numbering), DecodeKnowledge)

@@ -91,7 +91,8 @@ struct LogRow {
 
 struct KnowledgeRow {
   Known known;
-  ForkProof proof;  // when known.forked is not 0
+  ForkProof proof;    // when known.forked is not 0
+  uint64_t puts = 0;  // references put by its entries so far
 };
 
 struct InviteRow {
@@ -145,6 +146,8 @@ KnowledgeRow LoadKnowledge(base::ReadTxn& txn, const base::GroupId& group,
                            const OriginKey& numbering);
 void StoreKnowledge(base::WriteTxn& txn, const base::GroupId& group, const OriginKey& numbering,
                     const KnowledgeRow& row);
+// References that one origin has put, under all its numberings.
+uint64_t LoadPuts(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin);
 // Of the whole group, or of one origin.
 Knowledge LoadAllKnowledge(base::ReadTxn& txn, const base::GroupId& group);
 Knowledge LoadKnowledgeOf(base::ReadTxn& txn, const base::GroupId& group,

@@ -32,6 +32,22 @@ struct ChunkResult {
   std::string problem;
 };
 
+// Empty: the entry keeps its author within the limits of a member.
+std::string BeyondLimits(GroupWriter& writer, const Core& core, const Entry& entry) {
+  const uint64_t puts = PutsOf(entry);
+  if (puts == 0) return {};
+  const base::PeerId& origin = entry.place.origin;
+  const MentionLimits& limits = core.options.limits;
+  const auto member = LoadMember(writer.txn(), writer.group(), origin);
+  const uint64_t allowed =
+      member ? MentionsAllowed(limits, member->admitted, core.clock.WallNow()) : limits.total;
+  const uint64_t all = LoadPuts(writer.txn(), writer.group(), origin) + puts;
+  if (all <= allowed) return {};
+  return absl::StrCat("peer ", origin.ToHex(), " has put ", all, " references, and ", allowed,
+                      " are taken of it by now; see limits.mentions, limits.mention_burst and "
+                      "limits.mention_rate");
+}
+
 // How one entry relates to what is known.
 enum class Fate { kKnown, kNext, kGap, kParted, kVoid, kHeld, kOurs };
 
@@ -54,9 +70,10 @@ Fate FateOf(const GroupRow& row, const base::PeerId& self, const Known& known,
   return Fate::kNext;
 }
 
-void ApplyChunk(GroupWriter& writer, const base::PeerId& self, const base::PeerId& via,
+void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                 const std::vector<PreparedEntry>& entries, std::size_t begin, std::size_t end,
                 ChunkResult& result) {
+  const base::PeerId& self = core.self();
   for (std::size_t i = begin; i < end; ++i) {
     const PreparedEntry& entry = entries[i];
     const EntryPlace& place = entry.entry.place;
@@ -74,6 +91,12 @@ void ApplyChunk(GroupWriter& writer, const base::PeerId& self, const base::PeerI
       case Fate::kVoid:
         break;
       case Fate::kNext:
+        if (std::string why = BeyondLimits(writer, core, entry.entry);
+            place.origin != self && !why.empty()) {
+          result.ended.insert(numbering);
+          result.problem = std::move(why);
+          break;
+        }
         writer.Append(entry, via);
         ++result.applied;
         break;
@@ -238,7 +261,7 @@ absl::Status GroupStore::Replication::Impl::ApplyEntries(const base::PeerId& pee
           result = ChunkResult{.ended = ended};
           auto writer = GroupWriter::Open(core, txn, effects, group);
           if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
-          ApplyChunk(*writer, core.self(), peer, entries, begin, end, result);
+          ApplyChunk(*writer, core, peer, entries, begin, end, result);
           if (result.applied + result.passed_over > 0) writer->Finish();
           result.cursors_reset = writer->cursors_reset();
           // Together with the last of the page: everything before it is here, or never will be.

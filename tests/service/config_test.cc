@@ -75,7 +75,7 @@ TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
                                 "fetcher.retry_max", "fetcher.stall_timeout", "log.level",
                                 "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
                                 "store.min_free", "sync.concurrency", "sync.interval"));
-  EXPECT_EQ(Settings().size(), 41u);
+  EXPECT_EQ(Settings().size(), 44u);
 }
 
 TEST(ConfigTest, ALaterOriginWins) {

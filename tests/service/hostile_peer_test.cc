@@ -175,6 +175,7 @@ class HostilePeerTest : public testing::Test {
     set("peer.allow_cidr", "127.0.0.1/32");
     set("sync.interval", "100ms");
     set("store.min_free", "0");
+    for (const auto& [key, value] : limits_) set(key.c_str(), value.c_str());
     ASSIGN_OR_RETURN(victim_, Service::Create(options));
     RETURN_IF_ERROR(victim_->Start());
     const auto fs = base::NewPosixFileSystem();
@@ -230,6 +231,7 @@ class HostilePeerTest : public testing::Test {
   base::TempDir folder_;
   base::SystemClock clock_;
   std::string data_, token_;
+  std::map<std::string, std::string> limits_;
   std::unique_ptr<Service> victim_;
   base::GroupId group_;
   std::vector<std::unique_ptr<Liar>> liars_;
@@ -367,6 +369,37 @@ TEST_F(HostilePeerTest, ALogThatNeverEndsIsLeftAndHonestWorkGoesOn) {
   EXPECT_TRUE(Soon([&] { return Referenced("honest"); }));
   EXPECT_TRUE(Soon([&] { return liar.syncs > 1000; })) << liar.syncs;
   EXPECT_EQ(StatusOf("/readyz"), 200);
+}
+
+TEST_F(HostilePeerTest, AMemberThatMentionsTooMuchIsHeldBackAndNamed) {
+  limits_ = {{"limits.mention_burst", "1500"}, {"limits.mention_rate", "0"}};
+  victim_->Shutdown();
+  victim_.reset();
+  ASSERT_TRUE(Run().ok());
+  Liar& liar = AddLiar();
+  Liar& honest = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  ASSERT_TRUE(honest.Join(MakeInvite()).ok());
+  std::vector<SealedEntry> flood;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<Op> ops;
+    for (int j = 0; j < 700; ++j) ops.push_back(Ref(absl::StrCat("flood", i, "-", j)));
+    flood.push_back(liar.Seal(liar.Next(group_, std::move(ops))));
+  }
+  Serve(liar, flood);
+  EXPECT_TRUE(Referenced("flood1-0"));
+  EXPECT_FALSE(Referenced("flood2-0"));
+  EXPECT_EQ(Call("GET", GroupPath(""))["refs"], 1400);
+  const Json members = Call("GET", GroupPath("/members"));
+  EXPECT_NE(members.dump().find("limits.mention_burst"), std::string::npos) << members;
+  Serve(honest, {honest.Seal(honest.Next(group_, {Ref("honest")}))});
+  EXPECT_TRUE(Soon([&] { return Referenced("honest"); }));
+  // With more room it goes on where it was.
+  limits_ = {};
+  victim_->Shutdown();
+  victim_.reset();
+  ASSERT_TRUE(Run().ok());
+  EXPECT_TRUE(Soon([&] { return Referenced("flood2-699"); }));
 }
 
 TEST_F(HostilePeerTest, FortyThousandMentionsAtOnceDelayNobody) {

@@ -1,0 +1,17 @@
+#include "syncgroup/mention_limits.h"
+
+#include <algorithm>
+
+namespace waypost::syncgroup {
+
+uint64_t MentionsAllowed(const MentionLimits& limits, base::WallTime admitted, base::WallTime now) {
+  if (now <= admitted) return std::min(limits.total, limits.burst);
+  const auto seconds = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(now - admitted).count());
+  // Saturating: no time is long enough to overflow what is compared with `total`.
+  const uint64_t more = limits.total > limits.burst ? limits.total - limits.burst : 0;
+  if (limits.per_second != 0 && seconds >= more / limits.per_second) return limits.total;
+  return std::min(limits.total, limits.burst + limits.per_second * seconds);
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace waypost::syncgroup {
+
+// How many references one member may put into one group, as far as this peer takes them: so that
+// nobody can fill its table. They are counted for ever, deleted ones too.
+struct MentionLimits {
+  uint64_t total = 5'000'000;
+  // At once, and then so many a second, since the member was admitted.
+  uint64_t burst = 100'000;
+  uint64_t per_second = 200;
+};
+
+// Of a member that was admitted then, all its references together. Pure.
+uint64_t MentionsAllowed(const MentionLimits& limits, base::WallTime admitted, base::WallTime now);
+
+}  // namespace waypost::syncgroup
