@@ -13,8 +13,9 @@
 namespace waypost::syncgroup {
 namespace {
 
-// More of them are only made by an admin who means harm; the most senior authors' are judged.
-constexpr std::size_t kContestMax = 128;
+// Of sanctions that void one another. More of them are only made by one who means harm and has many
+// puppets: then it goes by seniority alone, an author at a time.
+constexpr std::size_t kContestMax = 64;
 
 using ByPeer = std::map<base::PeerId, std::vector<const Admission*>>;
 
@@ -122,10 +123,17 @@ class Contest {
     }
     std::sort(open_.begin(), open_.end(),
               [&](const Sanction* a, const Sanction* b) { return Seniority(*a) < Seniority(*b); });
-    if (open_.size() > kContestMax) open_.resize(kContestMax);
+    // Nearly always that is all: what counts even if all others stand needs no closer look.
+    const Growth worst = GrowWith(open_);
+    std::erase_if(open_, [&](const Sanction* sanction) {
+      if (!worst.Counts(*sanction)) return false;
+      standing_.push_back(sanction);
+      return true;
+    });
   }
 
   Sanctions Decide() {
+    while (open_.size() > kContestMax) TakeMostSeniorAuthor();
     while (!open_.empty()) {
       if (DropImpossible() || TakeCertain()) continue;
       const Sanction* senior = MostSeniorOfAFirstCycle();
@@ -143,14 +151,37 @@ class Contest {
     return Growth(facts_, all, contested_);
   }
 
+  bool Voids(const Growth& growth) const {
+    return std::any_of(standing_.begin(), standing_.end(),
+                       [&](const Sanction* one) { return !growth.Counts(*one); });
+  }
+
+  void TakeMostSeniorAuthor() {
+    const base::PeerId author = open_.front()->author();
+    const Growth now = GrowWith({});
+    Sanctions theirs;
+    std::erase_if(open_, [&](const Sanction* sanction) {
+      if (sanction->author() != author) return false;
+      if (now.Counts(*sanction)) theirs.push_back(sanction);
+      return true;
+    });
+    if (!Voids(GrowWith(theirs))) {
+      standing_.insert(standing_.end(), theirs.begin(), theirs.end());
+    } else {
+      for (const Sanction* sanction : theirs) {
+        if (!Voids(GrowWith({sanction}))) standing_.push_back(sanction);
+      }
+    }
+    const Growth then = GrowWith({});
+    std::erase_if(open_, [&](const Sanction* sanction) { return !then.Counts(*sanction); });
+  }
+
   bool DropImpossible() {
     const Growth now = GrowWith({});
     const std::size_t dropped = std::erase_if(open_, [&](const Sanction* sanction) {
       if (!now.Counts(*sanction)) return true;
       // What would void one that was decided to stand falls with the decision.
-      const Growth with = GrowWith({sanction});
-      return std::any_of(standing_.begin(), standing_.end(),
-                         [&](const Sanction* one) { return !with.Counts(*one); });
+      return Voids(GrowWith({sanction}));
     });
     return dropped > 0;
   }

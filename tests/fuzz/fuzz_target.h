@@ -31,8 +31,11 @@ extern const Target kRow;
 // A JSON body of the app API.
 extern const Target kJson;
 
+// Six bytes a membership operation: the fold of members.
+extern const Target kMembership;
+
 inline std::vector<const Target*> AllTargets() {
-  return {&kHead, &kRouter, &kRange, &kResponse, &kPeerMessage, &kRow, &kJson};
+  return {&kHead, &kRouter, &kRange, &kResponse, &kPeerMessage, &kRow, &kJson, &kMembership};
 }
 
 }  // namespace waypost::fuzz

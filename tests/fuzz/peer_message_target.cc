@@ -37,7 +37,7 @@ void CheckEntry(std::string_view bytes) {
 }
 
 using Check = void (*)(std::string_view bytes);
-constexpr std::array<Check, 15> kChecks = {
+constexpr std::array<Check, 16> kChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeHelloRequest, EncodeHelloRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHelloReply, EncodeHelloReply); },
     [](std::string_view b) { CheckMessage(b, DecodeSyncRequest, EncodeSyncRequest); },
@@ -56,6 +56,7 @@ constexpr std::array<Check, 15> kChecks = {
     [](std::string_view b) {
       CheckMessage("waypost1." + std::string(b), ParseInvite, EncodeInvite);
     },
+    [](std::string_view b) { CheckMessage(b, DecodeGenesis, EncodeGenesis); },
 };
 
 void Run(std::string_view input) {
@@ -143,6 +144,8 @@ std::vector<std::string> Seeds() {
       EncodeEntry(entry),
       invitation,
       invitation.substr(kInvitePrefix.size()),
+      EncodeGenesis(
+          {.name = "g", .is_public = true, .founder = {peer, incarnation, base::FromMs(5)}}),
   };
   std::vector<std::string> seeds;
   for (std::size_t i = 0; i < messages.size(); ++i) {

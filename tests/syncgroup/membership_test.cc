@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <string>
 #include <vector>
@@ -377,6 +378,30 @@ TEST(Membership, TwoWhoWereRemovedCannotUndoItThroughACommonPuppet) {
                       .Admit(3, 4, 4, 5)
                       .Remove(5, 5, 1, 1, 0);
   EXPECT_EQ(set.Members(), "1");
+}
+
+TEST(Membership, ManyWhoWereRemovedStayRemovedAndCostLittle) {
+  Set set;
+  // 300 admins, each of whom admitted somebody and was removed.
+  for (uint64_t i = 0; i < 300; ++i) {
+    const uint64_t admin = 100 + i, guest = 1000 + i;
+    set.Admit(1, static_cast<int64_t>(10 + i), 2 + 2 * i, admin);
+    set.Admit(admin, static_cast<int64_t>(1000 + i), 1, guest, Role::kNormal, Authority::kWriter);
+    set.Remove(1, static_cast<int64_t>(2000 + i), 3 + 2 * i, admin, 1);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const Membership folded = set.Fold();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_EQ(folded.members.size(), 301u);
+  EXPECT_LT(took.count(), 2.0);
+  // Each of them has a puppet remove the founder.
+  Set attacked = set;
+  for (uint64_t i = 0; i < 300; ++i) {
+    attacked.Admit(100 + i, 50, 2, 5000 + i).Remove(5000 + i, 60, 1, 1, 0);
+  }
+  const Membership still = attacked.Fold();
+  EXPECT_TRUE(still.members == folded.members) << still.members.size();
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), 20.0);
 }
 
 TEST(Membership, OfTwoWhoLowerEachOtherTheOneAdmittedEarlierStands) {
