@@ -1,4 +1,4 @@
-#include "node.h"
+#include "tests/http/node.h"
 
 #include <gtest/gtest.h>
 
@@ -10,6 +10,7 @@ Node::Node(NodeOptions options) {
   CHECK(base::InitCrypto());
   identity = base::Identity::Generate();
   const base::PeerId self = identity->peer_id();
+  if (options.tls) peer_tls = *PeerTls::Create(*identity);
   fs = base::NewPosixFileSystem();
   events = std::make_unique<base::EventLog>(clock, "boot");
   CHECK(std::filesystem::create_directory(folder / "index"));
@@ -29,7 +30,8 @@ Node::Node(NodeOptions options) {
           .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; }},
       *index, *ledger, *blobs, *peers, clock, *events);
   client = std::make_unique<PeerHttpClient>(
-      PeerHttpClientOptions{.self = self, .plain_for_tests = true}, *peers, clock);
+      PeerHttpClientOptions{.self = self, .tls = peer_tls, .plain_for_tests = !options.tls}, *peers,
+      clock);
   syncer = std::make_unique<syncgroup::Syncer>(
       syncgroup::SyncerOptions{.interval = base::Millis(200), .metrics = &metrics}, *groups,
       *client, *peers, clock, random);
@@ -91,8 +93,9 @@ Node::Node(NodeOptions options) {
       EngineOptions{.listener = "peer",
                     .address = "127.0.0.1:0",
                     .workers = 4,
+                    .tls = peer_tls,
                     .peers = true,
-                    .plain_peers_for_tests = true,
+                    .plain_peers_for_tests = !options.tls,
                     .metrics = &metrics},
       [this](Request& request) { return peer_api->Handle(request); },
       [this](const Request& request) { return peer_api->RouteName(request); });

@@ -22,6 +22,7 @@
 #include "http/json.h"
 #include "http/peer_api.h"
 #include "http/peer_http_client.h"
+#include "http/tls_peer.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/peer_service.h"
 #include "syncgroup/syncer.h"
@@ -50,6 +51,7 @@ struct NodeOptions {
   std::string name = "node";
   uint64_t max_blob_bytes = uint64_t{64} << 20;
   uint64_t min_free_bytes = 0;
+  bool tls = false;  // peers speak it; else they say who they are
 };
 
 // One peer with all its parts, both listeners on loopback, in this process.
@@ -72,6 +74,7 @@ class Node {
   base::SystemRandom random;
   base::Metrics metrics;
   std::unique_ptr<base::Identity> identity;
+  std::shared_ptr<const PeerTls> peer_tls;
   std::unique_ptr<base::FileSystem> fs;
   std::unique_ptr<base::EventLog> events;
   std::unique_ptr<base::Index> index;

@@ -1,0 +1,151 @@
+// What TLS between peers costs: the whole fetch of two sets with and without it, in turns, and
+// handshakes. Usage: tls_bench [rounds]
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "http/socket.h"
+#include "syncgroup/invite.h"
+#include "tests/http/node.h"
+
+namespace waypost {
+namespace {
+
+using http::Node;
+using Clock = std::chrono::steady_clock;
+
+struct Set {
+  const char* name;
+  std::size_t count;
+  std::size_t bytes;
+  double wanted;  // of the speed without TLS
+};
+constexpr Set kSets[] = {{"8 x 128 MiB", 8, std::size_t{128} << 20, 0.6},
+                         {"10,000 x 4 KiB", 10000, 4096, 0.8}};
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+void PutAll(Node& holder, const base::GroupId& group, const Set& set) {
+  std::mt19937_64 random(set.count);
+  std::string bytes(set.bytes, '\0');
+  for (std::size_t i = 0; i < set.count; ++i) {
+    // Every blob differs; most of its bytes may be those of the last one.
+    for (std::size_t at = 0; at + 8 <= std::min<std::size_t>(bytes.size(), 4096); at += 8) {
+      const uint64_t word = random();
+      std::memcpy(bytes.data() + at, &word, 8);
+    }
+    auto writer = *holder.blobs->StartPut(bytes.size());
+    CHECK(writer->Append(bytes).ok());
+    const auto staged = writer->Finish(std::nullopt);
+    CHECK(staged.ok());
+    CHECK(holder.groups->Put(*staged, syncgroup::GroupStore::RefTarget{group, std::to_string(i)})
+              .ok());
+  }
+}
+
+struct Result {
+  double seconds = 0;
+  double cpu = 0;
+};
+
+// From a member that has nothing to one that holds everything.
+Result Fetch(const Set& set, bool tls) {
+  const uint64_t max_blob = uint64_t{1} << 30;
+  Node holder({.name = "holder", .max_blob_bytes = max_blob, .tls = tls});
+  const auto group = holder.groups->Create({.name = "bench"});
+  CHECK(group.ok());
+  PutAll(holder, group->id, set);
+  Node server({.name = "server", .max_blob_bytes = max_blob, .tls = tls});
+  const auto invite = holder.groups->CreateInvite(group->id, {});
+  CHECK(invite.ok());
+  const double cpu = CpuSeconds();
+  const auto begin = Clock::now();
+  server.Call("POST", "/v1/join",
+              http::Json{{"invite", EncodeInvite(*invite)}, {"role", "server"}}.dump());
+  while (true) {
+    const auto now = server.groups->Find(group->id);
+    if (now.ok() && now->counts.blobs == set.count) break;
+    CHECK(Clock::now() - begin < std::chrono::minutes(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return {std::chrono::duration<double>(Clock::now() - begin).count(), CpuSeconds() - cpu};
+}
+
+double HandshakesPerSecond() {
+  Node node({.tls = true});
+  const auto caller = base::Identity::Generate();
+  const auto tls = *http::PeerTls::Create(*caller);
+  const http::Interrupt interrupt{std::stop_token()};
+  const auto begin = Clock::now();
+  int done = 0;
+  while (Clock::now() - begin < std::chrono::seconds(3)) {
+    auto socket = http::Socket::Connect({node.peer->bound_address()}, {}, interrupt);
+    CHECK(socket.ok());
+    CHECK(socket
+              ->StartPeerTls(*tls, node.identity->peer_id(), Clock::now() + std::chrono::seconds(5),
+                             interrupt)
+              .ok());
+    ++done;
+  }
+  return done / std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+int Main(int rounds) {
+  signal(SIGPIPE, SIG_IGN);
+  base::SetLogLevel(base::LogLevel::kError);
+  std::printf(
+      "| set | plain, s | TLS, s | speed kept | wanted | CPU s/GB plain | CPU s/GB TLS |\n");
+  std::printf("|---|---|---|---|---|---|---|\n");
+  for (const Set& set : kSets) {
+    std::vector<double> plain, tls, kept, plain_cpu, tls_cpu;
+    const double gb = static_cast<double>(set.count) * static_cast<double>(set.bytes) / 1e9;
+    for (int round = 0; round < rounds; ++round) {
+      const bool tls_first = round % 2 == 1;
+      const Result first = Fetch(set, tls_first), second = Fetch(set, !tls_first);
+      const Result& without = tls_first ? second : first;
+      const Result& with = tls_first ? first : second;
+      plain.push_back(without.seconds);
+      tls.push_back(with.seconds);
+      kept.push_back(without.seconds / with.seconds);
+      plain_cpu.push_back(without.cpu / gb);
+      tls_cpu.push_back(with.cpu / gb);
+    }
+    const auto [least, most] = std::minmax_element(kept.begin(), kept.end());
+    std::printf("| %s | %.2f | %.2f | %.2f (%.2f-%.2f) | %.1f | %.2f | %.2f |\n", set.name,
+                Median(plain), Median(tls), Median(kept), *least, *most, set.wanted,
+                Median(plain_cpu), Median(tls_cpu));
+    std::fflush(stdout);
+  }
+  std::printf("\nHandshakes a second, both sides in one process, one after the other: %.0f\n",
+              HandshakesPerSecond());
+  return 0;
+}
+
+}  // namespace
+}  // namespace waypost
+
+int main(int argc, char** argv) {
+  return waypost::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 5);
+}
