@@ -230,6 +230,17 @@ TEST_F(BadInputTest, ThePeerApiTellsStrangersNothing) {
                                .out;
   EXPECT_EQ(blob.substr(0, 12), "HTTP/1.1 404") << blob;
   EXPECT_EQ(blob.find("hello"), std::string::npos);
+  // Changing keys again and again is work for us and none for them: after 16 times it is over.
+  const auto updates = [&](int count) {
+    const std::string command = absl::StrCat(
+        "(for i in $(seq ", count,
+        "); do echo K; sleep 0.03; done; printf 'GET / HTTP/1.1\\r\\nHost: "
+        "x\\r\\nConnection: close\\r\\n\\r\\n'; sleep 1) | /usr/bin/openssl s_client -connect ",
+        peer_->peer_address(), " -cert ", certificate, " -key ", key, " 2>/dev/null");
+    return RunCommand({"/bin/sh", "-c", command}, {}, "", base::Millis(30'000)).out;
+  };
+  EXPECT_NE(updates(5).find("HTTP/1.1 404"), std::string::npos);
+  EXPECT_EQ(updates(40).find("HTTP/1.1"), std::string::npos);
   const std::string garbage = ask(post("sync", "\xff\xff\xff\xff garbage"), true).out;
   EXPECT_EQ(garbage.substr(0, 12), "HTTP/1.1 400") << garbage;
   EXPECT_EQ(peer_->Call("GET", "/healthz").status, 200);
