@@ -33,7 +33,7 @@ absl::Status WriteOut(std::string_view data) {
 std::string FetchLine(const Json& line) {
   std::string text = TextOf(line, "state");
   const std::string source = TextOf(line, "source");
-  if (!source.empty()) absl::StrAppend(&text, " from ", ShortId(source));
+  if (!source.empty()) absl::StrAppend(&text, " from ", Abbreviated(source));
   for (const char* key : {"until", "error", "next_attempt"}) {
     std::string value = TextOf(line, key);
     if (value.empty() && line.contains(key) && line[key].is_object())
@@ -50,7 +50,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
   ASSIGN_OR_RETURN(id, BlobOf(client, args.what));
   const auto blob = base::BlobId::FromHex(id);
   if (!blob) return absl::DataLossError("the service answered with a bad id: " + id);
-  Progress progress("get " + ShortId(id));
+  Progress progress("get " + Abbreviated(id));
   uint64_t total = 0, received = 0;
   http::AppClient::Call call{.target = "/v1/blobs/" + id};
   if (!args.timeout.empty())
@@ -85,7 +85,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
 Exit Fetch(const Common& common, Client& client, const std::string& text) {
   std::string id;
   ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
-  Progress progress("fetch " + ShortId(id));
+  Progress progress("fetch " + Abbreviated(id));
   Json last;
   http::AppClient::Call call{.method = "POST", .target = "/v1/blobs/" + id + "/fetch"};
   call.body = "";

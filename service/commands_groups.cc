@@ -102,11 +102,7 @@ Exit GroupList(const Common& common, Client& client) {
                     HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
     return absl::OkStatus();
   }));
-  if (common.json) {
-    PrintJson(list);
-  } else {
-    PrintTable(rows);
-  }
+  PrintList(common.json, list, rows);
   return kExitOk;
 }
 
@@ -132,11 +128,7 @@ Exit GroupMembers(const Common& common, Client& client, const std::string& text)
                     ShortPeer(TextOf(member, "peer")), TextOf(member, "last_error", "-")});
     return absl::OkStatus();
   }));
-  if (common.json) {
-    PrintJson(list);
-  } else {
-    PrintTable(rows);
-  }
+  PrintList(common.json, list, rows);
   return kExitOk;
 }
 
@@ -171,11 +163,7 @@ Exit GroupInvites(const Common& common, Client& client, const std::string& text)
                     TextOf(invite, "expires")});
     return absl::OkStatus();
   }));
-  if (common.json) {
-    PrintJson(list);
-  } else {
-    PrintTable(rows);
-  }
+  PrintList(common.json, list, rows);
   return kExitOk;
 }
 

@@ -103,11 +103,7 @@ Exit Wanted(const Common& common, Client& client, const std::string& state) {
                     TextOf(item, "failures"), TextOf(item, "next_attempt", "-")});
     return absl::OkStatus();
   }));
-  if (common.json) {
-    PrintJson(list);
-  } else {
-    PrintTable(rows);
-  }
+  PrintList(common.json, list, rows);
   return kExitOk;
 }
 
@@ -186,11 +182,7 @@ Exit Peers(const Common& common, Client& client) {
                     absl::StrJoin(addresses, " "), ShortPeer(TextOf(peer, "peer"))});
     return absl::OkStatus();
   }));
-  if (common.json) {
-    PrintJson(list);
-  } else {
-    PrintTable(rows);
-  }
+  PrintList(common.json, list, rows);
   return kExitOk;
 }
 

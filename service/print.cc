@@ -60,12 +60,20 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows) {
   }
 }
 
+void PrintList(bool json, const Json& list, const std::vector<std::vector<std::string>>& rows) {
+  if (json) {
+    PrintJson(list);
+  } else {
+    PrintTable(rows);
+  }
+}
+
 void PrintError(std::string_view text) {
   const std::string out = Harmless(text) + "\n";
   std::fwrite(out.data(), 1, out.size(), stderr);
 }
 
-std::string ShortId(const std::string& id) { return id.substr(0, 12); }
+std::string Abbreviated(const std::string& id) { return id.substr(0, 12); }
 
 Progress::Progress(std::string label)
     : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}

@@ -21,9 +21,11 @@ void PrintJson(const Json& json);
 void PrintTable(const std::vector<std::vector<std::string>>& rows);
 // To standard error.
 void PrintError(std::string_view text);
+// As JSON, or for people.
+void PrintList(bool json, const Json& list, const std::vector<std::vector<std::string>>& rows);
 
 // The first 12 digits: enough for people.
-std::string ShortId(const std::string& id);
+std::string Abbreviated(const std::string& id);
 
 // A line on standard error that is drawn anew, at most ten times a second; nothing when standard
 // error is no terminal. Thread-safe.
