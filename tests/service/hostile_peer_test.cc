@@ -278,11 +278,12 @@ TEST_F(HostilePeerTest, EntriesThatAreNotWhatTheySayChangeNothing) {
   Serve(liar, {first, second, first});
   Entry twice = *DecodeEntry(second.bytes);
   twice.ops = {Ref("twice")};
-  liar.on_sync = [&, reply = SealEntry(*liar.identity, twice)](const SyncRequest&) {
+  liar.on_sync = [first, reply = SealEntry(*liar.identity, twice), group = group_,
+                  log = liar.incarnation](const SyncRequest&) {
     SyncReply answer;
     SyncGroupReply& of_group = answer.groups.emplace_back();
-    of_group = {.group = group_, .member = true, .entries = {reply}};
-    of_group.cursor = {.log = liar.incarnation, .sequence = 2};
+    of_group = {.group = group, .member = true, .entries = {reply}};
+    of_group.cursor = {.log = log, .sequence = 2};
     of_group.probed = {first, reply};
     return answer;
   };
@@ -352,13 +353,14 @@ TEST_F(HostilePeerTest, ALogThatNeverEndsIsLeftAndHonestWorkGoesOn) {
   Liar& honest = AddLiar();
   ASSERT_TRUE(liar.Join(MakeInvite()).ok());
   ASSERT_TRUE(honest.Join(MakeInvite()).ok());
-  std::atomic<uint64_t> sequence{1};
-  liar.on_sync = [&](const SyncRequest&) {
+  // What is served outlives this body.
+  const auto sequence = std::make_shared<std::atomic<uint64_t>>(1);
+  liar.on_sync = [sequence, group = group_, log = liar.incarnation](const SyncRequest&) {
     SyncReply reply;
     reply.more = true;
     SyncGroupReply& answer = reply.groups.emplace_back();
-    answer = {.group = group_, .member = true};
-    answer.cursor = {.log = liar.incarnation, .sequence = ++sequence};
+    answer = {.group = group, .member = true};
+    answer.cursor = {.log = log, .sequence = ++*sequence};
     answer.more = true;
     return reply;
   };
