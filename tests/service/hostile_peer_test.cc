@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -108,8 +109,11 @@ class Liar {
   base::Incarnation incarnation = *base::Incarnation::FromBytes(base::RandomBytes(16));
   uint64_t generation = 0;
   base::EntryHash previous;
-  // What each sync is answered with; called on workers.
-  std::function<SyncReply(const SyncRequest&)> on_sync;
+  // What each sync is answered with from now on; called on workers.
+  void OnSync(std::function<SyncReply(const SyncRequest&)> answer) {
+    base::MutexLock lock(mutex_);
+    on_sync_ = std::move(answer);
+  }
   std::atomic<int> syncs{0}, blobs_asked{0};
 
  private:
@@ -130,7 +134,12 @@ class Liar {
     } else if (request.path.ends_with("/sync")) {
       ++syncs;
       const auto asked = DecodeSyncRequest(body);
-      response.body = EncodeSyncReply(asked.ok() && on_sync ? on_sync(*asked) : SyncReply());
+      std::function<SyncReply(const SyncRequest&)> answer;
+      {
+        base::MutexLock lock(mutex_);
+        answer = on_sync_;
+      }
+      response.body = EncodeSyncReply(asked.ok() && answer ? answer(*asked) : SyncReply());
     } else if (request.path.ends_with("/poke")) {
       response.status = 204;
     } else {
@@ -147,6 +156,8 @@ class Liar {
   std::unique_ptr<signpost::PeerBook> peers_;
   std::shared_ptr<const http::PeerTls> tls_;
   std::unique_ptr<http::Engine> engine_;
+  base::Mutex mutex_;
+  std::function<SyncReply(const SyncRequest&)> on_sync_ GUARDED_BY(mutex_);
 };
 
 class HostilePeerTest : public testing::Test {
@@ -216,7 +227,7 @@ class HostilePeerTest : public testing::Test {
     answer.cursor = {.log = liar.incarnation, .sequence = 1};
     SyncReply reply;
     reply.groups = {answer};
-    liar.on_sync = [reply](const SyncRequest&) { return reply; };
+    liar.OnSync([reply](const SyncRequest&) { return reply; });
     const int before = liar.syncs;
     static_cast<void>(liar.client->Poke(
         {.peer = victim_peer(), .addresses = {victim_->peer_address()}}, {.groups = {group_}}, {}));
@@ -278,15 +289,15 @@ TEST_F(HostilePeerTest, EntriesThatAreNotWhatTheySayChangeNothing) {
   Serve(liar, {first, second, first});
   Entry twice = *DecodeEntry(second.bytes);
   twice.ops = {Ref("twice")};
-  liar.on_sync = [first, reply = SealEntry(*liar.identity, twice), group = group_,
-                  log = liar.incarnation](const SyncRequest&) {
+  liar.OnSync([first, reply = SealEntry(*liar.identity, twice), group = group_,
+               log = liar.incarnation](const SyncRequest&) {
     SyncReply answer;
     SyncGroupReply& of_group = answer.groups.emplace_back();
     of_group = {.group = group, .member = true, .entries = {reply}};
     of_group.cursor = {.log = log, .sequence = 2};
     of_group.probed = {first, reply};
     return answer;
-  };
+  });
   EXPECT_TRUE(Soon([&] { return !Referenced("second"); }));
   EXPECT_FALSE(Referenced("twice"));
   EXPECT_EQ(Call("GET", GroupPath("/members"))["items"].size(), 3u);
@@ -355,7 +366,7 @@ TEST_F(HostilePeerTest, ALogThatNeverEndsIsLeftAndHonestWorkGoesOn) {
   ASSERT_TRUE(honest.Join(MakeInvite()).ok());
   // What is served outlives this body.
   const auto sequence = std::make_shared<std::atomic<uint64_t>>(1);
-  liar.on_sync = [sequence, group = group_, log = liar.incarnation](const SyncRequest&) {
+  liar.OnSync([sequence, group = group_, log = liar.incarnation](const SyncRequest&) {
     SyncReply reply;
     reply.more = true;
     SyncGroupReply& answer = reply.groups.emplace_back();
@@ -363,7 +374,7 @@ TEST_F(HostilePeerTest, ALogThatNeverEndsIsLeftAndHonestWorkGoesOn) {
     answer.cursor = {.log = log, .sequence = ++*sequence};
     answer.more = true;
     return reply;
-  };
+  });
   static_cast<void>(liar.client->Poke(
       {.peer = victim_peer(), .addresses = {victim_->peer_address()}}, {.groups = {group_}}, {}));
   ASSERT_TRUE(Soon([&] { return liar.syncs > 20; }));
