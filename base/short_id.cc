@@ -27,8 +27,7 @@ std::optional<std::string> Values(std::string_view text) {
   std::string values;
   for (const char c : text) {
     if (c == '-') continue;
-    const auto at = kAlphabet.find(
-        static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+    const auto at = kAlphabet.find(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
     if (at == std::string_view::npos || values.size() > kDigits) return std::nullopt;
     values.push_back(static_cast<char>(at));
   }

@@ -82,12 +82,11 @@ Exit Init(const Common& common, const InitArgs& args) {
   ASSIGN_OR_RETURN(identity, base::Identity::Load(common.data + "/identity.key"));
   const std::string peer = identity->peer_id().ToHex();
   if (common.json) {
-    PrintJson({{"data", common.data},
-               {"peer", peer},
-               {"short", base::ShortId(identity->peer_id())}});
+    PrintJson(
+        {{"data", common.data}, {"peer", peer}, {"short", base::ShortId(identity->peer_id())}});
   } else {
-    PrintLine(absl::StrCat("peer ", peer, "\nshort ",
-                           base::ShortId(identity->peer_id()), "\nsettings ", common.data,
+    PrintLine(absl::StrCat("peer ", peer, "\nshort ", base::ShortId(identity->peer_id()),
+                           "\nsettings ", common.data,
                            "/waypost.toml\nstart it with: waypost serve --data ", common.data));
   }
   return kExitOk;

@@ -34,8 +34,8 @@ TEST(ShortId, HowPeopleWriteIt) {
   }
   EXPECT_TRUE(IsShortIdOf(shouted, Peer(99)));
   EXPECT_TRUE(IsShortIdOf(bare, Peer(99)));
-  for (const std::string& bad : {std::string(), id + "a", id.substr(1), std::string("aaaa-aaa1"),
-                                 std::string(64, 'a')}) {
+  for (const std::string& bad :
+       {std::string(), id + "a", id.substr(1), std::string("aaaa-aaa1"), std::string(64, 'a')}) {
     EXPECT_FALSE(IsShortId(bad)) << bad;
   }
 }
