@@ -6,8 +6,10 @@
 #include <map>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
 #include "base/index.h"
 #include "blobstore/blob_store.h"
@@ -19,6 +21,8 @@
 #include "syncgroup/ledger.h"
 
 namespace waypost::fetcher {
+
+class StoreSink;
 
 // What an attempt needs; all outlive it.
 struct AttemptParts {
@@ -76,10 +80,94 @@ struct AttemptResult {
   uint64_t body_bytes = 0;
 };
 
-// One try to obtain `blob`, over up to kAskedMax locations, one after the other, including those
+// Members of groups as one view of the index has them, so that many attempts look them up once.
+using MembersOfGroups = absl::flat_hash_map<base::GroupId, std::vector<syncgroup::Member>>;
+
+// One try to obtain a blob, over up to kAskedMax locations, one after the other, including those
 // that misses name. Only members of a group under which it is wanted are asked, and each hears only
-// of the groups it is a member of. Blocks; no lock is held, no transaction open, while a peer is
-// asked. Tells PeerBook how each peer answered.
+// of the groups it is a member of. Tells PeerBook how each peer answered.
+//
+//   Load -> while Next: Ask or, where a batch asks, one of Hear -> Finish
+//
+// One thread. What it is given outlives it.
+class Attempt {
+ public:
+  Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
+          AttemptProgress& progress, std::stop_token stop);
+
+  // What the rows say now. In a transaction of the caller's, so that many load at once.
+  void Load(base::ReadTxn& txn, MembersOfGroups& members);
+  // The index could not be read.
+  void LoadFailed(const absl::Status& status);
+
+  const base::BlobId& blob() const { return blob_; }
+  // Learned from others: judges nobody.
+  std::optional<uint64_t> size_hint() const { return start_.signpost.size_hint_bytes; }
+
+  // Whom to ask next; nullopt: this try is over.
+  std::optional<base::PeerId> Next();
+  // The peer has no slot free: goes on without it.
+  void SkipFull(const base::PeerId& peer) { full_.push_back(peer); }
+  // Blocks until the peer has answered; no lock is held, no transaction open.
+  void Ask(const base::PeerId& peer);
+
+  // ---- as part of a batch ----
+  // Under which the peer may be asked for it.
+  const std::vector<base::GroupId>& GroupsAt(const base::PeerId& peer) const {
+    return start_.groups_of.at(peer);
+  }
+  // What came of it, each once for a peer. `returns`: the peer's, from before it was asked.
+  // Its item came: verifies and stages the bytes. The same as an answer to Ask.
+  void HearBlob(const base::PeerId& peer, uint64_t returns, const BatchItem& item);
+  void HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss);
+  // The peer could not be heard.
+  void HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply);
+
+  // Arrived, ended by our own side or by `stop`.
+  bool Ended() const;
+  const AttemptResult& result() const { return result_; }
+  AttemptResult Finish();
+
+ private:
+  // Everything that it knows at its start, from one look at the index.
+  struct Known {
+    signpost::Signpost signpost;
+    std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
+    absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
+  };
+  AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;
+  void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record, MembersOfGroups& cache);
+  std::optional<base::PeerId> BestPeer();
+  bool NoteCoolDown(const base::PeerId& peer);
+  void Begin(const base::PeerId& peer, uint64_t returns);
+  bool AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
+               uint64_t offset);
+  bool Complete(const base::PeerId& peer, StoreSink& sink);
+  void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
+            const syncgroup::Miss& miss);
+  void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
+                std::optional<base::Millis> retry_after);
+  void WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message);
+  bool SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error);
+  void LocalError(const absl::Status& error);
+  void Note(const base::PeerId& peer, Answer answer, std::string_view message);
+  signpost::LastError ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
+                              std::string_view message) const;
+
+  const AttemptParts& parts_;
+  const base::BlobId blob_;
+  const AttemptOptions options_;
+  AttemptProgress& progress_;
+  const std::stop_token stop_;
+  Known start_;
+  AttemptResult result_;
+  signpost::Locations locations_;
+  std::vector<base::PeerId> asked_;
+  std::vector<base::PeerId> full_;  // have no slot free
+  uint64_t returns_at_start_ = 0;   // of the peer being asked
+};
+
+// A whole attempt, alone. Blocks.
 AttemptResult RunAttempt(const AttemptParts& parts, const base::BlobId& blob,
                          const AttemptOptions& options, AttemptProgress& progress,
                          std::stop_token stop);

@@ -54,6 +54,38 @@ struct BlobReply {
   uint64_t body_bytes = 0;
 };
 
+struct BatchRequest {
+  syncgroup::Endpoint from;
+  std::vector<base::BlobId> blobs;    // at most syncgroup::kBatchBlobsMax
+  std::vector<base::GroupId> groups;  // each wanted under all of them; at most 8
+  uint64_t blob_bytes_max = 0;        // of one blob: what is larger is left out
+  base::Millis stall_timeout{30000};
+};
+
+// What the peer says of one blob of a batch.
+struct BatchItem {
+  enum class Kind {
+    kBlob,     // `bytes`, all of it, not verified, under `granted`
+    kMiss,     // `miss`
+    kLeftOut,  // to be asked for by itself; `size_bytes` where it said so
+  };
+  Kind kind = Kind::kLeftOut;
+  std::string_view bytes;
+  std::vector<base::GroupId> granted;
+  syncgroup::Miss miss;
+  std::optional<uint64_t> size_bytes;
+};
+
+// Where the items of an answer go, in the order of the request. Called on the thread that called
+// GetBatch.
+class BatchSink {
+ public:
+  virtual ~BatchSink() = default;
+  // `number`: of the blob in the request. An error ends the answer and comes back as
+  // BlobReply::sink_error.
+  virtual absl::Status OnItem(std::size_t number, const BatchItem& item) = 0;
+};
+
 // How the fetcher gets blobs from other peers. Implemented in http/. Thread-safe.
 class BlobClient {
  public:
@@ -62,6 +94,10 @@ class BlobClient {
   virtual bool HasLine(const base::PeerId&) const { return false; }
   // Blocks until the answer is complete, fails, stalls or `stop` is requested.
   virtual BlobReply Get(const BlobRequest& request, BlobSink& sink, std::stop_token stop) = 0;
+  // As Get, for many. kComplete: each blob has had its item; else those before what went wrong.
+  // Never kMiss or kWrongLength.
+  virtual BlobReply GetBatch(const BatchRequest& request, BatchSink& sink,
+                             std::stop_token stop) = 0;
 };
 
 }  // namespace waypost::fetcher

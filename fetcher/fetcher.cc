@@ -100,6 +100,7 @@ void Fetcher::Shutdown() {
     base::MutexLock lock(impl_->mutex);
     impl_->stopping = true;
     for (auto& item : impl_->flights) item.second->stop.request_stop();
+    impl_->shutdown.request_stop();
     impl_->work.NotifyAll();
     impl_->chore.NotifyAll();
     workers = std::move(impl_->workers);
@@ -193,133 +194,166 @@ base::SteadyTime Fetcher::Impl::ToSteady(base::WallTime wall) const {
   return std::chrono::steady_clock::now() + (wall - parts.clock.WallNow());
 }
 
-std::optional<RunQueue::Picked> Fetcher::Impl::TakeNext(uint32_t worker) {
-  if (!loaded || pause.paused || worker >= options.concurrency) return std::nullopt;
-  if (flights.size() >= options.concurrency) return std::nullopt;
-  while (auto picked = queue.Pick(parts.clock.WallNow())) {
-    if (!flights.contains(picked->key.blob)) return picked;
-    // The table was read while its attempt runs: single flight. The end of that puts it back.
-    queue.Release(picked->at);
+std::vector<Fetcher::Impl::Taken> Fetcher::Impl::TakeNext(uint32_t worker) {
+  std::vector<Taken> all;
+  if (!loaded || pause.paused || worker >= options.concurrency) return all;
+  if (running >= options.concurrency) return all;
+  const base::WallTime now = parts.clock.WallNow();
+  while (all.empty()) {
+    const auto picked = queue.Pick(now);
+    if (!picked) return all;
+    std::vector<RunQueue::Picked> same = {*picked};
+    if (options.batch_blobs > 1) queue.PickMore(options.batch_blobs - 1, now, same);
+    for (const RunQueue::Picked& one : same) {
+      // The table was read while its attempt runs: single flight. The end of that puts it back.
+      if (flights.contains(one.key.blob)) continue;
+      all.push_back(
+          {.picked = one, .flight = std::make_shared<Flight>(), .result = {}, .verdict = {}});
+    }
+    if (all.empty()) queue.Release(picked->at);
   }
-  return std::nullopt;
+  return all;
 }
 
 void Fetcher::Impl::WorkerLoop(uint32_t number) {
   while (true) {
-    std::optional<RunQueue::Picked> picked;
-    auto flight = std::make_shared<Flight>();
+    std::vector<Taken> all;
+    Slot slot;
     {
       base::MutexLock lock(mutex);
       while (!stopping) {
-        picked = TakeNext(number);
+        all = TakeNext(number);
         if (queue.TakeChore()) chore.NotifyOne();
-        if (picked) break;
+        if (!all.empty()) break;
         const auto next = queue.NextStart(parts.clock.WallNow());
         const base::SteadyTime idle = std::chrono::steady_clock::now() + kIdle;
         work.WaitUntil(mutex, next ? std::min(ToSteady(*next), idle) : idle);
       }
       if (stopping) return;
-      flight->at = picked->at;
-      flights[picked->key.blob] = flight;
+      slot.at = all.front().picked.at;
+      for (const Taken& taken : all) flights[taken.picked.key.blob] = taken.flight;
+      ++running;
       work.NotifyOne();  // there may be more for another worker
     }
-    RunOne(*picked, flight);
+    for (const Taken& taken : all) Announce(taken.picked.key.blob);
+    if (all.size() == 1) {
+      RunAlone(all.front(), slot);
+    } else {
+      RunBatch(all, slot);
+    }
+    Land(all, slot);
+    for (const Taken& taken : all) Announce(taken.picked.key.blob);
   }
 }
 
-void Fetcher::Impl::RunOne(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight) {
-  const base::BlobId& blob = picked.key.blob;
-  Announce(blob);
+void Fetcher::Impl::RunAlone(Taken& taken, Slot& slot) {
+  const base::BlobId& blob = taken.picked.key.blob;
+  Flight& flight = *taken.flight;
   const base::SteadyTime began = parts.clock.SteadyNow();
-  const AttemptResult result = RunAttempt(attempt_parts, blob, OptionsFor(picked, flight),
-                                          flight->progress, flight->stop.get_token());
-  bytes_total.Add(static_cast<double>(result.body_bytes));
-  Verdict verdict;
-  if (result.start == AttemptResult::Start::kNotWanted) {
+  AttemptOptions attempt_options = OptionsFor(taken.picked, slot);
+  attempt_options.take_slot = [&](const base::PeerId& peer) {
+    if (!TakeSlot(slot, peer)) return false;
+    {
+      base::MutexLock lock(mutex);
+      flight.source = peer;
+    }
+    Announce(blob);
+    return true;
+  };
+  taken.result =
+      RunAttempt(attempt_parts, blob, attempt_options, flight.progress, flight.stop.get_token());
+  bytes_total.Add(static_cast<double>(taken.result.body_bytes));
+  if (taken.result.start == AttemptResult::Start::kNotWanted) {
     RepairRow(blob);
-  } else if (result.staged) {
-    RecordSuccess(blob, result, began);
-  } else if (result.start == AttemptResult::Start::kGo) {
-    verdict = RecordFailure(blob, result);
+  } else if (taken.result.staged) {
+    RecordSuccess(blob, taken.result, began);
+  } else if (taken.result.start == AttemptResult::Start::kGo) {
+    taken.verdict = RecordFailure(blob, taken.result);
   }
-  Land(picked, *flight, result, verdict);
-  Announce(blob);
 }
 
-AttemptOptions Fetcher::Impl::OptionsFor(const RunQueue::Picked& picked,
-                                         const std::shared_ptr<Flight>& flight) {
+AttemptOptions Fetcher::Impl::OptionsFor(const RunQueue::Picked& picked, Slot& slot) {
   base::MutexLock lock(mutex);
   return {.stall_timeout = options.stall_timeout,
           .prefer = picked.at,
           .free_since = picked.free_since,
-          .should_yield = [this, flight] { return ShouldYield(*flight); },
-          .take_slot = [this, flight, blob = picked.key.blob](
-                           const base::PeerId& peer) { return TakeSlot(blob, *flight, peer); }};
+          .should_yield = [this, &slot] { return ShouldYield(slot); },
+          .take_slot = nullptr};
 }
 
-bool Fetcher::Impl::TakeSlot(const base::BlobId& blob, Flight& flight, const base::PeerId& peer) {
-  {
-    base::MutexLock lock(mutex);
-    if (!queue.MoveSlot(flight.at, peer, parts.clock.WallNow())) return false;
-    if (flight.at != peer) work.NotifyOne();
-    flight.at = peer;
-    flight.source = peer;
-  }
-  Announce(blob);
+bool Fetcher::Impl::TakeSlot(Slot& slot, const base::PeerId& peer) {
+  base::MutexLock lock(mutex);
+  if (!queue.MoveSlot(slot.at, peer, parts.clock.WallNow())) return false;
+  if (slot.at != peer) work.NotifyOne();
+  slot.at = peer;
   return true;
 }
 
-bool Fetcher::Impl::ShouldYield(const Flight& flight) {
+bool Fetcher::Impl::ShouldYield(const Slot& slot) {
   base::MutexLock lock(mutex);
-  return !pause.paused && flights.size() >= options.concurrency &&
-         queue.OtherReady(flight.at, parts.clock.WallNow());
+  return !pause.paused && running >= options.concurrency &&
+         queue.OtherReady(slot.at, parts.clock.WallNow());
+}
+
+void Fetcher::Impl::ReadRow(base::ReadTxn& txn, const base::BlobId& blob, RowState& row) const {
+  row = {};
+  const auto signpost = signpost::LoadSignpost(txn, blob);
+  if (!signpost) return;
+  row.wanted = signpost->wanted_since != base::kNever;
+  const signpost::DueKey due = signpost::DueKeyOf(blob, *signpost);
+  if (signpost::HasDueRow(txn, due)) row.due = due;
 }
 
 absl::Status Fetcher::Impl::ReadRow(const base::BlobId& blob, RowState& row) const {
   return parts.index.Read([&](base::ReadTxn& txn) {
-    row = {};
-    const auto signpost = signpost::LoadSignpost(txn, blob);
-    if (!signpost) return absl::OkStatus();
-    row.wanted = signpost->wanted_since != base::kNever;
-    const signpost::DueKey due = signpost::DueKeyOf(blob, *signpost);
-    if (signpost::HasDueRow(txn, due)) row.due = due;
+    ReadRow(txn, blob, row);
     return absl::OkStatus();
   });
 }
 
-void Fetcher::Impl::Land(const RunQueue::Picked& picked, Flight& flight,
-                         const AttemptResult& result, const Verdict& verdict) {
-  const base::BlobId& blob = picked.key.blob;
-  // Read while the flight stands: what is told of the row from now on is newer.
-  RowState row;
-  const absl::Status read = ReadRow(blob, row);
-  if (!read.ok()) {
-    base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", read.ToString());
-    row = {.due = picked.key, .wanted = true};
+void Fetcher::Impl::Land(const std::vector<Taken>& all, const Slot& slot) {
+  // Read while the flights stand: what is told of a row from now on is newer.
+  std::vector<RowState> rows(all.size());
+  const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
+    for (std::size_t i = 0; i < all.size(); ++i) ReadRow(txn, all[i].picked.key.blob, rows[i]);
+    return absl::OkStatus();
+  });
+  if (!read.ok()) base::LogWarning("fetcher: ", all.size(), " blobs: ", read.ToString());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!read.ok()) rows[i] = {.due = all[i].picked.key, .wanted = true};
+    if (!rows[i].wanted && !all[i].result.staged) {
+      parts.blobs.DropPartial(all[i].picked.key.blob);
+    }
   }
-  if (!row.wanted && !result.staged) parts.blobs.DropPartial(blob);
   base::MutexLock lock(mutex);
-  if (flight.told) row.due = flight.due;
+  for (std::size_t i = 0; i < all.size(); ++i) LandOne(all[i], rows[i]);
+  queue.Release(slot.at);
+  --running;
+  WakeAll();
+}
+
+void Fetcher::Impl::LandOne(const Taken& taken, RowState& row) {
+  const base::BlobId& blob = taken.picked.key.blob;
+  const AttemptReport& report = taken.result.report;
+  if (taken.flight->told) row.due = taken.flight->due;
   flights.erase(blob);
-  queue.Release(flight.at);
   if (row.due) {
     queue.Upsert(*row.due, audiences.contains(blob));
-    const AttemptReport& report = result.report;
+    if (taken.alone) queue.MarkAlone(blob);
     if (report.local == LocalEnd::kNoSlot) {
       queue.Redirect(blob, report.no_slot_at);
-    } else if (verdict.parked && !queue.Cools(row.due->first_peer)) {
+    } else if (taken.verdict.parked && !queue.Cools(row.due->first_peer)) {
       queue.Redirect(blob, report.first_to_end);
-    } else if (verdict.parked && report.asked.empty()) {
+    } else if (taken.verdict.parked && report.asked.empty()) {
       queue.MarkSeen(blob);
     }
   }
-  const bool whole = result.start == AttemptResult::Start::kGo && !result.staged &&
-                     result.report.local == LocalEnd::kNone;
+  const bool whole = taken.result.start == AttemptResult::Start::kGo && !taken.result.staged &&
+                     report.local == LocalEnd::kNone;
   if (const auto it = audiences.find(blob); whole && it != audiences.end()) {
     ++it->second->attempts_ended;
-    it->second->last_error = verdict.error;
+    it->second->last_error = taken.verdict.error;
   }
-  WakeAll();
 }
 
 }  // namespace waypost::fetcher

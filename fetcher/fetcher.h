@@ -34,6 +34,9 @@ struct FetcherOptions {
   base::Millis expiry{720LL * 3600 * 1000};  // of what an app asked for, after the last caller left
   base::Millis stall_timeout{30000};
   uint64_t rate_limit_bytes_per_s = 0;  // of all fetches together; 0: none
+  // Small blobs asked of one peer in one request, at most; 1: each by itself.
+  uint32_t batch_blobs = 1000;
+  uint64_t batch_blob_bytes = 16 * 1024;  // what counts as small: what the store places inline
 };
 
 // How one blob stands, for those who wait and for people.

@@ -1,9 +1,9 @@
 #pragma once
 
 // What the parts of the Fetcher share: fetcher.cc (lifecycle, workers), starter.cc (fills and
-// routes the queue, ends pauses), record.cc (what an attempt leaves in the index), on_demand.cc
-// (those who wait), operate.cc (retry, stop, pause), listing.cc and why.cc. Nobody else includes
-// it.
+// routes the queue, ends pauses), batch.cc (many small blobs in one request), record.cc (what an
+// attempt leaves in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause),
+// listing.cc and why.cc. Nobody else includes it.
 
 #include <atomic>
 #include <deque>
@@ -24,16 +24,42 @@
 namespace waypost::fetcher {
 
 struct Fetcher::Impl {
+  // Of a peer: one worker's, whatever it has under way there. Guarded by the Impl's mutex.
+  struct Slot {
+    base::PeerId at;
+  };
   // One attempt under way: single flight. Guarded by the Impl's mutex but for `progress` and
   // `stop`.
   struct Flight {
     AttemptProgress progress;
     std::stop_source stop;
-    base::PeerId at;      // whose slot it takes
     base::PeerId source;  // whom it is asking
     // The row changed meanwhile; the last that was told of it.
     bool told = false;
     std::optional<signpost::DueKey> due;
+  };
+  // A blob that a worker has taken, from its pick to its landing.
+  struct Taken {
+    RunQueue::Picked picked;
+    std::shared_ptr<Flight> flight;
+    AttemptResult result;
+    Verdict verdict;
+    bool alone = false;  // to be asked for by itself next time
+  };
+  // What was written down of a blob that arrived.
+  struct Written {
+    bool kept = false;    // it is still wanted
+    bool stored = false;  // and was not here before
+  };
+  // What judging an attempt that did not bring the blob needs besides its own result.
+  struct Failure {
+    base::WallTime now;
+    double unit = 0;
+    AttemptReport report;
+    RetryPolicy policy;
+    bool window_full = false;
+    bool to_write = false;
+    Verdict verdict;
   };
   // Those who wait for one blob.
   struct Audience {
@@ -54,15 +80,17 @@ struct Fetcher::Impl {
   // ---- workers (fetcher.cc) ----
   void WorkerLoop(uint32_t number);
   void EnsureWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  std::optional<RunQueue::Picked> TakeNext(uint32_t worker) EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void RunOne(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight);
-  AttemptOptions OptionsFor(const RunQueue::Picked& picked, const std::shared_ptr<Flight>& flight);
-  bool TakeSlot(const base::BlobId& blob, Flight& flight, const base::PeerId& peer);
-  bool ShouldYield(const Flight& flight);
-  // The attempt is over: gives the slot back and puts the blob where it waits next.
-  void Land(const RunQueue::Picked& picked, Flight& flight, const AttemptResult& result,
-            const Verdict& verdict);
+  // What one worker does next, all of it at one peer; empty: nothing may start.
+  std::vector<Taken> TakeNext(uint32_t worker) EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void RunAlone(Taken& taken, Slot& slot);
+  AttemptOptions OptionsFor(const RunQueue::Picked& picked, Slot& slot);
+  bool TakeSlot(Slot& slot, const base::PeerId& peer);
+  bool ShouldYield(const Slot& slot);
+  // The attempts are over: gives the slot back and puts the blobs where they wait next.
+  void Land(const std::vector<Taken>& all, const Slot& slot);
+  void LandOne(const Taken& taken, RowState& row) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status ReadRow(const base::BlobId& blob, RowState& row) const;
+  void ReadRow(base::ReadTxn& txn, const base::BlobId& blob, RowState& row) const;
   // Something may start, or is to be filled or routed.
   void WakeAll() EXCLUSIVE_LOCKS_REQUIRED(mutex);
   base::SteadyTime ToSteady(base::WallTime wall) const;
@@ -81,14 +109,26 @@ struct Fetcher::Impl {
   void CheckPause();
   void FindOldest();
 
-  // ---- record.cc ----
+  // ---- batch.cc ----
+  struct Batch;
+  void RunBatch(std::vector<Taken>& all, Slot& slot);
+
+  // ---- record.cc: Begin and Note on the worker, Write in a transaction ----
   void RecordSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began);
+  void WriteSuccess(base::WriteTxn& txn, const base::BlobId& blob, const AttemptResult& result,
+                    base::WallTime now, Written& written) const;
+  void NoteSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began,
+                   const absl::Status& recorded, const Written& written);
   Verdict RecordFailure(const base::BlobId& blob, const AttemptResult& result);
-  absl::Status WriteFailure(const base::BlobId& blob, const AttemptResult& result, bool window_full,
-                            Verdict& verdict);
+  Failure BeginFailure(const AttemptResult& result);
+  void WriteFailure(base::WriteTxn& txn, const base::BlobId& blob, const AttemptResult& result,
+                    Failure& failure) const;
+  void NoteFailure(const base::BlobId& blob, const AttemptResult& result,
+                   const absl::Status& recorded, const Verdict& verdict);
   bool SomebodyReturned(const AttemptResult& result) const;
   // The queue named a blob that its rows do not want: makes the due row agree with them.
   void RepairRow(const base::BlobId& blob);
+  void WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, base::WallTime now) const;
   void PauseFor(const std::string& reason, const std::string& detail);
 
   // ---- on_demand.cc ----
@@ -115,6 +155,7 @@ struct Fetcher::Impl {
   FetcherOptions options GUARDED_BY(mutex);
   RunQueue queue GUARDED_BY(mutex);
   std::map<base::BlobId, std::shared_ptr<Flight>> flights GUARDED_BY(mutex);
+  uint32_t running GUARDED_BY(mutex) = 0;  // workers that have taken something
   std::map<base::BlobId, std::shared_ptr<Audience>> audiences GUARDED_BY(mutex);
   PauseState pause GUARDED_BY(mutex);
   uint32_t pauses_in_a_row GUARDED_BY(mutex) = 0;  // by itself, without a blob that arrived between
@@ -126,6 +167,8 @@ struct Fetcher::Impl {
   bool started GUARDED_BY(mutex) = false;
   bool stopping GUARDED_BY(mutex) = false;
   bool loaded GUARDED_BY(mutex) = false;
+
+  std::stop_source shutdown;
 
   // Of the starter alone.
   base::SteadyTime next_oldest{}, next_clamp{}, walk_began{}, next_walk{};

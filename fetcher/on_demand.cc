@@ -268,7 +268,7 @@ std::string Fetcher::Impl::BlockedBy(const base::BlobId& blob, const signpost::S
     const bool nobody = signpost.last_error.error == signpost::ErrorClass::kNobody;
     return nobody && signpost.locations.empty() ? "nobody" : "not_due";
   }
-  if (flights.size() >= options.concurrency) return "slot";
+  if (running >= options.concurrency) return "slot";
   const base::PeerId at = queue.WaitsAt(blob).value_or(signpost::FirstPeer(signpost.locations));
   return queue.Full(at) ? "peer_slot" : "";
 }

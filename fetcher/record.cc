@@ -15,74 +15,84 @@ using base::Index;
 using base::WallTime;
 using syncgroup::BlobRecord;
 
-void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult& result,
-                                  base::SteadyTime began) {
-  const WallTime now = parts.clock.WallNow();
+// Reads mentions, membership and `stopped` again: they may have changed while the bytes came.
+void Fetcher::Impl::WriteSuccess(base::WriteTxn& txn, const base::BlobId& blob,
+                                 const AttemptResult& result, WallTime now,
+                                 Written& written) const {
   const blobstore::StagedBlob& staged = *result.staged;
-  bool kept = false;
-  bool stored = false;
-  // Reads mentions, membership and `stopped` again: they may have changed while the bytes came.
-  const absl::Status recorded =
-      parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-        kept = stored = false;
-        parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-          signpost::Signpost& signpost = record.NeedSignpost();
-          std::vector<base::GroupId> groups;
-          for (const base::GroupId& group : result.granted) {
-            if (signpost.groups.contains(group) && parts.groups.FindGroup(txn, group)) {
-              groups.push_back(group);
-            }
-          }
-          const bool asked = signpost.asked_until != base::kNever;
-          if (signpost.stopped != base::kNever || (groups.empty() && !asked)) return;
-          kept = true;
-          stored = !record.row;
-          if (stored) record.row.emplace();
-          // A file takes the place of inline bytes, so that none is left without a row.
-          if (stored || (record.row->placement == blobstore::Placement::kInline &&
-                         staged.placement == blobstore::Placement::kFile)) {
-            parts.blobs.Install(txn, staged, *record.row);
-          }
-          for (const base::GroupId& group : groups) {
-            record.row->holdings.try_emplace(
-                group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kFetch});
-          }
-          // The count lives on in the blob's row.
-          record.row->fetch_attempts += signpost.fetch_attempts + 1;
-          signpost.fetch_attempts = 0;
-          signpost.failures = 0;
-          signpost.last_error = {};
-          signpost.size_hint_bytes = staged.size_bytes;
-          signpost::Location& location = signpost.locations[result.source];
-          location.when_seen = std::max(location.when_seen, now);
-          location.denied = base::kNever;
-        });
-        if (!kept && staged.placement == blobstore::Placement::kFile &&
-            !blobstore::LoadBlobRow(txn, blob)) {
-          blobstore::BlobRow orphan;
-          orphan.placement = blobstore::Placement::kFile;
-          parts.blobs.Uninstall(txn, blob, orphan);
-        }
-        return absl::OkStatus();
-      });
+  written = {};
+  parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+    signpost::Signpost& signpost = record.NeedSignpost();
+    std::vector<base::GroupId> groups;
+    for (const base::GroupId& group : result.granted) {
+      if (signpost.groups.contains(group) && parts.groups.FindGroup(txn, group)) {
+        groups.push_back(group);
+      }
+    }
+    const bool asked = signpost.asked_until != base::kNever;
+    if (signpost.stopped != base::kNever || (groups.empty() && !asked)) return;
+    written = {.kept = true, .stored = !record.row};
+    if (written.stored) record.row.emplace();
+    // A file takes the place of inline bytes, so that none is left without a row.
+    if (written.stored || (record.row->placement == blobstore::Placement::kInline &&
+                           staged.placement == blobstore::Placement::kFile)) {
+      parts.blobs.Install(txn, staged, *record.row);
+    }
+    for (const base::GroupId& group : groups) {
+      record.row->holdings.try_emplace(
+          group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kFetch});
+    }
+    // The count lives on in the blob's row.
+    record.row->fetch_attempts += signpost.fetch_attempts + 1;
+    signpost.fetch_attempts = 0;
+    signpost.failures = 0;
+    signpost.last_error = {};
+    signpost.size_hint_bytes = staged.size_bytes;
+    signpost::Location& location = signpost.locations[result.source];
+    location.when_seen = std::max(location.when_seen, now);
+    location.denied = base::kNever;
+  });
+  if (!written.kept && staged.placement == blobstore::Placement::kFile &&
+      !blobstore::LoadBlobRow(txn, blob)) {
+    blobstore::BlobRow orphan;
+    orphan.placement = blobstore::Placement::kFile;
+    parts.blobs.Uninstall(txn, blob, orphan);
+  }
+}
+
+void Fetcher::Impl::NoteSuccess(const base::BlobId& blob, const AttemptResult& result,
+                                base::SteadyTime began, const absl::Status& recorded,
+                                const Written& written) {
   if (!recorded.ok()) {
     attempts_total["local_error"].Add();
     PauseFor(base::IsNoSpace(recorded) ? "space" : "index", recorded.ToString());
     return;
   }
-  attempts_total[kept ? "ok" : "cancelled"].Add();
-  if (!kept) return;
+  attempts_total[written.kept ? "ok" : "cancelled"].Add();
+  if (!written.kept) return;
   {
     base::MutexLock lock(mutex);
     pauses_in_a_row = 0;
   }
   (result.first_try ? hint_hit : hint_miss).Add();
   duration_seconds.Observe(std::chrono::duration<double>(parts.clock.SteadyNow() - began).count());
-  if (!stored) return;
+  if (!written.stored) return;
   parts.events.Publish("blob.stored", {{"blob", blob.ToHex()},
-                                       {"size", absl::StrCat(staged.size_bytes)},
+                                       {"size", absl::StrCat(result.staged->size_bytes)},
                                        {"via", "fetch"},
                                        {"peer", result.source.ToHex()}});
+}
+
+void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult& result,
+                                  base::SteadyTime began) {
+  const WallTime now = parts.clock.WallNow();
+  Written written;
+  const absl::Status recorded =
+      parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+        WriteSuccess(txn, blob, result, now, written);
+        return absl::OkStatus();
+      });
+  NoteSuccess(blob, result, began, recorded, written);
 }
 
 // A peer that could not be heard has answered something else since.
@@ -92,18 +102,62 @@ bool Fetcher::Impl::SomebodyReturned(const AttemptResult& result) const {
   });
 }
 
-Verdict Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult& result) {
-  bool window_full = false;
+Fetcher::Impl::Failure Fetcher::Impl::BeginFailure(const AttemptResult& result) {
+  Failure failure{
+      .now = parts.clock.WallNow(), .unit = parts.random.Unit(), .report = result.report};
   {
     base::MutexLock lock(mutex);
-    window_full = queue.size() >= RunQueue::kWindow;
+    failure.window_full = queue.size() >= RunQueue::kWindow;
+    failure.policy = {.base = options.retry_base, .max = options.retry_max};
   }
-  Verdict verdict;
-  const absl::Status recorded = WriteFailure(blob, result, window_full, verdict);
+  failure.report.evidence_moved = SomebodyReturned(result);
+  // Cut short before anybody was asked, or parked once more: nothing to write.
+  failure.verdict = JudgeFailure(failure.report, 0, failure.policy, failure.now, failure.unit);
+  const Verdict& verdict = failure.verdict;
+  failure.to_write = !failure.report.asked.empty() || verdict.count_failure ||
+                     verdict.next_attempt || verdict.error.error != signpost::ErrorClass::kNone ||
+                     (verdict.parked && failure.window_full);
+  return failure;
+}
+
+void Fetcher::Impl::WriteFailure(base::WriteTxn& txn, const base::BlobId& blob,
+                                 const AttemptResult& result, Failure& failure) const {
+  parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+    if (!record.signpost) return;  // removed meanwhile
+    signpost::Signpost& signpost = *record.signpost;
+    AttemptReport& report = failure.report;
+    Verdict& verdict = failure.verdict;
+    const WallTime now = failure.now;
+    report.evidence_moved =
+        SomebodyReturned(result) || signpost.evidence != result.evidence_at_start;
+    verdict = JudgeFailure(report, signpost.failures, failure.policy, now, failure.unit);
+    signpost::MergeLocations(signpost.locations, result.learned, now);
+    for (const base::PeerId& peer : verdict.denied) {
+      if (const auto it = signpost.locations.find(peer); it != signpost.locations.end()) {
+        it->second.denied = std::max(it->second.denied, now);
+      }
+    }
+    for (const base::PeerId& peer : verdict.dropped) signpost.locations.erase(peer);
+    if (result.size_bytes && !signpost.size_hint_bytes) {
+      signpost.size_hint_bytes = result.size_bytes;
+    }
+    if (verdict.count_attempt) ++signpost.fetch_attempts;
+    if (verdict.count_failure) ++signpost.failures;
+    if (verdict.error.error != signpost::ErrorClass::kNone) signpost.last_error = verdict.error;
+    // Too many wait in memory already: this one in the table.
+    if (verdict.parked && failure.window_full && report.first_cool_down_end) {
+      verdict.next_attempt = report.first_cool_down_end;
+    }
+    if (verdict.next_attempt) signpost.next_attempt = *verdict.next_attempt;
+  });
+}
+
+void Fetcher::Impl::NoteFailure(const base::BlobId& blob, const AttemptResult& result,
+                                const absl::Status& recorded, const Verdict& verdict) {
   if (!recorded.ok()) {
     attempts_total["local_error"].Add();
     PauseFor(base::IsNoSpace(recorded) ? "space" : "index", recorded.ToString());
-    return verdict;
+    return;
   }
   attempts_total[verdict.metric].Add();
   if (!verdict.pause_reason.empty()) PauseFor(verdict.pause_reason, result.report.local_message);
@@ -112,64 +166,34 @@ Verdict Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResu
                                           {"error", signpost::ErrorClassName(verdict.error.error)},
                                           {"message", verdict.error.message}});
   }
-  return verdict;
 }
 
-absl::Status Fetcher::Impl::WriteFailure(const base::BlobId& blob, const AttemptResult& result,
-                                         bool window_full, Verdict& verdict) {
-  RetryPolicy policy;
-  {
-    base::MutexLock lock(mutex);
-    policy = {.base = options.retry_base, .max = options.retry_max};
-  }
-  const WallTime now = parts.clock.WallNow();
-  const double unit = parts.random.Unit();
-  AttemptReport report = result.report;
-  report.evidence_moved = SomebodyReturned(result);
-  // Cut short before anybody was asked, or parked once more: nothing to write.
-  verdict = JudgeFailure(report, 0, policy, now, unit);
-  const bool nothing = report.asked.empty() && !verdict.count_failure && !verdict.next_attempt &&
-                       verdict.error.error == signpost::ErrorClass::kNone &&
-                       !(verdict.parked && window_full);
-  if (nothing) return absl::OkStatus();
-  return parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-    parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-      if (!record.signpost) return;  // removed meanwhile
-      signpost::Signpost& signpost = *record.signpost;
-      report.evidence_moved =
-          SomebodyReturned(result) || signpost.evidence != result.evidence_at_start;
-      verdict = JudgeFailure(report, signpost.failures, policy, now, unit);
-      signpost::MergeLocations(signpost.locations, result.learned, now);
-      for (const base::PeerId& peer : verdict.denied) {
-        if (const auto it = signpost.locations.find(peer); it != signpost.locations.end()) {
-          it->second.denied = std::max(it->second.denied, now);
-        }
-      }
-      for (const base::PeerId& peer : verdict.dropped) signpost.locations.erase(peer);
-      if (result.size_bytes && !signpost.size_hint_bytes) {
-        signpost.size_hint_bytes = result.size_bytes;
-      }
-      if (verdict.count_attempt) ++signpost.fetch_attempts;
-      if (verdict.count_failure) ++signpost.failures;
-      if (verdict.error.error != signpost::ErrorClass::kNone) signpost.last_error = verdict.error;
-      // Too many wait in memory already: this one in the table.
-      if (verdict.parked && window_full && report.first_cool_down_end) {
-        verdict.next_attempt = report.first_cool_down_end;
-      }
-      if (verdict.next_attempt) signpost.next_attempt = *verdict.next_attempt;
+Verdict Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult& result) {
+  Failure failure = BeginFailure(result);
+  absl::Status recorded;
+  if (failure.to_write) {
+    recorded = parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+      WriteFailure(txn, blob, result, failure);
+      return absl::OkStatus();
     });
-    return absl::OkStatus();
+  }
+  NoteFailure(blob, result, recorded, failure.verdict);
+  return failure.verdict;
+}
+
+// The queue named a blob that its rows do not want: makes the due row agree with them.
+void Fetcher::Impl::WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, WallTime now) const {
+  parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
+    if (record.signpost && record.signpost->asked_until < now) {
+      record.signpost->asked_until = base::kNever;
+    }
   });
 }
 
 void Fetcher::Impl::RepairRow(const base::BlobId& blob) {
   const WallTime now = parts.clock.WallNow();
   const absl::Status repaired = parts.index.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn) {
-    parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-      if (record.signpost && record.signpost->asked_until < now) {
-        record.signpost->asked_until = base::kNever;
-      }
-    });
+    WriteRepair(txn, blob, now);
     return absl::OkStatus();
   });
   if (!repaired.ok()) base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", repaired.ToString());

@@ -36,10 +36,10 @@ RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key) const {
   return key.lane == Lane::kNew ? kFresh : kRetried;
 }
 
-void RunQueue::Insert(const Item& item, const base::PeerId& at) {
+void RunQueue::Insert(const Item& item, const base::PeerId& at, bool alone) {
   const DueKey& key = item.key;
   Peer& peer = peers_[at];
-  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key)};
+  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key), .alone = alone};
   entry.handle = peer.shelves[entry.shelf].Push(item);
   entries_[key.blob] = entry;
   ++runs_[{key.first_peer, key.lane}].loaded;
@@ -68,18 +68,20 @@ void RunQueue::Remove(const base::BlobId& blob) {
 
 void RunQueue::Upsert(const DueKey& key, bool force) {
   base::PeerId at = key.first_peer;
+  bool alone = false;
   if (const auto it = entries_.find(key.blob); it != entries_.end()) {
     if (it->second.key == key) return;
     // It stays where it was sent while it keeps its home and that cools. Otherwise this is news of
     // it.
     if (it->second.key.first_peer == key.first_peer && Cools(key.first_peer)) at = it->second.at;
+    alone = it->second.alone;
     Remove(key.blob);
   }
   Run& run = runs_[{key.first_peer, key.lane}];
   const bool room = run.loaded < kRunMin || entries_.size() < kWindow;
   const bool beyond = run.bound && !(key < *run.bound);
   if (force || run.refilling || (room && !beyond)) {
-    Insert(key, at);
+    Insert(key, at, alone);
     return;
   }
   // Only in the table: the bound says from where to read.
@@ -199,10 +201,10 @@ void RunQueue::Redirect(const base::BlobId& blob, const base::PeerId& peer) {
 }
 
 void RunQueue::MoveTo(const base::BlobId& blob, const base::PeerId& at) {
-  const Entry& entry = entries_.at(blob);
+  const Entry entry = entries_.at(blob);
   const Item item = peers_[entry.at].shelves[entry.shelf].Get(entry.handle);
   Remove(blob);
-  Insert(item, at);
+  Insert(item, at, entry.alone);
 }
 
 // ---- routing ----
@@ -310,15 +312,51 @@ std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
     if (!MayStart(it->first, peer, now)) continue;
     const auto shelf = ShelfToPick(peer, now);
     if (!shelf) continue;
-    Picked picked{.key = peer.shelves[*shelf].top().key, .at = it->first, .free_since = {}};
-    if (picked.key.due > now) picked.free_since = peer.returned;
-    Remove(picked.key.blob);
-    ++peer.picks;
+    const Picked picked = TakeTop(it->first, peer, *shelf, now);
     ++peer.running;
     last_picked_ = it->first;
     return picked;
   }
   return std::nullopt;
+}
+
+RunQueue::Picked RunQueue::TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf,
+                                   base::WallTime now) {
+  Picked picked{.key = peer.shelves[shelf].top().key, .at = id, .free_since = {}};
+  if (picked.key.due > now) picked.free_since = peer.returned;
+  picked.alone = entries_.at(picked.key.blob).alone;
+  Remove(picked.key.blob);
+  ++peer.picks;
+  return picked;
+}
+
+void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked) {
+  const base::PeerId at = picked.front().at;
+  if (at.IsZero() || picked.front().alone) return;
+  Peer& peer = peers_[at];
+  if (peer.cool_down_end != base::kNever) return;
+  std::size_t waits = 0;
+  for (const Heap& shelf : peer.shelves) waits += shelf.size();
+  limit = std::min(limit, std::max(kShareMin, waits / 2));
+  std::vector<Item> set_aside;
+  const std::size_t full = picked.size() + limit;
+  while (picked.size() < full && set_aside.size() < kShareMin) {
+    const auto shelf = ShelfToPick(peer, now);
+    if (!shelf) break;
+    const Item item = peer.shelves[*shelf].top();
+    const Picked next = TakeTop(at, peer, *shelf, now);
+    if (next.alone) {
+      set_aside.push_back(item);
+    } else {
+      picked.push_back(next);
+    }
+  }
+  for (const Item& item : set_aside) Insert(item, at, /*alone=*/true);
+}
+
+void RunQueue::MarkAlone(const base::BlobId& blob) {
+  const auto it = entries_.find(blob);
+  if (it != entries_.end()) it->second.alone = true;
 }
 
 void RunQueue::Release(const base::PeerId& at) {

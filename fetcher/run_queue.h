@@ -36,6 +36,7 @@ class RunQueue {
   static constexpr std::size_t kRefillRows = 1000;  // read from the table at once
   static constexpr std::size_t kRoutedMax = 4096;   // redirected away from one cooling peer
   static constexpr uint32_t kRetryEvery = 4;        // every fourth pick at a peer is a retry
+  static constexpr std::size_t kShareMin = 64;      // fewer are not shared among slots
 
   using RunId = std::pair<base::PeerId, signpost::Lane>;
 
@@ -100,10 +101,17 @@ class RunQueue {
     base::PeerId at;  // whose slot it takes
     // Not kNever: its row says later, but its peer returned then. What failed after that waits on.
     base::WallTime free_since;
+    bool alone = false;
   };
   // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over
   // the peers that may start; at one peer as LaneToPick says.
   std::optional<Picked> Pick(base::WallTime now);
+  // After Pick, up to `limit` more that may go in the same slot, in the order in which Pick would
+  // give them: none where it was to go alone, or its peer has not answered since it cooled. Leaves
+  // half of what is ready to the peer's other slots.
+  void PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked);
+  // The next time the blob is picked, it is alone.
+  void MarkAlone(const base::BlobId& blob);
   void Release(const base::PeerId& at);
   // Gives a slot back and takes one of another peer; false, and nothing changed, when that has none
   // free.
@@ -157,6 +165,7 @@ class RunQueue {
     base::PeerId at;
     Heap::Handle handle = 0;
     Shelf shelf = kFresh;
+    bool alone = false;
   };
   struct Peer {
     Heap shelves[3];
@@ -186,8 +195,11 @@ class RunQueue {
   bool MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const;
   static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now);
   Shelf ShelfOf(const signpost::DueKey& key) const;
-  void Insert(const Item& item, const base::PeerId& at);
-  void Insert(const signpost::DueKey& key, const base::PeerId& at) { Insert({key.due, key}, at); }
+  void Insert(const Item& item, const base::PeerId& at, bool alone = false);
+  void Insert(const signpost::DueKey& key, const base::PeerId& at, bool alone = false) {
+    Insert({key.due, key}, at, alone);
+  }
+  Picked TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf, base::WallTime now);
   void Remove(const base::BlobId& blob);
   void MoveTo(const base::BlobId& blob, const base::PeerId& at);
   void FreeRun(const base::PeerId& id, Peer& peer, base::WallTime now);

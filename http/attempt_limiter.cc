@@ -27,4 +27,12 @@ void AttemptLimiter::Note(const std::string& key, base::SteadyTime now) {
   if (times.size() > limit_) times.pop_front();
 }
 
+void AnswerNotBefore(base::SteadyTime then) {
+  base::Mutex mutex;
+  base::CondVar never;
+  base::MutexLock lock(mutex);
+  while (never.WaitUntil(mutex, then)) {
+  }
+}
+
 }  // namespace waypost::http

@@ -29,4 +29,7 @@ class AttemptLimiter {
   std::unordered_map<std::string, std::deque<base::SteadyTime>> times_ GUARDED_BY(mutex_);
 };
 
+// Blocks until `then`, so that how long an answer takes tells nothing.
+void AnswerNotBefore(base::SteadyTime then);
+
 }  // namespace waypost::http

@@ -49,7 +49,7 @@ ssize_t SendFileEncrypted(TlsSession& tls, int file, uint64_t offset, uint64_t s
 }
 
 // `out` and, for an inline blob, its bytes, in one call.
-SendResult SendMemory(Connection& c, uint64_t& turn) {
+SendResult SendMemory(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
   const bool has_inline = c.blob && c.blob->reader->fd() < 0;
   const bool has_file = c.blob && !has_inline;
   while (true) {
@@ -58,6 +58,7 @@ SendResult SendMemory(Connection& c, uint64_t& turn) {
     tail.remove_prefix(has_file ? tail.size() : static_cast<std::size_t>(c.body_sent));
     const std::string_view head = std::string_view(c.out).substr(c.out_sent);
     if (head.empty() && tail.empty()) return SendResult::kDone;
+    if (turn > 0 && turn >= turn_bytes) return SendResult::kMore;
     iovec pieces[2] = {{const_cast<char*>(head.data()), head.size()},
                        {const_cast<char*>(tail.data()), tail.size()}};
     msghdr message{};
@@ -106,7 +107,7 @@ SendResult SendFile(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
 
 SendResult SendSome(Connection& connection, uint64_t turn_bytes) {
   uint64_t turn = 0;
-  SendResult result = SendMemory(connection, turn);
+  SendResult result = SendMemory(connection, turn, turn_bytes);
   if (result == SendResult::kDone && connection.blob && connection.blob->reader->fd() >= 0) {
     result = SendFile(connection, turn, turn_bytes);
   }

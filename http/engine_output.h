@@ -11,7 +11,7 @@ enum class SendResult {
   kFailed,   // the client is gone, or the blob's file ends early
 };
 
-// Sends of `out` and `blob` what the kernel takes now, at most `turn_bytes` of a file: a head and a
+// Sends of `out` and `blob` what the kernel takes now, about `turn_bytes`: a head and a
 // small body in one call, files by sendfile. Never waits for the client.
 SendResult SendSome(Connection& connection, uint64_t turn_bytes);
 

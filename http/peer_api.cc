@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "http/attempt_limiter.h"
 #include "http/errors.h"
+#include "http/peer_batch.h"
 #include "http/range.h"
 #include "http/router.h"
 #include "http/text.h"
@@ -56,7 +57,8 @@ struct PeerApi::Impl {
         peers(the_peers),
         turned(std::move(turned_sink)),
         guess_takes(limits.takes),
-        misses(limits.per_minute, kMinute) {}
+        misses(limits.per_minute, kMinute),
+        batch(index, blobs, groups, peers, {misses, guess_takes}) {}
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
@@ -77,6 +79,7 @@ struct PeerApi::Impl {
 
   Response Poke(Request& request);
   Response GetBlob(Request& request);
+  Response GetBatch(Request& request);
   Response Miss(const base::PeerId& caller, const base::BlobId& blob,
                 const std::vector<base::GroupId>& groups, base::SteadyTime now);
   Response Join(Request& request);
@@ -91,6 +94,7 @@ struct PeerApi::Impl {
   const TurnedSink turned;
   const std::chrono::microseconds guess_takes;
   AttemptLimiter misses;
+  PeerBatch batch;
   Router router;
 };
 
@@ -127,11 +131,7 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
   }
   if (guessed) {
     misses.Note(caller.ToHex(), now);
-    base::Mutex mutex;
-    base::CondVar never;
-    base::MutexLock lock(mutex);
-    while (never.WaitUntil(mutex, now + guess_takes)) {
-    }
+    AnswerNotBefore(now + guess_takes);
   }
   Response response = Protobuf(syncgroup::EncodeMiss(
       {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes}));
@@ -225,6 +225,16 @@ Response PeerApi::Impl::GetBlob(Request& request) {
   return response;
 }
 
+Response PeerApi::Impl::GetBatch(Request& request) {
+  service.Arrived(*request.peer);
+  std::string body;
+  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
+  if (!read.ok()) return ErrorResponse(read);
+  const auto message = syncgroup::DecodeBatchRequest(body);
+  if (!message.ok()) return ErrorResponse(message.status());
+  return batch.Answer(*request.peer, *message);
+}
+
 PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
                  syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits,
                  TurnedSink turned)
@@ -260,6 +270,8 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
   router.Add("POST", "/peer/v1/poke", [impl](Request& request) { return impl->Poke(request); });
   router.Add("GET", "/peer/v1/blobs/{id}",
              [impl](Request& request) { return impl->GetBlob(request); });
+  router.Add("POST", "/peer/v1/blobs:batch",
+             [impl](Request& request) { return impl->GetBatch(request); });
 }
 
 PeerApi::~PeerApi() = default;

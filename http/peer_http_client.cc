@@ -5,7 +5,9 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "base/key_codec.h"
 #include "base/status.h"
+#include "http/batch_frames.h"
 #include "http/connection_pool.h"
 #include "http/errors.h"
 #include "http/json.h"
@@ -100,6 +102,16 @@ struct PeerHttpClient::Impl {
                              bool& range_refused);
   void ReadBlob(const fetcher::BlobRequest& request, uint64_t offset, Started& started,
                 fetcher::BlobSink& sink, const Interrupt& interrupt, fetcher::BlobReply& reply);
+
+  fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
+                              const Interrupt& interrupt);
+  void ReadBatch(const fetcher::BatchRequest& request, Started& started, fetcher::BatchSink& sink,
+                 const Interrupt& interrupt, fetcher::BlobReply& reply);
+  // The answer to a request for blobs that is neither a blob nor blobs.
+  bool ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt,
+                   fetcher::BlobReply& reply, std::string& body);
+  // After an answer: a connection in the middle of a body is not idle and is closed.
+  void GiveBackAfter(const syncgroup::Endpoint& from, Started started, bool whole);
 
   const PeerHttpClientOptions options;
   signpost::PeerBook& peers;
@@ -256,6 +268,12 @@ fetcher::BlobReply FailureOf(const absl::Status& status) {
                  base::Std(status.message()));
 }
 
+Exchange::Pace PaceOf(base::Millis stall_timeout) {
+  const auto window_ms = static_cast<uint64_t>(std::max<int64_t>(stall_timeout.count(), 1));
+  return {.window = stall_timeout,
+          .bytes = std::max<uint64_t>(kStallBytesPerSecond * window_ms / 1000, 1)};
+}
+
 // The groups in a Waypost-Groups header: comma-separated ids. What is no id is ignored.
 std::vector<base::GroupId> GroupsIn(const ResponseHead& head) {
   std::vector<base::GroupId> groups;
@@ -299,9 +317,7 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
     reply.kind = Kind::kSinkError;
     return;
   }
-  const auto seconds = static_cast<uint64_t>(std::max<int64_t>(request.stall_timeout.count(), 1));
-  const Exchange::Pace pace{.window = request.stall_timeout,
-                            .bytes = std::max<uint64_t>(kStallBytesPerSecond * seconds / 1000, 1)};
+  const Exchange::Pace pace = PaceOf(request.stall_timeout);
   Exchange& exchange = *started.line.exchange;
   const absl::Status status = exchange.ReadBody(head, pace, base::SteadyTime::max(), interrupt,
                                                 [&](std::string_view piece) {
@@ -338,36 +354,133 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
 
   fetcher::BlobReply reply;
   const int status = started->head.status;
-  if (status == 200 || status == 206) {
+  const bool sends = status == 200 || status == 206;
+  std::string body;
+  if (sends) {
     ReadBlob(request, offset, *started, sink, interrupt, reply);
-  } else {
-    std::string body;
-    const absl::Status read =
-        ReadSmall(*started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
-    if (!read.ok()) return FailureOf(read);
-    const absl::Status error = ErrorIn(started->head, body);
-    reply.message = Shorten(base::Std(error.message()), kMessageBytesMax);
-    reply.retry_after = base::RetryAfterOf(error);
-    if (status == 404) {
-      auto miss = syncgroup::DecodeMiss(body);
-      reply.kind = miss.ok() ? Kind::kMiss : Kind::kUnreachable;
-      reply.message = miss.ok() ? "not here" : "a malformed answer: its miss does not parse";
-      if (miss.ok()) reply.miss = *std::move(miss);
-    } else if (status >= 500 || status == 429) {
-      reply.kind = Kind::kBusy;
-    } else if (status == 416 && offset > 0) {
-      range_refused = true;
-    } else {
-      reply.kind = Kind::kUnreachable;
+  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
+    return reply;
+  } else if (status == 404) {
+    auto miss = syncgroup::DecodeMiss(body);
+    reply.kind = miss.ok() ? Kind::kMiss : Kind::kUnreachable;
+    reply.message = miss.ok() ? "not here" : "a malformed answer: its miss does not parse";
+    if (miss.ok()) reply.miss = *std::move(miss);
+  } else if (status == 416 && offset > 0) {
+    range_refused = true;
+  }
+  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
+  return reply;
+}
+
+bool PeerHttpClient::Impl::ReadRefusal(Started& started, base::SteadyTime deadline,
+                                       const Interrupt& interrupt, fetcher::BlobReply& reply,
+                                       std::string& body) {
+  const absl::Status read =
+      ReadSmall(started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
+  if (!read.ok()) {
+    reply = FailureOf(read);
+    return false;
+  }
+  const int status = started.head.status;
+  const absl::Status error = ErrorIn(started.head, body);
+  reply.kind = status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable;
+  reply.message = Shorten(base::Std(error.message()), kMessageBytesMax);
+  reply.retry_after = base::RetryAfterOf(error);
+  return true;
+}
+
+void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Started started,
+                                         bool whole) {
+  if (whole) {
+    GiveBack(from, std::move(started.line), started.in_before, started.out_before);
+  } else if (!from.peer.IsZero()) {
+    peers.NoteTraffic(from.peer, started.line.exchange->bytes_in() - started.in_before,
+                      started.line.exchange->bytes_out() - started.out_before);
+  }
+}
+
+// ---- many blobs ----
+
+namespace {
+
+// nullopt: it does not parse.
+std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
+                                         const std::vector<base::GroupId>& groups) {
+  using ItemKind = fetcher::BatchItem::Kind;
+  fetcher::BatchItem item;
+  switch (frame.kind) {
+    case FrameKind::kBlob:
+      item.kind = ItemKind::kBlob;
+      item.bytes = frame.body;
+      for (std::size_t i = 0; i < groups.size() && i < kGroupsMax; ++i) {
+        if ((frame.grants >> i & 1) != 0) item.granted.push_back(groups[i]);
+      }
+      return item;
+    case FrameKind::kMiss: {
+      item.kind = ItemKind::kMiss;
+      auto miss = syncgroup::DecodeMiss(frame.body);
+      if (!miss.ok()) return std::nullopt;
+      item.miss = *std::move(miss);
+      return item;
     }
+    case FrameKind::kLeftOut:
+      if (!frame.body.empty()) item.size_bytes = base::ReadU64(frame.body);
+      return item;
   }
-  // A connection in the middle of a body is not idle and is closed.
-  if (reply.kind == Kind::kComplete || (status != 200 && status != 206)) {
-    GiveBack(request.from, std::move(started->line), started->in_before, started->out_before);
-  } else if (!request.from.peer.IsZero()) {
-    peers.NoteTraffic(request.from.peer, started->line.exchange->bytes_in() - started->in_before,
-                      started->line.exchange->bytes_out() - started->out_before);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Started& started,
+                                     fetcher::BatchSink& sink, const Interrupt& interrupt,
+                                     fetcher::BlobReply& reply) {
+  FrameReader frames(request.blobs.size(), std::min(request.blob_bytes_max, kBatchBlobBytesMax));
+  std::size_t number = 0;
+  const auto take = [&](const Frame& frame) -> absl::Status {
+    const auto item = ItemIn(frame, request.groups);
+    if (!item) return absl::InvalidArgumentError("a malformed answer: a miss does not parse");
+    reply.sink_error = sink.OnItem(number++, *item);
+    return reply.sink_error;
+  };
+  Exchange& exchange = *started.line.exchange;
+  const absl::Status status =
+      exchange.ReadBody(started.head, PaceOf(request.stall_timeout), base::SteadyTime::max(),
+                        interrupt, [&](std::string_view piece) {
+                          reply.body_bytes += piece.size();
+                          return frames.Feed(piece, take);
+                        });
+  if (!reply.sink_error.ok()) {
+    reply.kind = Kind::kSinkError;
+  } else if (!status.ok()) {
+    reply.kind = absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable;
+    reply.message = Shorten(base::Std(status.message()), kMessageBytesMax);
+  } else if (!frames.done() || exchange.HasSurplus()) {
+    reply.kind = Kind::kUnreachable;
+    reply.message = "a malformed answer: not a frame for each blob";
+  } else {
+    reply.kind = Kind::kComplete;
   }
+}
+
+fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchRequest& request,
+                                                  fetcher::BatchSink& sink,
+                                                  const Interrupt& interrupt) {
+  const std::string message = syncgroup::EncodeBatchRequest(
+      {.groups = request.groups, .blobs = request.blobs, .blob_bytes_max = request.blob_bytes_max});
+  const base::SteadyTime deadline = std::chrono::steady_clock::now() + request.stall_timeout;
+  auto started = Start(request.from, "POST", "/peer/v1/blobs:batch",
+                       {{"Content-Type", "application/x-protobuf"}}, message, deadline, interrupt);
+  if (!started.ok()) return FailureOf(started.status());
+  fetcher::BlobReply reply;
+  std::string body;
+  const bool sends = started->head.status == 200;
+  if (sends) {
+    ReadBatch(request, *started, sink, interrupt, reply);
+  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
+    return reply;
+  }
+  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
   return reply;
 }
 
@@ -467,6 +580,11 @@ fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetc
     reply = impl_->GetBlob(request, 0, sink, interrupt, again);
   }
   return reply;
+}
+
+fetcher::BlobReply PeerHttpClient::GetBatch(const fetcher::BatchRequest& request,
+                                            fetcher::BatchSink& sink, std::stop_token stop) {
+  return impl_->GetBatch(request, sink, Interrupt(stop));
 }
 
 }  // namespace waypost::http

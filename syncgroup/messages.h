@@ -134,4 +134,13 @@ struct HeldReply {
   std::vector<base::BlobId> held;
 };
 
+// Many small blobs in one answer: blobs:batch. Every blob is wanted under each of the groups.
+inline constexpr std::size_t kBatchGroupsMax = 8;
+inline constexpr std::size_t kBatchBlobsMax = 1000;
+struct BatchRequest {
+  std::vector<base::GroupId> groups;  // 1 to kBatchGroupsMax
+  std::vector<base::BlobId> blobs;    // 1 to kBatchBlobsMax
+  uint64_t blob_bytes_max = 0;        // the caller takes larger ones by themselves
+};
+
 }  // namespace waypost::syncgroup

@@ -540,6 +540,26 @@ absl::StatusOr<HeldReply> DecodeHeldReply(std::string_view bytes) {
   return out;
 }
 
+std::string EncodeBatchRequest(const BatchRequest& message) {
+  wire::BatchRequest out;
+  WriteIds(message.groups, out.mutable_groups());
+  WriteIds(message.blobs, out.mutable_blobs());
+  out.set_blob_bytes_max(message.blob_bytes_max);
+  return Serialize(out);
+}
+absl::StatusOr<BatchRequest> DecodeBatchRequest(std::string_view bytes) {
+  wire::BatchRequest in;
+  RETURN_IF_ERROR(Parse(bytes, kRequestBytesMax, "batch request", in));
+  BatchRequest out;
+  RETURN_IF_ERROR(ReadIds(in.groups(), kBatchGroupsMax, "groups", out.groups));
+  RETURN_IF_ERROR(ReadIds(in.blobs(), kBatchBlobsMax, "blobs", out.blobs));
+  if (out.groups.empty() || out.blobs.empty()) {
+    return Bad("batch request", "names no group or no blob");
+  }
+  out.blob_bytes_max = in.blob_bytes_max();
+  return out;
+}
+
 std::string EncodeMiss(const Miss& miss) {
   wire::Miss out;
   for (const auto& [peer, location] : miss.locations) {

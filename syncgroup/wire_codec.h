@@ -46,6 +46,8 @@ std::string EncodeHeldRequest(const HeldRequest& message);
 absl::StatusOr<HeldRequest> DecodeHeldRequest(std::string_view bytes);
 std::string EncodeHeldReply(const HeldReply& message);
 absl::StatusOr<HeldReply> DecodeHeldReply(std::string_view bytes);
+std::string EncodeBatchRequest(const BatchRequest& message);
+absl::StatusOr<BatchRequest> DecodeBatchRequest(std::string_view bytes);
 
 // The body of a 404 of the peer API: where else the blob may be.
 struct Miss {

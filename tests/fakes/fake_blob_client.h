@@ -32,9 +32,55 @@ class FakeBlobClient final : public BlobClient {
     return behaviour(request, sink, std::move(stop));
   }
 
+  // Each blob as its peer's behaviour has it; what is larger than asked for is left out. One that
+  // fails ends the answer.
+  BlobReply GetBatch(const BatchRequest& request, BatchSink& sink, std::stop_token stop) override {
+    Behaviour behaviour;
+    {
+      base::MutexLock lock(mutex_);
+      batches_.push_back(request);
+      const auto it = behaviours_.find(request.from.peer);
+      if (it != behaviours_.end()) behaviour = it->second;
+    }
+    if (!behaviour) return {.kind = BlobReply::Kind::kUnreachable, .message = "nobody there"};
+    BlobReply all{.kind = BlobReply::Kind::kComplete};
+    for (std::size_t i = 0; i < request.blobs.size(); ++i) {
+      const BlobRequest one{.from = request.from,
+                            .blob = request.blobs[i],
+                            .groups = request.groups,
+                            .stall_timeout = request.stall_timeout};
+      Collector bytes;
+      const BlobReply reply = behaviour(one, bytes, stop);
+      BatchItem item;
+      if (reply.kind == BlobReply::Kind::kMiss) {
+        item.kind = BatchItem::Kind::kMiss;
+        item.miss = reply.miss;
+      } else if (reply.kind != BlobReply::Kind::kComplete) {
+        return reply;
+      } else if (bytes.bytes.size() > request.blob_bytes_max) {
+        item.size_bytes = bytes.bytes.size();
+      } else {
+        item.kind = BatchItem::Kind::kBlob;
+        item.bytes = bytes.bytes;
+        item.granted = bytes.granted;
+      }
+      all.sink_error = sink.OnItem(i, item);
+      if (!all.sink_error.ok()) {
+        all.kind = BlobReply::Kind::kSinkError;
+        return all;
+      }
+      all.body_bytes += bytes.bytes.size();
+    }
+    return all;
+  }
+
   std::vector<BlobRequest> calls() const {
     base::MutexLock lock(mutex_);
     return calls_;
+  }
+  std::vector<BatchRequest> batches() const {
+    base::MutexLock lock(mutex_);
+    return batches_;
   }
 
   // ---- ready-made behaviours ----
@@ -73,9 +119,23 @@ class FakeBlobClient final : public BlobClient {
   }
 
  private:
+  struct Collector final : BlobSink {
+    absl::Status OnStart(uint64_t, uint64_t, const std::vector<base::GroupId>& groups) override {
+      granted = groups;
+      return absl::OkStatus();
+    }
+    absl::Status OnData(std::string_view data) override {
+      bytes.append(data);
+      return absl::OkStatus();
+    }
+    std::string bytes;
+    std::vector<base::GroupId> granted;
+  };
+
   mutable base::Mutex mutex_;
   std::map<base::PeerId, Behaviour> behaviours_ GUARDED_BY(mutex_);
   std::vector<BlobRequest> calls_ GUARDED_BY(mutex_);
+  std::vector<BatchRequest> batches_ GUARDED_BY(mutex_);
 };
 
 }  // namespace waypost::fetcher

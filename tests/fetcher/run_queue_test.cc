@@ -143,6 +143,69 @@ TEST(RunQueue, AnUpdatedRowReplacesTheOlderOne) {
   EXPECT_FALSE(queue.Contains(Blob(1)));
 }
 
+TEST(RunQueue, MoreGoesInTheSlotOfWhatWasPickedHalfOfItLeftForOtherSlots) {
+  RunQueue queue(2);
+  for (uint32_t i = 0; i < 400; ++i) queue.Upsert(Key(1, i, i < 300 ? 0 : 900));
+  for (uint32_t i = 1000; i < 1010; ++i) queue.Upsert(Key(2, i));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(1))};
+  const PeerId first = picked.front().at;
+  queue.PickMore(1000, At(1), picked);
+  std::vector<RunQueue::Picked> other = {*queue.Pick(At(1))};
+  ASSERT_NE(other.front().at, first);
+  queue.PickMore(1000, At(1), other);
+  auto& ones = first == Peer(1) ? picked : other;
+  auto& twos = first == Peer(1) ? other : picked;
+  EXPECT_EQ(ones.size(), 1u + 399 / 2);
+  EXPECT_EQ(twos.size(), 10u) << "few are not shared";
+  std::set<BlobId> seen;
+  for (const auto& one : ones) {
+    EXPECT_EQ(one.at, Peer(1));
+    EXPECT_TRUE(seen.insert(one.key.blob).second);
+  }
+  std::vector<RunQueue::Picked> rest = {*queue.Pick(At(1))};
+  queue.PickMore(20, At(1), rest);
+  EXPECT_EQ(rest.size(), 21u) << "no more than was asked for";
+  EXPECT_FALSE(queue.Pick(At(1))) << "two slots are taken, and one of the other is free but empty";
+  queue.PickMore(1000, At(1), rest);
+  queue.PickMore(1000, At(1), rest);
+  queue.PickMore(1000, At(1), rest);
+  for (const auto& one : rest) EXPECT_TRUE(seen.insert(one.key.blob).second);
+  EXPECT_EQ(seen.size(), 300u) << "what is not due stays";
+}
+
+TEST(RunQueue, WhatIsToGoAloneGoesAloneOnce) {
+  RunQueue queue(4);
+  for (uint32_t i = 0; i < 6; ++i) queue.Upsert(Key(1, i, i));
+  queue.MarkAlone(Blob(0));
+  queue.MarkAlone(Blob(3));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(10))};
+  EXPECT_EQ(picked.front().key.blob, Blob(0));
+  EXPECT_TRUE(picked.front().alone);
+  queue.PickMore(100, At(10), picked);
+  EXPECT_EQ(picked.size(), 1u);
+  picked = {*queue.Pick(At(10))};
+  queue.PickMore(100, At(10), picked);
+  std::vector<BlobId> blobs;
+  for (const auto& one : picked) blobs.push_back(one.key.blob);
+  EXPECT_EQ(blobs, (std::vector{Blob(1), Blob(2), Blob(4), Blob(5)})) << "around the one";
+  // A new row of it changes nothing.
+  queue.Upsert(Key(1, 3, 8));
+  picked = {*queue.Pick(At(10))};
+  EXPECT_TRUE(picked.front().alone);
+  EXPECT_FALSE(queue.Pick(At(10)));
+  queue.Upsert(Key(1, 3, 9));
+  EXPECT_FALSE(queue.Pick(At(10))->alone) << "once";
+}
+
+TEST(RunQueue, APeerThatHasNotAnsweredSinceItCooledGetsOneRequestForOne) {
+  RunQueue queue(2);
+  for (uint32_t i = 0; i < 10; ++i) queue.Upsert(Key(1, i));
+  queue.SetCoolDown(Peer(1), At(100), At(1));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(100))};
+  queue.PickMore(100, At(100), picked);
+  EXPECT_EQ(picked.size(), 1u);
+}
+
 // The table is a std::set; rows come, go and are picked at random; the queue may hold only a
 // window, yet everything due must come out, and no row that is in the table may be forgotten.
 TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {

@@ -24,6 +24,8 @@ extern const Target kRouter;
 extern const Target kRange;
 // The head and the chunks of an answer. First byte: where it is cut in two.
 extern const Target kResponse;
+// The frames of a batch. First byte: the size of the pieces in which they come.
+extern const Target kBatch;
 // First byte: which message of the peer API; the rest: its bytes.
 extern const Target kPeerMessage;
 // First byte: which row of the index; the rest: its payload.
@@ -35,7 +37,8 @@ extern const Target kJson;
 extern const Target kMembership;
 
 inline std::vector<const Target*> AllTargets() {
-  return {&kHead, &kRouter, &kRange, &kResponse, &kPeerMessage, &kRow, &kJson, &kMembership};
+  return {&kBatch,       &kHead, &kRouter, &kRange,     &kResponse,
+          &kPeerMessage, &kRow,  &kJson,   &kMembership};
 }
 
 }  // namespace waypost::fuzz

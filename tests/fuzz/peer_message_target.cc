@@ -37,7 +37,7 @@ void CheckEntry(std::string_view bytes) {
 }
 
 using Check = void (*)(std::string_view bytes);
-constexpr std::array<Check, 16> kChecks = {
+constexpr std::array<Check, 17> kChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeHelloRequest, EncodeHelloRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHelloReply, EncodeHelloReply); },
     [](std::string_view b) { CheckMessage(b, DecodeSyncRequest, EncodeSyncRequest); },
@@ -47,6 +47,7 @@ constexpr std::array<Check, 16> kChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeJoinReply, EncodeJoinReply); },
     [](std::string_view b) { CheckMessage(b, DecodeHeldRequest, EncodeHeldRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHeldReply, EncodeHeldReply); },
+    [](std::string_view b) { CheckMessage(b, DecodeBatchRequest, EncodeBatchRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeMiss, EncodeMiss); },
     [](std::string_view b) { CheckMessage(b, DecodeSealedEntry, EncodeSealedEntry); },
     [](std::string_view b) { CheckMessage(b, DecodeOp, EncodeOp); },
@@ -138,6 +139,7 @@ std::vector<std::string> Seeds() {
                                     .admitted = base::FromMs(6)}}}),
       EncodeHeldRequest({.group = group, .blobs = {blob}}),
       EncodeHeldReply({{blob}}),
+      EncodeBatchRequest({.groups = {group}, .blobs = {blob, blob}, .blob_bytes_max = 99}),
       EncodeMiss(miss),
       EncodeSealedEntry(sealed),
       EncodeOp(entry.ops[2]),

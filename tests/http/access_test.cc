@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/key_codec.h"
+#include "http/batch_frames.h"
 #include "http/peer_api.h"
 #include "http/peer_http_client.h"
 #include "node.h"
@@ -104,6 +106,31 @@ class World {
   Response Read(uint64_t number, const base::BlobId& blob,
                 const std::vector<base::GroupId>& groups) {
     return Call(number, "GET", "/peer/v1/blobs/" + blob.ToHex(), groups);
+  }
+
+  // Many in one request: the frame of each blob.
+  struct Answer {
+    FrameKind kind;
+    uint8_t grants;
+    std::string body;
+  };
+  std::vector<Answer> ReadMany(uint64_t number, const std::vector<base::BlobId>& blobs,
+                               const std::vector<base::GroupId>& groups,
+                               uint64_t blob_bytes_max = kBatchBlobBytesMax) {
+    const std::string body = syncgroup::EncodeBatchRequest(
+        {.groups = groups, .blobs = blobs, .blob_bytes_max = blob_bytes_max});
+    const Response response = Call(number, "POST", "/peer/v1/blobs:batch", {}, body);
+    const auto* bytes = std::get_if<BlobBody>(&response.body);
+    CHECK(response.status == 200 && bytes != nullptr);
+    CHECK(bytes->offset == 0 && bytes->length == bytes->reader->size_bytes());
+    std::vector<Answer> answers;
+    FrameReader frames(blobs.size(), kBatchBlobBytesMax);
+    const absl::Status read = frames.Feed(bytes->reader->inline_bytes(), [&](const Frame& frame) {
+      answers.push_back({frame.kind, frame.grants, std::string(frame.body)});
+      return absl::OkStatus();
+    });
+    CHECK(read.ok() && frames.done());
+    return answers;
   }
 
  private:
@@ -219,6 +246,14 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
     EXPECT_EQ(world.Call(c.caller, "GET", blob, {other}).status, c.caller == kNobody ? 401 : 404);
     // No group named: nothing is opened by it.
     EXPECT_EQ(world.Call(c.caller, "GET", blob, {}).status, c.caller == kNobody ? 401 : 400);
+    EXPECT_EQ(post("blobs:batch", "").status, c.caller == kNobody ? 401 : 400);
+    if (c.caller == kNobody) continue;
+    const auto answers =
+        world.ReadMany(c.caller, {BlobOf("here"), BlobOf("not here")}, {other, group});
+    EXPECT_EQ(answers.at(0).kind, c.member ? FrameKind::kBlob : FrameKind::kMiss);
+    EXPECT_EQ(answers.at(0).grants, c.member ? 0b10 : 0);
+    EXPECT_EQ(answers.at(0).body, c.member ? "here" : answers.at(1).body);
+    EXPECT_EQ(answers.at(1).kind, FrameKind::kMiss);
   }
 }
 
@@ -312,14 +347,38 @@ class Model {
     }
   }
 
+  // Each blob of a batch is answered as it would be by itself.
+  void AskMany() {
+    const uint64_t caller = 2 + Any(kPeers + 2);
+    const std::vector<base::GroupId> asked = SomeGroups();
+    std::vector<base::BlobId> blobs;
+    for (uint64_t i = 0; i < 1 + Any(8); ++i) blobs.push_back(BlobOf(Content()));
+    const auto answers = world_.ReadMany(caller, blobs, asked);
+    for (std::size_t i = 0; i < blobs.size(); ++i) {
+      const Response alone = world_.Read(caller, blobs[i], asked);
+      if (alone.status == 404) {
+        ASSERT_EQ(answers[i].kind, FrameKind::kMiss);
+        ASSERT_EQ(answers[i].body, BodyOf(alone));
+        continue;
+      }
+      ASSERT_EQ(answers[i].kind, FrameKind::kBlob);
+      std::string names;
+      for (std::size_t g = 0; g < asked.size(); ++g) {
+        if ((answers[i].grants >> g & 1) == 0) continue;
+        names += (names.empty() ? "" : ",") + asked[g].ToHex();
+      }
+      ASSERT_TRUE(std::any_of(alone.headers.begin(), alone.headers.end(), [&](const auto& header) {
+        return header.first == "Waypost-Groups" && header.second == names;
+      })) << names;
+      ASSERT_EQ(BlobOf(answers[i].body), blobs[i]);
+      ++together;
+    }
+  }
+
   void Ask() {
     const uint64_t caller = 2 + Any(kPeers + 2);  // two are never members
     const std::string content = Content();
-    std::vector<base::GroupId> asked;
-    for (const base::GroupId& group : groups_) {
-      if (Any(2) == 0) asked.push_back(group);
-    }
-    if (asked.empty()) asked.push_back(groups_[Any(groups_.size())]);
+    const std::vector<base::GroupId> asked = SomeGroups();
     std::set<std::string> granted;
     bool known = false;
     for (const base::GroupId& group : asked) {
@@ -350,10 +409,18 @@ class Model {
     ++alike;
   }
 
-  uint64_t served = 0, refused = 0, alike = 0;
+  uint64_t served = 0, refused = 0, alike = 0, together = 0;
 
  private:
   static constexpr uint64_t kPeers = 5;
+  std::vector<base::GroupId> SomeGroups() {
+    std::vector<base::GroupId> some;
+    for (const base::GroupId& group : groups_) {
+      if (Any(2) == 0) some.push_back(group);
+    }
+    if (some.empty()) some.push_back(groups_[Any(groups_.size())]);
+    return some;
+  }
   std::string Content() { return "content " + std::to_string(Any(40)); }
 
   // Answers that take their time say no more than others.
@@ -370,17 +437,20 @@ TEST(Access, ReadsAgreeWithTheModel) {
   const uint64_t questions = more != nullptr ? std::strtoull(more, nullptr, 10) : 50000;
   const uint64_t seed = syncgroup::TestSeed();
   SCOPED_TRACE("seed " + std::to_string(seed));
-  uint64_t asked = 0, served = 0, alike = 0;
+  uint64_t asked = 0, served = 0, alike = 0, together = 0;
   for (uint64_t round = 0; asked < questions; ++round) {
     Model model(seed + round);
     for (int i = 0; i < 10000 && asked < questions; ++i, ++asked) {
       if (i % 20 == 0) model.Step();
       model.Ask();
+      if (i % 10 == 0) model.AskMany();
       if (testing::Test::HasFatalFailure()) return;
     }
     served += model.served;
     alike += model.alike;
+    together += model.together;
   }
+  EXPECT_GT(together, asked / 20);
   EXPECT_GT(served, asked / 20);
   EXPECT_GT(alike, asked / 20);
 }
@@ -407,6 +477,63 @@ TEST(Access, WhoGuessesIsSlowedDownAndWhoAsksForWhatItsGroupMentionsIsNot) {
   EXPECT_EQ(world.Read(2, BlobOf("here"), {group}).status, 200);
   EXPECT_EQ(world.Read(2, BlobOf("wanted"), {group}).status, 404);
   EXPECT_EQ(world.Read(3, BlobOf("another"), {group}).status, 404);
+}
+
+TEST(Access, ABatchOfGuessesIsSlowedDownAsManyGuessesAre) {
+  World world(GuessLimits{.takes = std::chrono::microseconds(500)});
+  const base::GroupId group = world.Create("one");
+  world.Admit(2, group, Authority::kReader);
+  ASSERT_TRUE(world.here.Put("here", syncgroup::GroupStore::RefTarget{group, "k"}).ok());
+  std::vector<base::BlobId> blobs = {BlobOf("here")};
+  for (int i = 0; i < 150; ++i) blobs.push_back(BlobOf(std::to_string(i)));
+  const auto began = std::chrono::steady_clock::now();
+  const auto answers = world.ReadMany(2, blobs, {group});
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(50));
+  EXPECT_EQ(answers.at(0).kind, FrameKind::kBlob);
+  for (std::size_t i = 1; i < blobs.size(); ++i) {
+    ASSERT_EQ(answers.at(i).kind, i <= 100 ? FrameKind::kMiss : FrameKind::kLeftOut) << i;
+  }
+  EXPECT_EQ(world.Read(2, BlobOf("another"), {group}).status, 429);
+  EXPECT_EQ(world.ReadMany(2, {BlobOf("here")}, {group}).at(0).kind, FrameKind::kBlob);
+}
+
+TEST(Access, ABatchLeavesOutWhatIsTooLargeOrFitsNoMore) {
+  World world;
+  const base::GroupId group = world.Create("one");
+  world.Admit(2, group, Authority::kReader);
+  std::vector<base::BlobId> blobs;
+  const auto put = [&](const std::string& content) {
+    ASSERT_TRUE(
+        world.here.Put(content, syncgroup::GroupStore::RefTarget{group, content.substr(0, 9)})
+            .ok());
+    blobs.push_back(BlobOf(content));
+  };
+  put("small");
+  put(std::string(1001, 'l'));
+  const auto answers = world.ReadMany(2, blobs, {group}, 1000);
+  EXPECT_EQ(answers.at(0).kind, FrameKind::kBlob);
+  EXPECT_EQ(answers.at(1).kind, FrameKind::kLeftOut);
+  EXPECT_EQ(base::ReadU64(answers.at(1).body), 1001u);
+  EXPECT_EQ(world.ReadMany(2, blobs, {group}, 1001).at(1).kind, FrameKind::kBlob);
+  // More than one answer carries.
+  blobs.clear();
+  for (char c = 'a'; c < 'k'; ++c) put(std::string(std::size_t{1} << 20, c));
+  const auto large = world.ReadMany(2, blobs, {group});
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    EXPECT_EQ(large.at(i).kind, i < 8 ? FrameKind::kBlob : FrameKind::kLeftOut) << i;
+  }
+  // Answers that are not read leave room for others, of their own peer too as long as it lasts.
+  std::vector<Response> unread;
+  const std::string body = syncgroup::EncodeBatchRequest(
+      {.groups = {group}, .blobs = blobs, .blob_bytes_max = kBatchBlobBytesMax});
+  for (int i = 0; i < 4; ++i) {
+    unread.push_back(world.Call(2, "POST", "/peer/v1/blobs:batch", {}, body));
+  }
+  EXPECT_EQ(world.ReadMany(2, blobs, {group}).at(0).kind, FrameKind::kLeftOut);
+  world.Admit(3, group, Authority::kReader);
+  EXPECT_EQ(world.ReadMany(3, blobs, {group}).at(0).kind, FrameKind::kBlob);
+  unread.clear();
+  EXPECT_EQ(world.ReadMany(2, blobs, {group}).at(0).kind, FrameKind::kBlob);
 }
 
 // Sanitizers have times of their own.

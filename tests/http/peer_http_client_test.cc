@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "http/batch_frames.h"
 #include "raw_client.h"
 #include "scripted_server.h"
 #include "syncgroup/wire_codec.h"
@@ -268,6 +269,89 @@ TEST_F(PeerHttpClientTest, ARangeBeyondTheBlobIsAskedAgainFromZero) {
   EXPECT_EQ(Get({server.address()}, 500).kind, Kind::kComplete);
   EXPECT_EQ(sink_.bytes, "hello");
   EXPECT_EQ(sink_.begin, 0u);
+}
+
+class BatchMemory final : public fetcher::BatchSink {
+ public:
+  absl::Status OnItem(std::size_t number, const fetcher::BatchItem& item) override {
+    EXPECT_EQ(number, kinds.size());
+    kinds.push_back(item.kind);
+    bytes.emplace_back(item.bytes);
+    granted.push_back(item.granted);
+    sizes.push_back(item.size_bytes ? item.size_bytes : item.miss.size_hint_bytes);
+    return kinds.size() == fail_at ? absl::ResourceExhaustedError("full") : absl::OkStatus();
+  }
+  std::vector<fetcher::BatchItem::Kind> kinds;
+  std::vector<std::string> bytes;
+  std::vector<std::vector<base::GroupId>> granted;
+  std::vector<std::optional<uint64_t>> sizes;
+  std::size_t fail_at = 0;
+};
+
+TEST_F(PeerHttpClientTest, ABatchBringsEachBlobWithWhatIsSaidOfIt) {
+  using ItemKind = fetcher::BatchItem::Kind;
+  const std::vector<base::GroupId> groups = {Id<base::GroupId>(3), Id<base::GroupId>(4)};
+  const auto get = [&](const std::string& answer, BatchMemory& sink, uint64_t blob_max = 100) {
+    NewClient();
+    ScriptedServer server(answer);
+    return client_->GetBatch(
+        {.from = {.peer = Id<base::PeerId>(2), .addresses = {server.address()}},
+         .blobs = {base::Sha256::Of("x"), base::Sha256::Of("y"), base::Sha256::Of("z")},
+         .groups = groups,
+         .blob_bytes_max = blob_max,
+         .stall_timeout = base::Millis(20000)},
+        sink, stop_.get_token());
+  };
+  const auto ok = [](const std::string& frames, std::size_t more = 0) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(frames.size() + more) +
+           "\r\n\r\n" + frames;
+  };
+  std::string frames;
+  AppendFrame(frames, {FrameKind::kBlob, 0b10, "hello"});
+  const std::string one = frames;
+  AppendFrame(frames, {FrameKind::kMiss, 0,
+                       syncgroup::EncodeMiss({.locations = {}, .size_hint_bytes = 7})});
+  AppendFrame(frames, {FrameKind::kLeftOut, 0, std::string("\0\0\0\0\0\0\x01\x02", 8)});
+  {
+    BatchMemory sink;
+    const auto reply = get(ok(frames), sink);
+    EXPECT_EQ(reply.kind, Kind::kComplete) << reply.message;
+    EXPECT_EQ(reply.body_bytes, frames.size());
+    EXPECT_EQ(sink.kinds, (std::vector{ItemKind::kBlob, ItemKind::kMiss, ItemKind::kLeftOut}));
+    EXPECT_EQ(sink.bytes.at(0), "hello");
+    EXPECT_EQ(sink.granted.at(0), std::vector{groups[1]});
+    EXPECT_EQ(sink.sizes.at(1), 7u);
+    EXPECT_EQ(sink.sizes.at(2), 258u);
+  }
+  struct {
+    std::string what, answer;
+    Kind kind;
+    std::size_t items;
+  } const cases[] = {
+      {"too few frames", ok(one), Kind::kUnreachable, 1},
+      {"too many", ok(frames + one), Kind::kUnreachable, 3},
+      {"it ends early", ok(one, 9), Kind::kUnreachable, 1},
+      {"no frames", ok("hello, world"), Kind::kUnreachable, 0},
+      {"a miss that does not parse", ok(std::string("\x02\0\0\0\0\1\xff", 7)), Kind::kUnreachable,
+       0},
+      {"busy", "HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 3\r\n\r\n", Kind::kBusy, 0},
+      {"unknown there", "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Kind::kUnreachable, 0},
+  };
+  for (const auto& c : cases) {
+    BatchMemory sink;
+    const auto reply = get(c.answer, sink);
+    EXPECT_EQ(reply.kind, c.kind) << c.what;
+    EXPECT_EQ(sink.kinds.size(), c.items) << c.what;
+    EXPECT_NE(reply.message, "") << c.what;
+  }
+  BatchMemory larger;
+  EXPECT_EQ(get(ok(frames), larger, 4).kind, Kind::kUnreachable) << "larger than asked for";
+  BatchMemory full;
+  full.fail_at = 1;
+  const auto reply = get(ok(frames), full);
+  EXPECT_EQ(reply.kind, Kind::kSinkError);
+  EXPECT_TRUE(absl::IsResourceExhausted(reply.sink_error));
+  EXPECT_EQ(full.kinds.size(), 1u);
 }
 
 TEST_F(PeerHttpClientTest, TheSinksErrorEndsTheTransferAndIsOurs) {

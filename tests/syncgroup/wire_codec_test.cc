@@ -189,6 +189,15 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
   const HeldRequest held{.group = Group('g'), .blobs = {Blob('b')}};
   CutEverywhere(EncodeHeldRequest(held), Both(DecodeHeldRequest, EncodeHeldRequest));
   CutEverywhere(EncodeHeldReply({{Blob('b')}}), Both(DecodeHeldReply, EncodeHeldReply));
+  BatchRequest batch{
+      .groups = {Group('g'), Group('h')}, .blobs = {Blob('b'), Blob('c')}, .blob_bytes_max = 7};
+  CutEverywhere(EncodeBatchRequest(batch), Both(DecodeBatchRequest, EncodeBatchRequest));
+  EXPECT_EQ(DecodeBatchRequest(EncodeBatchRequest(batch))->blobs, batch.blobs);
+  EXPECT_EQ(DecodeBatchRequest(EncodeBatchRequest(batch))->blob_bytes_max, 7u);
+  batch.blobs.assign(kBatchBlobsMax + 1, Blob('b'));
+  EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
+  batch.blobs.clear();
+  EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
   Miss miss{.size_hint_bytes = 9};
   miss.locations[Peer('p')] = {.when_seen = base::FromMs(5), .is_server = true, .is_proxy = true};
   CutEverywhere(EncodeMiss(miss), Both(DecodeMiss, EncodeMiss));
