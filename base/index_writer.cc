@@ -22,7 +22,8 @@ namespace {
 
 // A batch is bounded so that its first operation is not kept waiting, and LMDB keeps the pages that
 // a transaction has touched in memory.
-constexpr std::size_t kBatchMax = 2000;
+constexpr std::size_t kBatchMax = 2000;    // operations
+constexpr std::size_t kBatchRows = 6000;  // of them together
 // Foreground goes first, but not for ever.
 constexpr unsigned kForegroundTurnsMax = 16;
 
@@ -81,7 +82,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
     std::size_t next = begin;
     bool spoiled = false;  // by the operation at `next`
     int error = 0;
-    while (next < end && (next == begin || rows < kBatchMax)) {
+    while (next < end && (next == begin || rows < kBatchRows)) {
       PendingOp& op = batch[next];
       op.after_commit.clear();
       WriteTxn write(index, *txn);

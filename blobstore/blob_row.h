@@ -31,6 +31,8 @@ struct BlobRow {
   uint64_t size_bytes = 0;
   Placement placement = Placement::kFile;
   uint64_t inline_sequence = 0;  // key in `inline`, when placed there
+  // The last of its bytes, where they would take a whole page of `inline` for themselves.
+  std::string inline_tail;
   base::WallTime stored;
   base::WallTime verified;      // when its bytes last hashed to its id
   uint64_t fetch_attempts = 0;  // what it took to get it here

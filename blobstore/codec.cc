@@ -39,6 +39,7 @@ std::string EncodeBlobRow(const BlobRow& row) {
   stored.set_size_bytes(row.size_bytes);
   stored.set_placement(static_cast<proto::Placement>(row.placement));
   stored.set_inline_sequence(row.inline_sequence);
+  stored.set_inline_tail(row.inline_tail);
   stored.set_stored_ms(base::ToMs(row.stored));
   stored.set_verified_ms(base::ToMs(row.verified));
   stored.set_fetch_attempts(row.fetch_attempts);
@@ -61,6 +62,7 @@ std::optional<BlobRow> DecodeBlobRow(std::string_view payload) {
   row.size_bytes = stored.size_bytes();
   row.placement = *placement;
   row.inline_sequence = stored.inline_sequence();
+  row.inline_tail = stored.inline_tail();
   row.stored = base::FromMs(stored.stored_ms());
   row.verified = base::FromMs(stored.verified_ms());
   row.fetch_attempts = stored.fetch_attempts();

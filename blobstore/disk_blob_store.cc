@@ -220,9 +220,10 @@ void DiskBlobStore::Install(base::WriteTxn& txn, const StagedBlob& staged, BlobR
   const base::WallTime now = impl_->clock.WallNow();
   row.size_bytes = staged.size_bytes;
   row.placement = staged.placement;
+  row.inline_sequence = 0;
+  row.inline_tail.clear();
   // A new sequence each time: a report about the old bytes does not hit the new ones.
-  row.inline_sequence =
-      staged.placement == Placement::kInline ? AppendInline(txn, staged.inline_bytes) : 0;
+  if (staged.placement == Placement::kInline) AppendInline(txn, staged.inline_bytes, row);
   if (!was_here) row.stored = now;
   row.verified = now;
   const bool drop_file =

@@ -11,14 +11,26 @@ std::string EncodeInlineKey(uint64_t sequence) {
   return key;
 }
 
-uint64_t AppendInline(base::WriteTxn& txn, std::string_view bytes) {
+std::size_t InlineTailBytes(std::size_t size_bytes) {
+  // LMDB 0.9: PAGEHDRSZ, the page size of every machine that Debian 12 runs on by default, and
+  // about the size (me_nodemax) up to which several values share a page.
+  constexpr std::size_t kHeaderBytes = 16;
+  constexpr std::size_t kPageBytes = 4096;
+  if (size_bytes + kHeaderBytes <= kPageBytes) return 0;
+  const std::size_t over = (size_bytes + kHeaderBytes) % kPageBytes;
+  return over <= kInlineTailMax ? over : 0;
+}
+
+void AppendInline(base::WriteTxn& txn, std::string_view bytes, BlobRow& row) {
   uint64_t sequence = 1;
   {
     base::Cursor cursor(txn, base::Table::kInline);
     if (cursor.Last() && cursor.key().size() == 8) sequence = base::ReadU64(cursor.key()) + 1;
   }
-  txn.PutRaw(base::Table::kInline, EncodeInlineKey(sequence), bytes);
-  return sequence;
+  const std::size_t tail = InlineTailBytes(bytes.size());
+  row.inline_sequence = sequence;
+  row.inline_tail = bytes.substr(bytes.size() - tail);
+  txn.PutRaw(base::Table::kInline, EncodeInlineKey(sequence), bytes.substr(0, bytes.size() - tail));
 }
 
 void DeleteInline(base::WriteTxn& txn, uint64_t sequence) {
@@ -27,10 +39,13 @@ void DeleteInline(base::WriteTxn& txn, uint64_t sequence) {
 
 std::optional<std::string> LoadInline(base::ReadTxn& txn, const base::BlobId& blob,
                                       const BlobRow& row) {
-  const auto bytes = txn.GetRaw(base::Table::kInline, EncodeInlineKey(row.inline_sequence));
-  if (!bytes || bytes->size() != row.size_bytes) return std::nullopt;
-  if (base::Sha256::Of(*bytes) != blob) return std::nullopt;
-  return std::string(*bytes);
+  const auto stored = txn.GetRaw(base::Table::kInline, EncodeInlineKey(row.inline_sequence));
+  if (!stored || stored->size() + row.inline_tail.size() != row.size_bytes) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(row.size_bytes));
+  bytes.append(*stored).append(row.inline_tail);
+  if (base::Sha256::Of(bytes) != blob) return std::nullopt;
+  return bytes;
 }
 
 }  // namespace waypost::blobstore

@@ -311,6 +311,7 @@ void Fetcher::Impl::RunBatch(std::vector<Taken>& all, Slot& slot) {
   Batch batch(*this, slot);
   batch.Load(all);
   batch.Ask();
+  FreeSlot(slot);
   batch.Conclude();
 }
 

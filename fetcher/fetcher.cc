@@ -15,6 +15,10 @@ namespace {
 
 // Workers look so often without being called: the wall clock may have been set.
 constexpr base::Millis kIdle{1000};
+// What the batches of all workers together may have in memory, where every blob is as large as one
+// in a batch may be; but so many in each are worth a request.
+constexpr uint64_t kBatchesBytes = uint64_t{64} << 20;
+constexpr uint64_t kBatchBlobsMin = 64;
 // Blobs whose partial files may be dropped; more than that are found no more, which costs disk
 // alone.
 constexpr std::size_t kLeftMax = 65536;
@@ -203,7 +207,7 @@ std::vector<Fetcher::Impl::Taken> Fetcher::Impl::TakeNext(uint32_t worker) {
     const auto picked = queue.Pick(now);
     if (!picked) return all;
     std::vector<RunQueue::Picked> same = {*picked};
-    if (options.batch_blobs > 1) queue.PickMore(options.batch_blobs - 1, now, same);
+    if (options.batch_blobs > 1) queue.PickMore(BatchMax() - 1, now, same);
     for (const RunQueue::Picked& one : same) {
       // The table was read while its attempt runs: single flight. The end of that puts it back.
       if (flights.contains(one.key.blob)) continue;
@@ -241,7 +245,7 @@ void Fetcher::Impl::WorkerLoop(uint32_t number) {
     } else {
       RunBatch(all, slot);
     }
-    Land(all, slot);
+    Land(all);
     for (const Taken& taken : all) Announce(taken.picked.key.blob);
   }
 }
@@ -262,6 +266,7 @@ void Fetcher::Impl::RunAlone(Taken& taken, Slot& slot) {
   };
   taken.result =
       RunAttempt(attempt_parts, blob, attempt_options, flight.progress, flight.stop.get_token());
+  FreeSlot(slot);
   bytes_total.Add(static_cast<double>(taken.result.body_bytes));
   if (taken.result.start == AttemptResult::Start::kNotWanted) {
     RepairRow(blob);
@@ -289,6 +294,20 @@ bool Fetcher::Impl::TakeSlot(Slot& slot, const base::PeerId& peer) {
   return true;
 }
 
+void Fetcher::Impl::FreeSlot(Slot& slot) {
+  base::MutexLock lock(mutex);
+  if (!std::exchange(slot.held, false)) return;
+  queue.Release(slot.at);
+  --running;
+  WakeAll();
+}
+
+std::size_t Fetcher::Impl::BatchMax() const {
+  const uint64_t bytes = kBatchesBytes / options.concurrency;
+  const uint64_t blobs = bytes / std::max<uint64_t>(options.batch_blob_bytes, 1);
+  return std::min<uint64_t>(options.batch_blobs, std::max(blobs, kBatchBlobsMin));
+}
+
 bool Fetcher::Impl::ShouldYield(const Slot& slot) {
   base::MutexLock lock(mutex);
   return !pause.paused && running >= options.concurrency &&
@@ -311,7 +330,7 @@ absl::Status Fetcher::Impl::ReadRow(const base::BlobId& blob, RowState& row) con
   });
 }
 
-void Fetcher::Impl::Land(const std::vector<Taken>& all, const Slot& slot) {
+void Fetcher::Impl::Land(const std::vector<Taken>& all) {
   // Read while the flights stand: what is told of a row from now on is newer.
   std::vector<RowState> rows(all.size());
   const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
@@ -327,8 +346,6 @@ void Fetcher::Impl::Land(const std::vector<Taken>& all, const Slot& slot) {
   }
   base::MutexLock lock(mutex);
   for (std::size_t i = 0; i < all.size(); ++i) LandOne(all[i], rows[i]);
-  queue.Release(slot.at);
-  --running;
   WakeAll();
 }
 

@@ -27,6 +27,7 @@ struct Fetcher::Impl {
   // Of a peer: one worker's, whatever it has under way there. Guarded by the Impl's mutex.
   struct Slot {
     base::PeerId at;
+    bool held = true;
   };
   // One attempt under way: single flight. Guarded by the Impl's mutex but for `progress` and
   // `stop`.
@@ -85,9 +86,12 @@ struct Fetcher::Impl {
   void RunAlone(Taken& taken, Slot& slot);
   AttemptOptions OptionsFor(const RunQueue::Picked& picked, Slot& slot);
   bool TakeSlot(Slot& slot, const base::PeerId& peer);
+  // Nobody is asked any more: another worker may, while this one waits for its commit.
+  void FreeSlot(Slot& slot);
+  std::size_t BatchMax() const EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool ShouldYield(const Slot& slot);
-  // The attempts are over: gives the slot back and puts the blobs where they wait next.
-  void Land(const std::vector<Taken>& all, const Slot& slot);
+  // The attempts are over: puts the blobs where they wait next.
+  void Land(const std::vector<Taken>& all);
   void LandOne(const Taken& taken, RowState& row) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status ReadRow(const base::BlobId& blob, RowState& row) const;
   void ReadRow(base::ReadTxn& txn, const base::BlobId& blob, RowState& row) const;
@@ -155,7 +159,7 @@ struct Fetcher::Impl {
   FetcherOptions options GUARDED_BY(mutex);
   RunQueue queue GUARDED_BY(mutex);
   std::map<base::BlobId, std::shared_ptr<Flight>> flights GUARDED_BY(mutex);
-  uint32_t running GUARDED_BY(mutex) = 0;  // workers that have taken something
+  uint32_t running GUARDED_BY(mutex) = 0;  // workers that hold a slot
   std::map<base::BlobId, std::shared_ptr<Audience>> audiences GUARDED_BY(mutex);
   PauseState pause GUARDED_BY(mutex);
   uint32_t pauses_in_a_row GUARDED_BY(mutex) = 0;  // by itself, without a blob that arrived between

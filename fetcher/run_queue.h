@@ -156,7 +156,9 @@ class RunQueue {
     signpost::DueKey key;
   };
   struct ByStart {
-    bool operator()(const Item& a, const Item& b) const { return a.start < b.start; }
+    bool operator()(const Item& a, const Item& b) const {
+      return a.start != b.start ? a.start < b.start : a.key.blob < b.key.blob;
+    }
   };
   using Heap = IndexedHeap<Item, ByStart>;
   enum Shelf { kWaited = 0, kFresh = 1, kRetried = 2 };  // kWaited: a client waits for it

@@ -173,7 +173,8 @@ double Peer::Metric(const std::string& name) const {
 }
 
 std::string WaypostProgram() {
-  const char* given = std::getenv("WAYPOST_BINARY");
+  // Not WAYPOST_...: the program takes such a one for a setting.
+  const char* given = std::getenv("TEST_WAYPOST");
   return given != nullptr ? given : WAYPOST_BINARY_BUILT;
 }
 

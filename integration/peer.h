@@ -86,7 +86,7 @@ class Peer {
   HttpClient http_;
 };
 
-// Where the test's program is: WAYPOST_BINARY from the environment, else the one built beside it.
+// Where the test's program is: TEST_WAYPOST from the environment, else the one built beside it.
 std::string WaypostProgram();
 
 // `count` bytes that differ from seed to seed.

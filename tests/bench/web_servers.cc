@@ -49,20 +49,8 @@ class Waypost final : public WebServer {
   integration::Peer peer_;
 };
 
-// Free a moment ago: nginx cannot pick one itself.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(where);
-  auto* const address = reinterpret_cast<sockaddr*>(&where);
-  const bool bound = bind(fd, address, size) == 0 && getsockname(fd, address, &size) == 0;
-  close(fd);
-  return bound ? ntohs(where.sin_port) : 0;
-}
-
-std::string NginxConfig(const std::string& folder, int port, bool open_file_cache) {
+std::string NginxConfig(const std::string& folder, const std::string& files, int port,
+                        bool open_file_cache) {
   std::string config;
   // The folder is ours alone, so that the workers have to be us.
   if (geteuid() == 0) config += "user root;\n";
@@ -77,15 +65,15 @@ std::string NginxConfig(const std::string& folder, int port, bool open_file_cach
   if (open_file_cache) {
     config += "  open_file_cache max=1000 inactive=1h;\n  open_file_cache_valid 1h;\n";
   }
-  absl::StrAppend(&config, "  server { listen 127.0.0.1:", port, " backlog=4096; root ", folder,
-                  "/files; }\n}\n");
+  absl::StrAppend(&config, "  server { listen 127.0.0.1:", port, " backlog=4096; root ", files,
+                  "; autoindex on; }\n}\n");
   return config;
 }
 
 class Nginx final : public WebServer {
  public:
-  Nginx(std::string folder, bool open_file_cache)
-      : folder_(std::move(folder)), open_file_cache_(open_file_cache) {}
+  Nginx(std::string folder, std::string files, bool open_file_cache)
+      : folder_(std::move(folder)), files_(std::move(files)), open_file_cache_(open_file_cache) {}
   ~Nginx() override {
     // The master ends its workers when it is asked; killed, it would leave them.
     process_.Signal(SIGTERM);
@@ -93,10 +81,11 @@ class Nginx final : public WebServer {
   }
 
   absl::Status Start() {
-    std::filesystem::create_directories(folder_ + "/files");
+    std::filesystem::create_directories(folder_);
+    std::filesystem::create_directories(files_);
     port_ = FreePort();
     integration::WriteWholeFile(folder_ + "/nginx.conf",
-                                NginxConfig(folder_, port_, open_file_cache_));
+                                NginxConfig(folder_, files_, port_, open_file_cache_));
     ASSIGN_OR_RETURN(process_, integration::Process::Spawn(
                                    {.arguments = {"/usr/sbin/nginx", "-e", folder_ + "/error.log",
                                                   "-c", folder_ + "/nginx.conf"},
@@ -115,7 +104,7 @@ class Nginx final : public WebServer {
   std::string address() const override { return absl::StrCat("127.0.0.1:", port_); }
   absl::StatusOr<std::string> Publish(const std::string& bytes) override {
     const std::string path = absl::StrCat("/", bytes.size());
-    integration::WriteWholeFile(folder_ + "/files" + path, bytes);
+    integration::WriteWholeFile(files_ + path, bytes);
     return path;
   }
   std::vector<int> pids() const override {
@@ -127,7 +116,7 @@ class Nginx final : public WebServer {
   }
 
  private:
-  const std::string folder_;
+  const std::string folder_, files_;
   const bool open_file_cache_;
   int port_ = 0;
   integration::Process process_;
@@ -141,9 +130,28 @@ absl::StatusOr<std::unique_ptr<WebServer>> StartWaypost(const std::string& folde
   return std::unique_ptr<WebServer>(std::move(server));
 }
 
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(where);
+  auto* const address = reinterpret_cast<sockaddr*>(&where);
+  const bool bound = bind(fd, address, size) == 0 && getsockname(fd, address, &size) == 0;
+  close(fd);
+  return bound ? ntohs(where.sin_port) : 0;
+}
+
 absl::StatusOr<std::unique_ptr<WebServer>> StartNginx(const std::string& folder,
                                                       bool open_file_cache) {
-  auto server = std::make_unique<Nginx>(folder, open_file_cache);
+  auto server = std::make_unique<Nginx>(folder, folder + "/files", open_file_cache);
+  RETURN_IF_ERROR(server->Start());
+  return std::unique_ptr<WebServer>(std::move(server));
+}
+
+absl::StatusOr<std::unique_ptr<WebServer>> ServeFolder(const std::string& folder,
+                                                       const std::string& files) {
+  auto server = std::make_unique<Nginx>(folder, files, /*open_file_cache=*/false);
   RETURN_IF_ERROR(server->Start());
   return std::unique_ptr<WebServer>(std::move(server));
 }
@@ -152,13 +160,13 @@ double CpuSeconds(const std::vector<int>& pids) {
   double ticks = 0;
   for (int pid : pids) {
     const std::string stat = integration::ReadWholeFile(absl::StrCat("/proc/", pid, "/stat"));
-    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field behind.
+    // The name in parentheses may hold spaces; utime, stime, cutime and cstime are the 12th to 15th
+    // field behind.
     std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
     std::string skipped;
-    double user = 0, system = 0;
     for (int i = 0; i < 11; ++i) fields >> skipped;
-    fields >> user >> system;
-    ticks += user + system;
+    double some = 0;
+    for (int i = 0; i < 4 && fields >> some; ++i) ticks += some;
   }
   return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }

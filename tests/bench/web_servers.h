@@ -29,7 +29,15 @@ absl::StatusOr<std::unique_ptr<WebServer>> StartWaypost(const std::string& folde
 absl::StatusOr<std::unique_ptr<WebServer>> StartNginx(const std::string& folder,
                                                       bool open_file_cache);
 
-// User and system time that these processes have used so far, in seconds.
+// The same nginx, with the files of a folder.
+absl::StatusOr<std::unique_ptr<WebServer>> ServeFolder(const std::string& folder,
+                                                       const std::string& files);
+
+// On loopback, free a moment ago: for programs that cannot pick one themselves.
+int FreePort();
+
+// User and system time that these processes, and those of their children that ended,
+// have used so far, in seconds.
 double CpuSeconds(const std::vector<int>& pids);
 
 }  // namespace waypost::bench

@@ -38,6 +38,7 @@ BlobRow AnyRow() {
   row.size_bytes = Engine()();
   row.placement = Engine()() % 2 == 0 ? Placement::kInline : Placement::kFile;
   row.inline_sequence = Engine()() % 5;
+  row.inline_tail = RandomString(Engine()() % 4);
   row.stored = FromMs(static_cast<int64_t>(Engine()() % 2'000'000'000'000));
   row.verified = FromMs(static_cast<int64_t>(Engine()() % 2'000'000'000'000));
   row.fetch_attempts = Engine()() % 100;
@@ -86,6 +87,9 @@ TEST(BlobRowCodec, GoldenBytes) {
             "1803"
             "2007");
   EXPECT_EQ(DecodeBlobRow(EncodeBlobRow(row)), row);
+  row.holdings.clear();
+  row.inline_tail = "ab";
+  EXPECT_EQ(ToHex(EncodeBlobRow(row)), "08ac021001180220032804300542026162");
 }
 
 TEST(BlobRowCodec, AnyRowComesBackAsItWas) {
@@ -170,10 +174,15 @@ TEST(InlineTable, KeysAreBigEndianAndAppended) {
   ASSERT_TRUE((*index)
                   ->Update(base::Index::Lane::kForeground,
                            [&](base::WriteTxn& txn) {
-                             EXPECT_EQ(AppendInline(txn, "one"), 1u);
-                             EXPECT_EQ(AppendInline(txn, "two"), 2u);
+                             const auto append = [&](std::string_view bytes) {
+                               BlobRow row;
+                               AppendInline(txn, bytes, row);
+                               return row.inline_sequence;
+                             };
+                             EXPECT_EQ(append("one"), 1u);
+                             EXPECT_EQ(append("two"), 2u);
                              DeleteInline(txn, 1);
-                             EXPECT_EQ(AppendInline(txn, "three"), 3u);
+                             EXPECT_EQ(append("three"), 3u);
                              EXPECT_EQ(txn.GetRaw(base::Table::kInline, EncodeInlineKey(3)),
                                        "three");
                              EXPECT_EQ(txn.Rows(base::Table::kInline), 2u);

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
+#include <vector>
 
 #include "base/sha256.h"
 #include "base/thread.h"
+#include "blobstore/inline_table.h"
 #include "tests/blobstore/cutting_file_system.h"
 #include "tests/blobstore/disk_rig.h"
 
@@ -53,6 +56,45 @@ TEST_F(DiskBlobStoreTest, SmallBlobsAreRowsAndLargeOnesFiles) {
   EXPECT_EQ(rig_.Row(large_id)->placement, Placement::kFile);
   EXPECT_TRUE(rig_.Exists(rig_.layout.BlobPath(large_id)));
   EXPECT_EQ(rig_.Row(large_id)->stored, rig_.clock.WallNow());
+}
+
+// Sizes around those at which LMDB would take one more page, and that the index really takes less.
+TEST_F(DiskBlobStoreTest, ASmallBlobTakesNoPageForItsLastBytes) {
+  EXPECT_EQ(InlineTailBytes(0), 0u);
+  EXPECT_EQ(InlineTailBytes(4080), 0u);
+  EXPECT_EQ(InlineTailBytes(4081), 1u);
+  EXPECT_EQ(InlineTailBytes(4096), 16u);
+  EXPECT_EQ(InlineTailBytes(4144), 64u);
+  EXPECT_EQ(InlineTailBytes(4145), 0u);
+  EXPECT_EQ(InlineTailBytes(8176), 0u);
+  EXPECT_EQ(InlineTailBytes(8192), 16u);
+  EXPECT_EQ(InlineTailBytes(16384), 16u);
+  rig_.Close();
+  rig_.inline_max = 16384;
+  Restart("boot-2");
+  std::vector<std::string> blobs;
+  for (std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{4080}, std::size_t{4081}, std::size_t{4096},
+        std::size_t{4144}, std::size_t{4145}, std::size_t{8192}, std::size_t{16384}}) {
+    blobs.push_back(SomeBytes(size));
+    ASSERT_TRUE(rig_.Put(blobs.back()).ok());
+  }
+  for (const std::string& bytes : blobs) {
+    EXPECT_EQ(*rig_.Read(Sha256::Of(bytes)), bytes) << bytes.size();
+    EXPECT_EQ(rig_.Row(Sha256::Of(bytes))->inline_tail.size(), InlineTailBytes(bytes.size()));
+  }
+  const auto bytes_of = [&](std::size_t size) {
+    const uint64_t before = rig_.index().used_bytes();
+    for (int i = 0; i < 200; ++i) {
+      std::string bytes = SomeBytes(size);
+      bytes[0] = static_cast<char>(i);
+      bytes[1] = static_cast<char>(size);
+      EXPECT_TRUE(rig_.Put(bytes).ok());
+    }
+    return (rig_.index().used_bytes() - before) / 200;
+  };
+  EXPECT_LT(bytes_of(4096), 5500u);
+  EXPECT_GT(bytes_of(4145), 8000u) << "else the tail is for nothing";
 }
 
 TEST_F(DiskBlobStoreTest, APutThatIsRepeatedKeepsTheFileAndTheTimeItCame) {

@@ -1,0 +1,353 @@
+#include "tests/bench/copiers.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "integration/eventually.h"
+#include "integration/peer.h"
+#include "tests/bench/web_servers.h"
+
+namespace waypost::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using integration::Json;
+using integration::Peer;
+using integration::Process;
+
+constexpr base::Millis kCopyTimeout{600'000};
+
+double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+uint64_t LoopbackBytes() {
+  std::istringstream lines(integration::ReadWholeFile("/proc/net/dev"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string name;
+    uint64_t received = 0;
+    if (fields >> name >> received && name == "lo:") return received;
+  }
+  return 0;
+}
+
+// The most that a process has had in memory; 0 when it is gone.
+uint64_t PeakBytes(pid_t pid) {
+  const std::string status = integration::ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
+  const std::size_t at = status.find("VmHWM:");
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
+}
+
+// Of our children that have ended.
+double EndedCpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+absl::Status SyncFileSystem(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && syncfs(fd) == 0;
+  if (fd >= 0) close(fd);
+  return synced ? absl::OkStatus() : absl::InternalError("cannot sync " + folder);
+}
+
+// What is under way, from Begin to End.
+class Meter {
+ public:
+  explicit Meter(std::vector<int> servers) : servers_(std::move(servers)) {}
+  Cost End() const {
+    return {.seconds = Seconds(Clock::now() - begin_),
+            .cpu_seconds = CpuSeconds(servers_) + EndedCpuSeconds() - cpu_,
+            .wire_bytes = LoopbackBytes() - wire_};
+  }
+
+ private:
+  const std::vector<int> servers_;
+  const double cpu_ = CpuSeconds(servers_) + EndedCpuSeconds();
+  const uint64_t wire_ = LoopbackBytes();
+  const Clock::time_point begin_ = Clock::now();
+};
+
+// Runs a program that copies to `to`, and makes durable what it wrote.
+absl::StatusOr<Cost> RunCopy(const std::vector<std::string>& arguments, const std::string& to,
+                             const std::vector<int>& servers, bool sync) {
+  std::filesystem::create_directories(to);
+  const std::string errors = to + ".errors";
+  const Meter meter(servers);
+  uint64_t peak = 0;
+  ASSIGN_OR_RETURN(Process process,
+                   Process::Spawn({.arguments = arguments, .stderr_path = errors}));
+  std::optional<int> exit;
+  while (!exit) {
+    peak = std::max(peak, PeakBytes(process.pid()));
+    exit = process.Wait(base::Millis(2));
+    if (meter.End().seconds > 600) return absl::DeadlineExceededError(arguments[0]);
+  }
+  if (*exit != 0) {
+    return absl::InternalError(
+        absl::StrCat(arguments[0], " ended with ", *exit, ": ",
+                     integration::LastOf(integration::ReadWholeFile(errors), 500)));
+  }
+  if (sync) RETURN_IF_ERROR(SyncFileSystem(to));
+  Cost cost = meter.End();
+  cost.peak_bytes = peak;
+  return cost;
+}
+
+// ---- waypost ----
+
+class Waypost final : public Copier {
+ public:
+  explicit Waypost(std::string work) : work_(std::move(work)) {}
+  ~Waypost() override {
+    if (holder_) holder_->Stop();
+  }
+  std::string name() const override { return "waypost"; }
+
+  absl::Status Offer(const std::string& folder) override {
+    if (holder_) holder_->Stop();
+    holder_.emplace(integration::WaypostProgram(), absl::StrCat(work_, "/holder-", ++offers_),
+                    "holder");
+    RETURN_IF_ERROR(holder_->Init());
+    RETURN_IF_ERROR(holder_->Start());
+    group_ = holder_->CreateGroup("files", "normal");
+    const std::vector<std::string> files = FilesOf(folder);
+    blobs_.clear();
+    // Several at once, so that they share commits.
+    constexpr std::size_t kPutters = 16;
+    std::vector<std::map<std::string, std::string>> put(kPutters);
+    std::vector<std::thread> putters;
+    for (std::size_t t = 0; t < kPutters; ++t) {
+      putters.emplace_back([&, t] {
+        for (std::size_t i = t; i < files.size(); i += kPutters) {
+          put[t][files[i]] = holder_->PutBlob(integration::ReadWholeFile(folder + "/" + files[i]));
+        }
+      });
+    }
+    for (std::thread& putter : putters) putter.join();
+    Json batch = Json::array();
+    const auto flush = [&] {
+      if (batch.empty()) return;
+      holder_->Call("POST", absl::StrCat("/v1/groups/", group_, "/refs:batch"),
+                    Json{{"put", batch}}.dump());
+      batch = Json::array();
+    };
+    for (const auto& some : put) {
+      for (const auto& [key, blob] : some) {
+        if (blob.empty()) return absl::InternalError("waypost did not take " + key);
+        blobs_.insert(blob);
+        batch.push_back({{"key", key}, {"blob", blob}});
+        if (batch.size() == 1000) flush();
+      }
+    }
+    flush();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Cost> Copy(const std::string& to) override {
+    Peer server(integration::WaypostProgram(), to, "server");
+    RETURN_IF_ERROR(server.Init());
+    RETURN_IF_ERROR(server.Start());
+    if (server.Call("POST", "/v1/fetcher/pause", "{}").status != 204) {
+      return absl::InternalError("waypost did not pause");
+    }
+    server.Join(holder_->Invite(group_), "server");
+    const std::string group = "/v1/groups/" + group_;
+    const auto count = [&](const char* what) { return server.Get(group).value(what, uint64_t{0}); };
+    if (!integration::Eventually([&] { return count("wanted") == blobs_.size(); }, kCopyTimeout)) {
+      return absl::InternalError("waypost did not learn of every blob");
+    }
+    const auto commits = [&] {
+      return static_cast<uint64_t>(server.Metric("waypost_index_commit_seconds_count"));
+    };
+    const uint64_t commits_before = commits();
+    const Meter meter({holder_->process().pid(), server.process().pid()});
+    server.Call("POST", "/v1/fetcher/resume", "{}");
+    while (count("blobs") < blobs_.size()) {
+      std::this_thread::sleep_for(base::Millis(5));
+      if (meter.End().seconds > 600) return absl::DeadlineExceededError("waypost");
+    }
+    Cost cost = meter.End();
+    cost.peak_bytes = PeakBytes(server.process().pid());
+    cost.commits = commits() - commits_before;
+    // Not of the time: a sample is served, and hashes to its id.
+    std::size_t number = 0;
+    for (const std::string& blob : blobs_) {
+      if (number++ % (blobs_.size() / 20 + 1) != 0) continue;
+      const auto bytes = server.Bytes(blob);
+      if (!bytes || integration::HexOfSha256(*bytes) != blob) {
+        return absl::DataLossError("waypost does not serve " + blob);
+      }
+    }
+    const std::string self = server.id();
+    server.Stop();
+    holder_->Call("DELETE", group + "/members/" + self);
+    return cost;
+  }
+
+ private:
+  const std::string work_;
+  int offers_ = 0;
+  std::optional<Peer> holder_;
+  std::string group_;
+  std::set<std::string> blobs_;
+};
+
+// ---- rsync ----
+
+class Rsync final : public Copier {
+ public:
+  Rsync(std::string work, bool fsync) : work_(std::move(work)), fsync_(fsync) {}
+  ~Rsync() override { End(); }
+  std::string name() const override { return fsync_ ? "rsync --fsync" : "rsync"; }
+
+  absl::Status Offer(const std::string& folder) override {
+    End();
+    port_ = FreePort();
+    const std::string config = work_ + "/rsyncd.conf";
+    integration::WriteWholeFile(
+        config, absl::StrCat("use chroot = no\n", geteuid() == 0 ? "uid = root\ngid = root\n" : "",
+                             "log file = ", work_, "/rsyncd.log\n[files]\npath = ", folder,
+                             "\nread only = yes\n"));
+    ASSIGN_OR_RETURN(daemon_, Process::Spawn({.arguments = {"/usr/bin/rsync", "--daemon",
+                                                            "--no-detach", "--address=127.0.0.1",
+                                                            absl::StrCat("--port=", port_),
+                                                            "--config=" + config}}));
+    const bool up = integration::Eventually(
+        [&] {
+          const int fd = integration::Connect(absl::StrCat("127.0.0.1:", port_));
+          if (fd >= 0) close(fd);
+          return fd >= 0;
+        },
+        base::Millis(20'000));
+    return up ? absl::OkStatus() : absl::InternalError("the rsync daemon does not answer");
+  }
+  absl::StatusOr<Cost> Copy(const std::string& to) override {
+    std::vector<std::string> arguments = {"/usr/bin/rsync", "-a"};
+    if (fsync_) arguments.push_back("--fsync");
+    arguments.push_back(absl::StrCat("rsync://127.0.0.1:", port_, "/files/"));
+    arguments.push_back(to + "/");
+    return RunCopy(arguments, to, {daemon_.pid()}, !fsync_);
+  }
+
+ private:
+  void End() {
+    if (daemon_.pid() <= 0) return;
+    daemon_.Signal(SIGTERM);
+    daemon_.Wait(base::Millis(10'000));
+  }
+  const std::string work_;
+  const bool fsync_;
+  int port_ = 0;
+  Process daemon_;
+};
+
+// ---- from nginx ----
+
+class WebCopier final : public Copier {
+ public:
+  WebCopier(std::string work, WebClient client) : work_(std::move(work)), client_(client) {}
+  std::string name() const override {
+    return client_ == WebClient::kAria2  ? "aria2c"
+           : client_ == WebClient::kCurl ? "curl"
+                                         : "rclone";
+  }
+  absl::Status Offer(const std::string& folder) override {
+    folder_ = folder;
+    ASSIGN_OR_RETURN(server_, ServeFolder(work_ + "/nginx", folder));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Cost> Copy(const std::string& to) override {
+    const std::string url = absl::StrCat("http://", server_->address(), "/");
+    const std::string list = work_ + "/list";
+    std::ofstream out(list, std::ios::trunc);
+    for (const std::string& file : FilesOf(folder_)) {
+      if (client_ == WebClient::kAria2) {
+        out << url << file << "\n out=" << file << "\n";
+      } else {
+        out << "url = \"" << url << file << "\"\noutput = \"" << to << "/" << file << "\"\n";
+      }
+    }
+    out.close();
+    std::vector<std::string> arguments;
+    switch (client_) {
+      case WebClient::kAria2:
+        arguments = {"/usr/bin/aria2c",
+                     "--quiet",
+                     "--no-conf",
+                     "-j16",
+                     "--file-allocation=none",
+                     "-i",
+                     list,
+                     "-d",
+                     to};
+        break;
+      case WebClient::kCurl:
+        arguments = {"/usr/bin/curl", "-s", "-S", "-f", "-Z", "--parallel-max", "16",
+                     "--create-dirs", "-K", list};
+        break;
+      case WebClient::kRclone:
+        arguments = {"/usr/bin/rclone",
+                     "copy",
+                     "--config=/dev/null",
+                     "--transfers=16",
+                     "--checkers=16",
+                     "--http-url",
+                     url,
+                     ":http:",
+                     to};
+        break;
+    }
+    return RunCopy(arguments, to, server_->pids(), /*sync=*/true);
+  }
+
+ private:
+  const std::string work_;
+  const WebClient client_;
+  std::string folder_;
+  std::unique_ptr<WebServer> server_;
+};
+
+}  // namespace
+
+std::vector<std::string> FilesOf(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && !entry.is_symlink()) {
+      files.push_back(std::filesystem::relative(entry.path(), folder).string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::unique_ptr<Copier> NewWaypost(const std::string& work) {
+  return std::make_unique<Waypost>(work);
+}
+std::unique_ptr<Copier> NewRsync(const std::string& work, bool fsync) {
+  return std::make_unique<Rsync>(work, fsync);
+}
+std::unique_ptr<Copier> NewWebCopier(const std::string& work, WebClient client) {
+  return std::make_unique<WebCopier>(work, client);
+}
+
+}  // namespace waypost::bench
