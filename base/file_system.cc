@@ -36,6 +36,16 @@ std::string Parent(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+absl::Status SyncFolder(const std::string& path, int (*sync)(int)) {
+  const int fd = OpenFd(path, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening folder ", path));
+  const int result = sync(fd);
+  const int error = errno;
+  close(fd);
+  if (result == 0) return absl::OkStatus();
+  return ErrnoStatus(error, absl::StrCat("syncing folder ", path));
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<File>> OpenRead(const std::string& path) override {
@@ -89,15 +99,9 @@ class PosixFileSystem final : public FileSystem {
     return ErrnoStatus(error, absl::StrCat("making folder ", path));
   }
 
-  absl::Status SyncDir(const std::string& path) override {
-    const int fd = OpenFd(path, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening folder ", path));
-    const int result = fsync(fd);
-    const int error = errno;
-    close(fd);
-    if (result == 0) return absl::OkStatus();
-    return ErrnoStatus(error, absl::StrCat("syncing folder ", path));
-  }
+  absl::Status SyncDir(const std::string& path) override { return SyncFolder(path, ::fsync); }
+  // Since Linux 5.8 it fails where anything on the file system could not be written.
+  absl::Status SyncAll(const std::string& path) override { return SyncFolder(path, ::syncfs); }
 
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     const int fd = OpenFd(dir, O_RDONLY | O_DIRECTORY);

@@ -36,7 +36,7 @@ class File {
 };
 
 // The seam to the disk. Paths are absolute. Thread-safe. Names become durable only by SyncDir of
-// their folder, contents only by File::Sync.
+// their folder, contents only by File::Sync, both by SyncAll.
 class FileSystem {
  public:
   struct Info {
@@ -62,6 +62,9 @@ class FileSystem {
   // True if it was made now, false if it was there. Mode 0700.
   virtual absl::StatusOr<bool> MakeDir(const std::string& path) = 0;
   virtual absl::Status SyncDir(const std::string& path) = 0;
+  // Everything on the file system of `path`, whoever wrote it: one wait instead of one for each
+  // file and folder, where many changed.
+  virtual absl::Status SyncAll(const std::string& path) = 0;
   // Names without "." and "..", unordered.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& dir) = 0;
   // nullopt if it is not there; an error is never taken for absence.

@@ -22,7 +22,7 @@ namespace {
 
 // A batch is bounded so that its first operation is not kept waiting, and LMDB keeps the pages that
 // a transaction has touched in memory.
-constexpr std::size_t kBatchMax = 2000;    // operations
+constexpr std::size_t kBatchMax = 2000;   // operations
 constexpr std::size_t kBatchRows = 6000;  // of them together
 // Foreground goes first, but not for ever.
 constexpr unsigned kForegroundTurnsMax = 16;

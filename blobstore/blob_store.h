@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
@@ -47,6 +48,12 @@ class BlobWriter {
   virtual void Discard() = 0;
 };
 
+// A fetched blob all of whose bytes were appended.
+struct ArrivedBlob {
+  std::unique_ptr<BlobWriter> writer;
+  base::BlobId expected;
+};
+
 // The bytes of one blob that is here. ReadAt may be called by several threads.
 class BlobReader {
  public:
@@ -74,6 +81,10 @@ class BlobStore {
   // whole blob. At most one writer a blob: kFailedPrecondition for a second.
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                                  uint64_t size_bytes) = 0;
+  // As BlobWriter::Finish for each, in their order: many files are made durable together, for the
+  // price of one sync of their file system. Where that fails, all of them have failed.
+  virtual std::vector<absl::StatusOr<StagedBlob>> FinishTogether(
+      std::vector<ArrivedBlob> arrived) = 0;
   // Bytes of it in `partial/`, 0 for none. What a fetch asks a range from.
   virtual uint64_t PartialBytes(const base::BlobId& blob) = 0;
   // While a writer has it: when that is destroyed without Finish.

@@ -24,6 +24,12 @@ constexpr std::size_t kLossesRemembered = 10000;
 
 // Blob files kept open.
 constexpr std::size_t kOpenFilesMax = 64;
+constexpr std::size_t kTogetherMin = 8;
+
+// Every writer that comes from this store is one.
+DiskWriter& WriterOf(const ArrivedBlob& arrived) {
+  return static_cast<DiskWriter&>(*arrived.writer);
+}
 
 // Differs after each start of the machine.
 std::string KernelBootId(base::FileSystem& fs) {
@@ -206,6 +212,43 @@ absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base
                                                     impl_->options.partial_mark_bytes,
                                                     *impl_->space, std::move(claim)));
   return std::unique_ptr<BlobWriter>(std::move(writer));
+}
+
+std::vector<absl::StatusOr<StagedBlob>> DiskBlobStore::FinishTogether(
+    std::vector<ArrivedBlob> arrived) {
+  // A sync of the file system waits for what others wrote there too: not for a few files.
+  const bool together = arrived.size() >= kTogetherMin;
+  std::vector<absl::StatusOr<StagedBlob>> results;
+  std::vector<std::size_t> files;
+  for (const ArrivedBlob& blob : arrived) {
+    if (!together) {
+      results.push_back(blob.writer->Finish(blob.expected));
+      continue;
+    }
+    auto staged = WriterOf(blob).FinishBytes(blob.expected);
+    if (!staged.ok()) {
+      results.push_back(staged.status());
+    } else if (*staged) {
+      results.push_back(**std::move(staged));
+    } else {
+      files.push_back(results.size());
+      results.push_back(absl::UnavailableError("not durable yet"));
+    }
+  }
+  if (files.empty()) return results;
+  const absl::Status bytes_synced = impl_->shelf.SyncBytes();
+  std::vector<base::BlobId> placed;
+  for (const std::size_t i : files) {
+    results[i] = bytes_synced.ok() ? WriterOf(arrived[i]).Place(arrived[i].expected)
+                                   : absl::StatusOr<StagedBlob>(bytes_synced);
+    if (results[i].ok()) placed.push_back(arrived[i].expected);
+  }
+  if (placed.empty()) return results;
+  const absl::Status synced = impl_->shelf.SyncPlaced(placed);
+  for (const std::size_t i : files) {
+    if (results[i].ok() && !synced.ok()) results[i] = synced;
+  }
+  return results;
 }
 
 uint64_t DiskBlobStore::PartialBytes(const base::BlobId& blob) {

@@ -51,6 +51,7 @@ class DiskBlobStore final : public BlobStore {
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) override;
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                          uint64_t size_bytes) override;
+  std::vector<absl::StatusOr<StagedBlob>> FinishTogether(std::vector<ArrivedBlob> arrived) override;
   uint64_t PartialBytes(const base::BlobId& blob) override;
   void DropPartial(const base::BlobId& blob) override;
   absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) override;

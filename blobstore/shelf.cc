@@ -51,6 +51,60 @@ absl::StatusOr<Shelf::Placed> Shelf::Place(
   return Placed{.pin = MakePin(blob), .used = !whole};
 }
 
+absl::Status Shelf::SyncBytes() {
+  RETURN_IF_ERROR(fs_.SyncAll(layout_.blobs_dir()));
+  base::FaultPoint("blob.synced");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Shelf::Placed> Shelf::PlaceUnsynced(
+    const base::BlobId& blob, uint64_t size_bytes,
+    absl::FunctionRef<absl::Status(const std::string&)> put_in_place) {
+  const Claims::Claim claim = claims_.Wait(blob);
+  RETURN_IF_ERROR(MakeFolder(blob));
+  ASSIGN_OR_RETURN(const bool whole, IsWhole(blob, size_bytes));
+  if (!whole) RETURN_IF_ERROR(put_in_place(layout_.BlobPath(blob)));
+  base::FaultPoint("blob.linked");
+  return Placed{.pin = MakePin(blob), .used = !whole};
+}
+
+absl::Status Shelf::SyncPlaced(std::span<const base::BlobId> blobs) {
+  const absl::Status synced = fs_.SyncAll(layout_.blobs_dir());
+  if (!synced.ok()) {
+    for (const base::BlobId& blob : blobs) TakeBack(blob);
+    return synced;
+  }
+  base::FaultPoint("blob.durable");
+  base::MutexLock lock(mutex_);
+  for (const base::BlobId& blob : blobs) {
+    const unsigned top = blob.array()[0];
+    tops_[top] = true;
+    subs_[top << 8 | blob.array()[1]] = true;
+  }
+  return absl::OkStatus();
+}
+
+// What failed to sync may say it is well the next time: the name goes, so that the bytes are
+// written anew. Unless somebody else vouches for it, who has synced it too.
+void Shelf::TakeBack(const base::BlobId& blob) {
+  const Claims::Claim claim = claims_.Wait(blob);
+  if (Pinned(blob, /*own=*/1)) return;
+  const auto row = RowOf(blob);
+  if (!row.ok() || (*row && (*row)->placement == Placement::kFile)) return;
+  fs_.Remove(layout_.BlobPath(blob)).IgnoreError();
+}
+
+absl::Status Shelf::MakeFolder(const base::BlobId& blob) {
+  const unsigned top = blob.array()[0];
+  const unsigned sub = blob.array()[1];
+  {
+    base::MutexLock lock(mutex_);
+    if (subs_[top << 8 | sub]) return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(fs_.MakeDir(layout_.TopDir(top)).status());
+  return fs_.MakeDir(layout_.SubDir(top, sub)).status();
+}
+
 absl::Status Shelf::NeedFolder(const base::BlobId& blob) {
   const unsigned top = blob.array()[0];
   const unsigned sub = blob.array()[1];

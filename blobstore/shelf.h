@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -42,6 +43,13 @@ class Shelf {
   };
   absl::StatusOr<Placed> Place(const base::BlobId& blob, uint64_t size_bytes,
                                absl::FunctionRef<absl::Status(const std::string&)> put_in_place);
+  // The same for many. SyncBytes, once all of their bytes are written; then the name of each, which
+  // is not durable before SyncPlaced of all of them: where that fails, none of them is there.
+  absl::Status SyncBytes();
+  absl::StatusOr<Placed> PlaceUnsynced(
+      const base::BlobId& blob, uint64_t size_bytes,
+      absl::FunctionRef<absl::Status(const std::string&)> put_in_place);
+  absl::Status SyncPlaced(std::span<const base::BlobId> blobs);
 
   std::shared_ptr<Pin> MakePin(const base::BlobId& blob);
   // By more than `own` pins.
@@ -71,6 +79,8 @@ class Shelf {
   friend class Pin;
   void Unpin(const base::BlobId& blob);
   absl::Status NeedFolder(const base::BlobId& blob);
+  absl::Status MakeFolder(const base::BlobId& blob);
+  void TakeBack(const base::BlobId& blob);
   absl::StatusOr<bool> IsWhole(const base::BlobId& blob, uint64_t size_bytes);
 
   base::FileSystem& fs_;

@@ -105,15 +105,36 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Finish(const std::optional<base::BlobI
   base::FaultPoint("blob.written");
   RETURN_IF_ERROR(file->Sync());
   base::FaultPoint("blob.synced");
-  const uint64_t size = check_.announced_bytes();
-  ASSIGN_OR_RETURN(auto placed, shelf_.Place(id, size, [&](const std::string& path) {
-    return shelf_.fs().Link(*file, path);
-  }));
-  return StagedBlob{.id = id,
-                    .size_bytes = size,
-                    .placement = Placement::kFile,
-                    .inline_bytes = {},
-                    .pin = std::move(placed.pin)};
+  ASSIGN_OR_RETURN(auto placed,
+                   shelf_.Place(id, check_.announced_bytes(), [&](const std::string& path) {
+                     return shelf_.fs().Link(*file, path);
+                   }));
+  return StagedFile(id, std::move(placed));
+}
+
+absl::StatusOr<std::optional<StagedBlob>> UnnamedWriter::FinishBytes(const base::BlobId& expected) {
+  if (file_ == nullptr) return EndedError();
+  RETURN_IF_ERROR(check_.Verify(expected).status());
+  base::FaultPoint("blob.written");
+  return std::optional<StagedBlob>();
+}
+
+absl::StatusOr<StagedBlob> UnnamedWriter::Place(const base::BlobId& blob) {
+  if (file_ == nullptr) return EndedError();
+  const std::unique_ptr<base::File> file = std::move(file_);
+  ASSIGN_OR_RETURN(auto placed, shelf_.PlaceUnsynced(blob, check_.announced_bytes(),
+                                                     [&](const std::string& path) {
+                                                       return shelf_.fs().Link(*file, path);
+                                                     }));
+  return StagedFile(blob, std::move(placed));
+}
+
+StagedBlob UnnamedWriter::StagedFile(const base::BlobId& id, Shelf::Placed placed) const {
+  return {.id = id,
+          .size_bytes = check_.announced_bytes(),
+          .placement = Placement::kFile,
+          .inline_bytes = {},
+          .pin = std::move(placed.pin)};
 }
 
 void UnnamedWriter::Discard() { file_ = nullptr; }

@@ -37,8 +37,24 @@ class BodyCheck {
   base::Sha256 hasher_;
 };
 
+// What every writer of this room can do besides: end in two steps, so that the files of many end
+// together. See DiskBlobStore::FinishTogether.
+class DiskWriter : public BlobWriter {
+ public:
+  // As Finish; nullopt: a verified file that waits for Shelf::SyncBytes and then Place.
+  virtual absl::StatusOr<std::optional<StagedBlob>> FinishBytes(const base::BlobId& expected) {
+    auto staged = Finish(expected);
+    if (!staged.ok()) return staged.status();
+    return std::optional<StagedBlob>(*std::move(staged));
+  }
+  // Gives it its name, which waits for Shelf::SyncPlaced.
+  virtual absl::StatusOr<StagedBlob> Place(const base::BlobId&) {
+    return absl::FailedPreconditionError("it has ended already");
+  }
+};
+
 // Bytes of a small blob, kept in memory until they are written with their row.
-class InlineWriter final : public BlobWriter {
+class InlineWriter final : public DiskWriter {
  public:
   InlineWriter(uint64_t size_bytes, std::unique_ptr<SpaceKeeper::Reservation> reservation,
                std::optional<Claims::Claim> claim);
@@ -55,7 +71,7 @@ class InlineWriter final : public BlobWriter {
 };
 
 // A file without a name until it is whole: gone with the process, whatever happens.
-class UnnamedWriter final : public BlobWriter {
+class UnnamedWriter final : public DiskWriter {
  public:
   UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
                 std::unique_ptr<SpaceKeeper::Reservation> reservation,
@@ -63,9 +79,13 @@ class UnnamedWriter final : public BlobWriter {
   uint64_t offset() const override { return check_.received_bytes(); }
   absl::Status Append(std::string_view data) override;
   absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
+  absl::StatusOr<std::optional<StagedBlob>> FinishBytes(const base::BlobId& expected) override;
+  absl::StatusOr<StagedBlob> Place(const base::BlobId& blob) override;
   void Discard() override;
 
  private:
+  StagedBlob StagedFile(const base::BlobId& id, Shelf::Placed placed) const;
+
   Shelf& shelf_;
   std::unique_ptr<base::File> file_;  // null once it is discarded or has failed
   BodyCheck check_;
@@ -74,7 +94,7 @@ class UnnamedWriter final : public BlobWriter {
 };
 
 // A partial file, which outlives the process.
-class PartialWriter final : public BlobWriter {
+class PartialWriter final : public DiskWriter {
  public:
   // Reads what is there already, to hash it: takes a while for a large file.
   static absl::StatusOr<std::unique_ptr<PartialWriter>> Open(

@@ -63,6 +63,10 @@ class CuttingFileSystem final : public base::FileSystem {
     RETURN_IF_ERROR(Change());
     return below_.SyncDir(path);
   }
+  absl::Status SyncAll(const std::string& path) override {
+    RETURN_IF_ERROR(Change());
+    return below_.SyncAll(path);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     RETURN_IF_ERROR(Look());
     return below_.List(dir);

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "base/sha256.h"
 #include "tests/blobstore/cutting_file_system.h"
@@ -55,6 +57,27 @@ absl::Status Fetch(DiskRig& rig, const std::string& bytes, std::size_t from, std
   return InstallStaged(rig.disk(), rig.index(), staged);
 }
 
+// Files and one inline blob that arrived together.
+absl::Status FetchTogether(DiskRig& rig, const std::vector<std::string>& all,
+                           std::set<std::string>& acknowledged) {
+  std::vector<ArrivedBlob> arrived;
+  for (const std::string& bytes : all) {
+    const base::BlobId id = Sha256::Of(bytes);
+    ASSIGN_OR_RETURN(auto writer, rig.disk().StartFetch(id, bytes.size()));
+    RETURN_IF_ERROR(AppendAll(*writer, bytes, 1000));
+    arrived.push_back({std::move(writer), id});
+  }
+  const auto staged = rig.disk().FinishTogether(std::move(arrived));
+  absl::Status first;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    absl::Status status = staged[i].status();
+    if (status.ok()) status = InstallStaged(rig.disk(), rig.index(), *staged[i]);
+    if (status.ok()) acknowledged.insert(all[i]);
+    first.Update(status);
+  }
+  return first;
+}
+
 struct Script {
   std::string put = SomeBytes(3000, 1);
   std::string fetched = SomeBytes(30'000, 2);
@@ -75,7 +98,19 @@ struct Script {
   }
 };
 
+// Two halves of many at once, some of them in folders that are there already.
+struct TogetherScript {
+  absl::Status Run(DiskRig& rig, std::set<std::string>& acknowledged) const {
+    RETURN_IF_ERROR(rig.Open());
+    std::vector<std::string> all = {SomeBytes(500, 100)};
+    for (uint64_t i = 0; i < 9; ++i) all.push_back(SomeBytes(2000 + i, i));
+    RETURN_IF_ERROR(FetchTogether(rig, {all.begin(), all.begin() + 8}, acknowledged));
+    return FetchTogether(rig, all, acknowledged);
+  }
+};
+
 // Runs the script with the power cut before its `step`th change. False when it has fewer.
+template <class Script>
 bool RunWithCut(int step, const std::function<void(FakeFileSystem&)>& cut) {
   DiskRig rig;
   CuttingFileSystem cutting(rig.fs);
@@ -101,7 +136,7 @@ bool RunWithCut(int step, const std::function<void(FakeFileSystem&)>& cut) {
 
 TEST(PowerCut, AtEveryStepNothingAcknowledgedIsLost) {
   int step = 1;
-  while (RunWithCut(step, [](FakeFileSystem& fs) { fs.PowerCut(); })) {
+  while (RunWithCut<Script>(step, [](FakeFileSystem& fs) { fs.PowerCut(); })) {
     ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step;
     ASSERT_LT(++step, 500);
   }
@@ -111,12 +146,45 @@ TEST(PowerCut, AtEveryStepNothingAcknowledgedIsLost) {
 TEST(PowerCut, AtEveryStepWhatSurvivesByChanceDoesNoHarm) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     int step = 1;
-    while (
-        RunWithCut(step, [&](FakeFileSystem& fs) { fs.PowerCutKeepingSome(seed * 1000 + step); })) {
+    while (RunWithCut<Script>(
+        step, [&](FakeFileSystem& fs) { fs.PowerCutKeepingSome(seed * 1000 + step); })) {
       ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step << " seed " << seed;
       ASSERT_LT(++step, 500);
     }
   }
+}
+
+TEST(PowerCut, AtEveryStepOfManyTogetherNothingAcknowledgedIsLost) {
+  for (uint64_t seed = 0; seed <= 3; ++seed) {
+    int step = 1;
+    const auto cut = [&](FakeFileSystem& fs) {
+      if (seed == 0) {
+        fs.PowerCut();
+      } else {
+        fs.PowerCutKeepingSome(seed * 1000 + static_cast<uint64_t>(step));
+      }
+    };
+    while (RunWithCut<TogetherScript>(step, cut)) {
+      ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step << " seed " << seed;
+      ASSERT_LT(++step, 500);
+    }
+    EXPECT_GT(step, 60);
+  }
+}
+
+TEST(PowerCut, AfterManyWereAcknowledgedTogetherTheyAreStillThere) {
+  DiskRig rig;
+  std::set<std::string> acknowledged;
+  const uint64_t before = rig.fs.syncs();
+  ASSERT_TRUE(TogetherScript().Run(rig, acknowledged).ok());
+  EXPECT_EQ(acknowledged.size(), 10u);
+  // Two syncs for each of the two calls, and what a start costs.
+  EXPECT_LT(rig.fs.syncs() - before, 10u);
+  rig.Close();
+  rig.fs.PowerCut();
+  rig.boot_id = "boot-2";
+  ASSERT_TRUE(rig.Open().ok());
+  ExpectKept(rig, acknowledged);
 }
 
 // Without a hook at the sync a test would pass on a store that syncs nothing.
@@ -137,11 +205,16 @@ struct FailingCall {
   Op op;
 };
 
-class FailingDisk : public testing::TestWithParam<FailingCall> {};
+class FailingDisk : public testing::TestWithParam<FailingCall> {
+ protected:
+  template <class Script>
+  void EachCallFailsOnce(std::size_t all);
+};
 
 // Each call of one kind fails once: the operation may fail, the store goes on, a repeat succeeds,
 // and what was acknowledged is durable in the end.
-TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) {
+template <class Script>
+void FailingDisk::EachCallFailsOnce(std::size_t all) {
   for (const int error : {EIO, ENOSPC}) {
     for (int nth = 1; nth < 100; ++nth) {
       SCOPED_TRACE(testing::Message() << "call " << nth << " errno " << error);
@@ -163,7 +236,7 @@ TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) {
       // Again, as a client or the fetcher would.
       const absl::Status again = Script().Run(rig, acknowledged);
       ASSERT_TRUE(again.ok()) << again;
-      ASSERT_EQ(acknowledged.size(), 3u);
+      ASSERT_EQ(acknowledged.size(), all);
       rig.Close();
       rig.fs.PowerCut();
       rig.boot_id = "boot-2";
@@ -174,6 +247,11 @@ TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) {
   }
 }
 
+TEST_P(FailingDisk, OneFailedCallLosesNothingAndStopsNothing) { EachCallFailsOnce<Script>(3); }
+TEST_P(FailingDisk, OneFailedCallLosesNothingOfManyTogether) {
+  EachCallFailsOnce<TogetherScript>(10);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Calls, FailingDisk,
     testing::Values(FailingCall{"OpenRead", Op::kOpenRead},
@@ -182,11 +260,11 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingCall{"CreateUnnamed", Op::kCreateUnnamed},
                     FailingCall{"Link", Op::kLink}, FailingCall{"Rename", Op::kRename},
                     FailingCall{"Remove", Op::kRemove}, FailingCall{"MakeDir", Op::kMakeDir},
-                    FailingCall{"SyncDir", Op::kSyncDir}, FailingCall{"List", Op::kList},
-                    FailingCall{"Stat", Op::kStat}, FailingCall{"FreeSpace", Op::kFreeSpace},
-                    FailingCall{"Write", Op::kWrite}, FailingCall{"Read", Op::kRead},
-                    FailingCall{"Sync", Op::kSync}, FailingCall{"Truncate", Op::kTruncate},
-                    FailingCall{"Size", Op::kSize}),
+                    FailingCall{"SyncDir", Op::kSyncDir}, FailingCall{"SyncAll", Op::kSyncAll},
+                    FailingCall{"List", Op::kList}, FailingCall{"Stat", Op::kStat},
+                    FailingCall{"FreeSpace", Op::kFreeSpace}, FailingCall{"Write", Op::kWrite},
+                    FailingCall{"Read", Op::kRead}, FailingCall{"Sync", Op::kSync},
+                    FailingCall{"Truncate", Op::kTruncate}, FailingCall{"Size", Op::kSize}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(FullDisk, KeepsWhatAFetchHasWrittenAndGoesOnWhenThereIsRoom) {

@@ -81,6 +81,36 @@ TEST_P(BlobStoreContract, WhatIsFetchedIsReadBackAtAnySize) {
   }
 }
 
+TEST_P(BlobStoreContract, ManyEndTogetherAndABadOneCostsOnlyItself) {
+  std::vector<std::string> all;
+  for (uint64_t i = 0; i < 20; ++i) all.push_back(SomeBytes(i % 2 == 0 ? 300 : 5000 + i, 50 + i));
+  std::vector<ArrivedBlob> arrived;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const base::BlobId id = base::Sha256::Of(all[i]);
+    auto writer = store().StartFetch(id, all[i].size());
+    ASSERT_TRUE(writer.ok());
+    std::string sent = all[i];
+    if (i == 7) sent[0] = static_cast<char>(sent[0] ^ 1);
+    if (i == 9) sent.pop_back();
+    ASSERT_TRUE((*writer)->Append(sent).ok());
+    arrived.push_back({*std::move(writer), id});
+  }
+  const auto staged = store().FinishTogether(std::move(arrived));
+  ASSERT_EQ(staged.size(), all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i == 7 || i == 9) {
+      EXPECT_EQ(base::IsDigestMismatch(staged[i].status()), i == 7) << staged[i].status();
+      EXPECT_FALSE(staged[i].ok());
+      continue;
+    }
+    ASSERT_TRUE(staged[i].ok()) << staged[i].status();
+    EXPECT_EQ(staged[i]->id, base::Sha256::Of(all[i]));
+    ASSERT_TRUE(InstallStaged(store(), harness_->index(), *staged[i]).ok());
+    EXPECT_EQ(*ReadBlob(store(), base::Sha256::Of(all[i])), all[i]);
+  }
+  EXPECT_TRUE(absl::IsNotFound(store().Open(base::Sha256::Of(all[7])).status()));
+}
+
 TEST_P(BlobStoreContract, ReadsAnyRange) {
   for (const uint64_t size : {uint64_t{500}, uint64_t{9000}}) {
     const std::string bytes = SomeBytes(size);

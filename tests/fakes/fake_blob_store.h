@@ -50,6 +50,12 @@ class FakeBlobStore final : public BlobStore {
     RETURN_IF_ERROR(Reserve(size_bytes));
     return std::make_unique<Writer>(*this, std::nullopt, size_bytes);
   }
+  std::vector<absl::StatusOr<StagedBlob>> FinishTogether(
+      std::vector<ArrivedBlob> arrived) override {
+    std::vector<absl::StatusOr<StagedBlob>> results;
+    for (const ArrivedBlob& blob : arrived) results.push_back(blob.writer->Finish(blob.expected));
+    return results;
+  }
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                          uint64_t size_bytes) override {
     RETURN_IF_ERROR(Reserve(size_bytes));

@@ -297,8 +297,10 @@ absl::StatusOr<std::unique_ptr<File>> FakeFileSystem::CreateUnnamed(const std::s
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(Enter(Op::kCreateUnnamed, dir));
   RETURN_IF_ERROR(FindDir(dir).status());
-  return MakeFile(NewNode(/*is_directory=*/false), absl::StrCat("a new file in ", dir),
-                  /*writable=*/true);
+  const NodePtr node = NewNode(/*is_directory=*/false);
+  std::erase_if(unnamed_, [](const std::weak_ptr<Node>& other) { return other.expired(); });
+  unnamed_.push_back(node);
+  return MakeFile(node, absl::StrCat("a new file in ", dir), /*writable=*/true);
 }
 
 absl::Status FakeFileSystem::Link(File& unnamed, const std::string& path) {
@@ -353,6 +355,30 @@ absl::Status FakeFileSystem::SyncDir(const std::string& path) {
   ASSIGN_OR_RETURN(const NodePtr folder, FindDir(path));
   folder->durable_entries = folder->entries;
   return absl::OkStatus();
+}
+
+void FakeFileSystem::VisitAll(const NodePtr& node, absl::FunctionRef<void(Node&)> visit) {
+  visit(*node);
+  for (const auto& entry : node->entries) VisitAll(entry.second, visit);
+}
+
+absl::Status FakeFileSystem::SyncAll(const std::string& path) {
+  MutexLock lock(mutex_);
+  const absl::Status status = Enter(Op::kSyncAll, path);
+  if (status.ok()) RETURN_IF_ERROR(FindDir(path).status());
+  const auto sync = [&](Node& node) {
+    if (!status.ok()) {
+      node.dropped = node.dropped || node.data != node.durable_data;
+      return;
+    }
+    if (!node.dropped) node.durable_data = node.data;
+    node.durable_entries = node.entries;
+  };
+  VisitAll(root_, sync);
+  for (const std::weak_ptr<Node>& unnamed : unnamed_) {
+    if (const NodePtr node = unnamed.lock()) sync(*node);
+  }
+  return status;
 }
 
 absl::StatusOr<std::vector<std::string>> FakeFileSystem::List(const std::string& dir) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/file_system.h"
 #include "base/mutex.h"
 
@@ -27,6 +28,7 @@ class FakeFileSystem final : public FileSystem {
     kRemove,
     kMakeDir,
     kSyncDir,
+    kSyncAll,
     kList,
     kStat,
     kFreeSpace,
@@ -36,7 +38,7 @@ class FakeFileSystem final : public FileSystem {
     kTruncate,
     kSize,
   };
-  static constexpr std::size_t kOps = 17;
+  static constexpr std::size_t kOps = 18;
 
   FakeFileSystem();
   ~FakeFileSystem() override;
@@ -56,7 +58,7 @@ class FakeFileSystem final : public FileSystem {
   void SetNow(WallTime now);
   uint64_t calls(Op op) const;
   // Syncs of files and folders.
-  uint64_t syncs() const { return calls(Op::kSync) + calls(Op::kSyncDir); }
+  uint64_t syncs() const { return calls(Op::kSync) + calls(Op::kSyncDir) + calls(Op::kSyncAll); }
   // Bit `bit` of the byte at `offset` flips, on disk and in memory: damage that nobody reports.
   void FlipBit(const std::string& path, uint64_t offset, int bit);
 
@@ -70,6 +72,7 @@ class FakeFileSystem final : public FileSystem {
   absl::Status Remove(const std::string& path) override;
   absl::StatusOr<bool> MakeDir(const std::string& path) override;
   absl::Status SyncDir(const std::string& path) override;
+  absl::Status SyncAll(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
   absl::StatusOr<std::optional<Info>> Stat(const std::string& path) override;
   absl::StatusOr<Space> FreeSpace(const std::string& dir) override;
@@ -98,10 +101,12 @@ class FakeFileSystem final : public FileSystem {
   absl::StatusOr<std::unique_ptr<File>> OpenExisting(Op op, const std::string& path);
   std::unique_ptr<File> MakeFile(const NodePtr& node, const std::string& path, bool writable)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void VisitAll(const NodePtr& node, absl::FunctionRef<void(Node&)> visit);
   NodePtr NewNode(bool is_directory) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   NodePtr root_ GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<Node>> unnamed_ GUARDED_BY(mutex_);
   std::shared_ptr<uint64_t> used_;  // bytes of all nodes; under mutex_ too
   uint64_t total_ GUARDED_BY(mutex_) = uint64_t{1} << 40;
   WallTime now_ GUARDED_BY(mutex_) = FromMs(1'750'000'000'000);
