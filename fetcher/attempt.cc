@@ -27,6 +27,9 @@ Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOpt
       progress_(progress),
       stop_(std::move(stop)) {}
 
+Attempt::Attempt(Attempt&&) noexcept = default;
+Attempt::~Attempt() = default;
+
 void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
   const syncgroup::BlobRecord record = parts_.ledger.Load(txn, blob_);
   result_.start = Judge(record);
@@ -175,7 +178,7 @@ bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& 
   result_.body_bytes += reply.body_bytes;
   switch (reply.kind) {
     case BlobReply::Kind::kComplete:
-      return Complete(peer, sink);
+      return Complete(peer, sink, sink.Finish());
     case BlobReply::Kind::kMiss:
       Miss(peer, request.groups, reply.miss);
       return true;
@@ -197,22 +200,27 @@ bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& 
   return true;
 }
 
-void Attempt::HearBlob(const base::PeerId& peer, uint64_t returns, const BatchItem& item) {
+std::optional<blobstore::ArrivedBlob> Attempt::HearBlob(const base::PeerId& peer, uint64_t returns,
+                                                        const BatchItem& item) {
   Begin(peer, returns);
-  const BlobRequest request{.from = {.peer = peer},
-                            .blob = blob_,
-                            .groups = start_.groups_of.at(peer),
-                            .stall_timeout = options_.stall_timeout};
-  StoreSink sink(parts_, request, options_, progress_, stop_);
-  absl::Status taken = sink.OnStart(item.bytes.size(), 0, item.granted);
-  if (taken.ok()) taken = sink.OnData(item.bytes);
+  request_ = BlobRequest{.from = {.peer = peer, .addresses = {}},
+                         .blob = blob_,
+                         .groups = start_.groups_of.at(peer),
+                         .stall_timeout = options_.stall_timeout};
+  arriving_ = std::make_unique<StoreSink>(parts_, *request_, options_, progress_, stop_);
+  absl::Status taken = arriving_->OnStart(item.bytes.size(), 0, item.granted);
+  if (taken.ok()) taken = arriving_->OnData(item.bytes);
   progress_.transferring = false;
   result_.body_bytes += item.bytes.size();
-  if (taken.ok()) {
-    Complete(peer, sink);
-  } else {
-    SinkError(peer, sink, taken);
-  }
+  if (taken.ok()) return blobstore::ArrivedBlob{arriving_->TakeWriter(), blob_};
+  SinkError(peer, *arriving_, taken);
+  arriving_.reset();
+  return std::nullopt;
+}
+
+void Attempt::HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged) {
+  const auto sink = std::move(arriving_);
+  Complete(peer, *sink, std::move(staged));
 }
 
 void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss) {
@@ -226,8 +234,8 @@ void Attempt::HearFailure(const base::PeerId& peer, uint64_t returns, const Blob
            reply.message, reply.retry_after);
 }
 
-bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink) {
-  auto staged = sink.Finish();
+bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
+                       absl::StatusOr<blobstore::StagedBlob> staged) {
   if (staged.ok()) {
     base::FaultPoint("fetch.verified");
     parts_.peers.RecordSuccess(peer);

@@ -94,6 +94,8 @@ class Attempt {
  public:
   Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
           AttemptProgress& progress, std::stop_token stop);
+  Attempt(Attempt&&) noexcept;
+  ~Attempt();
 
   // What the rows say now. In a transaction of the caller's, so that many load at once.
   void Load(base::ReadTxn& txn, MembersOfGroups& members);
@@ -117,8 +119,11 @@ class Attempt {
     return start_.groups_of.at(peer);
   }
   // What came of it, each once for a peer. `returns`: the peer's, from before it was asked.
-  // Its item came: verifies and stages the bytes. The same as an answer to Ask.
-  void HearBlob(const base::PeerId& peer, uint64_t returns, const BatchItem& item);
+  // Its item came. The bytes, unless our own side or the peer's answer was at fault, are to be
+  // finished, alone or with those of others, before anything else happens here.
+  std::optional<blobstore::ArrivedBlob> HearBlob(const base::PeerId& peer, uint64_t returns,
+                                                 const BatchItem& item);
+  void HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged);
   void HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss);
   // The peer could not be heard.
   void HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply);
@@ -142,7 +147,8 @@ class Attempt {
   void Begin(const base::PeerId& peer, uint64_t returns);
   bool AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
                uint64_t offset);
-  bool Complete(const base::PeerId& peer, StoreSink& sink);
+  bool Complete(const base::PeerId& peer, StoreSink& sink,
+                absl::StatusOr<blobstore::StagedBlob> staged);
   void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
             const syncgroup::Miss& miss);
   void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
@@ -165,6 +171,8 @@ class Attempt {
   std::vector<base::PeerId> asked_;
   std::vector<base::PeerId> full_;  // have no slot free
   uint64_t returns_at_start_ = 0;   // of the peer being asked
+  std::optional<BlobRequest> request_;
+  std::unique_ptr<StoreSink> arriving_;  // of a batch, for `request_`
 };
 
 // A whole attempt, alone. Blocks.

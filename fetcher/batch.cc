@@ -18,6 +18,10 @@ using base::Index;
 
 // Of one answer, where sizes are known: what the callee sends at most.
 constexpr uint64_t kAnswerBytes = uint64_t{8} << 20;
+// Then what is left goes back, so that somebody else may have the slot.
+constexpr uint64_t kTurnBytes = 2 * kAnswerBytes;
+// Files that are open and wait.
+constexpr std::size_t kTogetherMax = 64;
 
 // Operations under way in the index.
 class Outstanding {
@@ -59,14 +63,21 @@ struct Fetcher::Impl::Batch {
     Answer(Batch& batch, const base::PeerId& peer, uint64_t returns, std::vector<Item*> items)
         : batch_(batch), peer_(peer), returns_(returns), items_(std::move(items)) {}
     absl::Status OnItem(std::size_t number, const BatchItem& item) override;
+    // What came and still waits, whatever ended the answer.
+    absl::Status FinishFiles();
     std::size_t heard() const { return heard_; }        // items that came
     std::size_t answered() const { return answered_; }  // of them those that need not come again
 
    private:
+    absl::Status Finished(Item& item);
+    static absl::Status OurFault(const Item& item);
+
     Batch& batch_;
     const base::PeerId peer_;
     const uint64_t returns_;
     const std::vector<Item*> items_;
+    std::vector<Item*> waiting_;
+    std::vector<blobstore::ArrivedBlob> files_;  // of them
     std::size_t heard_ = 0;
     std::size_t answered_ = 0;
   };
@@ -88,6 +99,8 @@ struct Fetcher::Impl::Batch {
   Slot& slot;
   base::Millis stall_timeout{};
   uint64_t blob_bytes_max = 0;
+  uint64_t inline_bytes = 0;
+  uint64_t received_bytes = 0;
   base::SteadyTime began{};
   std::deque<Item> items;
   Outstanding outstanding;
@@ -99,6 +112,7 @@ void Fetcher::Impl::Batch::Load(std::vector<Taken>& all) {
     base::MutexLock lock(impl.mutex);
     stall_timeout = impl.options.stall_timeout;
     blob_bytes_max = impl.options.batch_blob_bytes;
+    inline_bytes = impl.options.inline_bytes;
   }
   for (Taken& taken : all) {
     items.push_back({.taken = taken,
@@ -163,16 +177,42 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
     case BatchItem::Kind::kBlob:
       break;
   }
-  item.attempt.HearBlob(peer_, returns_, heard);
-  const AttemptResult& result = item.attempt.result();
-  if (result.staged) {
-    batch_.SubmitSuccess(item);
+  auto arrived = item.attempt.HearBlob(peer_, returns_, heard);
+  if (!arrived) return OurFault(item);
+  if (heard.bytes.size() <= batch_.inline_bytes) {
+    item.attempt.HearFinished(peer_, arrived->writer->Finish(arrived->expected));
+    return Finished(item);
+  }
+  // Files wait for one another, to be made durable together.
+  waiting_.push_back(&item);
+  files_.push_back(*std::move(arrived));
+  return files_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
+}
+
+absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {
+  auto staged = batch_.impl.parts.blobs.FinishTogether(std::exchange(files_, {}));
+  absl::Status first;
+  const std::vector<Item*> items = std::exchange(waiting_, {});
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i]->attempt.HearFinished(peer_, std::move(staged[i]));
+    first.Update(Finished(*items[i]));
+  }
+  return first;
+}
+
+absl::Status Fetcher::Impl::Batch::Answer::Finished(Item& item) {
+  if (!item.attempt.result().staged) return OurFault(item);
+  batch_.SubmitSuccess(item);
+  return absl::OkStatus();
+}
+
+// Our own disk: it would not take the next one either.
+absl::Status Fetcher::Impl::Batch::Answer::OurFault(const Item& item) {
+  const AttemptReport& report = item.attempt.result().report;
+  if (report.local != LocalEnd::kNoSpace && report.local != LocalEnd::kDisk) {
     return absl::OkStatus();
   }
-  // Our own disk: it would not take the next one either.
-  const LocalEnd local = result.report.local;
-  if (local != LocalEnd::kNoSpace && local != LocalEnd::kDisk) return absl::OkStatus();
-  return absl::UnavailableError(result.report.local_message);
+  return absl::UnavailableError(report.local_message);
 }
 
 void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
@@ -195,7 +235,9 @@ void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<I
   if (!request.from.addresses.empty() || impl.parts.client.HasLine(peer)) {
     reply = impl.parts.client.GetBatch(request, answer, impl.shutdown.get_token());
   }
-  if (reply.kind == BlobReply::Kind::kComplete) {
+  received_bytes += reply.body_bytes;
+  const bool disk_failed = !answer.FinishFiles().ok();
+  if (reply.kind == BlobReply::Kind::kComplete && !disk_failed) {
     if (answer.answered() > 0) return;
     // It has no room for answers of this kind.
     for (Item* item : some) {
@@ -206,7 +248,7 @@ void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<I
   }
   const bool peer_failed =
       reply.kind == BlobReply::Kind::kUnreachable || reply.kind == BlobReply::Kind::kBusy;
-  if (peer_failed && answer.heard() < some.size()) {
+  if (peer_failed && !disk_failed && answer.heard() < some.size()) {
     // It cools now, which the others see: they are parked or go elsewhere without having asked.
     some[answer.heard()]->attempt.HearFailure(peer, returns, reply);
     return;
@@ -268,7 +310,11 @@ void Fetcher::Impl::Batch::Ask() {
   for (Item& item : items) {
     if (item.taken.alone) PutBack(item);
   }
-  while (AskFirst()) {
+  while (received_bytes < kTurnBytes && AskFirst()) {
+  }
+  if (received_bytes < kTurnBytes) return;
+  for (Item& item : items) {
+    if (item.open && item.attempt.Next()) PutBack(item);
   }
 }
 

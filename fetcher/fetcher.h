@@ -36,7 +36,8 @@ struct FetcherOptions {
   uint64_t rate_limit_bytes_per_s = 0;  // of all fetches together; 0: none
   // Small blobs asked of one peer in one request, at most; 1: each by itself.
   uint32_t batch_blobs = 1000;
-  uint64_t batch_blob_bytes = 16 * 1024;  // what counts as small: what the store places inline
+  uint64_t batch_blob_bytes = uint64_t{1} << 20;  // what counts as small
+  uint64_t inline_bytes = 16 * 1024;              // what the store keeps in memory until it commits
 };
 
 // How one blob stands, for those who wait and for people.

@@ -35,6 +35,8 @@ class StoreSink final : public BlobSink {
 
   // Verifies and makes durable.
   absl::StatusOr<blobstore::StagedBlob> Finish();
+  // For who does that with those of others.
+  std::unique_ptr<blobstore::BlobWriter> TakeWriter() { return std::move(writer_); }
   // Nothing of it is worth keeping, a partial file included.
   void Discard();
 

@@ -241,8 +241,7 @@ absl::StatusOr<Resolved> Resolve(const Layers& layers) {
     }
   }
   RETURN_IF_ERROR(CheckTogether(resolved.config));
-  // What lands in the index travels in batches.
-  resolved.config.fetcher.batch_blob_bytes = resolved.config.store_inline_max_bytes;
+  resolved.config.fetcher.inline_bytes = resolved.config.store_inline_max_bytes;
   return resolved;
 }
 

@@ -475,6 +475,9 @@ TEST_F(FetcherBatch, WhatOnePeerMissesIsAskedOfTheNextTogether) {
 }
 
 TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
+  rig_.options.batch_blob_bytes = 1000;
+  rig_.Close();
+  rig_.Open();
   const std::string large(100000, 'l'), larger(200000, 'm');
   const auto numbered = HasNumbered(50);
   const PeerId peer =
@@ -510,6 +513,33 @@ TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
     EXPECT_EQ(std::count(batch.blobs.begin(), batch.blobs.end(), Sha256::Of(larger)), 0);
   }
   EXPECT_EQ(rig_.Record(Sha256::Of(large)).row->fetch_attempts, 1u);
+}
+
+// 40 MB of files, so that the worker gives its turn to others on the way.
+TEST_F(FetcherBatch, FilesOfABatchBecomeDurableTogether) {
+  constexpr int kFiles = 160;
+  constexpr std::size_t kBytes = 250000;
+  const auto content = [](int i) { return std::string(kBytes, static_cast<char>(i)); };
+  std::map<BlobId, int> numbers;
+  for (int i = 0; i < kFiles; ++i) numbers[Sha256::Of(content(i))] = i;
+  const PeerId peer =
+      rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        const int i = numbers.at(request.blob);
+        if (i == 77) return FakeBlobClient::Misses()(request, sink, stop);
+        return FakeBlobClient::Sends(content(i))(request, sink, stop);
+      });
+  for (const auto& [blob, i] : numbers) rig_.Mention(blob, {peer});
+  rig_.fetcher->Start();
+  ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 1; }));
+  EXPECT_LT(Requests(), 30u);
+  for (const auto& [blob, i] : numbers) {
+    const auto record = rig_.Record(blob);
+    ASSERT_EQ(record.row.has_value(), i != 77) << i;
+    if (!record.row) continue;
+    EXPECT_EQ(record.row->placement, blobstore::Placement::kFile);
+    EXPECT_EQ(record.row->fetch_attempts, 1u);
+    ASSERT_EQ(rig_.Content(blob), content(i));
+  }
 }
 
 TEST_F(FetcherBatch, APeerThatFailsInTheMiddleCostsNoAttemptsAndTheRestComesOnItsReturn) {
