@@ -99,9 +99,9 @@ std::optional<DueKey> DueOf(const base::BlobId& blob, const BlobRecord& record) 
   return signpost::DueKeyOf(blob, *record.signpost);
 }
 
-// What became wanted within the same second is due at the same time, and so goes in the order of its
-// ids: those that travel together are neighbours in every table, and their commit writes a page for
-// many of them instead of one for each.
+// What became wanted within the same second is due at the same time, and so goes in the order of
+// its ids: those that travel together are neighbours in every table, and their commit writes a page
+// for many of them instead of one for each.
 base::WallTime BeganNear(base::WallTime now) {
   constexpr int64_t kSecond = 1000;
   return base::FromMs(base::ToMs(now) / kSecond * kSecond);
