@@ -25,6 +25,9 @@ class File {
   // fsync. After it failed the file must be thrown away: the kernel may have dropped the dirty
   // pages.
   virtual absl::Status Sync() = 0;
+  // After FileSystem::SyncAll: was anything written here lost on its way? The kernel may have
+  // tried, and failed, before that began. Waits for nothing. As Sync where it fails.
+  virtual absl::Status CheckSynced() = 0;
   virtual absl::Status Truncate(uint64_t size) = 0;
   struct State {
     uint64_t size = 0;

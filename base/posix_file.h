@@ -20,6 +20,7 @@ class PosixFile final : public File {
   absl::Status WriteAt(uint64_t offset, std::string_view data) override;
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override;
   absl::Status Sync() override;
+  absl::Status CheckSynced() override;
   absl::Status Truncate(uint64_t size) override;
   absl::StatusOr<State> Look() const override;
   int fd() const override { return fd_; }

@@ -122,6 +122,7 @@ absl::StatusOr<std::optional<StagedBlob>> UnnamedWriter::FinishBytes(const base:
 absl::StatusOr<StagedBlob> UnnamedWriter::Place(const base::BlobId& blob) {
   if (file_ == nullptr) return EndedError();
   const std::unique_ptr<base::File> file = std::move(file_);
+  RETURN_IF_ERROR(file->CheckSynced());
   ASSIGN_OR_RETURN(auto placed, shelf_.PlaceUnsynced(blob, check_.announced_bytes(),
                                                      [&](const std::string& path) {
                                                        return shelf_.fs().Link(*file, path);

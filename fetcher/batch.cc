@@ -2,6 +2,7 @@
 // would cost alone; what they share is the slot, the request and, as they are written down without
 // waiting for one another, the commit.
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <utility>
@@ -23,31 +24,32 @@ constexpr uint64_t kTurnBytes = 2 * kAnswerBytes;
 // Files that are open and wait.
 constexpr std::size_t kTogetherMax = 64;
 
-// Operations under way in the index.
-class Outstanding {
- public:
-  void Begin() {
-    base::MutexLock lock(mutex_);
-    ++count_;
-  }
-  void End() {
-    base::MutexLock lock(mutex_);
-    if (--count_ == 0) none_.NotifyAll();  // under the lock: the waiter ends as soon as it is free
-  }
-  void WaitForAll() {
-    base::MutexLock lock(mutex_);
-    while (count_ > 0) none_.Wait(mutex_);
-  }
-
- private:
-  base::Mutex mutex_;
-  base::CondVar none_;
-  std::size_t count_ GUARDED_BY(mutex_) = 0;
-};
-
 }  // namespace
 
 struct Fetcher::Impl::Batch {
+  // Operations under way in the index.
+  class Outstanding {
+   public:
+    void Begin() {
+      base::MutexLock lock(mutex_);
+      ++count_;
+    }
+    void End() {
+      base::MutexLock lock(mutex_);
+      if (--count_ == 0)
+        none_.NotifyAll();  // under the lock: the waiter ends as soon as it is free
+    }
+    void WaitForAll() {
+      base::MutexLock lock(mutex_);
+      while (count_ > 0) none_.Wait(mutex_);
+    }
+
+   private:
+    base::Mutex mutex_;
+    base::CondVar none_;
+    std::size_t count_ GUARDED_BY(mutex_) = 0;
+  };
+
   struct Item {
     Taken& taken;
     Attempt attempt;
@@ -69,6 +71,8 @@ struct Fetcher::Impl::Batch {
     std::size_t answered() const { return answered_; }  // of them those that need not come again
 
    private:
+    // Over the last minute, as a single transfer is judged.
+    bool TooSlow(std::size_t bytes);
     absl::Status Finished(Item& item);
     static absl::Status OurFault(const Item& item);
 
@@ -80,6 +84,8 @@ struct Fetcher::Impl::Batch {
     std::vector<blobstore::ArrivedBlob> files_;  // of them
     std::size_t heard_ = 0;
     std::size_t answered_ = 0;
+    base::SteadyTime window_began_ = batch_.impl.parts.clock.SteadyNow();
+    uint64_t window_bytes_ = 0;
   };
 
   Batch(Impl& fetcher, Slot& batch_slot) : impl(fetcher), slot(batch_slot) {}
@@ -161,6 +167,9 @@ void Fetcher::Impl::Batch::SubmitSuccess(Item& item) {
 absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
   Item& item = *items_.at(number);
   heard_ = number + 1;
+  if (TooSlow(heard.bytes.size()) && batch_.impl.ShouldYield(batch_.slot)) {
+    return absl::CancelledError("too slow");
+  }
   if (heard.kind != BatchItem::Kind::kLeftOut) ++answered_;
   switch (heard.kind) {
     case BatchItem::Kind::kMiss:
@@ -187,6 +196,16 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
   waiting_.push_back(&item);
   files_.push_back(*std::move(arrived));
   return files_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
+}
+
+bool Fetcher::Impl::Batch::Answer::TooSlow(std::size_t bytes) {
+  const base::SteadyTime now = batch_.impl.parts.clock.SteadyNow();
+  window_bytes_ += bytes;
+  if (now - window_began_ < kSlowWindow) return false;
+  const std::chrono::duration<double> window = now - window_began_;
+  const double rate = static_cast<double>(std::exchange(window_bytes_, 0)) / window.count();
+  window_began_ = now;
+  return rate < static_cast<double>(kSlowBytesPerS);
 }
 
 absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {

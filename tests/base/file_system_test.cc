@@ -117,6 +117,29 @@ class FakeFileSystemTest : public testing::Test {
   FakeFileSystem fs_;
 };
 
+TEST_F(FakeFileSystemTest, ASyncOfAllKeepsNamesAndContentsAlsoOfWhatHasNoNameYet) {
+  auto named = fs_.CreateExclusive("/a");
+  auto unnamed = fs_.CreateUnnamed("/");
+  ASSERT_TRUE((*named)->WriteAt(0, "one").ok() && (*unnamed)->WriteAt(0, "two").ok());
+  ASSERT_TRUE(fs_.SyncAll("/").ok());
+  ASSERT_TRUE(fs_.Link(**unnamed, "/b").ok());
+  ASSERT_TRUE(fs_.SyncDir("/").ok());
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "one");
+  EXPECT_EQ(ReadSmallFile(fs_, "/b", 100).value(), "two");
+}
+
+TEST_F(FakeFileSystemTest, AfterAFailedSyncOfAllTheFilesSaySoAndTheNextOneLies) {
+  auto file = fs_.CreateExclusive("/a");
+  ASSERT_TRUE((*file)->WriteAt(0, "one").ok());
+  fs_.FailNth(FakeFileSystem::Op::kSyncAll, 1, EIO);
+  EXPECT_FALSE(fs_.SyncAll("/").ok());
+  EXPECT_TRUE(fs_.SyncAll("/").ok());
+  EXPECT_FALSE((*file)->CheckSynced().ok());
+  fs_.PowerCut();
+  EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "");
+}
+
 TEST_F(FakeFileSystemTest, APowerCutKeepsWhatWasSynced) {
   Durable("/a", "content");
   fs_.PowerCut();

@@ -112,7 +112,7 @@ TEST_F(IndexWriterTest, WhatGathersSharesOneCommit) {
   }
 }
 
-TEST_F(IndexWriterTest, ABatchHasAtMostTwoThousandRows) {
+TEST_F(IndexWriterTest, ABatchHasAtMostTwoThousandOperationsAndSixThousandRows) {
   Hold();
   std::vector<Outcome> many(2001);
   for (Outcome& outcome : many) Submit(Lane::kForeground, outcome, "");
@@ -121,7 +121,7 @@ TEST_F(IndexWriterTest, ABatchHasAtMostTwoThousandRows) {
     index_->Submit(
         Lane::kForeground,
         [i](WriteTxn& txn) {
-          for (int row = 0; row < 1500; ++row) {
+          for (int row = 0; row < 4500; ++row) {
             txn.PutRaw(Table::kInline, std::to_string(i * 10000 + row), "x");
           }
           return absl::OkStatus();
@@ -131,8 +131,8 @@ TEST_F(IndexWriterTest, ABatchHasAtMostTwoThousandRows) {
   const uint64_t before = Commits();
   Release();
   Drain();
-  // Held; 2,000 empty ones; the last empty one and two big ones (1,500 rows are fewer than 2,000,
-  // 3,000 are not); the third; Drain's.
+  // Held; 2,000 empty ones; the last empty one and two big ones (4,500 rows are fewer than
+  // 6,000, 9,000 are not); the third; Drain's.
   EXPECT_EQ(Commits() - before, 5u);
   EXPECT_EQ(big_done, 3);
 }

@@ -97,6 +97,10 @@ class CuttingFileSystem final : public base::FileSystem {
       RETURN_IF_ERROR(fs_.Change());
       return below_->Sync();
     }
+    absl::Status CheckSynced() override {
+      RETURN_IF_ERROR(fs_.Look());
+      return below_->CheckSynced();
+    }
     absl::Status Truncate(uint64_t size) override {
       RETURN_IF_ERROR(fs_.Change());
       return below_->Truncate(size);

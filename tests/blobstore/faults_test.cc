@@ -264,6 +264,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingCall{"List", Op::kList}, FailingCall{"Stat", Op::kStat},
                     FailingCall{"FreeSpace", Op::kFreeSpace}, FailingCall{"Write", Op::kWrite},
                     FailingCall{"Read", Op::kRead}, FailingCall{"Sync", Op::kSync},
+                    FailingCall{"CheckSynced", Op::kCheckSynced},
                     FailingCall{"Truncate", Op::kTruncate}, FailingCall{"Size", Op::kSize}),
     [](const auto& tested) { return std::string(tested.param.name); });
 

@@ -247,6 +247,19 @@ TYPED_TEST_P(FileSystemContract, ReadSmallFileIsBounded) {
   EXPECT_TRUE(absl::IsNotFound(ReadSmallFile(this->fs(), this->Path("b"), 4).status()));
 }
 
+TYPED_TEST_P(FileSystemContract, ManyFilesAreSyncedTogether) {
+  ASSERT_TRUE(this->fs().MakeDir(this->Path("d")).value());
+  auto named = this->fs().CreateExclusive(this->Path("a"));
+  auto unnamed = this->fs().CreateUnnamed(this->Path("d"));
+  ASSERT_TRUE(named.ok() && unnamed.ok());
+  ASSERT_TRUE((*named)->WriteAt(0, "one").ok());
+  ASSERT_TRUE((*unnamed)->WriteAt(0, "two").ok());
+  EXPECT_TRUE(this->fs().SyncAll(this->Path("d")).ok());
+  EXPECT_TRUE((*named)->CheckSynced().ok());
+  EXPECT_TRUE((*unnamed)->CheckSynced().ok());
+  EXPECT_TRUE(absl::IsNotFound(this->fs().SyncAll(this->Path("b"))));
+}
+
 TYPED_TEST_P(FileSystemContract, ThreadsWorkSideBySide) {
   std::vector<std::thread> threads;
   std::vector<int> made(4, 0);
@@ -272,6 +285,6 @@ REGISTER_TYPED_TEST_SUITE_P(
     AnUnnamedFileThatIsNotLinkedLeavesNothing, LinkNeverReplaces, RenameReplacesAndMoves,
     AnOpenFileOutlivesItsName, MakeDirSaysWhetherItMadeIt, ListNamesFilesAndFolders,
     AFolderIsNotOpenedAsAFile, FreeSpaceIsAtMostTheTotal, ReplaceFileLeavesOneWholeFile,
-    ReadSmallFileIsBounded, ThreadsWorkSideBySide);
+    ReadSmallFileIsBounded, ManyFilesAreSyncedTogether, ThreadsWorkSideBySide);
 
 }  // namespace waypost::base

@@ -137,6 +137,13 @@ class FakeFileSystem::OpenFile final : public File {
     return absl::OkStatus();
   }
 
+  absl::Status CheckSynced() override {
+    MutexLock lock(fs_.mutex_);
+    RETURN_IF_ERROR(Enter(Op::kCheckSynced));
+    if (node_->dropped) return ErrnoStatus(EIO, absl::StrCat("writing ", path_));
+    return absl::OkStatus();
+  }
+
   absl::Status Truncate(uint64_t size) override {
     MutexLock lock(fs_.mutex_);
     RETURN_IF_ERROR(Enter(Op::kTruncate));

@@ -35,10 +35,11 @@ class FakeFileSystem final : public FileSystem {
     kWrite,
     kRead,
     kSync,
+    kCheckSynced,
     kTruncate,
     kSize,
   };
-  static constexpr std::size_t kOps = 18;
+  static constexpr std::size_t kOps = 19;
 
   FakeFileSystem();
   ~FakeFileSystem() override;

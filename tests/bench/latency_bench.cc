@@ -1,0 +1,70 @@
+// From a reference at one peer to the blob held by a server peer, one blob at a time.
+//   latency_bench [blobs]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "integration/peer.h"
+
+namespace waypost::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using integration::Peer;
+
+double Ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+void Run(const Peer& holder, const Peer& server, const std::string& group, std::size_t bytes,
+         int blobs) {
+  std::vector<double> times;
+  for (int i = 0; i < blobs; ++i) {
+    const std::string content =
+        integration::SomeBytes(bytes, static_cast<uint64_t>(i) * 1000003 + bytes);
+    const std::string id = holder.PutBlob(content);
+    const auto begin = Clock::now();
+    CHECK(holder.SetRef(group, absl::StrCat(bytes, "-", i), id) == 200);
+    while (!server.Has(id)) {
+      CHECK(Clock::now() - begin < std::chrono::seconds(60));
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    times.push_back(Ms(Clock::now() - begin));
+    // Not in step with anything that happens every so often.
+    std::this_thread::sleep_for(std::chrono::milliseconds(i * 7 % 41));
+  }
+  std::sort(times.begin(), times.end());
+  const auto at = [&](double part) {
+    return times[std::min(times.size() - 1,
+                          static_cast<std::size_t>(part * static_cast<double>(times.size())))];
+  };
+  std::printf("| %zu KiB | %d | %.1f | %.1f | %.1f | %.1f |\n", bytes / 1024, blobs, at(0.5),
+              at(0.9), at(0.99), times.back());
+  std::fflush(stdout);
+}
+
+int Main(int blobs) {
+  const integration::TempDir work;
+  Peer holder(integration::WaypostProgram(), work.path() + "/holder", "holder");
+  Peer server(integration::WaypostProgram(), work.path() + "/server", "server");
+  for (Peer* peer : {&holder, &server}) CHECK(peer->Init().ok() && peer->Start().ok());
+  const std::string group = holder.CreateGroup("files", "normal");
+  CHECK(server.Join(holder.Invite(group), "server") == group);
+  std::printf("| blob | blobs | p50 ms | p90 ms | p99 ms | most ms |\n|---|---|---|---|---|---|\n");
+  Run(holder, server, group, 4096, blobs);
+  Run(holder, server, group, std::size_t{1} << 20, blobs / 5);
+  holder.Stop();
+  server.Stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace waypost::bench
+
+int main(int argc, char** argv) {
+  return waypost::bench::Main(argc > 1 ? std::max(10, std::atoi(argv[1])) : 500);
+}
