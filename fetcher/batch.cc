@@ -203,18 +203,18 @@ bool Fetcher::Impl::Batch::Answer::TooSlow(std::size_t bytes) {
   window_bytes_ += bytes;
   if (now - window_began_ < kSlowWindow) return false;
   const std::chrono::duration<double> window = now - window_began_;
-  const double rate = static_cast<double>(std::exchange(window_bytes_, 0)) / window.count();
+  const double per_second = static_cast<double>(std::exchange(window_bytes_, 0)) / window.count();
   window_began_ = now;
-  return rate < static_cast<double>(kSlowBytesPerS);
+  return per_second < static_cast<double>(kSlowBytesPerS);
 }
 
 absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {
   auto staged = batch_.impl.parts.blobs.FinishTogether(std::exchange(files_, {}));
   absl::Status first;
-  const std::vector<Item*> items = std::exchange(waiting_, {});
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    items[i]->attempt.HearFinished(peer_, std::move(staged[i]));
-    first.Update(Finished(*items[i]));
+  const std::vector<Item*> finished = std::exchange(waiting_, {});
+  for (std::size_t i = 0; i < finished.size(); ++i) {
+    finished[i]->attempt.HearFinished(peer_, std::move(staged[i]));
+    first.Update(Finished(*finished[i]));
   }
   return first;
 }
