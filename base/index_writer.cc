@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kBatchMax = 2000;   // operations
 constexpr std::size_t kBatchRows = 6000;  // of them together
 // Foreground goes first, but not for ever.
-constexpr unsigned kForegroundTurnsMax = 16;
+constexpr unsigned kForegroundTurnsMax = 4;
 
 void FailAll(std::vector<PendingOp>& batch, std::size_t begin, std::size_t end,
              const absl::Status& status) {

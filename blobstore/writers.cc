@@ -12,6 +12,7 @@ namespace waypost::blobstore {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::size_t kWriteBytes = std::size_t{32} << 10;
 
 absl::Status EndedError() { return absl::FailedPreconditionError("this writer has ended"); }
 
@@ -87,13 +88,18 @@ UnnamedWriter::UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uin
 absl::Status UnnamedWriter::Append(std::string_view data) {
   if (file_ == nullptr) return EndedError();
   RETURN_IF_ERROR(check_.Fits(data.size()));
-  const absl::Status written = file_->WriteAt(check_.received_bytes(), data);
-  if (!written.ok()) {
-    Discard();
-    return written;
+  // Piece by piece, so that a large one is hashed while it is still in the cache.
+  while (!data.empty()) {
+    const std::string_view piece = data.substr(0, kWriteBytes);
+    const absl::Status written = file_->WriteAt(check_.received_bytes(), piece);
+    if (!written.ok()) {
+      Discard();
+      return written;
+    }
+    reservation_->Written(piece.size());
+    check_.Take(piece);
+    data.remove_prefix(piece.size());
   }
-  reservation_->Written(data.size());
-  check_.Take(data);
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,9 +11,21 @@
 
 namespace waypost::fetcher {
 
-// A binary heap whose elements can be removed from anywhere by the handle that Push gave. Equal
-// elements leave in the order they came. Push, Pop and Remove are O(log n). Not thread-safe.
-template <class T, class Less = std::less<T>>
+// Where elements have no number to be ordered by: Less alone decides.
+struct NoRank {
+  template <class T>
+  int64_t operator()(const T&) const {
+    return 0;
+  }
+};
+
+// A heap whose elements can be removed from anywhere by the handle that Push gave. Equal elements
+// leave in the order they came. Push, Pop and Remove are O(log n). Not thread-safe.
+//
+// `Rank` is what of an element decides most comparisons, and agrees with Less: it stands in the
+// heap itself, with four children side by side, so that sifting seldom looks at the elements, which
+// are anywhere in memory.
+template <class T, class Less = std::less<T>, class Rank = NoRank>
 class IndexedHeap {
  public:
   using Handle = uint32_t;
@@ -20,8 +33,8 @@ class IndexedHeap {
   bool empty() const { return heap_.empty(); }
   std::size_t size() const { return heap_.size(); }
   // The least element. Not when empty.
-  const T& top() const { return slots_[heap_.front()].value; }
-  Handle top_handle() const { return heap_.front(); }
+  const T& top() const { return slots_[heap_.front().handle].value; }
+  Handle top_handle() const { return heap_.front().handle; }
   const T& Get(Handle handle) const { return slots_[handle].value; }
 
   Handle Push(T value) {
@@ -33,27 +46,31 @@ class IndexedHeap {
       handle = free_.back();
       free_.pop_back();
     }
-    slots_[handle] = {std::move(value), next_sequence_++, static_cast<uint32_t>(heap_.size())};
-    heap_.push_back(handle);
-    SiftUp(slots_[handle].position);
+    const Node node{Rank()(value), handle};
+    slots_[handle] = {std::move(value), next_sequence_++, kNowhere};
+    heap_.push_back(node);
+    SiftUp(static_cast<uint32_t>(heap_.size() - 1), node);
     return handle;
   }
 
   T Pop() {
     CHECK(!heap_.empty());
-    return Remove(heap_.front());
+    return Remove(heap_.front().handle);
   }
 
   T Remove(Handle handle) {
     const uint32_t position = slots_[handle].position;
-    CHECK(position < heap_.size() && heap_[position] == handle);
+    CHECK(position < heap_.size() && heap_[position].handle == handle);
     T value = std::move(slots_[handle].value);
-    const Handle moved = heap_.back();
+    const Node moved = heap_.back();
     heap_.pop_back();
-    if (moved != handle) {
-      Place(moved, position);
-      SiftDown(position);
-      SiftUp(slots_[moved].position);
+    if (moved.handle != handle) {
+      // It comes from the bottom, and may belong above as well where it left another branch.
+      if (position > 0 && Before(moved, heap_[(position - 1) / kArity])) {
+        SiftUp(position, moved);
+      } else {
+        SiftDown(position, moved);
+      }
     }
     slots_[handle].position = kNowhere;
     free_.push_back(handle);
@@ -63,51 +80,61 @@ class IndexedHeap {
   // In no particular order.
   template <class Visit>
   void ForEach(Visit&& visit) const {
-    for (const Handle handle : heap_) visit(slots_[handle].value);
+    for (const Node& node : heap_) visit(slots_[node.handle].value);
   }
 
  private:
   static constexpr uint32_t kNowhere = ~uint32_t{0};
+  static constexpr uint32_t kArity = 4;
   struct Slot {
     T value{};
     uint64_t sequence = 0;
     uint32_t position = kNowhere;
   };
+  struct Node {
+    int64_t rank = 0;
+    Handle handle = 0;
+  };
 
-  bool Before(Handle a, Handle b) const {
+  bool Before(const Node& a, const Node& b) const {
+    if (a.rank != b.rank) return a.rank < b.rank;
     const Less less;
-    if (less(slots_[a].value, slots_[b].value)) return true;
-    if (less(slots_[b].value, slots_[a].value)) return false;
-    return slots_[a].sequence < slots_[b].sequence;
+    const Slot& first = slots_[a.handle];
+    const Slot& second = slots_[b.handle];
+    if (less(first.value, second.value)) return true;
+    if (less(second.value, first.value)) return false;
+    return first.sequence < second.sequence;
   }
-  void Place(Handle handle, uint32_t position) {
-    heap_[position] = handle;
-    slots_[handle].position = position;
+  void Place(const Node& node, uint32_t position) {
+    heap_[position] = node;
+    slots_[node.handle].position = position;
   }
-  void SiftUp(uint32_t position) {
-    const Handle handle = heap_[position];
+  void SiftUp(uint32_t position, const Node& node) {
     while (position > 0) {
-      const uint32_t parent = (position - 1) / 2;
-      if (!Before(handle, heap_[parent])) break;
+      const uint32_t parent = (position - 1) / kArity;
+      if (!Before(node, heap_[parent])) break;
       Place(heap_[parent], position);
       position = parent;
     }
-    Place(handle, position);
+    Place(node, position);
   }
-  void SiftDown(uint32_t position) {
-    const Handle handle = heap_[position];
+  void SiftDown(uint32_t position, const Node& node) {
     while (true) {
-      std::size_t child = std::size_t{position} * 2 + 1;
-      if (child >= heap_.size()) break;
-      if (child + 1 < heap_.size() && Before(heap_[child + 1], heap_[child])) ++child;
-      if (!Before(heap_[child], handle)) break;
-      Place(heap_[child], position);
-      position = static_cast<uint32_t>(child);
+      const std::size_t first = std::size_t{position} * kArity + 1;
+      if (first >= heap_.size()) break;
+      const std::size_t end = std::min(first + kArity, heap_.size());
+      std::size_t least = first;
+      for (std::size_t child = first + 1; child < end; ++child) {
+        if (Before(heap_[child], heap_[least])) least = child;
+      }
+      if (!Before(heap_[least], node)) break;
+      Place(heap_[least], position);
+      position = static_cast<uint32_t>(least);
     }
-    Place(handle, position);
+    Place(node, position);
   }
 
-  std::vector<Handle> heap_;
+  std::vector<Node> heap_;
   std::vector<Slot> slots_;
   std::vector<Handle> free_;
   uint64_t next_sequence_ = 0;

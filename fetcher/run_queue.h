@@ -160,7 +160,10 @@ class RunQueue {
       return a.start != b.start ? a.start < b.start : a.key.blob < b.key.blob;
     }
   };
-  using Heap = IndexedHeap<Item, ByStart>;
+  struct StartOf {
+    int64_t operator()(const Item& item) const { return base::ToMs(item.start); }
+  };
+  using Heap = IndexedHeap<Item, ByStart, StartOf>;
   enum Shelf { kWaited = 0, kFresh = 1, kRetried = 2 };  // kWaited: a client waits for it
   struct Entry {
     signpost::DueKey key;

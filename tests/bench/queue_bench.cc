@@ -29,6 +29,9 @@ struct Before {
     return a.start != b.start ? a.start < b.start : a.number < b.number;
   }
 };
+struct StartOf {
+  int64_t operator()(const Entry& entry) const { return entry.start; }
+};
 struct After {
   bool operator()(const Entry& a, const Entry& b) const { return Before()(b, a); }
 };
@@ -56,8 +59,8 @@ struct Figures {
 };
 
 Figures Heap(const std::vector<Entry>& entries, const std::vector<Entry>& more) {
-  IndexedHeap<Entry, Before> heap;
-  std::vector<IndexedHeap<Entry, Before>::Handle> handles(2 * kEntries);
+  IndexedHeap<Entry, Before, StartOf> heap;
+  std::vector<IndexedHeap<Entry, Before, StartOf>::Handle> handles(2 * kEntries);
   Figures figures;
   figures.push = Ns([&] {
     for (const Entry& entry : entries) handles[entry.number] = heap.Push(entry);

@@ -62,11 +62,12 @@ TEST(RetryDelay, IsSpreadEvenlyOverItsRange) {
   for (const int count : buckets) EXPECT_NEAR(count, 1000, 150);
 }
 
-TEST(IndexedHeap, AgreesWithASortedMultisetOverAMillionOperations) {
+template <class Heap>
+void AgreesWithASortedMultiset() {
   const uint64_t seed = 20261120;
   SCOPED_TRACE(seed);
   base::SeededRandom random(seed);
-  IndexedHeap<int64_t> heap;
+  Heap heap;
   // value, sequence -> handle: the order in which the heap must give its elements.
   std::map<std::pair<int64_t, uint64_t>, uint32_t> model;
   std::vector<std::pair<int64_t, uint64_t>> keys;
@@ -95,6 +96,17 @@ TEST(IndexedHeap, AgreesWithASortedMultisetOverAMillionOperations) {
     }
     ASSERT_EQ(heap.size(), model.size());
   }
+}
+
+TEST(IndexedHeap, AgreesWithASortedMultisetOverAMillionOperations) {
+  AgreesWithASortedMultiset<IndexedHeap<int64_t>>();
+}
+
+struct Tens {
+  int64_t operator()(int64_t value) const { return value / 10; }
+};
+TEST(IndexedHeap, WithARankThatDecidesMostAgreesToo) {
+  AgreesWithASortedMultiset<IndexedHeap<int64_t, std::less<>, Tens>>();
 }
 
 TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {
