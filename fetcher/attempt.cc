@@ -348,24 +348,4 @@ signpost::LastError Attempt::ErrorAt(const base::PeerId& peer, signpost::ErrorCl
           .message = std::string(message.substr(0, kMessageBytesMax))};
 }
 
-AttemptResult RunAttempt(const AttemptParts& parts, const base::BlobId& blob,
-                         const AttemptOptions& options, AttemptProgress& progress,
-                         std::stop_token stop) {
-  Attempt attempt(parts, blob, options, progress, std::move(stop));
-  MembersOfGroups members;
-  const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-    attempt.Load(txn, members);
-    return absl::OkStatus();
-  });
-  if (!read.ok()) attempt.LoadFailed(read);
-  while (const auto peer = attempt.Next()) {
-    if (options.take_slot && !options.take_slot(*peer)) {
-      attempt.SkipFull(*peer);
-    } else {
-      attempt.Ask(*peer);
-    }
-  }
-  return attempt.Finish();
-}
-
 }  // namespace waypost::fetcher

@@ -53,12 +53,7 @@ struct AttemptOptions {
   // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
   // slot?
   std::function<bool()> should_yield;
-  // A peer is about to be asked: takes one of its slots in place of the one held. False: none is
-  // free.
-  std::function<bool(const base::PeerId&)> take_slot;
 };
-inline constexpr uint64_t kSlowBytesPerS = 64 * 1024;
-inline constexpr base::Millis kSlowWindow{60 * 1000};
 
 // What an attempt came to.
 struct AttemptResult {
@@ -174,10 +169,5 @@ class Attempt {
   std::optional<BlobRequest> request_;
   std::unique_ptr<StoreSink> arriving_;  // of a batch, for `request_`
 };
-
-// A whole attempt, alone. Blocks.
-AttemptResult RunAttempt(const AttemptParts& parts, const base::BlobId& blob,
-                         const AttemptOptions& options, AttemptProgress& progress,
-                         std::stop_token stop);
 
 }  // namespace waypost::fetcher

@@ -1,6 +1,7 @@
-// Many small blobs of one peer in one request. Each is an attempt of its own, which costs what it
-// would cost alone; what they share is the slot, the request and, as they are written down without
-// waiting for one another, the commit.
+// What a worker does with the blobs that it took: one, or many small ones of one peer, which travel
+// in one request. Each is an attempt of its own, which costs what it would cost alone; what they
+// share is the slot, the request and, as they are written down without waiting for one another, the
+// commit.
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "fetcher/fetcher_impl.h"
+#include "fetcher/slow_window.h"
 #include "syncgroup/messages.h"
 
 namespace waypost::fetcher {
@@ -71,8 +73,6 @@ struct Fetcher::Impl::Batch {
     std::size_t answered() const { return answered_; }  // of them those that need not come again
 
    private:
-    // Over the last minute, as a single transfer is judged.
-    bool TooSlow(std::size_t bytes);
     absl::Status Finished(Item& item);
     static absl::Status OurFault(const Item& item);
 
@@ -84,8 +84,7 @@ struct Fetcher::Impl::Batch {
     std::vector<blobstore::ArrivedBlob> files_;  // of them
     std::size_t heard_ = 0;
     std::size_t answered_ = 0;
-    base::SteadyTime window_began_ = batch_.impl.parts.clock.SteadyNow();
-    uint64_t window_bytes_ = 0;
+    SlowWindow slow_{batch_.impl.parts.clock.SteadyNow()};
   };
 
   Batch(Impl& fetcher, Slot& batch_slot) : impl(fetcher), slot(batch_slot) {}
@@ -167,7 +166,8 @@ void Fetcher::Impl::Batch::SubmitSuccess(Item& item) {
 absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
   Item& item = *items_.at(number);
   heard_ = number + 1;
-  if (TooSlow(heard.bytes.size()) && batch_.impl.ShouldYield(batch_.slot)) {
+  if (slow_.Slow(heard.bytes.size(), batch_.impl.parts.clock.SteadyNow()) &&
+      batch_.impl.ShouldYield(batch_.slot)) {
     return absl::CancelledError("too slow");
   }
   if (heard.kind != BatchItem::Kind::kLeftOut) ++answered_;
@@ -196,16 +196,6 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
   waiting_.push_back(&item);
   files_.push_back(*std::move(arrived));
   return files_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
-}
-
-bool Fetcher::Impl::Batch::Answer::TooSlow(std::size_t bytes) {
-  const base::SteadyTime now = batch_.impl.parts.clock.SteadyNow();
-  window_bytes_ += bytes;
-  if (now - window_began_ < kSlowWindow) return false;
-  const std::chrono::duration<double> window = now - window_began_;
-  const double per_second = static_cast<double>(std::exchange(window_bytes_, 0)) / window.count();
-  window_began_ = now;
-  return per_second < static_cast<double>(kSlowBytesPerS);
 }
 
 absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {
@@ -307,6 +297,7 @@ bool Fetcher::Impl::Batch::AskFirst() {
     base::MutexLock lock(impl.mutex);
     for (Item* item : some) item->taken.flight->source = peer;
   }
+  for (const Item* item : some) impl.Announce(item->attempt.blob());
   AskSome(peer, some);
   return true;
 }

@@ -240,40 +240,9 @@ void Fetcher::Impl::WorkerLoop(uint32_t number) {
       work.NotifyOne();  // there may be more for another worker
     }
     for (const Taken& taken : all) Announce(taken.picked.key.blob);
-    if (all.size() == 1) {
-      RunAlone(all.front(), slot);
-    } else {
-      RunBatch(all, slot);
-    }
+    RunBatch(all, slot);
     Land(all);
     for (const Taken& taken : all) Announce(taken.picked.key.blob);
-  }
-}
-
-void Fetcher::Impl::RunAlone(Taken& taken, Slot& slot) {
-  const base::BlobId& blob = taken.picked.key.blob;
-  Flight& flight = *taken.flight;
-  const base::SteadyTime began = parts.clock.SteadyNow();
-  AttemptOptions attempt_options = OptionsFor(taken.picked, slot);
-  attempt_options.take_slot = [&](const base::PeerId& peer) {
-    if (!TakeSlot(slot, peer)) return false;
-    {
-      base::MutexLock lock(mutex);
-      flight.source = peer;
-    }
-    Announce(blob);
-    return true;
-  };
-  taken.result =
-      RunAttempt(attempt_parts, blob, attempt_options, flight.progress, flight.stop.get_token());
-  FreeSlot(slot);
-  bytes_total.Add(static_cast<double>(taken.result.body_bytes));
-  if (taken.result.start == AttemptResult::Start::kNotWanted) {
-    RepairRow(blob);
-  } else if (taken.result.staged) {
-    RecordSuccess(blob, taken.result, began);
-  } else if (taken.result.start == AttemptResult::Start::kGo) {
-    taken.verdict = RecordFailure(blob, taken.result);
   }
 }
 
@@ -282,8 +251,7 @@ AttemptOptions Fetcher::Impl::OptionsFor(const RunQueue::Picked& picked, Slot& s
   return {.stall_timeout = options.stall_timeout,
           .prefer = picked.at,
           .free_since = picked.free_since,
-          .should_yield = [this, &slot] { return ShouldYield(slot); },
-          .take_slot = nullptr};
+          .should_yield = [this, &slot] { return ShouldYield(slot); }};
 }
 
 bool Fetcher::Impl::TakeSlot(Slot& slot, const base::PeerId& peer) {

@@ -1,8 +1,8 @@
 #pragma once
 
 // What the parts of the Fetcher share: fetcher.cc (lifecycle, workers), starter.cc (fills and
-// routes the queue, ends pauses), batch.cc (many small blobs in one request), record.cc (what an
-// attempt leaves in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause),
+// routes the queue, ends pauses), batch.cc (what a worker does with what it took), record.cc (what
+// an attempt leaves in the index), on_demand.cc (those who wait), operate.cc (retry, stop, pause),
 // listing.cc and why.cc. Nobody else includes it.
 
 #include <atomic>
@@ -83,7 +83,6 @@ struct Fetcher::Impl {
   void EnsureWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // What one worker does next, all of it at one peer; empty: nothing may start.
   std::vector<Taken> TakeNext(uint32_t worker) EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void RunAlone(Taken& taken, Slot& slot);
   AttemptOptions OptionsFor(const RunQueue::Picked& picked, Slot& slot);
   bool TakeSlot(Slot& slot, const base::PeerId& peer);
   // Nobody is asked any more: another worker may, while this one waits for its commit.
@@ -118,12 +117,10 @@ struct Fetcher::Impl {
   void RunBatch(std::vector<Taken>& all, Slot& slot);
 
   // ---- record.cc: Begin and Note on the worker, Write in a transaction ----
-  void RecordSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began);
   void WriteSuccess(base::WriteTxn& txn, const base::BlobId& blob, const AttemptResult& result,
                     base::WallTime now, Written& written) const;
   void NoteSuccess(const base::BlobId& blob, const AttemptResult& result, base::SteadyTime began,
                    const absl::Status& recorded, const Written& written);
-  Verdict RecordFailure(const base::BlobId& blob, const AttemptResult& result);
   Failure BeginFailure(const AttemptResult& result);
   void WriteFailure(base::WriteTxn& txn, const base::BlobId& blob, const AttemptResult& result,
                     Failure& failure) const;
@@ -131,7 +128,6 @@ struct Fetcher::Impl {
                    const absl::Status& recorded, const Verdict& verdict);
   bool SomebodyReturned(const AttemptResult& result) const;
   // The queue named a blob that its rows do not want: makes the due row agree with them.
-  void RepairRow(const base::BlobId& blob);
   void WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, base::WallTime now) const;
   void PauseFor(const std::string& reason, const std::string& detail);
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/status.h"
 #include "fetcher/fetcher_impl.h"
 #include "signpost/rules.h"
@@ -83,18 +82,6 @@ void Fetcher::Impl::NoteSuccess(const base::BlobId& blob, const AttemptResult& r
                                        {"peer", result.source.ToHex()}});
 }
 
-void Fetcher::Impl::RecordSuccess(const base::BlobId& blob, const AttemptResult& result,
-                                  base::SteadyTime began) {
-  const WallTime now = parts.clock.WallNow();
-  Written written;
-  const absl::Status recorded =
-      parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) {
-        WriteSuccess(txn, blob, result, now, written);
-        return absl::OkStatus();
-      });
-  NoteSuccess(blob, result, began, recorded, written);
-}
-
 // A peer that could not be heard has answered something else since.
 bool Fetcher::Impl::SomebodyReturned(const AttemptResult& result) const {
   return std::any_of(result.silent.begin(), result.silent.end(), [&](const auto& item) {
@@ -168,19 +155,6 @@ void Fetcher::Impl::NoteFailure(const base::BlobId& blob, const AttemptResult& r
   }
 }
 
-Verdict Fetcher::Impl::RecordFailure(const base::BlobId& blob, const AttemptResult& result) {
-  Failure failure = BeginFailure(result);
-  absl::Status recorded;
-  if (failure.to_write) {
-    recorded = parts.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) {
-      WriteFailure(txn, blob, result, failure);
-      return absl::OkStatus();
-    });
-  }
-  NoteFailure(blob, result, recorded, failure.verdict);
-  return failure.verdict;
-}
-
 // The queue named a blob that its rows do not want: makes the due row agree with them.
 void Fetcher::Impl::WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, WallTime now) const {
   parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
@@ -188,15 +162,6 @@ void Fetcher::Impl::WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, W
       record.signpost->asked_until = base::kNever;
     }
   });
-}
-
-void Fetcher::Impl::RepairRow(const base::BlobId& blob) {
-  const WallTime now = parts.clock.WallNow();
-  const absl::Status repaired = parts.index.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn) {
-    WriteRepair(txn, blob, now);
-    return absl::OkStatus();
-  });
-  if (!repaired.ok()) base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", repaired.ToString());
 }
 
 }  // namespace waypost::fetcher

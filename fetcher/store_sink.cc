@@ -69,7 +69,7 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
   progress_.total_bytes = total_bytes;
   progress_.received_bytes = offset;
   progress_.transferring = true;
-  window_began_ = parts_.clock.SteadyNow();
+  slow_ = SlowWindow(parts_.clock.SteadyNow());
   return absl::OkStatus();
 }
 
@@ -83,24 +83,13 @@ absl::Status StoreSink::OnData(std::string_view data) {
     return Fail(absl::IsOutOfRange(written) ? Fault::kTooLong : Fault::kStore, written);
   }
   progress_.received_bytes += data.size();
-  if (TooSlow(data.size(), parts_.clock.SteadyNow() - before) && options_.should_yield &&
+  // Our own limit and disk are not the peer's fault.
+  const base::SteadyTime now = parts_.clock.SteadyNow();
+  if (slow_.Slow(data.size(), now, now - before) && options_.should_yield &&
       options_.should_yield()) {
     return Fail(Fault::kYielded, absl::CancelledError("too slow"));
   }
   return absl::OkStatus();
-}
-
-// `limited`: time that our own limit and disk took, which is not the peer's fault.
-bool StoreSink::TooSlow(std::size_t bytes, base::SteadyTime::duration limited) {
-  window_bytes_ += bytes;
-  window_began_ += limited;
-  const base::SteadyTime now = parts_.clock.SteadyNow();
-  if (now - window_began_ < kSlowWindow) return false;
-  const std::chrono::duration<double> window = now - window_began_;
-  const double rate = static_cast<double>(window_bytes_) / window.count();
-  window_began_ = now;
-  window_bytes_ = 0;
-  return rate < static_cast<double>(kSlowBytesPerS);
 }
 
 absl::StatusOr<blobstore::StagedBlob> StoreSink::Finish() {

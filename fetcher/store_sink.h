@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "fetcher/attempt.h"
+#include "fetcher/slow_window.h"
 
 namespace waypost::fetcher {
 
@@ -49,7 +50,6 @@ class StoreSink final : public BlobSink {
  private:
   absl::Status Fail(Fault fault, absl::Status status);
   absl::Status StartWriter();
-  bool TooSlow(std::size_t bytes, base::SteadyTime::duration limited);
 
   const AttemptParts& parts_;
   const BlobRequest& request_;
@@ -61,8 +61,7 @@ class StoreSink final : public BlobSink {
   uint64_t total_ = 0;
   bool resumed_ = false;
   Fault fault_ = Fault::kNone;
-  base::SteadyTime window_began_{};
-  uint64_t window_bytes_ = 0;
+  SlowWindow slow_{base::SteadyTime()};
 };
 
 }  // namespace waypost::fetcher

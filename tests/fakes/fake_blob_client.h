@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -21,29 +23,21 @@ class FakeBlobClient final : public BlobClient {
   }
 
   BlobReply Get(const BlobRequest& request, BlobSink& sink, std::stop_token stop) override {
-    Behaviour behaviour;
-    {
-      base::MutexLock lock(mutex_);
-      calls_.push_back(request);
-      const auto it = behaviours_.find(request.from.peer);
-      if (it != behaviours_.end()) behaviour = it->second;
-    }
+    const Behaviour behaviour = Note(request, &FakeBlobClient::calls_);
     if (!behaviour) return {.kind = BlobReply::Kind::kUnreachable, .message = "nobody there"};
     return behaviour(request, sink, std::move(stop));
   }
 
+  // How many blobs fit into the answer to a batch.
+  std::atomic<std::size_t> answer_blobs_max{SIZE_MAX};
+
   // Each blob as its peer's behaviour has it; what is larger than asked for is left out. One that
   // fails ends the answer.
   BlobReply GetBatch(const BatchRequest& request, BatchSink& sink, std::stop_token stop) override {
-    Behaviour behaviour;
-    {
-      base::MutexLock lock(mutex_);
-      batches_.push_back(request);
-      const auto it = behaviours_.find(request.from.peer);
-      if (it != behaviours_.end()) behaviour = it->second;
-    }
+    const Behaviour behaviour = Note(request, &FakeBlobClient::batches_);
     if (!behaviour) return {.kind = BlobReply::Kind::kUnreachable, .message = "nobody there"};
     BlobReply all{.kind = BlobReply::Kind::kComplete};
+    std::size_t sent = 0;
     for (std::size_t i = 0; i < request.blobs.size(); ++i) {
       const BlobRequest one{.from = request.from,
                             .blob = request.blobs[i],
@@ -57,9 +51,10 @@ class FakeBlobClient final : public BlobClient {
         item.miss = reply.miss;
       } else if (reply.kind != BlobReply::Kind::kComplete) {
         return reply;
-      } else if (bytes.bytes.size() > request.blob_bytes_max) {
+      } else if (bytes.bytes.size() > request.blob_bytes_max || sent == answer_blobs_max) {
         item.size_bytes = bytes.bytes.size();
       } else {
+        ++sent;
         item.kind = BatchItem::Kind::kBlob;
         item.bytes = bytes.bytes;
         item.granted = bytes.granted;
@@ -131,6 +126,15 @@ class FakeBlobClient final : public BlobClient {
     std::string bytes;
     std::vector<base::GroupId> granted;
   };
+
+  // Null: nobody is there.
+  template <class Request>
+  Behaviour Note(const Request& request, std::vector<Request> FakeBlobClient::*noted) {
+    base::MutexLock lock(mutex_);
+    (this->*noted).push_back(request);
+    const auto it = behaviours_.find(request.from.peer);
+    return it == behaviours_.end() ? nullptr : it->second;
+  }
 
   mutable base::Mutex mutex_;
   std::map<base::PeerId, Behaviour> behaviours_ GUARDED_BY(mutex_);

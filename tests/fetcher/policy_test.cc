@@ -11,6 +11,7 @@
 #include "fetcher/outcome.h"
 #include "fetcher/ranking.h"
 #include "fetcher/retry_policy.h"
+#include "fetcher/slow_window.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -107,6 +108,19 @@ struct Tens {
 };
 TEST(IndexedHeap, WithARankThatDecidesMostAgreesToo) {
   AgreesWithASortedMultiset<IndexedHeap<int64_t, std::less<>, Tens>>();
+}
+
+TEST(SlowWindow, JudgesEachMinuteByItselfAndExcusesWhatWasOurFault) {
+  const base::SteadyTime start{};
+  constexpr uint64_t kJustEnough = kSlowBytesPerS * 60;
+  SlowWindow slow(start);
+  EXPECT_FALSE(slow.Slow(0, start + Millis(59'999))) << "not a minute yet";
+  EXPECT_TRUE(slow.Slow(kJustEnough - 1, start + Millis(60'000)));
+  EXPECT_FALSE(slow.Slow(0, start + Millis(60'001))) << "once a window";
+  EXPECT_FALSE(slow.Slow(kJustEnough, start + Millis(120'000)));
+  // Half of the next minute was ours.
+  EXPECT_FALSE(slow.Slow(1, start + Millis(180'000), Millis(30'000)));
+  EXPECT_TRUE(slow.Slow(1, start + Millis(210'000)));
 }
 
 TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace waypost::fetcher {
+
+// Below this rate, over a whole window, a transfer is slow and gives its slot to who waits.
+inline constexpr uint64_t kSlowBytesPerS = 64 * 1024;
+inline constexpr base::Millis kSlowWindow{60 * 1000};
+
+// Judges a transfer once a window, each window anew. Pure: told the time.
+class SlowWindow {
+ public:
+  explicit SlowWindow(base::SteadyTime now) : began_(now) {}
+
+  // `bytes` more came. `excused`: time since the last call that was not the peer's fault. True once
+  // at the end of each window that was slow.
+  bool Slow(uint64_t bytes, base::SteadyTime now, base::SteadyTime::duration excused = {}) {
+    bytes_ += bytes;
+    began_ += excused;
+    if (now - began_ < kSlowWindow) return false;
+    const std::chrono::duration<double> window = now - std::exchange(began_, now);
+    return static_cast<double>(std::exchange(bytes_, 0)) / window.count() <
+           static_cast<double>(kSlowBytesPerS);
+  }
+
+ private:
+  base::SteadyTime began_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace waypost::fetcher
