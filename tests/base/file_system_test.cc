@@ -131,13 +131,15 @@ TEST_F(FakeFileSystemTest, ASyncOfAllKeepsNamesAndContentsAlsoOfWhatHasNoNameYet
 
 TEST_F(FakeFileSystemTest, AfterAFailedSyncOfAllTheFilesSaySoAndTheNextOneLies) {
   auto file = fs_.CreateExclusive("/a");
-  ASSERT_TRUE((*file)->WriteAt(0, "one").ok());
+  ASSERT_TRUE(fs_.SyncDir("/").ok());
+  ASSERT_TRUE((*file)->WriteAt(0, "one").ok() && fs_.CreateExclusive("/b").ok());
   fs_.FailNth(FakeFileSystem::Op::kSyncAll, 1, EIO);
   EXPECT_FALSE(fs_.SyncAll("/").ok());
   EXPECT_TRUE(fs_.SyncAll("/").ok());
   EXPECT_FALSE((*file)->CheckSynced().ok());
   fs_.PowerCut();
   EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "");
+  EXPECT_TRUE(absl::IsNotFound(ReadSmallFile(fs_, "/b", 100).status()));
 }
 
 TEST_F(FakeFileSystemTest, APowerCutKeepsWhatWasSynced) {

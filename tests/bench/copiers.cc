@@ -1,7 +1,6 @@
 #include "tests/bench/copiers.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,19 +19,17 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/web_servers.h"
 
 namespace waypost::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using integration::Json;
 using integration::Peer;
 using integration::Process;
 
 constexpr base::Millis kCopyTimeout{600'000};
-
-double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 uint64_t LoopbackBytes() {
   std::istringstream lines(integration::ReadWholeFile("/proc/net/dev"));
@@ -53,16 +50,6 @@ uint64_t PeakBytes(pid_t pid) {
   return std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
 }
 
-// Of our children that have ended.
-double EndedCpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_CHILDREN, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 absl::Status SyncFileSystem(const std::string& folder) {
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool synced = fd >= 0 && syncfs(fd) == 0;
@@ -75,14 +62,14 @@ class Meter {
  public:
   explicit Meter(std::vector<int> servers) : servers_(std::move(servers)) {}
   Cost End() const {
-    return {.seconds = Seconds(Clock::now() - begin_),
-            .cpu_seconds = CpuSeconds(servers_) + EndedCpuSeconds() - cpu_,
+    return {.seconds = SecondsSince(begin_),
+            .cpu_seconds = CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN) - cpu_,
             .wire_bytes = LoopbackBytes() - wire_};
   }
 
  private:
   const std::vector<int> servers_;
-  const double cpu_ = CpuSeconds(servers_) + EndedCpuSeconds();
+  const double cpu_ = CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN);
   const uint64_t wire_ = LoopbackBytes();
   const Clock::time_point begin_ = Clock::now();
 };

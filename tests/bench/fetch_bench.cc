@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "integration/process.h"
 #include "tests/bench/copiers.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::bench {
 namespace {
@@ -81,18 +82,17 @@ struct Series {
 };
 
 template <class Value>
-double Median(const std::vector<Cost>& costs, Value value) {
+double MedianOf(const std::vector<Cost>& costs, Value value) {
   std::vector<double> values;
   for (const Cost& cost : costs) values.push_back(static_cast<double>(cost.*value));
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return Median(values);
 }
 
 void Print(const Set& set, const std::vector<Series>& all) {
   double rsync = 0;
   for (const Series& series : all) {
     if (series.copier->name() == "rsync" && !series.costs.empty()) {
-      rsync = Median(series.costs, &Cost::seconds);
+      rsync = MedianOf(series.costs, &Cost::seconds);
     }
   }
   for (const Series& series : all) {
@@ -101,7 +101,7 @@ void Print(const Set& set, const std::vector<Series>& all) {
                   series.error.c_str());
       continue;
     }
-    const double seconds = Median(series.costs, &Cost::seconds);
+    const double seconds = MedianOf(series.costs, &Cost::seconds);
     const auto [least, most] =
         std::minmax_element(series.costs.begin(), series.costs.end(),
                             [](const Cost& a, const Cost& b) { return a.seconds < b.seconds; });
@@ -112,10 +112,11 @@ void Print(const Set& set, const std::vector<Series>& all) {
             ? ""
             : absl::StrCat(static_cast<double>(static_cast<int>(rsync / seconds * 100)) / 100)
                   .c_str(),
-        Median(series.costs, &Cost::cpu_seconds), Median(series.costs, &Cost::peak_bytes) / 1e6,
-        Median(series.costs, &Cost::wire_bytes) / 1e6,
-        series.costs[0].commits == 0 ? ""
-                                     : absl::StrCat(Median(series.costs, &Cost::commits)).c_str());
+        MedianOf(series.costs, &Cost::cpu_seconds), MedianOf(series.costs, &Cost::peak_bytes) / 1e6,
+        MedianOf(series.costs, &Cost::wire_bytes) / 1e6,
+        series.costs[0].commits == 0
+            ? ""
+            : absl::StrCat(MedianOf(series.costs, &Cost::commits)).c_str());
   }
   std::fflush(stdout);
 }

@@ -21,6 +21,7 @@
 #include "integration/http_client.h"
 #include "integration/peer.h"
 #include "integration/process.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/web_servers.h"
 
 namespace waypost::bench {
@@ -41,13 +42,6 @@ struct Figures {
   double p99_us = 0;
   double cpu_us = 0;  // of the server, a request
 };
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
 
 // What wrk says at its end, for a machine.
 constexpr char kReport[] =

@@ -17,11 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "integration/peer.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kRound{3};
 
 // How often a second `clients` threads together come round `once`, each with its own number.
@@ -38,7 +38,7 @@ double PerSecond(int clients, const std::function<void(int client, uint64_t turn
     });
   }
   for (std::thread& thread : threads) thread.join();
-  return static_cast<double>(done) / std::chrono::duration<double>(Clock::now() - begin).count();
+  return static_cast<double>(done) / SecondsSince(begin);
 }
 
 // Each appends to a file of its own and syncs it.
@@ -57,11 +57,6 @@ double OfTheDisk(const std::string& folder, int clients, const std::string& byte
   });
   for (const int fd : files) close(fd);
   return per_second;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 int Main(int rounds) {

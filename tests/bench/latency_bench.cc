@@ -11,14 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "integration/peer.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using integration::Peer;
-
-double Ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
 void Run(const Peer& holder, const Peer& server, const std::string& group, std::size_t bytes,
          int blobs) {
@@ -33,7 +31,7 @@ void Run(const Peer& holder, const Peer& server, const std::string& group, std::
       CHECK(Clock::now() - begin < std::chrono::seconds(60));
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
-    times.push_back(Ms(Clock::now() - begin));
+    times.push_back(SecondsSince(begin) * 1e3);
     // Not in step with anything that happens every so often.
     std::this_thread::sleep_for(std::chrono::milliseconds(i * 7 % 41));
   }

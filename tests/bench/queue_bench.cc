@@ -11,6 +11,7 @@
 
 #include "absl/container/btree_set.h"
 #include "fetcher/indexed_heap.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -121,11 +122,6 @@ Figures BtreeSet(const std::vector<Entry>& entries, const std::vector<Entry>& mo
   return figures;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 int Main() {
   struct {
     const char* name;
@@ -146,7 +142,7 @@ int Main() {
     const auto median = [&](double Figures::*which) {
       std::vector<double> values;
       for (const Figures& figures : subject.figures) values.push_back(figures.*which);
-      return Median(values);
+      return bench::Median(values);
     };
     std::printf("| %s | %.0f | %.0f | %.0f |\n", subject.name, median(&Figures::push),
                 median(&Figures::hold), median(&Figures::remove));

@@ -13,15 +13,13 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using integration::Json;
 using integration::Peer;
-
-double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 void PutMany(const Peer& holder, const std::string& group, std::size_t count) {
   constexpr std::size_t kPutters = 16;

@@ -20,15 +20,12 @@
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/ledger.h"
+#include "tests/bench/figures.h"
 
 namespace waypost {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
-double SecondsSince(Steady::time_point begun) {
-  return std::chrono::duration<double>(Steady::now() - begun).count();
-}
+using Steady = bench::Clock;
 
 base::BlobId BlobNumber(uint64_t n) {
   std::array<uint8_t, 32> bytes =
@@ -122,7 +119,7 @@ int Run(uint64_t count, uint64_t missing_percent) {
   peer.SetSettings({"--scan.initial_delay=1h"});
   const auto begun = Steady::now();
   if (!peer.Start().ok()) return 1;
-  const double ready_s = SecondsSince(begun);
+  const double ready_s = bench::SecondsSince(begun);
   // The first pass also walks the blob folders; the second is the scan alone.
   peer.Post("/v1/scan", integration::Json::object(), 202);
   const double first_s = WaitForScan(peer, 0);

@@ -11,15 +11,13 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+#include "tests/bench/figures.h"
 
 namespace waypost::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using integration::Json;
 using integration::Peer;
-
-double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 // References `count` blobs that nobody has: what is measured is what the log costs.
 void Reference(const Peer& peer, const std::string& group, std::size_t from, std::size_t count) {

@@ -1,7 +1,6 @@
 // What TLS between peers costs: the whole fetch of two sets with and without it, in turns, and
 // handshakes. Usage: tls_bench [rounds]
 #include <signal.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,13 +15,14 @@
 #include "base/log.h"
 #include "http/socket.h"
 #include "syncgroup/invite.h"
+#include "tests/bench/figures.h"
 #include "tests/http/node.h"
 
 namespace waypost {
 namespace {
 
+using bench::Clock;
 using http::Node;
-using Clock = std::chrono::steady_clock;
 
 struct Set {
   const char* name;
@@ -32,15 +32,6 @@ struct Set {
 };
 constexpr Set kSets[] = {{"8 x 128 MiB", 8, std::size_t{128} << 20, 0.6},
                          {"10,000 x 4 KiB", 10000, 4096, 0.8}};
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 void PutAll(Node& holder, const base::GroupId& group, const Set& set) {
   std::mt19937_64 random(set.count);
@@ -75,7 +66,7 @@ Result Fetch(const Set& set, bool tls) {
   Node server({.name = "server", .max_blob_bytes = max_blob, .tls = tls});
   const auto invite = holder.groups->CreateInvite(group->id, {});
   CHECK(invite.ok());
-  const double cpu = CpuSeconds();
+  const double cpu = bench::CpuSecondsOf(RUSAGE_SELF);
   const auto begin = Clock::now();
   server.Call("POST", "/v1/join",
               http::Json{{"invite", EncodeInvite(*invite)}, {"role", "server"}}.dump());
@@ -85,7 +76,7 @@ Result Fetch(const Set& set, bool tls) {
     CHECK(Clock::now() - begin < std::chrono::minutes(5));
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  return {std::chrono::duration<double>(Clock::now() - begin).count(), CpuSeconds() - cpu};
+  return {bench::SecondsSince(begin), bench::CpuSecondsOf(RUSAGE_SELF) - cpu};
 }
 
 double HandshakesPerSecond() {
@@ -104,12 +95,7 @@ double HandshakesPerSecond() {
               .ok());
     ++done;
   }
-  return done / std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return done / bench::SecondsSince(begin);
 }
 
 int Main(int rounds) {
@@ -134,8 +120,8 @@ int Main(int rounds) {
     }
     const auto [least, most] = std::minmax_element(kept.begin(), kept.end());
     std::printf("| %s | %.2f | %.2f | %.2f (%.2f-%.2f) | %.1f | %.2f | %.2f |\n", set.name,
-                Median(plain), Median(tls), Median(kept), *least, *most, set.wanted,
-                Median(plain_cpu), Median(tls_cpu));
+                bench::Median(plain), bench::Median(tls), bench::Median(kept), *least, *most,
+                set.wanted, bench::Median(plain_cpu), bench::Median(tls_cpu));
     std::fflush(stdout);
   }
   std::printf("\nHandshakes a second, both sides in one process, one after the other: %.0f\n",

@@ -49,6 +49,34 @@ struct FakeFileSystem::Node {
   std::map<std::string, NodePtr> entries;
   std::map<std::string, NodePtr> durable_entries;
 
+  // Names of files that were new when a sync failed: no later one writes them, unless they were
+  // made anew.
+  std::map<std::string, NodePtr> lost;
+
+  void LoseEntries() {
+    for (const auto& [name, node] : entries) {
+      const auto durable = durable_entries.find(name);
+      const bool is_new = durable == durable_entries.end() || durable->second != node;
+      if (is_new && !node->is_directory) lost[name] = node;
+    }
+  }
+  void SyncEntries() {
+    std::map<std::string, NodePtr> durable;
+    for (const auto& [name, node] : entries) {
+      const auto dropped_name = lost.find(name);
+      if (dropped_name == lost.end() || dropped_name->second != node) {
+        durable[name] = node;
+      } else if (const auto old = durable_entries.find(name); old != durable_entries.end()) {
+        durable[name] = old->second;
+      }
+    }
+    durable_entries = std::move(durable);
+    std::erase_if(lost, [&](const auto& entry) {
+      const auto here = entries.find(entry.first);
+      return here == entries.end() || here->second != entry.second;
+    });
+  }
+
   bool Names(const NodePtr& node) const {
     return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
       return entry.second == node || entry.second->Names(node);
@@ -59,6 +87,7 @@ struct FakeFileSystem::Node {
     Resize(durable_data.size());
     data = durable_data;
     dropped = false;
+    lost.clear();
     entries = durable_entries;
     for (const auto& entry : entries) entry.second->Cut();
   }
@@ -358,10 +387,14 @@ absl::StatusOr<bool> FakeFileSystem::MakeDir(const std::string& path) {
 
 absl::Status FakeFileSystem::SyncDir(const std::string& path) {
   MutexLock lock(mutex_);
-  RETURN_IF_ERROR(Enter(Op::kSyncDir, path));
+  const absl::Status status = Enter(Op::kSyncDir, path);
   ASSIGN_OR_RETURN(const NodePtr folder, FindDir(path));
-  folder->durable_entries = folder->entries;
-  return absl::OkStatus();
+  if (status.ok()) {
+    folder->SyncEntries();
+  } else {
+    folder->LoseEntries();
+  }
+  return status;
 }
 
 void FakeFileSystem::VisitAll(const NodePtr& node, absl::FunctionRef<void(Node&)> visit) {
@@ -376,10 +409,11 @@ absl::Status FakeFileSystem::SyncAll(const std::string& path) {
   const auto sync = [&](Node& node) {
     if (!status.ok()) {
       node.dropped = node.dropped || node.data != node.durable_data;
+      node.LoseEntries();
       return;
     }
     if (!node.dropped) node.durable_data = node.data;
-    node.durable_entries = node.entries;
+    node.SyncEntries();
   };
   VisitAll(root_, sync);
   for (const std::weak_ptr<Node>& unnamed : unnamed_) {

@@ -51,8 +51,8 @@ class FakeFileSystem final : public FileSystem {
   // The seed decides which.
   void PowerCutKeepingSome(uint64_t seed);
   // The `nth` call (1: the next) of `op` from now on fails with `error` (an errno), once. A failed
-  // sync drops what was not durable yet, and the next one reports success all the same, as Linux
-  // does.
+  // sync drops what was not durable yet, new names of files included, and the next one reports
+  // success all the same, as Linux does.
   void FailNth(Op op, int nth, int error);
   // Room for this many more bytes; beyond it writes are cut short with ENOSPC.
   void SetFreeSpace(uint64_t bytes);
