@@ -9,12 +9,11 @@
 #include "fetcher/ranking.h"
 #include "fetcher/store_sink.h"
 #include "signpost/due.h"
+#include "syncgroup/messages.h"
 
 namespace waypost::fetcher {
 namespace {
 
-// Of the groups under which the blob is wanted, one request names at most so many.
-constexpr std::size_t kGroupsMax = 8;
 constexpr std::size_t kMessageBytesMax = 200;
 
 }  // namespace
@@ -102,7 +101,7 @@ void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& recor
       if (shared.empty()) {
         (member.role == syncgroup::Role::kServer ? start_.members : others).push_back(member.peer);
       }
-      if (shared.size() < kGroupsMax) shared.push_back(group);
+      if (shared.size() < syncgroup::kReadGroupsMax) shared.push_back(group);
     }
   }
   start_.members.insert(start_.members.end(), others.begin(), others.end());

@@ -19,10 +19,8 @@ namespace {
 
 using base::Index;
 
-// Of one answer, where sizes are known: what the callee sends at most.
-constexpr uint64_t kAnswerBytes = uint64_t{8} << 20;
-// Then what is left goes back, so that somebody else may have the slot.
-constexpr uint64_t kTurnBytes = 2 * kAnswerBytes;
+// When so much came, what is left goes back, so that somebody else may have the slot.
+constexpr uint64_t kTurnBytes = 2 * syncgroup::kBatchBytesMax;
 // Files that are open and wait.
 constexpr std::size_t kTogetherMax = 64;
 
@@ -289,7 +287,7 @@ bool Fetcher::Impl::Batch::AskFirst() {
   for (Item* item : waiting) {
     if (item->attempt.GroupsAt(peer) != waiting.front()->attempt.GroupsAt(peer)) continue;
     bytes += item->attempt.size_hint().value_or(0);
-    if (!some.empty() && bytes > kAnswerBytes) break;
+    if (!some.empty() && bytes > syncgroup::kBatchBytesMax) break;
     some.push_back(item);
     if (some.size() == syncgroup::kBatchBlobsMax) break;
   }

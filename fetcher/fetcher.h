@@ -21,6 +21,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/ledger.h"
+#include "syncgroup/messages.h"
 #include "syncgroup/wake.h"
 
 namespace waypost::fetcher {
@@ -35,9 +36,9 @@ struct FetcherOptions {
   base::Millis stall_timeout{30000};
   uint64_t rate_limit_bytes_per_s = 0;  // of all fetches together; 0: none
   // Small blobs asked of one peer in one request, at most; 1: each by itself.
-  uint32_t batch_blobs = 1000;
-  uint64_t batch_blob_bytes = uint64_t{1} << 20;  // what counts as small
-  uint64_t inline_bytes = 16 * 1024;              // what the store keeps in memory until it commits
+  uint32_t batch_blobs = syncgroup::kBatchBlobsMax;
+  uint64_t batch_blob_bytes = syncgroup::kBatchBlobBytesMax;  // what counts as small
+  uint64_t inline_bytes = 16 * 1024;  // what the store keeps in memory until it commits
 };
 
 // How one blob stands, for those who wait and for people.

@@ -24,10 +24,6 @@ enum class FrameKind : uint8_t {
 };
 
 inline constexpr std::size_t kFrameHeadBytes = 6;
-// Of one answer. What does not fit any more is left out.
-inline constexpr uint64_t kBatchBytesMax = uint64_t{8} << 20;
-// Of one blob in a batch, whatever the caller would take.
-inline constexpr uint64_t kBatchBlobBytesMax = uint64_t{1} << 20;
 
 struct Frame {
   FrameKind kind = FrameKind::kLeftOut;

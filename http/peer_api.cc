@@ -12,12 +12,12 @@
 #include "http/range.h"
 #include "http/router.h"
 #include "http/text.h"
+#include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
 
 namespace waypost::http {
 namespace {
 
-constexpr std::size_t kGroupsMax = 8;
 constexpr std::size_t kBadJoinsPerMinute = 5;
 constexpr base::Millis kMinute{60000};
 
@@ -184,9 +184,9 @@ Response PeerApi::Impl::GetBlob(Request& request) {
     if (!group) return ErrorResponse(absl::InvalidArgumentError("not a group id"));
     wanted.push_back(*group);
   }
-  if (wanted.empty() || wanted.size() > kGroupsMax) {
-    return ErrorResponse(absl::InvalidArgumentError(
-        absl::StrCat("name 1 to ", kGroupsMax, " groups under which the blob is wanted")));
+  if (wanted.empty() || wanted.size() > syncgroup::kReadGroupsMax) {
+    return ErrorResponse(absl::InvalidArgumentError(absl::StrCat(
+        "name 1 to ", syncgroup::kReadGroupsMax, " groups under which the blob is wanted")));
   }
   std::vector<base::GroupId> granted;
   const absl::Status read = index.Read([&](base::ReadTxn& txn) {

@@ -16,8 +16,8 @@ namespace {
 
 // Four answers of the largest size to one peer, which has `fetcher.per_peer` (2) under way, and
 // sixteen in all.
-constexpr uint64_t kPeerBytesMax = 4 * kBatchBytesMax;
-constexpr uint64_t kTotalBytesMax = 16 * kBatchBytesMax;
+constexpr uint64_t kPeerBytesMax = 4 * syncgroup::kBatchBytesMax;
+constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
 
 // An answer in memory. Goes when the engine has sent it.
 class AnswerReader final : public blobstore::BlobReader {
@@ -158,13 +158,13 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
   const absl::Status read = LookUp(caller, request, items);
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
   // Sizes first: what fits is known before a byte is read.
-  const uint64_t blob_max = std::min(request.blob_bytes_max, kBatchBlobBytesMax);
+  const uint64_t blob_max = std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax);
   uint64_t wanted = 0;
   for (const Item& item : items) {
     if (item.size_bytes <= blob_max) wanted += item.size_bytes;
     wanted += item.miss.size();
   }
-  const auto lease = room_.Take(caller, std::min(wanted, kBatchBytesMax));
+  const auto lease = room_.Take(caller, std::min(wanted, syncgroup::kBatchBytesMax));
   std::string out;
   out.reserve(static_cast<std::size_t>(lease->bytes()) + items.size() * (kFrameHeadBytes + 8));
   uint64_t room = lease->bytes();

@@ -14,6 +14,7 @@
 #include "http/peer_identity.h"
 #include "http/range.h"
 #include "http/text.h"
+#include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
 
 namespace waypost::http {
@@ -26,7 +27,6 @@ constexpr std::size_t kErrorBytesMax = 64 * 1024;
 constexpr std::size_t kMessageBytesMax = 200;
 // Below this rate, averaged over the stall timeout, a transfer is stalled (DESIGN 6).
 constexpr uint64_t kStallBytesPerSecond = 1024;
-constexpr std::size_t kGroupsMax = 8;
 
 std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
   const auto header = head.Header("retry-after");
@@ -280,7 +280,7 @@ std::vector<base::GroupId> GroupsIn(const ResponseHead& head) {
   const auto header = head.Header("waypost-groups");
   if (!header) return groups;
   std::string_view rest = *header;
-  while (!rest.empty() && groups.size() < kGroupsMax) {
+  while (!rest.empty() && groups.size() < syncgroup::kReadGroupsMax) {
     const std::size_t comma = rest.find(',');
     if (const auto group = base::GroupId::FromHex(TrimSpaces(rest.substr(0, comma)))) {
       groups.push_back(*group);
@@ -342,7 +342,7 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
                                                  uint64_t offset, fetcher::BlobSink& sink,
                                                  const Interrupt& interrupt, bool& range_refused) {
   std::string target = absl::StrCat("/peer/v1/blobs/", request.blob.ToHex());
-  for (std::size_t i = 0; i < request.groups.size() && i < kGroupsMax; ++i) {
+  for (std::size_t i = 0; i < request.groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
     absl::StrAppend(&target, i == 0 ? "?" : "&", "group=", request.groups[i].ToHex());
   }
   std::vector<std::pair<std::string, std::string>> headers;
@@ -412,7 +412,7 @@ std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
     case FrameKind::kBlob:
       item.kind = ItemKind::kBlob;
       item.bytes = frame.body;
-      for (std::size_t i = 0; i < groups.size() && i < kGroupsMax; ++i) {
+      for (std::size_t i = 0; i < groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
         if ((frame.grants >> i & 1) != 0) item.granted.push_back(groups[i]);
       }
       return item;
@@ -435,7 +435,8 @@ std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
 void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Started& started,
                                      fetcher::BatchSink& sink, const Interrupt& interrupt,
                                      fetcher::BlobReply& reply) {
-  FrameReader frames(request.blobs.size(), std::min(request.blob_bytes_max, kBatchBlobBytesMax));
+  FrameReader frames(request.blobs.size(),
+                     std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax));
   std::size_t number = 0;
   const auto take = [&](const Frame& frame) -> absl::Status {
     const auto item = ItemIn(frame, request.groups);

@@ -134,11 +134,17 @@ struct HeldReply {
   std::vector<base::BlobId> held;
 };
 
+// Groups under which a request for blobs wants them: one names so many at most.
+inline constexpr std::size_t kReadGroupsMax = 8;
+
 // Many small blobs in one answer: blobs:batch. Every blob is wanted under each of the groups.
-inline constexpr std::size_t kBatchGroupsMax = 8;
 inline constexpr std::size_t kBatchBlobsMax = 1000;
+// Of one answer. What does not fit any more is left out.
+inline constexpr uint64_t kBatchBytesMax = uint64_t{8} << 20;
+// Of one blob in a batch, whatever the caller would take.
+inline constexpr uint64_t kBatchBlobBytesMax = uint64_t{1} << 20;
 struct BatchRequest {
-  std::vector<base::GroupId> groups;  // 1 to kBatchGroupsMax
+  std::vector<base::GroupId> groups;  // 1 to kReadGroupsMax
   std::vector<base::BlobId> blobs;    // 1 to kBatchBlobsMax
   uint64_t blob_bytes_max = 0;        // the caller takes larger ones by themselves
 };

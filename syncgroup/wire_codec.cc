@@ -551,7 +551,7 @@ absl::StatusOr<BatchRequest> DecodeBatchRequest(std::string_view bytes) {
   wire::BatchRequest in;
   RETURN_IF_ERROR(Parse(bytes, kRequestBytesMax, "batch request", in));
   BatchRequest out;
-  RETURN_IF_ERROR(ReadIds(in.groups(), kBatchGroupsMax, "groups", out.groups));
+  RETURN_IF_ERROR(ReadIds(in.groups(), kReadGroupsMax, "groups", out.groups));
   RETURN_IF_ERROR(ReadIds(in.blobs(), kBatchBlobsMax, "blobs", out.blobs));
   if (out.groups.empty() || out.blobs.empty()) {
     return Bad("batch request", "names no group or no blob");

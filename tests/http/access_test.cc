@@ -116,7 +116,7 @@ class World {
   };
   std::vector<Answer> ReadMany(uint64_t number, const std::vector<base::BlobId>& blobs,
                                const std::vector<base::GroupId>& groups,
-                               uint64_t blob_bytes_max = kBatchBlobBytesMax) {
+                               uint64_t blob_bytes_max = syncgroup::kBatchBlobBytesMax) {
     const std::string body = syncgroup::EncodeBatchRequest(
         {.groups = groups, .blobs = blobs, .blob_bytes_max = blob_bytes_max});
     const Response response = Call(number, "POST", "/peer/v1/blobs:batch", {}, body);
@@ -124,7 +124,7 @@ class World {
     CHECK(response.status == 200 && bytes != nullptr);
     CHECK(bytes->offset == 0 && bytes->length == bytes->reader->size_bytes());
     std::vector<Answer> answers;
-    FrameReader frames(blobs.size(), kBatchBlobBytesMax);
+    FrameReader frames(blobs.size(), syncgroup::kBatchBlobBytesMax);
     const absl::Status read = frames.Feed(bytes->reader->inline_bytes(), [&](const Frame& frame) {
       answers.push_back({frame.kind, frame.grants, std::string(frame.body)});
       return absl::OkStatus();
@@ -525,7 +525,7 @@ TEST(Access, ABatchLeavesOutWhatIsTooLargeOrFitsNoMore) {
   // Answers that are not read leave room for others, of their own peer too as long as it lasts.
   std::vector<Response> unread;
   const std::string body = syncgroup::EncodeBatchRequest(
-      {.groups = {group}, .blobs = blobs, .blob_bytes_max = kBatchBlobBytesMax});
+      {.groups = {group}, .blobs = blobs, .blob_bytes_max = syncgroup::kBatchBlobBytesMax});
   for (int i = 0; i < 4; ++i) {
     unread.push_back(world.Call(2, "POST", "/peer/v1/blobs:batch", {}, body));
   }
