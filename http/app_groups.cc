@@ -27,10 +27,11 @@ void ReadRole(ObjectReader& reader, std::optional<syncgroup::Role>& role) {
     if (!role) reader.Fail("role", "must be server, normal or leaf");
   }
 }
-void ReadAuthority(ObjectReader& reader, std::optional<syncgroup::Authority>& authority) {
-  if (const auto text = reader.String("authority")) {
+void ReadAuthority(ObjectReader& reader, const char* name,
+                   std::optional<syncgroup::Authority>& authority) {
+  if (const auto text = reader.String(name)) {
     authority = syncgroup::ParseAuthority(*text);
-    if (!authority) reader.Fail("authority", "must be admin, writer or reader");
+    if (!authority) reader.Fail(name, "must be admin, writer or reader");
   }
 }
 
@@ -57,6 +58,24 @@ absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
   options.duplicate = duplicate == "true";
   ASSIGN_OR_RETURN(const auto group, context.parts.groups.Create(options));
   return JsonResponse(GroupJson(group), 201);
+}
+
+absl::StatusOr<Response> ChangeGroup(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  syncgroup::GroupStore::Settings settings;
+  settings.name = reader.String("name");
+  settings.description = reader.String("description");
+  settings.is_public = reader.Bool("public");
+  ReadAuthority(reader, "inviters", settings.inviters);
+  RETURN_IF_ERROR(reader.Done());
+  if (body.empty()) {
+    return absl::InvalidArgumentError("name what to set: name, description, public, inviters");
+  }
+  ASSIGN_OR_RETURN(const auto info, context.parts.groups.ChangeSettings(group, settings));
+  return JsonResponse(GroupJson(info));
 }
 
 absl::StatusOr<Response> ListGroups(AppContext& context, Request& request) {
@@ -112,7 +131,7 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   ObjectReader reader(body, "the body");
   syncgroup::GroupStore::InviteOptions options;
   ReadRole(reader, options.role);
-  ReadAuthority(reader, options.authority);
+  ReadAuthority(reader, "authority", options.authority);
   if (const auto uses = reader.Number("uses", 1, kUsesMax))
     options.uses = static_cast<uint32_t>(*uses);
   if (const auto expires = reader.String("expires")) {
@@ -225,7 +244,7 @@ absl::StatusOr<Response> ChangeMember(AppContext& context, Request& request) {
   std::optional<syncgroup::Role> role;
   std::optional<syncgroup::Authority> authority;
   ReadRole(reader, role);
-  ReadAuthority(reader, authority);
+  ReadAuthority(reader, "authority", authority);
   RETURN_IF_ERROR(reader.Done());
   if (!role && !authority) return absl::InvalidArgumentError("name a role or an authority to set");
   RETURN_IF_ERROR(context.parts.groups.ChangeMember(group, peer, role, authority));
@@ -346,6 +365,7 @@ void AddGroupRoutes(Router& router, AppContext& context) {
     ASSIGN_OR_RETURN(const auto info, c.parts.groups.Find(group));
     return JsonResponse(GroupJson(info));
   });
+  add("PATCH", "/v1/groups/{g}", ChangeGroup);
   add("GET", "/v1/groups/{g}/members", ListMembers);
   add("POST", "/v1/groups/{g}/invites", CreateInvite);
   add("GET", "/v1/groups/{g}/invites", ListInvites);

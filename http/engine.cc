@@ -73,7 +73,9 @@ TurnedLines Engine::TurnedLinesOf(const base::PeerId& peer) const {
   return impl_->shared.TurnedLinesOf(peer);
 }
 
-void Engine::CutPeer(const base::PeerId& peer) { impl_->shared.inbox->Cut(peer); }
+void Engine::CutPeers(std::function<bool(const base::PeerId&)> whom) {
+  impl_->shared.inbox->Cut(std::move(whom));
+}
 
 void Engine::RefuseNew() { impl_->shared.refuse.store(true); }
 

@@ -68,9 +68,9 @@ class Engine {
   // ones. kUnavailable once it stops. After Start.
   absl::Status Serve(std::unique_ptr<TurnedConnection> connection);
   TurnedLines TurnedLinesOf(const base::PeerId& peer) const;
-  // Closes every connection on which this peer is the other side, whatever is going on there. What
-  // it was allowed before it may ask for again.
-  void CutPeer(const base::PeerId& peer);
+  // Closes every connection on which such a peer is the other side, whatever is going on there.
+  // What it was allowed before it may ask for again. `whom` is asked on the loop's thread.
+  void CutPeers(std::function<bool(const base::PeerId&)> whom);
   // New requests get 503 with Connection: close.
   void RefuseNew();
   // Running requests have `drain` to end; then they are cut and counted.

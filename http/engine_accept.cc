@@ -223,10 +223,11 @@ void EngineLoop::CutAll() {
   }
 }
 
-void EngineLoop::CutPeer(const base::PeerId& peer) {
+void EngineLoop::CutPeers(const std::function<bool(const base::PeerId&)>& whom) {
   std::vector<uint64_t> ids;
   for (const auto& [id, connection] : connections_) {
-    if (connection->peer == peer) ids.push_back(id);
+    // One that has not shown its key yet has been allowed nothing.
+    if (connection->peer && whom(*connection->peer)) ids.push_back(id);
   }
   for (uint64_t id : ids) {
     if (Connection* c = Find(id)) Cut(*c, "peer_left");

@@ -96,11 +96,11 @@ void LoopInbox::Adopt(std::unique_ptr<TurnedConnection> connection) {
   if (waits) Poke();
 }
 
-void LoopInbox::Cut(const base::PeerId& peer) {
+void LoopInbox::Cut(std::function<bool(const base::PeerId&)> whom) {
   bool waits;
   {
     base::MutexLock lock(mutex_);
-    word_.cut.push_back(peer);
+    word_.cut.push_back(std::move(whom));
     urgent_ = true;
     waits = std::exchange(waiting_, false);
   }

@@ -119,7 +119,7 @@ class LoopInbox {
   void Return(Connection& connection);
   void Wake(uint64_t connection);  // for a subscription
   void Adopt(std::unique_ptr<TurnedConnection> connection);
-  void Cut(const base::PeerId& peer);
+  void Cut(std::function<bool(const base::PeerId&)> whom);
   void Poke();
   // The loop is about to wait for fd(): false if there is word that cannot wait. From then on fd()
   // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
@@ -127,7 +127,7 @@ class LoopInbox {
   struct Word {
     std::vector<uint64_t> returned, woken;
     std::vector<std::unique_ptr<TurnedConnection>> adopted;
-    std::vector<base::PeerId> cut;
+    std::vector<std::function<bool(const base::PeerId&)>> cut;
   };
   void Take(Word& word);
   int fd() const { return fd_; }

@@ -102,7 +102,7 @@ void EngineLoop::Run() {
       if (Connection* c = Find(id)) OnWoken(*c);
     }
     for (const auto& turned : word.adopted) Adopt(*turned);
-    for (const base::PeerId& peer : word.cut) CutPeer(peer);
+    for (const auto& whom : word.cut) CutPeers(whom);
     RunDeadlines();
     const base::SteadyTime now = Now();
     if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {

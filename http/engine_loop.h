@@ -82,7 +82,7 @@ class EngineLoop {
   // ---- the end ----
   void BeginDrain();
   void CutAll();
-  void CutPeer(const base::PeerId& peer);
+  void CutPeers(const std::function<bool(const base::PeerId&)>& whom);
   void Cut(Connection& c, const char* reason);
 
   Connection* Find(uint64_t id);

@@ -61,6 +61,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
           {"name", group.name},
           {"description", group.description},
           {"public", group.is_public},
+          {"inviters", syncgroup::AuthorityName(group.inviters)},
           {"role", syncgroup::RoleName(group.role)},
           {"authority", syncgroup::AuthorityName(group.authority)},
           {"members", group.members},

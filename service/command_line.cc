@@ -39,6 +39,7 @@ struct Words {
   LsArgs ls;
   ExportArgs export_to;
   GroupCreateArgs create;
+  GroupSetArgs set;
   GroupInviteArgs invite;
   WaitArgs wait;
 };
@@ -266,6 +267,16 @@ void CommandLine::AddGroups() {
     return GroupShow(common, client, w.group);
   });
   command->add_option("GROUP", w.group)->required();
+  command = Command(
+      group, "set", "name, description, who may read and who may invite",
+      [&w](const Common& common, Client& client) { return GroupSet(common, client, w.set); });
+  command->add_option("GROUP", w.set.group)->required();
+  command->add_option("--name", w.set.name);
+  command->add_option("--description", w.set.description);
+  command->add_flag("--public,!--private", w.set.is_public,
+                    "who knows the id may read, or members only");
+  command->add_option("--inviters", w.set.inviters, "the least authority with which one may invite")
+      ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command = Command(group, "members", "", [&w](const Common& common, Client& client) {
     return GroupMembers(common, client, w.group);
   });

@@ -86,6 +86,12 @@ struct GroupCreateArgs {
   bool is_public = false;
 };
 Exit GroupCreate(const Common& common, Client& client, const GroupCreateArgs& args);
+struct GroupSetArgs {
+  std::string group;
+  std::optional<std::string> name, description, inviters;
+  std::optional<bool> is_public;
+};
+Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args);
 Exit GroupList(const Common& common, Client& client);
 Exit GroupShow(const Common& common, Client& client, const std::string& group);
 Exit GroupMembers(const Common& common, Client& client, const std::string& group);

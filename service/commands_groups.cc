@@ -11,8 +11,8 @@ namespace {
 
 void PrintGroup(const Common& common, const Json& group) {
   if (common.json) return PrintJson(group);
-  for (const char* key : {"name", "id", "description", "public", "role", "authority", "members",
-                          "refs", "wanted", "blobs", "created"}) {
+  for (const char* key : {"name", "id", "description", "public", "inviters", "role", "authority",
+                          "members", "refs", "wanted", "blobs", "created"}) {
     const std::string value = TextOf(group, key);
     if (!value.empty()) PrintLine(absl::StrCat(key, ": ", value));
   }
@@ -88,6 +88,20 @@ Exit GroupCreate(const Common& common, Client& client, const GroupCreateArgs& ar
   } else {
     PrintLine(TextOf(group, "id"));
   }
+  return kExitOk;
+}
+
+Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  Json body = Json::object();
+  if (args.name) body["name"] = *args.name;
+  if (args.description) body["description"] = *args.description;
+  if (args.is_public) body["public"] = *args.is_public;
+  if (args.inviters) body["inviters"] = *args.inviters;
+  Json json;
+  ASSIGN_OR_RETURN(json, client.Send("PATCH", GroupPath(group), body));
+  PrintGroup(common, json);
   return kExitOk;
 }
 

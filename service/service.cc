@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -249,11 +250,21 @@ void Service::Impl::MakeParts(const Config& config) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);
   });
-  // A member that is gone must not read to the end what it was reading.
-  groups->SetMemberLeftListener([this](const base::PeerId& peer) {
-    if (peer_engine != nullptr) peer_engine->CutPeer(peer);
-    client->Forget(peer);
-  });
+  // Who may read less than before must not read to the end what it was reading.
+  groups->SetAccessListener(
+      {.member_left =
+           [this](const base::PeerId& peer) {
+             if (peer_engine != nullptr) {
+               peer_engine->CutPeers([peer](const base::PeerId& each) { return each == peer; });
+             }
+             client->Forget(peer);
+           },
+       .made_private =
+           [this](const std::vector<base::PeerId>& members) {
+             if (peer_engine == nullptr) return;
+             peer_engine->CutPeers([stay = std::set<base::PeerId>(members.begin(), members.end())](
+                                       const base::PeerId& each) { return !stay.contains(each); });
+           }});
   AddGauges(metrics, {.index = *index, .ledger = *ledger, .peers = *peers, .clock = clock});
 }
 

@@ -92,6 +92,7 @@ std::string EncodeGroupRow(const GroupRow& row) {
   out.set_drop_position(row.drop_position);
   out.set_genesis(row.genesis);
   out.set_passed_over(row.passed_over);
+  out.set_inviters(static_cast<uint32_t>(row.inviters));
   return Serialize(out);
 }
 
@@ -128,6 +129,7 @@ std::optional<GroupRow> DecodeGroupRow(std::string_view payload) {
   out.drop_position = in.drop_position();
   out.genesis = in.genesis();
   out.passed_over = in.passed_over();
+  if (in.inviters() != 0 && !ReadAuthority(in.inviters(), out.inviters)) return std::nullopt;
   return out;
 }
 
@@ -139,6 +141,7 @@ std::string EncodeMember(const Member& member) {
   out.set_name(member.name);
   for (const std::string& address : member.addresses) out.add_addresses(address);
   out.set_admitted_ms(base::ToMs(member.admitted));
+  out.set_invites(member.invites);
   return Serialize(out);
 }
 std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view payload) {
@@ -153,6 +156,7 @@ std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view pa
   out.name = in.name();
   out.addresses.assign(in.addresses().begin(), in.addresses().end());
   out.admitted = base::FromMs(in.admitted_ms());
+  out.invites = in.invites();
   return out;
 }
 

@@ -29,9 +29,9 @@ void Core::SetListener(std::function<void(const GroupStore::LocalChange&)> to) {
   listener = std::move(to);
 }
 
-void Core::SetMemberLeftListener(std::function<void(const base::PeerId&)> to) {
+void Core::SetAccessListener(GroupStore::AccessListener to) {
   base::MutexLock lock(listener_mutex);
-  member_left = std::move(to);
+  access = std::move(to);
 }
 
 void Core::Announce(const Effects& effects) const {
@@ -40,14 +40,17 @@ void Core::Announce(const Effects& effects) const {
   }
   for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
   std::function<void(const GroupStore::LocalChange&)> tell;
-  std::function<void(const base::PeerId&)> tell_left;
+  GroupStore::AccessListener less;
   {
     base::MutexLock lock(listener_mutex);
     tell = listener;
-    tell_left = member_left;
+    less = access;
   }
-  if (tell_left) {
-    for (const base::PeerId& peer : effects.left) tell_left(peer);
+  if (less.member_left) {
+    for (const base::PeerId& peer : effects.left) less.member_left(peer);
+  }
+  if (less.made_private) {
+    for (const auto& members : effects.made_private) less.made_private(members);
   }
   if (!tell) return;
   for (const auto& [group, change] : effects.changes) tell(change);

@@ -41,7 +41,8 @@ struct Effects {
     std::vector<std::pair<std::string, std::string>> fields;
   };
   std::vector<Event> events;
-  std::vector<base::PeerId> left;  // a group, and may now read less than before
+  std::vector<base::PeerId> left;                       // a group, and may now read less
+  std::vector<std::vector<base::PeerId>> made_private;  // members of groups that were public
 
   GroupStore::LocalChange& Of(const base::GroupId& group) {
     GroupStore::LocalChange& change = changes[group];
@@ -66,12 +67,12 @@ struct Core {
   absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
 
   void SetListener(std::function<void(const GroupStore::LocalChange&)> to);
-  void SetMemberLeftListener(std::function<void(const base::PeerId&)> to);
+  void SetAccessListener(GroupStore::AccessListener to);
   void Announce(const Effects& effects) const;
 
   mutable base::Mutex listener_mutex;
   std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
-  std::function<void(const base::PeerId&)> member_left GUARDED_BY(listener_mutex);
+  GroupStore::AccessListener access GUARDED_BY(listener_mutex);
 };
 
 // Not found, in the words of the API.

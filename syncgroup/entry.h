@@ -34,6 +34,8 @@ struct AdmitOp {
   Role role = Role::kNormal;
   Authority authority = Authority::kWriter;
   uint64_t generation = 0;
+  bool invites = false;     // may the peer admit others, though it is no admin?
+  bool as_inviter = false;  // written by that right, not by an admin's: only ever adds
   friend bool operator==(const AdmitOp&, const AdmitOp&) = default;
 };
 // Ends the membership of `peer`. What it wrote up to (incarnation, generation) stands, all else is
@@ -55,6 +57,7 @@ struct SettingsOp {
   std::optional<std::string> name;
   std::optional<std::string> description;
   std::optional<bool> is_public;
+  std::optional<Authority> inviters;  // who has at least this authority is admitted with `invites`
   friend bool operator==(const SettingsOp&, const SettingsOp&) = default;
 };
 using Op = std::variant<PutRefOp, DeleteRefOp, AdmitOp, RemoveOp, ProfileOp, SettingsOp>;

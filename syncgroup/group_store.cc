@@ -30,6 +30,7 @@ GroupInfo InfoOf(base::ReadTxn& txn, const base::PeerId& self, const base::Group
                  .name = row.name,
                  .description = row.description,
                  .is_public = row.is_public,
+                 .inviters = row.inviters,
                  .authority = Authority::kReader,
                  .members = row.members,
                  .created = row.created};
@@ -72,8 +73,8 @@ const base::PeerId& GroupStore::self() const { return impl_->core.self(); }
 
 GroupStore::Replication& GroupStore::replication() { return impl_->replication; }
 
-void GroupStore::SetMemberLeftListener(std::function<void(const base::PeerId&)> listener) {
-  impl_->core.SetMemberLeftListener(std::move(listener));
+void GroupStore::SetAccessListener(AccessListener listener) {
+  impl_->core.SetAccessListener(std::move(listener));
 }
 
 void GroupStore::SetLocalChangeListener(std::function<void(const LocalChange&)> listener) {

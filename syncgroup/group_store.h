@@ -61,6 +61,14 @@ class GroupStore {
     bool duplicate = false;  // allow a name that is taken here
   };
   absl::StatusOr<GroupInfo> Create(const CreateOptions& options);
+  // An admin's. What is left out stays.
+  struct Settings {
+    std::optional<std::string> name;
+    std::optional<std::string> description;
+    std::optional<bool> is_public;
+    std::optional<Authority> inviters;  // admins, writers and admins, or everybody
+  };
+  absl::StatusOr<GroupInfo> ChangeSettings(const base::GroupId& group, const Settings& settings);
   // In id order, after `after` (zero: from the first).
   absl::StatusOr<std::vector<GroupInfo>> List(const base::GroupId& after, std::size_t limit) const;
   absl::StatusOr<GroupInfo> Find(const base::GroupId& group) const;
@@ -156,9 +164,15 @@ class GroupStore {
     // Before the commit: a scan that was asked for by it began later than this.
     base::SteadyTime at;
   };
-  // Called after the commit by which a peer is no longer a member of a group here, on the thread
-  // that made it; must not wait. Before use.
-  void SetMemberLeftListener(std::function<void(const base::PeerId&)> listener);
+  // Called after the commit by which somebody may read less than before, on the thread that made
+  // it; must not wait. Before use.
+  struct AccessListener {
+    // A peer is no longer a member of a group here.
+    std::function<void(const base::PeerId&)> member_left;
+    // A public group with these members is private now.
+    std::function<void(const std::vector<base::PeerId>& members)> made_private;
+  };
+  void SetAccessListener(AccessListener listener);
   void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
 
   // Writes an own profile entry in each group where name or addresses are not those of now. For the

@@ -30,6 +30,12 @@ Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const M
   return {kind, {{"group", group.ToHex()}, {"peer", member.peer.ToHex()}, {"name", member.name}}};
 }
 
+std::vector<base::PeerId> PeersOf(const std::map<base::PeerId, Member>& members) {
+  std::vector<base::PeerId> peers;
+  for (const auto& item : members) peers.push_back(item.first);
+  return peers;
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEntry sealed) {
@@ -80,9 +86,19 @@ void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time)
   effects_.Of(group_).entries = true;
 }
 
-void GroupWriter::Admit(const base::PeerId& peer, const base::Incarnation& incarnation, Role role,
-                        Authority authority) {
+void GroupWriter::Admit(const Member& self, const base::PeerId& peer,
+                        const base::Incarnation& incarnation, Role role, Authority authority) {
   std::vector<Op> ops;
+  AdmitOp op{.peer = peer,
+             .role = role,
+             .authority = authority,
+             .invites = authority != Authority::kAdmin && authority <= row_.inviters,
+             .as_inviter = self.authority != Authority::kAdmin};
+  const auto add = [&](const base::Incarnation& numbering, uint64_t generation) {
+    op.incarnation = numbering;
+    op.generation = generation;
+    ops.push_back(op);
+  };
   const bool own = peer == core_.self();
   uint64_t last = 0;
   for (const auto& [numbering, known] : LoadKnowledgeOf(txn_, group_, peer)) {
@@ -92,10 +108,10 @@ void GroupWriter::Admit(const base::PeerId& peer, const base::Incarnation& incar
     if (numbering.second == incarnation) {
       last = generation;
     } else {
-      ops.push_back(AdmitOp{peer, numbering.second, role, authority, generation});
+      add(numbering.second, generation);
     }
   }
-  ops.push_back(AdmitOp{peer, incarnation, role, authority, last});
+  add(incarnation, last);
   Write(std::move(ops));
 }
 
@@ -279,7 +295,11 @@ void GroupWriter::FoldMembers(const EntryPlace* applying) {
   const Membership now = FoldMembership(genesis->founder, LoadMembershipOps(txn_, group_), forks);
   if (now.name) row_.name = *now.name;
   if (now.description) row_.description = *now.description;
-  if (now.is_public) row_.is_public = *now.is_public;
+  if (now.is_public && *now.is_public != row_.is_public) {
+    row_.is_public = *now.is_public;
+    if (!row_.is_public) effects_.made_private.push_back(PeersOf(now.members));
+  }
+  if (now.inviters) row_.inviters = *now.inviters;
   row_.members = now.members.size();
   StoreCuts(now.cuts, knowledge, applying);
   StoreMembers(now.members);

@@ -52,9 +52,10 @@ class GroupWriter {
   // hybrid clock's.
   void Write(std::vector<Op> ops, std::optional<base::WallTime> time = std::nullopt);
   // An own entry that admits `peer` under `incarnation`, or changes its role and authority: it
-  // names all numberings of the peer that are known here.
-  void Admit(const base::PeerId& peer, const base::Incarnation& incarnation, Role role,
-             Authority authority);
+  // names all numberings of the peer that are known here. By the right of `self`, an admin's or an
+  // inviter's; whether the peer may invite follows from the group's setting.
+  void Admit(const Member& self, const base::PeerId& peer, const base::Incarnation& incarnation,
+             Role role, Authority authority);
   // An entry from `via` that is next in its numbering.
   void Append(const PreparedEntry& entry, const base::PeerId& via);
   // An entry of the log is applied again while references are folded again.

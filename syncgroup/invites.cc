@@ -48,6 +48,26 @@ std::string ProofOf(std::string_view verifier, const JoinRequest& request,
 const char* kBadInvite =
     "the invite is not one of this peer's, was revoked, or its secret is wrong; ask for another";
 
+absl::Status CheckInvites(const Member& self, Authority authority) {
+  if (MayInvite(self, authority)) return absl::OkStatus();
+  if (!self.invites) {
+    return absl::PermissionDeniedError(
+        "this peer may not invite into the group; an admin can, or can let others (inviters)");
+  }
+  return absl::PermissionDeniedError(absl::StrCat("this peer is a ", AuthorityName(self.authority),
+                                                  " and cannot invite a ", AuthorityName(authority),
+                                                  "; invite with less authority"));
+}
+
+bool WasRemoved(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
+  if (LoadMember(txn, group, peer)) return false;
+  const std::vector<StampedOp> ops = LoadMembershipOps(txn, group);
+  return std::any_of(ops.begin(), ops.end(), [&](const StampedOp& op) {
+    const auto* remove = std::get_if<RemoveOp>(&op.op);
+    return remove != nullptr && remove->peer == peer;
+  });
+}
+
 // Who joined with an invite may repeat that for a while after it has expired.
 void DropOldInvites(base::WriteTxn& txn, base::WallTime now) {
   constexpr base::Millis kKept{7 * 24 * 3600 * 1000};
@@ -99,9 +119,7 @@ absl::StatusOr<Invite> GroupStore::CreateInvite(const base::GroupId& group,
                 .expires = core.clock.WallNow() + options.expires};
   const absl::Status status =
       impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
-        if (self.authority != Authority::kAdmin) {
-          return absl::PermissionDeniedError("only an admin of the group can invite");
-        }
+        RETURN_IF_ERROR(CheckInvites(self, invite.authority));
         DropOldInvites(writer.txn(), core.clock.WallNow());
         invite.genesis = writer.row().genesis;
         invite.group_name = writer.row().name;
@@ -153,8 +171,12 @@ absl::StatusOr<JoinReply> GroupStore::AcceptJoin(const base::PeerId& caller,
         used != invite->used_by.end() && LoadMember(txn, request.group, caller).has_value();
     if (!repeated) {
       const auto self = LoadMember(txn, request.group, core.self());
-      if (!self || self->authority != Authority::kAdmin) {
-        return absl::PermissionDeniedError("who made the invite is no admin of the group any more");
+      if (!self || !MayInvite(*self, invite->authority)) {
+        return absl::PermissionDeniedError("who made the invite may not invite any more");
+      }
+      if (self->authority != Authority::kAdmin && WasRemoved(txn, request.group, caller)) {
+        return absl::PermissionDeniedError(
+            "who left the group or was removed comes back by an admin's invite only");
       }
       if (invite->expires <= core.clock.WallNow()) {
         return absl::CancelledError("the invite has expired; ask for another");
@@ -166,7 +188,7 @@ absl::StatusOr<JoinReply> GroupStore::AcceptJoin(const base::PeerId& caller,
       if (used == invite->used_by.end()) invite->used_by.push_back(caller);
       StoreInvite(txn, request.invite_id, *invite);
       const Role role = invite->role.value_or(request.role.value_or(Role::kNormal));
-      writer->Admit(caller, request.incarnation, role, invite->authority);
+      writer->Admit(*self, caller, request.incarnation, role, invite->authority);
       writer->Finish();
     }
     reply = ReplyTo(core, txn, request.group, writer->row(), caller);
@@ -208,13 +230,11 @@ absl::StatusOr<std::vector<InviteInfo>> GroupStore::Invites(const base::GroupId&
 
 absl::Status GroupStore::RevokeInvite(const base::GroupId& group, std::string_view id) {
   return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
-    if (self.authority != Authority::kAdmin) {
-      return absl::PermissionDeniedError("only an admin of the group can revoke an invite");
-    }
     const auto row = LoadInvite(writer.txn(), id);
     if (!row || row->group != group) {
       return absl::NotFoundError("no such invite was made here for this group");
     }
+    RETURN_IF_ERROR(CheckInvites(self, row->authority));
     writer.txn().Delete(base::Table::kInvites, id);
     return absl::OkStatus();
   });

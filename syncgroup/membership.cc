@@ -45,6 +45,8 @@ std::map<base::PeerId, OriginCut> CutsOf(const Verdict& verdict) {
     }
     for (const Admission* admission : admissions) {
       const bool writes = admission->authority != Authority::kReader;
+      // An inviter's word takes no member's right to write.
+      if (admission->as_inviter && !writes && !cut.grants.empty()) continue;
       // One that changes nothing is left out: the one before says the same of all it holds for.
       if (!cut.grants.empty() && cut.grants.back().writes == writes &&
           Covers(cut.grants.back().after, admission->after)) {
@@ -61,11 +63,17 @@ bool PlaceCounts(const std::map<base::PeerId, OriginCut>& cuts, const EntryPlace
   return it != cuts.end() && EntryCounts(it->second, 0, place);
 }
 
-// What an admission says of those that come before it in the order.
+// Does a removal end what the admission says?
 bool Ended(const Verdict& verdict, const Admission& admission) {
   return std::any_of(verdict.removals.begin(), verdict.removals.end(), [&](const Removal* removal) {
-    return removal->target == admission.peer &&
-           (admission.stamp < removal->stamp || removal->named.contains(admission.incarnation));
+    if (removal->target != admission.peer) return false;
+    if (admission.stamp < removal->stamp || removal->named.contains(admission.incarnation)) {
+      return true;
+    }
+    // An inviter adds to what an admin said since, it brings nobody back.
+    return admission.as_inviter &&
+           std::none_of(verdict.admissions.begin(), verdict.admissions.end(),
+                        [&](const Admission* other) { return Readmits(*other, *removal); });
   });
 }
 
@@ -82,11 +90,17 @@ std::map<base::PeerId, Member> MembersOf(const Facts& facts, const Verdict& verd
       continue;
     }
     Member& member = it->second;
+    if (!fresh && a->as_inviter) {
+      member.authority = std::min(member.authority, a->authority);  // admin < writer < reader
+      member.invites = member.invites || a->invites;
+      continue;
+    }
     if (fresh) member.admitted = founds ? facts.founder.when : a->stamp.time;
     member.peer = a->peer;
     member.incarnation = a->incarnation;
     member.role = a->role;
     member.authority = a->authority;
+    member.invites = a->invites;
     admitted_at[a->peer] = a->stamp;
   }
   return members;
@@ -107,13 +121,15 @@ void ApplySettings(const SettingsOp& settings, Membership& to) {
   if (settings.name) to.name = settings.name;
   if (settings.description) to.description = settings.description;
   if (settings.is_public) to.is_public = settings.is_public;
+  if (settings.inviters) to.inviters = settings.inviters;
 }
 
 // With what authority something was written; nullopt: with none.
 std::optional<Authority> AuthorityAt(const Verdict& verdict, const EntryPlace& place) {
   std::optional<Authority> authority;
   for (const Admission* admission : verdict.admissions) {
-    if (admission->peer == place.origin && admission->HoldsFor(place)) {
+    // Asked for what an admin alone may do, which no inviter's word gives.
+    if (admission->peer == place.origin && admission->HoldsFor(place) && !admission->as_inviter) {
       authority = admission->authority;
     }
   }
@@ -169,6 +185,11 @@ bool AuthorityAllows(Authority authority, const Op& op) {
   return authority == Authority::kAdmin;
 }
 
+bool MayInvite(const Member& member, Authority authority) {
+  if (member.authority == Authority::kAdmin) return true;
+  return member.invites && authority >= member.authority;  // admin < writer < reader
+}
+
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place) {
   if (forked != 0 && place.generation >= forked) return false;
   return place.generation <= cut.LimitOf(place.incarnation);
@@ -187,8 +208,12 @@ Membership FoldMembership(const Founder& founder, const std::vector<StampedOp>& 
   result.members = MembersOf(facts, verdict, admitted_at);
   result.cuts = CutsOf(verdict);
   for (const Admission* admission : verdict.admissions) {
-    result.admissions.push_back(
-        {admission->stamp, admission->peer, admission->authority, admission->after});
+    result.admissions.push_back({.stamp = admission->stamp,
+                                 .peer = admission->peer,
+                                 .authority = admission->authority,
+                                 .invites = admission->invites,
+                                 .as_inviter = admission->as_inviter,
+                                 .after = admission->after});
   }
 
   std::vector<const StampedOp*> in_order;

@@ -66,6 +66,7 @@ struct Membership {
   std::optional<std::string> name;
   std::optional<std::string> description;
   std::optional<bool> is_public;
+  std::optional<Authority> inviters;
   std::map<base::PeerId, Member> members;
   std::map<base::PeerId, OriginCut> cuts;  // an origin that is absent: nothing of it counts
   // The admissions that count, by entry and in the order of stamps: what papers are made of.
@@ -73,6 +74,8 @@ struct Membership {
     Stamp stamp;
     base::PeerId peer;
     Authority authority = Authority::kReader;
+    bool invites = false;
+    bool as_inviter = false;
     After after;
   };
   std::vector<Admitted> admissions;
@@ -86,6 +89,9 @@ using Forks = std::map<OriginKey, uint64_t>;
 //   for it at that place of its own numbering (AuthorityAllows), by admissions with earlier stamps
 //   that go back to the founder: whoever writes after what it has seen always has them. Once
 //   admitted all incarnations of a peer count.
+// - Who is no admin, but was admitted with `invites`, admits others with at most its own authority.
+//   Such an admission (`as_inviter`) only adds: it takes nothing from a member, does not change its
+//   role, and does not bring back who left or was removed.
 // - An admission holds for what its peer wrote beyond the generations it names; what was written up
 //   to there keeps the authority of the admissions before. So nobody escapes a lower authority by
 //   dating entries back, and nothing done in good time falls with it.
@@ -104,6 +110,8 @@ Membership FoldMembership(const Founder& founder, const std::vector<StampedOp>& 
 // What a member of this authority may do. Asked of what an app wants to write here, and of every
 // entry wherever it was written.
 bool AuthorityAllows(Authority authority, const Op& op);
+// May this member admit others with `authority`?
+bool MayInvite(const Member& member, Authority authority);
 
 // Does an entry at this place count?
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place);

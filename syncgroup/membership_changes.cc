@@ -21,6 +21,16 @@ absl::Status CheckGroupName(const std::string& name) {
   return CheckText(name, kNameBytesMax, "the group's name");
 }
 
+absl::Status CheckDescription(const std::string& description) {
+  return CheckText(description, kDescriptionBytesMax, "the description");
+}
+
+absl::Status GroupNameTaken(const std::string& name) {
+  return absl::AlreadyExistsError(absl::StrCat(
+      "a group named \"", name, "\" is here already; choose another name, or, for a new group, ",
+      "say that a duplicate is wanted"));
+}
+
 bool NameTaken(base::ReadTxn& txn, const std::string& name) {
   bool taken = false;
   VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view, std::string_view payload) {
@@ -56,11 +66,7 @@ std::vector<Op> RemovalOf(base::ReadTxn& txn, const base::GroupId& group, const 
 
 absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
   RETURN_IF_ERROR(CheckGroupName(options.name));
-  if (options.description.size() > kDescriptionBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the description has more than ", kDescriptionBytesMax, " bytes"));
-  }
-  RETURN_IF_ERROR(CheckText(options.description, kDescriptionBytesMax, "the description"));
+  RETURN_IF_ERROR(CheckDescription(options.description));
   const Core& core = impl_->core;
   GroupRow row{
       .name = options.name,
@@ -78,17 +84,41 @@ absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
   const std::vector<std::string> addresses = core.options.addresses();
   RETURN_IF_ERROR(core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
     if (!options.duplicate && NameTaken(txn, options.name)) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          "a group named \"", options.name,
-          "\" is here already; choose another name, or say that a duplicate is wanted"));
+      return GroupNameTaken(options.name);
     }
     GroupWriter writer(core, txn, effects, group, row);
-    writer.Write({SettingsOp{options.name, options.description, options.is_public},
+    writer.Write({SettingsOp{options.name, options.description, options.is_public, {}},
                   AdmitOp{core.self(), row.incarnation, options.role, Authority::kAdmin},
                   ProfileOp{core.options.name, addresses, std::nullopt}});
     writer.Finish();
     return absl::OkStatus();
   }));
+  return Find(group);
+}
+
+absl::StatusOr<GroupInfo> GroupStore::ChangeSettings(const base::GroupId& group,
+                                                     const Settings& settings) {
+  if (settings.name) RETURN_IF_ERROR(CheckGroupName(*settings.name));
+  if (settings.description) RETURN_IF_ERROR(CheckDescription(*settings.description));
+  const auto change = [&](GroupWriter& writer, const Member& self) -> absl::Status {
+    const SettingsOp op{settings.name, settings.description, settings.is_public, settings.inviters};
+    RETURN_IF_ERROR(CheckAuthority(self, op));
+    if (settings.name && *settings.name != writer.row().name &&
+        NameTaken(writer.txn(), *settings.name)) {
+      return GroupNameTaken(*settings.name);
+    }
+    writer.Write({op});
+    if (!settings.inviters) return absl::OkStatus();
+    // The right is each member's own, so that what was admitted while it held stays.
+    for (const Member& member : LoadMembers(writer.txn(), group)) {
+      const bool invites =
+          member.authority != Authority::kAdmin && member.authority <= *settings.inviters;
+      if (member.invites == invites) continue;
+      writer.Admit(self, member.peer, member.incarnation, member.role, member.authority);
+    }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(impl_->ChangeGroup(group, change));
   return Find(group);
 }
 
@@ -164,7 +194,7 @@ absl::Status GroupStore::ChangeMember(const base::GroupId& group, const base::Pe
         !AnotherAdmin(txn, group, peer)) {
       return absl::FailedPreconditionError("the last admin of a group must stay one");
     }
-    writer.Admit(peer, member->incarnation, new_role, new_authority);
+    writer.Admit(self, peer, member->incarnation, new_role, new_authority);
     return absl::OkStatus();
   });
 }

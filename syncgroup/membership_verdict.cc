@@ -19,6 +19,26 @@ constexpr std::size_t kContestMax = 64;
 
 using ByPeer = std::map<base::PeerId, std::vector<const Admission*>>;
 
+// What one may do to the membership of others.
+struct Rights {
+  Authority authority = Authority::kReader;
+  bool invites = false;
+
+  static Rights Of(const Admission& admission) { return {admission.authority, admission.invites}; }
+  Rights Or(const Rights& other) const {
+    return {std::min(authority, other.authority), invites || other.invites};
+  }
+  Rights And(const Rights& other) const {
+    return {std::max(authority, other.authority), invites && other.invites};
+  }
+  bool admin() const { return authority == Authority::kAdmin; }
+  bool Allow(const Admission& admission) const {
+    if (!admission.as_inviter) return admin();
+    return admission.authority != Authority::kAdmin &&
+           (admin() || (invites && admission.authority >= authority));
+  }
+};
+
 // A removal, or an admission that gives less than an admin's authority to one who acted as admin.
 struct Sanction {
   const Removal* removal = nullptr;  // one of the two is set
@@ -36,7 +56,9 @@ using Sanctions = std::vector<const Sanction*>;
 // The admissions that count while some sanctions stand.
 class Growth {
  public:
-  // `contested`: lowerings that count only if they are among `standing`.
+  // `contested`: lowerings that lower only if they are among `standing`. The others are no part of
+  // the order, but whom they admit may act by what they give: else the rights of an inviter, whose
+  // own admission gives less than an admin's authority, would hang on the contest.
   Growth(const Facts& facts, const Sanctions& standing,
          const std::set<const Admission*>& contested) {
     std::set<const Admission*> lowered;
@@ -45,11 +67,12 @@ class Growth {
       if (sanction->lowering != nullptr) lowered.insert(sanction->lowering);
     }
     for (const Admission& admission : facts.admissions) {
-      if (contested.contains(&admission) && !lowered.contains(&admission)) continue;
       const bool founds = &admission == &facts.admissions.front();
-      if (!founds && !IsAdmin(admission.stamp, nullptr)) continue;
-      in_order_.push_back(&admission);
+      if (!founds && !RightsAt(admission.stamp, nullptr).Allow(admission)) continue;
+      const bool only_adds = contested.contains(&admission) && !lowered.contains(&admission);
+      if (!only_adds) in_order_.push_back(&admission);
       by_peer_[admission.peer].push_back(&admission);
+      if (only_adds || admission.as_inviter) adding_.insert(&admission);
     }
   }
 
@@ -60,7 +83,7 @@ class Growth {
   }
   // Does the sanction count, whatever it says of its own entry?
   bool Counts(const Sanction& sanction) const {
-    if (!sanction.leaves()) return IsAdmin(sanction.stamp(), &sanction);
+    if (!sanction.leaves()) return RightsAt(sanction.stamp(), &sanction).admin();
     return Of(sanction.author()) != nullptr && !Cut(sanction.stamp().place, &sanction);
   }
 
@@ -79,31 +102,36 @@ class Growth {
     return false;
   }
 
-  // Of what has been let count so far, only what is earlier than `stamp`.
-  bool IsAdmin(const Stamp& stamp, const Sanction* but) const {
+  // Of the author of something at `stamp`, by what has been let count so far and is earlier.
+  Rights RightsAt(const Stamp& stamp, const Sanction* but) const {
     const EntryPlace& place = stamp.place;
+    Rights rights;
     const Admission* latest = nullptr;
     if (const auto* admissions = Of(place.origin)) {
       for (const Admission* admission : *admissions) {
-        if (admission->stamp < stamp && admission->HoldsFor(place)) latest = admission;
+        if (admission->stamp >= stamp || !admission->HoldsFor(place)) continue;
+        const Rights given = Rights::Of(*admission);
+        rights = adding_.contains(admission) ? rights.Or(given) : given;
+        latest = admission;
       }
     }
-    if (latest == nullptr || Cut(place, but)) return false;
+    if (latest == nullptr || Cut(place, but)) return {};
     const auto found = sanctions_.find(place.origin);
     if (found != sanctions_.end()) {
       for (const Sanction* sanction : found->second) {
         if (sanction == but || sanction->lowering == nullptr) continue;
         if (sanction->lowering->HoldsFor(place) && sanction->lowering->stamp > latest->stamp) {
-          return false;
+          rights = rights.And(Rights::Of(*sanction->lowering));
         }
       }
     }
-    return latest->authority == Authority::kAdmin;
+    return rights;
   }
 
   std::map<base::PeerId, Sanctions> sanctions_;  // by target
   std::vector<const Admission*> in_order_;
   ByPeer by_peer_;
+  std::set<const Admission*> adding_;  // take nothing away
 };
 
 // Which of the sanctions stand.
@@ -314,6 +342,8 @@ Facts CollectFacts(const Founder& founder, const std::vector<StampedOp>& ops, co
       admission.incarnation = admit->incarnation;
       admission.role = admit->role;
       admission.authority = admit->authority;
+      admission.invites = admit->invites;
+      admission.as_inviter = admit->as_inviter;
       admission.after[admit->incarnation] = admit->generation;
     } else if (const auto* remove = std::get_if<RemoveOp>(&op->op)) {
       auto [it, fresh] = removals.try_emplace({op->stamp.place, remove->peer});
@@ -334,7 +364,7 @@ Facts CollectFacts(const Founder& founder, const std::vector<StampedOp>& ops, co
 }
 
 bool Readmits(const Admission& admission, const Removal& removal) {
-  return admission.peer == removal.target && !admission.by_itself() &&
+  return admission.peer == removal.target && !admission.by_itself() && !admission.as_inviter &&
          admission.stamp > removal.stamp && !removal.named.contains(admission.incarnation);
 }
 
@@ -362,7 +392,8 @@ Verdict JudgeFacts(const Facts& facts) {
   }
   for (std::size_t i = 1; i < facts.admissions.size(); ++i) {
     const Admission& admission = facts.admissions[i];
-    if (admission.authority != Authority::kAdmin && actors.contains(admission.peer)) {
+    if (admission.authority != Authority::kAdmin && !admission.as_inviter &&
+        actors.contains(admission.peer)) {
       sanctions.push_back({.lowering = &admission});
     }
   }

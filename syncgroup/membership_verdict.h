@@ -17,6 +17,8 @@ struct Admission {
   base::Incarnation incarnation;  // named last: the one it writes under
   Role role = Role::kNormal;
   Authority authority = Authority::kReader;
+  bool invites = false;
+  bool as_inviter = false;
   After after;
 
   const base::PeerId& author() const { return stamp.place.origin; }

@@ -39,6 +39,12 @@ std::optional<Membership> LoadMembership(base::ReadTxn& txn, const base::GroupId
   return FoldMembership(genesis->founder, ops, LoadForks(txn, group));
 }
 
+// Of two admissions of a peer the later; but an inviter's only adds to an admin's.
+const Membership::Admitted* Stronger(const Membership::Admitted* earlier,
+                                     const Membership::Admitted* later) {
+  return earlier != nullptr && later->as_inviter && !earlier->as_inviter ? earlier : later;
+}
+
 }  // namespace
 
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
@@ -60,7 +66,7 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
   // founder needs none: the group's id names it.
   const Membership::Admitted* at = nullptr;
   for (const auto& admitted : membership->admissions) {
-    if (admitted.peer == peer) at = &admitted;
+    if (admitted.peer == peer) at = Stronger(at, &admitted);
   }
   while (at != nullptr && at->stamp.place.generation != 0) {
     const EntryPlace& place = at->stamp.place;
@@ -70,7 +76,7 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
       if (!(admitted.stamp < at->stamp)) break;
       const auto after = admitted.after.find(place.incarnation);
       const bool holds = after == admitted.after.end() || place.generation > after->second;
-      if (admitted.peer == place.origin && holds) under = &admitted;
+      if (admitted.peer == place.origin && holds) under = Stronger(under, &admitted);
     }
     at = under;
   }

@@ -52,6 +52,7 @@ struct GroupRow {
   std::string name;
   std::string description;
   bool is_public = false;
+  Authority inviters = Authority::kAdmin;
   base::WallTime created;
   base::Incarnation incarnation;  // own numbering of now
   std::vector<RetiredNumbering> retired;

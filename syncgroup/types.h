@@ -38,6 +38,7 @@ struct Member {
   base::Incarnation incarnation;  // under which it was admitted; zero while not known
   Role role = Role::kNormal;
   Authority authority = Authority::kWriter;
+  bool invites = false;                // may admit others with at most its own authority
   std::string name;                    // from its profile
   std::vector<std::string> addresses;  // from its profile, "host:port"
   base::WallTime admitted;
@@ -74,6 +75,7 @@ struct GroupInfo {
   std::string name;
   std::string description;
   bool is_public = false;
+  Authority inviters = Authority::kAdmin;    // the least authority with which one may invite
   Role role = Role::kNormal;                 // this peer's own
   Authority authority = Authority::kWriter;  // this peer's own
   uint64_t members = 0;

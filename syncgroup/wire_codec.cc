@@ -104,6 +104,8 @@ struct OpWriter {
     admit->set_role(static_cast<uint32_t>(op.role));
     admit->set_authority(static_cast<uint32_t>(op.authority));
     admit->set_generation(op.generation);
+    admit->set_invites(op.invites);
+    admit->set_as_inviter(op.as_inviter);
   }
   void operator()(const RemoveOp& op) const {
     auto* remove = to->mutable_remove();
@@ -122,6 +124,7 @@ struct OpWriter {
     if (op.name) settings->set_name(*op.name);
     if (op.description) settings->set_description(*op.description);
     if (op.is_public) settings->set_is_public(*op.is_public);
+    if (op.inviters) settings->set_inviters(static_cast<uint32_t>(*op.inviters));
   }
 };
 
@@ -151,6 +154,8 @@ absl::StatusOr<Op> ReadOp(const wire::Op& from) {
       RETURN_IF_ERROR(ReadRole(from.admit().role(), op.role));
       RETURN_IF_ERROR(ReadAuthority(from.admit().authority(), op.authority));
       op.generation = from.admit().generation();
+      op.invites = from.admit().invites();
+      op.as_inviter = from.admit().as_inviter();
       return Op(op);
     }
     case wire::Op::kRemove: {
@@ -183,6 +188,9 @@ absl::StatusOr<Op> ReadOp(const wire::Op& from) {
         RETURN_IF_ERROR(CheckText(*op.description, kDescriptionBytesMax, "a description"));
       }
       if (from.settings().has_is_public()) op.is_public = from.settings().is_public();
+      if (from.settings().has_inviters()) {
+        RETURN_IF_ERROR(ReadAuthority(from.settings().inviters(), op.inviters.emplace()));
+      }
       return Op(std::move(op));
     }
     case wire::Op::OP_NOT_SET:

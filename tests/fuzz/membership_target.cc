@@ -50,8 +50,13 @@ StampedOp OpOf(std::string_view bytes) {
       op.op = SettingsOp{"n", {}, at(5) % 2 == 0};
       break;
     default:
-      op.op = AdmitOp{peer, incarnation, Role::kNormal,
-                      static_cast<Authority>(1 + (at(3) >> 3) % 3), generation};
+      op.op = AdmitOp{.peer = peer,
+                      .incarnation = incarnation,
+                      .role = Role::kNormal,
+                      .authority = static_cast<Authority>(1 + (at(3) >> 3) % 3),
+                      .generation = generation,
+                      .invites = (at(3) & 0x40) != 0,
+                      .as_inviter = (at(3) & 0x80) != 0};
   }
   return op;
 }
@@ -72,19 +77,19 @@ void Run(std::string_view input) {
   std::vector<StampedOp> backwards(ops.rbegin(), ops.rend());
   const Membership again = FoldMembership(founder, backwards, {});
   CHECK(folded.members == again.members && folded.cuts == again.cuts && folded.name == again.name);
-  // Every admission rests on an earlier one that made its author an admin.
+  // Every admission rests on an earlier one that made its author an admin, or an inviter.
   for (std::size_t i = 0; i < folded.admissions.size(); ++i) {
     const Membership::Admitted& admitted = folded.admissions[i];
     if (i == 0) {
       CHECK(admitted.peer == founder.peer);
       continue;
     }
-    CHECK(std::any_of(folded.admissions.begin(),
-                      folded.admissions.begin() + static_cast<std::ptrdiff_t>(i),
-                      [&](const Membership::Admitted& before) {
-                        return before.peer == admitted.stamp.place.origin &&
-                               before.authority == Authority::kAdmin;
-                      }));
+    CHECK(std::any_of(
+        folded.admissions.begin(), folded.admissions.begin() + static_cast<std::ptrdiff_t>(i),
+        [&](const Membership::Admitted& before) {
+          return before.peer == admitted.stamp.place.origin &&
+                 (before.authority == Authority::kAdmin || (admitted.as_inviter && before.invites));
+        }));
   }
   for (const auto& [peer, member] : folded.members) CHECK(folded.cuts.contains(peer));
 }
@@ -103,6 +108,9 @@ std::vector<std::string> Seeds() {
           two + op(5, 1, 0, 12, 2, 0) + op(6, 2, 0, 20, 1, 0),
           two + op(5, 0, 2, 0, 1, 3) + op(4, 1, 3, 4, 3, 0) + op(5, 3, 0, 0, 0, 0),
           two + op(5, 0, 2, 1, 1, 3) + op(7, 0, 3, 4, 17, 0) + op(9, 17, 0, 3, 0, 1),
+          // 1 may invite and does, chains and all; then it is lowered.
+          op(1, 0, 0, 0x54, 1, 0) + op(2, 1, 0, 0xd4, 2, 0) + op(3, 2, 0, 0x9c, 3, 0) +
+              op(9, 0, 1, 0x14, 1, 1) + op(4, 1, 1, 0x94, 4, 0),
           two + op(3, 1, 0, 2, 0, 1) + op(4, 1, 1, 3, 0, 0)};
 }
 

@@ -498,6 +498,27 @@ TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
   EXPECT_EQ(server.Status("GET", "/v1/groups/" + group), 404);
 }
 
+TEST_F(AppApiTest, AGroupsSettingsChange) {
+  Node node;
+  const std::string group = NewGroup(node, "g");
+  const std::string path = "/v1/groups/" + group;
+  EXPECT_EQ(node.Call("GET", path)["inviters"], "admin");
+  const Json changed = node.Call(
+      "PATCH", path, R"({"name":"h","description":"d","public":true,"inviters":"reader"})");
+  EXPECT_EQ(changed["name"], "h");
+  EXPECT_EQ(changed["description"], "d");
+  EXPECT_EQ(changed["public"], true);
+  EXPECT_EQ(changed["inviters"], "reader");
+  EXPECT_EQ(node.Call("PATCH", path, R"({"public":false})")["name"], "h");
+  for (const char* bad : {"{}", R"({"name":""})", R"({"inviters":"owner"})", R"({"public":"yes"})",
+                          R"({"role":"server"})"}) {
+    EXPECT_EQ(node.Status("PATCH", path, bad), 400) << bad;
+  }
+  EXPECT_EQ(node.Status("PATCH", "/v1/groups/" + std::string(64, 'a'), R"({"name":"x"})"), 404);
+  NewGroup(node, "taken");
+  EXPECT_EQ(node.Status("PATCH", path, R"({"name":"taken"})"), 409);
+}
+
 TEST_F(AppApiTest, BadInvitesAreNamed) {
   Node node;
   EXPECT_EQ(node.Status("POST", "/v1/join", "{\"invite\":\"nonsense\"}"), 400);

@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/status.h"
 #include "http/listen.h"
 #include "http/text.h"
 
@@ -17,6 +20,20 @@ namespace waypost::http {
 namespace {
 constexpr std::chrono::seconds kPatience{30};
 constexpr std::string_view kHttps = "https://";
+constexpr std::string_view kPeer = "peer://";
+
+// A key drawn now and a certificate that says nothing but that.
+void ShowOwnKey(SSL* ssl) {
+  EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+  X509* const certificate = X509_new();
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+  X509_set_pubkey(certificate, key);
+  CHECK(X509_sign(certificate, key, nullptr) > 0);
+  CHECK(SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+}
 }  // namespace
 
 struct RawClient::Tls {
@@ -32,8 +49,8 @@ struct RawClient::Tls {
 };
 
 RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
-  const bool https = address.starts_with(kHttps);
-  const auto where = ParseHostPort(https ? address.substr(kHttps.size()) : address);
+  const bool https = address.starts_with(kHttps), peer = address.starts_with(kPeer);
+  const auto where = ParseHostPort(address.substr(https ? kHttps.size() : peer ? kPeer.size() : 0));
   if (!where.ok()) return;
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (receive_buffer_bytes > 0) {
@@ -44,8 +61,9 @@ RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
   to.sin_port = htons(where->port);
   inet_pton(AF_INET, where->host.c_str(), &to.sin_addr);
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) Close();
-  if (!https || fd_ < 0) return;
+  if ((!https && !peer) || fd_ < 0) return;
   tls_ = std::make_unique<Tls>(fd_);
+  if (peer) ShowOwnKey(tls_->ssl);
   if (SSL_connect(tls_->ssl) != 1) Close();
 }
 
@@ -55,6 +73,11 @@ void RawClient::Close() {
   tls_.reset();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
+}
+
+bool RawClient::UpdateKey() {
+  return SSL_key_update(tls_->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+         SSL_do_handshake(tls_->ssl) == 1;
 }
 
 bool RawClient::Send(const std::string& bytes) {

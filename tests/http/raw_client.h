@@ -10,7 +10,8 @@
 namespace waypost::http {
 
 // A socket for tests that must say exactly what goes over the wire, or through TLS where the
-// address begins with "https://". Every wait ends after 30 s.
+// address begins with "https://", or with "peer://": then with a key of its own, as a peer. Every
+// wait ends after 30 s.
 class RawClient {
  public:
   explicit RawClient(const std::string& address, int receive_buffer_bytes = 0);
@@ -23,6 +24,8 @@ class RawClient {
   // False when the other side has closed.
   bool Send(const std::string& bytes);
   void FinishSending();
+  // With TLS: one KeyUpdate. False when the other side has closed.
+  bool UpdateKey();
   void Close();
   // More bytes into `buffered`; false at the end, on a reset or when time is over.
   bool Receive();

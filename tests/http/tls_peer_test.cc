@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <ctime>
 #include <filesystem>
 
 #include "base/crypto.h"
@@ -239,7 +241,7 @@ TEST_F(PeerTlsTest, APeerThatMayReadNoMoreIsCutInTheMiddleOfAnAnswer) {
     ASSERT_TRUE(exchange.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Deadline(), interrupt_).ok());
     ASSERT_TRUE(exchange.ReadHead(false, {}, Deadline(), interrupt_).ok());
   }
-  engine_->CutPeer(caller_->peer_id());
+  engine_->CutPeers([&](const base::PeerId& peer) { return peer == caller_->peer_id(); });
   const auto rest = [&](Exchange& exchange) {
     ResponseHead head;
     head.content_length = much.size();
@@ -256,6 +258,66 @@ TEST_F(PeerTlsTest, APeerThatMayReadNoMoreIsCutInTheMiddleOfAnAnswer) {
   EXPECT_LT(cut.second, much.size());
   EXPECT_TRUE(rest(exchanges[1]).first.ok());
   EXPECT_EQ(Rejected("peer_left"), 1);
+}
+
+TEST_F(PeerTlsTest, AFloodOfKeyUpdatesIsCut) {
+  options_.workers = 1;
+  Listen();
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  RawClient polite("peer://" + engine_->bound_address());
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(polite.UpdateKey());
+  ASSERT_TRUE(polite.Send(request));
+  EXPECT_EQ(polite.ReadAnswer().status, 200);
+  std::signal(SIGPIPE, SIG_IGN);  // as the service does: TLS writes plainly
+  RawClient flood("peer://" + engine_->bound_address());
+  int updates = 0;
+  while (updates < 100'000 && flood.UpdateKey()) ++updates;
+  EXPECT_LT(updates, 100'000) << "was never cut";
+  EXPECT_TRUE(Ask(*caller_, callee_->peer_id()).ok());
+}
+
+// Whoever ended its own side and reads no more costs no turns of the loop, and not for long.
+TEST_F(PeerTlsTest, AHalfClosedDownloadThatNobodyReadsIsCut) {
+  const std::string much(64 << 20, 'x');
+  engine_ = std::make_unique<Engine>(
+      options_,
+      [&much](Request&) {
+        Response response;
+        response.body = much;
+        return response;
+      },
+      [](const Request&) { return std::string("any"); });
+  ASSERT_TRUE(engine_->Start().ok());
+  RawClient client("peer://" + engine_->bound_address());
+  ASSERT_TRUE(client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ASSERT_TRUE(client.Receive());
+  client.FinishSending();
+  const std::clock_t cpu_before = std::clock();
+  EXPECT_TRUE(Eventually([&] { return Rejected("slow_reader") == 1; }));
+  const double cpu_seconds = static_cast<double>(std::clock() - cpu_before) / CLOCKS_PER_SEC;
+  EXPECT_LT(cpu_seconds, 2.0);
+  EXPECT_LT(client.ReadAll().size(), much.size());
+}
+
+// It may read to the end what it asked for before.
+TEST_F(PeerTlsTest, AHalfClosedDownloadThatIsReadEnds) {
+  const std::string much(8 << 20, 'x');
+  engine_ = std::make_unique<Engine>(
+      options_,
+      [&much](Request&) {
+        Response response;
+        response.body = much;
+        return response;
+      },
+      [](const Request&) { return std::string("any"); });
+  ASSERT_TRUE(engine_->Start().ok());
+  RawClient client("peer://" + engine_->bound_address());
+  ASSERT_TRUE(client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  client.FinishSending();
+  const RawClient::Answer answer = client.ReadAnswer();
+  EXPECT_TRUE(answer.complete);
+  EXPECT_EQ(answer.body, much);
+  EXPECT_TRUE(client.Closed());
 }
 
 TEST_F(PeerTlsTest, NobodyIsCalledWithoutAnId) {

@@ -140,7 +140,12 @@ class History {
         return;
       }
       const auto authority = Any(2) == 0 ? Authority::kAdmin : static_cast<Authority>(1 + Any(3));
-      Write(by, {AdmitOp{peer, incarnation, static_cast<Role>(1 + Any(3)), authority}});
+      Write(by, {AdmitOp{.peer = peer,
+                         .incarnation = incarnation,
+                         .role = static_cast<Role>(1 + Any(3)),
+                         .authority = authority,
+                         .invites = Any(2) == 0,
+                         .as_inviter = Any(3) == 0}});
       if (Any(4) != 0) origins_.push_back({peer, incarnation});
     } else if (what < 19) {
       const std::size_t whom = Writer();

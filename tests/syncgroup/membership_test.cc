@@ -311,6 +311,113 @@ TEST(Membership, OnlyAdminsAdmitAndRemove) {
   }
 }
 
+// ---- inviters ----
+
+// 2 is a writer who may invite; 3 a writer who may not.
+class Inviters : public ::testing::Test {
+ protected:
+  static AdmitOp Op(uint64_t peer, Authority authority, bool invites = false, uint64_t up_to = 0,
+                    uint64_t incarnation = 0) {
+    return {.peer = PeerNumber(peer),
+            .incarnation = Inc(incarnation == 0 ? peer : incarnation),
+            .role = Role::kNormal,
+            .authority = authority,
+            .generation = up_to,
+            .invites = invites};
+  }
+  static AdmitOp Invited(uint64_t peer, Authority authority, bool invites = false,
+                         uint64_t incarnation = 0) {
+    AdmitOp op = Op(peer, authority, invites, 0, incarnation);
+    op.as_inviter = true;
+    return op;
+  }
+  static Set Group() {
+    return Set()
+        .Add(1, 2, 2, Op(2, Authority::kWriter, true))
+        .Add(1, 3, 3, Op(3, Authority::kWriter));
+  }
+  static Member MemberIn(const Set& set, uint64_t peer) {
+    return set.Fold().members.at(PeerNumber(peer));
+  }
+};
+
+TEST_F(Inviters, AdmitOthersWithAtMostTheirOwnAuthority) {
+  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3 4");
+  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kReader)).Members(), "1 2 3 4");
+  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kAdmin)).Members(), "1 2 3");
+  // By that right and no other.
+  EXPECT_EQ(Group().Add(2, 5, 1, Op(4, Authority::kWriter)).Members(), "1 2 3");
+  EXPECT_EQ(Group().Add(3, 5, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3");
+  // Nor before they had it.
+  EXPECT_EQ(Group().Add(2, 1, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3");
+  // Nothing else of an admin's.
+  EXPECT_EQ(Group().Remove(2, 5, 1, 3, 0).Members(), "1 2 3");
+  EXPECT_EQ(Group().Add(2, 5, 1, SettingsOp{"mine", {}, {}, {}}).Fold().name, std::nullopt);
+}
+
+TEST_F(Inviters, OfInvitersInvite) {
+  const auto chain = [] {
+    return Group()
+        .Add(2, 5, 1, Invited(4, Authority::kWriter, true))
+        .Add(4, 6, 1, Invited(5, Authority::kReader, true))
+        .Add(5, 7, 1, Invited(6, Authority::kReader));
+  };
+  EXPECT_EQ(chain().Members(), "1 2 3 4 5 6");
+  EXPECT_EQ(chain().Add(5, 8, 2, Invited(7, Authority::kWriter)).Members(), "1 2 3 4 5 6");
+  // They leave like others.
+  EXPECT_EQ(chain().Remove(5, 9, 2, 5, 2).Members(), "1 2 3 4 6");
+  // Without the first of them nobody rests on anything.
+  EXPECT_EQ(chain().Remove(1, 9, 4, 2, 0).Members(), "1 3");
+  EXPECT_EQ(chain().Remove(1, 9, 4, 2, 1).Members(), "1 3 4 5 6");
+}
+
+TEST_F(Inviters, TakeNothingFromAMember) {
+  const Set admins_word = Group().Add(1, 4, 4, AdmitOp{PeerNumber(4), Inc(4), Role::kServer});
+  const Set set = Set(admins_word).Add(2, 5, 1, Invited(4, Authority::kReader));
+  EXPECT_EQ(MemberIn(set, 4), MemberIn(admins_word, 4));
+  EXPECT_EQ(set.Fold().cuts, admins_word.Fold().cuts);
+  // An admin's word of before or after decides what it says.
+  const Set lowered = Set(set).Add(1, 6, 5, Op(4, Authority::kReader));
+  EXPECT_EQ(MemberIn(lowered, 4).authority, Authority::kReader);
+  EXPECT_FALSE(lowered.Fold().cuts.at(PeerNumber(4)).MayWrite(Inc(4), 1));
+}
+
+TEST_F(Inviters, BringNobodyBack) {
+  const Set removed = Group().Remove(1, 5, 4, 3, 0);
+  const Set invited = Set(removed).Add(2, 6, 1, Invited(3, Authority::kWriter, false, 77));
+  EXPECT_EQ(invited.Members(), "1 2");
+  EXPECT_EQ(invited.Limit(3, 77), 0u);
+  EXPECT_EQ(Set(invited).Add(1, 7, 5, Op(3, Authority::kReader, false, 0, 78)).Members(), "1 2 3");
+}
+
+TEST_F(Inviters, LoseTheRightForWhatTheyWriteFromThenOn) {
+  const auto ended = [] {
+    return Group()
+        .Add(2, 4, 1, Invited(4, Authority::kWriter))
+        .Add(1, 9, 4, Op(2, Authority::kWriter, false, 1));
+  };
+  EXPECT_EQ(ended().Members(), "1 2 3 4");
+  EXPECT_EQ(ended().Add(2, 10, 2, Invited(5, Authority::kWriter)).Members(), "1 2 3 4");
+  // Whatever time they write.
+  EXPECT_EQ(ended().Add(2, 5, 2, Invited(5, Authority::kWriter)).Members(), "1 2 3 4");
+}
+
+TEST_F(Inviters, AreNotHarmedByAnybodysFalseWord) {
+  // 3 says of 2 and of 4, and dates back, what nobody but an admin may say.
+  const Set set = Group()
+                      .Add(2, 5, 1, Invited(4, Authority::kWriter, true))
+                      .Add(4, 6, 1, Invited(5, Authority::kWriter))
+                      .Add(3, 1, 1, Op(2, Authority::kAdmin))
+                      .Add(3, 1, 2, Op(4, Authority::kAdmin))
+                      .Add(3, 4, 3, Op(2, Authority::kReader))
+                      .Add(3, 7, 4, Invited(4, Authority::kReader))
+                      .Remove(3, 8, 5, 4, 0);
+  EXPECT_EQ(set.Members(), "1 2 3 4 5");
+  EXPECT_EQ(MemberIn(set, 2).authority, Authority::kWriter);
+  EXPECT_TRUE(MemberIn(set, 2).invites);
+  EXPECT_TRUE(MemberIn(set, 4).invites);
+}
+
 TEST(Membership, OnlyAdminsSet) {
   const Set set = Set()
                       .Admit(1, 2, 2, 2, Role::kNormal, Authority::kWriter)

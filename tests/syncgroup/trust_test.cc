@@ -311,6 +311,80 @@ TEST_F(InviteTest, AProofServesNobodyElseAndNothingElse) {
   EXPECT_TRUE(a_.groups().AcceptJoin(PeerNumber(2), request).ok());
 }
 
+TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
+  ClusterNode b(wire_, {.number = 2}), c(wire_, {.number = 3}), d(wire_, {.number = 4});
+  ASSERT_TRUE(b.JoinAt(a_, group_).ok());
+  const auto invite_by_b = [&](Authority authority) {
+    return b.groups().CreateInvite(group_, {.authority = authority});
+  };
+  const auto may = [&](ClusterNode& at, const base::PeerId& peer) {
+    const auto members = at.groups().Members(group_);
+    for (const Member& member : *members) {
+      if (member.peer == peer) return member.invites;
+    }
+    return false;
+  };
+  EXPECT_TRUE(absl::IsPermissionDenied(invite_by_b(Authority::kReader).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      b.groups().ChangeSettings(group_, {.inviters = Authority::kWriter}).status()));
+  const auto info = a_.groups().ChangeSettings(group_, {.inviters = Authority::kWriter});
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->inviters, Authority::kWriter);
+  ASSERT_TRUE(Eventually([&] { return may(b, b.self()); }));
+  EXPECT_TRUE(absl::IsPermissionDenied(invite_by_b(Authority::kAdmin).status()));
+  // All by b: c is a member everywhere, and what it writes is taken.
+  const auto invite = invite_by_b(Authority::kWriter);
+  ASSERT_TRUE(invite.ok()) << invite.status();
+  const auto joined = c.JoinWith(*invite, Role::kNormal);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_TRUE(c.Set(group_, "by c", "text").ok());
+  EXPECT_TRUE(Eventually([&] { return a_.Has(group_, "by c", "text"); }));
+  EXPECT_TRUE(may(a_, c.self())) << "a writer as the others";
+  // Whom an admin removed comes back by an admin only.
+  ASSERT_TRUE(a_.groups().RemoveMember(group_, c.self()).ok());
+  ASSERT_TRUE(Eventually([&] { return b.groups().Members(group_)->size() == 2; }));
+  const auto again = c.JoinWith(*invite_by_b(Authority::kWriter), Role::kNormal);
+  EXPECT_TRUE(absl::IsPermissionDenied(again.status())) << again.status();
+  // The right ends, also for an invite that is out; who was invited by it stays.
+  const auto out = invite_by_b(Authority::kReader);
+  ASSERT_TRUE(d.JoinWith(*invite_by_b(Authority::kReader), Role::kNormal).ok());
+  ASSERT_TRUE(Eventually([&] { return a_.groups().Members(group_)->size() == 3; }));
+  ASSERT_TRUE(a_.groups().ChangeSettings(group_, {.inviters = Authority::kAdmin}).ok());
+  ASSERT_TRUE(Eventually([&] { return !may(b, b.self()); }));
+  EXPECT_TRUE(absl::IsPermissionDenied(c.JoinWith(*out, Role::kNormal).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(invite_by_b(Authority::kReader).status()));
+  EXPECT_EQ(a_.groups().Members(group_)->size(), 3u);
+}
+
+TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
+  ClusterNode b(wire_, {.number = 2});
+  ASSERT_TRUE(b.JoinAt(a_, group_).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(b.groups().ChangeSettings(group_, {.name = "x"}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(a_.groups().ChangeSettings(group_, {.name = ""}).status()));
+  a_.Create("taken");
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(a_.groups().ChangeSettings(group_, {.name = "taken"}).status()));
+  std::vector<base::PeerId> may_read;
+  int made_private = 0;
+  a_.groups().SetAccessListener({.made_private = [&](const std::vector<base::PeerId>& members) {
+    may_read = members;
+    ++made_private;
+  }});
+  const GroupStore::Settings settings{.name = "films", .description = "d", .is_public = true};
+  ASSERT_TRUE(a_.groups().ChangeSettings(group_, settings).ok());
+  EXPECT_TRUE(Eventually([&] {
+    const auto info = b.groups().Find(group_);
+    return info->name == "films" && info->description == "d" && info->is_public;
+  }));
+  EXPECT_EQ(made_private, 0);
+  // What is left out stays.
+  ASSERT_TRUE(a_.groups().ChangeSettings(group_, {.is_public = false}).ok());
+  EXPECT_EQ(a_.groups().Find(group_)->name, "films");
+  EXPECT_TRUE(Eventually([&] { return !b.groups().Find(group_)->is_public; }));
+  EXPECT_EQ(made_private, 1);
+  EXPECT_EQ(may_read.size(), 2u);
+}
+
 TEST_F(InviteTest, WhoseGenesisIsNotTheGroupsIsNotFollowed) {
   Invite invite = Make();
   invite.genesis =

@@ -27,7 +27,7 @@ Entry SomeEntry() {
                   AdmitOp{Peer('q'), Inc('j'), Role::kServer, Authority::kReader},
                   RemoveOp{Peer('r'), Inc('k'), 5},
                   ProfileOp{"name", {"host:1", "[::1]:2"}, Role::kLeaf},
-                  SettingsOp{"group", "text", true}}};
+                  SettingsOp{"group", "text", true, {}}}};
 }
 SealedEntry Sealed(char c) { return {std::string("entry ") + c, std::string(64, c)}; }
 Papers SomePapers() { return {Group('g'), {Sealed('1'), Sealed('2')}}; }
@@ -52,6 +52,24 @@ std::function<std::string(std::string_view)> Both(Decode decode, Encode encode) 
     const auto message = decode(bytes);
     return message.ok() ? encode(*message) : std::string();
   };
+}
+
+TEST(WireCodec, TheRightToInviteTravels) {
+  Entry entry = SomeEntry();
+  for (const bool invites : {false, true}) {
+    for (const bool as_inviter : {false, true}) {
+      entry.ops.push_back(AdmitOp{.peer = Peer('s'),
+                                  .incarnation = Inc('m'),
+                                  .invites = invites,
+                                  .as_inviter = as_inviter});
+    }
+  }
+  for (const Authority inviters : {Authority::kAdmin, Authority::kWriter, Authority::kReader}) {
+    entry.ops.push_back(SettingsOp{.inviters = inviters});
+  }
+  EXPECT_EQ(*DecodeEntry(EncodeEntry(entry)), entry);
+  entry.ops.push_back(SettingsOp{.inviters = static_cast<Authority>(4)});
+  EXPECT_FALSE(DecodeEntry(EncodeEntry(entry)).ok());
 }
 
 TEST(WireCodec, AnEntryHasTheseBytesForEver) {
