@@ -34,6 +34,7 @@ void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
   result_.start = Judge(record);
   if (result_.start != AttemptResult::Start::kGo) return;
   start_.signpost = *record.signpost;
+  if (!options_.for_app) options_.bytes_max = parts_.groups.FetchBytesAllowed(txn, record);
   LoadMembers(txn, record, members);
   locations_ = start_.signpost.locations;
   result_.evidence_at_start = start_.signpost.evidence;

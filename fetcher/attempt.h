@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -50,6 +51,10 @@ struct AttemptOptions {
   base::PeerId prefer;
   // Not kNever: it may start before its time where it failed before this; see RunQueue::Picked.
   base::WallTime free_since;
+  // An app here waits for it: that some member may make this peer fetch no more is no matter then.
+  bool for_app = false;
+  // A larger one is not taken. Set by Load.
+  uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
   // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
   // slot?
   std::function<bool()> should_yield;
@@ -157,7 +162,7 @@ class Attempt {
 
   const AttemptParts& parts_;
   const base::BlobId blob_;
-  const AttemptOptions options_;
+  AttemptOptions options_;
   AttemptProgress& progress_;
   const std::stop_token stop_;
   Known start_;

@@ -251,6 +251,7 @@ AttemptOptions Fetcher::Impl::OptionsFor(const RunQueue::Picked& picked, Slot& s
   return {.stall_timeout = options.stall_timeout,
           .prefer = picked.at,
           .free_since = picked.free_since,
+          .for_app = audiences.contains(picked.key.blob),
           .should_yield = [this, &slot] { return ShouldYield(slot); }};
 }
 

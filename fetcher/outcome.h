@@ -21,7 +21,7 @@ enum class Answer {
   kBusy,         // 5xx, 429
   kWrongBytes,   // did not hash to the id, or not as long as it said
   kNoRoom,       // what it announced does not fit here, though there is room for others
-  kTooLarge,     // what it announced is over store.max_blob
+  kTooLarge,     // what it announced is over store.max_blob or limits.member_bytes
 };
 struct Asked {
   base::PeerId peer;

@@ -54,6 +54,12 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
         Fault::kNotGranted,
         absl::PermissionDeniedError("it sent the blob but granted no group that was asked for"));
   }
+  if (total_bytes > options_.bytes_max) {
+    return Fail(Fault::kTooLarge,
+                absl::OutOfRangeError(absl::StrCat(
+                    "the blob has ", total_bytes, " bytes; limits.member_bytes leaves ",
+                    options_.bytes_max, " to the member that mentioned it first")));
+  }
   total_ = total_bytes;
   RETURN_IF_ERROR(StartWriter());
   if (writer_->offset() != offset) {

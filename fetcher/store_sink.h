@@ -23,7 +23,7 @@ class StoreSink final : public BlobSink {
     kPartial,     // what was here does not fit this answer: once more from zero
     kNotGranted,  // it sends the blob under none of the groups it was asked for
     kNoRoom,      // this blob does not fit, others would
-    kTooLarge,    // over store.max_blob
+    kTooLarge,    // over store.max_blob, or over what may be fetched for who mentioned it
     kTooLong,     // more bytes than announced
     kStore,       // the store failed: status says how
   };

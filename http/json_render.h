@@ -22,7 +22,8 @@ Json TimeJson(base::WallTime time);
 
 Json GroupJson(const syncgroup::GroupInfo& group);
 // `entry`: what is known of the peer, if anything; `status`: of the rounds with it.
-Json MemberJson(const syncgroup::Member& member, bool self, const signpost::PeerBook::Entry* entry,
+Json MemberJson(const syncgroup::Member& member, const syncgroup::Charge& charge, bool self,
+                const signpost::PeerBook::Entry* entry,
                 const syncgroup::Syncer::MemberStatus* status, base::WallTime now);
 Json RefJson(const syncgroup::Ref& ref);
 Json LastErrorJson(const signpost::LastError& error);  // null for none

@@ -204,7 +204,8 @@ void Service::Impl::MakeParts(const Config& config) {
                                      .addresses = [this] { return advertised->Get(); },
                                      .limits = {.total = config.limits_mentions,
                                                 .burst = config.limits_mention_burst,
-                                                .per_second = config.limits_mention_rate}},
+                                                .per_second = config.limits_mention_rate,
+                                                .bytes = config.limits_member_bytes}},
       *index, *ledger, *blobs, *peers, clock, events);
   client = std::make_unique<http::PeerHttpClient>(
       http::PeerHttpClientOptions{.self = self,

@@ -319,6 +319,9 @@ std::vector<Setting> Build() {
                       [](Config& c) -> uint32_t& { return c.limits_mention_burst; }));
   all.push_back(Count("limits.mention_rate", "200", 0, 1'000'000, "and a second since then",
                       [](Config& c) -> uint32_t& { return c.limits_mention_rate; }));
+  all.push_back(Size("limits.member_bytes", "1TiB", 1, uint64_t{1} << 60,
+                     "that one other member can make this peer want and fetch in one group",
+                     [](Config& c) -> uint64_t& { return c.limits_member_bytes; }));
   all.push_back(Size("store.inline_max", "16KiB", 0, uint64_t{1} << 20,
                      "blobs up to this live in the index",
                      [](Config& c) -> uint64_t& { return c.store_inline_max_bytes; }));

@@ -67,8 +67,10 @@ bool DecodeMentions(const proto::Signpost& stored, Signpost& signpost) {
   for (const proto::Mention& from : stored.mentions()) {
     const auto group = base::GroupId::FromBytes(from.group());
     if (!group) return false;
-    signpost.groups[*group] = {
-        .keys = from.keys(), .set_here = from.set_here(), .wanted = from.wanted()};
+    signpost.groups[*group] = {.keys = from.keys(),
+                               .set_here = from.set_here(),
+                               .wanted = from.wanted(),
+                               .first_by = from.first_by()};
   }
   return true;
 }
@@ -101,6 +103,7 @@ std::string EncodeSignpost(const Signpost& signpost) {
     to.set_keys(mention.keys);
     to.set_set_here(mention.set_here);
     to.set_wanted(mention.wanted);
+    to.set_first_by(mention.first_by);
   }
   if (signpost.size_hint_bytes) out.set_size_hint_bytes(*signpost.size_hint_bytes);
   out.set_fetch_attempts(signpost.fetch_attempts);

@@ -26,6 +26,9 @@ struct GroupMention {
   bool set_here =
       false;            // one of them was set through this peer's own app: wanted whatever the role
   bool wanted = false;  // counted as wanted in `counts`: mentioned, no holding, server or set_here
+  // The member that mentioned it first, to which its bytes are charged: the first eight bytes of
+  // its id, big-endian. 0: this peer itself, or not known.
+  uint64_t first_by = 0;
 
   friend bool operator==(const GroupMention&, const GroupMention&) = default;
 };

@@ -22,6 +22,8 @@ std::string EncodeKnowledge(const KnowledgeRow& row);
 std::optional<KnowledgeRow> DecodeKnowledge(std::string_view payload);
 std::string EncodeCursor(const LogCursor& cursor);
 std::optional<LogCursor> DecodeCursor(std::string_view payload);
+std::string EncodeCharge(const Charge& charge);
+std::optional<Charge> DecodeCharge(std::string_view payload);
 std::string EncodeCounts(const Counts& counts);
 std::optional<Counts> DecodeCounts(std::string_view payload);
 std::string EncodeInviteRow(const InviteRow& row);

@@ -1,6 +1,7 @@
 #include "syncgroup/group_store.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -273,6 +274,32 @@ std::vector<base::GroupId> GroupStore::Granted(base::ReadTxn& txn, const base::P
     if (row->holdings.contains(group) && MayRead(txn, group, peer)) granted.push_back(group);
   }
   return granted;
+}
+
+uint64_t GroupStore::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record) const {
+  constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+  if (!record.signpost || record.signpost->asked_until != base::kNever) return kAll;
+  uint64_t allowed = 0;
+  for (const auto& [group, mention] : record.signpost->groups) {
+    if (!mention.wanted) continue;
+    if (mention.first_by == 0 || mention.set_here) return kAll;
+    const uint64_t counted = record.signpost->size_hint_bytes.value_or(0);
+    const Charge charge = LoadCharge(txn, group, mention.first_by);
+    allowed = std::max(allowed, BytesAllowed(impl_->core.options.limits, charge, counted));
+  }
+  return allowed;
+}
+
+absl::StatusOr<std::map<base::PeerId, Charge>> GroupStore::Charges(
+    const base::GroupId& group) const {
+  std::map<base::PeerId, Charge> charges;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    for (const Member& member : LoadMembers(txn, group)) {
+      charges[member.peer] = LoadCharge(txn, group, FirstBy(member.peer));
+    }
+    return absl::OkStatus();
+  }));
+  return charges;
 }
 
 bool GroupStore::MentionedFor(base::ReadTxn& txn, const base::BlobId& blob,

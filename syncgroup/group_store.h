@@ -73,6 +73,8 @@ class GroupStore {
   absl::StatusOr<std::vector<GroupInfo>> List(const base::GroupId& after, std::size_t limit) const;
   absl::StatusOr<GroupInfo> Find(const base::GroupId& group) const;
   absl::StatusOr<std::vector<Member>> Members(const base::GroupId& group) const;
+  // What the references of each member have made this peer do.
+  absl::StatusOr<std::map<base::PeerId, Charge>> Charges(const base::GroupId& group) const;
   absl::Status Leave(const base::GroupId& group);
   absl::Status RemoveMember(const base::GroupId& group, const base::PeerId& peer);
   absl::Status ChangeMember(const base::GroupId& group, const base::PeerId& peer,
@@ -122,6 +124,9 @@ class GroupStore {
   std::vector<base::GroupId> Granted(base::ReadTxn& txn, const base::PeerId& peer,
                                      const base::BlobId& blob,
                                      const std::vector<base::GroupId>& groups) const;
+  // Inside a transaction: how many bytes of the blob this peer may fetch under the groups that want
+  // it, by limits.member_bytes.
+  uint64_t FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record) const;
   // ... and does one of those in which `peer` is a member, or that are public, mention it? Then
   // `peer` may well know of it.
   bool MentionedFor(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& peer,

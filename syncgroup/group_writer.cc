@@ -205,6 +205,7 @@ void GroupWriter::ApplyRef(const Stamp& stamp, const std::string& key,
                             .keys = old == blob ? 0 : 1,
                             .set_here = origin == core_.self(),
                             .grants = source == Source::kLocal,
+                            .origin = origin,
                             .when_seen = stamp.time,
                             .size_bytes = size_bytes};
     if (source == Source::kReceived) mention.locations.push_back(via);

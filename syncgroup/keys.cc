@@ -119,6 +119,15 @@ std::string CursorKey(const base::GroupId& group, const base::PeerId& peer) {
   return GroupKey(group).append(peer.bytes());
 }
 
+std::string ChargeKey(const base::GroupId& group, uint64_t first_by) {
+  std::string key = GroupKey(group);
+  base::AppendU64(key, first_by);
+  return key;
+}
+uint64_t FirstBy(const base::PeerId& member) {
+  return base::ReadU64(member.bytes().substr(0, kNumber));
+}
+
 std::optional<base::GroupId> GroupOfKey(std::string_view key) {
   if (key.size() < kGroup) return std::nullopt;
   return base::GroupId::FromBytes(key.substr(0, kGroup));

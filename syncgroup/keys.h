@@ -58,6 +58,10 @@ std::optional<OriginKey> NumberingOfKey(std::string_view key);
 
 std::string CursorKey(const base::GroupId& group, const base::PeerId& peer);
 
+// In `counts`, of what is charged to a member; see signpost::GroupMention::first_by.
+std::string ChargeKey(const base::GroupId& group, uint64_t first_by);
+uint64_t FirstBy(const base::PeerId& member);
+
 // The group that a key of any table here but `invites` begins with.
 std::optional<base::GroupId> GroupOfKey(std::string_view key);
 

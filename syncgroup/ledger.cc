@@ -1,11 +1,13 @@
 #include "syncgroup/ledger.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "signpost/due.h"
 #include "signpost/rules.h"
 #include "signpost/signpost_table.h"
+#include "syncgroup/keys.h"
 #include "syncgroup/rows.h"
 
 namespace waypost::syncgroup {
@@ -66,9 +68,10 @@ Contribution ContributionOf(const BlobRecord& record) {
   return result;
 }
 
-// A count that was damaged must not wrap around: the scan puts it right.
+// A count that was damaged, or sizes that nobody can have, must not make it wrap around: the scan
+// puts it right.
 uint64_t Moved(uint64_t value, uint64_t minus, uint64_t plus) {
-  value += plus;
+  value += std::min(plus, std::numeric_limits<uint64_t>::max() - value);
   return value > minus ? value - minus : 0;
 }
 
@@ -91,6 +94,37 @@ void MoveCounts(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord&
     const Counts given = it == plus.groups.end() ? Counts() : it->second;
     if (taken == given) continue;
     StoreCountsRow(txn, group, Moved(LoadCountsRow(txn, group), taken, given));
+  }
+}
+
+bool FetchedFor(const BlobRecord& record, const base::GroupId& group) {
+  if (!record.row) return false;
+  const auto it = record.row->holdings.find(group);
+  return it != record.row->holdings.end() && it->second.via == blobstore::Via::kFetch;
+}
+
+void MoveCharges(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) {
+  static const std::map<base::GroupId, signpost::GroupMention> kNone;
+  const auto& was = before.signpost ? before.signpost->groups : kNone;
+  const auto& is = after.signpost ? after.signpost->groups : kNone;
+  const auto move = [&](const base::GroupId& group, uint64_t member, uint64_t minus, uint64_t plus,
+                        uint64_t fetched) {
+    if (member == 0 || (minus == plus && fetched == 0)) return;
+    Charge charge = LoadCharge(txn, group, member);
+    charge.wanted_bytes = Moved(charge.wanted_bytes, minus, plus);
+    charge.fetched_bytes = Moved(charge.fetched_bytes, 0, fetched);
+    StoreCharge(txn, group, member, charge);
+  };
+  for (const auto& [group, mention] : was) {
+    if (is.contains(group)) continue;
+    move(group, mention.first_by, mention.wanted ? SizeOf(before) : 0, 0, 0);
+  }
+  for (const auto& [group, mention] : is) {
+    const auto earlier = was.find(group);
+    const bool was_wanted = earlier != was.end() && earlier->second.wanted;
+    const bool fetched = FetchedFor(after, group) && !FetchedFor(before, group);
+    move(group, mention.first_by, was_wanted ? SizeOf(before) : 0,
+         mention.wanted ? SizeOf(after) : 0, fetched ? SizeOf(after) : 0);
   }
 }
 
@@ -189,6 +223,7 @@ void Ledger::Change(base::WriteTxn& txn, const base::BlobId& blob,
       blobstore::DeleteBlobRow(txn, blob);
     }
     MoveCounts(txn, before, after);
+    MoveCharges(txn, before, after);
   }
   MoveDueRow(txn, blob, before, after);
 }
@@ -231,6 +266,9 @@ void Ledger::ApplyMention(base::WriteTxn& txn, const base::BlobId& blob,
     Signpost& signpost = record.NeedSignpost();
     const base::WallTime now = clock_.WallNow();
     signpost::GroupMention& here = signpost.groups[mention.group];
+    if (here.keys == 0 && !mention.origin.IsZero() && mention.origin != options_.self) {
+      here.first_by = FirstBy(mention.origin);
+    }
     here.keys += static_cast<uint32_t>(mention.keys);
     here.set_here |= mention.set_here;
     if (!signpost.size_hint_bytes) signpost.size_hint_bytes = mention.size_bytes;

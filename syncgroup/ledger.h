@@ -36,9 +36,10 @@ struct BlobRecord {
 //   DueKeyOf(signpost); counts             = the sum of these facts. The `wanted` flag in the
 //   signpost's mention is the fact as
 //                        counted, so that a later change of role takes exactly that back.
-// A new want resets wanted_since, `stopped` and the wait. Locations are trimmed, `created` and
-// `updated` filled in. After the commit, Wake hears of it. Stateless but for its options; functions
-// take the caller's transaction, so that a caller composes several in one Update.
+// The same facts, where another member mentioned the blob first, are what is charged to that
+// member. A new want resets wanted_since, `stopped` and the wait. Locations are trimmed, `created`
+// and `updated` filled in. After the commit, Wake hears of it. Stateless but for its options;
+// functions take the caller's transaction, so that a caller composes several in one Update.
 class Ledger {
  public:
   struct Options {
@@ -60,6 +61,7 @@ class Ledger {
     int keys = 0;
     bool set_here = false;                // by this peer's own app
     bool grants = false;                  // ... just now: a holding, if the blob is here
+    base::PeerId origin;                  // whose word it is; zero: not known
     std::vector<base::PeerId> locations;  // it came through, and its origin; without ourselves
     base::WallTime when_seen;
     std::optional<uint64_t> size_bytes;

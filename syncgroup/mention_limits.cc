@@ -4,6 +4,11 @@
 
 namespace waypost::syncgroup {
 
+uint64_t BytesAllowed(const MentionLimits& limits, const Charge& charge, uint64_t counted) {
+  const uint64_t others = charge.total() - std::min(counted, charge.total());
+  return limits.bytes - std::min(limits.bytes, others);
+}
+
 uint64_t MentionsAllowed(const MentionLimits& limits, base::WallTime admitted, base::WallTime now) {
   if (now <= admitted) return std::min(limits.total, limits.burst);
   const auto seconds = static_cast<uint64_t>(

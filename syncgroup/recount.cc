@@ -109,6 +109,7 @@ void Correct(base::WriteTxn& txn, const Ledger& ledger, const BlobId& blob,
                           {.group = group,
                            .keys = static_cast<int>(keys.count),
                            .set_here = keys.origin == ledger.options().self,
+                           .origin = keys.origin,
                            .locations = {keys.origin},
                            .when_seen = keys.when,
                            .size_bytes = keys.size_bytes});

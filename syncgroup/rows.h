@@ -161,6 +161,10 @@ void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::Pe
 Counts LoadCountsRow(base::ReadTxn& txn, const base::GroupId& group_or_zero);
 void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts);
 
+Charge LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by);
+void StoreCharge(base::WriteTxn& txn, const base::GroupId& group, uint64_t first_by,
+                 const Charge& charge);
+
 std::optional<InviteRow> LoadInvite(base::ReadTxn& txn, std::string_view id);
 void StoreInvite(base::WriteTxn& txn, std::string_view id, const InviteRow& row);
 std::optional<InviteRow> DecodeInvite(std::string_view payload);

@@ -239,7 +239,8 @@ absl::Status DropHoldings(const Core& core, base::WriteTxn& txn, const base::Gro
 // True when nothing of the group is left but its row.
 bool DropRows(base::WriteTxn& txn, const base::GroupId& group) {
   std::size_t left = kEntriesPerTxn;
-  for (const Table table : {Table::kLog, Table::kMembers, Table::kKnowledge, Table::kCursors}) {
+  for (const Table table :
+       {Table::kLog, Table::kMembers, Table::kKnowledge, Table::kCursors, Table::kCounts}) {
     left -= DeletePrefix(txn, table, GroupKey(group), left);
     if (left == 0) return false;
   }
@@ -250,7 +251,6 @@ bool DropRows(base::WriteTxn& txn, const base::GroupId& group) {
     return true;
   });
   for (const std::string& key : invites) txn.Delete(Table::kInvites, key);
-  txn.Delete(Table::kCounts, GroupKey(group));
   return true;
 }
 

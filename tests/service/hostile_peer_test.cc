@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "http/app_client.h"
+#include "http/batch_frames.h"
 #include "http/engine.h"
 #include "http/json.h"
 #include "http/listen.h"
@@ -115,6 +116,11 @@ class Liar {
     on_sync_ = std::move(answer);
   }
   std::atomic<int> syncs{0}, blobs_asked{0};
+  // It has this blob from now on.
+  void Give(const std::string& content) {
+    base::MutexLock lock(mutex_);
+    blobs_[base::Sha256::Of(content).ToHex()] = content;
+  }
 
  private:
   http::Response Answer(http::Request& request) {
@@ -144,10 +150,29 @@ class Liar {
       response.status = 204;
     } else {
       ++blobs_asked;
+      AnswerBlobs(request, body, response);
+    }
+    return response;
+  }
+  void AnswerBlobs(const http::Request& request, const std::string& body,
+                   http::Response& response) {
+    base::MutexLock lock(mutex_);
+    const auto blob = blobs_.find(request.path.substr(request.path.rfind('/') + 1));
+    const auto group = request.Query("group");
+    if (const auto batch = DecodeBatchRequest(body); batch.ok()) {
+      // One by one.
+      std::string frames;
+      for (std::size_t i = 0; i < batch->blobs.size(); ++i) {
+        http::AppendFrame(frames, {.kind = http::FrameKind::kLeftOut});
+      }
+      response.body = frames;
+    } else if (blob != blobs_.end() && group) {
+      response.Set("Waypost-Groups", std::string(*group));
+      response.body = blob->second;
+    } else {
       response.status = 404;
       response.body = EncodeMiss({});
     }
-    return response;
   }
 
   const base::Clock& clock_;
@@ -158,6 +183,7 @@ class Liar {
   std::unique_ptr<http::Engine> engine_;
   base::Mutex mutex_;
   std::function<SyncReply(const SyncRequest&)> on_sync_ GUARDED_BY(mutex_);
+  std::map<std::string, std::string> blobs_ GUARDED_BY(mutex_);  // by id
 };
 
 class HostilePeerTest : public testing::Test {
@@ -413,6 +439,92 @@ TEST_F(HostilePeerTest, AMemberThatMentionsTooMuchIsHeldBackAndNamed) {
   victim_.reset();
   ASSERT_TRUE(Run().ok());
   EXPECT_TRUE(Soon([&] { return Referenced("flood2-699"); }));
+}
+
+TEST_F(HostilePeerTest, AMemberMakesThisPeerFetchNoMoreThanItMay) {
+  limits_ = {{"limits.member_bytes", "1MiB"}, {"fetcher.retry_base", "100ms"}};
+  victim_->Shutdown();
+  victim_.reset();
+  ASSERT_TRUE(Run().ok());
+  Liar& liar = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite()).ok());
+  const auto held = [&](const std::string& content) {
+    return StatusOf("/v1/blobs/" + base::Sha256::Of(content).ToHex() + "?fetch=never") == 200;
+  };
+  const auto mention = [&](const std::string& key, const std::string& content,
+                           std::optional<uint64_t> said) {
+    liar.Give(content);
+    return liar.Seal(liar.Next(group_, {PutRefOp{key, base::Sha256::Of(content), said}}));
+  };
+  // Says less than it is, or nothing: found out when it comes.
+  const std::string fits(700'000, 'f'), small(400'000, 's'), silent(400'000, 'n');
+  const SealedEntry one = mention("fits", fits, 1);
+  Serve(liar, {one});
+  ASSERT_TRUE(Soon([&] { return held(fits); }));
+  const SealedEntry two = mention("small", small, 1), three = mention("silent", silent, {});
+  Serve(liar, {one, two, three});
+  const std::string why = absl::StrCat("/v1/blobs/", base::Sha256::Of(small).ToHex(), "/why");
+  EXPECT_TRUE(Soon([&] {
+    return Call("GET", why).dump().find("limits.member_bytes") != std::string::npos;
+  })) << Call("GET", why);
+  // Says what it is, and more than is left: not even taken.
+  const SealedEntry four = mention("large", "large", 500'000);
+  Serve(liar, {one, two, three, four});
+  EXPECT_FALSE(Referenced("large"));
+  const Json members = Call("GET", GroupPath("/members"));
+  EXPECT_NE(members.dump().find("limits.member_bytes"), std::string::npos) << members;
+  EXPECT_FALSE(held(small));
+  EXPECT_FALSE(held(silent));
+  // What the app of this peer asks for is its own affair.
+  EXPECT_TRUE(Soon([&] {
+    return StatusOf("/v1/blobs/" + base::Sha256::Of(small).ToHex() + "?timeout=1s") == 200;
+  }));
+  limits_ = {};
+  victim_->Shutdown();
+  victim_.reset();
+  ASSERT_TRUE(Run().ok());
+  EXPECT_TRUE(Soon([&] { return held(silent) && Referenced("large"); }));
+}
+
+TEST_F(HostilePeerTest, AGroupMadePrivateCutsWhoIsNoMemberInTheMiddleOfADownload) {
+  ASSERT_EQ(Send("PATCH", GroupPath(""), R"({"public":true})")->status, 200);
+  const std::string much(std::size_t{48} << 20, 'x');
+  ASSERT_EQ(Send("POST", "/v1/blobs?group=" + group_.ToHex(), much)->status, 201);
+  Liar& reader = AddLiar();
+  class Sink final : public fetcher::BlobSink {
+   public:
+    explicit Sink(std::function<void()> on_start) : on_start_(std::move(on_start)) {}
+    absl::Status OnStart(uint64_t, uint64_t, const std::vector<base::GroupId>&) override {
+      on_start_();
+      return absl::OkStatus();
+    }
+    absl::Status OnData(std::string_view data) override {
+      bytes += data.size();
+      return absl::OkStatus();
+    }
+    uint64_t bytes = 0;
+
+   private:
+    const std::function<void()> on_start_;
+  };
+  const fetcher::BlobRequest request{
+      .from = {.peer = victim_peer(), .addresses = {victim_->peer_address()}},
+      .blob = base::Sha256::Of(much),
+      .groups = {group_}};
+  Sink whole([] {});
+  EXPECT_EQ(reader.client->Get(request, whole, {}).kind, fetcher::BlobReply::Kind::kComplete);
+  Sink cut([&] {
+    EXPECT_EQ(Send("PATCH", GroupPath(""), R"({"public":false})")->status, 200);
+    // The engine closes the connection on a thread of its own.
+    EXPECT_TRUE(Soon([&] {
+      return Send("GET", "/metrics")
+                 ->body.find(
+                     "waypost_http_rejected_total{listener=\"peer\",reason=\"peer_left\"} 1") !=
+             std::string::npos;
+    }));
+  });
+  EXPECT_NE(reader.client->Get(request, cut, {}).kind, fetcher::BlobReply::Kind::kComplete);
+  EXPECT_LT(cut.bytes, much.size());
 }
 
 TEST_F(HostilePeerTest, FortyThousandMentionsAtOnceDelayNobody) {

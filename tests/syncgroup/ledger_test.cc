@@ -7,9 +7,11 @@
 #include <set>
 #include <vector>
 
+#include "base/key_codec.h"
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/group_writer.h"
+#include "syncgroup/keys.h"
 #include "syncgroup/rows.h"
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
@@ -79,6 +81,7 @@ class LedgerTest : public ::testing::Test {
     std::set<std::string> due;
     std::set<std::string> found;
     std::map<base::GroupId, Counts> counted;
+    std::map<std::pair<base::GroupId, uint64_t>, uint64_t> charged, charges_found;
     ASSERT_TRUE(
         node_.index
             ->Read([&](base::ReadTxn& txn) {
@@ -98,6 +101,15 @@ class LedgerTest : public ::testing::Test {
                 counted[Group(n)] = node_.ledger->LoadCounts(txn, Group(n));
                 expected.try_emplace(Group(n));
               }
+              for (const base::BlobId& blob : blobs) AddCharges(txn, blob, charged);
+              base::Cursor counts(txn, base::Table::kCounts);
+              for (bool more = counts.Seek(""); more; more = counts.Next()) {
+                if (counts.key().size() == base::GroupId::kBytes) continue;
+                const auto group = *base::GroupId::FromBytes(counts.key().substr(0, 32));
+                const uint64_t member = base::ReadU64(counts.key().substr(32));
+                const uint64_t wanted = LoadCharge(txn, group, member).wanted_bytes;
+                if (wanted != 0) charges_found[{group, member}] = wanted;
+              }
               counted[base::GroupId()] = node_.ledger->LoadCounts(txn, base::GroupId());
               expected.try_emplace(base::GroupId());
               return absl::OkStatus();
@@ -106,6 +118,29 @@ class LedgerTest : public ::testing::Test {
     for (auto& [group, counts] : counted) counts.refs = 0;  // not of blobs
     EXPECT_EQ(found, due);
     EXPECT_EQ(counted, expected);
+    EXPECT_EQ(charges_found, charged);
+  }
+  void AddCharges(base::ReadTxn& txn, const base::BlobId& blob,
+                  std::map<std::pair<base::GroupId, uint64_t>, uint64_t>& charged) {
+    const BlobRecord record = node_.ledger->Load(txn, blob);
+    if (!record.signpost) return;
+    const uint64_t size =
+        record.row ? record.row->size_bytes : record.signpost->size_hint_bytes.value_or(0);
+    for (const auto& [group, mention] : record.signpost->groups) {
+      if (mention.wanted && mention.first_by != 0 && size != 0) {
+        charged[{group, mention.first_by}] += size;
+      }
+    }
+  }
+  Charge ChargeOf(const base::GroupId& group, const base::PeerId& member) {
+    Charge charge;
+    EXPECT_TRUE(node_.index
+                    ->Read([&](base::ReadTxn& txn) {
+                      charge = LoadCharge(txn, group, FirstBy(member));
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return charge;
   }
   void Add(base::ReadTxn& txn, const base::BlobId& blob, std::map<base::GroupId, Counts>& expected,
            std::set<std::string>& due) {
@@ -183,6 +218,7 @@ TEST_F(LedgerTest, CountsFlagsAndDueRowsAgreeAfterRandomChangesAndAScan) {
                                    : -1,
                .set_here = any(4) == 0,
                .grants = any(4) == 0,
+               .origin = PeerNumber(any(4)),
                .locations = {PeerNumber(any(20))},
                .when_seen = clock_.WallNow() - base::Millis(any(1000000)),
                .size_bytes = any(2) == 0 ? std::optional<uint64_t>(any(1000)) : std::nullopt});
@@ -227,6 +263,47 @@ TEST_F(LedgerTest, CountsFlagsAndDueRowsAgreeAfterRandomChangesAndAScan) {
       FAIL() << "seed " << seed << " step " << step;
     }
   }
+}
+
+TEST_F(LedgerTest, BytesAreChargedToWhoMentionedThemFirst) {
+  const base::GroupId group = Group(0);
+  const base::PeerId first = PeerNumber(7), second = PeerNumber(8);
+  SetRole(group, Role::kServer);
+  const auto mention = [&](const char* name, const base::PeerId& by, int keys, uint64_t size) {
+    Mention(BlobOf(name), {.group = group, .keys = keys, .origin = by, .size_bytes = size});
+  };
+  mention("a", first, 1, 100);
+  mention("a", second, 1, 100);
+  mention("b", second, 1, 30);
+  mention("mine", node_.self, 1, 5);
+  EXPECT_EQ(ChargeOf(group, first), (Charge{.wanted_bytes = 100}));
+  EXPECT_EQ(ChargeOf(group, second), (Charge{.wanted_bytes = 30}));
+  EXPECT_EQ(ChargeOf(group, node_.self), Charge());
+  // As large as it turns out, and for ever.
+  Change(BlobOf("a"), [&](BlobRecord& record) {
+    record.row = blobstore::BlobRow{.size_bytes = 130};
+    record.row->holdings[group] = {.via = blobstore::Via::kFetch};
+  });
+  EXPECT_EQ(ChargeOf(group, first), (Charge{.fetched_bytes = 130}));
+  mention("a", first, -1, 0);
+  mention("a", first, -1, 0);
+  EXPECT_EQ(ChargeOf(group, first), (Charge{.fetched_bytes = 130}));
+  // What was never fetched is given back; what an app here put was not its doing.
+  mention("b", second, -1, 0);
+  EXPECT_EQ(ChargeOf(group, second), Charge());
+  mention("c", second, 1, 50);
+  Change(BlobOf("c"), [&](BlobRecord& record) {
+    record.row = blobstore::BlobRow{.size_bytes = 50};
+    record.row->holdings[group] = {.via = blobstore::Via::kPut};
+  });
+  EXPECT_EQ(ChargeOf(group, second), Charge());
+  // Nothing is wanted of who is no server.
+  SetRole(group, Role::kNormal);
+  mention("d", second, 1, 60);
+  EXPECT_EQ(ChargeOf(group, second), Charge());
+  SetRole(group, Role::kServer);
+  Scan();
+  EXPECT_EQ(ChargeOf(group, second), (Charge{.wanted_bytes = 60}));
 }
 
 TEST_F(LedgerTest, ANewMentionMakesAServersBlobDueAtOnce) {

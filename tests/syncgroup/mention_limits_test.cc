@@ -24,5 +24,17 @@ TEST(MentionLimits, ABurstAndThenSoManyASecondUpToTheTotal) {
             100u);
 }
 
+TEST(MentionLimits, ABlobMayTakeWhatTheOthersLeave) {
+  const MentionLimits limits{.bytes = 1000};
+  EXPECT_EQ(BytesAllowed(limits, {}, 0), 1000u);
+  EXPECT_EQ(BytesAllowed(limits, {.wanted_bytes = 100, .fetched_bytes = 200}, 0), 700u);
+  // What it counts for itself already is its own.
+  EXPECT_EQ(BytesAllowed(limits, {.wanted_bytes = 100, .fetched_bytes = 200}, 60), 760u);
+  EXPECT_EQ(BytesAllowed(limits, {.wanted_bytes = 100}, 500), 1000u);
+  EXPECT_EQ(BytesAllowed(limits, {.fetched_bytes = 1000}, 0), 0u);
+  constexpr uint64_t kMuch = ~uint64_t{0};
+  EXPECT_EQ(BytesAllowed(limits, {.wanted_bytes = kMuch, .fetched_bytes = kMuch}, 0), 0u);
+}
+
 }  // namespace
 }  // namespace waypost::syncgroup
