@@ -9,6 +9,13 @@
 namespace waypost::integration {
 
 Cluster::~Cluster() {
+  // Nor do others say what one of them keeps.
+  for (const auto& keeper : peers_) {
+    for (const auto& peer : peers_) {
+      keeper->secrets().ExpectNoneIn(
+          peer->Log(), absl::StrCat("of ", keeper->name(), " in the log of ", peer->name()));
+    }
+  }
   if (!::testing::Test::HasFailure()) return;
   for (const auto& peer : peers_) {
     std::cerr << "---- log of " << peer->name() << "\n" << LastOf(peer->Log(), 8000) << "\n";

@@ -1,9 +1,12 @@
 #include "integration/peer.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <random>
 
@@ -19,6 +22,9 @@ namespace {
 const char* const kSettingsOfTests[] = {"--http.listen=127.0.0.1:0", "--peer.listen=127.0.0.1:0",
                                         "--peer.allow_cidr=127.0.0.0/8", "--store.min_free=0"};
 
+// What is longer is a blob.
+constexpr std::size_t kTextBytes = std::size_t{1} << 20;
+
 Json Parsed(const std::string& text) {
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
@@ -27,6 +33,16 @@ Json Parsed(const std::string& text) {
 
 Peer::Peer(std::string program, std::string dir, std::string name)
     : program_(std::move(program)), dir_(std::move(dir)), name_(std::move(name)) {}
+
+Peer::~Peer() {
+  process_.Kill();
+  secrets_->LearnFolder(dir_);
+  secrets_->ExpectNoneIn(Log(), "the log of " + name_);
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(dir_, error)) {
+    EXPECT_NE(file.path().filename().string().rfind("core", 0), 0u) << file.path();
+  }
+}
 
 std::string Peer::Log() const { return ReadWholeFile(dir_ + ".log"); }
 
@@ -42,7 +58,9 @@ absl::Status Peer::Start(const StartOptions& options) {
                          .stdout_path = dir_ + ".log",
                          .stderr_path = dir_ + ".log",
                          .file_size_max_bytes = options.file_size_max_bytes,
-                         .outlives_us = options.outlives_us};
+                         .outlives_us = options.outlives_us,
+                         .dir = options.may_dump_core ? dir_ : std::string(),
+                         .may_dump_core = options.may_dump_core};
   for (const std::string& word : {program_, std::string("serve"), std::string("--data"), dir_}) {
     process.arguments.push_back(word);
   }
@@ -79,6 +97,7 @@ absl::Status Peer::Start(const StartOptions& options) {
   std::string token = ReadWholeFile(dir_ + "/api.token");
   while (!token.empty() && token.back() == '\n') token.pop_back();
   http_ = HttpClient(endpoints.value("http", ""), token);
+  secrets_->LearnFolder(dir_);
   return absl::OkStatus();
 }
 
@@ -91,14 +110,26 @@ std::optional<int> Peer::Stop(base::Millis timeout) {
 
 CommandResult Peer::Run(std::vector<std::string> arguments, const std::string& input) const {
   arguments.insert(arguments.begin(), program_);
-  return RunCommand(std::move(arguments), {{"WAYPOST_DATA", dir_}}, input);
+  const std::string command = arguments[1];
+  CommandResult result = RunCommand(std::move(arguments), {{"WAYPOST_DATA", dir_}}, input);
+  secrets_->ExpectNoneIn(result.out, name_ + ": waypost " + command);
+  secrets_->ExpectNoneIn(result.err, name_ + ": waypost " + command);
+  return result;
 }
 
 HttpReply Peer::Call(const std::string& method, const std::string& target, const std::string& body,
                      const Headers& headers) const {
   const auto reply =
       http_.Send({.method = method, .target = target, .body = body, .headers = headers});
-  if (reply.ok()) return *reply;
+  if (reply.ok()) {
+    if (reply->body.size() <= kTextBytes) {
+      secrets_->ExpectNoneIn(reply->body, absl::StrCat(name_, ": ", method, " ", target));
+    }
+    if (method == "POST" && reply->status == 201 && target.ends_with("/invites")) {
+      secrets_->LearnInvite(Parsed(reply->body).value("invite", ""));
+    }
+    return *reply;
+  }
   HttpReply none;
   none.body = reply.status().ToString();
   return none;

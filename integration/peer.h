@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "integration/http_client.h"
 #include "integration/process.h"
+#include "integration/secrets.h"
 
 namespace waypost::integration {
 
@@ -25,6 +26,7 @@ struct StartOptions {
   uint64_t file_size_max_bytes = 0;
   base::Millis timeout{90'000};
   bool outlives_us = false;
+  bool may_dump_core = false;
 };
 
 // One waypost as a black box: a data folder, a process, its HTTP API. Ports are picked at the first
@@ -35,6 +37,8 @@ class Peer {
  public:
   // `dir` is made by Init.
   Peer(std::string program, std::string dir, std::string name);
+  // Holds its log against its secrets, and looks for core files.
+  ~Peer();
 
   const std::string& name() const { return name_; }
   const std::string& dir() const { return dir_; }
@@ -42,6 +46,7 @@ class Peer {
   const std::string& peer_address() const { return peer_address_; }
   const HttpClient& http() const { return http_; }
   Process& process() { return process_; }
+  const Secrets& secrets() const { return *secrets_; }
   // What it has logged so far.
   std::string Log() const;
 
@@ -84,6 +89,8 @@ class Peer {
   std::string id_, peer_address_;
   Process process_;
   HttpClient http_;
+  // Of every Call and Run, which are const, and from several threads.
+  const std::unique_ptr<Secrets> secrets_ = std::make_unique<Secrets>();
 };
 
 // Where the test's program is: TEST_WAYPOST from the environment, else the one built beside it.

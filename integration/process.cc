@@ -74,6 +74,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
     const rlimit limit{options.file_size_max_bytes, options.file_size_max_bytes};
     setrlimit(RLIMIT_FSIZE, &limit);
   }
+  if (options.may_dump_core) {
+    const rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_CORE, &limit);
+  }
+  if (!options.dir.empty() && chdir(options.dir.c_str()) != 0) _exit(127);
   execve(arguments[0], arguments, environment);
   _exit(127);
 }
@@ -96,18 +101,22 @@ absl::StatusOr<Process> Process::Spawn(const ProcessOptions& options) {
 Process::~Process() { Kill(); }
 
 Process::Process(Process&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), exit_(std::exchange(other.exit_, std::nullopt)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      exit_(std::exchange(other.exit_, std::nullopt)),
+      dumped_core_(other.dumped_core_) {}
 
 Process& Process::operator=(Process&& other) noexcept {
   if (this != &other) {
     Kill();
     pid_ = std::exchange(other.pid_, -1);
     exit_ = std::exchange(other.exit_, std::nullopt);
+    dumped_core_ = other.dumped_core_;
   }
   return *this;
 }
 
 void Process::Reap(int status) {
+  dumped_core_ = WIFSIGNALED(status) && WCOREDUMP(status);
   exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

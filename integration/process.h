@@ -21,6 +21,8 @@ struct ProcessOptions {
   std::string stderr_path = "/dev/null";  // appended to
   uint64_t file_size_max_bytes = 0;       // RLIMIT_FSIZE; 0: as ours
   bool outlives_us = false;               // it goes on after Release and our own end
+  std::string dir;                        // it works there; empty: where we do
+  bool may_dump_core = false;             // whatever our own limit says
 };
 
 // One child process, ended when this is destroyed, whatever the test came to, and by the kernel
@@ -38,6 +40,8 @@ class Process {
   void Signal(int number);
   // Its exit status, or 128 + the signal that ended it; nullopt if it still runs after `timeout`.
   std::optional<int> Wait(base::Millis timeout);
+  // The kernel says that it left one.
+  bool dumped_core() const { return dumped_core_; }
   // SIGKILL, and waits.
   void Kill();
   // Leaves it running for good.
@@ -48,6 +52,7 @@ class Process {
 
   pid_t pid_ = -1;
   std::optional<int> exit_;
+  bool dumped_core_ = false;
 };
 
 // What /proc says of a running process; 0 when it is gone.

@@ -1,6 +1,7 @@
 // Who may do what, with real services: members that are removed, tokens, identities, secrets.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 
@@ -135,6 +136,26 @@ TEST(TrustTest, AnIdentityMovesWithItsBackup) {
   EXPECT_EQ(Parsed(restored)["peer"], shown["peer"]);
   ASSERT_TRUE(moved.Start().ok());
   EXPECT_EQ(moved.Get("/v1/status")["peer"], shown["peer"]);
+}
+
+TEST(TrustTest, ACrashLeavesNoCore) {
+  // Where nothing else leaves one either, nothing is shown.
+  TempDir dir;
+  auto other =
+      Process::Spawn({.arguments = {"/bin/sleep", "60"}, .dir = dir.path(), .may_dump_core = true});
+  ASSERT_TRUE(other.ok());
+  // Once it is what it is to be.
+  ASSERT_TRUE(Eventually(
+      [&] { return ReadWholeFile(absl::StrCat("/proc/", other->pid(), "/comm")) == "sleep\n"; }));
+  other->Signal(SIGABRT);
+  ASSERT_EQ(other->Wait(base::Millis(20'000)), 128 + SIGABRT);
+  if (!other->dumped_core()) GTEST_SKIP() << "no process leaves a core here";
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer");
+  ASSERT_TRUE(peer.Start({.may_dump_core = true}).ok());
+  peer.process().Signal(SIGABRT);
+  ASSERT_EQ(peer.process().Wait(base::Millis(60'000)), 128 + SIGABRT);
+  EXPECT_FALSE(peer.process().dumped_core());
 }
 
 // The strings that must be nowhere but in their files and in the hands of who was given them.
