@@ -19,7 +19,7 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
-#include "tests/bench/figures.h"
+#include "tests/bench/meter.h"
 #include "tests/bench/web_servers.h"
 
 namespace waypost::bench {
@@ -30,49 +30,6 @@ using integration::Peer;
 using integration::Process;
 
 constexpr base::Millis kCopyTimeout{600'000};
-
-uint64_t LoopbackBytes() {
-  std::istringstream lines(integration::ReadWholeFile("/proc/net/dev"));
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string name;
-    uint64_t received = 0;
-    if (fields >> name >> received && name == "lo:") return received;
-  }
-  return 0;
-}
-
-// The most that a process has had in memory; 0 when it is gone.
-uint64_t PeakBytes(pid_t pid) {
-  const std::string status = integration::ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
-  const std::size_t at = status.find("VmHWM:");
-  if (at == std::string::npos) return 0;
-  return std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
-}
-
-absl::Status SyncFileSystem(const std::string& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = fd >= 0 && syncfs(fd) == 0;
-  if (fd >= 0) close(fd);
-  return synced ? absl::OkStatus() : absl::InternalError("cannot sync " + folder);
-}
-
-// What is under way, from Begin to End.
-class Meter {
- public:
-  explicit Meter(std::vector<int> servers) : servers_(std::move(servers)) {}
-  Cost End() const {
-    return {.seconds = SecondsSince(begin_),
-            .cpu_seconds = CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN) - cpu_,
-            .wire_bytes = LoopbackBytes() - wire_};
-  }
-
- private:
-  const std::vector<int> servers_;
-  const double cpu_ = CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN);
-  const uint64_t wire_ = LoopbackBytes();
-  const Clock::time_point begin_ = Clock::now();
-};
 
 // Runs a program that copies to `to`, and makes durable what it wrote.
 absl::StatusOr<Cost> RunCopy(const std::vector<std::string>& arguments, const std::string& to,
@@ -201,70 +158,138 @@ class Waypost final : public Copier {
 
 // ---- rsync ----
 
+bool Answers(int port) {
+  const int fd = integration::Connect(absl::StrCat("127.0.0.1:", port));
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
 class Rsync final : public Copier {
  public:
-  Rsync(std::string work, bool fsync) : work_(std::move(work)), fsync_(fsync) {}
+  Rsync(std::string work, RsyncKind kind) : work_(std::move(work)), kind_(kind) {}
   ~Rsync() override { End(); }
-  std::string name() const override { return fsync_ ? "rsync --fsync" : "rsync"; }
+  std::string name() const override {
+    return kind_ == RsyncKind::kSsh           ? "rsync over ssh"
+           : kind_ == RsyncKind::kDaemonFsync ? "rsync --fsync"
+                                              : "rsync";
+  }
 
   absl::Status Offer(const std::string& folder) override {
     End();
+    folder_ = folder;
     port_ = FreePort();
-    const std::string config = work_ + "/rsyncd.conf";
-    integration::WriteWholeFile(
-        config, absl::StrCat("use chroot = no\n", geteuid() == 0 ? "uid = root\ngid = root\n" : "",
-                             "log file = ", work_, "/rsyncd.log\n[files]\npath = ", folder,
-                             "\nread only = yes\n"));
-    ASSIGN_OR_RETURN(daemon_, Process::Spawn({.arguments = {"/usr/bin/rsync", "--daemon",
-                                                            "--no-detach", "--address=127.0.0.1",
-                                                            absl::StrCat("--port=", port_),
-                                                            "--config=" + config}}));
-    const bool up = integration::Eventually(
-        [&] {
-          const int fd = integration::Connect(absl::StrCat("127.0.0.1:", port_));
-          if (fd >= 0) close(fd);
-          return fd >= 0;
-        },
-        base::Millis(20'000));
-    return up ? absl::OkStatus() : absl::InternalError("the rsync daemon does not answer");
+    std::vector<std::string> daemon;
+    if (kind_ == RsyncKind::kSsh) {
+      ASSIGN_OR_RETURN(daemon, PrepareSshd());
+    } else {
+      const std::string config = work_ + "/rsyncd.conf";
+      integration::WriteWholeFile(
+          config,
+          absl::StrCat("use chroot = no\n", geteuid() == 0 ? "uid = root\ngid = root\n" : "",
+                       "log file = ", work_, "/rsyncd.log\n[files]\npath = ", folder,
+                       "\nread only = yes\n"));
+      daemon = {"/usr/bin/rsync",
+                "--daemon",
+                "--no-detach",
+                "--address=127.0.0.1",
+                absl::StrCat("--port=", port_),
+                "--config=" + config};
+    }
+    ASSIGN_OR_RETURN(
+        daemon_, Process::Spawn({.arguments = daemon, .stderr_path = work_ + "/rsync-daemon.log"}));
+    const bool up = integration::Eventually([&] { return Answers(port_); }, base::Millis(20'000));
+    return up ? absl::OkStatus() : absl::InternalError("the server of " + name() + " is not up");
   }
   absl::StatusOr<Cost> Copy(const std::string& to) override {
     std::vector<std::string> arguments = {"/usr/bin/rsync", "-a"};
-    if (fsync_) arguments.push_back("--fsync");
-    arguments.push_back(absl::StrCat("rsync://127.0.0.1:", port_, "/files/"));
+    if (kind_ == RsyncKind::kDaemonFsync) arguments.push_back("--fsync");
+    if (kind_ == RsyncKind::kSsh) {
+      arguments.push_back("-e");
+      arguments.push_back(absl::StrCat("ssh -F none -i ", work_, "/ssh-key -p ", port_,
+                                       " -o BatchMode=yes -o StrictHostKeyChecking=no",
+                                       " -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"));
+      arguments.push_back(absl::StrCat(user_, "@127.0.0.1:", folder_, "/"));
+    } else {
+      arguments.push_back(absl::StrCat("rsync://127.0.0.1:", port_, "/files/"));
+    }
     arguments.push_back(to + "/");
-    return RunCopy(arguments, to, {daemon_.pid()}, !fsync_);
+    return RunCopy(arguments, to, {daemon_.pid()}, kind_ != RsyncKind::kDaemonFsync);
   }
 
  private:
+  // Keys of its own, and nothing of the machine's.
+  absl::StatusOr<std::vector<std::string>> PrepareSshd() {
+    constexpr const char* kSshd = "/usr/sbin/sshd";
+    if (access(kSshd, X_OK) != 0) {
+      return absl::NotFoundError(
+          "no sshd here; it is not installed by itself, because that would open a port");
+    }
+    user_ = integration::RunCommand({"/usr/bin/id", "-un"}).out;
+    user_ = user_.substr(0, user_.find('\n'));
+    for (const char* key : {"ssh-key", "ssh-host-key"}) {
+      const std::string path = absl::StrCat(work_, "/", key);
+      if (std::filesystem::exists(path)) continue;
+      const auto made = integration::RunCommand(
+          {"/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path});
+      if (made.exit_status != 0) return absl::InternalError("ssh-keygen: " + made.err);
+    }
+    // sshd wants it, and the package makes it only when its service starts.
+    std::error_code ignored;
+    std::filesystem::create_directory("/run/sshd", ignored);
+    const std::string config = work_ + "/sshd_config";
+    integration::WriteWholeFile(
+        config, absl::StrCat("ListenAddress 127.0.0.1\nPort ", port_, "\nHostKey ", work_,
+                             "/ssh-host-key\nAuthorizedKeysFile ", work_,
+                             "/ssh-key.pub\nStrictModes no\nUsePAM no\nPidFile none\n",
+                             "PasswordAuthentication no\n"));
+    return std::vector<std::string>{kSshd, "-D", "-e", "-f", config};
+  }
   void End() {
     if (daemon_.pid() <= 0) return;
     daemon_.Signal(SIGTERM);
     daemon_.Wait(base::Millis(10'000));
   }
   const std::string work_;
-  const bool fsync_;
+  const RsyncKind kind_;
+  std::string folder_, user_;
   int port_ = 0;
   Process daemon_;
 };
 
 // ---- from nginx ----
 
+// Signed by itself, for 127.0.0.1.
+absl::StatusOr<CertificateFiles> MakeCertificate(const std::string& work) {
+  CertificateFiles files{.certificate = work + "/nginx.crt", .key = work + "/nginx.key"};
+  const auto made = integration::RunCommand(
+      {"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+       "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+       "-keyout", files.key, "-out", files.certificate});
+  if (made.exit_status != 0) return absl::InternalError("openssl: " + made.err);
+  return files;
+}
+
 class WebCopier final : public Copier {
  public:
-  WebCopier(std::string work, WebClient client) : work_(std::move(work)), client_(client) {}
+  WebCopier(std::string work, WebClient client, bool https)
+      : work_(std::move(work)), client_(client), https_(https) {}
   std::string name() const override {
-    return client_ == WebClient::kAria2  ? "aria2c"
-           : client_ == WebClient::kCurl ? "curl"
-                                         : "rclone";
+    const char* const tool = client_ == WebClient::kAria2  ? "aria2c"
+                             : client_ == WebClient::kCurl ? "curl"
+                                                           : "rclone";
+    return absl::StrCat(tool, https_ ? " https" : "");
   }
   absl::Status Offer(const std::string& folder) override {
     folder_ = folder;
-    ASSIGN_OR_RETURN(server_, ServeFolder(work_ + "/nginx", folder));
+    if (https_) {
+      ASSIGN_OR_RETURN(tls_, MakeCertificate(work_));
+    }
+    ASSIGN_OR_RETURN(server_,
+                     ServeFolder(work_ + (https_ ? "/nginx-tls" : "/nginx"), folder, tls_));
     return absl::OkStatus();
   }
   absl::StatusOr<Cost> Copy(const std::string& to) override {
-    const std::string url = absl::StrCat("http://", server_->address(), "/");
+    const std::string url = absl::StrCat(https_ ? "https://" : "http://", server_->address(), "/");
     const std::string list = work_ + "/list";
     std::ofstream out(list, std::ios::trunc);
     for (const std::string& file : FilesOf(folder_)) {
@@ -275,42 +300,52 @@ class WebCopier final : public Copier {
       }
     }
     out.close();
-    std::vector<std::string> arguments;
-    switch (client_) {
-      case WebClient::kAria2:
-        arguments = {"/usr/bin/aria2c",
-                     "--quiet",
-                     "--no-conf",
-                     "-j16",
-                     "--file-allocation=none",
-                     "-i",
-                     list,
-                     "-d",
-                     to};
-        break;
-      case WebClient::kCurl:
-        arguments = {"/usr/bin/curl", "-s", "-S", "-f", "-Z", "--parallel-max", "16",
-                     "--create-dirs", "-K", list};
-        break;
-      case WebClient::kRclone:
-        arguments = {"/usr/bin/rclone",
-                     "copy",
-                     "--config=/dev/null",
-                     "--transfers=16",
-                     "--checkers=16",
-                     "--http-url",
-                     url,
-                     ":http:",
-                     to};
-        break;
-    }
-    return RunCopy(arguments, to, server_->pids(), /*sync=*/true);
+    return RunCopy(Command(url, list, to), to, server_->pids(), /*sync=*/true);
   }
 
  private:
+  std::vector<std::string> Command(const std::string& url, const std::string& list,
+                                   const std::string& to) const {
+    std::vector<std::string> command;
+    switch (client_) {
+      case WebClient::kAria2:
+        command = {"/usr/bin/aria2c",
+                   "--quiet",
+                   "--no-conf",
+                   "-j16",
+                   "--file-allocation=none",
+                   "-i",
+                   list,
+                   "-d",
+                   to};
+        if (https_) command.push_back("--ca-certificate=" + tls_.certificate);
+        break;
+      case WebClient::kCurl:
+        command = {"/usr/bin/curl", "-s", "-S", "-f", "-Z", "--parallel-max", "16",
+                   "--create-dirs", "-K", list};
+        if (https_) command.insert(command.end(), {"--cacert", tls_.certificate});
+        break;
+      case WebClient::kRclone:
+        command = {"/usr/bin/rclone",
+                   "copy",
+                   "--config=/dev/null",
+                   "--transfers=16",
+                   "--checkers=16",
+                   "--http-url",
+                   url,
+                   ":http:",
+                   to};
+        if (https_) command.insert(command.end(), {"--ca-cert", tls_.certificate});
+        break;
+    }
+    return command;
+  }
+
   const std::string work_;
   const WebClient client_;
+  const bool https_;
   std::string folder_;
+  CertificateFiles tls_;
   std::unique_ptr<WebServer> server_;
 };
 
@@ -330,11 +365,11 @@ std::vector<std::string> FilesOf(const std::string& folder) {
 std::unique_ptr<Copier> NewWaypost(const std::string& work) {
   return std::make_unique<Waypost>(work);
 }
-std::unique_ptr<Copier> NewRsync(const std::string& work, bool fsync) {
-  return std::make_unique<Rsync>(work, fsync);
+std::unique_ptr<Copier> NewRsync(const std::string& work, RsyncKind kind) {
+  return std::make_unique<Rsync>(work, kind);
 }
-std::unique_ptr<Copier> NewWebCopier(const std::string& work, WebClient client) {
-  return std::make_unique<WebCopier>(work, client);
+std::unique_ptr<Copier> NewWebCopier(const std::string& work, WebClient client, bool https) {
+  return std::make_unique<WebCopier>(work, client, https);
 }
 
 }  // namespace waypost::bench

@@ -32,11 +32,15 @@ class Copier {
 // Two peers. From the references present at a server peer that has no blob, to every blob verified,
 // durable and served by it.
 std::unique_ptr<Copier> NewWaypost(const std::string& work);
-// rsync from a daemon. What does not sync by itself is followed by syncfs.
-std::unique_ptr<Copier> NewRsync(const std::string& work, bool fsync);
-// From nginx.
+// From a daemon, in plain text, or over ssh, to a sshd of its own. What does not sync by itself is
+// followed by syncfs.
+enum class RsyncKind { kDaemon, kDaemonFsync, kSsh };
+std::unique_ptr<Copier> NewRsync(const std::string& work, RsyncKind kind);
+// From nginx; `https`: with a certificate that the client checks.
 enum class WebClient { kAria2, kCurl, kRclone };
-std::unique_ptr<Copier> NewWebCopier(const std::string& work, WebClient client);
+std::unique_ptr<Copier> NewWebCopier(const std::string& work, WebClient client, bool https);
+// Two of them, which sync their files themselves.
+std::unique_ptr<Copier> NewSyncthing(const std::string& work);
 
 // Relative paths of the regular files of a folder, in order.
 std::vector<std::string> FilesOf(const std::string& folder);

@@ -33,12 +33,14 @@ struct Set {
   std::size_t count;
   std::size_t bytes;
 };
+constexpr Set kQuickSets[] = {{"small", "100 x 4 KiB", 100, 4096}};
 constexpr Set kSets[] = {
     {"small", "10,000 x 4 KiB", 10000, 4096},
     {"medium", "1,000 x 256 KiB", 1000, std::size_t{256} << 10},
     {"large", "8 x 128 MiB", 8, std::size_t{128} << 20},
     {"tree", "files of /usr/share", 0, 0},
 };
+constexpr std::size_t kLarge = std::size_t{128} << 20;
 // Of the real tree: enough to have every kind of file, and not all day.
 constexpr std::size_t kTreeFiles = 10000;
 constexpr uint64_t kTreeBytes = uint64_t{300} << 20;
@@ -88,6 +90,20 @@ double MedianOf(const std::vector<Cost>& costs, Value value) {
   return Median(values);
 }
 
+void RecordSeries(const Set& set, const Series& series, double seconds) {
+  nlohmann::json rounds = nlohmann::json::array();
+  for (const Cost& cost : series.costs) rounds.push_back(cost.seconds);
+  Record({{"bench", "fetch"},
+          {"set", set.name},
+          {"tool", series.copier->name()},
+          {"seconds", seconds},
+          {"rounds", rounds},
+          {"cpu_s", MedianOf(series.costs, &Cost::cpu_seconds)},
+          {"peak_bytes", MedianOf(series.costs, &Cost::peak_bytes)},
+          {"wire_bytes", MedianOf(series.costs, &Cost::wire_bytes)},
+          {"commits", MedianOf(series.costs, &Cost::commits)}});
+}
+
 void Print(const Set& set, const std::vector<Series>& all) {
   double rsync = 0;
   for (const Series& series : all) {
@@ -102,6 +118,7 @@ void Print(const Set& set, const std::vector<Series>& all) {
       continue;
     }
     const double seconds = MedianOf(series.costs, &Cost::seconds);
+    RecordSeries(set, series, seconds);
     const auto [least, most] =
         std::minmax_element(series.costs.begin(), series.costs.end(),
                             [](const Cost& a, const Cost& b) { return a.seconds < b.seconds; });
@@ -122,7 +139,8 @@ void Print(const Set& set, const std::vector<Series>& all) {
 }
 
 int Main(int argc, char** argv) {
-  int rounds = 5;
+  const bool quick = TakeQuick(argc, argv);
+  int rounds = quick ? 1 : 5;
   std::vector<std::string> sets = {"small", "medium", "large", "tree"};
   std::vector<std::string> only;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -145,7 +163,9 @@ int Main(int argc, char** argv) {
       "| set | tool | s (spread) | times as fast as rsync | CPU s, both sides | peak MB, receiver "
       "| "
       "MB on the wire | commits |\n|---|---|---|---|---|---|---|---|\n");
-  for (const Set& set : kSets) {
+  std::vector<Set> all_sets(std::begin(kSets), std::end(kSets));
+  if (quick) all_sets.assign(std::begin(kQuickSets), std::end(kQuickSets));
+  for (const Set& set : all_sets) {
     if (std::find(sets.begin(), sets.end(), set.option) == sets.end()) continue;
     const integration::TempDir work;
     const std::string source = work.path() + "/source";
@@ -161,11 +181,16 @@ int Main(int argc, char** argv) {
       if (wanted) all.push_back({.copier = std::move(copier), .costs = {}, .error = {}});
     };
     add(NewWaypost(work.path()));
-    add(NewRsync(work.path(), false));
-    if (set.bytes != std::size_t{128} << 20) add(NewRsync(work.path(), true));
-    add(NewWebCopier(work.path(), WebClient::kRclone));
-    add(NewWebCopier(work.path(), WebClient::kAria2));
-    add(NewWebCopier(work.path(), WebClient::kCurl));
+    const bool large = set.bytes >= kLarge;
+    add(NewRsync(work.path(), RsyncKind::kDaemon));
+    if (!large) add(NewRsync(work.path(), RsyncKind::kDaemonFsync));
+    add(NewRsync(work.path(), RsyncKind::kSsh));
+    for (const bool https : {false, true}) {
+      add(NewWebCopier(work.path(), WebClient::kRclone, https));
+      if (!https || large) add(NewWebCopier(work.path(), WebClient::kCurl, https));
+      if (!https) add(NewWebCopier(work.path(), WebClient::kAria2, https));
+    }
+    add(NewSyncthing(work.path()));
     for (Series& series : all) {
       const absl::Status offered = series.copier->Offer(source);
       if (!offered.ok()) series.error = offered.ToString();
@@ -183,6 +208,9 @@ int Main(int argc, char** argv) {
       }
     }
     Print(set, all);
+    for (const Series& series : all) {
+      if (series.copier->name() == "waypost" && !series.error.empty()) return 1;
+    }
   }
   return 0;
 }

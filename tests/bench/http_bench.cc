@@ -220,6 +220,14 @@ std::vector<uint64_t> NumbersIn(const std::string& text) {
 
 int Main(int argc, char** argv) {
   Plan plan;
+  if (TakeQuick(argc, argv)) {
+    plan = {.rounds = 1, .seconds = 1, .sizes = {1 << 10}, .connections = {16}};
+    for (const char* needed : {"/usr/sbin/nginx", "/usr/bin/wrk"}) {
+      if (access(needed, X_OK) == 0) continue;
+      std::printf("nothing to compare with: no %s\n", needed);
+      return 0;
+    }
+  }
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i];
     const std::vector<uint64_t> values = NumbersIn(i + 1 < argc ? argv[i + 1] : "");

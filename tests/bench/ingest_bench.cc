@@ -22,16 +22,15 @@
 namespace waypost::bench {
 namespace {
 
-constexpr std::chrono::seconds kRound{3};
-
 // How often a second `clients` threads together come round `once`, each with its own number.
-double PerSecond(int clients, const std::function<void(int client, uint64_t turn)>& once) {
+double PerSecond(int clients, base::Millis round,
+                 const std::function<void(int client, uint64_t turn)>& once) {
   std::atomic<uint64_t> done{0};
   const auto begin = Clock::now();
   std::vector<std::thread> threads;
   for (int client = 0; client < clients; ++client) {
     threads.emplace_back([&, client] {
-      for (uint64_t turn = 0; Clock::now() - begin < kRound; ++turn) {
+      for (uint64_t turn = 0; Clock::now() - begin < round; ++turn) {
         once(client, turn);
         ++done;
       }
@@ -42,14 +41,15 @@ double PerSecond(int clients, const std::function<void(int client, uint64_t turn
 }
 
 // Each appends to a file of its own and syncs it.
-double OfTheDisk(const std::string& folder, int clients, const std::string& bytes) {
+double OfTheDisk(const std::string& folder, int clients, base::Millis round,
+                 const std::string& bytes) {
   std::vector<int> files;
   for (int client = 0; client < clients; ++client) {
     const std::string path = absl::StrCat(folder, "/", client);
     files.push_back(open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600));
     CHECK(files.back() >= 0);
   }
-  const double per_second = PerSecond(clients, [&](int client, uint64_t turn) {
+  const double per_second = PerSecond(clients, round, [&](int client, uint64_t turn) {
     const int fd = files[static_cast<std::size_t>(client)];
     CHECK(pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(turn * bytes.size())) ==
           static_cast<ssize_t>(bytes.size()));
@@ -59,7 +59,7 @@ double OfTheDisk(const std::string& folder, int clients, const std::string& byte
   return per_second;
 }
 
-int Main(int rounds) {
+int Main(int rounds, base::Millis each) {
   const integration::TempDir work;
   integration::Peer peer(integration::WaypostProgram(), work.path() + "/peer", "peer");
   CHECK(peer.Init().ok() && peer.Start().ok());
@@ -73,7 +73,7 @@ int Main(int rounds) {
         for (int client = 0; client < clients; ++client) {
           bytes.push_back(integration::SomeBytes(size, static_cast<uint64_t>(client)));
         }
-        puts.push_back(PerSecond(clients, [&](int client, uint64_t) {
+        puts.push_back(PerSecond(clients, each, [&](int client, uint64_t) {
           // Every blob is another one.
           std::string& mine = bytes[static_cast<std::size_t>(client)];
           const uint64_t different = ++number;
@@ -81,12 +81,18 @@ int Main(int rounds) {
                        sizeof(different));
           CHECK(!peer.PutBlob(mine).empty());
         }));
-        writes.push_back(OfTheDisk(work.path(), clients, bytes[0]));
+        writes.push_back(OfTheDisk(work.path(), clients, each, bytes[0]));
         ratios.push_back(puts.back() / writes.back());
       }
       std::printf("| %zu KiB | %d | %.0f | %.0f | %.2f |\n", size / 1024, clients, Median(puts),
                   Median(writes), Median(ratios));
       std::fflush(stdout);
+      Record({{"bench", "ingest"},
+              {"bytes", size},
+              {"clients", clients},
+              {"puts_per_s", Median(puts)},
+              {"disk_per_s", Median(writes)},
+              {"ratio", Median(ratios)}});
     }
   }
   peer.Stop();
@@ -97,5 +103,9 @@ int Main(int rounds) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
-  return waypost::bench::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 5);
+  const bool quick = waypost::bench::TakeQuick(argc, argv);
+  return waypost::bench::Main(argc > 1 ? std::max(1, std::atoi(argv[1]))
+                              : quick  ? 1
+                                       : 3,
+                              waypost::base::Millis(quick ? 100 : 3000));
 }

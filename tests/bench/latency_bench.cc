@@ -43,6 +43,12 @@ void Run(const Peer& holder, const Peer& server, const std::string& group, std::
   std::printf("| %zu KiB | %d | %.1f | %.1f | %.1f | %.1f |\n", bytes / 1024, blobs, at(0.5),
               at(0.9), at(0.99), times.back());
   std::fflush(stdout);
+  Record({{"bench", "latency"},
+          {"bytes", bytes},
+          {"p50_ms", at(0.5)},
+          {"p90_ms", at(0.9)},
+          {"p99_ms", at(0.99)},
+          {"most_ms", times.back()}});
 }
 
 int Main(int blobs) {
@@ -64,5 +70,6 @@ int Main(int blobs) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
-  return waypost::bench::Main(argc > 1 ? std::max(10, std::atoi(argv[1])) : 500);
+  const bool quick = waypost::bench::TakeQuick(argc, argv);
+  return waypost::bench::Main(argc > 1 ? std::max(10, std::atoi(argv[1])) : quick ? 10 : 500);
 }

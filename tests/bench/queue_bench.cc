@@ -17,7 +17,6 @@ namespace waypost::fetcher {
 namespace {
 
 constexpr std::size_t kEntries = 1'000'000;
-constexpr int kRounds = 5;
 
 // As large as what the queue holds: a time and a due key.
 struct Entry {
@@ -122,7 +121,7 @@ Figures BtreeSet(const std::vector<Entry>& entries, const std::vector<Entry>& mo
   return figures;
 }
 
-int Main() {
+int Main(int rounds) {
   struct {
     const char* name;
     Figures (*run)(const std::vector<Entry>&, const std::vector<Entry>&);
@@ -130,7 +129,7 @@ int Main() {
   } subjects[] = {{"IndexedHeap", Heap, {}},
                   {"std::priority_queue", PriorityQueue, {}},
                   {"absl::btree_set", BtreeSet, {}}};
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const auto entries = SomeEntries(static_cast<uint64_t>(2 * round));
     const auto more = SomeEntries(static_cast<uint64_t>(2 * round + 1));
     for (auto& subject : subjects) subject.figures.push_back(subject.run(entries, more));
@@ -146,6 +145,11 @@ int Main() {
     };
     std::printf("| %s | %.0f | %.0f | %.0f |\n", subject.name, median(&Figures::push),
                 median(&Figures::hold), median(&Figures::remove));
+    bench::Record({{"bench", "queue"},
+                   {"subject", subject.name},
+                   {"push_ns", median(&Figures::push)},
+                   {"hold_ns", median(&Figures::hold)},
+                   {"remove_ns", median(&Figures::remove)}});
   }
   return 0;
 }
@@ -153,4 +157,6 @@ int Main() {
 }  // namespace
 }  // namespace waypost::fetcher
 
-int main() { return waypost::fetcher::Main(); }
+int main(int argc, char** argv) {
+  return waypost::fetcher::Main(waypost::bench::TakeQuick(argc, argv) ? 1 : 5);
+}

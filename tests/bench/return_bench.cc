@@ -93,6 +93,11 @@ int Main(std::size_t count) {
       "of them, s |\n");
   std::printf("|---|---|---|---|---|---|\n| %zu x 4 KiB | %.1f | %.0f | %.0f | %d | %.2f |\n",
               count, seconds, static_cast<double>(count) / seconds, peak, fresh, slowest);
+  Record({{"bench", "return"},
+          {"blobs", count},
+          {"drained_s", seconds},
+          {"most_per_s", peak},
+          {"other_group_slowest_s", slowest}});
   for (Peer* peer : {&holder, &other, &server}) peer->Stop();
   return 0;
 }
@@ -101,5 +106,8 @@ int Main(std::size_t count) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
-  return waypost::bench::Main(argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 100'000);
+  const bool quick = waypost::bench::TakeQuick(argc, argv);
+  return waypost::bench::Main(argc > 1 ? std::strtoull(argv[1], nullptr, 10)
+                              : quick  ? 500
+                                       : 100'000);
 }

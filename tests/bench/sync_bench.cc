@@ -68,12 +68,17 @@ int Main(std::size_t count) {
   }
   const auto last = Clock::now();
   CHECK(wait_for(count + 10'000));
+  const double behind = Seconds(Clock::now() - last);
   std::printf(
       "| references | to a late joiner, s | a second | RssAnon at most, MB | behind a stream of "
       "1,000 a second, s |\n");
   std::printf("|---|---|---|---|---|\n| %zu | %.1f | %.0f | %.0f | %.2f |\n", count, seconds,
-              static_cast<double>(count) / seconds, static_cast<double>(most_bytes) / 1e6,
-              Seconds(Clock::now() - last));
+              static_cast<double>(count) / seconds, static_cast<double>(most_bytes) / 1e6, behind);
+  Record({{"bench", "sync"},
+          {"references", count},
+          {"seconds", seconds},
+          {"rss_anon_bytes", most_bytes},
+          {"behind_s", behind}});
   holder.Stop();
   joiner.Stop();
   return 0;
@@ -83,5 +88,8 @@ int Main(std::size_t count) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
-  return waypost::bench::Main(argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000);
+  const bool quick = waypost::bench::TakeQuick(argc, argv);
+  return waypost::bench::Main(argc > 1 ? std::strtoull(argv[1], nullptr, 10)
+                              : quick  ? 2'000
+                                       : 1'000'000);
 }

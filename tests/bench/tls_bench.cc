@@ -30,6 +30,7 @@ struct Set {
   std::size_t bytes;
   double wanted;  // of the speed without TLS
 };
+constexpr Set kQuickSets[] = {{"100 x 4 KiB", 100, 4096, 0}};
 constexpr Set kSets[] = {{"8 x 128 MiB", 8, std::size_t{128} << 20, 0.6},
                          {"10,000 x 4 KiB", 10000, 4096, 0.8}};
 
@@ -98,13 +99,13 @@ double HandshakesPerSecond() {
   return done / bench::SecondsSince(begin);
 }
 
-int Main(int rounds) {
+int Main(int rounds, const std::vector<Set>& sets) {
   signal(SIGPIPE, SIG_IGN);
   base::SetLogLevel(base::LogLevel::kError);
   std::printf(
       "| set | plain, s | TLS, s | speed kept | wanted | CPU s/GB plain | CPU s/GB TLS |\n");
   std::printf("|---|---|---|---|---|---|---|\n");
-  for (const Set& set : kSets) {
+  for (const Set& set : sets) {
     std::vector<double> plain, tls, kept, plain_cpu, tls_cpu;
     const double gb = static_cast<double>(set.count) * static_cast<double>(set.bytes) / 1e9;
     for (int round = 0; round < rounds; ++round) {
@@ -123,6 +124,11 @@ int Main(int rounds) {
                 bench::Median(plain), bench::Median(tls), bench::Median(kept), *least, *most,
                 set.wanted, bench::Median(plain_cpu), bench::Median(tls_cpu));
     std::fflush(stdout);
+    bench::Record({{"bench", "tls"},
+                   {"set", set.name},
+                   {"plain_s", bench::Median(plain)},
+                   {"tls_s", bench::Median(tls)},
+                   {"kept", bench::Median(kept)}});
   }
   std::printf("\nHandshakes a second, both sides in one process, one after the other: %.0f\n",
               HandshakesPerSecond());
@@ -133,5 +139,10 @@ int Main(int rounds) {
 }  // namespace waypost
 
 int main(int argc, char** argv) {
-  return waypost::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 5);
+  const bool quick = waypost::bench::TakeQuick(argc, argv);
+  const std::vector<waypost::Set> sets =
+      quick ? std::vector<waypost::Set>(std::begin(waypost::kQuickSets),
+                                        std::end(waypost::kQuickSets))
+            : std::vector<waypost::Set>(std::begin(waypost::kSets), std::end(waypost::kSets));
+  return waypost::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : quick ? 1 : 3, sets);
 }

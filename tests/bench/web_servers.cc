@@ -50,7 +50,7 @@ class Waypost final : public WebServer {
 };
 
 std::string NginxConfig(const std::string& folder, const std::string& files, int port,
-                        bool open_file_cache) {
+                        bool open_file_cache, const CertificateFiles& tls) {
   std::string config;
   // The folder is ours alone, so that the workers have to be us.
   if (geteuid() == 0) config += "user root;\n";
@@ -65,15 +65,24 @@ std::string NginxConfig(const std::string& folder, const std::string& files, int
   if (open_file_cache) {
     config += "  open_file_cache max=1000 inactive=1h;\n  open_file_cache_valid 1h;\n";
   }
-  absl::StrAppend(&config, "  server { listen 127.0.0.1:", port, " backlog=4096; root ", files,
-                  "; autoindex on; }\n}\n");
+  const bool https = !tls.certificate.empty();
+  absl::StrAppend(&config, "  server { listen 127.0.0.1:", port, https ? " ssl" : "",
+                  " backlog=4096; root ", files, "; autoindex on; index none-such; ");
+  if (https) {
+    absl::StrAppend(&config, "ssl_protocols TLSv1.3; ssl_certificate ", tls.certificate,
+                    "; ssl_certificate_key ", tls.key, "; ");
+  }
+  config += "}\n}\n";
   return config;
 }
 
 class Nginx final : public WebServer {
  public:
-  Nginx(std::string folder, std::string files, bool open_file_cache)
-      : folder_(std::move(folder)), files_(std::move(files)), open_file_cache_(open_file_cache) {}
+  Nginx(std::string folder, std::string files, bool open_file_cache, CertificateFiles tls)
+      : folder_(std::move(folder)),
+        files_(std::move(files)),
+        open_file_cache_(open_file_cache),
+        tls_(std::move(tls)) {}
   ~Nginx() override {
     // The master ends its workers when it is asked; killed, it would leave them.
     process_.Signal(SIGTERM);
@@ -85,7 +94,7 @@ class Nginx final : public WebServer {
     std::filesystem::create_directories(files_);
     port_ = FreePort();
     integration::WriteWholeFile(folder_ + "/nginx.conf",
-                                NginxConfig(folder_, files_, port_, open_file_cache_));
+                                NginxConfig(folder_, files_, port_, open_file_cache_, tls_));
     ASSIGN_OR_RETURN(process_, integration::Process::Spawn(
                                    {.arguments = {"/usr/sbin/nginx", "-e", folder_ + "/error.log",
                                                   "-c", folder_ + "/nginx.conf"},
@@ -118,6 +127,7 @@ class Nginx final : public WebServer {
  private:
   const std::string folder_, files_;
   const bool open_file_cache_;
+  const CertificateFiles tls_;
   int port_ = 0;
   integration::Process process_;
 };
@@ -144,14 +154,16 @@ int FreePort() {
 
 absl::StatusOr<std::unique_ptr<WebServer>> StartNginx(const std::string& folder,
                                                       bool open_file_cache) {
-  auto server = std::make_unique<Nginx>(folder, folder + "/files", open_file_cache);
+  auto server =
+      std::make_unique<Nginx>(folder, folder + "/files", open_file_cache, CertificateFiles());
   RETURN_IF_ERROR(server->Start());
   return std::unique_ptr<WebServer>(std::move(server));
 }
 
 absl::StatusOr<std::unique_ptr<WebServer>> ServeFolder(const std::string& folder,
-                                                       const std::string& files) {
-  auto server = std::make_unique<Nginx>(folder, files, /*open_file_cache=*/false);
+                                                       const std::string& files,
+                                                       const CertificateFiles& tls) {
+  auto server = std::make_unique<Nginx>(folder, files, /*open_file_cache=*/false, tls);
   RETURN_IF_ERROR(server->Start());
   return std::unique_ptr<WebServer>(std::move(server));
 }

@@ -29,9 +29,13 @@ absl::StatusOr<std::unique_ptr<WebServer>> StartWaypost(const std::string& folde
 absl::StatusOr<std::unique_ptr<WebServer>> StartNginx(const std::string& folder,
                                                       bool open_file_cache);
 
-// The same nginx, with the files of a folder.
+// The same nginx, with the files of a folder; with HTTPS where a certificate and its key are given.
+struct CertificateFiles {
+  std::string certificate, key;
+};
 absl::StatusOr<std::unique_ptr<WebServer>> ServeFolder(const std::string& folder,
-                                                       const std::string& files);
+                                                       const std::string& files,
+                                                       const CertificateFiles& tls = {});
 
 // On loopback, free a moment ago: for programs that cannot pick one themselves.
 int FreePort();

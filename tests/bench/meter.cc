@@ -1,0 +1,56 @@
+#include "tests/bench/meter.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "integration/process.h"
+#include "tests/bench/web_servers.h"
+
+namespace waypost::bench {
+namespace {
+
+uint64_t LoopbackBytes() {
+  std::istringstream lines(integration::ReadWholeFile("/proc/net/dev"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string name;
+    uint64_t received = 0;
+    if (fields >> name >> received && name == "lo:") return received;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Meter::Meter(std::vector<int> servers)
+    : servers_(std::move(servers)),
+      cpu_(CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN)),
+      wire_(LoopbackBytes()),
+      begin_(Clock::now()) {}
+
+Cost Meter::End() const {
+  return {.seconds = SecondsSince(begin_),
+          .cpu_seconds = CpuSeconds(servers_) + CpuSecondsOf(RUSAGE_CHILDREN) - cpu_,
+          .wire_bytes = LoopbackBytes() - wire_};
+}
+
+uint64_t PeakBytes(pid_t pid) {
+  const std::string status = integration::ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
+  const std::size_t at = status.find("VmHWM:");
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
+}
+
+absl::Status SyncFileSystem(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && syncfs(fd) == 0;
+  if (fd >= 0) close(fd);
+  return synced ? absl::OkStatus() : absl::InternalError("cannot sync " + folder);
+}
+
+}  // namespace waypost::bench
