@@ -18,7 +18,7 @@ class File {
  public:
   virtual ~File() = default;
   // The whole of `data` at `offset`, or an error; short writes and EINTR are handled. IsNoSpace
-  // when full.
+  // when full. What is written in order goes on to the disk as it comes, a few MiB at a time.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view data) = 0;
   // Fills `buffer` from `offset`; fewer bytes only at the end of the file.
   virtual absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const = 0;

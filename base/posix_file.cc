@@ -10,13 +10,32 @@
 #include "base/status.h"
 
 namespace waypost::base {
+namespace {
+
+// So much that the disk writes it at its full speed; and the sync at the end of a large file, for
+// which everything else of it waits, has no more left than this.
+constexpr uint64_t kPassOnBytes = uint64_t{8} << 20;
+
+}  // namespace
 
 PosixFile::~PosixFile() {
   if (!hidden_name_.empty()) unlink(hidden_name_.c_str());
   close(fd_);
 }
 
+void PosixFile::PassOn(uint64_t begin, uint64_t end) {
+  if (begin != waiting_to_) waiting_from_ = begin;
+  waiting_to_ = end;
+  if (waiting_to_ - waiting_from_ < kPassOnBytes) return;
+  // Begins to write and waits for nothing. Whether that ends well the sync will tell.
+  static_cast<void>(sync_file_range(fd_, static_cast<off_t>(waiting_from_),
+                                    static_cast<off_t>(waiting_to_ - waiting_from_),
+                                    SYNC_FILE_RANGE_WRITE));
+  waiting_from_ = waiting_to_;
+}
+
 absl::Status PosixFile::WriteAt(uint64_t offset, std::string_view data) {
+  const uint64_t begin = offset;
   while (!data.empty()) {
     const ssize_t wrote = pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
     if (wrote < 0) {
@@ -26,6 +45,7 @@ absl::Status PosixFile::WriteAt(uint64_t offset, std::string_view data) {
     offset += static_cast<uint64_t>(wrote);
     data.remove_prefix(static_cast<std::size_t>(wrote));
   }
+  PassOn(begin, offset);
   return absl::OkStatus();
 }
 

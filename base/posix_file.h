@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/file_system.h"
@@ -29,7 +30,11 @@ class PosixFile final : public File {
   absl::Status LinkTo(const std::string& path);
 
  private:
+  // What was written one after the other and of which the disk does not know yet.
+  void PassOn(uint64_t begin, uint64_t end);
+
   const int fd_;
+  uint64_t waiting_from_ = 0, waiting_to_ = 0;
   std::string path_;
   std::string hidden_name_;
 };
