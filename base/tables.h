@@ -18,7 +18,7 @@ enum class Table : unsigned {
   kLog,        // syncgroup: group, local sequence -> entry
   kKnowledge,  // syncgroup: group, origin, incarnation -> generation, hash
   kCursors,    // syncgroup: group, peer -> cursor
-  kCounts,     // syncgroup: group or zero -> Counts; group, member -> Charge
+  kCounts,     // syncgroup: group or zero -> Counts; group, member -> bytes
   kInvites,    // syncgroup: invite -> InviteRow
   kMeta,       // name -> bytes
   kSettings,   // name -> text

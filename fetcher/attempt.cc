@@ -35,6 +35,11 @@ void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
   if (result_.start != AttemptResult::Start::kGo) return;
   start_.signpost = *record.signpost;
   if (!options_.for_app) options_.bytes_max = parts_.groups.FetchBytesAllowed(txn, record);
+  if (options_.bytes_max == 0) {
+    result_.report.local = LocalEnd::kOverLimit;
+    result_.report.local_message =
+        "limits.member_bytes leaves nothing to the member that mentioned it first";
+  }
   LoadMembers(txn, record, members);
   locations_ = start_.signpost.locations;
   result_.evidence_at_start = start_.signpost.evidence;

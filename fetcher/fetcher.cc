@@ -40,8 +40,9 @@ Fetcher::Impl::Impl(FetcherOptions options_in, Parts parts_in)
       queue(options_in.per_peer) {
   rate.SetRate(options_in.rate_limit_bytes_per_s);
   base::Metrics& metrics = parts.metrics;
-  for (const char* result : {"ok", "not_here", "unreachable", "wrong_bytes", "nobody", "yielded",
-                             "no_slot", "cancelled", "local_error", "too_large", "no_room"}) {
+  for (const char* result :
+       {"ok", "not_here", "unreachable", "wrong_bytes", "nobody", "yielded", "no_slot", "cancelled",
+        "local_error", "too_large", "no_room", "over_limit"}) {
     attempts_total[result] = metrics.AddCounter("waypost_fetch_attempts_total",
                                                 "Fetch attempts that ended.", {{"result", result}});
   }

@@ -62,6 +62,13 @@ signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now)
           .message = worst->message.substr(0, kMessageBytesMax)};
 }
 
+signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now) {
+  const bool disk = report.local == LocalEnd::kDisk;
+  return {.error = disk ? ErrorClass::kDisk : ErrorClass::kNoSpace,
+          .at = now,
+          .message = report.local_message.substr(0, kMessageBytesMax)};
+}
+
 // The attempt was cut short for a reason of our own: what was heard until then stands, nothing
 // counts.
 void JudgeLocal(const AttemptReport& report, base::WallTime now, Verdict& verdict) {
@@ -79,12 +86,9 @@ void JudgeLocal(const AttemptReport& report, base::WallTime now, Verdict& verdic
       verdict.metric = "cancelled";
       return;
   }
-  const bool space = report.local == LocalEnd::kNoSpace;
   verdict.metric = "local_error";
-  verdict.pause_reason = space ? "space" : "disk";
-  verdict.error = {.error = space ? ErrorClass::kNoSpace : ErrorClass::kDisk,
-                   .at = now,
-                   .message = report.local_message.substr(0, kMessageBytesMax)};
+  verdict.pause_reason = report.local == LocalEnd::kNoSpace ? "space" : "disk";
+  verdict.error = ErrorOfOurs(report, now);
 }
 
 }  // namespace
@@ -100,13 +104,17 @@ Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const Retry
     if (asked.answer == Answer::kNotHere) verdict.denied.push_back(asked.peer);
     if (asked.answer == Answer::kWrongBytes) verdict.dropped.push_back(asked.peer);
   }
-  if (report.local != LocalEnd::kNone) {
+  const bool over_limit = report.local == LocalEnd::kOverLimit;
+  if (report.local != LocalEnd::kNone && !over_limit) {
     JudgeLocal(report, now, verdict);
     return verdict;
   }
   const bool silence =
       any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
-  if (any(Answer::kWrongBytes)) {
+  if (over_limit) {
+    verdict.count_failure = true;
+    verdict.metric = "over_limit";
+  } else if (any(Answer::kWrongBytes)) {
     verdict.count_attempt = verdict.count_failure = true;
     verdict.metric = "wrong_bytes";
   } else if (any(Answer::kTooLarge)) {
@@ -130,6 +138,7 @@ Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const Retry
   }
   // Parked without having asked anybody is no news.
   if (!report.asked.empty() || !verdict.parked) verdict.error = ErrorOf(report.asked, now);
+  if (over_limit) verdict.error = ErrorOfOurs(report, now);
   if (report.evidence_moved) {
     verdict.next_attempt = now;
     verdict.parked = false;

@@ -35,6 +35,7 @@ enum class LocalEnd {
   kCancelled,  // shutdown, stop, no longer wanted
   kYielded,    // too slow: the slot goes to another blob
   kNoSlot,     // the peers left to ask have no slot free: goes on when one of them has
+  kOverLimit,  // limits.member_bytes: nobody was asked
   kNoSpace,
   kDisk,
 };

@@ -101,7 +101,7 @@ absl::StatusOr<Response> ListMembers(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(auto members, context.parts.groups.Members(group));
   std::sort(members.begin(), members.end(),
             [](const auto& a, const auto& b) { return a.peer < b.peer; });
-  ASSIGN_OR_RETURN(auto charges, context.parts.groups.Charges(group));
+  ASSIGN_OR_RETURN(auto fetched_for, context.parts.groups.BytesFetchedFor(group));
   const auto statuses = context.parts.syncer.Status(group);
   const base::WallTime now = context.parts.clock.WallNow();
   Json items = Json::array();
@@ -119,7 +119,7 @@ absl::StatusOr<Response> ListMembers(AppContext& context, Request& request) {
     for (const auto& item : statuses) {
       if (item.peer == member.peer) status = &item;
     }
-    items.push_back(MemberJson(member, charges[member.peer], member.peer == context.info.peer,
+    items.push_back(MemberJson(member, fetched_for[member.peer], member.peer == context.info.peer,
                                entry ? &*entry : nullptr, status, now));
   }
   return ListResponse(std::move(items), next);

@@ -73,7 +73,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
           {"created", TimeJson(group.created)}};
 }
 
-Json MemberJson(const syncgroup::Member& member, const syncgroup::Charge& charge, bool self,
+Json MemberJson(const syncgroup::Member& member, uint64_t bytes_fetched_for, bool self,
                 const signpost::PeerBook::Entry* entry,
                 const syncgroup::Syncer::MemberStatus* status, base::WallTime now) {
   return {{"peer", member.peer.ToHex()},
@@ -86,7 +86,7 @@ Json MemberJson(const syncgroup::Member& member, const syncgroup::Charge& charge
           {"last_seen",
            self ? TimeJson(now) : TimeJson(entry != nullptr ? entry->last_seen : base::kNever)},
           {"last_sync", TimeJson(status != nullptr ? status->last_sync : base::kNever)},
-          {"bytes_charged", charge.total()},
+          {"bytes_fetched_for", bytes_fetched_for},
           {"clock_ahead", status != nullptr && status->clock_ahead},
           {"last_error", status != nullptr && !status->last_error.empty() ? Json(status->last_error)
                                                                           : Json(nullptr)}};

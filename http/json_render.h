@@ -22,7 +22,7 @@ Json TimeJson(base::WallTime time);
 
 Json GroupJson(const syncgroup::GroupInfo& group);
 // `entry`: what is known of the peer, if anything; `status`: of the rounds with it.
-Json MemberJson(const syncgroup::Member& member, const syncgroup::Charge& charge, bool self,
+Json MemberJson(const syncgroup::Member& member, uint64_t bytes_fetched_for, bool self,
                 const signpost::PeerBook::Entry* entry,
                 const syncgroup::Syncer::MemberStatus* status, base::WallTime now);
 Json RefJson(const syncgroup::Ref& ref);

@@ -277,16 +277,15 @@ std::optional<LogCursor> DecodeCursor(std::string_view payload) {
   return out;
 }
 
-std::string EncodeCharge(const Charge& charge) {
+std::string EncodeCharge(uint64_t fetched_bytes) {
   rows::ChargeRow out;
-  out.set_wanted_bytes(charge.wanted_bytes);
-  out.set_fetched_bytes(charge.fetched_bytes);
+  out.set_fetched_bytes(fetched_bytes);
   return Serialize(out);
 }
-std::optional<Charge> DecodeCharge(std::string_view payload) {
+std::optional<uint64_t> DecodeCharge(std::string_view payload) {
   rows::ChargeRow in;
   if (!Parse(payload, in)) return std::nullopt;
-  return Charge{.wanted_bytes = in.wanted_bytes(), .fetched_bytes = in.fetched_bytes()};
+  return in.fetched_bytes();
 }
 
 std::string EncodeCounts(const Counts& counts) {

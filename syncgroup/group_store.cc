@@ -283,16 +283,15 @@ uint64_t GroupStore::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& rec
   for (const auto& [group, mention] : record.signpost->groups) {
     if (!mention.wanted) continue;
     if (mention.first_by == 0 || mention.set_here) return kAll;
-    const uint64_t counted = record.signpost->size_hint_bytes.value_or(0);
-    const Charge charge = LoadCharge(txn, group, mention.first_by);
-    allowed = std::max(allowed, BytesAllowed(impl_->core.options.limits, charge, counted));
+    const uint64_t fetched = LoadCharge(txn, group, mention.first_by);
+    allowed = std::max(allowed, BytesAllowed(impl_->core.options.limits, fetched));
   }
   return allowed;
 }
 
-absl::StatusOr<std::map<base::PeerId, Charge>> GroupStore::Charges(
+absl::StatusOr<std::map<base::PeerId, uint64_t>> GroupStore::BytesFetchedFor(
     const base::GroupId& group) const {
-  std::map<base::PeerId, Charge> charges;
+  std::map<base::PeerId, uint64_t> charges;
   RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
     for (const Member& member : LoadMembers(txn, group)) {
       charges[member.peer] = LoadCharge(txn, group, FirstBy(member.peer));

@@ -73,8 +73,9 @@ class GroupStore {
   absl::StatusOr<std::vector<GroupInfo>> List(const base::GroupId& after, std::size_t limit) const;
   absl::StatusOr<GroupInfo> Find(const base::GroupId& group) const;
   absl::StatusOr<std::vector<Member>> Members(const base::GroupId& group) const;
-  // What the references of each member have made this peer do.
-  absl::StatusOr<std::map<base::PeerId, Charge>> Charges(const base::GroupId& group) const;
+  // How many bytes the mentions of each member have made this peer fetch so far.
+  absl::StatusOr<std::map<base::PeerId, uint64_t>> BytesFetchedFor(
+      const base::GroupId& group) const;
   absl::Status Leave(const base::GroupId& group);
   absl::Status RemoveMember(const base::GroupId& group, const base::PeerId& peer);
   absl::Status ChangeMember(const base::GroupId& group, const base::PeerId& peer,

@@ -103,28 +103,13 @@ bool FetchedFor(const BlobRecord& record, const base::GroupId& group) {
   return it != record.row->holdings.end() && it->second.via == blobstore::Via::kFetch;
 }
 
-void MoveCharges(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) {
-  static const std::map<base::GroupId, signpost::GroupMention> kNone;
-  const auto& was = before.signpost ? before.signpost->groups : kNone;
-  const auto& is = after.signpost ? after.signpost->groups : kNone;
-  const auto move = [&](const base::GroupId& group, uint64_t member, uint64_t minus, uint64_t plus,
-                        uint64_t fetched) {
-    if (member == 0 || (minus == plus && fetched == 0)) return;
-    Charge charge = LoadCharge(txn, group, member);
-    charge.wanted_bytes = Moved(charge.wanted_bytes, minus, plus);
-    charge.fetched_bytes = Moved(charge.fetched_bytes, 0, fetched);
-    StoreCharge(txn, group, member, charge);
-  };
-  for (const auto& [group, mention] : was) {
-    if (is.contains(group)) continue;
-    move(group, mention.first_by, mention.wanted ? SizeOf(before) : 0, 0, 0);
-  }
-  for (const auto& [group, mention] : is) {
-    const auto earlier = was.find(group);
-    const bool was_wanted = earlier != was.end() && earlier->second.wanted;
-    const bool fetched = FetchedFor(after, group) && !FetchedFor(before, group);
-    move(group, mention.first_by, was_wanted ? SizeOf(before) : 0,
-         mention.wanted ? SizeOf(after) : 0, fetched ? SizeOf(after) : 0);
+// For ever: what was deleted since took room all the same.
+void Charge(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) {
+  if (!after.signpost || !after.row) return;
+  for (const auto& [group, mention] : after.signpost->groups) {
+    if (mention.first_by == 0 || !FetchedFor(after, group) || FetchedFor(before, group)) continue;
+    const uint64_t bytes = LoadCharge(txn, group, mention.first_by);
+    StoreCharge(txn, group, mention.first_by, Moved(bytes, 0, after.row->size_bytes));
   }
 }
 
@@ -223,7 +208,7 @@ void Ledger::Change(base::WriteTxn& txn, const base::BlobId& blob,
       blobstore::DeleteBlobRow(txn, blob);
     }
     MoveCounts(txn, before, after);
-    MoveCharges(txn, before, after);
+    Charge(txn, before, after);
   }
   MoveDueRow(txn, blob, before, after);
 }

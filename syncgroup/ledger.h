@@ -36,10 +36,10 @@ struct BlobRecord {
 //   DueKeyOf(signpost); counts             = the sum of these facts. The `wanted` flag in the
 //   signpost's mention is the fact as
 //                        counted, so that a later change of role takes exactly that back.
-// The same facts, where another member mentioned the blob first, are what is charged to that
-// member. A new want resets wanted_since, `stopped` and the wait. Locations are trimmed, `created`
-// and `updated` filled in. After the commit, Wake hears of it. Stateless but for its options;
-// functions take the caller's transaction, so that a caller composes several in one Update.
+// What is fetched is charged to the member that mentioned it first. A new want resets wanted_since,
+// `stopped` and the wait. Locations are trimmed, `created` and `updated` filled in. After the
+// commit, Wake hears of it. Stateless but for its options; functions take the caller's transaction,
+// so that a caller composes several in one Update.
 class Ledger {
  public:
   struct Options {

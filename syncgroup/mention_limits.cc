@@ -4,9 +4,8 @@
 
 namespace waypost::syncgroup {
 
-uint64_t BytesAllowed(const MentionLimits& limits, const Charge& charge, uint64_t counted) {
-  const uint64_t others = charge.total() - std::min(counted, charge.total());
-  return limits.bytes - std::min(limits.bytes, others);
+uint64_t BytesAllowed(const MentionLimits& limits, uint64_t fetched_bytes) {
+  return limits.bytes - std::min(limits.bytes, fetched_bytes);
 }
 
 uint64_t MentionsAllowed(const MentionLimits& limits, base::WallTime admitted, base::WallTime now) {

@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include "base/clock.h"
-#include "syncgroup/types.h"
 
 namespace waypost::syncgroup {
 
@@ -14,14 +13,13 @@ struct MentionLimits {
   // At once, and then so many a second, since the member was admitted.
   uint64_t burst = 100'000;
   uint64_t per_second = 200;
-  // Of what they make this peer want and fetch as a server; the size counts as it turns out, not as
-  // the member says.
+  // That a server fetches because of what they mention, for ever; blobs that an app here asks for
+  // are no part of it.
   uint64_t bytes = uint64_t{1} << 40;
 };
 
-// How large a blob may be at most whose first mention is by a member with this charge; `counted`:
-// of it so far for this blob. Pure.
-uint64_t BytesAllowed(const MentionLimits& limits, const Charge& charge, uint64_t counted);
+// How large a blob may be whose first mention is by a member for which so much was fetched. Pure.
+uint64_t BytesAllowed(const MentionLimits& limits, uint64_t fetched_bytes);
 
 // Of a member that was admitted then, all its references together. Pure.
 uint64_t MentionsAllowed(const MentionLimits& limits, base::WallTime admitted, base::WallTime now);

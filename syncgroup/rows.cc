@@ -220,12 +220,12 @@ void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, con
   txn.Put(Table::kCounts, GroupKey(group_or_zero), EncodeCounts(counts));
 }
 
-Charge LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by) {
-  return LoadRow(txn, Table::kCounts, ChargeKey(group, first_by), DecodeCharge).value_or(Charge());
+uint64_t LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by) {
+  return LoadRow(txn, Table::kCounts, ChargeKey(group, first_by), DecodeCharge).value_or(0);
 }
 void StoreCharge(base::WriteTxn& txn, const base::GroupId& group, uint64_t first_by,
-                 const Charge& charge) {
-  txn.Put(Table::kCounts, ChargeKey(group, first_by), EncodeCharge(charge));
+                 uint64_t fetched_bytes) {
+  txn.Put(Table::kCounts, ChargeKey(group, first_by), EncodeCharge(fetched_bytes));
 }
 
 std::optional<InviteRow> LoadInvite(base::ReadTxn& txn, std::string_view id) {

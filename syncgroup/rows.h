@@ -161,9 +161,10 @@ void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::Pe
 Counts LoadCountsRow(base::ReadTxn& txn, const base::GroupId& group_or_zero);
 void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts);
 
-Charge LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by);
+// Bytes ever fetched because of a member; see signpost::GroupMention::first_by.
+uint64_t LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by);
 void StoreCharge(base::WriteTxn& txn, const base::GroupId& group, uint64_t first_by,
-                 const Charge& charge);
+                 uint64_t fetched_bytes);
 
 std::optional<InviteRow> LoadInvite(base::ReadTxn& txn, std::string_view id);
 void StoreInvite(base::WriteTxn& txn, std::string_view id, const InviteRow& row);

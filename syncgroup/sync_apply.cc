@@ -6,8 +6,6 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "signpost/signpost_table.h"
-#include "syncgroup/keys.h"
 #include "syncgroup/replication_impl.h"
 #include "syncgroup/wire_codec.h"
 
@@ -34,30 +32,6 @@ struct ChunkResult {
   std::string problem;
 };
 
-// Empty: what the entry makes this peer fetch, as far as it says, is within the limit of its
-// author.
-std::string BeyondBytes(GroupWriter& writer, const Core& core, const Entry& entry) {
-  const base::PeerId& origin = entry.place.origin;
-  const auto self = LoadMember(writer.txn(), writer.group(), core.self());
-  if (!self || self->role != Role::kServer) return {};
-  const Charge charge = LoadCharge(writer.txn(), writer.group(), FirstBy(origin));
-  uint64_t left = BytesAllowed(core.options.limits, charge, 0);
-  for (const Op& op : entry.ops) {
-    const auto* put = std::get_if<PutRefOp>(&op);
-    const uint64_t bytes = put != nullptr ? put->size_bytes.value_or(0) : 0;
-    if (bytes == 0 || blobstore::LoadBlobRow(writer.txn(), put->blob)) continue;
-    const auto signpost = signpost::LoadSignpost(writer.txn(), put->blob);
-    if (signpost && signpost->groups.contains(writer.group())) continue;
-    if (bytes > left) {
-      return absl::StrCat("peer ", origin.ToHex(), " has made this peer want and fetch ",
-                          charge.total(), " bytes; its next reference is to ", bytes,
-                          " more, beyond limits.member_bytes, ", core.options.limits.bytes);
-    }
-    left -= bytes;
-  }
-  return {};
-}
-
 // Empty: the entry keeps its author within the limits of a member.
 std::string BeyondLimits(GroupWriter& writer, const Core& core, const Entry& entry) {
   const uint64_t puts = PutsOf(entry);
@@ -68,7 +42,7 @@ std::string BeyondLimits(GroupWriter& writer, const Core& core, const Entry& ent
   const uint64_t allowed =
       member ? MentionsAllowed(limits, member->admitted, core.clock.WallNow()) : limits.total;
   const uint64_t all = LoadPuts(writer.txn(), writer.group(), origin) + puts;
-  if (all <= allowed) return BeyondBytes(writer, core, entry);
+  if (all <= allowed) return {};
   return absl::StrCat("peer ", origin.ToHex(), " has put ", all, " references, and ", allowed,
                       " are taken of it by now; see limits.mentions, limits.mention_burst and "
                       "limits.mention_rate");

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,18 +68,6 @@ struct Counts {
   uint64_t signposts = 0;  // zero group only
 
   friend bool operator==(const Counts&, const Counts&) = default;
-};
-
-// What the references of one member have made this peer do in one group. Changed with the facts.
-struct Charge {
-  uint64_t wanted_bytes = 0;   // now, of those whose size is known
-  uint64_t fetched_bytes = 0;  // for ever: what was deleted since took room all the same
-
-  uint64_t total() const {  // saturating
-    const uint64_t sum = wanted_bytes + fetched_bytes;
-    return sum < wanted_bytes ? std::numeric_limits<uint64_t>::max() : sum;
-  }
-  friend bool operator==(const Charge&, const Charge&) = default;
 };
 
 struct GroupInfo {

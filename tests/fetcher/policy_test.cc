@@ -223,6 +223,18 @@ TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
   EXPECT_FALSE(v.count_failure);
 }
 
+TEST_F(OutcomeTable, OverALimitCountsAFailureButNoAttemptAndPausesNothing) {
+  const Verdict v = Judge({.local = LocalEnd::kOverLimit, .local_message = "limits.x"});
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_FALSE(v.parked);
+  ASSERT_TRUE(v.next_attempt);
+  EXPECT_GT(*v.next_attempt, now_);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNoSpace);
+  EXPECT_EQ(v.error.message, "limits.x");
+}
+
 TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
   const Verdict v = Judge({});
   EXPECT_FALSE(v.count_attempt);

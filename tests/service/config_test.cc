@@ -57,6 +57,7 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(c.store_inline_max_bytes, 16u << 10);
   EXPECT_EQ(c.store_min_free.bytes, uint64_t{1} << 30);
   EXPECT_EQ(c.store_min_free.percent, 0u);
+  EXPECT_EQ(c.limits_member_bytes, uint64_t{1} << 40);
   EXPECT_EQ(c.store_max_blob_bytes, uint64_t{64} << 30);
   EXPECT_EQ(c.index_map_size_bytes, uint64_t{64} << 30);
   EXPECT_EQ(c.log_level, base::LogLevel::kInfo);
@@ -75,7 +76,7 @@ TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
                                 "fetcher.retry_max", "fetcher.stall_timeout", "log.level",
                                 "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
                                 "store.min_free", "sync.concurrency", "sync.interval"));
-  EXPECT_EQ(Settings().size(), 44u);
+  EXPECT_EQ(Settings().size(), 45u);
 }
 
 TEST(ConfigTest, ALaterOriginWins) {

@@ -467,12 +467,20 @@ TEST_F(HostilePeerTest, AMemberMakesThisPeerFetchNoMoreThanItMay) {
   EXPECT_TRUE(Soon([&] {
     return Call("GET", why).dump().find("limits.member_bytes") != std::string::npos;
   })) << Call("GET", why);
-  // Says what it is, and more than is left: not even taken.
-  const SealedEntry four = mention("large", "large", 500'000);
+  // What is left can be used; then nobody is even asked.
+  const std::string rest((1 << 20) - fits.size(), 'r');
+  const SealedEntry four = mention("rest", rest, {});
   Serve(liar, {one, two, three, four});
-  EXPECT_FALSE(Referenced("large"));
+  EXPECT_TRUE(Soon([&] { return held(rest); }));
+  const SealedEntry five = mention("more", "more", {});
+  Serve(liar, {one, two, three, four, five});
+  EXPECT_TRUE(Soon([&] {
+    return Call("GET", why).dump().find("leaves nothing") != std::string::npos;
+  })) << Call("GET", why);
+  EXPECT_TRUE(Referenced("more"));
+  EXPECT_FALSE(held("more"));
   const Json members = Call("GET", GroupPath("/members"));
-  EXPECT_NE(members.dump().find("limits.member_bytes"), std::string::npos) << members;
+  EXPECT_NE(members.dump().find("\"bytes_fetched_for\":1048576"), std::string::npos) << members;
   EXPECT_FALSE(held(small));
   EXPECT_FALSE(held(silent));
   // What the app of this peer asks for is its own affair.
@@ -483,7 +491,7 @@ TEST_F(HostilePeerTest, AMemberMakesThisPeerFetchNoMoreThanItMay) {
   victim_->Shutdown();
   victim_.reset();
   ASSERT_TRUE(Run().ok());
-  EXPECT_TRUE(Soon([&] { return held(silent) && Referenced("large"); }));
+  EXPECT_TRUE(Soon([&] { return held(silent) && held("more"); }));
 }
 
 TEST_F(HostilePeerTest, AGroupMadePrivateCutsWhoIsNoMemberInTheMiddleOfADownload) {

@@ -7,7 +7,6 @@
 #include <set>
 #include <vector>
 
-#include "base/key_codec.h"
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/group_writer.h"
@@ -81,7 +80,6 @@ class LedgerTest : public ::testing::Test {
     std::set<std::string> due;
     std::set<std::string> found;
     std::map<base::GroupId, Counts> counted;
-    std::map<std::pair<base::GroupId, uint64_t>, uint64_t> charged, charges_found;
     ASSERT_TRUE(
         node_.index
             ->Read([&](base::ReadTxn& txn) {
@@ -101,15 +99,6 @@ class LedgerTest : public ::testing::Test {
                 counted[Group(n)] = node_.ledger->LoadCounts(txn, Group(n));
                 expected.try_emplace(Group(n));
               }
-              for (const base::BlobId& blob : blobs) AddCharges(txn, blob, charged);
-              base::Cursor counts(txn, base::Table::kCounts);
-              for (bool more = counts.Seek(""); more; more = counts.Next()) {
-                if (counts.key().size() == base::GroupId::kBytes) continue;
-                const auto group = *base::GroupId::FromBytes(counts.key().substr(0, 32));
-                const uint64_t member = base::ReadU64(counts.key().substr(32));
-                const uint64_t wanted = LoadCharge(txn, group, member).wanted_bytes;
-                if (wanted != 0) charges_found[{group, member}] = wanted;
-              }
               counted[base::GroupId()] = node_.ledger->LoadCounts(txn, base::GroupId());
               expected.try_emplace(base::GroupId());
               return absl::OkStatus();
@@ -118,22 +107,9 @@ class LedgerTest : public ::testing::Test {
     for (auto& [group, counts] : counted) counts.refs = 0;  // not of blobs
     EXPECT_EQ(found, due);
     EXPECT_EQ(counted, expected);
-    EXPECT_EQ(charges_found, charged);
   }
-  void AddCharges(base::ReadTxn& txn, const base::BlobId& blob,
-                  std::map<std::pair<base::GroupId, uint64_t>, uint64_t>& charged) {
-    const BlobRecord record = node_.ledger->Load(txn, blob);
-    if (!record.signpost) return;
-    const uint64_t size =
-        record.row ? record.row->size_bytes : record.signpost->size_hint_bytes.value_or(0);
-    for (const auto& [group, mention] : record.signpost->groups) {
-      if (mention.wanted && mention.first_by != 0 && size != 0) {
-        charged[{group, mention.first_by}] += size;
-      }
-    }
-  }
-  Charge ChargeOf(const base::GroupId& group, const base::PeerId& member) {
-    Charge charge;
+  uint64_t ChargeOf(const base::GroupId& group, const base::PeerId& member) {
+    uint64_t charge = 0;
     EXPECT_TRUE(node_.index
                     ->Read([&](base::ReadTxn& txn) {
                       charge = LoadCharge(txn, group, FirstBy(member));
@@ -272,38 +248,35 @@ TEST_F(LedgerTest, BytesAreChargedToWhoMentionedThemFirst) {
   const auto mention = [&](const char* name, const base::PeerId& by, int keys, uint64_t size) {
     Mention(BlobOf(name), {.group = group, .keys = keys, .origin = by, .size_bytes = size});
   };
+  const auto fetched = [&](const char* name, uint64_t size, blobstore::Via via) {
+    Change(BlobOf(name), [&](BlobRecord& record) {
+      record.row = blobstore::BlobRow{.size_bytes = size};
+      record.row->holdings[group] = {.via = via};
+    });
+  };
+  // What the member says of its size is nothing to go by.
   mention("a", first, 1, 100);
   mention("a", second, 1, 100);
+  EXPECT_EQ(ChargeOf(group, first), 0u);
+  fetched("a", 130, blobstore::Via::kFetch);
+  EXPECT_EQ(ChargeOf(group, first), 130u);
+  EXPECT_EQ(ChargeOf(group, second), 0u);
+  // For ever.
+  mention("a", first, -1, 0);
+  mention("a", first, -1, 0);
+  EXPECT_EQ(ChargeOf(group, first), 130u);
   mention("b", second, 1, 30);
-  mention("mine", node_.self, 1, 5);
-  EXPECT_EQ(ChargeOf(group, first), (Charge{.wanted_bytes = 100}));
-  EXPECT_EQ(ChargeOf(group, second), (Charge{.wanted_bytes = 30}));
-  EXPECT_EQ(ChargeOf(group, node_.self), Charge());
-  // As large as it turns out, and for ever.
-  Change(BlobOf("a"), [&](BlobRecord& record) {
-    record.row = blobstore::BlobRow{.size_bytes = 130};
-    record.row->holdings[group] = {.via = blobstore::Via::kFetch};
-  });
-  EXPECT_EQ(ChargeOf(group, first), (Charge{.fetched_bytes = 130}));
-  mention("a", first, -1, 0);
-  mention("a", first, -1, 0);
-  EXPECT_EQ(ChargeOf(group, first), (Charge{.fetched_bytes = 130}));
-  // What was never fetched is given back; what an app here put was not its doing.
-  mention("b", second, -1, 0);
-  EXPECT_EQ(ChargeOf(group, second), Charge());
+  fetched("b", 30, blobstore::Via::kFetch);
+  fetched("b", 30, blobstore::Via::kFetch);
+  EXPECT_EQ(ChargeOf(group, second), 30u) << "once";
+  // What an app here put or mentioned first was not their doing.
   mention("c", second, 1, 50);
-  Change(BlobOf("c"), [&](BlobRecord& record) {
-    record.row = blobstore::BlobRow{.size_bytes = 50};
-    record.row->holdings[group] = {.via = blobstore::Via::kPut};
-  });
-  EXPECT_EQ(ChargeOf(group, second), Charge());
-  // Nothing is wanted of who is no server.
-  SetRole(group, Role::kNormal);
-  mention("d", second, 1, 60);
-  EXPECT_EQ(ChargeOf(group, second), Charge());
-  SetRole(group, Role::kServer);
-  Scan();
-  EXPECT_EQ(ChargeOf(group, second), (Charge{.wanted_bytes = 60}));
+  fetched("c", 50, blobstore::Via::kPut);
+  mention("d", node_.self, 1, 5);
+  mention("d", second, 1, 5);
+  fetched("d", 5, blobstore::Via::kFetch);
+  EXPECT_EQ(ChargeOf(group, second), 30u);
+  EXPECT_EQ(ChargeOf(group, node_.self), 0u);
 }
 
 TEST_F(LedgerTest, ANewMentionMakesAServersBlobDueAtOnce) {
