@@ -6,12 +6,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "blobstore/pipelined_writer.h"
 
 namespace waypost::fetcher {
 namespace {
 
 // Where there is room for so much, a lack of space is the fault of the one large blob.
 constexpr uint64_t kRoomForOthers = uint64_t{1} << 20;
+// From so many bytes on that are to come a thread of their own for hashing pays.
+constexpr uint64_t kPipelinedFrom = uint64_t{8} << 20;
 
 }  // namespace
 
@@ -70,6 +73,9 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
       return Fail(Fault::kPartial, absl::AbortedError("the partial file no longer fits"));
     }
     RETURN_IF_ERROR(StartWriter());
+  }
+  if (total_ - offset >= kPipelinedFrom) {
+    writer_ = std::make_unique<blobstore::PipelinedWriter>(std::move(writer_));
   }
   resumed_ = offset > 0;
   progress_.total_bytes = total_bytes;

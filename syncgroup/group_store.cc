@@ -279,14 +279,14 @@ std::vector<base::GroupId> GroupStore::Granted(base::ReadTxn& txn, const base::P
 uint64_t GroupStore::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record) const {
   constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
   if (!record.signpost || record.signpost->asked_until != base::kNever) return kAll;
-  uint64_t allowed = 0;
+  std::optional<uint64_t> allowed;
   for (const auto& [group, mention] : record.signpost->groups) {
     if (!mention.wanted) continue;
     if (mention.first_by == 0 || mention.set_here) return kAll;
     const uint64_t fetched = LoadCharge(txn, group, mention.first_by);
-    allowed = std::max(allowed, BytesAllowed(impl_->core.options.limits, fetched));
+    allowed = std::max(allowed.value_or(0), BytesAllowed(impl_->core.options.limits, fetched));
   }
-  return allowed;
+  return allowed.value_or(kAll);
 }
 
 absl::StatusOr<std::map<base::PeerId, uint64_t>> GroupStore::BytesFetchedFor(

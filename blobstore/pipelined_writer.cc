@@ -1,0 +1,97 @@
+#include "blobstore/pipelined_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace waypost::blobstore {
+
+PipelinedWriter::PipelinedWriter(std::unique_ptr<BlobWriter> writer)
+    : writer_(std::move(writer)),
+      offset_(writer_->offset()),
+      thread_("blob-hash", [this] { Loop(); }) {
+  filling_.reserve(kPieceBytes);
+}
+
+PipelinedWriter::~PipelinedWriter() {
+  if (!filling_.empty()) static_cast<void>(HandOver());
+  End(/*drop=*/false);
+}
+
+bool PipelinedWriter::Take(std::string& piece) {
+  base::MutexLock lock(mutex_);
+  while (waiting_.empty() && !ending_) changed_.Wait(mutex_);
+  if (waiting_.empty()) return false;
+  piece = std::move(waiting_.front());
+  waiting_.pop_front();
+  changed_.NotifyAll();
+  return true;
+}
+
+void PipelinedWriter::Loop() {
+  absl::Status written;
+  for (std::string piece; Take(piece);) {
+    // After an error nothing more: it would leave a gap.
+    if (written.ok()) written = writer_->Append(piece);
+    piece.clear();
+    base::MutexLock lock(mutex_);
+    error_ = written;
+    empty_.push_back(std::move(piece));
+  }
+}
+
+absl::Status PipelinedWriter::HandOver() {
+  base::MutexLock lock(mutex_);
+  while (waiting_.size() >= kPiecesBetween) changed_.Wait(mutex_);
+  if (!error_.ok()) return error_;
+  waiting_.push_back(std::move(filling_));
+  changed_.NotifyAll();
+  filling_ = std::string();
+  if (!empty_.empty()) {
+    filling_ = std::move(empty_.back());
+    empty_.pop_back();
+  }
+  filling_.reserve(kPieceBytes);
+  return absl::OkStatus();
+}
+
+absl::Status PipelinedWriter::Append(std::string_view data) {
+  while (!data.empty()) {
+    const std::size_t some = std::min(data.size(), kPieceBytes - filling_.size());
+    filling_.append(data.substr(0, some));
+    data.remove_prefix(some);
+    if (filling_.size() < kPieceBytes) continue;
+    const absl::Status handed = HandOver();
+    if (!handed.ok()) return handed;
+  }
+  return absl::OkStatus();
+}
+
+void PipelinedWriter::End(bool drop) {
+  {
+    base::MutexLock lock(mutex_);
+    ending_ = true;
+    if (drop) waiting_.clear();
+    changed_.NotifyAll();
+  }
+  thread_.Join();
+}
+
+absl::StatusOr<StagedBlob> PipelinedWriter::Finish(const std::optional<base::BlobId>& expected) {
+  absl::Status handed = filling_.empty() ? absl::OkStatus() : HandOver();
+  filling_.clear();
+  End(/*drop=*/false);
+  if (handed.ok()) {
+    base::MutexLock lock(mutex_);
+    handed = error_;
+  }
+  if (!handed.ok()) return handed;
+  return writer_->Finish(expected);
+}
+
+void PipelinedWriter::Discard() {
+  filling_.clear();
+  End(/*drop=*/true);
+  writer_->Discard();
+}
+
+}  // namespace waypost::blobstore
