@@ -7,6 +7,7 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 
 #include "base/crypto.h"
 #include "base/mutex.h"
@@ -49,11 +50,14 @@ class PeerTlsTest : public testing::Test {
   }
   // Answers who is calling.
   void Listen() {
+    Listen([](Request& request) { return request.peer ? request.peer->ToHex() : "nobody"; });
+  }
+  void Listen(const std::function<std::string(Request&)>& body) {
     engine_ = std::make_unique<Engine>(
         options_,
-        [](Request& request) {
+        [body](Request& request) {
           Response response;
-          response.body = request.peer ? request.peer->ToHex() : std::string("nobody");
+          response.body = body(request);
           return response;
         },
         [](const Request&) { return std::string("any"); });
@@ -221,15 +225,7 @@ TEST_F(PeerTlsTest, APeerThatMayReadNoMoreIsCutInTheMiddleOfAnAnswer) {
   options_.min_rate_bytes_per_s = 0;
   // More than all buffers on the way hold.
   const std::string much(64 << 20, 'x');
-  engine_ = std::make_unique<Engine>(
-      options_,
-      [&much](Request&) {
-        Response response;
-        response.body = much;
-        return response;
-      },
-      [](const Request&) { return std::string("any"); });
-  ASSERT_TRUE(engine_->Start().ok());
+  Listen([&much](Request&) { return much; });
   const auto other = base::Identity::Generate();
   std::vector<Exchange> exchanges;
   for (const base::Identity* caller : {caller_.get(), other.get()}) {
@@ -279,15 +275,7 @@ TEST_F(PeerTlsTest, AFloodOfKeyUpdatesIsCut) {
 // Whoever ended its own side and reads no more costs no turns of the loop, and not for long.
 TEST_F(PeerTlsTest, AHalfClosedDownloadThatNobodyReadsIsCut) {
   const std::string much(64 << 20, 'x');
-  engine_ = std::make_unique<Engine>(
-      options_,
-      [&much](Request&) {
-        Response response;
-        response.body = much;
-        return response;
-      },
-      [](const Request&) { return std::string("any"); });
-  ASSERT_TRUE(engine_->Start().ok());
+  Listen([&much](Request&) { return much; });
   RawClient client("peer://" + engine_->bound_address());
   ASSERT_TRUE(client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   ASSERT_TRUE(client.Receive());
@@ -302,15 +290,7 @@ TEST_F(PeerTlsTest, AHalfClosedDownloadThatNobodyReadsIsCut) {
 // It may read to the end what it asked for before.
 TEST_F(PeerTlsTest, AHalfClosedDownloadThatIsReadEnds) {
   const std::string much(8 << 20, 'x');
-  engine_ = std::make_unique<Engine>(
-      options_,
-      [&much](Request&) {
-        Response response;
-        response.body = much;
-        return response;
-      },
-      [](const Request&) { return std::string("any"); });
-  ASSERT_TRUE(engine_->Start().ok());
+  Listen([&much](Request&) { return much; });
   RawClient client("peer://" + engine_->bound_address());
   ASSERT_TRUE(client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   client.FinishSending();
