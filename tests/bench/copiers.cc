@@ -259,8 +259,9 @@ class Rsync final : public Copier {
 // ---- from nginx ----
 
 // Signed by itself, for 127.0.0.1.
-absl::StatusOr<CertificateFiles> MakeCertificate(const std::string& work) {
-  CertificateFiles files{.certificate = work + "/nginx.crt", .key = work + "/nginx.key"};
+absl::StatusOr<CertificateFiles> MakeCertificate(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  CertificateFiles files{.certificate = folder + "/crt", .key = folder + "/key"};
   const auto made = integration::RunCommand(
       {"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
        "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
@@ -282,10 +283,9 @@ class WebCopier final : public Copier {
   absl::Status Offer(const std::string& folder) override {
     folder_ = folder;
     if (https_) {
-      ASSIGN_OR_RETURN(tls_, MakeCertificate(work_));
+      ASSIGN_OR_RETURN(tls_, MakeCertificate(ServerDir()));
     }
-    ASSIGN_OR_RETURN(server_,
-                     ServeFolder(work_ + (https_ ? "/nginx-tls" : "/nginx"), folder, tls_));
+    ASSIGN_OR_RETURN(server_, ServeFolder(ServerDir(), folder, tls_));
     return absl::OkStatus();
   }
   absl::StatusOr<Cost> Copy(const std::string& to) override {
@@ -304,6 +304,10 @@ class WebCopier final : public Copier {
   }
 
  private:
+  // Of this copier alone.
+  std::string ServerDir() const {
+    return absl::StrCat(work_, https_ ? "/tls-" : "/plain-", static_cast<int>(client_));
+  }
   std::vector<std::string> Command(const std::string& url, const std::string& list,
                                    const std::string& to) const {
     std::vector<std::string> command;
