@@ -55,6 +55,7 @@ absl::Status PipelinedWriter::HandOver() {
 }
 
 absl::Status PipelinedWriter::Append(std::string_view data) {
+  if (!thread_.joinable()) return writer_->Append(data);  // ended: it says so
   while (!data.empty()) {
     const std::size_t some = std::min(data.size(), kPieceBytes - filling_.size());
     filling_.append(data.substr(0, some));

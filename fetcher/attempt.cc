@@ -34,11 +34,13 @@ void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
   result_.start = Judge(record);
   if (result_.start != AttemptResult::Start::kGo) return;
   start_.signpost = *record.signpost;
-  if (!options_.for_app) options_.bytes_max = parts_.groups.FetchBytesAllowed(txn, record);
-  if (options_.bytes_max == 0) {
+  if (!options_.for_app) bytes_max_ = parts_.groups.FetchBytesAllowed(txn, record);
+  if (bytes_max_ == 0) {
     result_.report.local = LocalEnd::kOverLimit;
     result_.report.local_message =
-        "limits.member_bytes leaves nothing to the member that mentioned it first";
+        "limits.member_bytes leaves nothing to the member that mentioned it first: raise it, or "
+        "GET "
+        "the blob here";
   }
   LoadMembers(txn, record, members);
   locations_ = start_.signpost.locations;
@@ -177,7 +179,7 @@ bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& 
                             .groups = start_.groups_of.at(peer),
                             .offset = offset,
                             .stall_timeout = options_.stall_timeout};
-  StoreSink sink(parts_, request, options_, progress_, stop_);
+  StoreSink sink(parts_, request, options_, bytes_max_, progress_, stop_);
   const BlobReply reply = parts_.client.Get(request, sink, stop_);
   progress_.transferring = false;
   result_.body_bytes += reply.body_bytes;
@@ -212,7 +214,8 @@ std::optional<blobstore::ArrivedBlob> Attempt::HearBlob(const base::PeerId& peer
                          .blob = blob_,
                          .groups = start_.groups_of.at(peer),
                          .stall_timeout = options_.stall_timeout};
-  arriving_ = std::make_unique<StoreSink>(parts_, *request_, options_, progress_, stop_);
+  arriving_ =
+      std::make_unique<StoreSink>(parts_, *request_, options_, bytes_max_, progress_, stop_);
   absl::Status taken = arriving_->OnStart(item.bytes.size(), 0, item.granted);
   if (taken.ok()) taken = arriving_->OnData(item.bytes);
   progress_.transferring = false;

@@ -53,8 +53,6 @@ struct AttemptOptions {
   base::WallTime free_since;
   // An app here waits for it: that some member may make this peer fetch no more is no matter then.
   bool for_app = false;
-  // A larger one is not taken. Set by Load.
-  uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
   // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
   // slot?
   std::function<bool()> should_yield;
@@ -162,10 +160,11 @@ class Attempt {
 
   const AttemptParts& parts_;
   const base::BlobId blob_;
-  AttemptOptions options_;
+  const AttemptOptions options_;
   AttemptProgress& progress_;
   const std::stop_token stop_;
   Known start_;
+  uint64_t bytes_max_ = std::numeric_limits<uint64_t>::max();  // a larger one is not taken
   AttemptResult result_;
   signpost::Locations locations_;
   std::vector<base::PeerId> asked_;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "blobstore/pipelined_writer.h"
+#include "syncgroup/messages.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -15,14 +16,18 @@ namespace {
 constexpr uint64_t kRoomForOthers = uint64_t{1} << 20;
 // From so many bytes on that are to come a thread of their own for hashing pays.
 constexpr uint64_t kPipelinedFrom = uint64_t{8} << 20;
+// The store finishes the blobs of a batch together and must know their writers.
+static_assert(kPipelinedFrom > syncgroup::kBatchBlobBytesMax);
 
 }  // namespace
 
 StoreSink::StoreSink(const AttemptParts& parts, const BlobRequest& request,
-                     const AttemptOptions& options, AttemptProgress& progress, std::stop_token stop)
+                     const AttemptOptions& options, uint64_t bytes_max, AttemptProgress& progress,
+                     std::stop_token stop)
     : parts_(parts),
       request_(request),
       options_(options),
+      bytes_max_(bytes_max),
       progress_(progress),
       stop_(std::move(stop)) {}
 
@@ -57,11 +62,11 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
         Fault::kNotGranted,
         absl::PermissionDeniedError("it sent the blob but granted no group that was asked for"));
   }
-  if (total_bytes > options_.bytes_max) {
+  if (total_bytes > bytes_max_) {
     return Fail(Fault::kTooLarge,
                 absl::OutOfRangeError(absl::StrCat(
-                    "the blob has ", total_bytes, " bytes; limits.member_bytes leaves ",
-                    options_.bytes_max, " to the member that mentioned it first")));
+                    "the blob has ", total_bytes, " bytes; limits.member_bytes leaves ", bytes_max_,
+                    " to the member that mentioned it first: raise it, or GET the blob here")));
   }
   total_ = total_bytes;
   RETURN_IF_ERROR(StartWriter());

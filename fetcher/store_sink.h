@@ -27,8 +27,9 @@ class StoreSink final : public BlobSink {
     kTooLong,     // more bytes than announced
     kStore,       // the store failed: status says how
   };
+  // `bytes_max`: a larger blob is refused when it is announced.
   StoreSink(const AttemptParts& parts, const BlobRequest& request, const AttemptOptions& options,
-            AttemptProgress& progress, std::stop_token stop);
+            uint64_t bytes_max, AttemptProgress& progress, std::stop_token stop);
 
   absl::Status OnStart(uint64_t total_bytes, uint64_t offset,
                        const std::vector<base::GroupId>& granted) override;
@@ -54,6 +55,7 @@ class StoreSink final : public BlobSink {
   const AttemptParts& parts_;
   const BlobRequest& request_;
   const AttemptOptions& options_;
+  const uint64_t bytes_max_;
   AttemptProgress& progress_;
   const std::stop_token stop_;
   std::unique_ptr<blobstore::BlobWriter> writer_;

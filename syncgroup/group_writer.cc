@@ -88,11 +88,18 @@ void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time)
 
 void GroupWriter::Admit(const Member& self, const base::PeerId& peer,
                         const base::Incarnation& incarnation, Role role, Authority authority) {
+  Write(AdmissionOf(self, peer, incarnation, role, authority,
+                    InvitesUnder(row_.inviters, authority)));
+}
+
+std::vector<Op> GroupWriter::AdmissionOf(const Member& self, const base::PeerId& peer,
+                                         const base::Incarnation& incarnation, Role role,
+                                         Authority authority, bool invites) const {
   std::vector<Op> ops;
   AdmitOp op{.peer = peer,
              .role = role,
              .authority = authority,
-             .invites = authority != Authority::kAdmin && authority <= row_.inviters,
+             .invites = invites,
              .as_inviter = self.authority != Authority::kAdmin};
   const auto add = [&](const base::Incarnation& numbering, uint64_t generation) {
     op.incarnation = numbering;
@@ -112,7 +119,7 @@ void GroupWriter::Admit(const Member& self, const base::PeerId& peer,
     }
   }
   add(incarnation, last);
-  Write(std::move(ops));
+  return ops;
 }
 
 bool GroupWriter::LearnDouble(const SealedEntry& here, const PreparedEntry& entry) {

@@ -56,6 +56,10 @@ class GroupWriter {
   // inviter's; whether the peer may invite follows from the group's setting.
   void Admit(const Member& self, const base::PeerId& peer, const base::Incarnation& incarnation,
              Role role, Authority authority);
+  // What such an entry says: for one that says more.
+  std::vector<Op> AdmissionOf(const Member& self, const base::PeerId& peer,
+                              const base::Incarnation& incarnation, Role role, Authority authority,
+                              bool invites) const;
   // An entry from `via` that is next in its numbering.
   void Append(const PreparedEntry& entry, const base::PeerId& via);
   // An entry of the log is applied again while references are folded again.

@@ -49,10 +49,11 @@ const char* kBadInvite =
     "the invite is not one of this peer's, was revoked, or its secret is wrong; ask for another";
 
 absl::Status CheckInvites(const Member& self, Authority authority) {
-  if (MayInvite(self, authority)) return absl::OkStatus();
+  if (MayInvite(self.authority, self.invites, authority)) return absl::OkStatus();
   if (!self.invites) {
     return absl::PermissionDeniedError(
-        "this peer may not invite into the group; an admin can, or can let others (inviters)");
+        "this peer may not invite into the group; ask an admin for the invite, or to let others "
+        "invite: waypost group set G --inviters writer");
   }
   return absl::PermissionDeniedError(absl::StrCat("this peer is a ", AuthorityName(self.authority),
                                                   " and cannot invite a ", AuthorityName(authority),
@@ -171,8 +172,9 @@ absl::StatusOr<JoinReply> GroupStore::AcceptJoin(const base::PeerId& caller,
         used != invite->used_by.end() && LoadMember(txn, request.group, caller).has_value();
     if (!repeated) {
       const auto self = LoadMember(txn, request.group, core.self());
-      if (!self || !MayInvite(*self, invite->authority)) {
-        return absl::PermissionDeniedError("who made the invite may not invite any more");
+      if (!self || !MayInvite(self->authority, self->invites, invite->authority)) {
+        return absl::PermissionDeniedError(
+            "who made the invite may not invite any more; ask an admin of the group for another");
       }
       if (self->authority != Authority::kAdmin && WasRemoved(txn, request.group, caller)) {
         return absl::PermissionDeniedError(

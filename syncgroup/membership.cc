@@ -185,9 +185,13 @@ bool AuthorityAllows(Authority authority, const Op& op) {
   return authority == Authority::kAdmin;
 }
 
-bool MayInvite(const Member& member, Authority authority) {
-  if (member.authority == Authority::kAdmin) return true;
-  return member.invites && authority >= member.authority;  // admin < writer < reader
+bool MayInvite(Authority authority, bool invites, Authority given) {
+  if (authority == Authority::kAdmin) return true;
+  return invites && given >= authority;  // admin < writer < reader
+}
+
+bool InvitesUnder(Authority inviters, Authority authority) {
+  return authority != Authority::kAdmin && authority <= inviters;
 }
 
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place) {

@@ -110,8 +110,12 @@ Membership FoldMembership(const Founder& founder, const std::vector<StampedOp>& 
 // What a member of this authority may do. Asked of what an app wants to write here, and of every
 // entry wherever it was written.
 bool AuthorityAllows(Authority authority, const Op& op);
-// May this member admit others with `authority`?
-bool MayInvite(const Member& member, Authority authority);
+// May one with this authority, and the right to invite or not, admit others with authority `given`?
+// Asked of an invite that is made here, and of every admission by an inviter.
+bool MayInvite(Authority authority, bool invites, Authority given);
+// Whether members with this authority are admitted with the right to invite, by the group's
+// setting. An admin needs none.
+bool InvitesUnder(Authority inviters, Authority authority);
 
 // Does an entry at this place count?
 bool EntryCounts(const OriginCut& cut, uint64_t forked, const EntryPlace& place);

@@ -107,15 +107,19 @@ absl::StatusOr<GroupInfo> GroupStore::ChangeSettings(const base::GroupId& group,
         NameTaken(writer.txn(), *settings.name)) {
       return GroupNameTaken(*settings.name);
     }
-    writer.Write({op});
-    if (!settings.inviters) return absl::OkStatus();
-    // The right is each member's own, so that what was admitted while it held stays.
+    std::vector<Op> ops = {op};
+    // The right is each member's own, so that what was admitted while it held stays. As few entries
+    // as can be: each folds the members anew.
     for (const Member& member : LoadMembers(writer.txn(), group)) {
-      const bool invites =
-          member.authority != Authority::kAdmin && member.authority <= *settings.inviters;
+      if (!settings.inviters) break;
+      const bool invites = InvitesUnder(*settings.inviters, member.authority);
       if (member.invites == invites) continue;
-      writer.Admit(self, member.peer, member.incarnation, member.role, member.authority);
+      std::vector<Op> admission = writer.AdmissionOf(self, member.peer, member.incarnation,
+                                                     member.role, member.authority, invites);
+      if (ops.size() + admission.size() > kOpsPerEntryMax) writer.Write(std::exchange(ops, {}));
+      ops.insert(ops.end(), admission.begin(), admission.end());
     }
+    writer.Write(std::move(ops));
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(impl_->ChangeGroup(group, change));

@@ -35,7 +35,7 @@ struct Rights {
   bool Allow(const Admission& admission) const {
     if (!admission.as_inviter) return admin();
     return admission.authority != Authority::kAdmin &&
-           (admin() || (invites && admission.authority >= authority));
+           MayInvite(authority, invites, admission.authority);
   }
 };
 

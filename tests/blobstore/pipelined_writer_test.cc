@@ -29,6 +29,7 @@ class Recorder final : public BlobWriter {
   ~Recorder() override { written_.destroyed = true; }
   uint64_t offset() const override { return 7; }
   absl::Status Append(std::string_view data) override {
+    if (written_.finished || written_.discarded) return absl::FailedPreconditionError("ended");
     if (written_.gate != nullptr) written_.gate->Pass();
     if (written_.bytes.size() + data.size() > written_.fail_from) {
       return absl::ResourceExhaustedError("the disk is full");
@@ -77,6 +78,7 @@ TEST(PipelinedWriter, EverythingArrivesInOrderWhateverThePieces) {
     EXPECT_EQ(staged->id, id);
     EXPECT_EQ(staged->size_bytes, content.size());
     EXPECT_TRUE(written.bytes == content);
+    EXPECT_TRUE(absl::IsFailedPrecondition(writer->Append(std::string(kMiB, 'x'))));
   }
 }
 

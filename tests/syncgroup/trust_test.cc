@@ -356,6 +356,49 @@ TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
   EXPECT_EQ(a_.groups().Members(group_)->size(), 3u);
 }
 
+TEST_F(InviteTest, AThousandMembersMayInviteByTwoEntries) {
+  // An admin who admits many at once.
+  Liar other(2);
+  const Invite invite = Make({.authority = Authority::kAdmin});
+  {
+    TempDir dir;
+    TestNode joiner(other.peer, dir.path(), a_.clock);
+    const auto request = joiner.groups->PrepareJoin(invite, {});
+    ASSERT_TRUE(request.ok());
+    ASSERT_TRUE(a_.groups().AcceptJoin(other.peer, *request).ok());
+    other.incarnation = request->incarnation;
+  }
+  std::vector<Op> ops;
+  for (uint64_t n = 0; n < kOpsPerEntryMax; ++n) {
+    const base::PeerId peer = PeerNumber(1000 + n);
+    ops.push_back(AdmitOp{
+        .peer = peer, .incarnation = *base::Incarnation::FromBytes(peer.bytes().substr(0, 16))});
+  }
+  Page(a_, other.peer, group_, {other.Sign(group_, ops)});
+  ASSERT_EQ(a_.groups().Members(group_)->size(), kOpsPerEntryMax + 2);
+  const auto own_entries = [&] {
+    uint64_t generation = 0;
+    EXPECT_TRUE(a_.node()
+                    .index
+                    ->Read([&](base::ReadTxn& txn) {
+                      for (const auto& [numbering, known] :
+                           LoadKnowledgeOf(txn, group_, a_.self())) {
+                        generation += known.generation;
+                      }
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return generation;
+  };
+  const uint64_t before = own_entries();
+  ASSERT_TRUE(a_.groups().ChangeSettings(group_, {.inviters = Authority::kWriter}).ok());
+  EXPECT_EQ(own_entries(), before + 2);
+  const auto members = a_.groups().Members(group_);
+  for (const Member& member : *members) {
+    EXPECT_EQ(member.invites, member.authority != Authority::kAdmin) << member.peer.ToHex();
+  }
+}
+
 TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
   ClusterNode b(wire_, {.number = 2});
   ASSERT_TRUE(b.JoinAt(a_, group_).ok());
@@ -383,6 +426,7 @@ TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
   EXPECT_TRUE(Eventually([&] { return !b.groups().Find(group_)->is_public; }));
   EXPECT_EQ(made_private, 1);
   EXPECT_EQ(may_read.size(), 2u);
+  a_.groups().SetAccessListener({});
 }
 
 TEST_F(InviteTest, WhoseGenesisIsNotTheGroupsIsNotFollowed) {
