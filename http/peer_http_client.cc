@@ -1,18 +1,14 @@
 #include "http/peer_http_client.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "base/key_codec.h"
 #include "base/status.h"
-#include "http/batch_frames.h"
-#include "http/connection_pool.h"
 #include "http/errors.h"
 #include "http/json.h"
+#include "http/peer_http_client_impl.h"
 #include "http/peer_identity.h"
-#include "http/range.h"
 #include "http/text.h"
 #include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
@@ -24,9 +20,6 @@ namespace {
 // sane.
 constexpr base::Millis kRetryAfterMax{24 * 3600 * 1000};
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
-constexpr std::size_t kMessageBytesMax = 200;
-// Below this rate, averaged over the stall timeout, a transfer is stalled (DESIGN 6).
-constexpr uint64_t kStallBytesPerSecond = 1024;
 
 std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
   const auto header = head.Header("retry-after");
@@ -37,7 +30,8 @@ std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
       std::min<uint64_t>(*seconds * 1000, static_cast<uint64_t>(kRetryAfterMax.count()))));
 }
 
-// The error that an answer other than 200 stands for.
+}  // namespace
+
 absl::Status ErrorIn(const ResponseHead& head, const std::string& body) {
   std::string code, message;
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
@@ -55,69 +49,12 @@ absl::Status ErrorIn(const ResponseHead& head, const std::string& body) {
   return status;
 }
 
-}  // namespace
-
-struct PeerHttpClient::Impl {
-  Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
-      : options(std::move(client_options)),
-        peers(book),
-        connect_timeout_ms(options.connect_timeout.count()) {
-    CHECK(options.tls != nullptr || options.plain_for_tests);
-  }
-
-  // A connection to the peer: a kept one, or one dialled now.
-  struct Line {
-    std::unique_ptr<Exchange> exchange;
-    std::string key;
-    bool kept = false;
-    std::unique_ptr<ConnectionPool::Lease> turned;  // of a connection that the peer dialled
-  };
-  absl::StatusOr<std::unique_ptr<Exchange>> Dial(const syncgroup::Endpoint& to,
-                                                 const Interrupt& interrupt);
-  absl::StatusOr<Line> Connect(const syncgroup::Endpoint& to, bool fresh,
-                               const Interrupt& interrupt);
-  void GiveBack(const syncgroup::Endpoint& to, Line line, uint64_t in_before, uint64_t out_before);
-
-  // Sends and reads the head; a kept connection that turns out to be dead is replaced once.
-  struct Started {
-    Line line;
-    ResponseHead head;
-    uint64_t in_before = 0;
-    uint64_t out_before = 0;
-  };
-  absl::StatusOr<Started> Start(
-      const syncgroup::Endpoint& to, std::string_view method, const std::string& target,
-      const std::vector<std::pair<std::string, std::string>>& more_headers,
-      const std::optional<std::string>& body, base::SteadyTime deadline,
-      const Interrupt& interrupt);
-  // One of the calls with a body each way.
-  absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& target,
-                                   const std::string& body, std::stop_token stop);
-  absl::Status ReadSmall(Started& started, std::size_t bytes_max, base::SteadyTime deadline,
-                         const Interrupt& interrupt, std::string& body);
-
-  // One GET of a blob; `offset` 0: the whole.
-  fetcher::BlobReply GetBlob(const fetcher::BlobRequest& request, uint64_t offset,
-                             fetcher::BlobSink& sink, const Interrupt& interrupt,
-                             bool& range_refused);
-  void ReadBlob(const fetcher::BlobRequest& request, uint64_t offset, Started& started,
-                fetcher::BlobSink& sink, const Interrupt& interrupt, fetcher::BlobReply& reply);
-
-  fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
-                              const Interrupt& interrupt);
-  void ReadBatch(const fetcher::BatchRequest& request, Started& started, fetcher::BatchSink& sink,
-                 const Interrupt& interrupt, fetcher::BlobReply& reply);
-  // The answer to a request for blobs that is neither a blob nor blobs.
-  bool ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt,
-                   fetcher::BlobReply& reply, std::string& body);
-  // After an answer: a connection in the middle of a body is not idle and is closed.
-  void GiveBackAfter(const syncgroup::Endpoint& from, Started started, bool whole);
-
-  const PeerHttpClientOptions options;
-  signpost::PeerBook& peers;
-  std::atomic<int64_t> connect_timeout_ms;
-  ConnectionPool pool;
-};
+PeerHttpClient::Impl::Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
+    : options(std::move(client_options)),
+      peers(book),
+      connect_timeout_ms(options.connect_timeout.count()) {
+  CHECK(options.tls != nullptr || options.plain_for_tests);
+}
 
 absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     const syncgroup::Endpoint& to, bool fresh, const Interrupt& interrupt) {
@@ -250,241 +187,6 @@ absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint
   return answer;
 }
 
-// ---- blobs ----
-
-namespace {
-
-using Kind = fetcher::BlobReply::Kind;
-
-fetcher::BlobReply ReplyOf(Kind kind, std::string_view message) {
-  fetcher::BlobReply reply;
-  reply.kind = kind;
-  reply.message = Shorten(message, kMessageBytesMax);
-  return reply;
-}
-
-fetcher::BlobReply FailureOf(const absl::Status& status) {
-  return ReplyOf(absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable,
-                 base::Std(status.message()));
-}
-
-Exchange::Pace PaceOf(base::Millis stall_timeout) {
-  const auto window_ms = static_cast<uint64_t>(std::max<int64_t>(stall_timeout.count(), 1));
-  return {.window = stall_timeout,
-          .bytes = std::max<uint64_t>(kStallBytesPerSecond * window_ms / 1000, 1)};
-}
-
-// The groups in a Waypost-Groups header: comma-separated ids. What is no id is ignored.
-std::vector<base::GroupId> GroupsIn(const ResponseHead& head) {
-  std::vector<base::GroupId> groups;
-  const auto header = head.Header("waypost-groups");
-  if (!header) return groups;
-  std::string_view rest = *header;
-  while (!rest.empty() && groups.size() < syncgroup::kReadGroupsMax) {
-    const std::size_t comma = rest.find(',');
-    if (const auto group = base::GroupId::FromHex(TrimSpaces(rest.substr(0, comma)))) {
-      groups.push_back(*group);
-    }
-    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-  }
-  return groups;
-}
-
-}  // namespace
-
-void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_t offset,
-                                    Started& started, fetcher::BlobSink& sink,
-                                    const Interrupt& interrupt, fetcher::BlobReply& reply) {
-  const ResponseHead& head = started.head;
-  const uint64_t length = *head.content_length;
-  uint64_t total = length;
-  uint64_t begins = 0;
-  if (head.status == 206) {
-    const auto range = ParseContentRange(head.Header("content-range").value_or(""));
-    if (!range || range->offset != offset || range->offset + range->length != range->size) {
-      reply = ReplyOf(Kind::kUnreachable, "a malformed answer: not the range that was asked for");
-      return;
-    }
-    if (range->length != length) {
-      reply = ReplyOf(Kind::kWrongLength, "its Content-Length and Content-Range disagree");
-      return;
-    }
-    total = range->size;
-    begins = offset;
-  }
-  reply.sink_error = sink.OnStart(total, begins, GroupsIn(head));
-  if (!reply.sink_error.ok()) {
-    reply.kind = Kind::kSinkError;
-    return;
-  }
-  const Exchange::Pace pace = PaceOf(request.stall_timeout);
-  Exchange& exchange = *started.line.exchange;
-  const absl::Status status = exchange.ReadBody(head, pace, base::SteadyTime::max(), interrupt,
-                                                [&](std::string_view piece) {
-                                                  reply.body_bytes += piece.size();
-                                                  return sink.OnData(piece);
-                                                });
-  if (!exchange.take_status().ok()) {
-    reply.kind = Kind::kSinkError;
-    reply.sink_error = exchange.take_status();
-  } else if (!status.ok()) {
-    reply.kind = absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable;
-    reply.message = Shorten(base::Std(status.message()), kMessageBytesMax);
-  } else if (exchange.HasSurplus()) {
-    reply.kind = Kind::kWrongLength;
-    reply.message = "it sent more bytes than its Content-Length says";
-  } else {
-    reply.kind = Kind::kComplete;
-  }
-}
-
-fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& request,
-                                                 uint64_t offset, fetcher::BlobSink& sink,
-                                                 const Interrupt& interrupt, bool& range_refused) {
-  std::string target = absl::StrCat("/peer/v1/blobs/", request.blob.ToHex());
-  for (std::size_t i = 0; i < request.groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
-    absl::StrAppend(&target, i == 0 ? "?" : "&", "group=", request.groups[i].ToHex());
-  }
-  std::vector<std::pair<std::string, std::string>> headers;
-  if (offset > 0) headers.emplace_back("Range", absl::StrCat("bytes=", offset, "-"));
-  // The head alone must come within the stall timeout.
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + request.stall_timeout;
-  auto started = Start(request.from, "GET", target, headers, std::nullopt, deadline, interrupt);
-  if (!started.ok()) return FailureOf(started.status());
-
-  fetcher::BlobReply reply;
-  const int status = started->head.status;
-  const bool sends = status == 200 || status == 206;
-  std::string body;
-  if (sends) {
-    ReadBlob(request, offset, *started, sink, interrupt, reply);
-  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
-    return reply;
-  } else if (status == 404) {
-    auto miss = syncgroup::DecodeMiss(body);
-    reply.kind = miss.ok() ? Kind::kMiss : Kind::kUnreachable;
-    reply.message = miss.ok() ? "not here" : "a malformed answer: its miss does not parse";
-    if (miss.ok()) reply.miss = *std::move(miss);
-  } else if (status == 416 && offset > 0) {
-    range_refused = true;
-  }
-  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
-  return reply;
-}
-
-bool PeerHttpClient::Impl::ReadRefusal(Started& started, base::SteadyTime deadline,
-                                       const Interrupt& interrupt, fetcher::BlobReply& reply,
-                                       std::string& body) {
-  const absl::Status read =
-      ReadSmall(started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
-  if (!read.ok()) {
-    reply = FailureOf(read);
-    return false;
-  }
-  const int status = started.head.status;
-  const absl::Status error = ErrorIn(started.head, body);
-  reply.kind = status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable;
-  reply.message = Shorten(base::Std(error.message()), kMessageBytesMax);
-  reply.retry_after = base::RetryAfterOf(error);
-  return true;
-}
-
-void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Started started,
-                                         bool whole) {
-  if (whole) {
-    GiveBack(from, std::move(started.line), started.in_before, started.out_before);
-  } else if (!from.peer.IsZero()) {
-    peers.NoteTraffic(from.peer, started.line.exchange->bytes_in() - started.in_before,
-                      started.line.exchange->bytes_out() - started.out_before);
-  }
-}
-
-// ---- many blobs ----
-
-namespace {
-
-// nullopt: it does not parse.
-std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
-                                         const std::vector<base::GroupId>& groups) {
-  using ItemKind = fetcher::BatchItem::Kind;
-  fetcher::BatchItem item;
-  switch (frame.kind) {
-    case FrameKind::kBlob:
-      item.kind = ItemKind::kBlob;
-      item.bytes = frame.body;
-      for (std::size_t i = 0; i < groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
-        if ((frame.grants >> i & 1) != 0) item.granted.push_back(groups[i]);
-      }
-      return item;
-    case FrameKind::kMiss: {
-      item.kind = ItemKind::kMiss;
-      auto miss = syncgroup::DecodeMiss(frame.body);
-      if (!miss.ok()) return std::nullopt;
-      item.miss = *std::move(miss);
-      return item;
-    }
-    case FrameKind::kLeftOut:
-      if (!frame.body.empty()) item.size_bytes = base::ReadU64(frame.body);
-      return item;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
-void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Started& started,
-                                     fetcher::BatchSink& sink, const Interrupt& interrupt,
-                                     fetcher::BlobReply& reply) {
-  FrameReader frames(request.blobs.size(),
-                     std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax));
-  std::size_t number = 0;
-  const auto take = [&](const Frame& frame) -> absl::Status {
-    const auto item = ItemIn(frame, request.groups);
-    if (!item) return absl::InvalidArgumentError("a malformed answer: a miss does not parse");
-    reply.sink_error = sink.OnItem(number++, *item);
-    return reply.sink_error;
-  };
-  Exchange& exchange = *started.line.exchange;
-  const absl::Status status =
-      exchange.ReadBody(started.head, PaceOf(request.stall_timeout), base::SteadyTime::max(),
-                        interrupt, [&](std::string_view piece) {
-                          reply.body_bytes += piece.size();
-                          return frames.Feed(piece, take);
-                        });
-  if (!reply.sink_error.ok()) {
-    reply.kind = Kind::kSinkError;
-  } else if (!status.ok()) {
-    reply.kind = absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable;
-    reply.message = Shorten(base::Std(status.message()), kMessageBytesMax);
-  } else if (!frames.done() || exchange.HasSurplus()) {
-    reply.kind = Kind::kUnreachable;
-    reply.message = "a malformed answer: not a frame for each blob";
-  } else {
-    reply.kind = Kind::kComplete;
-  }
-}
-
-fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchRequest& request,
-                                                  fetcher::BatchSink& sink,
-                                                  const Interrupt& interrupt) {
-  const std::string message = syncgroup::EncodeBatchRequest(
-      {.groups = request.groups, .blobs = request.blobs, .blob_bytes_max = request.blob_bytes_max});
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + request.stall_timeout;
-  auto started = Start(request.from, "POST", "/peer/v1/blobs:batch",
-                       {{"Content-Type", "application/x-protobuf"}}, message, deadline, interrupt);
-  if (!started.ok()) return FailureOf(started.status());
-  fetcher::BlobReply reply;
-  std::string body;
-  const bool sends = started->head.status == 200;
-  if (sends) {
-    ReadBatch(request, *started, sink, interrupt, reply);
-  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
-    return reply;
-  }
-  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
-  return reply;
-}
-
 // ---- the interfaces ----
 
 PeerHttpClient::PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers,
@@ -567,25 +269,6 @@ absl::StatusOr<syncgroup::HeldReply> PeerHttpClient::Held(const syncgroup::Endpo
   ASSIGN_OR_RETURN(const std::string answer,
                    impl_->Post(to, "/peer/v1/held", syncgroup::EncodeHeldRequest(request), stop));
   return syncgroup::DecodeHeldReply(answer);
-}
-
-fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
-                                       std::stop_token stop) {
-  const Interrupt interrupt(stop);
-  bool range_refused = false;
-  fetcher::BlobReply reply =
-      impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
-  // What we have is longer than what the peer has: from the beginning.
-  if (range_refused) {
-    bool again = false;
-    reply = impl_->GetBlob(request, 0, sink, interrupt, again);
-  }
-  return reply;
-}
-
-fetcher::BlobReply PeerHttpClient::GetBatch(const fetcher::BatchRequest& request,
-                                            fetcher::BatchSink& sink, std::stop_token stop) {
-  return impl_->GetBatch(request, sink, Interrupt(stop));
 }
 
 }  // namespace waypost::http

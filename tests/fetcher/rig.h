@@ -29,23 +29,9 @@
 #include "syncgroup/ledger.h"
 #include "syncgroup/rows.h"
 #include "tests/fakes/fake_blob_client.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace waypost::fetcher {
-
-// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "waypost-test-XXXXXX").string();
-    CHECK(mkdtemp(path.data()) != nullptr);
-    path_ = path;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Waits for a condition; the time is a limit, not a measure.
 inline bool Eventually(const std::function<bool()>& condition) {
@@ -222,7 +208,7 @@ class Rig {
   std::unique_ptr<Scanner> scanner;
 
  private:
-  TempFolder folder_;
+  base::TempDir folder_;
 };
 
 }  // namespace waypost::fetcher

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace waypost::service {
 namespace {
@@ -18,15 +19,7 @@ using ::testing::HasSubstr;
 
 class DataDirTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "waypost-data-dir-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    root_ = name;
-    path_ = root_ + "/sub/folder";
-    ASSERT_TRUE(base::InitCrypto());
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  void SetUp() override { ASSERT_TRUE(base::InitCrypto()); }
 
   std::string ReadFile(const std::string& name) {
     std::ifstream file(path_ + "/" + name);
@@ -41,7 +34,9 @@ class DataDirTest : public ::testing::Test {
     return info.st_mode & 0777;
   }
 
-  std::string root_, path_;
+  const base::TempDir temp_;
+  const std::string root_ = temp_.path();
+  const std::string path_ = root_ + "/sub/folder";
   std::unique_ptr<base::FileSystem> fs_ = base::NewPosixFileSystem();
 };
 

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/fakes/temp_dir.h"
+
 namespace waypost::service {
 namespace {
 
@@ -13,17 +15,7 @@ using ::testing::HasSubstr;
 
 class LiveSettingsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "waypost-settings-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    dir_ = name;
-    OpenIndex();
-  }
-  void TearDown() override {
-    index_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void SetUp() override { OpenIndex(); }
   void OpenIndex() {
     index_.reset();
     auto index = base::Index::Open({.dir = dir_, .map_size = uint64_t{64} << 20});
@@ -47,7 +39,8 @@ class LiveSettingsTest : public ::testing::Test {
     return {};
   }
 
-  std::string dir_;
+  const base::TempDir temp_;
+  const std::string dir_ = temp_.path();
   Layer environment_, line_;
   std::unique_ptr<base::Index> index_;
 };

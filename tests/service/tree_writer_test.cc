@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace waypost::service {
 namespace {
@@ -18,15 +19,10 @@ class TreeWriterTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(base::InitCrypto());
-    std::string name = (fs::temp_directory_path() / "waypost-tree-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    root_ = name;
     auto tree = TreeWriter::Open(root_ + "/out");
     ASSERT_TRUE(tree.ok()) << tree.status();
     tree_ = *std::move(tree);
   }
-  void TearDown() override { fs::remove_all(root_); }
-
   absl::Status Write(std::string_view key, const std::string& text, const base::BlobId& blob) {
     return tree_->Write(key, blob, [&](TreeWriter::Take take) { return take(text); });
   }
@@ -41,7 +37,8 @@ class TreeWriterTest : public ::testing::Test {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(root_ + "/" + name), {}));
   }
 
-  std::string root_;
+  const base::TempDir temp_;
+  const std::string root_ = temp_.path();
   std::unique_ptr<TreeWriter> tree_;
 };
 

@@ -24,25 +24,11 @@
 #include "syncgroup/ledger.h"
 #include "syncgroup/replication.h"
 #include "syncgroup/wake.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace waypost::syncgroup {
 
-// A folder that is gone when the test ends.
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = std::filesystem::temp_directory_path() / "waypost-XXXXXX";
-    CHECK(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using base::TempDir;
 
 // A clock that goes on with the real one and can be moved.
 class ShiftedClock final : public base::Clock {
