@@ -8,7 +8,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -20,12 +19,12 @@
 #include "integration/eventually.h"
 #include "integration/peer.h"
 #include "tests/bench/meter.h"
+#include "tests/bench/put_many.h"
 #include "tests/bench/web_servers.h"
 
 namespace waypost::bench {
 namespace {
 
-using integration::Json;
 using integration::Peer;
 using integration::Process;
 
@@ -75,35 +74,11 @@ class Waypost final : public Copier {
     RETURN_IF_ERROR(holder_->Start());
     group_ = holder_->CreateGroup("files", "normal");
     const std::vector<std::string> files = FilesOf(folder);
-    blobs_.clear();
-    // Several at once, so that they share commits.
-    constexpr std::size_t kPutters = 16;
-    std::vector<std::map<std::string, std::string>> put(kPutters);
-    std::vector<std::thread> putters;
-    for (std::size_t t = 0; t < kPutters; ++t) {
-      putters.emplace_back([&, t] {
-        for (std::size_t i = t; i < files.size(); i += kPutters) {
-          put[t][files[i]] = holder_->PutBlob(integration::ReadWholeFile(folder + "/" + files[i]));
-        }
-      });
-    }
-    for (std::thread& putter : putters) putter.join();
-    Json batch = Json::array();
-    const auto flush = [&] {
-      if (batch.empty()) return;
-      holder_->Call("POST", absl::StrCat("/v1/groups/", group_, "/refs:batch"),
-                    Json{{"put", batch}}.dump());
-      batch = Json::array();
-    };
-    for (const auto& some : put) {
-      for (const auto& [key, blob] : some) {
-        if (blob.empty()) return absl::InternalError("waypost did not take " + key);
-        blobs_.insert(blob);
-        batch.push_back({{"key", key}, {"blob", blob}});
-        if (batch.size() == 1000) flush();
-      }
-    }
-    flush();
+    const std::vector<std::string> ids =
+        PutMany(*holder_, group_, files.size(), [&](std::size_t i) {
+          return KeyedBlob{files[i], integration::ReadWholeFile(folder + "/" + files[i])};
+        });
+    blobs_ = {ids.begin(), ids.end()};
     return absl::OkStatus();
   }
 

@@ -1,7 +1,7 @@
 // The whole main job, beside the tools that people use instead, on loopback in one go. Rounds
 // alternate between them, because only ratios within a round mean anything on a machine that does
-// other things too; each copies to a folder of its own that did not exist. Needs rsync, rclone,
-// aria2, curl and nginx. Prints a table.
+// other things too; each copies to a folder of its own that did not exist and is removed
+// afterwards. Needs rsync, rclone, aria2, curl and nginx. Prints a table.
 //   fetch_bench [--rounds N] [--sets small,medium,large,tree] [--only waypost,rsync]
 #include <sys/utsname.h>
 
@@ -23,6 +23,7 @@
 #include "integration/process.h"
 #include "tests/bench/copiers.h"
 #include "tests/bench/figures.h"
+#include "tests/bench/meter.h"
 
 namespace waypost::bench {
 namespace {
@@ -44,6 +45,7 @@ constexpr std::size_t kLarge = std::size_t{128} << 20;
 // Of the real tree: enough to have every kind of file, and not all day.
 constexpr std::size_t kTreeFiles = 10000;
 constexpr uint64_t kTreeBytes = uint64_t{300} << 20;
+constexpr uint64_t kTouchedBytesMin = uint64_t{128} << 20;
 
 void MakeFiles(const Set& set, const std::string& folder) {
   std::filesystem::create_directories(folder);
@@ -174,6 +176,10 @@ int Main(int argc, char** argv) {
     } else {
       CopyTree(source);
     }
+    uint64_t bytes = 0;
+    for (const std::string& file : FilesOf(source)) {
+      bytes += std::filesystem::file_size(source + "/" + file);
+    }
     std::vector<Series> all;
     const auto add = [&](std::unique_ptr<Copier> copier) {
       const bool wanted =
@@ -196,15 +202,20 @@ int Main(int argc, char** argv) {
       if (!offered.ok()) series.error = offered.ToString();
     }
     for (int round = 0; round < rounds; ++round) {
-      for (Series& series : all) {
+      for (std::size_t turn = 0; turn < all.size(); ++turn) {
+        // Each is first at some time, and after another.
+        const std::size_t at = (turn + static_cast<std::size_t>(round)) % all.size();
+        Series& series = all[at];
         if (!series.error.empty()) continue;
-        const std::string to = absl::StrCat(work.path(), "/to-", round, "-", &series - all.data());
+        const std::string to = absl::StrCat(work.path(), "/to-", round, "-", at);
+        TouchMemory(bytes + bytes / 2 + kTouchedBytesMin);
         const auto cost = series.copier->Copy(to);
         if (cost.ok()) {
           series.costs.push_back(*cost);
         } else {
           series.error = cost.status().ToString();
         }
+        std::filesystem::remove_all(to);
       }
     }
     Print(set, all);

@@ -119,6 +119,14 @@ class Line {
       std::printf("| %-7s | %2d | %-11s | %8.0f | %8.0f | %8.0f | %8.1f |", size.c_str(),
                   static_cast<int>(connections_), kNames[server], median(&Figures::per_second),
                   median(&Figures::p50_us), median(&Figures::p99_us), median(&Figures::cpu_us));
+      Record({{"bench", "http"},
+              {"bytes", size_},
+              {"connections", connections_},
+              {"server", kNames[server]},
+              {"per_s", median(&Figures::per_second)},
+              {"p50_us", median(&Figures::p50_us)},
+              {"p99_us", median(&Figures::p99_us)},
+              {"cpu_us", median(&Figures::cpu_us)}});
       if (server == 0) {
         std::printf(" %s | %s |\n", Ratio(1).c_str(), Ratio(2).c_str());
       } else {

@@ -18,6 +18,7 @@
 #include "integration/eventually.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+#include "tests/bench/put_many.h"
 
 namespace waypost::bench {
 namespace {
@@ -153,21 +154,9 @@ class Load {
   std::string Prepare() {
     CHECK(server_.Call("POST", "/v1/fetcher/pause", "{}").status == 204);
     const std::string group = holder_.CreateGroup(absl::StrCat("load ", ++number_), "normal");
-    std::vector<std::thread> putters;
-    constexpr int kThreads = 8;
-    for (int t = 0; t < kThreads; ++t) {
-      putters.emplace_back([&, t] {
-        Json batch = Json::array();
-        for (int i = t; i < size_.blobs; i += kThreads) {
-          batch.push_back({{"key", absl::StrCat(i)}, {"blob", holder_.PutBlob(Bytes())}});
-          if (batch.size() < 1000 && i + kThreads < size_.blobs) continue;
-          holder_.Call("POST", absl::StrCat("/v1/groups/", group, "/refs:batch"),
-                       Json{{"put", batch}}.dump());
-          batch = Json::array();
-        }
-      });
-    }
-    for (std::thread& putter : putters) putter.join();
+    PutMany(holder_, group, static_cast<std::size_t>(size_.blobs), [this](std::size_t i) {
+      return KeyedBlob{absl::StrCat(i), Bytes()};
+    });
     CHECK(server_.Join(holder_.Invite(group), "server") == group);
     CHECK(integration::Eventually(
         [&] { return Count(group, "wanted") == static_cast<uint64_t>(size_.blobs); },

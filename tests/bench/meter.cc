@@ -1,6 +1,7 @@
 #include "tests/bench/meter.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -44,6 +45,14 @@ uint64_t PeakBytes(pid_t pid) {
   const std::size_t at = status.find("VmHWM:");
   if (at == std::string::npos) return 0;
   return std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
+}
+
+void TouchMemory(uint64_t bytes) {
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return;
+  madvise(memory, bytes, MADV_POPULATE_WRITE);
+  munmap(memory, bytes);
 }
 
 absl::Status SyncFileSystem(const std::string& folder) {

@@ -28,6 +28,9 @@ class Meter {
 
 // The most that a process has had in memory; 0 when it is gone.
 uint64_t PeakBytes(pid_t pid);
+// Touches as much memory once and gives it back, so that what is measured next does not pay for
+// pages that the host of a virtual machine took away: 5 us each here, as much as a copy costs.
+void TouchMemory(uint64_t bytes);
 absl::Status SyncFileSystem(const std::string& folder);
 
 }  // namespace waypost::bench

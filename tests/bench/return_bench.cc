@@ -14,32 +14,12 @@
 #include "integration/eventually.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+#include "tests/bench/put_many.h"
 
 namespace waypost::bench {
 namespace {
 
-using integration::Json;
 using integration::Peer;
-
-void PutMany(const Peer& holder, const std::string& group, std::size_t count) {
-  constexpr std::size_t kPutters = 16;
-  std::vector<std::thread> putters;
-  for (std::size_t t = 0; t < kPutters; ++t) {
-    putters.emplace_back([&, t] {
-      Json batch = Json::array();
-      for (std::size_t i = t; i < count; i += kPutters) {
-        const std::string id = holder.PutBlob(integration::SomeBytes(4096, i));
-        CHECK(!id.empty());
-        batch.push_back({{"key", absl::StrCat(i)}, {"blob", id}});
-        if (batch.size() < 1000 && i + kPutters < count) continue;
-        holder.Call("POST", absl::StrCat("/v1/groups/", group, "/refs:batch"),
-                    Json{{"put", batch}}.dump());
-        batch = Json::array();
-      }
-    });
-  }
-  for (std::thread& putter : putters) putter.join();
-}
 
 int Main(std::size_t count) {
   const integration::TempDir work;
@@ -49,7 +29,9 @@ int Main(std::size_t count) {
   for (Peer* peer : {&holder, &other, &server}) CHECK(peer->Init().ok() && peer->Start().ok());
   const std::string group = holder.CreateGroup("many", "normal");
   const std::string another = other.CreateGroup("another", "normal");
-  PutMany(holder, group, count);
+  PutMany(holder, group, count, [](std::size_t i) {
+    return KeyedBlob{absl::StrCat(i), integration::SomeBytes(4096, i)};
+  });
   CHECK(server.Call("POST", "/v1/fetcher/pause", "{}").status == 204);
   CHECK(server.Join(holder.Invite(group), "server") == group);
   CHECK(server.Join(other.Invite(another), "server") == another);
