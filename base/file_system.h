@@ -17,9 +17,17 @@ namespace waypost::base {
 class File {
  public:
   virtual ~File() = default;
+  // What is written in long runs from now on goes past the page cache, where the file system can do
+  // that: for large files that are read late, if ever. In the cache they would push out what is
+  // read often, and cost a copy and a fresh page for every 4 KiB.
+  virtual void KeepOutOfCache() = 0;
   // The whole of `data` at `offset`, or an error; short writes and EINTR are handled. IsNoSpace
-  // when full. What is written in order goes on to the disk as it comes, a few MiB at a time.
+  // when full. What is written in order goes on to the disk as it comes, a few MiB at a time. After
+  // KeepOutOfCache up to a MiB may be held back until Flush, Sync, Truncate or the end of this
+  // object, and an error of it then comes there.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view data) = 0;
+  // Everything written is with the kernel: it outlives this process, and SyncAll makes it durable.
+  virtual absl::Status Flush() = 0;
   // Fills `buffer` from `offset`; fewer bytes only at the end of the file.
   virtual absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const = 0;
   // fsync. After it failed the file must be thrown away: the kernel may have dropped the dirty

@@ -171,7 +171,10 @@ PartialFiles::Partial::Partial(PartialFiles& files, const base::BlobId& blob, Cl
       claim_(std::move(claim)),
       file_(std::move(file)),
       size_(size),
-      marked_(marked) {}
+      marked_(marked) {
+  // What this peer fetches it keeps for others; what an app puts here, peers fetch at once.
+  file_->KeepOutOfCache();
+}
 
 PartialFiles::Partial::~Partial() {
   if (file_ == nullptr) return;
@@ -193,6 +196,11 @@ absl::Status PartialFiles::Partial::Append(std::string_view data) {
 }
 
 absl::Status PartialFiles::Partial::Sync() {
+  const absl::Status written = file_->Flush();
+  if (!written.ok()) {
+    write_failed_ = write_failed_ || !base::IsNoSpace(written);
+    return written;
+  }
   const absl::Status synced = file_->Sync();
   sync_failed_ = sync_failed_ || !synced.ok();
   return synced;

@@ -121,6 +121,7 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Finish(const std::optional<base::BlobI
 absl::StatusOr<std::optional<StagedBlob>> UnnamedWriter::FinishBytes(const base::BlobId& expected) {
   if (file_ == nullptr) return EndedError();
   RETURN_IF_ERROR(check_.Verify(expected).status());
+  RETURN_IF_ERROR(file_->Flush());
   base::FaultPoint("blob.written");
   return std::optional<StagedBlob>();
 }

@@ -1,12 +1,19 @@
 #include "base/file_system.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <random>
 
+#include "base/direct_writer.h"
 #include "base/posix_file.h"
 #include "base/status.h"
 #include "tests/contract/file_system_contract.h"
@@ -102,6 +109,160 @@ TEST(PosixFile, AHiddenNameEndsWithTheLinkOrWithTheFile) {
   EXPECT_EQ(ReadSmallFile(*fs, dir / "a", 100).value(), "content");
   EXPECT_EQ(ReadSmallFile(*fs, dir / "taken", 100).value(), "first");
   EXPECT_EQ(fs->List(dir.path()).value().size(), 2u);
+}
+
+// Long files, of which the later part goes past the page cache.
+class LongFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto file = fs_->CreateExclusive(dir_ / "long");
+    ASSERT_TRUE(file.ok()) << file.status();
+    file_ = *std::move(file);
+    file_->KeepOutOfCache();
+  }
+  // In pieces of every size, beginning where the file ends.
+  absl::Status Append(std::size_t count) {
+    while (count > 0) {
+      const std::size_t piece = std::min<std::size_t>(count, random_() % 70'000 + 1);
+      std::string bytes(piece, static_cast<char>(random_()));
+      for (std::size_t i = 0; i < piece; i += 61) bytes[i] = static_cast<char>(random_());
+      RETURN_IF_ERROR(file_->WriteAt(model_.size(), bytes));
+      model_ += bytes;
+      count -= piece;
+    }
+    return absl::OkStatus();
+  }
+  std::string Bytes(uint64_t offset, std::size_t count) const {
+    std::string bytes(count, '?');
+    const auto got = file_->ReadAt(offset, std::span<char>(bytes));
+    CHECK(got.ok());
+    bytes.resize(*got);
+    return bytes;
+  }
+  // What others read.
+  bool OnDisk() const {
+    return ReadSmallFile(*fs_, dir_ / "long", std::size_t{1} << 30).value() == model_;
+  }
+  // How many MiB of the file the kernel keeps in memory.
+  std::size_t CachedMib() const {
+    void* const map = mmap(nullptr, model_.size(), PROT_READ, MAP_SHARED, file_->fd(), 0);
+    CHECK(map != MAP_FAILED);
+    std::vector<unsigned char> pages((model_.size() + 4095) / 4096);
+    CHECK(mincore(map, model_.size(), pages.data()) == 0);
+    munmap(map, model_.size());
+    return static_cast<std::size_t>(
+               std::count_if(pages.begin(), pages.end(), [](auto page) { return page % 2 == 1; })) /
+           256;
+  }
+
+  const TempDir dir_;
+  const std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
+  std::unique_ptr<File> file_;
+  std::string model_;
+  std::mt19937_64 random_{1};
+};
+
+constexpr std::size_t kMib = std::size_t{1} << 20;
+
+TEST_F(LongFileTest, ItsLaterPartDoesNotFillTheMemory) {
+  if (DirectWriter::Open(file_->fd()) == nullptr) GTEST_SKIP() << "no O_DIRECT in " << dir_.path();
+  ASSERT_TRUE(Append(40 * kMib).ok());
+  ASSERT_TRUE(file_->Sync().ok());
+  EXPECT_LE(CachedMib(), PosixFile::kDirectFromBytes / kMib + 2);
+  EXPECT_TRUE(OnDisk());
+}
+
+TEST_F(LongFileTest, UnaskedItIsKeptInMemory) {
+  file_ = fs_->CreateExclusive(dir_ / "other").value();
+  ASSERT_TRUE(Append(20 * kMib).ok());
+  EXPECT_GT(CachedMib(), PosixFile::kDirectFromBytes / kMib + 4);
+  EXPECT_EQ(ReadSmallFile(*fs_, dir_ / "other", 20 * kMib).value(), model_);
+}
+
+TEST_F(LongFileTest, WhatIsHeldBackIsReadAndCounted) {
+  ASSERT_TRUE(Append(12 * kMib + 12345).ok());
+  EXPECT_EQ(file_->Look()->size, model_.size());
+  EXPECT_EQ(Bytes(model_.size() - 5000, 10'000), model_.substr(model_.size() - 5000));
+  EXPECT_EQ(Bytes(11 * kMib - 7, 2 * kMib), model_.substr(11 * kMib - 7));
+}
+
+TEST_F(LongFileTest, AFlushGivesEverythingToTheKernel) {
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Append(9 * kMib + 777).ok());
+    ASSERT_TRUE(file_->Flush().ok());
+    EXPECT_TRUE(OnDisk()) << i;
+  }
+}
+
+TEST_F(LongFileTest, ItsEndIsWrittenWhenItIsClosed) {
+  ASSERT_TRUE(Append(10 * kMib + 999).ok());
+  file_ = nullptr;
+  EXPECT_TRUE(OnDisk());
+}
+
+TEST_F(LongFileTest, CheckSyncedDoesNotForgetWhatIsHeldBack) {
+  ASSERT_TRUE(Append(10 * kMib + 999).ok());
+  ASSERT_TRUE(file_->CheckSynced().ok());
+  EXPECT_TRUE(OnDisk());
+}
+
+TEST_F(LongFileTest, AnyOrderOfWritesReadsAndCutsIsThatOfAString) {
+  for (int round = 0; round < 60; ++round) {
+    SCOPED_TRACE(round);
+    switch (random_() % 6) {
+      case 0: {  // somewhere in the middle
+        const uint64_t at = model_.empty() ? 0 : random_() % model_.size();
+        const std::string bytes(random_() % 50'000, 'm');
+        ASSERT_TRUE(file_->WriteAt(at, bytes).ok());
+        model_.resize(std::max<std::size_t>(model_.size(), at + bytes.size()));
+        model_.replace(at, bytes.size(), bytes);
+        break;
+      }
+      case 1: {
+        const uint64_t size =
+            model_.size() - std::min<std::size_t>(model_.size(), random_() % kMib);
+        ASSERT_TRUE(file_->Truncate(size).ok());
+        model_.resize(size);
+        break;
+      }
+      case 2:
+        ASSERT_TRUE(file_->Flush().ok());
+        break;
+      default:
+        ASSERT_TRUE(Append(random_() % (5 * kMib)).ok());
+    }
+    ASSERT_EQ(file_->Look()->size, model_.size());
+    const uint64_t from = model_.size() - std::min<std::size_t>(model_.size(), random_() % kMib);
+    ASSERT_EQ(Bytes(from, 2 * kMib), model_.substr(from));
+  }
+  ASSERT_GT(model_.size(), 30 * kMib);
+  ASSERT_TRUE(file_->Sync().ok());
+  EXPECT_TRUE(OnDisk());
+}
+
+// As on a disk that is full in the middle of a piece.
+TEST_F(LongFileTest, WhereNothingMoreFitsItSaysSoAndKeepsWhatFits) {
+  constexpr std::size_t kFits = 12 * kMib + 12'345;
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit = before;
+  limit.rlim_cur = kFits;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const absl::Status appended = Append(14 * kMib);
+  const absl::Status synced = file_->Sync();
+  const absl::Status extended = file_->Truncate(14 * kMib);
+  const std::string on_disk = ReadSmallFile(*fs_, dir_ / "long", 20 * kMib).value();
+  // What is cut off need not be written first.
+  const absl::Status cut = file_->Truncate(kMib);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(appended.message(), testing::HasSubstr("File too large"));
+  EXPECT_FALSE(synced.ok());
+  EXPECT_FALSE(extended.ok());
+  EXPECT_EQ(on_disk.size(), kFits);
+  EXPECT_EQ(on_disk.substr(0, model_.size()), model_.substr(0, on_disk.size()));
+  EXPECT_TRUE(cut.ok()) << cut;
 }
 
 class FakeFileSystemTest : public testing::Test {

@@ -85,9 +85,14 @@ class CuttingFileSystem final : public base::FileSystem {
    public:
     CutFile(CuttingFileSystem& fs, std::unique_ptr<base::File> below)
         : below_(std::move(below)), fs_(fs) {}
+    void KeepOutOfCache() override { below_->KeepOutOfCache(); }
     absl::Status WriteAt(uint64_t offset, std::string_view data) override {
       RETURN_IF_ERROR(fs_.Change());
       return below_->WriteAt(offset, data);
+    }
+    absl::Status Flush() override {
+      RETURN_IF_ERROR(fs_.Look());
+      return below_->Flush();
     }
     absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
       RETURN_IF_ERROR(fs_.Look());

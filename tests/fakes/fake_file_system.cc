@@ -145,6 +145,10 @@ class FakeFileSystem::OpenFile final : public File {
     return absl::OkStatus();
   }
 
+  // The fake has no cache and holds nothing back.
+  void KeepOutOfCache() override {}
+  absl::Status Flush() override { return absl::OkStatus(); }
+
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
     MutexLock lock(fs_.mutex_);
     RETURN_IF_ERROR(Enter(Op::kRead));
