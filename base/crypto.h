@@ -20,8 +20,8 @@ std::string RandomBytes(std::size_t count);
 void WipeSecret(void* bytes, std::size_t count);
 // Takes the same time wherever the two differ; their lengths are not secret.
 bool ConstantTimeEqual(std::string_view a, std::string_view b);
-// 64-bit keyed checksum (SipHash-2-4): finds damage, proves nothing against an attacker who knows
-// the key.
+// 64-bit keyed checksum (SipHash-2-4), of rows in data folders of format 1: finds damage, proves
+// nothing against an attacker who knows the key.
 uint64_t Checksum64(const std::array<uint8_t, 16>& key, std::string_view data);
 // BLAKE2b with 32 bytes of output.
 std::array<uint8_t, 32> Hash256(std::string_view data);

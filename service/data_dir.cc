@@ -22,7 +22,9 @@ namespace {
 using base::Abs;
 
 // First line of FORMAT: a number that grows when an older program could not read the folder.
-constexpr std::string_view kFormat = "waypost data folder, format 1\n";
+// 2: rows have checksums of another kind; those of 1 are read as well.
+constexpr std::string_view kFormat = "waypost data folder, format 2\n";
+constexpr std::string_view kOlderFormat = "waypost data folder, format 1\n";
 constexpr std::size_t kSmallFileMax = 64 * 1024;
 
 std::string In(const std::string& dir, std::string_view name) {
@@ -75,9 +77,11 @@ absl::StatusOr<std::string> LoadOrMakeToken(base::FileSystem& fs, const std::str
   return ReadToken(fs, dir, name);
 }
 
-absl::Status CheckFormat(base::FileSystem& fs, const std::string& dir) {
+// Before anything is written that an older program could not read, it is kept from trying.
+absl::Status TakeFormat(base::FileSystem& fs, const std::string& dir) {
   const auto format = base::ReadSmallFile(fs, In(dir, "FORMAT"), kSmallFileMax);
   if (!format.ok()) return base::Annotate(format.status(), "FORMAT");
+  if (*format == kOlderFormat) return base::ReplaceFile(fs, In(dir, "FORMAT"), kFormat);
   if (*format != kFormat) {
     return absl::FailedPreconditionError(absl::StrCat(
         dir, " was written by another version of waypost: its FORMAT says \"",
@@ -198,7 +202,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   ASSIGN_OR_RETURN(dir->lock_fd_, TakeLock(path));
   const absl::Status removed = fs.Remove(In(path, "endpoints.json"));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  RETURN_IF_ERROR(CheckFormat(fs, path));
+  RETURN_IF_ERROR(TakeFormat(fs, path));
   ASSIGN_OR_RETURN(dir->identity_, base::Identity::Load(In(path, "identity.key")));
   RETURN_IF_ERROR(dir->ReadTokens());
   RETURN_IF_ERROR(fs.MakeDir(dir->index_dir_).status());

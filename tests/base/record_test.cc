@@ -26,8 +26,23 @@ TEST(Record, OpensToWhatWasSealed) {
 // Stored bytes are a contract: if this fails, existing data folders can no longer be read.
 TEST(Record, HasTheseBytes) {
   EXPECT_EQ(ToHex(SealRecord(Table::kBlobs, "key", 1, "payload")),
-            "019eea2d23b0bc866c7061796c6f6164");
-  EXPECT_EQ(ToHex(SealRecord(Table::kSettings, "k", 7, "")), "072acdd72f6e5ac408");
+            "81e8c01fbb7f3d9e8d7061796c6f6164");
+  EXPECT_EQ(ToHex(SealRecord(Table::kSettings, "k", 7, "")), "87e47b84061ecf1c31");
+}
+
+// As data folders of format 1 have them.
+TEST(Record, OpensRowsWithTheOlderChecksum) {
+  const auto opens = [](Table table, std::string_view key, const char* hex) {
+    const std::string stored = FromHex(hex).value();
+    const auto payload = OpenRecord(table, key, stored);
+    return payload ? std::string(*payload) : "-";
+  };
+  EXPECT_EQ(opens(Table::kBlobs, "key", "019eea2d23b0bc866c7061796c6f6164"), "payload");
+  EXPECT_EQ(opens(Table::kSettings, "k", "072acdd72f6e5ac408"), "");
+  EXPECT_EQ(opens(Table::kBlobs, "kez", "019eea2d23b0bc866c7061796c6f6164"), "-");
+  EXPECT_EQ(opens(Table::kLog, "key", "019eea2d23b0bc866c7061796c6f6164"), "-");
+  EXPECT_EQ(opens(Table::kBlobs, "key", "029eea2d23b0bc866c7061796c6f6164"), "-");
+  EXPECT_EQ(opens(Table::kBlobs, "key", "019eea2d23b0bc866c7061796c6f6165"), "-");
 }
 
 TEST(Record, EveryFlippedBitIsFound) {

@@ -101,10 +101,20 @@ TEST_F(DataDirTest, ASecondProcessIsToldWhoHasTheFolder) {
 
 TEST_F(DataDirTest, AFolderOfAnotherFormatIsRefused) {
   ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
-  WriteFile("FORMAT", "waypost data folder, format 2\n");
+  WriteFile("FORMAT", "waypost data folder, format 3\n");
   const auto dir = DataDir::Open(*fs_, path_);
   EXPECT_EQ(dir.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(dir.status().message()), HasSubstr("format 2"));
+  EXPECT_THAT(std::string(dir.status().message()), HasSubstr("format 3"));
+}
+
+TEST_F(DataDirTest, AFolderOfFormat1IsTakenAndKeptFromOlderPrograms) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  const std::string format = ReadFile("FORMAT");
+  WriteFile("FORMAT", "waypost data folder, format 1\n");
+  const auto dir = DataDir::Open(*fs_, path_);
+  ASSERT_TRUE(dir.ok()) << dir.status();
+  EXPECT_EQ(ReadFile("FORMAT"), format);
+  EXPECT_THAT(format, HasSubstr("format 2"));
 }
 
 TEST_F(DataDirTest, EndpointsAreThereOnlyWhileReady) {
