@@ -196,6 +196,37 @@ TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
       Eventually([&] { return server_->Call("GET", "/v1/groups/" + group).status == 404; }));
 }
 
+TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {
+  const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
+  const auto shown = [&] { return Parsed(laptop_->Run({"group", "show", "family", "--json"})); };
+  EXPECT_EQ(shown().value("public", true), false);
+  EXPECT_EQ(shown().value("inviters", ""), "admin");
+
+  Ok(*laptop_, {"group", "set", "family", "--public"});
+  EXPECT_EQ(shown().value("public", false), true);
+  Ok(*laptop_, {"group", "set", "family", "--inviters", "writer"});
+  EXPECT_EQ(shown().value("public", false), true);
+  EXPECT_EQ(shown().value("inviters", ""), "writer");
+  Ok(*laptop_, {"group", "set", "family", "--private"});
+  EXPECT_EQ(shown().value("public", true), false);
+  EXPECT_EQ(shown().value("inviters", ""), "writer");
+  // It reaches the other members: the server may invite now.
+  EXPECT_TRUE(Eventually([&] {
+    return server_->Run({"group", "invite", "family"}).exit_status == 0;
+  }));
+
+  Ok(*laptop_, {"group", "set", "family", "--description", "of ours"});
+  Ok(*laptop_, {"group", "set", "family", "--name", "clan"});
+  const Json named = Parsed(laptop_->Run({"group", "show", "clan", "--json"}));
+  EXPECT_EQ(named.value("id", ""), group);
+  EXPECT_EQ(named.value("description", ""), "of ours");
+
+  // Nothing to change, no such authority, and not one's to change.
+  Ok(*laptop_, {"group", "set", "clan"}, 2);
+  Ok(*laptop_, {"group", "set", "clan", "--inviters", "everybody"}, 2);
+  Ok(*server_, {"group", "set", group, "--public"}, 1);
+}
+
 TEST(InitTest, InitWritesSettingsThatServeUses) {
   TempDir dir;
   const std::string data = dir.path() + "/data";

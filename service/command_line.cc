@@ -273,8 +273,10 @@ void CommandLine::AddGroups() {
   command->add_option("GROUP", w.set.group)->required();
   command->add_option("--name", w.set.name);
   command->add_option("--description", w.set.description);
-  command->add_flag("--public,!--private", w.set.is_public,
-                    "who knows the id may read, or members only");
+  // Not into the optional: that would be set to false where neither was said.
+  command->add_flag_function(
+      "--public,!--private", [&w](int64_t count) { w.set.is_public = count > 0; },
+      "who knows the id may read, or members only");
   command->add_option("--inviters", w.set.inviters, "the least authority with which one may invite")
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command = Command(group, "members", "", [&w](const Common& common, Client& client) {

@@ -99,6 +99,10 @@ Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args) {
   if (args.description) body["description"] = *args.description;
   if (args.is_public) body["public"] = *args.is_public;
   if (args.inviters) body["inviters"] = *args.inviters;
+  if (body.empty()) {
+    return UsageError(
+        "nothing to change: say --name, --description, --public, --private or --inviters");
+  }
   Json json;
   ASSIGN_OR_RETURN(json, client.Send("PATCH", GroupPath(group), body));
   PrintGroup(common, json);
