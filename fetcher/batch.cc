@@ -53,7 +53,9 @@ struct Fetcher::Impl::Batch {
   struct Item {
     Taken& taken;
     Attempt attempt;
-    bool open = true;  // somebody else may be asked yet
+    bool open = true;       // somebody else may be asked yet
+    bool put_back = false;  // another attempt will get it
+    bool landed = false;
     absl::Status recorded = absl::OkStatus();
     Written written = {};
     std::optional<Failure> failure = {};
@@ -92,8 +94,11 @@ struct Fetcher::Impl::Batch {
   bool AskFirst();
   void AskSome(const base::PeerId& peer, const std::vector<Item*>& items);
   void RunFirst();
-  // Goes back into the queue as it came.
+  // Goes back into the queue as it came, with the next LandPutBack.
   void PutBack(Item& item);
+  // Others may take what was put back: before this worker waits for a large blob or its commit.
+  void LandPutBack();
+  void LandRest();
   void Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write);
   void SubmitSuccess(Item& item);
   void Conclude();
@@ -134,7 +139,25 @@ void Fetcher::Impl::Batch::Load(std::vector<Taken>& all) {
 
 void Fetcher::Impl::Batch::PutBack(Item& item) {
   item.open = false;
+  item.put_back = true;
   item.taken.result.report.local = LocalEnd::kCancelled;
+}
+
+void Fetcher::Impl::Batch::LandPutBack() {
+  std::vector<Taken*> back;
+  for (Item& item : items) {
+    if (!item.put_back || std::exchange(item.landed, true)) continue;
+    back.push_back(&item.taken);
+  }
+  impl.Land(back);
+}
+
+void Fetcher::Impl::Batch::LandRest() {
+  std::vector<Taken*> rest;
+  for (Item& item : items) {
+    if (!item.landed) rest.push_back(&item.taken);
+  }
+  impl.Land(rest);
 }
 
 void Fetcher::Impl::Batch::Submit(Item& item, Index::Lane lane,
@@ -305,6 +328,7 @@ void Fetcher::Impl::Batch::RunFirst() {
   for (Item& item : items) {
     if (&item != &items.front()) PutBack(item);
   }
+  LandPutBack();
   while (items.front().open && AskFirst()) {
   }
 }
@@ -366,7 +390,9 @@ void Fetcher::Impl::RunBatch(std::vector<Taken>& all, Slot& slot) {
   batch.Load(all);
   batch.Ask();
   FreeSlot(slot);
+  batch.LandPutBack();
   batch.Conclude();
+  batch.LandRest();
 }
 
 }  // namespace waypost::fetcher

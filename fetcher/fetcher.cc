@@ -242,7 +242,6 @@ void Fetcher::Impl::WorkerLoop(uint32_t number) {
     }
     for (const Taken& taken : all) Announce(taken.picked.key.blob);
     RunBatch(all, slot);
-    Land(all);
     for (const Taken& taken : all) Announce(taken.picked.key.blob);
   }
 }
@@ -300,22 +299,23 @@ absl::Status Fetcher::Impl::ReadRow(const base::BlobId& blob, RowState& row) con
   });
 }
 
-void Fetcher::Impl::Land(const std::vector<Taken>& all) {
+void Fetcher::Impl::Land(const std::vector<Taken*>& all) {
+  if (all.empty()) return;
   // Read while the flights stand: what is told of a row from now on is newer.
   std::vector<RowState> rows(all.size());
   const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-    for (std::size_t i = 0; i < all.size(); ++i) ReadRow(txn, all[i].picked.key.blob, rows[i]);
+    for (std::size_t i = 0; i < all.size(); ++i) ReadRow(txn, all[i]->picked.key.blob, rows[i]);
     return absl::OkStatus();
   });
   if (!read.ok()) base::LogWarning("fetcher: ", all.size(), " blobs: ", read.ToString());
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!read.ok()) rows[i] = {.due = all[i].picked.key, .wanted = true};
-    if (!rows[i].wanted && !all[i].result.staged) {
-      parts.blobs.DropPartial(all[i].picked.key.blob);
+    if (!read.ok()) rows[i] = {.due = all[i]->picked.key, .wanted = true};
+    if (!rows[i].wanted && !all[i]->result.staged) {
+      parts.blobs.DropPartial(all[i]->picked.key.blob);
     }
   }
   base::MutexLock lock(mutex);
-  for (std::size_t i = 0; i < all.size(); ++i) LandOne(all[i], rows[i]);
+  for (std::size_t i = 0; i < all.size(); ++i) LandOne(*all[i], rows[i]);
   WakeAll();
 }
 

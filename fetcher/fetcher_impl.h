@@ -90,7 +90,7 @@ struct Fetcher::Impl {
   std::size_t BatchMax() const EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool ShouldYield(const Slot& slot);
   // The attempts are over: puts the blobs where they wait next.
-  void Land(const std::vector<Taken>& all);
+  void Land(const std::vector<Taken*>& all);
   void LandOne(const Taken& taken, RowState& row) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status ReadRow(const base::BlobId& blob, RowState& row) const;
   void ReadRow(base::ReadTxn& txn, const base::BlobId& blob, RowState& row) const;

@@ -187,30 +187,93 @@ TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
   EXPECT_EQ(rig_.Record(Sha256::Of(large)).row->fetch_attempts, 1u);
 }
 
+TEST_F(FetcherBatch, WhatWasTakenWithALargeOneDoesNotWaitForIt) {
+  const std::string large(3'000'000, 'l');
+  const auto numbered = HasNumbered(50);
+  const PeerId peer =
+      rig_.AddPeer(1, [=, this](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        if (request.blob != Sha256::Of(large)) return numbered(request, sink, stop);
+        gate_.Pass();
+        return FakeBlobClient::Sends(large)(request, sink, stop);
+      });
+  rig_.Mention(Sha256::Of(large), {peer});
+  CHECK(rig_.index
+            ->Update(base::Index::Lane::kForeground,
+                     [&](base::WriteTxn& txn) {
+                       rig_.ledger->Change(txn, Sha256::Of(large), [&](auto& record) {
+                         record.signpost->size_hint_bytes = uint64_t{1} << 30;
+                       });
+                       return absl::OkStatus();
+                     })
+            .ok());
+  MentionAll(50, {peer});
+  rig_.fetcher->Start();
+  gate_.AwaitArrivals(1);
+  EXPECT_TRUE(Eventually([&] { return HeldAll(50); }));
+  EXPECT_FALSE(rig_.Held(Sha256::Of(large)));
+  gate_.Open();
+  EXPECT_TRUE(Eventually([&] { return rig_.Held(Sha256::Of(large)); }));
+}
+
+// Files, too large to be rows of the index.
+struct Files {
+  Files(int count, std::size_t bytes_each) : bytes(bytes_each) {
+    for (int i = 0; i < count; ++i) numbers[Sha256::Of(Content(i))] = i;
+  }
+  std::string Content(int i) const { return std::string(bytes, static_cast<char>(i)); }
+  FakeBlobClient::Behaviour Send() const {
+    return [this](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+      return FakeBlobClient::Sends(Content(numbers.at(request.blob)))(request, sink, stop);
+    };
+  }
+
+  const std::size_t bytes;
+  std::map<BlobId, int> numbers;
+};
+
+TEST_F(FetcherBatch, FilesWithWrongBytesComeFromTheNextPeerAtOnce) {
+  rig_.options.retry_base = Millis(3600000);
+  rig_.options.retry_max = Millis(7200000);
+  rig_.Close();
+  rig_.Open();
+  const Files files(40, 200'000);
+  const PeerId honest = rig_.AddPeer(2, files.Send());
+  const PeerId liar =
+      rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        const int i = files.numbers.at(request.blob);
+        return FakeBlobClient::Sends(files.Content(i % 8 == 5 ? 255 : i))(request, sink, stop);
+      });
+  for (const auto& [blob, i] : files.numbers) rig_.Mention(blob, {liar});
+  rig_.fetcher->Start();
+  for (const auto& [blob, i] : files.numbers) {
+    const BlobId& id = blob;
+    ASSERT_TRUE(Eventually([&] { return rig_.Held(id); })) << i;
+    EXPECT_EQ(rig_.Content(blob), files.Content(i));
+  }
+  EXPECT_EQ(rig_.peers->Find(liar)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
+  EXPECT_NE(rig_.peers->Find(honest)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
+}
+
 // 40 MB of files, so that the worker gives its turn to others on the way.
 TEST_F(FetcherBatch, FilesOfABatchBecomeDurableTogether) {
-  constexpr int kFiles = 160;
-  constexpr std::size_t kBytes = 250000;
-  const auto content = [](int i) { return std::string(kBytes, static_cast<char>(i)); };
-  std::map<BlobId, int> numbers;
-  for (int i = 0; i < kFiles; ++i) numbers[Sha256::Of(content(i))] = i;
+  const Files files(160, 250'000);
   const PeerId peer =
       rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
-        const int i = numbers.at(request.blob);
-        if (i == 77) return FakeBlobClient::Misses()(request, sink, stop);
-        return FakeBlobClient::Sends(content(i))(request, sink, stop);
+        const bool missing = files.numbers.at(request.blob) == 77;
+        return missing ? FakeBlobClient::Misses()(request, sink, stop)
+                       : files.Send()(request, sink, stop);
       });
-  for (const auto& [blob, i] : numbers) rig_.Mention(blob, {peer});
+  for (const auto& [blob, i] : files.numbers) rig_.Mention(blob, {peer});
   rig_.fetcher->Start();
   ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 1; }));
   EXPECT_LT(Requests(), 30u);
-  for (const auto& [blob, i] : numbers) {
+  for (const auto& [blob, i] : files.numbers) {
     const auto record = rig_.Record(blob);
     ASSERT_EQ(record.row.has_value(), i != 77) << i;
     if (!record.row) continue;
     EXPECT_EQ(record.row->placement, blobstore::Placement::kFile);
     EXPECT_EQ(record.row->fetch_attempts, 1u);
-    ASSERT_EQ(rig_.Content(blob), content(i));
+    ASSERT_EQ(rig_.Content(blob), files.Content(i));
   }
 }
 
