@@ -31,7 +31,7 @@ constexpr std::size_t kServers = 3;  // Waypost, nginx, nginx with open_file_cac
 
 struct Plan {
   int rounds = 5;
-  int seconds = 3;
+  int seconds = 2;
   std::vector<uint64_t> sizes{1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20};
   std::vector<uint64_t> connections{16, 64};
 };
