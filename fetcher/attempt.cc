@@ -39,8 +39,7 @@ void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
     result_.report.local = LocalEnd::kOverLimit;
     result_.report.local_message =
         "limits.member_bytes leaves nothing to the member that mentioned it first: raise it, or "
-        "GET "
-        "the blob here";
+        "GET the blob here";
   }
   LoadMembers(txn, record, members);
   locations_ = start_.signpost.locations;

@@ -94,11 +94,12 @@ struct Fetcher::Impl::Batch {
   bool AskFirst();
   void AskSome(const base::PeerId& peer, const std::vector<Item*>& items);
   void RunFirst();
-  // Goes back into the queue as it came, with the next LandPutBack.
+  // Goes back into the queue as it came, with the next Land.
   void PutBack(Item& item);
-  // Others may take what was put back: before this worker waits for a large blob or its commit.
-  void LandPutBack();
-  void LandRest();
+  // Other workers may have them. What was put back lands before this one waits for a large blob or
+  // its commit; the rest at the end.
+  enum class Which { kPutBack, kAll };
+  void Land(Which which);
   void Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write);
   void SubmitSuccess(Item& item);
   void Conclude();
@@ -143,21 +144,14 @@ void Fetcher::Impl::Batch::PutBack(Item& item) {
   item.taken.result.report.local = LocalEnd::kCancelled;
 }
 
-void Fetcher::Impl::Batch::LandPutBack() {
-  std::vector<Taken*> back;
+void Fetcher::Impl::Batch::Land(Which which) {
+  std::vector<Taken*> some;
   for (Item& item : items) {
-    if (!item.put_back || std::exchange(item.landed, true)) continue;
-    back.push_back(&item.taken);
+    if (item.landed || (which == Which::kPutBack && !item.put_back)) continue;
+    item.landed = true;
+    some.push_back(&item.taken);
   }
-  impl.Land(back);
-}
-
-void Fetcher::Impl::Batch::LandRest() {
-  std::vector<Taken*> rest;
-  for (Item& item : items) {
-    if (!item.landed) rest.push_back(&item.taken);
-  }
-  impl.Land(rest);
+  impl.Land(some);
 }
 
 void Fetcher::Impl::Batch::Submit(Item& item, Index::Lane lane,
@@ -328,7 +322,7 @@ void Fetcher::Impl::Batch::RunFirst() {
   for (Item& item : items) {
     if (&item != &items.front()) PutBack(item);
   }
-  LandPutBack();
+  Land(Which::kPutBack);
   while (items.front().open && AskFirst()) {
   }
 }
@@ -390,9 +384,9 @@ void Fetcher::Impl::RunBatch(std::vector<Taken>& all, Slot& slot) {
   batch.Load(all);
   batch.Ask();
   FreeSlot(slot);
-  batch.LandPutBack();
+  batch.Land(Batch::Which::kPutBack);
   batch.Conclude();
-  batch.LandRest();
+  batch.Land(Batch::Which::kAll);
 }
 
 }  // namespace waypost::fetcher

@@ -263,8 +263,8 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingCall{"SyncDir", Op::kSyncDir}, FailingCall{"SyncAll", Op::kSyncAll},
                     FailingCall{"List", Op::kList}, FailingCall{"Stat", Op::kStat},
                     FailingCall{"FreeSpace", Op::kFreeSpace}, FailingCall{"Write", Op::kWrite},
-                    FailingCall{"Read", Op::kRead}, FailingCall{"Sync", Op::kSync},
-                    FailingCall{"CheckSynced", Op::kCheckSynced},
+                    FailingCall{"Flush", Op::kFlush}, FailingCall{"Read", Op::kRead},
+                    FailingCall{"Sync", Op::kSync}, FailingCall{"CheckSynced", Op::kCheckSynced},
                     FailingCall{"Truncate", Op::kTruncate}, FailingCall{"Size", Op::kSize}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
@@ -330,6 +330,25 @@ TEST(FailedWrite, OnlyWhatWasMarkedIsKept) {
     EXPECT_FALSE((*writer)->Append(bytes.substr(11'000, 1000)).ok());
   }
   EXPECT_EQ(rig.disk().PartialBytes(id), 9000u);
+}
+
+// Bytes that the file held back could not be written: as a failed write, not as a failed sync.
+TEST(FailedFlush, OnlyWhatWasMarkedIsKeptAndOnAFullDiskAll) {
+  for (const int error : {EIO, ENOSPC}) {
+    DiskRig rig;
+    ASSERT_TRUE(rig.Open().ok());
+    const std::string bytes = SomeBytes(30'000);
+    const base::BlobId id = Sha256::Of(bytes);
+    {
+      const auto writer = rig.disk().StartFetch(id, bytes.size());
+      ASSERT_TRUE((*writer)->Append(bytes.substr(0, 9000)).ok());  // over mark_bytes
+      rig.fs.FailNth(Op::kFlush, 1, error);
+      EXPECT_FALSE((*writer)->Append(bytes.substr(9000, 9000)).ok());
+    }
+    EXPECT_EQ(rig.disk().PartialBytes(id), error == EIO ? 9000u : 18'000u) << error;
+    ASSERT_TRUE(Fetch(rig, bytes, rig.disk().PartialBytes(id), bytes.size()).ok());
+    EXPECT_EQ(*rig.Read(id), bytes);
+  }
 }
 
 }  // namespace

@@ -147,7 +147,10 @@ class FakeFileSystem::OpenFile final : public File {
 
   // The fake has no cache and holds nothing back.
   void KeepOutOfCache() override {}
-  absl::Status Flush() override { return absl::OkStatus(); }
+  absl::Status Flush() override {
+    MutexLock lock(fs_.mutex_);
+    return Enter(Op::kFlush);
+  }
 
   absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
     MutexLock lock(fs_.mutex_);

@@ -33,13 +33,14 @@ class FakeFileSystem final : public FileSystem {
     kStat,
     kFreeSpace,
     kWrite,
+    kFlush,
     kRead,
     kSync,
     kCheckSynced,
     kTruncate,
     kSize,
   };
-  static constexpr std::size_t kOps = 19;
+  static constexpr std::size_t kOps = 20;
 
   FakeFileSystem();
   ~FakeFileSystem() override;

@@ -16,6 +16,7 @@
 #include "raw_client.h"
 #include "test_certificate.h"
 #include "tests/fakes/gate.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace waypost::http {
 namespace {
@@ -25,9 +26,8 @@ class TestReader final : public blobstore::BlobReader {
  public:
   TestReader(std::string bytes, bool in_file) : bytes_(std::move(bytes)) {
     if (!in_file) return;
-    char name[] = "/tmp/waypost_engine_test_XXXXXX";
-    fd_ = mkstemp(name);
-    ::unlink(name);
+    const base::TempDir dir;
+    fd_ = ::open((dir / "blob").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     EXPECT_EQ(::write(fd_, bytes_.data(), bytes_.size()), static_cast<ssize_t>(bytes_.size()));
   }
   ~TestReader() override {
