@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -33,21 +34,23 @@ class IndexedHeap {
   bool empty() const { return heap_.empty(); }
   std::size_t size() const { return heap_.size(); }
   // The least element. Not when empty.
-  const T& top() const { return slots_[heap_.front().handle].value; }
+  const T& top() const { return At(heap_.front().handle).value; }
   Handle top_handle() const { return heap_.front().handle; }
-  const T& Get(Handle handle) const { return slots_[handle].value; }
+  const T& Get(Handle handle) const { return At(handle).value; }
 
   Handle Push(T value) {
     Handle handle;
     if (free_.empty()) {
-      handle = static_cast<Handle>(slots_.size());
-      slots_.push_back({});
+      handle = static_cast<Handle>(positions_.size());
+      if (handle % kChunk == 0) chunks_.push_back(std::make_unique<Slot[]>(kChunk));
+      positions_.push_back(kNowhere);
     } else {
       handle = free_.back();
       free_.pop_back();
     }
-    const Node node{Rank()(value), handle};
-    slots_[handle] = {std::move(value), next_sequence_++, kNowhere};
+    Slot& slot = At(handle);
+    slot = {std::move(value), next_sequence_++};
+    const Node node{Rank()(slot.value), handle};
     heap_.push_back(node);
     SiftUp(static_cast<uint32_t>(heap_.size() - 1), node);
     return handle;
@@ -59,9 +62,9 @@ class IndexedHeap {
   }
 
   T Remove(Handle handle) {
-    const uint32_t position = slots_[handle].position;
+    const uint32_t position = positions_[handle];
     CHECK(position < heap_.size() && heap_[position].handle == handle);
-    T value = std::move(slots_[handle].value);
+    T value = std::move(At(handle).value);
     const Node moved = heap_.back();
     heap_.pop_back();
     if (moved.handle != handle) {
@@ -72,7 +75,7 @@ class IndexedHeap {
         SiftDown(position, moved);
       }
     }
-    slots_[handle].position = kNowhere;
+    positions_[handle] = kNowhere;
     free_.push_back(handle);
     return value;
   }
@@ -80,34 +83,36 @@ class IndexedHeap {
   // In no particular order.
   template <class Visit>
   void ForEach(Visit&& visit) const {
-    for (const Node& node : heap_) visit(slots_[node.handle].value);
+    for (const Node& node : heap_) visit(At(node.handle).value);
   }
 
  private:
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   static constexpr uint32_t kArity = 4;
+  static constexpr uint32_t kChunk = 256;  // elements
   struct Slot {
     T value{};
     uint64_t sequence = 0;
-    uint32_t position = kNowhere;
   };
   struct Node {
     int64_t rank = 0;
     Handle handle = 0;
   };
 
+  Slot& At(Handle handle) { return chunks_[handle / kChunk][handle % kChunk]; }
+  const Slot& At(Handle handle) const { return chunks_[handle / kChunk][handle % kChunk]; }
   bool Before(const Node& a, const Node& b) const {
     if (a.rank != b.rank) return a.rank < b.rank;
     const Less less;
-    const Slot& first = slots_[a.handle];
-    const Slot& second = slots_[b.handle];
+    const Slot& first = At(a.handle);
+    const Slot& second = At(b.handle);
     if (less(first.value, second.value)) return true;
     if (less(second.value, first.value)) return false;
     return first.sequence < second.sequence;
   }
   void Place(const Node& node, uint32_t position) {
     heap_[position] = node;
-    slots_[node.handle].position = position;
+    positions_[node.handle] = position;
   }
   void SiftUp(uint32_t position, const Node& node) {
     while (position > 0) {
@@ -135,7 +140,11 @@ class IndexedHeap {
   }
 
   std::vector<Node> heap_;
-  std::vector<Slot> slots_;
+  // By handle. In chunks, so that a queue that grows does not move a million elements under its
+  // owner's lock.
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  // By handle. Apart from the elements, because every move in the heap writes one.
+  std::vector<uint32_t> positions_;
   std::vector<Handle> free_;
   uint64_t next_sequence_ = 0;
 };
