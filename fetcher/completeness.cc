@@ -21,6 +21,21 @@ std::string JudgeComplete(const CompletenessFacts& facts) {
   return "";
 }
 
+void HeardPeers::Add(const base::PeerId& peer, std::optional<base::WallTime> last_sync) {
+  const auto [it, first] = peers_.try_emplace(peer, last_sync);
+  if (!first) it->second = std::min(last_sync, it->second);  // nullopt is less than any time
+}
+
+void HeardPeers::Fill(Completeness& report) const {
+  for (const auto& [peer, last_sync] : peers_) {
+    if (last_sync) {
+      report.heard.push_back({peer, *last_sync});
+    } else {
+      report.not_heard.push_back(peer);
+    }
+  }
+}
+
 CompletenessReporter::CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers, const Scanner& scanner,
                                            const Fetcher& fetcher)
@@ -46,11 +61,8 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(
   }
   const ScanStatus scan = scanner_.Status();
   if (scan.last) report.last_full_scan = scan.last->ended;
-  const Fetcher::StateCounts states = fetcher_.CountStates();
-  report.fetching = states.fetching;
-  report.parked = states.parked;
-  report.stopped = states.stopped;
   std::string because = groups.empty() ? "no_groups" : "";
+  HeardPeers peers;
   for (const syncgroup::GroupInfo& info : groups) {
     CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
                             .members_changed = syncer_.MembersChanged(info.id),
@@ -61,22 +73,29 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(
     for (const auto& member : facts.members) {
       const bool cooling = peers_.Cooling(member.peer);
       facts.reachable.push_back(!cooling);
-      if (member.last_sync != base::kNever && member.caught_up_since >= facts.members_changed &&
-          !cooling) {
-        report.heard.push_back({member.peer, member.last_sync});
-      } else if (std::find(report.not_heard.begin(), report.not_heard.end(), member.peer) ==
-                 report.not_heard.end()) {
-        report.not_heard.push_back(member.peer);
-      }
+      const bool heard = member.last_sync != base::kNever &&
+                         member.caught_up_since >= facts.members_changed && !cooling;
+      peers.Add(member.peer, heard ? std::optional(member.last_sync) : std::nullopt);
     }
     report.wanted += info.counts.wanted;
     report.wanted_bytes += info.counts.wanted_bytes;
     if (because.empty()) because = JudgeComplete(facts);
   }
-  if (report.wanted > 0) report.oldest_wanted = states.oldest_wanted;
+  peers.Fill(report);
   report.complete = because.empty();
   report.because = because.empty() ? "complete" : because;
   return report;
+}
+
+void CompletenessReporter::AddStates(const std::optional<base::GroupId>& group,
+                                     Completeness& report) const {
+  if (group && report.wanted == 0) return;
+  const Fetcher::StateCounts states =
+      group ? fetcher_.CountStatesIn(*group) : fetcher_.CountStates();
+  report.fetching = states.fetching;
+  report.parked = states.parked;
+  report.stopped = states.stopped;
+  if (report.wanted > 0) report.oldest_wanted = states.oldest_wanted;
 }
 
 }  // namespace waypost::fetcher

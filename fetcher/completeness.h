@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,13 +44,29 @@ struct CompletenessFacts {
 // Pure. Empty when complete, else the word for `because`.
 std::string JudgeComplete(const CompletenessFacts& facts);
 
+// The members of several groups, by when each was heard. Pure.
+class HeardPeers {
+ public:
+  // In one group: when its last round of sync ended, nullopt where it was not heard.
+  void Add(const base::PeerId& peer, std::optional<base::WallTime> last_sync);
+  // Heard are those heard in every group that they are in, at the earliest of these times.
+  void Fill(Completeness& report) const;
+
+ private:
+  std::map<base::PeerId, std::optional<base::WallTime>> peers_;
+};
+
 // Reads the facts for one group, or for all groups where this peer is a server.
 class CompletenessReporter {
  public:
   CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
                        const signpost::PeerBook& peers, const Scanner& scanner,
                        const Fetcher& fetcher);
+  // Without what AddStates says.
   absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group) const;
+  // How what is wanted waits: `fetching`, `parked`, `stopped` and `oldest_wanted`, for an answer
+  // that is given; reads up to 10,000 rows where one group is asked for.
+  void AddStates(const std::optional<base::GroupId>& group, Completeness& report) const;
 
  private:
   syncgroup::GroupStore& groups_;

@@ -165,6 +165,9 @@ class Fetcher final : public syncgroup::Wake {
   };
   // From what is in memory and the counts: cost does not grow with the table.
   StateCounts CountStates() const;
+  // Of what one group wants: `fetching` and `stopped` exactly; the others and the oldest as far as
+  // they are among the first 10,000 rows of the table `due`.
+  StateCounts CountStatesIn(const base::GroupId& group) const;
   base::Notifier& changed();
 
  private:

@@ -138,6 +138,9 @@ struct Fetcher::Impl {
   FetchState StateFromRows(const syncgroup::BlobRecord& record) const;
   // Puts the blob into the window, wherever its row is in the table.
   absl::Status BringIn(const base::BlobId& blob);
+  // Of a blob with a due row: "fetching", "parked", "waiting" or "due".
+  const char* StateOf(const base::BlobId& blob, const signpost::Signpost& signpost,
+                      base::WallTime now) const EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // kNever: it is not parked. Else when the first cool-down ends that it waits for.
   base::WallTime ParkedUntil(const base::BlobId& blob, const signpost::Signpost& signpost,
                              base::WallTime now) const EXCLUSIVE_LOCKS_REQUIRED(mutex);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "fetcher/fetcher_impl.h"
@@ -13,6 +14,8 @@ namespace {
 
 // A page looks at no more rows than this and may be short.
 constexpr std::size_t kRowsLookedAt = 10000;
+// ... and is in memory at once where only counts are wanted.
+constexpr std::size_t kPageRows = 1000;
 // Cursors name where to go on: "d" and a due key, or "s" and a blob id.
 constexpr char kDuePart = 'd';
 constexpr char kStoppedPart = 's';
@@ -92,13 +95,7 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
   }));
   base::MutexLock lock(impl_->mutex);
   for (WantedItem& item : found) {
-    if (item.state.empty()) {
-      const bool parked = impl_->ParkedUntil(item.blob, item.signpost, now) != base::kNever;
-      item.state = impl_->flights.contains(item.blob) ? "fetching"
-                   : parked                           ? "parked"
-                   : item.signpost.next_attempt > now ? "waiting"
-                                                      : "due";
-    }
+    if (item.state.empty()) item.state = impl_->StateOf(item.blob, item.signpost, now);
     if (filter.state.empty() || filter.state == item.state) page.items.push_back(std::move(item));
   }
   return page;
@@ -131,6 +128,69 @@ Fetcher::StateCounts Fetcher::CountStates() const {
   counts.parked += parked;
   counts.due += due;
   counts.waiting += beyond - parked - due;
+  return counts;
+}
+
+Fetcher::StateCounts Fetcher::CountStatesIn(const base::GroupId& group) const {
+  StateCounts counts;
+  const auto wanted = [&](const signpost::Signpost& signpost) {
+    const auto mention = signpost.groups.find(group);
+    return mention != signpost.groups.end() && mention->second.wanted;
+  };
+  const auto note = [&](const signpost::Signpost& signpost) {
+    counts.oldest_wanted =
+        std::min(counts.oldest_wanted.value_or(signpost.wanted_since), signpost.wanted_since);
+  };
+  std::vector<base::BlobId> fetching;
+  {
+    base::MutexLock lock(impl_->mutex);
+    for (const auto& item : impl_->flights) fetching.push_back(item.first);
+  }
+  const auto read = [&](absl::FunctionRef<void(base::ReadTxn&)> look) {
+    impl_->parts.index
+        .Read([&](base::ReadTxn& txn) {
+          look(txn);
+          return absl::OkStatus();
+        })
+        .IgnoreError();
+  };
+  read([&](base::ReadTxn& txn) {
+    counts.stopped = impl_->parts.ledger.LoadCounts(txn, group).stopped;
+    for (const base::BlobId& blob : fetching) {
+      const auto signpost = signpost::LoadSignpost(txn, blob);
+      if (!signpost || !wanted(*signpost)) continue;
+      ++counts.fetching;
+      note(*signpost);
+    }
+  });
+  std::string from;
+  bool more = true;
+  for (std::size_t looked_at = 0; more && looked_at < kRowsLookedAt;) {
+    std::vector<std::pair<base::BlobId, signpost::Signpost>> page;
+    more = false;
+    read([&](base::ReadTxn& txn) {
+      base::Cursor cursor(txn, base::Table::kDue);
+      for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
+        if (++looked_at % kPageRows == 0) {
+          from = std::string(cursor.key());
+          more = true;
+          return;
+        }
+        const auto key = signpost::DecodeDueKey(cursor.key());
+        auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
+        if (signpost && wanted(*signpost)) page.emplace_back(key->blob, *std::move(signpost));
+      }
+    });
+    const base::WallTime now = impl_->parts.clock.WallNow();
+    base::MutexLock lock(impl_->mutex);
+    for (const auto& [blob, signpost] : page) {
+      note(signpost);
+      const std::string_view state = impl_->StateOf(blob, signpost, now);
+      counts.parked += state == "parked" ? 1 : 0;
+      counts.waiting += state == "waiting" ? 1 : 0;
+      counts.due += state == "due" ? 1 : 0;
+    }
+  }
   return counts;
 }
 

@@ -240,6 +240,13 @@ FetchState Fetcher::Impl::StateFromRows(const BlobRecord& record) const {
   return state;
 }
 
+const char* Fetcher::Impl::StateOf(const base::BlobId& blob, const signpost::Signpost& signpost,
+                                   base::WallTime now) const {
+  if (flights.contains(blob)) return "fetching";
+  if (ParkedUntil(blob, signpost, now) != base::kNever) return "parked";
+  return signpost.next_attempt > now ? "waiting" : "due";
+}
+
 base::WallTime Fetcher::Impl::ParkedUntil(const base::BlobId& blob,
                                           const signpost::Signpost& signpost,
                                           base::WallTime now) const {

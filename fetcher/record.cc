@@ -24,7 +24,7 @@ void Fetcher::Impl::WriteSuccess(base::WriteTxn& txn, const base::BlobId& blob,
     signpost::Signpost& signpost = record.NeedSignpost();
     std::vector<base::GroupId> groups;
     for (const base::GroupId& group : result.granted) {
-      if (signpost.groups.contains(group) && parts.groups.FindGroup(txn, group)) {
+      if (signpost.groups.contains(group) && parts.groups.Has(txn, group)) {
         groups.push_back(group);
       }
     }

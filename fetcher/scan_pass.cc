@@ -200,9 +200,9 @@ absl::Status Scanner::Impl::CheckCounts() {
   for (const auto& [group, stored, counted] : differences) {
     base::LogWarning("the counts of ", group.IsZero() ? "all groups" : "group " + group.ToHex(),
                      " were wrong and have been corrected: references ", stored.refs, " -> ",
-                     counted.refs, ", wanted ", stored.wanted, " -> ", counted.wanted, ", blobs ",
-                     stored.blobs, " -> ", counted.blobs, ", bytes ", stored.bytes, " -> ",
-                     counted.bytes);
+                     counted.refs, ", wanted ", stored.wanted, " -> ", counted.wanted, ", stopped ",
+                     stored.stopped, " -> ", counted.stopped, ", blobs ", stored.blobs, " -> ",
+                     counted.blobs, ", bytes ", stored.bytes, " -> ", counted.bytes);
   }
   return absl::OkStatus();
 }

@@ -139,6 +139,7 @@ absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
     // What waiting does not change is said at once.
     const bool hopeless = report->because == "not_a_server" || report->because == "no_groups";
     if (!report->complete && !last && !hopeless) return nullptr;
+    context.parts.completeness.AddStates(group, *report);
     return std::make_unique<Response>(
         JsonResponse(CompletenessJson(*report, context.parts.clock.WallNow())));
   };

@@ -1,6 +1,7 @@
 #include "syncgroup/codec.h"
 
 #include "base/status.h"
+#include "base/wire_reader.h"
 #include "syncgroup/rows.pb.h"
 
 namespace waypost::syncgroup {
@@ -158,6 +159,19 @@ std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view pa
   out.admitted = base::FromMs(in.admitted_ms());
   out.invites = in.invites();
   return out;
+}
+
+std::optional<Role> DecodeRoleOfMember(std::string_view payload) {
+  base::WireReader row(payload);
+  uint32_t number = 0;
+  while (row.Next()) {
+    if (row.Is(rows::MemberRow::kRoleFieldNumber, base::WireReader::kVarint)) {
+      number = static_cast<uint32_t>(row.number());
+    }
+  }
+  Role role{};
+  if (!row.ok() || !ReadRole(number, role)) return std::nullopt;
+  return role;
 }
 
 std::string EncodeCut(const OriginCut& cut) {

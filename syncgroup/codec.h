@@ -14,6 +14,8 @@ std::optional<GroupRow> DecodeGroupRow(std::string_view payload);
 // A member row does not say whose it is: the key does.
 std::string EncodeMember(const Member& member);
 std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view payload);
+// The role in a member's row, without decoding the rest.
+std::optional<Role> DecodeRoleOfMember(std::string_view payload);
 std::string EncodeCut(const OriginCut& cut);
 std::optional<OriginCut> DecodeCut(std::string_view payload);
 std::string EncodeRefRow(const RefRow& row);

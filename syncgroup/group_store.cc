@@ -187,7 +187,7 @@ absl::StatusOr<GroupInfo> GroupStore::Find(const base::GroupId& group) const {
 absl::StatusOr<std::vector<Member>> GroupStore::Members(const base::GroupId& group) const {
   std::optional<std::vector<Member>> members;
   RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-    if (FindGroup(txn, group)) members = LoadMembers(txn, group);
+    if (Has(txn, group)) members = LoadMembers(txn, group);
     return absl::OkStatus();
   }));
   if (!members) return NoSuchGroup(group);
@@ -201,9 +201,12 @@ bool GroupStore::IsMember(base::ReadTxn& txn, const base::GroupId& group,
 
 std::optional<Member> GroupStore::FindMember(base::ReadTxn& txn, const base::GroupId& group,
                                              const base::PeerId& peer) const {
+  return Has(txn, group) ? LoadMember(txn, group, peer) : std::nullopt;
+}
+
+bool GroupStore::Has(base::ReadTxn& txn, const base::GroupId& group) const {
   const auto row = LoadGroupRow(txn, group);
-  if (!row || row->state != GroupRow::State::kActive) return std::nullopt;
-  return LoadMember(txn, group, peer);
+  return row && row->state == GroupRow::State::kActive;
 }
 
 std::optional<GroupInfo> GroupStore::FindGroup(base::ReadTxn& txn,
@@ -214,9 +217,7 @@ std::optional<GroupInfo> GroupStore::FindGroup(base::ReadTxn& txn,
 }
 
 std::vector<Member> GroupStore::MembersOf(base::ReadTxn& txn, const base::GroupId& group) const {
-  const auto row = LoadGroupRow(txn, group);
-  if (!row || row->state != GroupRow::State::kActive) return {};
-  return LoadMembers(txn, group);
+  return Has(txn, group) ? LoadMembers(txn, group) : std::vector<Member>();
 }
 
 std::vector<base::PeerId> GroupStore::Candidates(base::ReadTxn& txn,

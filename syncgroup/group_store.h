@@ -137,6 +137,7 @@ class GroupStore {
   bool IsMember(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) const;
   std::optional<Member> FindMember(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer) const;
+  bool Has(base::ReadTxn& txn, const base::GroupId& group) const;
   std::optional<GroupInfo> FindGroup(base::ReadTxn& txn,
                                      const base::GroupId& group) const;  // no counts
   std::vector<Member> MembersOf(base::ReadTxn& txn, const base::GroupId& group) const;

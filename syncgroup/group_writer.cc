@@ -216,7 +216,7 @@ void GroupWriter::ApplyRef(const Stamp& stamp, const std::string& key,
                             .when_seen = stamp.time,
                             .size_bytes = size_bytes};
     if (source == Source::kReceived) mention.locations.push_back(via);
-    if (LoadMember(txn_, group_, origin)) mention.locations.push_back(origin);
+    if (LoadRole(txn_, group_, origin)) mention.locations.push_back(origin);
     core_.ledger.ApplyMention(txn_, *blob, mention);
   }
   refs_delta_ += (blob ? 1 : 0) - (old ? 1 : 0);

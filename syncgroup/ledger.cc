@@ -48,8 +48,8 @@ Contribution ContributionOf(const BlobRecord& record) {
     all.signposts = 1;
     for (const auto& [group, mention] : record.signpost->groups) {
       if (!mention.wanted) continue;
-      result.groups[group].wanted = 1;
-      result.groups[group].wanted_bytes = size;
+      result.groups[group] = {
+          .wanted = 1, .wanted_bytes = size, .stopped = IsStopped(record) ? uint64_t{1} : 0};
     }
   }
   if (IsWanted(record)) {
@@ -145,8 +145,8 @@ bool Ledger::WantedIn(base::ReadTxn& txn, const base::GroupId& group,
   const auto mention = record.signpost->groups.find(group);
   if (mention == record.signpost->groups.end() || mention->second.keys == 0) return false;
   if (record.row && record.row->holdings.contains(group)) return false;
-  const auto self = LoadMember(txn, group, options_.self);
-  return self && (self->role == Role::kServer || mention->second.set_here);
+  const auto role = LoadRole(txn, group, options_.self);
+  return role && (role == Role::kServer || mention->second.set_here);
 }
 
 // Makes the derived parts of the record what the rules say; `before` tells what is new.
@@ -260,9 +260,8 @@ void Ledger::ApplyMention(base::WriteTxn& txn, const base::BlobId& blob,
     signpost::Locations learned;
     for (const base::PeerId& peer : mention.locations) {
       if (peer == options_.self || peer.IsZero()) continue;
-      const auto member = LoadMember(txn, mention.group, peer);
       learned[peer] = {.when_seen = mention.when_seen,
-                       .is_server = member && member->role == Role::kServer};
+                       .is_server = LoadRole(txn, mention.group, peer) == Role::kServer};
     }
     const bool gained = signpost::MergeLocations(signpost.locations, learned, now);
     if (mention.grants && record.row) {

@@ -182,6 +182,7 @@ void Recount::AddBlob(const signpost::SignpostView* signpost,
     if (Counts* const counts = Of(mention.group)) {
       ++counts->wanted;
       counts->wanted_bytes += size;
+      counts->stopped += signpost->stopped ? 1 : 0;
     }
   }
 }

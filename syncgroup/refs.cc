@@ -41,7 +41,7 @@ absl::StatusOr<Ref> GroupStore::GetRef(const base::GroupId& group, std::string_v
   bool here = false;
   std::optional<RefRow> row;
   RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-    here = FindGroup(txn, group).has_value();
+    here = Has(txn, group);
     if (here) row = LoadRefRow(txn, group, key);
     return absl::OkStatus();
   }));
@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<Ref>> GroupStore::ListRefs(const base::GroupId& group
   // Tombstones are passed over; a page of them must not hold a reader for long.
   while (here && !end) {
     RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-      here = FindGroup(txn, group).has_value();
+      here = Has(txn, group);
       end = true;
       base::Cursor cursor(txn, base::Table::kRefs);
       std::size_t looked = 0;

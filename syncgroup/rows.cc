@@ -77,6 +77,10 @@ std::optional<Member> LoadMember(base::ReadTxn& txn, const base::GroupId& group,
   return LoadRow(txn, Table::kMembers, MemberKey(group, peer),
                  [&](std::string_view payload) { return DecodeMember(peer, payload); });
 }
+std::optional<Role> LoadRole(base::ReadTxn& txn, const base::GroupId& group,
+                             const base::PeerId& peer) {
+  return LoadRow(txn, Table::kMembers, MemberKey(group, peer), DecodeRoleOfMember);
+}
 std::vector<Member> LoadMembers(base::ReadTxn& txn, const base::GroupId& group) {
   std::vector<Member> members;
   VisitPrefix(txn, Table::kMembers, MemberPrefix(group),

@@ -113,6 +113,9 @@ void StoreGroupRow(base::WriteTxn& txn, const base::GroupId& group, const GroupR
 
 std::optional<Member> LoadMember(base::ReadTxn& txn, const base::GroupId& group,
                                  const base::PeerId& peer);
+// Only whether `peer` is a member, and as what: cheaper, for what is asked of every reference.
+std::optional<Role> LoadRole(base::ReadTxn& txn, const base::GroupId& group,
+                             const base::PeerId& peer);
 std::vector<Member> LoadMembers(base::ReadTxn& txn, const base::GroupId& group);
 void StoreMember(base::WriteTxn& txn, const base::GroupId& group, const Member& member);
 

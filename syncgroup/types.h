@@ -62,7 +62,7 @@ struct Counts {
   uint64_t refs = 0;
   uint64_t wanted = 0;  // blobs wanted there (zero group: wanted or asked for, stopped ones too)
   uint64_t wanted_bytes = 0;  // of those whose size is known
-  uint64_t stopped = 0;       // zero group only
+  uint64_t stopped = 0;       // of those
   uint64_t blobs = 0;         // held there (zero group: blobs here)
   uint64_t bytes = 0;
   uint64_t signposts = 0;  // zero group only

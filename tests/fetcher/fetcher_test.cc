@@ -5,6 +5,7 @@
 #include <atomic>
 #include <string>
 
+#include "tests/fakes/gate.h"
 #include "tests/fetcher/rig.h"
 
 namespace waypost::fetcher {
@@ -218,6 +219,48 @@ TEST(Fetcher, StopIsRememberedUntilARetry) {
   EXPECT_TRUE(rig.client.calls().empty());
   EXPECT_EQ(*rig.fetcher->Retry(blob), 1u);
   ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+}
+
+TEST(Fetcher, HowTheBlobsOfOneGroupWaitIsCountedApart) {
+  Rig rig;
+  const auto create = [&](const std::string& name) {
+    const auto info = rig.groups->Create({.name = name, .role = syncgroup::Role::kServer});
+    CHECK(info.ok());
+    return info->id;
+  };
+  const base::GroupId second = create("second"), third = create("third"), empty = create("empty");
+  base::Gate gate;
+  const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  rig.AddMember(second, away);
+  const PeerId slow = rig.AddPeerTo(third, 2, [&](const BlobRequest&, BlobSink&, std::stop_token) {
+    gate.Pass();
+    return BlobReply{.kind = Kind::kUnreachable};
+  });
+  for (const std::string name : {"parked", "parked for two", "stopped"}) {
+    rig.Mention(Sha256::Of(name), {away});
+  }
+  rig.MentionIn(second, Sha256::Of("parked for two"), {away});
+  rig.MentionIn(third, Sha256::Of("fetching"), {slow});
+  ASSERT_TRUE(rig.fetcher->Stop(Sha256::Of("stopped")).ok());
+  rig.fetcher->Start();
+  gate.AwaitArrivals(1);
+  EXPECT_TRUE(Eventually([&] { return rig.fetcher->CountStatesIn(rig.group).parked == 2; }));
+
+  const auto of_first = rig.fetcher->CountStatesIn(rig.group);
+  EXPECT_EQ(of_first.fetching, 0u);
+  EXPECT_EQ(of_first.stopped, 1u);
+  EXPECT_EQ(of_first.due + of_first.waiting, 0u);
+  EXPECT_EQ(of_first.oldest_wanted, rig.Record(Sha256::Of("parked")).signpost->wanted_since);
+  const auto of_second = rig.fetcher->CountStatesIn(second);
+  EXPECT_EQ(of_second.parked, 1u);
+  EXPECT_EQ(of_second.fetching + of_second.stopped, 0u);
+  const auto of_third = rig.fetcher->CountStatesIn(third);
+  EXPECT_EQ(of_third.fetching, 1u);
+  EXPECT_EQ(of_third.parked + of_third.stopped, 0u);
+  const auto none = rig.fetcher->CountStatesIn(empty);
+  EXPECT_EQ(none.fetching + none.parked + none.stopped, 0u);
+  EXPECT_FALSE(none.oldest_wanted.has_value());
+  gate.Open();
 }
 
 TEST(Fetcher, APauseSurvivesARestartAndEndsWithResume) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "fetcher/completeness.h"
 #include "fetcher/indexed_heap.h"
 #include "fetcher/outcome.h"
 #include "fetcher/ranking.h"
@@ -371,6 +372,24 @@ TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
       EXPECT_TRUE(v.pause_reason.empty());
     }
   }
+}
+
+TEST(HeardPeers, AreThoseHeardInEveryGroupTheyAreIn) {
+  const auto at = [](int64_t ms) { return std::optional(base::FromMs(ms)); };
+  HeardPeers peers;
+  peers.Add(Peer(1), at(500));
+  peers.Add(Peer(1), at(300));
+  peers.Add(Peer(1), at(400));
+  peers.Add(Peer(2), at(500));
+  peers.Add(Peer(2), std::nullopt);
+  peers.Add(Peer(3), std::nullopt);
+  peers.Add(Peer(3), at(500));
+  Completeness report;
+  peers.Fill(report);
+  ASSERT_EQ(report.heard.size(), 1u);
+  EXPECT_EQ(report.heard[0].peer, Peer(1));
+  EXPECT_EQ(report.heard[0].last_sync, base::FromMs(300));
+  EXPECT_EQ(report.not_heard, (std::vector{Peer(2), Peer(3)}));
 }
 
 }  // namespace

@@ -129,7 +129,10 @@ class Rig {
 
   // Another member of the group, that may be asked.
   base::PeerId AddPeer(uint8_t n, FakeBlobClient::Behaviour behaviour) {
-    AddMember(group, PeerNumber(n));
+    return AddPeerTo(group, n, std::move(behaviour));
+  }
+  base::PeerId AddPeerTo(const base::GroupId& to, uint8_t n, FakeBlobClient::Behaviour behaviour) {
+    AddMember(to, PeerNumber(n));
     peers->SetProfile(PeerNumber(n), "peer", {"127.0.0.1:1"});
     client.Set(PeerNumber(n), std::move(behaviour));
     return PeerNumber(n);
@@ -147,11 +150,15 @@ class Rig {
 
   // As if a log entry from `locations` mentioned the blob in the group.
   void Mention(const base::BlobId& blob, const std::vector<base::PeerId>& locations, int keys = 1) {
+    MentionIn(group, blob, locations, keys);
+  }
+  void MentionIn(const base::GroupId& in, const base::BlobId& blob,
+                 const std::vector<base::PeerId>& locations, int keys = 1) {
     CHECK(index
               ->Update(base::Index::Lane::kForeground,
                        [&](base::WriteTxn& txn) {
                          ledger->ApplyMention(txn, blob,
-                                              {.group = group,
+                                              {.group = in,
                                                .keys = keys,
                                                .locations = locations,
                                                .when_seen = clock.WallNow()});

@@ -181,8 +181,12 @@ TEST_F(ScannerTest, WhatItCountsIsWhatTheLedgerCounts) {
     const std::string content = "content " + std::to_string(number);
     const base::GroupId group = random() % 2 == 0 ? rig_.group : second->id;
     const std::string key = "key " + std::to_string(random() % 40);
-    switch (random() % 4) {
+    switch (random() % 5) {
       case 0:
+        // Not every one is wanted.
+        (void)rig_.fetcher->Stop(Sha256::Of(content));
+        break;
+      case 2:
         if (number < 30) Put(content);
         break;
       case 1:
@@ -227,6 +231,7 @@ TEST_F(ScannerTest, WhatItCountsIsWhatTheLedgerCounts) {
                             << stored.signposts << " " << counted.signposts;
             }
             EXPECT_GT(rig_.ledger->LoadCounts(txn, second->id).wanted, 0u);
+            EXPECT_GT(rig_.ledger->LoadCounts(txn, second->id).stopped, 0u);
             EXPECT_GT(rig_.ledger->LoadCounts(txn, rig_.group).blobs, 0u);
             return absl::OkStatus();
           })

@@ -55,6 +55,17 @@ void CheckBlobRow(std::string_view payload) {
 
 base::PeerId SomePeer() { return *base::PeerId::FromBytes(std::string(32, 'p')); }
 
+// What reads the role alone, too.
+void CheckMember(std::string_view payload) {
+  const auto decode = [](std::string_view bytes) {
+    return syncgroup::DecodeMember(SomePeer(), bytes);
+  };
+  CheckRow(payload, decode, syncgroup::EncodeMember);
+  const auto member = decode(payload);
+  const auto role = syncgroup::DecodeRoleOfMember(payload);
+  CHECK(!member || !role || *role == member->role);
+}
+
 using Check = void (*)(std::string_view payload);
 constexpr std::array<Check, 14> kChecks = {
     CheckSignpost,
@@ -67,11 +78,7 @@ constexpr std::array<Check, 14> kChecks = {
     [](std::string_view p) { CheckRow(p, signpost::DecodeDueKey, signpost::EncodeDueKey); },
     [](std::string_view p) { signpost::DecodeWantedSince(p); },
     [](std::string_view p) { CheckRow(p, syncgroup::DecodeGroupRow, syncgroup::EncodeGroupRow); },
-    [](std::string_view p) {
-      CheckRow(
-          p, [](std::string_view b) { return syncgroup::DecodeMember(SomePeer(), b); },
-          syncgroup::EncodeMember);
-    },
+    CheckMember,
     [](std::string_view p) { CheckRow(p, syncgroup::DecodeCut, syncgroup::EncodeCut); },
     [](std::string_view p) { CheckRow(p, syncgroup::DecodeRefRow, syncgroup::EncodeRefRow); },
     [](std::string_view p) { CheckRow(p, syncgroup::DecodeLogRow, syncgroup::EncodeLogRow); },

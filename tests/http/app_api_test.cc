@@ -365,6 +365,44 @@ TEST_F(AppApiTest, ABlobThatNobodyCanGiveIs503AtOnceWithTheReason) {
   EXPECT_EQ(node.Status("GET", "/v1/wanted?state=lost"), 400);
 }
 
+TEST_F(AppApiTest, CompleteOfOneGroupCountsThatGroup) {
+  Node node;
+  const std::string one = NewGroup(node, "one", "server"), two = NewGroup(node, "two", "server");
+  const auto mention = [&](const std::string& group, const std::string& name) {
+    node.Call("PUT", "/v1/groups/" + group + "/refs/" + name, "{\"blob\":\"" + IdOf(name) + "\"}");
+  };
+  mention(one, "a");
+  mention(two, "b");
+  mention(two, "c");
+  EXPECT_EQ(node.Status("DELETE", "/v1/wanted/" + IdOf("b")), 204);
+  const auto complete = [&](const std::string& query) {
+    return node.Call("GET", "/v1/complete" + query);
+  };
+  EXPECT_EQ(complete("?group=" + one)["wanted"], 1);
+  EXPECT_EQ(complete("?group=" + one)["stopped"], 0);
+  EXPECT_TRUE(complete("?group=" + one)["oldest_wanted_ms"].is_number());
+  EXPECT_EQ(complete("?group=" + two)["wanted"], 2);
+  EXPECT_EQ(complete("?group=" + two)["stopped"], 1);
+  EXPECT_EQ(complete("")["wanted"], 3);
+  EXPECT_EQ(complete("")["stopped"], 1);
+}
+
+TEST_F(AppApiTest, CompleteNamesAPeerOfSeveralGroupsOnce) {
+  Node laptop({.name = "laptop"}), server({.name = "server"});
+  for (const std::string name : {"one", "two"}) {
+    const std::string group = NewGroup(laptop, name);
+    const std::string invite =
+        laptop.Call("POST", "/v1/groups/" + group + "/invites", "{\"role\":\"server\"}")["invite"];
+    EXPECT_EQ(server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}")["id"], group);
+  }
+  const Json complete = server.Call("GET", "/v1/complete?wait=30s");
+  EXPECT_EQ(complete["complete"], true) << complete;
+  ASSERT_EQ(complete["heard"].size(), 1u) << complete;
+  EXPECT_EQ(complete["heard"][0]["peer"], laptop.identity->peer_id().ToHex());
+  EXPECT_TRUE(complete["heard"][0]["last_sync"].is_string());
+  EXPECT_EQ(complete["not_heard"].size(), 0u);
+}
+
 TEST_F(AppApiTest, ABlobHereIsDoneAtOnceInAStatusStream) {
   Node node;
   node.Call("POST", "/v1/blobs", "here");

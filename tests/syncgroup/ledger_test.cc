@@ -138,6 +138,7 @@ class LedgerTest : public ::testing::Test {
         wanted = true;
         ++expected[group].wanted;
         expected[group].wanted_bytes += size;
+        if (record.signpost->stopped != base::kNever) ++expected[group].stopped;
       }
       wanted = wanted || (record.signpost->asked_until != base::kNever && !record.row);
       EXPECT_EQ(record.signpost->wanted_since != base::kNever, wanted);
@@ -327,6 +328,7 @@ TEST_F(LedgerTest, AStoppedBlobHasNoDueRowUntilItIsMentionedAgain) {
   Mention(blob, {.group = Group(0), .keys = 1});
   Change(blob, [&](BlobRecord& record) { record.signpost->stopped = clock_.WallNow(); });
   EXPECT_EQ(node_.CountsOf(base::GroupId()).stopped, 1u);
+  EXPECT_EQ(node_.CountsOf(Group(0)).stopped, 1u);
   node_.wake.TakeChanges();
   Mention(blob, {.group = Group(0), .keys = 1});
   EXPECT_EQ(node_.CountsOf(base::GroupId()).stopped, 0u);
