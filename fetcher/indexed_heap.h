@@ -89,7 +89,7 @@ class IndexedHeap {
  private:
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   static constexpr uint32_t kArity = 4;
-  static constexpr uint32_t kChunk = 256;  // elements
+  static constexpr uint32_t kChunk = 32;  // elements: there are three heaps a peer, mostly small
   struct Slot {
     T value{};
     uint64_t sequence = 0;

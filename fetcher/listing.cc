@@ -24,6 +24,11 @@ bool InGroup(const signpost::Signpost& signpost, const Fetcher::WantedFilter& fi
   return !filter.group || signpost.groups.contains(*filter.group);
 }
 
+bool WantedIn(const base::GroupId& group, const signpost::Signpost& signpost) {
+  const auto mention = signpost.groups.find(group);
+  return mention != signpost.groups.end() && mention->second.wanted;
+}
+
 }  // namespace
 
 std::vector<Fetcher::Running> Fetcher::InFlight() const {
@@ -133,10 +138,6 @@ Fetcher::StateCounts Fetcher::CountStates() const {
 
 Fetcher::StateCounts Fetcher::CountStatesIn(const base::GroupId& group) const {
   StateCounts counts;
-  const auto wanted = [&](const signpost::Signpost& signpost) {
-    const auto mention = signpost.groups.find(group);
-    return mention != signpost.groups.end() && mention->second.wanted;
-  };
   const auto note = [&](const signpost::Signpost& signpost) {
     counts.oldest_wanted =
         std::min(counts.oldest_wanted.value_or(signpost.wanted_since), signpost.wanted_since);
@@ -158,7 +159,7 @@ Fetcher::StateCounts Fetcher::CountStatesIn(const base::GroupId& group) const {
     counts.stopped = impl_->parts.ledger.LoadCounts(txn, group).stopped;
     for (const base::BlobId& blob : fetching) {
       const auto signpost = signpost::LoadSignpost(txn, blob);
-      if (!signpost || !wanted(*signpost)) continue;
+      if (!signpost || !WantedIn(group, *signpost)) continue;
       ++counts.fetching;
       note(*signpost);
     }
@@ -178,7 +179,8 @@ Fetcher::StateCounts Fetcher::CountStatesIn(const base::GroupId& group) const {
         }
         const auto key = signpost::DecodeDueKey(cursor.key());
         auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
-        if (signpost && wanted(*signpost)) page.emplace_back(key->blob, *std::move(signpost));
+        if (!signpost || !WantedIn(group, *signpost)) continue;
+        page.emplace_back(key->blob, *std::move(signpost));
       }
     });
     const base::WallTime now = impl_->parts.clock.WallNow();
