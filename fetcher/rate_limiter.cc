@@ -8,8 +8,19 @@ namespace waypost::fetcher {
 void RateLimiter::SetRate(uint64_t bytes_per_s) {
   base::MutexLock lock(mutex_);
   rate_ = bytes_per_s;
+  ++rates_set_;
   free_at_ = {};
   changed_.NotifyAll();
+}
+
+base::SteadyTime RateLimiter::Reserve(uint64_t bytes) {
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  if (rate_ == 0) return now;
+  // What was not used earlier may be used now, a quarter of a second's worth at most.
+  free_at_ = std::max(free_at_, now - std::chrono::milliseconds(250));
+  free_at_ += std::chrono::nanoseconds(
+      static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
+  return free_at_;
 }
 
 bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
@@ -22,15 +33,13 @@ bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
     changed_.NotifyAll();
   });
   base::MutexLock lock(mutex_);
-  // What was not used earlier may be used now, a quarter of a second's worth at most.
-  const base::SteadyTime now = std::chrono::steady_clock::now();
-  free_at_ = std::max(free_at_, now - std::chrono::milliseconds(250));
-  if (rate_ == 0) return !stop.stop_requested();
-  free_at_ += std::chrono::nanoseconds(
-      static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
-  const base::SteadyTime until = free_at_;
-  while (!stop.stop_requested() && rate_ != 0 && std::chrono::steady_clock::now() < until) {
+  base::SteadyTime until = Reserve(bytes);
+  uint64_t reserved_under = rates_set_;
+  while (!stop.stop_requested() && std::chrono::steady_clock::now() < until) {
     changed_.WaitUntil(mutex_, until);
+    if (rates_set_ == reserved_under) continue;
+    until = Reserve(bytes);
+    reserved_under = rates_set_;
   }
   return !stop.stop_requested();
 }

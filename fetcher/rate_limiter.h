@@ -12,15 +12,19 @@ namespace waypost::fetcher {
 // worth at once. Thread-safe.
 class RateLimiter {
  public:
-  // 0: no limit.
+  // 0: no limit. Holds at once, also for those who wait.
   void SetRate(uint64_t bytes_per_s);
   // Waits until `bytes` more may be taken; false when `stop` was requested meanwhile.
   bool Take(uint64_t bytes, std::stop_token stop);
 
  private:
+  // The next `bytes` in turn: when they may be taken.
+  base::SteadyTime Reserve(uint64_t bytes) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   base::Mutex mutex_;
   base::CondVar changed_;
   uint64_t rate_ GUARDED_BY(mutex_) = 0;
+  uint64_t rates_set_ GUARDED_BY(mutex_) = 0;
   base::SteadyTime free_at_ GUARDED_BY(mutex_){};
 };
 
