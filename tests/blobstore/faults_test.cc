@@ -317,37 +317,45 @@ TEST(FailedSync, TheFileIsThrownAway) {
   EXPECT_EQ(rig.disk().PartialBytes(id), 0u) << "the kernel may have dropped any of it";
 }
 
-TEST(FailedWrite, OnlyWhatWasMarkedIsKept) {
+// A fetch of 30,000 bytes of which 9,000 are marked as on the disk.
+struct MarkedFetch {
+  MarkedFetch() {
+    CHECK(rig.Open().ok());
+    auto started = rig.disk().StartFetch(id, bytes.size());
+    CHECK(started.ok());
+    writer = *std::move(started);
+    CHECK(writer->Append(bytes.substr(0, 9000)).ok());  // over mark_bytes
+  }
+  // What is left when the fetch ends here.
+  uint64_t Kept() {
+    writer = nullptr;
+    return rig.disk().PartialBytes(id);
+  }
+
   DiskRig rig;
-  ASSERT_TRUE(rig.Open().ok());
   const std::string bytes = SomeBytes(30'000);
   const base::BlobId id = Sha256::Of(bytes);
-  {
-    const auto writer = rig.disk().StartFetch(id, bytes.size());
-    ASSERT_TRUE((*writer)->Append(bytes.substr(0, 9000)).ok());  // over mark_bytes
-    ASSERT_TRUE((*writer)->Append(bytes.substr(9000, 2000)).ok());
-    rig.fs.FailNth(Op::kWrite, 1, EIO);
-    EXPECT_FALSE((*writer)->Append(bytes.substr(11'000, 1000)).ok());
-  }
-  EXPECT_EQ(rig.disk().PartialBytes(id), 9000u);
+  std::unique_ptr<BlobWriter> writer;
+};
+
+TEST(FailedWrite, OnlyWhatWasMarkedIsKept) {
+  MarkedFetch fetch;
+  ASSERT_TRUE(fetch.writer->Append(fetch.bytes.substr(9000, 2000)).ok());
+  fetch.rig.fs.FailNth(Op::kWrite, 1, EIO);
+  EXPECT_FALSE(fetch.writer->Append(fetch.bytes.substr(11'000, 1000)).ok());
+  EXPECT_EQ(fetch.Kept(), 9000u);
 }
 
 // Bytes that the file held back could not be written: as a failed write, not as a failed sync.
 TEST(FailedFlush, OnlyWhatWasMarkedIsKeptAndOnAFullDiskAll) {
   for (const int error : {EIO, ENOSPC}) {
-    DiskRig rig;
-    ASSERT_TRUE(rig.Open().ok());
-    const std::string bytes = SomeBytes(30'000);
-    const base::BlobId id = Sha256::Of(bytes);
-    {
-      const auto writer = rig.disk().StartFetch(id, bytes.size());
-      ASSERT_TRUE((*writer)->Append(bytes.substr(0, 9000)).ok());  // over mark_bytes
-      rig.fs.FailNth(Op::kFlush, 1, error);
-      EXPECT_FALSE((*writer)->Append(bytes.substr(9000, 9000)).ok());
-    }
-    EXPECT_EQ(rig.disk().PartialBytes(id), error == EIO ? 9000u : 18'000u) << error;
-    ASSERT_TRUE(Fetch(rig, bytes, rig.disk().PartialBytes(id), bytes.size()).ok());
-    EXPECT_EQ(*rig.Read(id), bytes);
+    MarkedFetch fetch;
+    fetch.rig.fs.FailNth(Op::kFlush, 1, error);
+    EXPECT_FALSE(fetch.writer->Append(fetch.bytes.substr(9000, 9000)).ok());
+    const uint64_t kept = fetch.Kept();
+    EXPECT_EQ(kept, error == EIO ? 9000u : 18'000u) << error;
+    ASSERT_TRUE(Fetch(fetch.rig, fetch.bytes, kept, fetch.bytes.size()).ok());
+    EXPECT_EQ(*fetch.rig.Read(fetch.id), fetch.bytes);
   }
 }
 

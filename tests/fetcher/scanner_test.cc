@@ -183,15 +183,15 @@ TEST_F(ScannerTest, WhatItCountsIsWhatTheLedgerCounts) {
     const std::string key = "key " + std::to_string(random() % 40);
     switch (random() % 5) {
       case 0:
-        // Not every one is wanted.
-        (void)rig_.fetcher->Stop(Sha256::Of(content));
-        break;
-      case 2:
         if (number < 30) Put(content);
         break;
       case 1:
         // A key that is not there cannot be deleted.
         (void)rig_.groups->ChangeRefs(group, {{.key = key, .blob = std::nullopt}});
+        break;
+      case 2:
+        // Nor can a blob be stopped that is not wanted.
+        (void)rig_.fetcher->Stop(Sha256::Of(content));
         break;
       default:
         ASSERT_TRUE(
