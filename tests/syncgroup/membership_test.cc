@@ -616,5 +616,38 @@ TEST(Membership, WhatEachAuthorityMayDo) {
   EXPECT_TRUE(AuthorityAllows(Authority::kReader, profile));
 }
 
+// ---- the worked examples of docs/membership.md ----
+
+TEST(MembershipPage, AStolenLaptop) {
+  Set set = Set()
+                .Admit(1, 1000, 2, 2, Role::kNormal, Authority::kWriter)
+                .Remove(1, 1210, 3, 2, /*up_to=*/40);
+  constexpr uint64_t kOwn = 2, kUnknown = 77, kFresh = 78;
+  EXPECT_EQ(set.Members(), "1");
+  EXPECT_EQ(set.Limit(2, kOwn), 40u);
+  EXPECT_EQ(set.Limit(2, kUnknown), 0u);
+  set.Admit(1, 1500, 4, 2, Role::kNormal, Authority::kWriter, kFresh);
+  EXPECT_EQ(set.Members(), "1 2");
+  EXPECT_EQ(set.Limit(2, kOwn), 40u);
+  EXPECT_EQ(set.Limit(2, kFresh), kAll);
+  EXPECT_EQ(set.Limit(2, kUnknown), kAll);
+}
+
+TEST(MembershipPage, TwoAdminsRemoveEachOther) {
+  // Ann 1, Bob 2, Cleo 3, Dora 4. `cleo_at`: what she says of the time.
+  const auto quarrel = [](int64_t cleo_at, uint64_t bobs_line) {
+    return Set()
+        .Admit(1, 1000, 2, 2)
+        .Admit(1, 1100, 3, 3)
+        .Admit(3, 1130, 3, 4, Role::kNormal, Authority::kWriter)
+        .Remove(3, cleo_at, 6, 2, 7)
+        .Remove(2, 1500, 8, 3, bobs_line);
+  };
+  EXPECT_EQ(quarrel(1400, 5).Members(), "1 2 4");
+  EXPECT_EQ(quarrel(1101, 5).Members(), "1 2 4");
+  EXPECT_EQ(quarrel(1400, 2).Members(), "1 2");
+  EXPECT_EQ(quarrel(1400, 5).Remove(1, 1600, 4, 2, 7).Members(), "1 3 4");
+}
+
 }  // namespace
 }  // namespace waypost::syncgroup
