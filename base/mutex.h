@@ -1,9 +1,14 @@
 #pragma once
 
+#include "absl/base/thread_annotations.h"
+
+#ifdef WAYPOST_SIM
+#include "base/sim_mutex.h"
+#else
+
 #include <condition_variable>
 #include <mutex>
 
-#include "absl/base/thread_annotations.h"
 #include "base/clock.h"
 
 namespace waypost::base {
@@ -14,22 +19,10 @@ class LOCKABLE Mutex {
  public:
   void Lock() EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
   void Unlock() UNLOCK_FUNCTION() { mutex_.unlock(); }
-  bool TryLock() EXCLUSIVE_TRYLOCK_FUNCTION(true) { return mutex_.try_lock(); }
 
  private:
   friend class CondVar;
   std::mutex mutex_;
-};
-
-class SCOPED_LOCKABLE MutexLock {
- public:
-  explicit MutexLock(Mutex& mutex) EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_.Lock(); }
-  ~MutexLock() UNLOCK_FUNCTION() { mutex_.Unlock(); }
-  MutexLock(const MutexLock&) = delete;
-  MutexLock& operator=(const MutexLock&) = delete;
-
- private:
-  Mutex& mutex_;
 };
 
 // Waits may wake for no reason: call in a loop over the condition.
@@ -52,6 +45,23 @@ class CondVar {
 
  private:
   std::condition_variable cv_;
+};
+
+}  // namespace waypost::base
+
+#endif  // WAYPOST_SIM
+
+namespace waypost::base {
+
+class SCOPED_LOCKABLE MutexLock {
+ public:
+  explicit MutexLock(Mutex& mutex) EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_.Lock(); }
+  ~MutexLock() UNLOCK_FUNCTION() { mutex_.Unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mutex_;
 };
 
 }  // namespace waypost::base

@@ -7,6 +7,8 @@
 
 namespace waypost::base {
 
+struct SimThread;
+
 // A named thread with one owner. Joins when destroyed; nothing is ever detached. The owner tells
 // the body to end before it joins.
 class Thread {
@@ -16,20 +18,23 @@ class Thread {
   // process.
   Thread(std::string name, std::function<void()> body);
   ~Thread() { Join(); }
-  Thread(Thread&&) = default;
+  Thread(Thread&& other) noexcept
+      : thread_(std::move(other.thread_)), simulated_(std::exchange(other.simulated_, nullptr)) {}
   // Joins what ran here before.
   Thread& operator=(Thread&& other) {
     Join();
     thread_ = std::move(other.thread_);
+    simulated_ = std::exchange(other.simulated_, nullptr);
     return *this;
   }
 
   // Idempotent. Not from the thread itself.
   void Join();
-  bool joinable() const { return thread_.joinable(); }
+  bool joinable() const { return thread_.joinable() || simulated_ != nullptr; }
 
  private:
   std::thread thread_;
+  SimThread* simulated_ = nullptr;  // instead, in a simulated run
 };
 
 }  // namespace waypost::base

@@ -5,6 +5,8 @@ option(WAYPOST_THREAD_SAFETY "clang: -Wthread-safety as an error" OFF)
 # Several files a compilation: under a sanitizer it takes a third of the time. Not in release and clang,
 # which see each file alone and so find the include that is missing.
 option(WAYPOST_UNITY "compile the rooms as unity builds" OFF)
+# Not for users: every lock, thread, clock and random byte can be simulated (base/sim_scheduler.h).
+option(WAYPOST_SIM "build for the simulated world" OFF)
 set(WAYPOST_SANITIZE "" CACHE STRING "what -fsanitize= gets, empty for none")
 
 add_library(waypost_flags INTERFACE)
@@ -13,6 +15,9 @@ target_compile_options(waypost_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow
   # Designated initialisers leave the other members at their defaults on purpose.
   -Wno-missing-field-initializers
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(WAYPOST_SIM)
+  add_compile_definitions(WAYPOST_SIM)
+endif()
 if(WAYPOST_SANITIZE)
   add_compile_options(-fsanitize=${WAYPOST_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${WAYPOST_SANITIZE})

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/stop_callback.h"
+
 namespace waypost::fetcher {
 
 void RateLimiter::SetRate(uint64_t bytes_per_s) {
@@ -28,7 +30,7 @@ bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
     base::MutexLock lock(mutex_);
     if (rate_ == 0) return !stop.stop_requested();
   }
-  std::stop_callback wake(stop, [this] {
+  base::StopCallback wake(stop, [this] {
     base::MutexLock lock(mutex_);
     changed_.NotifyAll();
   });
