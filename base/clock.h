@@ -1,39 +1,32 @@
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
+#include "base/mutex.h"
+#include "base/time.h"
 
 namespace waypost::base {
 
-// Wall time is what is stored and shown; it may jump. Steady time is what is waited on.
-using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
-using SteadyTime = std::chrono::steady_clock::time_point;
-using Millis = std::chrono::milliseconds;
-
-// Milliseconds since 1970 UTC, the form in which times are stored. Zero stands for "never".
-inline constexpr int64_t ToMs(WallTime t) { return t.time_since_epoch().count(); }
-inline constexpr WallTime FromMs(int64_t ms) { return WallTime(Millis(ms)); }
-inline constexpr WallTime kNever{};
-
-// The seam through which everything learns the time. Thread-safe.
+// The seam through which everything learns the time and waits for it. Thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual WallTime WallNow() const = 0;
   virtual SteadyTime SteadyNow() const = 0;
+  // Waits until `changed` is notified or the steady time of this clock reaches `deadline`; false
+  // when it has. May return true for no reason: call in a loop over the condition.
+  virtual bool WaitUntil(CondVar& changed, Mutex& mutex, SteadyTime deadline) const
+      EXCLUSIVE_LOCKS_REQUIRED(mutex) = 0;
 };
 
 class SystemClock final : public Clock {
  public:
   WallTime WallNow() const override;
   SteadyTime SteadyNow() const override;
+  bool WaitUntil(CondVar& changed, Mutex& mutex, SteadyTime deadline) const override
+      EXCLUSIVE_LOCKS_REQUIRED(mutex);
 };
 
-// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z".
-std::string FormatTime(WallTime t);
-std::optional<WallTime> ParseTime(std::string_view text);
+// The steady time of the system, for code that no clock can be handed to: sockets, which wait in
+// the kernel, and what the command line shows.
+SteadyTime SteadyNow();
 
 }  // namespace waypost::base

@@ -10,6 +10,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "base/entropy.h"
 #include "base/file_system.h"
 #include "base/status.h"
 
@@ -58,12 +59,6 @@ absl::Status CheckKeyFile(int fd, const std::string& path) {
 
 bool InitCrypto() { return sodium_init() >= 0; }
 
-std::string RandomBytes(std::size_t count) {
-  std::string bytes(count, '\0');
-  randombytes_buf(bytes.data(), count);
-  return bytes;
-}
-
 bool ConstantTimeEqual(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -98,7 +93,7 @@ std::unique_ptr<Identity> Identity::Generate() {
   CHECK(InitCrypto());
   std::unique_ptr<Identity> identity(new Identity());
   identity->AllocateSeed();
-  randombytes_buf(identity->seed_, crypto_sign_SEEDBYTES);
+  DrawEntropy(identity->seed_, crypto_sign_SEEDBYTES);
   identity->DerivePublicKey();
   return identity;
 }

@@ -14,8 +14,6 @@ namespace waypost::base {
 // Call once before anything else here; false when the library cannot start.
 bool InitCrypto();
 
-// From the operating system.
-std::string RandomBytes(std::size_t count);
 // Overwrites what must not stay in memory, also where the compiler sees that nobody reads it again.
 void WipeSecret(void* bytes, std::size_t count);
 // Takes the same time wherever the two differ; their lengths are not secret.

@@ -12,8 +12,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "base/crypto.h"
+#include "base/ids.h"
 #include "base/posix_file.h"
+#include "base/random.h"
 #include "base/status.h"
 
 namespace waypost::base {

@@ -9,7 +9,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "base/clock.h"
+#include "base/time.h"
 
 namespace waypost::base {
 

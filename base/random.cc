@@ -1,8 +1,9 @@
 #include "base/random.h"
 
-#include <sys/random.h>
+#include <algorithm>
+#include <cstring>
 
-#include "base/status.h"
+#include "base/entropy.h"
 
 namespace waypost::base {
 
@@ -17,16 +18,30 @@ Millis Random::Between(Millis low, Millis high) {
   return low + Millis(static_cast<int64_t>(Unit() * width));
 }
 
+std::string Random::Bytes(std::size_t count) {
+  std::string bytes(count, '\0');
+  for (std::size_t at = 0; at < count; at += sizeof(uint64_t)) {
+    const uint64_t word = Next();
+    std::memcpy(bytes.data() + at, &word, std::min(sizeof word, count - at));
+  }
+  return bytes;
+}
+
 uint64_t SystemRandom::Next() {
   uint64_t value = 0;
-  // At most 256 bytes are never cut short or interrupted once the kernel's generator is seeded.
-  CHECK(getrandom(&value, sizeof value, 0) == static_cast<ssize_t>(sizeof value));
+  DrawEntropy(&value, sizeof value);
   return value;
 }
 
 uint64_t SeededRandom::Next() {
   MutexLock lock(mutex_);
   return engine_();
+}
+
+std::string RandomBytes(std::size_t count) {
+  std::string bytes(count, '\0');
+  DrawEntropy(bytes.data(), count);
+  return bytes;
 }
 
 }  // namespace waypost::base

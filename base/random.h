@@ -1,12 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
 
-#include "base/clock.h"
 #include "base/mutex.h"
+#include "base/time.h"
 
 namespace waypost::base {
 
@@ -19,9 +20,11 @@ class Random {
   double Unit();
   // Uniform in [low, high); `low` when the range is empty.
   Millis Between(Millis low, Millis high);
+  // `count` bytes: ids, and secrets where this is a SystemRandom.
+  std::string Bytes(std::size_t count);
 };
 
-// Seeded from the operating system.
+// Every value comes from the operating system: good enough for secrets.
 class SystemRandom final : public Random {
  public:
   uint64_t Next() override;
@@ -37,5 +40,8 @@ class SeededRandom final : public Random {
   Mutex mutex_;
   std::mt19937_64 engine_ GUARDED_BY(mutex_);
 };
+
+// `count` bytes from the operating system, for code that is handed no Random.
+std::string RandomBytes(std::size_t count);
 
 }  // namespace waypost::base

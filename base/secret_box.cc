@@ -5,6 +5,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "base/crypto.h"
+#include "base/random.h"
 #include "base/status.h"
 
 namespace waypost::base {

@@ -4,9 +4,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "base/crypto.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "blobstore/inline_table.h"
 #include "blobstore/open_files.h"

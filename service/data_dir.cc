@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/status.h"
 
 namespace waypost::service {

@@ -10,7 +10,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/crypto.h"
+#include "base/ids.h"
+#include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "syncgroup/genesis.h"
 #include "syncgroup/hybrid_clock.h"

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/crypto.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "syncgroup/codec.h"
 #include "syncgroup/genesis.h"

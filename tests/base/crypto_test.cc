@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/file_system.h"
+#include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "tests/fakes/temp_dir.h"

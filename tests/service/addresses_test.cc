@@ -3,20 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/clock.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace waypost::service {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-class ManualClock final : public base::Clock {
- public:
-  base::WallTime WallNow() const override { return base::FromMs(1'000); }
-  base::SteadyTime SteadyNow() const override { return now; }
-  base::SteadyTime now{std::chrono::hours(1)};
-};
 
 TEST(AddressesTest, HostAndPortAreTakenApartAndPutTogether) {
   struct Case {
@@ -91,16 +84,16 @@ TEST(AddressesTest, WhatIsConfiguredGoesBeforeWhatIsBoundAndAWildcardMeansTheInt
 }
 
 TEST(AddressesTest, TheInterfacesAreLookedAtOnceAMinute) {
-  ManualClock clock;
+  base::FakeClock clock;
   int looks = 0;
   AdvertisedAddresses addresses(clock, {}, {.host = "0.0.0.0", .port = 1}, [&looks] {
     ++looks;
     return std::vector<std::string>{"10.0.0." + std::to_string(looks)};
   });
   EXPECT_THAT(addresses.Get(), ElementsAre("10.0.0.1:1"));
-  clock.now += base::Millis(59'999);
+  clock.Advance(base::Millis(59'999));
   EXPECT_THAT(addresses.Get(), ElementsAre("10.0.0.1:1"));
-  clock.now += base::Millis(1);
+  clock.Advance(base::Millis(1));
   EXPECT_THAT(addresses.Get(), ElementsAre("10.0.0.2:1"));
   EXPECT_EQ(looks, 2);
 }

@@ -37,6 +37,10 @@ class ShiftedClock final : public base::Clock {
     return system_.WallNow() + base::Millis(shift_ms_.load());
   }
   base::SteadyTime SteadyNow() const override { return system_.SteadyNow(); }
+  bool WaitUntil(base::CondVar& changed, base::Mutex& mutex,
+                 base::SteadyTime deadline) const override EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return system_.WaitUntil(changed, mutex, deadline);
+  }
   void Shift(base::Millis by) { shift_ms_ += by.count(); }
 
  private:

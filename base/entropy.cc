@@ -1,0 +1,24 @@
+// The only place that draws randomness. A build that simulates a world replaces this file.
+#include "base/entropy.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace waypost::base {
+
+void DrawEntropy(void* out, std::size_t count) {
+  // At most 256 bytes are never cut short or interrupted once the kernel's generator is seeded.
+  constexpr std::size_t kWholeMax = 256;
+  auto* at = static_cast<unsigned char*>(out);
+  while (count > 0) {
+    const std::size_t part = std::min(count, kWholeMax);
+    CHECK(getrandom(at, part, 0) == static_cast<ssize_t>(part));
+    at += part;
+    count -= part;
+  }
+}
+
+}  // namespace waypost::base
