@@ -7,8 +7,8 @@
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
-#include "base/clock.h"
 #include "base/sim_scheduler.h"
+#include "base/time.h"
 
 namespace waypost::base {
 
