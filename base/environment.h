@@ -82,8 +82,8 @@ class Environment {
   bool gate_closed_ GUARDED_BY(mutex_) = false;
   absl::Status state_ GUARDED_BY(mutex_);  // what readers are told when there is nothing to read
   std::size_t active_ GUARDED_BY(mutex_) = 0;
-  std::vector<MDB_txn*> idle_
-      GUARDED_BY(mutex_);  // reset, to be renewed: much cheaper than a new one
+  // Reset, to be renewed: much cheaper than a new one.
+  std::vector<MDB_txn*> idle_ GUARDED_BY(mutex_);
 };
 
 }  // namespace waypost::base

@@ -98,9 +98,9 @@ class BlobStore {
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.
   virtual void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) = 0;
   // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/`
-  // after the commit, unless a staged blob of that id waits to be installed. A row that was never
-  // installed
-  // (`stored` is kNever) and has none in the table: gives up the bytes of the caller's StagedBlob.
+  // after the commit, unless a staged blob of that id waits to be installed. With a row that was
+  // never installed (`stored` is kNever), while the table has none: gives up the bytes of the
+  // caller's StagedBlob.
   virtual void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) = 0;
 
   // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a

@@ -112,13 +112,16 @@ class Attempt {
   void Ask(const base::PeerId& peer);
 
   // ---- as part of a batch ----
-  // Under which the peer may be asked for it.
+  // The groups under which the peer may be asked for the blob.
   const std::vector<base::GroupId>& GroupsAt(const base::PeerId& peer) const {
     return start_.groups_of.at(peer);
   }
-  // What came of it, each once for a peer. `returns`: the peer's, from before it was asked.
-  // Its item came. The bytes, unless our own side or the peer's answer was at fault, are to be
-  // finished, alone or with those of others, before anything else happens here.
+  // A batch that asked `peer` for this blob says what it answered by one of the functions that
+  // follow, once for each peer. `returns`: the peer's PeerHealth::returns from before it was asked.
+  //
+  // The peer sent the blob. What is returned must be finished, by itself or together with the blobs
+  // of other attempts, and then given to HearFinished before anything else is called here. nullopt:
+  // there is nothing to finish, because our own side or the answer was at fault.
   std::optional<blobstore::ArrivedBlob> HearBlob(const base::PeerId& peer, uint64_t returns,
                                                  const BatchItem& item);
   void HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged);

@@ -32,7 +32,7 @@ struct Completeness {
   std::vector<base::PeerId> not_heard;
 };
 
-// What the judgement rests on; see GET /v1/complete in API.md.
+// What the judgement rests on; GET /v1/complete in docs/openapi.yaml says what the answer claims.
 struct CompletenessFacts {
   bool server = false;
   base::SteadyTime members_changed;

@@ -26,7 +26,7 @@
 
 namespace waypost::fetcher {
 
-// All live.
+// Each may change while the fetcher runs: SetOptions.
 struct FetcherOptions {
   uint32_t concurrency = 4;  // attempts at once, 1-256
   uint32_t per_peer = 2;     // to one peer
@@ -68,14 +68,15 @@ struct WantedItem {
   signpost::Signpost signpost;
 };
 
-// One step of the answer to "why is it not here yet?", in order; see API.md.
+// One step of the answer to "why is it not here yet?", in the order in which a blob comes here; the
+// words are those of GET /v1/blobs/{id}/why in docs/openapi.yaml.
 struct WhyStep {
   std::string step;  // "mentioned", "role", "bytes", "location", "blocked", "next_attempt"
-  std::string
-      verdict;  // one word: "yes", "no", "held", "partial", "missing", "denied", "cooling", ...
+  // One word: "yes", "no", "held", "partial", "missing", "denied", "cooling", ...
+  std::string verdict;
   std::string detail;  // a sentence
-  std::vector<std::pair<std::string, std::string>>
-      fields;  // group, role, peer, last_seen, until, ...
+  // Names and values: group, role, peer, last_seen, until, ...
+  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 // Gets every wanted blob here: a heap over the `due` table, a starter thread, N worker threads, one
@@ -112,8 +113,8 @@ class Fetcher final : public syncgroup::Wake {
 
   // ---- on demand ----
   // One caller who waits for a blob. While it exists the blob goes before others at its peer; when
-  // the last one leaves, what was only asked for stays due until `expiry` later. May outlive
-  // nothing.
+  // the last one leaves, what was only asked for stays due until `expiry` later. Ends before the
+  // fetcher.
   class Interest {
    public:
     virtual ~Interest() = default;
@@ -128,8 +129,8 @@ class Fetcher final : public syncgroup::Wake {
   FetchState State(const base::BlobId& blob) const;
 
   // ---- for operators ----
-  absl::StatusOr<uint64_t> Retry(
-      const base::BlobId& blob);  // due rows moved; kNotFound: not wanted
+  // Due now, whatever the wait was. How many due rows that moved; kNotFound: it is not wanted.
+  absl::StatusOr<uint64_t> Retry(const base::BlobId& blob);
   absl::StatusOr<uint64_t> RetryAll();
   absl::Status Stop(const base::BlobId& blob);
   absl::Status Pause(std::optional<base::Millis> how_long);  // survives a restart

@@ -12,7 +12,7 @@
 
 namespace waypost::fetcher {
 
-// Where elements have no number to be ordered by: Less alone decides.
+// The Rank of elements that have no number to compare first: Less decides every comparison.
 struct NoRank {
   template <class T>
   int64_t operator()(const T&) const {

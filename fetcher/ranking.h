@@ -19,8 +19,8 @@ using PeerTest = std::function<bool(const base::PeerId&)>;
 
 struct RankView {
   base::PeerId prefer;  // goes first where it may be asked; zero: nobody
-  PeerTest
-      may_ask;  // members of a group under which the blob is wanted, not asked yet, not ourselves
+  // Members of a group under which the blob is wanted that were not asked yet. Never ourselves.
+  PeerTest may_ask;
   PeerTest cooling;
 };
 // The signpost's locations (servers, proxies, the freshest; denied ones last), before the denied

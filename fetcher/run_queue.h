@@ -70,14 +70,16 @@ class RunQueue {
   void Redirect(const base::BlobId& blob, const base::PeerId& peer);
 
   // ---- routing around peers that cool: what to look up in the table ----
-  // Peers that became usable since the last Look.
+  // Blobs in memory that wait at a peer that cools, and for which somebody else might be asked.
   struct Look {
-    // In memory, waiting at a cooling peer that is their home (or came there since it cools).
+    // They wait at their home.
     std::vector<base::BlobId> at_home;
-    // ... at one that is not: nobody else was known. Only `usable` is news to them.
+    // They wait elsewhere, because nobody else was known. Only the peers in `usable` are news.
     std::vector<base::BlobId> away;
+    // The peers that became usable since the last Look.
     std::vector<base::PeerId> usable;
   };
+  // At most `limit` blobs. Empty when nothing has to be looked up.
   Look TakeLook(std::size_t limit, base::WallTime now);
   // Rows of a cooling peer's runs, from `from` on, in key order over both lanes.
   struct Walk {

@@ -65,8 +65,8 @@ struct AppInfo {
   base::SteadyTime started;
 };
 
-// The app API of API.md on plain requests: authorization, routes, JSON. Thread-safe; handlers never
-// wait for the network or another peer: what takes long is a Subscription.
+// The app API of docs/openapi.yaml on plain requests: authorization, routes, JSON. Thread-safe;
+// handlers never wait for the network or another peer: what takes long is a Subscription.
 class AppApi {
  public:
   AppApi(AppParts parts, AppInfo info);

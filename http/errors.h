@@ -9,7 +9,7 @@
 
 namespace waypost::http {
 
-// The one table between absl::Status and HTTP: status code and error code of API.md.
+// The one table between absl::Status and HTTP: the status and the error code of docs/openapi.yaml.
 struct HttpError {
   int status = 500;
   const char* code = "internal";

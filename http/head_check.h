@@ -18,8 +18,8 @@ struct HeadLimits {
 // What the head of a request says, or a refusal when it is not exactly one request that everyone
 // would frame in the same way.
 struct HeadFacts {
-  // 0: the head may be parsed. Else the answer's status, with a code of API.md, a message that says
-  // what to change, and a word for metrics.
+  // 0: the head may be parsed. Else the answer's status, with an error code of docs/openapi.yaml, a
+  // message that says what to change, and a word for metrics.
   int refused = 0;
   const char* code = "";
   std::string message;

@@ -30,8 +30,9 @@ struct TurnedSink {
   std::function<void(const base::PeerId&, std::unique_ptr<TurnedConnection>)> take;
 };
 
-// The peer API of API.md. Request::peer says who is calling; without it: 401. Who guesses gets
-// 429: five refused joins a minute and address, and GuessLimits.
+// What peers ask of this one over HTTP; formats are in docs/security.md. Request::peer says who is
+// calling; without it: 401. Who guesses gets 429: five refused joins a minute and address, and
+// GuessLimits.
 class PeerApi {
  public:
   PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,

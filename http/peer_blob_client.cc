@@ -17,7 +17,8 @@ namespace waypost::http {
 
 namespace {
 
-// Below this rate, averaged over the stall timeout, a transfer is stalled (DESIGN 6).
+// Below this rate, averaged over the stall timeout, a transfer is stalled: so slow is nobody who
+// still sends, and a peer must not keep a slot by a byte now and then.
 constexpr uint64_t kStallBytesPerSecond = 1024;
 
 using Kind = fetcher::BlobReply::Kind;

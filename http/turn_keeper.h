@@ -20,8 +20,8 @@ uint32_t TurnedWanted(const TurnedLines& lines);
 // After so many failures in a row, the pause before the next try: 2 s doubling up to a minute.
 base::Millis TurnPause(uint32_t failures);
 
-// Keeps connections to the servers of this peer's groups turned (DESIGN 7): dialled from here, and
-// answered here, so that a server reaches this peer although nobody can dial it. Thread-safe.
+// Keeps connections to the servers of this peer's groups turned: dialled from here, and answered
+// here, so that a server reaches this peer although nobody can dial it. Thread-safe.
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class TurnKeeper {
  public:

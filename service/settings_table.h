@@ -26,7 +26,7 @@ struct Setting {
   std::string EnvironmentName() const;  // "WAYPOST_FETCHER_CONCURRENCY"
 };
 
-// In the order of API.md. Built once, never changed.
+// In the order in which they are shown. Built once, never changed.
 const std::vector<Setting>& Settings();
 // nullptr: no such setting.
 const Setting* FindSetting(std::string_view key);

@@ -23,8 +23,8 @@ struct Location {
 // What this peer knows of one group that mentions the blob. Local truth, never learned from others.
 struct GroupMention {
   uint32_t keys = 0;  // keys of the group whose value here is this blob
-  bool set_here =
-      false;            // one of them was set through this peer's own app: wanted whatever the role
+  // One of them was set through this peer's own app: the blob is wanted whatever the role.
+  bool set_here = false;
   bool wanted = false;  // counted as wanted in `counts`: mentioned, no holding, server or set_here
   // The member that mentioned it first, to which its bytes are charged: the first eight bytes of
   // its id, big-endian. 0: this peer itself, or not known.

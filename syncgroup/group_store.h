@@ -128,8 +128,8 @@ class GroupStore {
   // Inside a transaction: how many bytes of the blob this peer may fetch under the groups that want
   // it, by limits.member_bytes.
   uint64_t FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record) const;
-  // ... and does one of those in which `peer` is a member, or that are public, mention it? Then
-  // `peer` may well know of it.
+  // Inside a transaction: does one of `groups` that is public, or in which `peer` is a member,
+  // mention the blob? Then `peer` may well know of it, and asking is no guess.
   bool MentionedFor(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& peer,
                     const std::vector<base::GroupId>& groups) const;
 
@@ -145,7 +145,8 @@ class GroupStore {
   // a fetch may ask when the signpost names nobody. Without ourselves.
   std::vector<base::PeerId> Candidates(base::ReadTxn& txn,
                                        const signpost::Signpost& signpost) const;
-  // What `caller` may learn of a blob's whereabouts (DESIGN 4), as an answer to a miss.
+  // What `caller` may learn of a blob's whereabouts as an answer to a miss; see
+  // signpost::FilterFor.
   signpost::SharedSignpost SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
                                              const base::PeerId& caller) const;
 

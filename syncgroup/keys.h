@@ -11,19 +11,22 @@
 
 // The keys of syncgroup's tables, built and parsed here alone. Stored bytes: the layouts never
 // change.
-//   groups     group
-//   members    group, 'm', peer                          -> MemberRow, the fold of now
-//              group, 'c', origin                        -> CutRow, which entries of an origin
-//              count group, 'o', stamp                         -> a membership operation, what is
-//              folded group, 'p', origin, incarnation, generation -> an entry shown in papers, not
-//              yet in the log
-//   refs       group, key
-//   log        group, sequence (8 bytes)                 -> LogRow
-//              group, 8 x 0xff, origin, incarnation, generation (8 bytes) -> sequence
-//   knowledge  group, origin, incarnation
-//   cursors    group, peer
-//   counts     group, or 32 zero bytes
-//   invites    invite id
+//
+//   groups     group                        -> GroupRow
+//   members    group, 'm', peer             -> Member, as folded now
+//              group, 'c', origin           -> OriginCut: which entries of an origin count
+//              group, 'o', stamp            -> a membership operation: what is folded
+//              group, 'p', place            -> an entry shown in papers, not yet in the log
+//   refs       group, key                   -> RefRow
+//   log        group, sequence              -> LogRow
+//              group, 8 x 0xff, place       -> sequence of the entry at that place
+//   knowledge  group, origin, incarnation   -> KnowledgeRow
+//   cursors    group, peer                  -> LogCursor
+//   counts     group, or 32 zero bytes      -> Counts
+//              group, first bytes of member -> bytes ever fetched because of it
+//   invites    invite id                    -> InviteRow
+//
+// A place is origin, incarnation and generation; numbers have 8 bytes, big-endian.
 namespace waypost::syncgroup {
 
 std::string GroupKey(const base::GroupId& group);

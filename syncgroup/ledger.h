@@ -31,11 +31,15 @@ struct BlobRecord {
 
 // The one way in which rows about a blob change: signpost, blob row, due row and counts of a blob
 // are read together, changed by the caller's function, and written so that they agree:
-//   wanted in a group  = mentioned there, no holding there, and this peer is a server there or set
-//   it; due row            = wanted somewhere or asked for, and not stopped; key
-//   DueKeyOf(signpost); counts             = the sum of these facts. The `wanted` flag in the
-//   signpost's mention is the fact as
-//                        counted, so that a later change of role takes exactly that back.
+//
+//   wanted in a group = mentioned there, no holding there, and this peer is a server there or set
+//                       it through its own app
+//   due row           = wanted somewhere or asked for, and not stopped; its key is DueKeyOf
+//   counts            = the sum of these facts over all blobs
+//
+// The `wanted` flag of a mention in the signpost is the fact as it was counted, so that a later
+// change of role takes exactly that back.
+//
 // What is fetched is charged to the member that mentioned it first. A new want resets wanted_since,
 // `stopped` and the wait. Locations are trimmed, `created` and `updated` filled in. After the
 // commit, Wake hears of it. Stateless but for its options; functions take the caller's transaction,

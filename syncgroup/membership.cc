@@ -9,7 +9,8 @@
 namespace waypost::syncgroup {
 namespace {
 
-// Does what is beyond `a` include all that is beyond `b`?
+// Is every place that is beyond the lines of `b` also beyond those of `a`? Then an admission with
+// the lines `a` holds wherever one with the lines `b` does.
 bool Covers(const After& a, const After& b) {
   return std::all_of(a.begin(), a.end(), [&](const auto& item) {
     const auto it = b.find(item.first);

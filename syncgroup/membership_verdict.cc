@@ -56,9 +56,11 @@ using Sanctions = std::vector<const Sanction*>;
 // The admissions that count while some sanctions stand.
 class Growth {
  public:
-  // `contested`: lowerings that lower only if they are among `standing`. The others are no part of
-  // the order, but whom they admit may act by what they give: else the rights of an inviter, whose
-  // own admission gives less than an admin's authority, would hang on the contest.
+  // `contested`: the admissions that are lowerings. One that is among `standing` takes away what
+  // was given before. One that is not does not decide what its peer becomes, but still adds what it
+  // gives: the admission of an inviter is a lowering too, since it gives less than an admin's
+  // authority to somebody who admitted others, and its right to invite must not hang on the
+  // contest.
   Growth(const Facts& facts, const Sanctions& standing,
          const std::set<const Admission*>& contested) {
     std::set<const Admission*> lowered;
@@ -208,7 +210,7 @@ class Contest {
     const Growth now = GrowWith({});
     const std::size_t dropped = std::erase_if(open_, [&](const Sanction* sanction) {
       if (!now.Counts(*sanction)) return true;
-      // What would void one that was decided to stand falls with the decision.
+      // One was decided to stand that this one would void: so this one falls.
       return Voids(GrowWith({sanction}));
     });
     return dropped > 0;

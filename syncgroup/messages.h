@@ -120,8 +120,8 @@ struct JoinRequest {
 };
 struct JoinReply {
   GroupInfo group;  // name, description, is_public, created; the joiner's role and authority
-  std::vector<Papers>
-      papers;  // of the inviter and of servers, so that the joiner knows whom to ask
+  // Of the inviter and of servers, so that the joiner knows whom to ask.
+  std::vector<Papers> papers;
   std::vector<Member> members;
 };
 

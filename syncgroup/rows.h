@@ -34,7 +34,7 @@ struct RetiredNumbering {
   friend bool operator==(const RetiredNumbering&, const RetiredNumbering&) = default;
 };
 
-// How far the references have been folded again; see refold.cc.
+// How far the references have been folded again; see work.h.
 struct RefoldProgress {
   enum class Phase : uint8_t { kNone = 0, kLog = 1, kSweep = 2 };
   Phase phase = Phase::kNone;
