@@ -1,6 +1,3 @@
-// Rows that fail their check are moved out of the way, bytes and all, so that they are looked at
-// once by the service and can be looked at later by a person.
-
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +6,10 @@
 #include "base/index.h"
 #include "base/index_impl.h"
 #include "base/log.h"
+
+// Rows that fail their check are moved out of the way, bytes and all, so that they are looked at
+// once by the service and can be looked at later by a person. The move is an operation like any
+// other, decided again in its transaction: a row that was replaced by a sound one meanwhile stays.
 
 namespace waypost::base {
 namespace {

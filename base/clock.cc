@@ -1,5 +1,8 @@
-// The only reads of the system's clocks. A build that simulates time replaces this file.
 #include "base/clock.h"
+
+// The only reads of the system's clocks; a build that simulates time replaces this file. Wall time
+// is cut to milliseconds, the form in which times are stored, so that a time that was read equals
+// itself after it was stored.
 
 namespace waypost::base {
 

@@ -14,6 +14,10 @@
 #include "base/file_system.h"
 #include "base/status.h"
 
+// Everything that libsodium does for us, and the identity key on the disk. Secrets stay in memory
+// that it locks, what is copied to the stack is wiped, and every signature is over a tag and a zero
+// byte before its message, so that one made for one use never passes for another.
+
 namespace waypost::base {
 namespace {
 

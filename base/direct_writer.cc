@@ -10,6 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 
+// Whole pieces past the page cache, through a descriptor of its own. Memory, offset and length must
+// be multiples of kAlignment; a write that the file system refuses or cuts short is told by errno
+// and loses nothing, because the piece is still held.
+
 namespace waypost::base {
 
 void DirectWriter::Free::operator()(char* memory) const {

@@ -1,4 +1,3 @@
-// The only place that draws randomness. A build that simulates a world replaces this file.
 #include "base/entropy.h"
 
 #include <sys/random.h>
@@ -6,6 +5,10 @@
 #include <algorithm>
 
 #include "base/status.h"
+
+// The only place that draws randomness; a build that simulates a world replaces this file. Bytes
+// come from the kernel, which blocks until its generator is seeded and then never fails: there is
+// no way to go on without.
 
 namespace waypost::base {
 

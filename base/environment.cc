@@ -15,6 +15,10 @@
 #include "base/log.h"
 #include "base/status.h"
 
+// LMDB as this service needs it: opened once a process, checked for a file that is too short before
+// anybody reads, grown and reopened behind a gate. Nothing may use the map while it moves, so the
+// writer closes the gate, waits until the last reader has left, and opens it again.
+
 namespace waypost::base {
 namespace {
 

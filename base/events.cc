@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+// A ring of the latest events, numbered without gaps, so that an event is found by subtraction.
+// Bursts of a kind are folded into their latest event, as long as that one is still kept.
+
 namespace waypost::base {
 
 EventLog::EventLog(const Clock& clock, std::string boot_id)

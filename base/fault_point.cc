@@ -11,6 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// The process ends at the point that the environment named, without a destructor or a flush, as by
+// SIGKILL. Names are checked against kFaultPoints at the start, so that a test with a name that is
+// gone fails instead of testing nothing.
+
 namespace waypost::base {
 namespace {
 

@@ -17,6 +17,10 @@
 #include "base/random.h"
 #include "base/status.h"
 
+// The real file system. Nothing here follows a link or stops at a FIFO that somebody put in a place
+// of ours, and every error names the path. What makes a name or its bytes durable is said in
+// file_system.h; here it is one system call each.
+
 namespace waypost::base {
 namespace {
 

@@ -1,5 +1,8 @@
 #include "base/ids.h"
 
+// Hexadecimal, in one spelling only: lower case, two digits a byte. So an id has one text, and
+// texts may be compared instead of ids.
+
 namespace waypost::base {
 namespace {
 

@@ -5,6 +5,10 @@
 #include "base/index_impl.h"
 #include "base/status.h"
 
+// Opening, reading, submitting and ending; the writer's own loop is in index_writer.cc. A thread is
+// in one transaction at most, which ThreadInside checks: a read inside a read may wait for a map
+// that waits for it, a write inside a write for itself.
+
 namespace waypost::base {
 
 Inside& ThreadInside() {

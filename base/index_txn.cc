@@ -9,6 +9,10 @@
 #include "base/index_impl.h"
 #include "base/status.h"
 
+// Rows and cursors of one transaction. The first LMDB error sticks: from then on every look-up
+// answers "absent" and the transaction as a whole fails, so that nobody concludes absence from an
+// error. Envelopes are opened here, and rows that fail are reported.
+
 namespace waypost::base {
 namespace {
 

@@ -1,10 +1,3 @@
-// Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
-//
-// When an operation fails after it wrote, its transaction is aborted and what stood before it in
-// the batch runs again without it; then it comes first in the next transaction, where nobody else
-// has written yet, and fails alone. So one bad operation costs the others a second run, and no
-// extra commit.
-
 #include <lmdb.h>
 
 #include <chrono>
@@ -16,6 +9,13 @@
 #include "base/index.h"
 #include "base/index_impl.h"
 #include "base/status.h"
+
+// Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
+//
+// When an operation fails after it wrote, its transaction is aborted and what stood before it in
+// the batch runs again without it; then it comes first in the next transaction, where nobody else
+// has written yet, and fails alone. So one bad operation costs the others a second run, and no
+// extra commit.
 
 namespace waypost::base {
 namespace {

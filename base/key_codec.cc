@@ -1,5 +1,8 @@
 #include "base/key_codec.h"
 
+// The end of a range of keys that share a prefix: the last byte that is not 0xff goes up by one.
+// Only zero or more 0xff have no end.
+
 namespace waypost::base {
 
 std::string PrefixEnd(std::string_view prefix) {

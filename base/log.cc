@@ -7,6 +7,10 @@
 #include <cstdio>
 #include <memory>
 
+// One line a message on standard error. What strangers say ends up in messages, so everything that
+// could begin a line, move a terminal's cursor, or break out of a JSON string is escaped before the
+// library sees it.
+
 namespace waypost::base {
 namespace {
 

@@ -13,6 +13,9 @@
 #include "base/mutex.h"
 #include "base/status.h"
 
+// A thin wrapper around prometheus-cpp, which nobody else includes. Handles point into the registry
+// and stay valid as long as it; the library's exceptions mean mistakes of ours and end the process.
+
 namespace waypost::base {
 namespace {
 

@@ -7,6 +7,10 @@
 
 #include "base/status.h"
 
+// Callbacks run without any lock held, so that they may register, end other registrations or notify
+// again. A registration that ends waits for the callbacks that run in other threads: afterwards
+// none runs and none will.
+
 namespace waypost::base {
 
 // Shared by the Notifier and the registrations, whichever lives longer.

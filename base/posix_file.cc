@@ -10,6 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// Writes in long runs: passed on to the disk as they come, and past the page cache where that was
+// asked for and the run is long. What is held back for a full piece is part of the file for
+// everybody who reads, looks, syncs or truncates here.
+
 namespace waypost::base {
 namespace {
 

@@ -5,6 +5,9 @@
 
 #include "base/entropy.h"
 
+// Numbers and bytes for policies, made of one sequence, so that a seed repeats all of them. Unit()
+// uses the upper 53 bits: every value is exact, and 1 is never reached.
+
 namespace waypost::base {
 
 double Random::Unit() {

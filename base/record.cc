@@ -1,6 +1,3 @@
-// The envelope of every row: one byte of record version and kind of checksum, eight of checksum
-// (little-endian), the payload. The checksum is over table, version and row key too, so that a row
-// that strayed to another place is found. Stored bytes: never changed.
 #include <xxhash.h>
 
 #include <array>
@@ -11,6 +8,10 @@
 #include "base/crypto.h"
 #include "base/index.h"
 #include "base/status.h"
+
+// The envelope of every row: one byte of record version and kind of checksum, eight of checksum
+// (little-endian), the payload. The checksum is over table, version and row key too, so that a row
+// that strayed to another place is found. Stored bytes: never changed.
 
 namespace waypost::base {
 namespace {

@@ -8,6 +8,10 @@
 #include "base/random.h"
 #include "base/status.h"
 
+// A salt and a nonce of their own for each text, the key from the passphrase by Argon2id, and a box
+// that is opened whole or not at all. The format and its costs are in the header; they are stored
+// bytes.
+
 namespace waypost::base {
 namespace {
 

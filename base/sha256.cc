@@ -6,6 +6,9 @@
 
 #include "base/status.h"
 
+// SHA-256 by OpenSSL, which uses the instructions that processors have for it. A failure of the
+// library is a broken invariant: there is no way to go on without hashes.
+
 namespace waypost::base {
 namespace {
 

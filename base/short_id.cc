@@ -3,6 +3,9 @@
 #include <cctype>
 #include <optional>
 
+// 115 bits of the id and one check digit, in base32. The check digit is Luhn's over digits to the
+// base of 32: it finds one wrong character and most exchanges of neighbours.
+
 namespace waypost::base {
 namespace {
 

@@ -9,6 +9,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+// Our own facts about an error travel as payloads beside its code, so that no caller has to read
+// messages: full, digest mismatch, stay away for so long. Annotate keeps them.
+
 namespace waypost::base {
 namespace {
 

@@ -2,6 +2,9 @@
 
 #include "base/status.h"
 
+// The names of the tables in LMDB. They are stored bytes: a name that changed would be a new, empty
+// table.
+
 namespace waypost::base {
 
 const char* TableName(Table table) {

@@ -9,6 +9,9 @@
 #include "base/sim_scheduler.h"
 #endif
 
+// A thread that has a name and is joined, by its owner or at the latest by its destructor. In
+// builds for the simulated world the scheduler runs the body instead, one thread at a time.
+
 namespace waypost::base {
 
 Thread::Thread(std::string name, std::function<void()> body) {

@@ -4,6 +4,9 @@
 #include <array>
 #include <cstdio>
 
+// Times as text, RFC 3339. What is written is always UTC with milliseconds; what is read may have
+// another offset and a finer fraction, of which the rest is cut off. Years 0000 to 9999 only.
+
 namespace waypost::base {
 namespace {
 

@@ -1,5 +1,8 @@
 #include "blobstore/blob_row.h"
 
+// Rows of `blobs`. A payload whose checksum is right and that does not parse is reported as damaged
+// and treated as absent, as every row is.
+
 namespace waypost::blobstore {
 
 std::optional<BlobRow> LoadBlobRow(base::ReadTxn& txn, const base::BlobId& blob) {

@@ -1,9 +1,12 @@
-// The stored form of blob rows; the only file that knows the generated classes.
 #include <string>
 
 #include "base/wire_reader.h"
 #include "blobstore/blob_row.h"
 #include "blobstore/blobstore.pb.h"
+
+// The stored form of blob rows; the only file that knows the generated classes. A row with a
+// placement, a group or a way of coming here that this release does not know is refused whole,
+// because half a row would lose holdings when it is written again.
 
 namespace waypost::blobstore {
 namespace {

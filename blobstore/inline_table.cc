@@ -3,6 +3,9 @@
 #include "base/key_codec.h"
 #include "base/sha256.h"
 
+// Small blobs as values of LMDB. New ones go to the end of the table, so that a commit of many
+// writes neighbouring pages. What is read is hashed, because these rows have no envelope.
+
 namespace waypost::blobstore {
 
 std::string EncodeInlineKey(uint64_t sequence) {

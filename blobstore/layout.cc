@@ -3,6 +3,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// Builds and parses the names of blob files. A name that is parsed must be exactly the one that
+// would be built, so that two names never stand for one blob.
+
 namespace waypost::blobstore {
 namespace {
 

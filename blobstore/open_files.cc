@@ -1,5 +1,9 @@
 #include "blobstore/open_files.h"
 
+// The files used last, by blob. A look-up that began before a blob was dropped must not bring its
+// old file back: Put takes the version from before, and puts nothing if a blob was dropped since.
+// Files are closed without the lock.
+
 namespace waypost::blobstore {
 
 uint64_t OpenFiles::version() const {

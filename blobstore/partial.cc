@@ -12,6 +12,10 @@
 #include "base/log.h"
 #include "base/status.h"
 
+// Partial files and their marks. Bytes beyond the mark are believed only under the same start of
+// the machine; a file without a mark is worth nothing, and a mark must never be found beside a
+// later file. So a mark is removed last, and whatever cannot be understood begins anew.
+
 namespace waypost::blobstore {
 namespace {
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+// Two threads with a queue of pieces between them. After an error nothing more is written, since
+// that would leave a gap; the caller hears of it with its next piece, or from Finish. The inner
+// writer belongs to the thread until that has ended.
+
 namespace waypost::blobstore {
 
 PipelinedWriter::PipelinedWriter(std::unique_ptr<BlobWriter> writer)

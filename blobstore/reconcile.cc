@@ -7,6 +7,10 @@
 #include "base/status.h"
 #include "blobstore/layout.h"
 
+// Files against rows, one folder at a time. Rows are read first, so that a blob stored meanwhile
+// shows as a file without a row; whatever looks wrong is looked at again under the claim of its
+// blob before anything is moved or called lost.
+
 namespace waypost::blobstore {
 namespace {
 

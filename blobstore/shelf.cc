@@ -9,6 +9,11 @@
 #include "base/sha256.h"
 #include "base/status.h"
 
+// How files of blobs get their names and lose them, always under the claim of the blob. A folder's
+// name is durable before a blob's name in it counts, and a name whose sync failed is taken away
+// again, because the next sync may say that all is well. Anything that stands under a blob's name
+// and is not whole goes to quarantine.
+
 namespace waypost::blobstore {
 namespace {
 

@@ -7,6 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// Free space is what the disk said at most a second ago, less what was written since and less what
+// transfers under way have announced. So many transfers that begin together cannot promise the same
+// bytes twice.
+
 namespace waypost::blobstore {
 namespace {
 

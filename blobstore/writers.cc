@@ -8,6 +8,10 @@
 #include "base/fault_point.h"
 #include "base/status.h"
 
+// The three ways in: into memory, into a file without a name, into a partial file that can be
+// continued. All hash every byte from the first on and check length and hash before anything has a
+// name; one that failed or ended refuses everything that follows.
+
 namespace waypost::blobstore {
 namespace {
 

@@ -1,10 +1,13 @@
-// The stored forms of signposts and peers; the only file that knows the generated classes.
 #include <string>
 
 #include "base/wire_reader.h"
 #include "signpost/peer_row.h"
 #include "signpost/signpost.pb.h"
 #include "signpost/signpost_table.h"
+
+// The stored forms of signposts and peers; the only file that knows the generated classes. ReadView
+// reads what a scan needs without building an object; where both parse a row they must agree, which
+// a fuzzer checks.
 
 namespace waypost::signpost {
 namespace {

@@ -5,6 +5,10 @@
 #include "base/key_codec.h"
 #include "signpost/rules.h"
 
+// Due rows. Byte order of the key is the order in which blobs are taken: peer, lane, time, blob.
+// The key is a function of the signpost alone, so that whoever has the signpost can find, move and
+// remove its row.
+
 namespace waypost::signpost {
 namespace {
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+// What answers and failures make of a peer's health. A failure counts only if it is news: not when
+// the peer has returned since the request began, nor while it cools already, so that requests that
+// fail together are one failure.
+
 namespace waypost::signpost {
 
 base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after,

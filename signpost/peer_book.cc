@@ -9,6 +9,11 @@
 #include "base/status.h"
 #include "signpost/peer_row.h"
 
+// The book lives in memory; the table is written late. A write takes each row as it is when the
+// transaction runs, so that writes may overtake each other, and a write that failed makes its rows
+// dirty again. The listener is called without the lock: what it is told may be old, Health() is
+// not.
+
 namespace waypost::signpost {
 namespace {
 

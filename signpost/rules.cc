@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <tuple>
 
+// The rules as pure functions over maps of locations. Times of other peers are cut at our own now
+// before they are compared, so that a clock that is ahead gains nothing, and merging is
+// commutative, associative and idempotent: the same news comes over many ways.
+
 namespace waypost::signpost {
 namespace {
 

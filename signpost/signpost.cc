@@ -1,5 +1,8 @@
 #include "signpost/signpost.h"
 
+// Names of error classes, for API and logs. Errors that people can tell apart have different names;
+// they are part of the API and never change.
+
 namespace waypost::signpost {
 
 const char* ErrorClassName(ErrorClass error) {

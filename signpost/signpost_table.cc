@@ -1,5 +1,8 @@
 #include "signpost/signpost_table.h"
 
+// Rows of `signposts`. A payload whose checksum is right and that does not parse is reported as
+// damaged and treated as absent, as every row is.
+
 namespace waypost::signpost {
 
 std::optional<Signpost> LoadSignpost(base::ReadTxn& txn, const base::BlobId& blob) {
