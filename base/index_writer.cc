@@ -100,10 +100,9 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
     }
     if (!spoiled) {
       FaultPoint("index.before");
-      const auto started = std::chrono::steady_clock::now();
+      const SteadyTime started = SteadyNow();
       error = mdb_txn_commit(*txn);
-      commit_seconds.Observe(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+      commit_seconds.Observe(std::chrono::duration<double>(SteadyNow() - started).count());
       if (error == 0) {
         FaultPoint("index.committed");
         return next - begin;

@@ -47,4 +47,6 @@ std::string RandomBytes(std::size_t count) {
   return bytes;
 }
 
+Incarnation NewIncarnation() { return *Incarnation::FromBytes(RandomBytes(Incarnation::kBytes)); }
+
 }  // namespace waypost::base

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "base/ids.h"
 #include "base/mutex.h"
 #include "base/time.h"
 
@@ -43,5 +44,7 @@ class SeededRandom final : public Random {
 
 // `count` bytes from the operating system, for code that is handed no Random.
 std::string RandomBytes(std::size_t count);
+// One that nobody has had before.
+Incarnation NewIncarnation();
 
 }  // namespace waypost::base

@@ -27,6 +27,7 @@ constexpr std::size_t kLeftMax = 65536;
 
 Fetcher::Impl::Impl(FetcherOptions options_in, Parts parts_in)
     : parts(std::move(parts_in)),
+      rate(parts.clock),
       attempt_parts{.index = parts.index,
                     .blobs = parts.blobs,
                     .ledger = parts.ledger,
@@ -196,7 +197,7 @@ base::Notifier& Fetcher::changed() { return impl_->changed; }
 // ---- the workers ----
 
 base::SteadyTime Fetcher::Impl::ToSteady(base::WallTime wall) const {
-  return std::chrono::steady_clock::now() + (wall - parts.clock.WallNow());
+  return parts.clock.SteadyNow() + (wall - parts.clock.WallNow());
 }
 
 std::vector<Fetcher::Impl::Taken> Fetcher::Impl::TakeNext(uint32_t worker) {
@@ -231,8 +232,8 @@ void Fetcher::Impl::WorkerLoop(uint32_t number) {
         if (queue.TakeChore()) chore.NotifyOne();
         if (!all.empty()) break;
         const auto next = queue.NextStart(parts.clock.WallNow());
-        const base::SteadyTime idle = std::chrono::steady_clock::now() + kIdle;
-        work.WaitUntil(mutex, next ? std::min(ToSteady(*next), idle) : idle);
+        const base::SteadyTime idle = parts.clock.SteadyNow() + kIdle;
+        parts.clock.WaitUntil(work, mutex, next ? std::min(ToSteady(*next), idle) : idle);
       }
       if (stopping) return;
       slot.at = all.front().picked.at;

@@ -16,7 +16,7 @@ void RateLimiter::SetRate(uint64_t bytes_per_s) {
 }
 
 base::SteadyTime RateLimiter::Reserve(uint64_t bytes) {
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = clock_.SteadyNow();
   if (rate_ == 0) return now;
   // What was not used earlier may be used now, a quarter of a second's worth at most.
   free_at_ = std::max(free_at_, now - std::chrono::milliseconds(250));
@@ -37,8 +37,8 @@ bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
   base::MutexLock lock(mutex_);
   base::SteadyTime until = Reserve(bytes);
   uint64_t reserved_under = rates_set_;
-  while (!stop.stop_requested() && std::chrono::steady_clock::now() < until) {
-    changed_.WaitUntil(mutex_, until);
+  while (!stop.stop_requested() && clock_.SteadyNow() < until) {
+    clock_.WaitUntil(changed_, mutex_, until);
     if (rates_set_ == reserved_under) continue;
     until = Reserve(bytes);
     reserved_under = rates_set_;

@@ -12,6 +12,8 @@ namespace waypost::fetcher {
 // worth at once. Thread-safe.
 class RateLimiter {
  public:
+  // `clock` must outlive this.
+  explicit RateLimiter(const base::Clock& clock) : clock_(clock) {}
   // 0: no limit. Holds at once, also for those who wait.
   void SetRate(uint64_t bytes_per_s);
   // Waits until `bytes` more may be taken; false when `stop` was requested meanwhile.
@@ -21,6 +23,7 @@ class RateLimiter {
   // The next `bytes` in turn: when they may be taken.
   base::SteadyTime Reserve(uint64_t bytes) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const base::Clock& clock_;
   base::Mutex mutex_;
   base::CondVar changed_;
   uint64_t rate_ GUARDED_BY(mutex_) = 0;

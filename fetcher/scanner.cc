@@ -84,7 +84,9 @@ void Scanner::Impl::Loop() {
   while (true) {
     {
       base::MutexLock lock(mutex);
-      while (!stopping && !requested && clock.SteadyNow() < next) wake.WaitUntil(mutex, next);
+      while (!stopping && !requested && clock.SteadyNow() < next) {
+        clock.WaitUntil(wake, mutex, next);
+      }
       if (stopping) return;
       requested = false;
       running.emplace();

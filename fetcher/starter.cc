@@ -191,7 +191,7 @@ void Fetcher::Impl::WalkAround() {
   while (true) {
     std::optional<RunQueue::Walk> walk;
     const base::WallTime now = parts.clock.WallNow();
-    const base::SteadyTime steady = std::chrono::steady_clock::now();
+    const base::SteadyTime steady = parts.clock.SteadyNow();
     {
       base::MutexLock lock(mutex);
       if (stopping) return;
@@ -237,8 +237,8 @@ void Fetcher::Impl::WalkAround() {
 
 // Times further ahead than the longest wait: the wall clock was set back, or retry_max lowered.
 void Fetcher::Impl::ClampFarRows() {
-  if (std::chrono::steady_clock::now() < next_clamp) return;
-  next_clamp = std::chrono::steady_clock::now() + kClampEvery;
+  if (parts.clock.SteadyNow() < next_clamp) return;
+  next_clamp = parts.clock.SteadyNow() + kClampEvery;
   const base::WallTime now = parts.clock.WallNow();
   base::WallTime latest;
   std::vector<RunQueue::RunId> runs;
@@ -358,8 +358,8 @@ void Fetcher::Impl::CheckPause() {
 }
 
 void Fetcher::Impl::FindOldest() {
-  if (std::chrono::steady_clock::now() < next_oldest) return;
-  next_oldest = std::chrono::steady_clock::now() + kOldestEvery;
+  if (parts.clock.SteadyNow() < next_oldest) return;
+  next_oldest = parts.clock.SteadyNow() + kOldestEvery;
   std::optional<base::WallTime> oldest;
   const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
     oldest.reset();
@@ -401,7 +401,7 @@ void Fetcher::Impl::StarterLoop() {
     base::MutexLock lock(mutex);
     if (stopping) return;
     if (queue.TakeChore() || !left.empty()) continue;
-    chore.WaitUntil(mutex, std::chrono::steady_clock::now() + (loaded ? kIdle : kLoadAgain));
+    parts.clock.WaitUntil(chore, mutex, parts.clock.SteadyNow() + (loaded ? kIdle : kLoadAgain));
   }
 }
 

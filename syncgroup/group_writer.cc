@@ -260,7 +260,7 @@ bool GroupWriter::LearnFork(const OriginKey& numbering, uint64_t generation,
 
 void GroupWriter::Retire() {
   row_.retired.push_back({.incarnation = row_.incarnation});
-  row_.incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes));
+  row_.incarnation = base::NewIncarnation();
   // What was pulled before is asked for again: the rows that are missing here may lie before it.
   const std::string prefix = GroupKey(group_);
   while (DeletePrefix(txn_, base::Table::kCursors, prefix, kEntriesPerTxn) == kEntriesPerTxn) {

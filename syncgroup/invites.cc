@@ -250,13 +250,12 @@ absl::StatusOr<JoinRequest> GroupStore::PrepareJoin(const Invite& invite,
     return absl::FailedPreconditionError("this invite was made here; another peer must use it");
   }
   RETURN_IF_ERROR(OpenGenesis(invite.group, invite.genesis).status());
-  JoinRequest request{
-      .group = invite.group,
-      .invite_id = invite.id,
-      .incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes)),
-      .role = role,
-      .name = core.options.name,
-      .addresses = core.options.addresses()};
+  JoinRequest request{.group = invite.group,
+                      .invite_id = invite.id,
+                      .incarnation = base::NewIncarnation(),
+                      .role = role,
+                      .name = core.options.name,
+                      .addresses = core.options.addresses()};
   request.proof = ProofOf(VerifierOf(invite.secret), request, invite.inviter, core.self());
   return request;
 }
@@ -291,14 +290,13 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
   const std::vector<std::string> addresses = core.options.addresses();
   const absl::Status joined = core.Update(
       Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) -> absl::Status {
-        GroupRow fresh{
-            .genesis = invite.genesis,
-            .name = reply.group.name,
-            .description = reply.group.description,
-            .is_public = reply.group.is_public,
-            .created = genesis.founder.when,
-            .incarnation = request.incarnation,
-            .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
+        GroupRow fresh{.genesis = invite.genesis,
+                       .name = reply.group.name,
+                       .description = reply.group.description,
+                       .is_public = reply.group.is_public,
+                       .created = genesis.founder.when,
+                       .incarnation = request.incarnation,
+                       .log = base::NewIncarnation()};
         fresh.log_token = fresh.log;
         auto here = LoadGroupRow(txn, invite.group);
         if (here && here->state != GroupRow::State::kActive) {

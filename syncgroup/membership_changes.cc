@@ -68,12 +68,11 @@ absl::StatusOr<GroupInfo> GroupStore::Create(const CreateOptions& options) {
   RETURN_IF_ERROR(CheckGroupName(options.name));
   RETURN_IF_ERROR(CheckDescription(options.description));
   const Core& core = impl_->core;
-  GroupRow row{
-      .name = options.name,
-      .description = options.description,
-      .is_public = options.is_public,
-      .incarnation = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes)),
-      .log = *base::Incarnation::FromBytes(base::RandomBytes(base::Incarnation::kBytes))};
+  GroupRow row{.name = options.name,
+               .description = options.description,
+               .is_public = options.is_public,
+               .incarnation = base::NewIncarnation(),
+               .log = base::NewIncarnation()};
   row.log_token = row.log;
   const Genesis genesis{.name = options.name,
                         .is_public = options.is_public,

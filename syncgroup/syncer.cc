@@ -257,7 +257,7 @@ void Syncer::Impl::ScheduleLoop() {
     const base::SteadyTime next = PlanTasks(clock.SteadyNow());
     if (stopping) return;
     if (contacts_stale) continue;
-    wake_scheduler.WaitUntil(mutex, next);
+    clock.WaitUntil(wake_scheduler, mutex, next);
   }
 }
 

@@ -7,72 +7,75 @@
 #include <stop_token>
 #include <thread>
 
+#include "tests/fakes/fake_clock.h"
+
 namespace waypost::fetcher {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+class RateLimiterTest : public ::testing::Test {
+ protected:
+  base::FakeClock clock_;
+  RateLimiter limiter_{clock_};
+};
 
-// Far longer than a test may take: who still waits then was not woken.
-constexpr std::chrono::seconds kLong{30};
-
-TEST(RateLimiter, WithoutALimitNothingWaits) {
-  RateLimiter limiter;
-  EXPECT_TRUE(limiter.Take(uint64_t{1} << 40, {}));
-  limiter.SetRate(1);
-  limiter.SetRate(0);
-  EXPECT_TRUE(limiter.Take(uint64_t{1} << 40, {}));
+TEST_F(RateLimiterTest, WithoutALimitNothingWaits) {
+  EXPECT_TRUE(limiter_.Take(uint64_t{1} << 40, {}));
+  limiter_.SetRate(1);
+  limiter_.SetRate(0);
+  EXPECT_TRUE(limiter_.Take(uint64_t{1} << 40, {}));
 }
 
-TEST(RateLimiter, LetsNoMoreThroughThanTheRateAndAQuarterOfASecond) {
-  RateLimiter limiter;
-  limiter.SetRate(1'000'000);
-  const auto begin = Clock::now();
+TEST_F(RateLimiterTest, LetsNoMoreThroughThanTheRateAndAQuarterOfASecond) {
+  limiter_.SetRate(1'000'000);
+  const base::SteadyTime begin = clock_.SteadyNow();
+  std::atomic<int> taken{0};
+  const auto take = [&] {
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_TRUE(limiter_.Take(50'000, {}));
+      ++taken;
+    }
+  };
   // Two who take by turns share it.
-  std::thread other([&] {
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(limiter.Take(50'000, {}));
-  });
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(limiter.Take(50'000, {}));
+  std::thread one(take), other(take);
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return taken == 20; }));
+  one.join();
   other.join();
-  EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(750));
+  EXPECT_GE(clock_.SteadyNow() - begin, std::chrono::milliseconds(750));
+  EXPECT_LE(clock_.SteadyNow() - begin, std::chrono::milliseconds(1100));
 }
 
-TEST(RateLimiter, AHigherRateHoldsForThoseWhoWaitAlready) {
+TEST_F(RateLimiterTest, AHigherRateHoldsForThoseWhoWaitAlready) {
   for (const uint64_t rate : {uint64_t{1'000'000'000}, uint64_t{0}}) {
-    RateLimiter limiter;
-    limiter.SetRate(1);
-    const auto begin = Clock::now();
-    std::thread waiting([&] { EXPECT_TRUE(limiter.Take(1'000'000, {})); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    limiter.SetRate(rate);
+    limiter_.SetRate(1);
+    std::thread waiting([&] { EXPECT_TRUE(limiter_.Take(1'000'000, {})); });
+    clock_.AwaitParked(1);
+    limiter_.SetRate(rate);
     waiting.join();
-    EXPECT_LT(Clock::now() - begin, kLong);
   }
 }
 
-TEST(RateLimiter, ALowerRateHoldsForThoseWhoWaitAlready) {
-  RateLimiter limiter;
-  limiter.SetRate(1'000'000);
+TEST_F(RateLimiterTest, ALowerRateHoldsForThoseWhoWaitAlready) {
+  limiter_.SetRate(1'000'000);
   std::stop_source stop;
-  std::atomic<bool> taken{false};
-  std::thread waiting([&] { taken = limiter.Take(1'500'000, stop.get_token()); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  limiter.SetRate(1);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // 1.25 s would have been its wait
+  std::thread waiting([&] { EXPECT_FALSE(limiter_.Take(1'500'000, stop.get_token())); });
+  clock_.AwaitParked(1);
+  const base::SteadyTime before = clock_.SteadyNow() + std::chrono::milliseconds(1250);
+  EXPECT_EQ(clock_.NextDeadline(), before);
+  limiter_.SetRate(1);
+  // It looks again when it is told, and then waits for longer.
+  while (clock_.NextDeadline().value_or(before) == before) std::this_thread::yield();
+  EXPECT_GT(*clock_.NextDeadline(), before + std::chrono::hours(24));
   stop.request_stop();
   waiting.join();
-  EXPECT_FALSE(taken);
 }
 
-TEST(RateLimiter, AStopEndsAWait) {
-  RateLimiter limiter;
-  limiter.SetRate(1);
+TEST_F(RateLimiterTest, AStopEndsAWait) {
+  limiter_.SetRate(1);
   std::stop_source stop;
-  const auto begin = Clock::now();
-  std::thread waiting([&] { EXPECT_FALSE(limiter.Take(1'000'000, stop.get_token())); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::thread waiting([&] { EXPECT_FALSE(limiter_.Take(1'000'000, stop.get_token())); });
+  clock_.AwaitParked(1);
   stop.request_stop();
   waiting.join();
-  EXPECT_LT(Clock::now() - begin, kLong);
 }
 
 }  // namespace
