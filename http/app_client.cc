@@ -1,9 +1,9 @@
 #include "http/app_client.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "http/errors.h"
 #include "http/exchange.h"
@@ -50,9 +50,7 @@ class LineCutter {
 struct AppClient::Impl {
   explicit Impl(Options client_options) : options(std::move(client_options)) {}
 
-  base::SteadyTime Deadline() const {
-    return std::chrono::steady_clock::now() + options.idle_timeout;
-  }
+  base::SteadyTime Deadline() const { return base::SteadyNow() + options.idle_timeout; }
   absl::Status Connect(const Interrupt& interrupt);
   absl::Status SendRequest(const Call& call, const Interrupt& interrupt);
   absl::StatusOr<Reply> ReadReply(const Call& call, const Interrupt& interrupt);

@@ -1,8 +1,9 @@
 #include "http/connection_pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace waypost::http {
 
@@ -22,7 +23,7 @@ std::unique_ptr<Exchange> ConnectionPool::Take(const std::string& peer) {
     std::unique_ptr<Exchange> exchange;
     {
       base::MutexLock lock(mutex_);
-      CloseOld(std::chrono::steady_clock::now());
+      CloseOld(base::SteadyNow());
       const auto found = peers_.find(peer);
       if (found == peers_.end()) return nullptr;
       exchange = std::move(found->second.back().exchange);
@@ -36,7 +37,7 @@ std::unique_ptr<Exchange> ConnectionPool::Take(const std::string& peer) {
 
 void ConnectionPool::Give(const std::string& peer, std::unique_ptr<Exchange> exchange) {
   if (!exchange->Reusable()) return;
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = base::SteadyNow();
   base::MutexLock lock(mutex_);
   CloseOld(now);
   if (count_ >= kKept) return;
@@ -121,7 +122,7 @@ std::unique_ptr<Exchange> ConnectionPool::TakeTurned(const std::string& peer,
       turned_.erase(found);
       return nullptr;
     }
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = base::SteadyNow();
     if (now >= deadline) return nullptr;
     turned_came_.WaitUntil(mutex_, std::min(deadline, now + kLook));
   }

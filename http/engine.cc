@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "base/thread.h"
@@ -85,7 +85,7 @@ void Engine::Shutdown(base::Millis drain) {
   impl_->stopped = true;
   if (impl_->loop == nullptr) return;
   impl_->shared.refuse.store(true);
-  impl_->loop->SetDrainDeadline(std::chrono::steady_clock::now() + drain);
+  impl_->loop->SetDrainDeadline(base::SteadyNow() + drain);
   impl_->shared.draining.store(true);
   impl_->shared.inbox->Poke();
   impl_->thread.Join();

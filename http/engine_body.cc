@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace waypost::http {
@@ -33,7 +34,7 @@ absl::Status SocketBody::Continue() {
 }
 
 absl::Status SocketBody::WaitReadable() {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = base::SteadyNow();
   const uint64_t wanted =
       shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
   if (now - window_start_ >= kRateWindow) {
@@ -63,7 +64,7 @@ absl::Status SocketBody::Read(absl::FunctionRef<absl::Status(std::string_view)> 
     connection_.in.erase(0, here);
     RETURN_IF_ERROR(taken);
   }
-  window_start_ = std::chrono::steady_clock::now();
+  window_start_ = base::SteadyNow();
   window_received_ = received_;
   std::vector<char> buffer(256 * 1024);
   while (received_ < length_) {

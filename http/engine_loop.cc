@@ -11,6 +11,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "http/engine_output.h"
@@ -57,7 +58,7 @@ EngineLoop::~EngineLoop() {
   if (listener_ >= 0) ::close(listener_);
 }
 
-base::SteadyTime EngineLoop::Now() const { return std::chrono::steady_clock::now(); }
+base::SteadyTime EngineLoop::Now() const { return base::SteadyNow(); }
 
 Connection* EngineLoop::Find(uint64_t id) {
   const auto found = connections_.find(id);

@@ -1,11 +1,11 @@
 #include "http/engine_pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "http/engine_worker.h"
 
 namespace waypost::http {
@@ -52,7 +52,7 @@ std::vector<WorkerPool::Bed*> WorkerPool::Call(std::size_t count) {
 
 void WorkerPool::Submit(std::vector<Job>& jobs) {
   if (jobs.empty()) return;
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
@@ -70,7 +70,7 @@ void WorkerPool::Submit(std::vector<Job>& jobs) {
 }
 
 std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);

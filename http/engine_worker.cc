@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "http/engine_body.h"
@@ -149,7 +150,7 @@ void RequestRunner::EndSubscription(Connection& c) {
 
 void RequestRunner::Step(Connection& c) {
   c.wake_posted->store(false);
-  Subscription::Result result = c.subscription->Step(std::chrono::steady_clock::now());
+  Subscription::Result result = c.subscription->Step(base::SteadyNow());
   if (result.answer != nullptr) {
     const bool too_late = c.streaming;
     EndSubscription(c);
@@ -233,8 +234,7 @@ void RequestRunner::Send(Connection& c) {
   c.streaming = false;
   shared_.CountRequest(c.route, c.status);
   if (base::LogEnabled(base::LogLevel::kDebug)) {
-    const auto took =
-        std::chrono::duration_cast<base::Millis>(std::chrono::steady_clock::now() - c.arrived);
+    const auto took = std::chrono::duration_cast<base::Millis>(base::SteadyNow() - c.arrived);
     base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ",
                    c.facts.target, " ", c.status, " ", took.count(), "ms");
   }

@@ -1,9 +1,9 @@
 #include "http/exchange.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace waypost::http {
@@ -65,7 +65,7 @@ absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace,
                                 absl::FunctionRef<absl::Status(std::string_view)> take) {
   ChunkDecoder chunks;
   uint64_t received = 0;
-  auto window_end = std::chrono::steady_clock::now() + pace.window;
+  auto window_end = base::SteadyNow() + pace.window;
   uint64_t window_start_bytes = 0;
   std::string_view fresh = buffer_;  // not yet used
   const auto complete = [&] {
@@ -91,7 +91,7 @@ absl::Status Exchange::ReadBody(const ResponseHead& head, const Pace& pace,
       return absl::OkStatus();
     }
     auto got = Fill(std::min(deadline, window_end), interrupt);
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = base::SteadyNow();
     if (!got.ok() && !(absl::IsDeadlineExceeded(got.status()) && now < deadline))
       return got.status();
     if (got.ok() && *got == 0) {

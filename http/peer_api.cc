@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "http/attempt_limiter.h"
@@ -140,7 +141,7 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
 }
 
 Response PeerApi::Impl::Join(Request& request) {
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   if (const auto wait = joins.Wait(request.remote_address, now)) {
     return ErrorResponse(base::WithRetryAfter(
         absl::ResourceExhaustedError("too many joins were refused; wait a minute"), *wait));
@@ -174,7 +175,7 @@ Response PeerApi::Impl::Turn(Request& request) {
 }
 
 Response PeerApi::Impl::GetBlob(Request& request) {
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   service.Arrived(*request.peer);
   const auto blob = base::ParseBlobId(request.params["id"]);
   if (!blob) return ErrorResponse(absl::InvalidArgumentError("not a blob id"));

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/key_codec.h"
 #include "base/status.h"
 #include "blobstore/blob_row.h"
@@ -111,7 +112,7 @@ PeerBatch::PeerBatch(base::Index& index, blobstore::BlobStore& blobs,
 void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
                            const syncgroup::BatchRequest& request, std::size_t number, Item& item) {
   const base::BlobId& blob = request.blobs[number];
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   if (!groups_.MentionedFor(txn, blob, caller, request.groups)) {
     item.guessed = true;
     // Asked for by itself it is refused, and says so.
@@ -130,7 +131,7 @@ absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::Batc
                                std::vector<Item>& items) {
   base::SteadyTime::duration guesses_left{};
   const absl::Status read = index_.Read([&](base::ReadTxn& txn) {
-    base::SteadyTime began = std::chrono::steady_clock::now();
+    base::SteadyTime began = base::SteadyNow();
     for (std::size_t i = 0; i < items.size(); ++i) {
       const auto granted = groups_.Granted(txn, caller, request.blobs[i], request.groups);
       for (std::size_t g = 0; g < request.groups.size(); ++g) {
@@ -143,13 +144,13 @@ absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::Batc
       } else if (const auto row = blobstore::LoadBlobRow(txn, request.blobs[i])) {
         items[i].size_bytes = row->size_bytes;
       }
-      const base::SteadyTime ended = std::chrono::steady_clock::now();
+      const base::SteadyTime ended = base::SteadyNow();
       if (items[i].guessed) guesses_left += guesses_.takes - (ended - began);
       began = ended;
     }
     return absl::OkStatus();
   });
-  if (guesses_left.count() > 0) AnswerNotBefore(std::chrono::steady_clock::now() + guesses_left);
+  if (guesses_left.count() > 0) AnswerNotBefore(base::SteadyNow() + guesses_left);
   return read;
 }
 

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/key_codec.h"
 #include "base/status.h"
 #include "http/batch_frames.h"
@@ -115,7 +115,7 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
   std::vector<std::pair<std::string, std::string>> headers;
   if (offset > 0) headers.emplace_back("Range", absl::StrCat("bytes=", offset, "-"));
   // The head alone must come within the stall timeout.
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + request.stall_timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + request.stall_timeout;
   auto started = Start(request.from, "GET", target, headers, std::nullopt, deadline, interrupt);
   if (!started.ok()) return FailureOf(started.status());
 
@@ -236,7 +236,7 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchRequest& r
                                                   const Interrupt& interrupt) {
   const std::string message = syncgroup::EncodeBatchRequest(
       {.groups = request.groups, .blobs = request.blobs, .blob_bytes_max = request.blob_bytes_max});
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + request.stall_timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + request.stall_timeout;
   auto started = Start(request.from, "POST", "/peer/v1/blobs:batch",
                        {{"Content-Type", "application/x-protobuf"}}, message, deadline, interrupt);
   if (!started.ok()) return FailureOf(started.status());

@@ -1,9 +1,9 @@
 #include "http/peer_http_client.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "http/errors.h"
 #include "http/json.h"
@@ -69,9 +69,9 @@ absl::StatusOr<PeerHttpClient::Impl::Line> PeerHttpClient::Impl::Connect(
     }
   }
   // Waits where all are in use: who had to turn them cannot be dialled.
-  line.exchange = pool.TakeTurned(
-      line.key, std::chrono::steady_clock::now() + base::Millis(connect_timeout_ms.load()),
-      interrupt, line.turned);
+  line.exchange =
+      pool.TakeTurned(line.key, base::SteadyNow() + base::Millis(connect_timeout_ms.load()),
+                      interrupt, line.turned);
   if (line.exchange != nullptr) {
     line.kept = true;
     return line;
@@ -93,8 +93,7 @@ absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncg
     absl::Status status = socket.status();
     if (socket.ok() && options.tls != nullptr) {
       // Nothing is said before the other side has proved who it is.
-      status = socket->StartPeerTls(*options.tls, to.peer, std::chrono::steady_clock::now() + each,
-                                    interrupt);
+      status = socket->StartPeerTls(*options.tls, to.peer, base::SteadyNow() + each, interrupt);
     }
     if (status.ok()) {
       peers.NoteGoodAddress(to.peer, socket->address());
@@ -173,7 +172,7 @@ absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint
                                                        const std::string& body,
                                                        std::stop_token stop) {
   const Interrupt interrupt(stop);
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + options.call_timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + options.call_timeout;
   auto started = Start(to, "POST", target, {{"Content-Type", "application/x-protobuf"}}, body,
                        deadline, interrupt);
   if (!started.ok()) return started.status();
@@ -217,7 +216,7 @@ void PeerHttpClient::TakeTurned(const base::PeerId& peer,
 absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
     const syncgroup::Endpoint& to, std::stop_token stop) {
   const Interrupt interrupt(stop);
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + impl_->options.call_timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + impl_->options.call_timeout;
   Impl::Started started;
   ASSIGN_OR_RETURN(started.line.exchange, impl_->Dial(to, interrupt));
   Exchange& exchange = *started.line.exchange;

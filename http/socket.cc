@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "http/listen.h"
 
@@ -29,8 +30,7 @@ std::string ErrorText(int error) {
 
 int MillisUntil(base::SteadyTime deadline) {
   if (deadline == base::SteadyTime::max()) return -1;
-  const auto left =
-      std::chrono::ceil<base::Millis>(deadline - std::chrono::steady_clock::now()).count();
+  const auto left = std::chrono::ceil<base::Millis>(deadline - base::SteadyNow()).count();
   return static_cast<int>(std::clamp<int64_t>(left, 0, 3600 * 1000));
 }
 
@@ -96,7 +96,7 @@ class Dialling {
   absl::StatusOr<std::pair<int, std::string>> Run() {
     base::SteadyTime next_start;
     while (true) {
-      const auto now = std::chrono::steady_clock::now();
+      const auto now = base::SteadyNow();
       if (interrupt_.stopped()) return absl::CancelledError("stopped");
       if (!candidates_.empty() && (attempts_.empty() || now >= next_start)) {
         StartNext(now);
@@ -138,7 +138,7 @@ class Dialling {
     for (const Attempt& attempt : attempts_) pollers.push_back({attempt.fd, POLLOUT, 0});
     pollers.push_back({interrupt_.fd(), POLLIN, 0});
     ::poll(pollers.data(), pollers.size(), MillisUntil(wake));
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = base::SteadyNow();
     for (std::size_t i = attempts_.size(); i-- > 0;) {
       const Attempt attempt = attempts_[i];
       int error = 0;
@@ -226,7 +226,7 @@ absl::Status Socket::Wait(short events, base::SteadyTime deadline,
   const int ready = ::poll(pollers, 2, MillisUntil(deadline));
   if (interrupt.stopped()) return absl::CancelledError("stopped");
   if (ready < 0 && errno != EINTR) return base::ErrnoStatus(errno, "waiting for a peer");
-  if (ready == 0 && std::chrono::steady_clock::now() >= deadline) {
+  if (ready == 0 && base::SteadyNow() >= deadline) {
     return absl::DeadlineExceededError(absl::StrCat(address_, " did not answer in time"));
   }
   return absl::OkStatus();

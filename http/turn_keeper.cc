@@ -61,7 +61,7 @@ void TurnKeeper::Run() {
     while (!stopping_) {
       const base::SteadyTime next = looked + (poked_ ? kLookAtMost : kLookEvery);
       if (clock_.SteadyNow() >= next) break;
-      wake_.WaitUntil(mutex_, next);
+      clock_.WaitUntil(wake_, mutex_, next);
     }
     if (stopping_) return;
     poked_ = false;

@@ -11,11 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <random>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "http/dial_rules.h"
 
@@ -211,9 +211,9 @@ absl::StatusOr<uint16_t> PickFreePort(const std::string& host) {
   // Linux hands out 32768 and up to connections; a kept port from there could be taken meanwhile.
   constexpr uint16_t kLow = 10'240, kHigh = 32'000;
   constexpr int kTries = 200;
-  std::random_device random;
+  base::SystemRandom random;
   for (int i = 0; i < kTries; ++i) {
-    const uint16_t port = static_cast<uint16_t>(kLow + random() % (kHigh - kLow));
+    const uint16_t port = static_cast<uint16_t>(kLow + random.Next() % (kHigh - kLow));
     if (CanBind(host, port)) return port;
   }
   return absl::UnavailableError(absl::StrCat("no free port found on ", host, "; set one"));

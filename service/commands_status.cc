@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "service/commands.h"
@@ -55,8 +56,7 @@ void PrintObject(const Common& common, const Json& json) {
 }
 
 base::Millis Left(base::SteadyTime deadline) {
-  const auto left =
-      std::chrono::duration_cast<base::Millis>(deadline - std::chrono::steady_clock::now());
+  const auto left = std::chrono::duration_cast<base::Millis>(deadline - base::SteadyNow());
   return std::max(left, base::Millis(0));
 }
 
@@ -65,7 +65,7 @@ base::Millis Left(base::SteadyTime deadline) {
 absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::Millis timeout,
                               const std::function<bool(const Json&)>& done,
                               const std::function<void(const Json&)>& meanwhile) {
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + timeout;
   while (true) {
     const base::Millis left = Left(deadline);
     Json answer;
@@ -162,7 +162,7 @@ Exit Scan(const Common& common, Client& client, bool wait) {
     progress.Show(
         0, 0,
         "rows so far " + TextOf(scan.contains("running") ? scan["running"] : Json(), "rows", "0"));
-    timer.WaitUntil(mutex, std::chrono::steady_clock::now() + kLookAgain);
+    timer.WaitUntil(mutex, base::SteadyNow() + kLookAgain);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "service/units.h"
 
@@ -82,7 +83,7 @@ Progress::~Progress() { Finish(); }
 
 void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail) {
   if (!terminal_) return;
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = base::SteadyNow();
   base::MutexLock lock(mutex_);
   if (on_line_ && now - drawn_ < base::Millis(100)) return;
   drawn_ = now;

@@ -108,7 +108,7 @@ struct Service::Impl {
   base::SystemRandom random;
   base::Metrics metrics;
   const base::SteadyTime started = clock.SteadyNow();
-  base::EventLog events{clock, base::ToHex(base::RandomBytes(4))};
+  base::EventLog events{clock, base::ToHex(random.Bytes(4))};
 
   std::unique_ptr<DataDir> data;
   std::unique_ptr<base::Index> index;
