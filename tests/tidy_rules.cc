@@ -63,6 +63,32 @@ const std::vector<ThirdParty>& ThirdParties() {
 }
 constexpr std::string_view kProtoUsers[] = {"codec.cc", "wire_codec.cc"};
 
+// Time and chance come from these files alone, so that a build that simulates a world replaces them
+// and nothing else. integration/ and client/ are outside of the product and may read what they
+// like.
+constexpr std::string_view kSourcesOfTimeAndChance[] = {"base/clock.cc", "base/entropy.cc",
+                                                        "base/sim_"};
+struct Source {
+  std::string_view word;  // with no letter, digit or underscore right before it
+  std::string_view what;
+};
+constexpr Source kTimeAndChance[] = {
+    {"system_clock::now", "a clock"},
+    {"steady_clock::now", "a clock"},
+    {"high_resolution_clock::now", "a clock"},
+    {"clock_gettime", "a clock"},
+    {"gettimeofday", "a clock"},
+    {"time(nullptr)", "a clock"},
+    {"time(NULL)", "a clock"},
+    {"time(0)", "a clock"},
+    {"random_device", "randomness"},
+    {"randombytes", "randomness"},
+    {"getrandom", "randomness"},
+    {"rand()", "randomness"},
+    {"/dev/urandom", "randomness"},
+    {"/dev/random", "randomness"},
+};
+
 constexpr std::size_t kProductLinesMax = 600;
 // A codec holds every message of its room, because nobody else may see the generated code.
 constexpr std::size_t kCodecLinesMax = 1000;
@@ -78,7 +104,7 @@ bool Contains(const std::vector<std::string>& all, const std::string& one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
 bool IsProduct(const std::string& room) {
-  return Arrows().contains(room) && room != "tests" && room != "integration";
+  return Arrows().contains(room) && room != "tests" && room != "integration" && room != "client";
 }
 
 struct Include {
@@ -102,14 +128,17 @@ bool HasReason(std::string_view line, std::size_t todo) {
   return std::distance(std::istream_iterator<std::string>(words), {}) >= 3;
 }
 
-// The line without its comment and without what stands in string literals, so that words in them do
-// not count. Block comments and raw strings are rare here and not looked for.
-std::string CodeOf(std::string_view line) {
+enum class Literals { kDropped, kKept };
+
+// The line without its comment and, as a rule, without what stands in string literals, so that
+// words in them do not count. Block comments and raw strings are rare here and not looked for.
+std::string CodeOf(std::string_view line, Literals literals = Literals::kDropped) {
   std::string code;
   char quote = 0;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
     if (quote != 0) {
+      if (literals == Literals::kKept) code.push_back(c);
       if (c == '\\') {
         ++i;
       } else if (c == quote) {
@@ -128,6 +157,16 @@ std::string CodeOf(std::string_view line) {
     code.push_back(c);
   }
   return code;
+}
+
+// Whether `word` stands in `code` and is not the end of a longer name.
+bool HasWord(std::string_view code, std::string_view word) {
+  for (std::size_t at = code.find(word); at != std::string_view::npos;
+       at = code.find(word, at + 1)) {
+    const unsigned char before = at == 0 ? ' ' : static_cast<unsigned char>(code[at - 1]);
+    if (std::isalnum(before) == 0 && before != '_') return true;
+  }
+  return false;
 }
 
 // ---- the rules ----
@@ -202,11 +241,26 @@ class Checker {
       Found("`using namespace std`: name what you use");
     }
     if (!IsProduct(room_)) return;
+    CheckTimeAndChance(line);
     for (const std::string_view sleep : {"sleep_for", "sleep_until", "usleep(", "nanosleep("}) {
       if (code.find(sleep) != std::string::npos) {
         Found(std::string(sleep) + " in product code: wait on a CondVar with a deadline, so that" +
               " shutdown can end it");
       }
+    }
+  }
+
+  void CheckTimeAndChance(std::string_view line) {
+    for (const std::string_view place : kSourcesOfTimeAndChance) {
+      if (std::string_view(file_.path).starts_with(place)) return;
+    }
+    // With literals: a path is one.
+    const std::string code = CodeOf(line, Literals::kKept);
+    for (const Source& source : kTimeAndChance) {
+      if (!HasWord(code, source.word)) continue;
+      Found(std::string(source.word) + " reads " + std::string(source.what) +
+            ": take it from the base::Clock or base::Random that was handed in, or from" +
+            " base::SteadyNow() and base::RandomBytes(), so that it can be simulated");
     }
   }
 
