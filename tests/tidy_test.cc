@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFolders[] = {"base", "blobstore", "signpost", "syncgroup",  "fetcher",
-                                    "http", "service",   "tests",    "integration"};
+constexpr const char* kFolders[] = {"base",    "blobstore", "client",  "signpost", "syncgroup",
+                                    "fetcher", "http",      "service", "tests",    "integration"};
 
 SourceFile ReadOne(const fs::path& root, const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -116,6 +116,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"JsonElsewhere", "fetcher/a.cc", "#include <nlohmann/json.hpp>\n",
              "fetcher/a.cc:1: may not"},
         Case{"JsonInHttp", "http/json.h", "#include \"nlohmann/json.hpp\"\n", ""},
+        Case{"HttplibInHttp", "http/app/a.cc", "#include <httplib.h>\n",
+             "http/app/a.cc:1: may not"},
+        Case{"HttplibInTheClient", "client/waypost/detail/a.h", "#include <httplib.h>\n", ""},
+        Case{"OursInTheClient", "client/waypost/a.h", "#include \"base/clock.h\"\n",
+             "client/waypost/a.h:1: client/ may not"},
+        Case{"TheClientInService", "service/a.cc", "#include \"waypost/client.h\"\n",
+             "service/a.cc:1: may not"},
         Case{"CliElsewhere", "http/a.cc", "#include <CLI/CLI.hpp>\n", "http/a.cc:1: may not"},
         Case{"CliInService", "service/a.cc", "#include <CLI/CLI.hpp>\n", ""},
         Case{"GoogleTestInProduct", "base/a.cc", "#include <gtest/gtest.h>\n",

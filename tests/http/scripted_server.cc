@@ -22,13 +22,14 @@ std::string ScriptedServer::Talk::ReadHead() {
   return head;
 }
 
-void ScriptedServer::Talk::Say(const std::string& bytes) {
+bool ScriptedServer::Talk::Say(const std::string& bytes) {
   std::size_t sent = 0;
   while (sent < bytes.size()) {
     const ssize_t count = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (count <= 0) return;
+    if (count <= 0) return false;
     sent += static_cast<std::size_t>(count);
   }
+  return true;
 }
 
 void ScriptedServer::Talk::Reset() {

@@ -21,9 +21,9 @@ class ScriptedServer {
     explicit Talk(int fd) : fd_(fd) {}
     // Up to and including the next empty line; empty at the end.
     std::string ReadHead();
-    void Say(const std::string& bytes);
-    void Reset();               // closes with an RST
-    void WaitForTheOtherEnd();  // until it closes
+    bool Say(const std::string& bytes);  // false when the other side has closed
+    void Reset();                        // closes with an RST
+    void WaitForTheOtherEnd();           // until it closes
 
    private:
     int fd_;
