@@ -53,13 +53,7 @@ std::string Cluster::Group(const std::string& name,
 
 std::string PutRef(const Peer& peer, const std::string& group, const std::string& key,
                    std::string_view bytes) {
-  const HttpReply reply =
-      peer.Call("POST", absl::StrCat("/v1/blobs?group=", group, "&key=", EscapePath(key)),
-                std::string(bytes));
-  const Json json = Json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
-  if ((reply.status == 200 || reply.status == 201) && json.is_object()) return json.value("id", "");
-  std::cerr << peer.name() << ": put " << key << ": " << reply.status << " " << reply.body << "\n";
-  return {};
+  return peer.PutBlob(bytes, group, key);
 }
 
 Json WantedItem(const Peer& peer, const std::string& blob) {

@@ -181,15 +181,8 @@ bool Demo::PutAll() {
     const std::string bytes = ReadWholeFile(item.file.path);
     item.blob = HexOfSha256(bytes);
     item.file.size_bytes = bytes.size();
-    const HttpReply reply = At(item.from).Call(
-        "POST",
-        absl::StrCat("/v1/blobs?group=", group_, "&key=", EscapePath(item.file.path.substr(1))),
-        bytes);
-    const Json json = Json::parse(reply.body, nullptr, false);
-    item.put = (reply.status == 200 || reply.status == 201) && json.is_object() &&
-               json.value("id", "") == item.blob;
-    if (!item.put)
-      std::cerr << "\n" << item.file.path << ": " << reply.status << " " << reply.body << "\n";
+    item.put = At(item.from).PutFile(item.file.path, group_, item.file.path.substr(1)) == item.blob;
+    if (!item.put) std::cerr << "\n" << item.file.path << " was not put\n";
     return item.put;
   });
   put_seconds_ = SecondsSince(started_);

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "integration/cluster.h"
 #include "integration/eventually.h"
+#include "integration/raw_socket.h"
 
 namespace waypost::integration {
 namespace {

@@ -96,7 +96,15 @@ absl::Status Peer::Start(const StartOptions& options) {
   peer_address_ = endpoints.value("peer", "");
   std::string token = ReadWholeFile(dir_ + "/api.token");
   while (!token.empty() && token.back() == '\n') token.pop_back();
-  http_ = HttpClient(endpoints.value("http", ""), token);
+  http_ = HttpClient(endpoints.value("http", ""), token,
+                     [this](const std::string& method, const std::string& target, int status,
+                            const std::string& body) {
+                       HoldAgainstSecrets(body, absl::StrCat(method, " ", target));
+                       // Said this once.
+                       if (method == "POST" && status == 201 && target.ends_with("/invites")) {
+                         secrets_->LearnInvite(Parsed(body).value("invite", ""));
+                       }
+                     });
   secrets_->LearnFolder(dir_);
   return absl::OkStatus();
 }
@@ -117,19 +125,14 @@ CommandResult Peer::Run(std::vector<std::string> arguments, const std::string& i
   return result;
 }
 
+void Peer::HoldAgainstSecrets(const std::string& said, const std::string& where) const {
+  if (said.size() <= kTextBytes) secrets_->ExpectNoneIn(said, name_ + ": " + where);
+}
+
 HttpReply Peer::Call(const std::string& method, const std::string& target, const std::string& body,
                      const Headers& headers) const {
-  const auto reply =
-      http_.Send({.method = method, .target = target, .body = body, .headers = headers});
-  if (reply.ok()) {
-    if (reply->body.size() <= kTextBytes) {
-      secrets_->ExpectNoneIn(reply->body, absl::StrCat(name_, ": ", method, " ", target));
-    }
-    if (method == "POST" && reply->status == 201 && target.ends_with("/invites")) {
-      secrets_->LearnInvite(Parsed(reply->body).value("invite", ""));
-    }
-    return *reply;
-  }
+  auto reply = http_.Send({.method = method, .target = target, .body = body, .headers = headers});
+  if (reply.ok()) return *std::move(reply);
   HttpReply none;
   none.body = reply.status().ToString();
   return none;
@@ -150,50 +153,6 @@ Json Peer::Post(const std::string& target, const Json& body, int want) const {
   std::cerr << name_ << ": POST " << target << ": " << reply.status << " "
             << LastOf(reply.body, 500) << "\n";
   return Json();
-}
-
-std::string Peer::PutBlob(std::string_view bytes) const {
-  const HttpReply reply = Call("POST", "/v1/blobs", std::string(bytes));
-  if (reply.status != 200 && reply.status != 201) {
-    std::cerr << name_ << ": POST /v1/blobs: " << reply.status << " " << reply.body << "\n";
-    return {};
-  }
-  return Parsed(reply.body).value("id", "");
-}
-
-int Peer::SetRef(const std::string& group, const std::string& key, const std::string& blob) const {
-  return Call("PUT", absl::StrCat("/v1/groups/", group, "/refs/", EscapePath(key)),
-              Json{{"blob", blob}}.dump(), {{"Content-Type", "application/json"}})
-      .status;
-}
-
-int Peer::DeleteRef(const std::string& group, const std::string& key) const {
-  return Call("DELETE", absl::StrCat("/v1/groups/", group, "/refs/", EscapePath(key))).status;
-}
-
-std::string Peer::CreateGroup(const std::string& name, const std::string& role) const {
-  const Json group = Post("/v1/groups", {{"name", name}, {"role", role}}, 201);
-  return group.is_object() ? group.value("id", "") : "";
-}
-
-std::string Peer::Invite(const std::string& group, int uses) const {
-  const Json invite = Post(absl::StrCat("/v1/groups/", group, "/invites"), {{"uses", uses}}, 201);
-  return invite.is_object() ? invite.value("invite", "") : "";
-}
-
-std::string Peer::Join(const std::string& invite, const std::string& role) const {
-  const Json group = Post("/v1/join", {{"invite", invite}, {"role", role}}, 200);
-  return group.is_object() ? group.value("id", "") : "";
-}
-
-bool Peer::Has(const std::string& blob) const {
-  return Call("HEAD", "/v1/blobs/" + blob).status == 200;
-}
-
-std::optional<std::string> Peer::Bytes(const std::string& blob) const {
-  HttpReply reply = Call("GET", "/v1/blobs/" + blob + "?fetch=never");
-  if (reply.status != 200) return std::nullopt;
-  return std::move(reply.body);
 }
 
 double Peer::Metric(const std::string& name) const {

@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "integration/http_client.h"
+#include "integration/calls.h"
 #include "integration/process.h"
 #include "integration/secrets.h"
 
@@ -67,9 +67,12 @@ class Peer {
                  const Headers& headers = {}) const;
   Json Get(const std::string& target, int want = 200) const;
   Json Post(const std::string& target, const Json& body, int want = 200) const;
-  // The id.
-  std::string PutBlob(std::string_view bytes) const;
-  // The status of PUT refs/{key}.
+  // The id; empty when it failed. With a group also referenced there, under the key.
+  std::string PutBlob(std::string_view bytes, const std::string& group = {},
+                      const std::string& key = {}) const;
+  std::string PutFile(const std::string& path, const std::string& group,
+                      const std::string& key) const;
+  // The status of PUT and DELETE refs/{key}; 0: no answer.
   int SetRef(const std::string& group, const std::string& key, const std::string& blob) const;
   int DeleteRef(const std::string& group, const std::string& key) const;
   std::string CreateGroup(const std::string& name, const std::string& role) const;
@@ -84,6 +87,9 @@ class Peer {
   double Metric(const std::string& name) const;
 
  private:
+  // What is longer than a text is not looked through.
+  void HoldAgainstSecrets(const std::string& said, const std::string& where) const;
+
   const std::string program_, dir_, name_;
   std::vector<std::string> settings_;
   std::string id_, peer_address_;

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+#include "integration/raw_socket.h"
 #include "tests/bench/meter.h"
 #include "tests/bench/put_many.h"
 #include "tests/bench/web_servers.h"

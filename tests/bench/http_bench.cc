@@ -18,7 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "integration/http_client.h"
+#include "integration/calls.h"
 #include "integration/peer.h"
 #include "integration/process.h"
 #include "tests/bench/figures.h"

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+#include "tests/bench/raw_calls.h"
 
 namespace waypost::bench {
 namespace {
@@ -63,6 +64,7 @@ int Main(int rounds, base::Millis each) {
   const integration::TempDir work;
   integration::Peer peer(integration::WaypostProgram(), work.path() + "/peer", "peer");
   CHECK(peer.Init().ok() && peer.Start().ok());
+  const RawCalls raw(peer);
   std::printf("| blob | clients | puts/s | the disk, writes/s | ratio |\n|---|---|---|---|---|\n");
   std::atomic<uint64_t> number{0};
   for (const std::size_t size : {std::size_t{4096}, std::size_t{1} << 20}) {
@@ -79,7 +81,7 @@ int Main(int rounds, base::Millis each) {
           const uint64_t different = ++number;
           mine.replace(0, sizeof(different), reinterpret_cast<const char*>(&different),
                        sizeof(different));
-          CHECK(!peer.PutBlob(mine).empty());
+          raw.PutBlob(mine);
         }));
         writes.push_back(OfTheDisk(work.path(), clients, each, bytes[0]));
         ratios.push_back(puts.back() / writes.back());

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+#include "tests/bench/raw_calls.h"
 
 namespace waypost::bench {
 namespace {
@@ -20,14 +21,15 @@ using integration::Peer;
 
 void Run(const Peer& holder, const Peer& server, const std::string& group, std::size_t bytes,
          int blobs) {
+  const RawCalls raw_holder(holder), raw_server(server);
   std::vector<double> times;
   for (int i = 0; i < blobs; ++i) {
     const std::string content =
         integration::SomeBytes(bytes, static_cast<uint64_t>(i) * 1000003 + bytes);
     const std::string id = holder.PutBlob(content);
     const auto begin = Clock::now();
-    CHECK(holder.SetRef(group, absl::StrCat(bytes, "-", i), id) == 200);
-    while (!server.Has(id)) {
+    raw_holder.SetRef(group, absl::StrCat(bytes, "-", i), id);
+    while (!raw_server.Has(id)) {
       CHECK(Clock::now() - begin < std::chrono::seconds(60));
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }

@@ -15,6 +15,7 @@
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/put_many.h"
+#include "tests/bench/raw_calls.h"
 
 namespace waypost::bench {
 namespace {
@@ -46,6 +47,7 @@ int Main(std::size_t count) {
   CHECK(blobs() == 0);
   CHECK(holder.Start().ok());
   CHECK(integration::Eventually([&] { return blobs() > 0; }, base::Millis(600'000)));
+  const RawCalls raw_other(other), raw_server(server);
   const auto begin = Clock::now();
   uint64_t before = 0;
   double peak = 0, slowest = 0;
@@ -56,8 +58,8 @@ int Main(std::size_t count) {
     const std::string id =
         other.PutBlob(integration::SomeBytes(4096, 1'000'000'000u + static_cast<uint64_t>(fresh)));
     const auto referenced = Clock::now();
-    CHECK(other.SetRef(another, absl::StrCat(fresh++), id) == 200);
-    CHECK(integration::Eventually([&] { return server.Has(id); }, base::Millis(60'000)));
+    raw_other.SetRef(another, absl::StrCat(fresh++), id);
+    CHECK(integration::Eventually([&] { return raw_server.Has(id); }, base::Millis(60'000)));
     const uint64_t now = blobs();
     if (now < count) slowest = std::max(slowest, Seconds(Clock::now() - referenced));
     const double passed = Seconds(Clock::now() - tick);

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "integration/calls.h"
 #include "integration/eventually.h"
-#include "integration/http_client.h"
 #include "integration/peer.h"
 #include "tests/bench/copiers.h"
 #include "tests/bench/meter.h"

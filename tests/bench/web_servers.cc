@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+#include "integration/raw_socket.h"
 
 namespace waypost::bench {
 namespace {
