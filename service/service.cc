@@ -9,17 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
-#include "base/events.h"
 #include "base/file_system.h"
-#include "base/index.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "blobstore/disk_blob_store.h"
-#include "fetcher/completeness.h"
-#include "fetcher/fetcher.h"
-#include "fetcher/scanner.h"
 #include "http/app_api.h"
 #include "http/dial_rules.h"
 #include "http/engine.h"
@@ -28,15 +21,9 @@
 #include "http/turn_keeper.h"
 #include "service/addresses.h"
 #include "service/data_dir.h"
-#include "service/gauges.h"
 #include "service/live_settings.h"
-#include "service/peer_events.h"
+#include "service/peer_parts.h"
 #include "service/version.h"
-#include "signpost/peer_book.h"
-#include "syncgroup/group_store.h"
-#include "syncgroup/ledger.h"
-#include "syncgroup/peer_service.h"
-#include "syncgroup/syncer.h"
 
 namespace waypost::service {
 namespace {
@@ -69,15 +56,23 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const ListenerC
   return options;
 }
 
-blobstore::DiskBlobStoreOptions StoreOptionsOf(const std::string& data_dir, const Config& config,
-                                               base::Metrics& metrics) {
-  blobstore::DiskBlobStoreOptions options;
-  options.data_dir = data_dir;
-  options.inline_max_bytes = config.store_inline_max_bytes;
-  options.min_free = config.store_min_free;
-  options.max_blob_bytes = config.store_max_blob_bytes;
-  options.metrics = &metrics;
-  return options;
+// All but what comes from outside the configuration.
+PeerPartsOptions PartsOptionsOf(const std::string& data_dir, const Config& config) {
+  return {.name = config.node_name,
+          .max_locations = config.signpost_max_locations,
+          .mentions = {.total = config.limits_mentions,
+                       .burst = config.limits_mention_burst,
+                       .per_second = config.limits_mention_rate,
+                       .bytes = config.limits_member_bytes},
+          .store = {.data_dir = data_dir,
+                    .inline_max_bytes = config.store_inline_max_bytes,
+                    .min_free = config.store_min_free,
+                    .max_blob_bytes = config.store_max_blob_bytes},
+          .sync = {.interval = config.sync_interval, .concurrency = config.sync_concurrency},
+          .scan = {.initial_delay = config.scan_initial_delay,
+                   .extra_delay = config.scan_extra_delay,
+                   .delay_multiplier = config.scan_delay_multiplier},
+          .fetch = config.fetcher};
 }
 
 http::DialRules DialRulesOf(const Config& config) {
@@ -106,28 +101,16 @@ struct Service::Impl {
   std::unique_ptr<base::FileSystem> fs = base::NewPosixFileSystem();
   base::SystemClock clock;
   base::SystemRandom random;
-  base::Metrics metrics;
   const base::SteadyTime started = clock.SteadyNow();
-  base::EventLog events{clock, base::ToHex(random.Bytes(4))};
 
   std::unique_ptr<DataDir> data;
-  std::unique_ptr<base::Index> index;
+  std::unique_ptr<PeerParts> parts;
   std::unique_ptr<LiveSettings> settings;
   HostPort http_bind, peer_bind;
   std::unique_ptr<AdvertisedAddresses> advertised;      // to peers
   std::unique_ptr<AdvertisedAddresses> http_addresses;  // what apps may call us
 
-  std::unique_ptr<blobstore::DiskBlobStore> blobs;
-  std::unique_ptr<signpost::PeerBook> peers;
-  std::unique_ptr<PeerEvents> peer_events;
-  std::unique_ptr<syncgroup::Ledger> ledger;
-  std::unique_ptr<syncgroup::GroupStore> groups;
   std::unique_ptr<http::PeerHttpClient> client;
-  std::unique_ptr<syncgroup::Syncer> syncer;
-  std::unique_ptr<fetcher::Scanner> scanner;
-  std::unique_ptr<fetcher::Fetcher> fetcher;
-  std::unique_ptr<fetcher::CompletenessReporter> completeness;
-  std::unique_ptr<syncgroup::PeerService> peer_service;
   std::unique_ptr<http::AppApi> app_api;
   std::unique_ptr<http::PeerApi> peer_api;
   std::shared_ptr<http::TlsServer> app_tls;  // none: plain HTTP
@@ -138,8 +121,8 @@ struct Service::Impl {
   bool running = false;
 
   absl::Status Open(const ServiceOptions& options);
-  absl::Status OpenStorage(const Config& config);
-  void MakeParts(const Config& config);
+  absl::Status OpenParts(const Config& config);
+  syncgroup::GroupStore::AccessListener CutWhoMayReadLess();
   void MakeListeners(const Config& config);
   absl::Status WriteEndpoints();
   absl::Status ReloadCertificate();
@@ -158,10 +141,12 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   Config config;
   ASSIGN_OR_RETURN(config, ConfigBeforeIndex(live));
   base::ConfigureLog(config.log_level, config.log_format);
-  ASSIGN_OR_RETURN(index, base::Index::Open({.dir = data->index_dir(),
-                                             .map_size = config.index_map_size_bytes,
-                                             .metrics = &metrics}));
-  ASSIGN_OR_RETURN(settings, LiveSettings::Load(*index, live));
+  parts = std::make_unique<PeerParts>(
+      PeerParts::Outside{.clock = clock, .random = random, .fs = *fs, .identity = data->identity()},
+      base::ToHex(random.Bytes(4)));
+  RETURN_IF_ERROR(
+      parts->OpenIndex({.dir = data->index_dir(), .map_size = config.index_map_size_bytes}));
+  ASSIGN_OR_RETURN(settings, LiveSettings::Load(*parts->index, live));
   config = settings->current();
   base::ConfigureLog(config.log_level, config.log_format);
   if (config.node_name.empty()) config.node_name = HostName();
@@ -178,112 +163,60 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
     ASSIGN_OR_RETURN(app_tls, http::TlsServer::Load(config.http_tls_cert, config.http_tls_key));
   }
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
-  RETURN_IF_ERROR(OpenStorage(config));
-  MakeParts(config);
-  RETURN_IF_ERROR(groups->Load());
+  RETURN_IF_ERROR(OpenParts(config));
   MakeListeners(config);
   settings->SetListener([this](const Config& now) { ApplyLive(now); });
   return absl::OkStatus();
 }
 
-absl::Status Service::Impl::OpenStorage(const Config& config) {
-  ASSIGN_OR_RETURN(blobs, blobstore::DiskBlobStore::Open(
-                              *index, *fs, clock, StoreOptionsOf(data->path(), config, metrics)));
-  peers = std::make_unique<signpost::PeerBook>(*index, clock, random);
-  return peers->Load();
+absl::Status Service::Impl::OpenParts(const Config& config) {
+  PeerPartsOptions options = PartsOptionsOf(data->path(), config);
+  options.addresses = [this] { return advertised->Get(); };
+  options.access = CutWhoMayReadLess();
+  return parts->Open(std::move(options), [&](signpost::PeerBook& peers) {
+    client = std::make_unique<http::PeerHttpClient>(
+        http::PeerHttpClientOptions{.self = data->identity().peer_id(),
+                                    .connect_timeout = config.fetcher_connect_timeout,
+                                    .dial = DialRulesOf(config),
+                                    .tls = peer_tls},
+        peers, clock);
+    return PeerParts::Clients{.calls = *client, .blobs = *client};
+  });
 }
 
-void Service::Impl::MakeParts(const Config& config) {
-  const base::PeerId self = data->identity().peer_id();
-  ledger = std::make_unique<syncgroup::Ledger>(
-      syncgroup::Ledger::Options{.self = self, .max_locations = config.signpost_max_locations},
-      clock);
-  groups = std::make_unique<syncgroup::GroupStore>(
-      syncgroup::GroupStore::Options{.identity = data->identity(),
-                                     .name = config.node_name,
-                                     .addresses = [this] { return advertised->Get(); },
-                                     .limits = {.total = config.limits_mentions,
-                                                .burst = config.limits_mention_burst,
-                                                .per_second = config.limits_mention_rate,
-                                                .bytes = config.limits_member_bytes}},
-      *index, *ledger, *blobs, *peers, clock, events);
-  client = std::make_unique<http::PeerHttpClient>(
-      http::PeerHttpClientOptions{.self = self,
-                                  .connect_timeout = config.fetcher_connect_timeout,
-                                  .dial = DialRulesOf(config),
-                                  .tls = peer_tls},
-      *peers, clock);
-  syncer = std::make_unique<syncgroup::Syncer>(
-      syncgroup::SyncerOptions{.interval = config.sync_interval,
-                               .concurrency = config.sync_concurrency,
-                               .metrics = &metrics},
-      *groups, *client, *peers, clock, random);
-  scanner = std::make_unique<fetcher::Scanner>(
-      fetcher::ScannerOptions{.initial_delay = config.scan_initial_delay,
-                              .extra_delay = config.scan_extra_delay,
-                              .delay_multiplier = config.scan_delay_multiplier},
-      *index, *blobs, *groups, *ledger, clock, events, metrics);
-  fetcher = std::make_unique<fetcher::Fetcher>(
-      config.fetcher,
-      fetcher::Fetcher::Parts{
-          .index = *index,
-          .blobs = *blobs,
-          .ledger = *ledger,
-          .groups = *groups,
-          .peers = *peers,
-          .client = *client,
-          .clock = clock,
-          .random = random,
-          .events = events,
-          .metrics = metrics,
-          .greeted = [this](const base::PeerId& peer,
-                            const base::GroupId& group) { return syncer->Greeted(peer, group); },
-          .request_scan = [this] { scanner->Request(); }});
-  completeness =
-      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
-  peer_service = std::make_unique<syncgroup::PeerService>(*groups, *syncer, *peers);
-
-  // Who hears of what, where a lower room knows the higher one by an interface only.
-  peer_events = std::make_unique<PeerEvents>(clock, events);
-  ledger->SetWake(fetcher.get());
-  blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
-  peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
-    fetcher->OnPeerHealth(peer, health);
-    peer_events->OnHealth(peer, health);
-  });
-  // Who may read less than before must not read to the end what it was reading.
-  groups->SetAccessListener(
-      {.member_left =
-           [this](const base::PeerId& peer) {
-             if (peer_engine != nullptr) {
-               peer_engine->CutPeers([peer](const base::PeerId& each) { return each == peer; });
-             }
-             client->Forget(peer);
-           },
-       .made_private =
-           [this](const std::vector<base::PeerId>& members) {
-             if (peer_engine == nullptr) return;
-             peer_engine->CutPeers([stay = std::set<base::PeerId>(members.begin(), members.end())](
-                                       const base::PeerId& each) { return !stay.contains(each); });
-           }});
-  AddGauges(metrics, {.index = *index, .ledger = *ledger, .peers = *peers, .clock = clock});
+// Who may read less than before must not read to the end what it was reading.
+syncgroup::GroupStore::AccessListener Service::Impl::CutWhoMayReadLess() {
+  return {
+      .member_left =
+          [this](const base::PeerId& peer) {
+            if (peer_engine != nullptr) {
+              peer_engine->CutPeers([peer](const base::PeerId& each) { return each == peer; });
+            }
+            client->Forget(peer);
+          },
+      .made_private =
+          [this](const std::vector<base::PeerId>& members) {
+            if (peer_engine == nullptr) return;
+            peer_engine->CutPeers([stay = std::set<base::PeerId>(members.begin(), members.end())](
+                                      const base::PeerId& each) { return !stay.contains(each); });
+          }};
 }
 
 void Service::Impl::MakeListeners(const Config& config) {
   app_api = std::make_unique<http::AppApi>(
-      http::AppParts{.index = *index,
-                     .blobs = *blobs,
-                     .ledger = *ledger,
-                     .groups = *groups,
-                     .syncer = *syncer,
+      http::AppParts{.index = *parts->index,
+                     .blobs = *parts->blobs,
+                     .ledger = *parts->ledger,
+                     .groups = *parts->groups,
+                     .syncer = *parts->syncer,
                      .client = *client,
-                     .peers = *peers,
-                     .fetcher = *fetcher,
-                     .scanner = *scanner,
-                     .completeness = *completeness,
+                     .peers = *parts->peers,
+                     .fetcher = *parts->fetcher,
+                     .scanner = *parts->scanner,
+                     .completeness = *parts->completeness,
                      .settings = *settings,
-                     .events = events,
-                     .metrics = metrics,
+                     .events = parts->events,
+                     .metrics = parts->metrics,
                      .clock = clock},
       http::AppInfo{.name = config.node_name,
                     .version = kVersion,
@@ -294,17 +227,20 @@ void Service::Impl::MakeListeners(const Config& config) {
                     .addresses = [this] { return advertised->Get(); },
                     .started = started});
   peer_api = std::make_unique<http::PeerApi>(
-      *index, *blobs, *groups, *peer_service, *peers, http::GuessLimits{},
+      *parts->index, *parts->blobs, *parts->groups, *parts->peer_service, *parts->peers,
+      http::GuessLimits{},
       http::TurnedSink{
           .wants = [this](const base::PeerId& peer) { return client->WantsTurned(peer); },
           .take =
               [this](const base::PeerId& peer, std::unique_ptr<http::TurnedConnection> turned) {
                 client->TakeTurned(peer, std::move(turned));
                 // Who could not be dialled can be called now.
-                if (peers->Health(peer).Cooling(clock.WallNow())) syncer->ScheduleHello(peer);
+                if (parts->peers->Health(peer).Cooling(clock.WallNow())) {
+                  parts->syncer->ScheduleHello(peer);
+                }
               }});
 
-  http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, metrics);
+  http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, parts->metrics);
   for_peers.peers = true;
   for_peers.tls = peer_tls;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
@@ -314,8 +250,9 @@ void Service::Impl::MakeListeners(const Config& config) {
   peer_engine = std::make_unique<http::Engine>(
       std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
       [this](const http::Request& request) { return peer_api->RouteName(request); });
-  turn_keeper = std::make_unique<http::TurnKeeper>(*groups, *client, *peer_engine, *peers, clock);
-  http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, metrics);
+  turn_keeper = std::make_unique<http::TurnKeeper>(*parts->groups, *client, *peer_engine,
+                                                   *parts->peers, clock);
+  http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
   for_apps.express = {"/healthz", "/readyz"};
@@ -336,12 +273,12 @@ std::vector<std::string> Service::Impl::BoundHosts() {
 
 void Service::Impl::ApplyLive(const Config& config) {
   base::SetLogLevel(config.log_level);
-  blobs->SetMinFree(config.store_min_free);
-  blobs->SetMaxBlob(config.store_max_blob_bytes);
+  parts->blobs->SetMinFree(config.store_min_free);
+  parts->blobs->SetMaxBlob(config.store_max_blob_bytes);
   client->SetConnectTimeout(config.fetcher_connect_timeout);
-  syncer->SetOptions(config.sync_interval, config.sync_concurrency);
-  scanner->SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
-  fetcher->SetOptions(config.fetcher);
+  parts->syncer->SetOptions(config.sync_interval, config.sync_concurrency);
+  parts->scanner->SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
+  parts->fetcher->SetOptions(config.fetcher);
 }
 
 absl::StatusOr<std::unique_ptr<Service>> Service::Create(const ServiceOptions& options) {
@@ -357,12 +294,11 @@ Service::~Service() { Shutdown(); }
 absl::Status Service::Start() {
   Impl& i = *impl_;
   i.running = true;
-  i.fetcher->Start();
-  i.scanner->Start();
-  // Before the syncer: whoever it says hello to calls back at once.
-  RETURN_IF_ERROR(i.peer_engine->Start());
-  RETURN_IF_ERROR(i.app_engine->Start());
-  i.syncer->Start();
+  const auto listen = [&]() -> absl::Status {
+    RETURN_IF_ERROR(i.peer_engine->Start());
+    return i.app_engine->Start();
+  };
+  RETURN_IF_ERROR(i.parts->Start(listen));
   i.turn_keeper->Start();
   // Last: its presence means ready.
   RETURN_IF_ERROR(i.WriteEndpoints());
@@ -414,19 +350,14 @@ void Service::Shutdown() {
   i.app_engine->RefuseNew();
   i.peer_engine->RefuseNew();
   i.turn_keeper->Shutdown();
-  i.syncer->Shutdown();
-  i.scanner->Shutdown();
-  i.fetcher->Shutdown();
-  const auto left = [&] {
-    const auto rest = std::chrono::duration_cast<base::Millis>(deadline - i.clock.SteadyNow());
-    return std::max(rest, base::Millis(0));
-  };
-  i.app_engine->Shutdown(left());
-  i.peer_engine->Shutdown(left());
-  const absl::Status flushed = i.peers->Flush();
-  if (!flushed.ok())
-    base::LogWarning("the last news of peers were not written: ", flushed.ToString());
-  i.index->Shutdown();
+  i.parts->Shutdown([&] {
+    const auto left = [&] {
+      const auto rest = std::chrono::duration_cast<base::Millis>(deadline - i.clock.SteadyNow());
+      return std::max(rest, base::Millis(0));
+    };
+    i.app_engine->Shutdown(left());
+    i.peer_engine->Shutdown(left());
+  });
   base::LogInfo("stopped");
 }
 

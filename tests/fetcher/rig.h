@@ -23,12 +23,14 @@
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/fetcher.h"
 #include "fetcher/scanner.h"
+#include "service/peer_parts.h"
 #include "signpost/peer_book.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/ledger.h"
 #include "syncgroup/rows.h"
 #include "tests/fakes/fake_blob_client.h"
+#include "tests/fakes/silent_peers.h"
 #include "tests/fakes/temp_dir.h"
 
 namespace waypost::fetcher {
@@ -57,7 +59,6 @@ class Rig {
   base::SystemClock clock;
   base::SystemRandom random;
   FetcherOptions options{.retry_base = base::Millis(20), .retry_max = base::Millis(60000)};
-  bool greeted = true;
 
   Rig() {
     CHECK(base::InitCrypto());
@@ -70,62 +71,35 @@ class Rig {
   ~Rig() { Close(); }
 
   void Open() {
-    metrics = std::make_unique<base::Metrics>();
     fs = base::NewPosixFileSystem();
-    auto opened = base::Index::Open({.dir = folder_.path() + "/index", .metrics = metrics.get()});
-    CHECK(opened.ok());
-    index = *std::move(opened);
-    auto store = blobstore::DiskBlobStore::Open(
-        *index, *fs, clock,
-        {.data_dir = folder_.path(), .min_free = {.bytes = 0}, .metrics = metrics.get()});
-    CHECK(store.ok());
-    blobs = *std::move(store);
-    peers = std::make_unique<signpost::PeerBook>(*index, clock, random);
-    CHECK(peers->Load().ok());
-    ledger = std::make_unique<syncgroup::Ledger>(syncgroup::Ledger::Options{.self = self}, clock);
-    events = std::make_unique<base::EventLog>(clock, "boot");
-    groups = std::make_unique<syncgroup::GroupStore>(
-        syncgroup::GroupStore::Options{.identity = *identity,
-                                       .name = "test",
-                                       .addresses = [] { return std::vector<std::string>(); }},
-        *index, *ledger, *blobs, *peers, clock, *events);
-    CHECK(groups->Load().ok());
-    fetcher = std::make_unique<Fetcher>(
-        options, Fetcher::Parts{.index = *index,
-                                .blobs = *blobs,
-                                .ledger = *ledger,
-                                .groups = *groups,
-                                .peers = *peers,
-                                .client = client,
-                                .clock = clock,
-                                .random = random,
-                                .events = *events,
-                                .metrics = *metrics,
-                                .greeted = [this](const auto&, const auto&) { return greeted; },
-                                .request_scan = [] {}});
-    ledger->SetWake(fetcher.get());
-    peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
-      fetcher->OnPeerHealth(peer, health);
-    });
-    scanner = std::make_unique<Scanner>(ScannerOptions{.initial_delay = base::Millis(3600000)},
-                                        *index, *blobs, *groups, *ledger, clock, *events, *metrics);
-    blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
+    parts_ = std::make_unique<service::PeerParts>(
+        service::PeerParts::Outside{
+            .clock = clock, .random = random, .fs = *fs, .identity = *identity},
+        "boot");
+    CHECK(parts_->OpenIndex({.dir = folder_.path() + "/index"}).ok());
+    // Nobody greets here: the syncer does not run.
+    CHECK(parts_
+              ->Open({.name = "test",
+                      .addresses = [] { return std::vector<std::string>(); },
+                      .store = {.data_dir = folder_.path(), .min_free = {.bytes = 0}},
+                      .scan = {.initial_delay = base::Millis(3600000)},
+                      .fetch = options,
+                      .greeted = [](const auto&, const auto&) { return true; }},
+                     [this](signpost::PeerBook&) {
+                       return service::PeerParts::Clients{.calls = silent_, .blobs = client};
+                     })
+              .ok());
+    metrics = &parts_->metrics;
+    index = parts_->index.get();
+    blobs = parts_->blobs.get();
+    peers = parts_->peers.get();
+    ledger = parts_->ledger.get();
+    events = &parts_->events;
+    groups = parts_->groups.get();
+    fetcher = parts_->fetcher.get();
+    scanner = parts_->scanner.get();
   }
-  void Close() {
-    if (!index) return;
-    scanner->Shutdown();
-    fetcher->Shutdown();
-    index->Shutdown();
-    scanner.reset();
-    fetcher.reset();
-    groups.reset();
-    peers.reset();
-    blobs.reset();
-    index.reset();
-    ledger.reset();
-    events.reset();
-    metrics.reset();
-  }
+  void Close() { parts_.reset(); }
 
   // Another member of the group, that may be asked.
   base::PeerId AddPeer(uint8_t n, FakeBlobClient::Behaviour behaviour) {
@@ -203,19 +177,22 @@ class Rig {
   const std::unique_ptr<base::Identity> identity = base::Identity::Generate();
   const base::PeerId self = identity->peer_id();
   base::GroupId group;
-  std::unique_ptr<base::Metrics> metrics;
   std::unique_ptr<base::FileSystem> fs;
-  std::unique_ptr<base::Index> index;
-  std::unique_ptr<blobstore::DiskBlobStore> blobs;
-  std::unique_ptr<signpost::PeerBook> peers;
-  std::unique_ptr<syncgroup::Ledger> ledger;
-  std::unique_ptr<base::EventLog> events;
-  std::unique_ptr<syncgroup::GroupStore> groups;
-  std::unique_ptr<Fetcher> fetcher;
-  std::unique_ptr<Scanner> scanner;
+  // Of the peer as it is open now.
+  base::Metrics* metrics = nullptr;
+  base::Index* index = nullptr;
+  blobstore::DiskBlobStore* blobs = nullptr;
+  signpost::PeerBook* peers = nullptr;
+  syncgroup::Ledger* ledger = nullptr;
+  base::EventLog* events = nullptr;
+  syncgroup::GroupStore* groups = nullptr;
+  Fetcher* fetcher = nullptr;
+  Scanner* scanner = nullptr;
 
  private:
   base::TempDir folder_;
+  SilentPeers silent_;
+  std::unique_ptr<service::PeerParts> parts_;
 };
 
 }  // namespace waypost::fetcher

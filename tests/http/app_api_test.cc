@@ -449,8 +449,8 @@ TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
   RawClient live(node.app->bound_address());
   live.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n" + auth + "\r\n");
   while (live.buffered.find(": events") == std::string::npos) ASSERT_TRUE(live.Receive());
-  const uint64_t before = node.events->last_number();
-  node.events->Publish("test.one", {{"what", "x"}});
+  const uint64_t before = node.parts->events.last_number();
+  node.parts->events.Publish("test.one", {{"what", "x"}});
   while (live.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(live.Receive());
   EXPECT_NE(live.buffered.find("text/event-stream"), std::string::npos);
   EXPECT_NE(
@@ -611,10 +611,10 @@ TEST_F(AppApiTest, PeersGetBlobsOnlyUnderTheirGroups) {
   EXPECT_EQ(client.Get(here).status, 401);
   // A request for a blob is a sign of life, as any other.
   const base::PeerId known = *base::PeerId::FromHex(std::string(64, 'b'));
-  node.peers->SetProfile(known, "known", {});
-  ASSERT_EQ(node.peers->Find(known)->last_seen, base::kNever);
+  node.parts->peers->SetProfile(known, "known", {});
+  ASSERT_EQ(node.parts->peers->Find(known)->last_seen, base::kNever);
   client.Get(nowhere, "Waypost-Peer: " + known.ToHex() + "\r\n");
-  EXPECT_NE(node.peers->Find(known)->last_seen, base::kNever);
+  EXPECT_NE(node.parts->peers->Find(known)->last_seen, base::kNever);
   client.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\n" + self +
               "Content-Length: 5\r\n\r\n\xFF\xFF\xFF\xFF\xFF");
   EXPECT_EQ(client.ReadAnswer().status, 400);

@@ -6,16 +6,9 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
-#include "base/events.h"
 #include "base/file_system.h"
-#include "base/index.h"
-#include "base/metrics.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "blobstore/disk_blob_store.h"
-#include "fetcher/completeness.h"
-#include "fetcher/fetcher.h"
-#include "fetcher/scanner.h"
 #include "http/app_api.h"
 #include "http/app_client.h"
 #include "http/engine.h"
@@ -23,9 +16,7 @@
 #include "http/peer_api.h"
 #include "http/peer_http_client.h"
 #include "http/tls_peer.h"
-#include "syncgroup/group_store.h"
-#include "syncgroup/peer_service.h"
-#include "syncgroup/syncer.h"
+#include "service/peer_parts.h"
 #include "tests/fakes/temp_dir.h"
 
 namespace waypost::http {
@@ -72,22 +63,11 @@ class Node {
   base::TempDir folder;
   base::SystemClock clock;
   base::SystemRandom random;
-  base::Metrics metrics;
   std::unique_ptr<base::Identity> identity;
   std::shared_ptr<const PeerTls> peer_tls;
   std::unique_ptr<base::FileSystem> fs;
-  std::unique_ptr<base::EventLog> events;
-  std::unique_ptr<base::Index> index;
-  std::unique_ptr<blobstore::DiskBlobStore> blobs;
-  std::unique_ptr<signpost::PeerBook> peers;
-  std::unique_ptr<syncgroup::Ledger> ledger;
-  std::unique_ptr<syncgroup::GroupStore> groups;
+  std::unique_ptr<service::PeerParts> parts;
   std::unique_ptr<PeerHttpClient> client;
-  std::unique_ptr<syncgroup::Syncer> syncer;
-  std::unique_ptr<fetcher::Scanner> scanner;
-  std::unique_ptr<fetcher::Fetcher> fetcher;
-  std::unique_ptr<fetcher::CompletenessReporter> completeness;
-  std::unique_ptr<syncgroup::PeerService> service;
   FakeSettings settings;
   std::unique_ptr<AppApi> app_api;
   std::unique_ptr<PeerApi> peer_api;

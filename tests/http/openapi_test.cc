@@ -105,7 +105,7 @@ TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/wanted")["items"][0]), PropertiesOf("Wanted"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/blobs/" + missing + "/signpost")),
             PropertiesOf("Signpost"));
-  node.peers->SetProfile(base::PeerId(std::array<uint8_t, 32>{1}), "other", {"127.0.0.1:1"});
+  node.parts->peers->SetProfile(base::PeerId(std::array<uint8_t, 32>{1}), "other", {"127.0.0.1:1"});
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/peers")["items"][0]), PropertiesOf("Peer"));
 }
 

@@ -138,23 +138,18 @@ class ClusterNode {
   ~ClusterNode() { Stop(); }
 
   void Start() {
-    node_ = std::make_unique<TestNode>(PeerNumber(options_.number), dir_.path(), clock);
+    client_ = std::make_unique<WireClient>(PeerNumber(options_.number), wire_);
+    node_ = std::make_unique<TestNode>(PeerNumber(options_.number), dir_.path(), clock,
+                                       client_.get(), SyncerOptions{.interval = options_.interval});
     node_->addresses = {address_};
-    client_ = std::make_unique<WireClient>(node_->self, wire_);
-    syncer_ = std::make_unique<Syncer>(SyncerOptions{.interval = options_.interval}, *node_->groups,
-                                       *client_, *node_->peers, clock, random_);
-    service_ = std::make_unique<PeerService>(*node_->groups, *syncer_, *node_->peers);
-    syncer_->Start();
-    wire_.Attach(address_, service_.get());
+    syncer().Start();
+    wire_.Attach(address_, node_->parts.peer_service.get());
   }
   void Stop() {
     if (node_ == nullptr) return;
     wire_.Detach(address_);
-    syncer_->Shutdown();
-    service_.reset();
-    syncer_.reset();
-    client_.reset();
     node_.reset();
+    client_.reset();
   }
   // The data folder as it is now, or as it was then: the node must be stopped.
   void CopyTo(const std::string& folder) const {
@@ -172,7 +167,7 @@ class ClusterNode {
 
   TestNode& node() { return *node_; }
   GroupStore& groups() { return *node_->groups; }
-  Syncer& syncer() { return *syncer_; }
+  Syncer& syncer() { return *node_->parts.syncer; }
   const base::PeerId& self() const { return node_->self; }
 
   base::GroupId Create(const std::string& name, Role role = Role::kNormal) {
@@ -190,7 +185,7 @@ class ClusterNode {
     base::Mutex mutex;
     base::CondVar told;
     std::optional<absl::StatusOr<GroupInfo>> result;
-    syncer_->Join(invite, role, [&](absl::StatusOr<GroupInfo> info) {
+    syncer().Join(invite, role, [&](absl::StatusOr<GroupInfo> info) {
       base::MutexLock lock(mutex);
       result = std::move(info);
       told.NotifyAll();
@@ -222,11 +217,8 @@ class ClusterNode {
   const Options options_;
   const std::string address_;
   TempDir dir_;
-  base::SystemRandom random_;
-  std::unique_ptr<TestNode> node_;
   std::unique_ptr<WireClient> client_;
-  std::unique_ptr<Syncer> syncer_;
-  std::unique_ptr<PeerService> service_;
+  std::unique_ptr<TestNode> node_;
 };
 
 }  // namespace waypost::syncgroup

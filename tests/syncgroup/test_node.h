@@ -19,11 +19,13 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "blobstore/disk_blob_store.h"
+#include "service/peer_parts.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/ledger.h"
 #include "syncgroup/replication.h"
 #include "syncgroup/wake.h"
+#include "tests/fakes/silent_peers.h"
 #include "tests/fakes/temp_dir.h"
 
 namespace waypost::syncgroup {
@@ -109,31 +111,34 @@ inline const base::Identity& TestIdentity(const base::PeerId& peer) {
 }
 inline base::BlobId BlobOf(const std::string& content) { return base::Sha256::Of(content); }
 
-// The rooms under syncgroup and a GroupStore on a data folder, which may be opened again.
+// A peer on a data folder, which may be opened again; nothing of it runs unless a test starts it.
 struct TestNode {
-  TestNode(const base::PeerId& peer, std::string folder, const base::Clock& at)
-      : self(peer), dir(std::move(folder)), clock(at), events(at, "boot") {
-    fs = base::NewPosixFileSystem();
+  TestNode(const base::PeerId& peer, std::string folder, const base::Clock& at,
+           PeerClient* client = nullptr, SyncerOptions sync = {})
+      : self(peer),
+        dir(std::move(folder)),
+        clock(at),
+        fs(base::NewPosixFileSystem()),
+        parts({.clock = at, .random = random, .fs = *fs, .identity = TestIdentity(peer)}, "boot") {
     std::filesystem::create_directories(dir + "/index");
-    auto opened = base::Index::Open({.dir = dir + "/index", .map_size = uint64_t{1} << 28});
-    CHECK(opened.ok());
-    index = *std::move(opened);
-    auto store = blobstore::DiskBlobStore::Open(*index, *fs, clock, {.data_dir = dir});
-    CHECK(store.ok());
-    blobs = *std::move(store);
-    blobs->SetMinFree({.bytes = 0});
-    peers = std::make_unique<signpost::PeerBook>(*index, clock, random);
-    CHECK(peers->Load().ok());
-    ledger = std::make_unique<Ledger>(Ledger::Options{.self = self}, clock);
+    CHECK(parts.OpenIndex({.dir = dir + "/index", .map_size = uint64_t{1} << 28}).ok());
+    CHECK(parts
+              .Open({.name = "peer " + self.ToHex().substr(0, 4),
+                     .addresses = [this] { return addresses; },
+                     .store = {.data_dir = dir, .min_free = {.bytes = 0}},
+                     .sync = sync},
+                    [&](signpost::PeerBook&) {
+                      PeerClient& calls = client != nullptr ? *client : silent;
+                      return service::PeerParts::Clients{.calls = calls, .blobs = silent};
+                    })
+              .ok());
+    index = parts.index.get();
+    blobs = parts.blobs.get();
+    peers = parts.peers.get();
+    ledger = parts.ledger.get();
+    groups = parts.groups.get();
     ledger->SetWake(&wake);
-    groups = std::make_unique<GroupStore>(
-        GroupStore::Options{.identity = TestIdentity(self),
-                            .name = "peer " + self.ToHex().substr(0, 4),
-                            .addresses = [this] { return addresses; }},
-        *index, *ledger, *blobs, *peers, clock, events);
-    CHECK(groups->Load().ok());
   }
-  ~TestNode() { index->Shutdown(); }
 
   absl::StatusOr<blobstore::StagedBlob> Stage(const std::string& content) {
     ASSIGN_OR_RETURN(auto writer, blobs->StartPut(content.size()));
@@ -172,15 +177,17 @@ struct TestNode {
   const std::string dir;
   const base::Clock& clock;
   base::SystemRandom random;
-  base::EventLog events;
   std::vector<std::string> addresses = {"127.0.0.1:1"};
   RecordingWake wake;
+  SilentPeers silent;
   std::unique_ptr<base::FileSystem> fs;
-  std::unique_ptr<base::Index> index;
-  std::unique_ptr<blobstore::DiskBlobStore> blobs;
-  std::unique_ptr<signpost::PeerBook> peers;
-  std::unique_ptr<Ledger> ledger;
-  std::unique_ptr<GroupStore> groups;
+  service::PeerParts parts;
+  base::EventLog& events = parts.events;
+  base::Index* index = nullptr;
+  blobstore::DiskBlobStore* blobs = nullptr;
+  signpost::PeerBook* peers = nullptr;
+  Ledger* ledger = nullptr;
+  GroupStore* groups = nullptr;
 };
 
 }  // namespace waypost::syncgroup
