@@ -5,14 +5,20 @@
 #include <algorithm>
 
 #include "base/status.h"
+#ifdef WAYPOST_SIM
+#include "base/sim_scheduler.h"
+#endif
 
-// The only place that draws randomness; a build that simulates a world replaces this file. Bytes
+// The only place that draws randomness; in a simulated run all comes from its seed. Bytes
 // come from the kernel, which blocks until its generator is seeded and then never fails: there is
 // no way to go on without.
 
 namespace waypost::base {
 
 void DrawEntropy(void* out, std::size_t count) {
+#ifdef WAYPOST_SIM
+  if (SimScheduler* const sim = SimScheduler::Active()) return sim->FillRandom(out, count);
+#endif
   // At most 256 bytes are never cut short or interrupted once the kernel's generator is seeded.
   constexpr std::size_t kWholeMax = 256;
   auto* at = static_cast<unsigned char*>(out);

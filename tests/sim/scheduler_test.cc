@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/random.h"
 #include "base/sim_scheduler.h"
 #include "base/stop_callback.h"
 #include "base/thread.h"
@@ -232,13 +233,22 @@ TEST(SimScheduler, AStopCallbackThatWaitsForALockIsWaitedFor) {
 
 TEST(SimScheduler, RandomBytesAreOfTheSeed) {
   const auto bytes = [](uint64_t seed) {
-    SimScheduler sim({.seed = seed});
-    std::array<char, 21> drawn{};
-    sim.FillRandom(drawn.data(), drawn.size());
-    return std::string(drawn.data(), drawn.size());
+    const SimScheduler sim({.seed = seed});
+    return RandomBytes(21);
   };
   EXPECT_EQ(bytes(1), bytes(1));
   EXPECT_NE(bytes(1), bytes(2));
+}
+
+TEST(SimScheduler, TheSystemsClockShowsItsTime) {
+  SimScheduler sim({.seed = 1});
+  const SystemClock clock;
+  const SteadyTime steady = clock.SteadyNow();
+  const WallTime wall = clock.WallNow();
+  sim.Sleep(hours(100));
+  EXPECT_EQ(clock.SteadyNow() - steady, hours(100));
+  EXPECT_EQ(SteadyNow() - steady, hours(100));
+  EXPECT_EQ(clock.WallNow() - wall, hours(100));
 }
 
 void WaitForEachOther() {
