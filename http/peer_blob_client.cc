@@ -3,9 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "base/key_codec.h"
 #include "base/status.h"
 #include "http/batch_frames.h"
+#include "http/peer_answers.h"
 #include "http/peer_http_client_impl.h"
 #include "http/range.h"
 #include "http/text.h"
@@ -39,22 +39,6 @@ Exchange::Pace PaceOf(base::Millis stall_timeout) {
   const auto window_ms = static_cast<uint64_t>(std::max<int64_t>(stall_timeout.count(), 1));
   return {.window = stall_timeout,
           .bytes = std::max<uint64_t>(kStallBytesPerSecond * window_ms / 1000, 1)};
-}
-
-// The groups in a Waypost-Groups header: comma-separated ids. What is no id is ignored.
-std::vector<base::GroupId> GroupsIn(const ResponseHead& head) {
-  std::vector<base::GroupId> groups;
-  const auto header = head.Header("waypost-groups");
-  if (!header) return groups;
-  std::string_view rest = *header;
-  while (!rest.empty() && groups.size() < syncgroup::kReadGroupsMax) {
-    const std::size_t comma = rest.find(',');
-    if (const auto group = base::GroupId::FromHex(TrimSpaces(rest.substr(0, comma)))) {
-      groups.push_back(*group);
-    }
-    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-  }
-  return groups;
 }
 
 }  // namespace
@@ -167,37 +151,6 @@ void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Starte
 }
 
 // ---- many blobs ----
-
-namespace {
-
-// nullopt: it does not parse.
-std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
-                                         const std::vector<base::GroupId>& groups) {
-  using ItemKind = fetcher::BatchItem::Kind;
-  fetcher::BatchItem item;
-  switch (frame.kind) {
-    case FrameKind::kBlob:
-      item.kind = ItemKind::kBlob;
-      item.bytes = frame.body;
-      for (std::size_t i = 0; i < groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
-        if ((frame.grants >> i & 1) != 0) item.granted.push_back(groups[i]);
-      }
-      return item;
-    case FrameKind::kMiss: {
-      item.kind = ItemKind::kMiss;
-      auto miss = syncgroup::DecodeMiss(frame.body);
-      if (!miss.ok()) return std::nullopt;
-      item.miss = *std::move(miss);
-      return item;
-    }
-    case FrameKind::kLeftOut:
-      if (!frame.body.empty()) item.size_bytes = base::ReadU64(frame.body);
-      return item;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Started& started,
                                      fetcher::BatchSink& sink, const Interrupt& interrupt,

@@ -5,8 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "http/errors.h"
-#include "http/json.h"
+#include "http/peer_answers.h"
 #include "http/peer_http_client_impl.h"
 #include "http/peer_identity.h"
 #include "http/text.h"
@@ -16,38 +15,9 @@
 namespace waypost::http {
 namespace {
 
-// What is honoured of a Retry-After at most is the fetcher's business; this only keeps numbers
-// sane.
-constexpr base::Millis kRetryAfterMax{24 * 3600 * 1000};
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
 
-std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
-  const auto header = head.Header("retry-after");
-  if (!header) return std::nullopt;
-  const auto seconds = ParseDecimal(*header);
-  if (!seconds) return std::nullopt;
-  return base::Millis(static_cast<int64_t>(
-      std::min<uint64_t>(*seconds * 1000, static_cast<uint64_t>(kRetryAfterMax.count()))));
-}
-
 }  // namespace
-
-absl::Status ErrorIn(const ResponseHead& head, const std::string& body) {
-  std::string code, message;
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
-    const Json& error = json["error"];
-    if (error.contains("code") && error["code"].is_string()) code = error["code"];
-    if (error.contains("message") && error["message"].is_string()) message = error["message"];
-  }
-  message = Shorten(message, kMessageBytesMax);
-  absl::Status status = StatusOf(head.status, code, message);
-  // Whatever goes wrong over there is, from here, a peer that cannot answer now.
-  if (head.status >= 500) status = absl::UnavailableError(status.message());
-  if (const auto retry_after = RetryAfterIn(head))
-    status = base::WithRetryAfter(status, *retry_after);
-  return status;
-}
 
 PeerHttpClient::Impl::Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
     : options(std::move(client_options)),

@@ -20,9 +20,6 @@ namespace waypost::http {
 
 inline constexpr std::size_t kMessageBytesMax = 200;
 
-// The error that an answer other than 200 stands for.
-absl::Status ErrorIn(const ResponseHead& head, const std::string& body);
-
 struct PeerHttpClient::Impl {
   Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book);
 
