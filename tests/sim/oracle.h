@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/sim/peer.h"
+
+namespace waypost::sim {
+
+// What is not yet as it must be once faults have ended, a sentence each; nothing: all is well.
+// Reads the rows of peers that are up, and counts by itself.
+
+// Every peer of a group has the same members, references and knowledge.
+std::vector<std::string> StatesThatDiffer(const std::vector<Peer*>& peers);
+// Every blob that a server's group mentions is held there for the group, and so is what an app of
+// any peer referenced or asked for, if another member holds it for that group.
+std::vector<std::string> BlobsThatAreMissing(const std::vector<Peer*>& peers);
+// Due rows, counts and holdings are what the references, signposts and blobs of the peer say.
+std::vector<std::string> RowsThatDisagree(Peer& peer);
+
+}  // namespace waypost::sim
