@@ -11,6 +11,10 @@
 #include "signpost/due.h"
 #include "syncgroup/messages.h"
 
+// One try for one blob: what the rows say now, whom to ask, and what each answered. Bytes are
+// believed when they hash to the id; every peer that was asked has its answer told to the peer book
+// once. Nothing is written here: what it came to is a result that somebody else records.
+
 namespace waypost::fetcher {
 namespace {
 

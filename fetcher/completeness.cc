@@ -4,6 +4,10 @@
 
 #include "base/status.h"
 
+// Whether "everything is here" may be said. It may be wrong only in one direction: where a member
+// that can be reached was not heard since the members changed, or no scan began since then, the
+// answer is no, with the word that says why.
+
 namespace waypost::fetcher {
 
 std::string JudgeComplete(const CompletenessFacts& facts) {

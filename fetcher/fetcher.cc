@@ -10,6 +10,10 @@
 #include "fetcher/fetcher_impl.h"
 #include "signpost/signpost_table.h"
 
+// The fetcher's lifecycle and its workers. One mutex guards queue and flights; a worker takes work
+// under it, lets go of it, and runs. What the index tells after a commit comes in on the writer
+// thread and only moves entries of the queue.
+
 namespace waypost::fetcher {
 namespace {
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+// The table of outcomes: what an attempt that brought nothing costs, and whom. Silence parks the
+// blob and costs it nothing; wrong bytes and an honest no of everybody count; reasons of our own
+// count for nobody. Evidence that came meanwhile makes it due at once, whatever else happened.
+
 namespace waypost::fetcher {
 namespace {
 

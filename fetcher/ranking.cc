@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+// Whom to ask, in which order. Who denied the blob since it was seen comes last of those that can
+// be heard, and who cools behind all; nobody comes twice.
+
 namespace waypost::fetcher {
 namespace {
 

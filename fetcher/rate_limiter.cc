@@ -5,6 +5,9 @@
 
 #include "base/stop_callback.h"
 
+// A bucket shared by all fetches. Who takes reserves its turn at once and then waits for it, so
+// that turns are kept; a rate that changes makes everybody who waits reserve anew.
+
 namespace waypost::fetcher {
 
 void RateLimiter::SetRate(uint64_t bytes_per_s) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+// The wait after failures: it doubles, half of it is random, and it never exceeds the maximum. The
+// random half keeps blobs that failed together from being tried together.
+
 namespace waypost::fetcher {
 
 base::Millis RetryDelay(uint32_t failures, const RetryPolicy& policy, double unit_random) {

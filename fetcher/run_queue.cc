@@ -2,6 +2,14 @@
 
 #include <algorithm>
 
+// Three indexes over the same entries: by blob, by where they wait (a heap for each of three
+// shelves of a peer), and counted by the run that their rows belong to. Every change goes through
+// Insert and Remove, which keep the three in step; what must hold between calls is listed in the
+// header.
+//
+// Rows that are not in memory are known only by a bound: every row of the run below it is here. So
+// a row that does not fit lowers the bound, and the next refill reads from there.
+
 namespace waypost::fetcher {
 
 using signpost::DueKey;

@@ -9,6 +9,10 @@
 #include "blobstore/pipelined_writer.h"
 #include "syncgroup/messages.h"
 
+// The bytes of one answer on their way into the store. It refuses before the first byte what was
+// not granted, what is too large, and what does not fit; time that our own disk or rate limit took
+// is not counted as the peer's slowness.
+
 namespace waypost::fetcher {
 namespace {
 

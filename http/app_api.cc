@@ -5,6 +5,9 @@
 #include "http/app_context.h"
 #include "http/auth.h"
 
+// Puts the app API together: the topics add their routes to one router, and every request passes
+// the token, Host and Origin before it reaches one. Only /healthz and /readyz need no token.
+
 namespace waypost::http {
 
 struct AppApi::Impl {

@@ -9,6 +9,10 @@
 #include "http/exchange.h"
 #include "http/json.h"
 
+// One call after the other over one kept connection. A GET or HEAD whose kept connection was found
+// dead before a byte of an answer came is made once more on a fresh one. Any other failure is the
+// caller's, because the service may have acted on what was sent.
+
 namespace waypost::http {
 namespace {
 

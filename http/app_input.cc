@@ -8,6 +8,10 @@
 #include "http/json_render.h"
 #include "http/text.h"
 
+// What handlers read of a request: ids, durations, pages, names of query parameters. Anything
+// unknown, malformed or said twice is refused by name, so that a typing error is never taken for a
+// wish to have the default.
+
 namespace waypost::http {
 namespace {
 

@@ -7,6 +7,10 @@
 #include "http/app_context.h"
 #include "http/errors.h"
 
+// Answers that come later, without a thread that waits. A subscription is stepped by a worker when
+// it was woken or its deadline has come; a wake is only a hint, so each step looks at the state
+// again. Looking is limited to ten times a second, since a busy service wakes all the time.
+
 namespace waypost::http {
 namespace {
 

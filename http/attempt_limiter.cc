@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <chrono>
 
+// The latest times of each key, in a window that slides. Keys are bounded: where there are too
+// many, the one that was quiet the longest is forgotten, so that nobody can fill the memory with
+// names.
+
 namespace waypost::http {
 
 std::optional<base::Millis> AttemptLimiter::Wait(const std::string& key, base::SteadyTime now) {

@@ -7,6 +7,11 @@
 #include "http/errors.h"
 #include "http/text.h"
 
+// Who may call the app API. Host and Origin are checked for every call, also for those that need no
+// token, so that a web page cannot make a browser ask here in its name; tokens are compared in
+// constant time. Numbers are accepted as Host where all addresses are bound, names only if they are
+// configured: a name could be made to point here by somebody else.
+
 namespace waypost::http {
 namespace {
 

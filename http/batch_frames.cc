@@ -6,6 +6,10 @@
 #include "base/status.h"
 #include "syncgroup/wire_codec.h"
 
+// Frames of a batch, written and read. The reader takes pieces of any size, copies only frames that
+// are cut by a piece's end, and refuses a frame by its head before it holds a byte of its body, so
+// that its memory is bounded by what was asked for.
+
 namespace waypost::http {
 namespace {
 

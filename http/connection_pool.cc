@@ -5,6 +5,11 @@
 
 #include "base/clock.h"
 
+// Connections that were dialled and are kept for the next call, and those that the other side
+// dialled and turned. Both are bounded, for each peer and in all; the oldest goes first.
+// Connections are never used or waited for under the lock, and a lease counts a turned one as in
+// use until it ends.
+
 namespace waypost::http {
 
 void ConnectionPool::CloseOld(base::SteadyTime now) {

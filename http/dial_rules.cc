@@ -12,6 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// Which addresses may be dialled, judged on the binary address that connect() will get, after name
+// resolution: a name that resolves to loopback is loopback. IPv4 addresses inside IPv6 ones are
+// judged as what they stand for.
+
 namespace waypost::http {
 namespace {
 

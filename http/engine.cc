@@ -15,6 +15,10 @@
 #include "http/engine_loop.h"
 #include "http/listen.h"
 
+// A listener with its loop and its workers, started and stopped. Stopping goes in one direction:
+// refuse what is new, drain until the deadline, cut the rest, join the loop, then the workers,
+// which nobody gives jobs any more.
+
 namespace waypost::http {
 namespace {
 

@@ -12,6 +12,10 @@
 #include "base/clock.h"
 #include "base/status.h"
 
+// Bodies as a handler reads them: gathered by the loop already, or from the socket by the worker. A
+// body that comes slower than the minimum rate is cut, "100 Continue" is said only when somebody
+// reads, and no more than the announced bytes are ever taken.
+
 namespace waypost::http {
 
 absl::Status GatheredBody::Read(absl::FunctionRef<absl::Status(std::string_view)> take) {

@@ -9,6 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// What loop and workers share: a connection, and the inbox by which workers give it back. A
+// connection belongs to one side at a time and has no lock; whoever hands it over must not touch it
+// afterwards. The loop is woken only if what came cannot lie until it wakes anyway.
+
 namespace waypost::http {
 namespace {
 

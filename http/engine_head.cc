@@ -7,6 +7,10 @@
 #include "base/status.h"
 #include "http/router.h"
 
+// From checked facts to a Request, and from an answer to the bytes of its head. Only heads that
+// CheckHead accepted come here, so nothing is judged again; a header value with a line break is
+// left out rather than sent.
+
 namespace waypost::http {
 namespace {
 

@@ -17,6 +17,10 @@
 #include "http/engine_output.h"
 #include "http/errors.h"
 
+// The event loop of a listener: one thread that owns every connection no worker has. Each round it
+// takes back what workers return, then events, then wakes and deadlines, and hands all new jobs
+// over together. An id that is not found was closed earlier in the round. Nothing here blocks.
+
 namespace waypost::http {
 namespace {
 

@@ -11,6 +11,10 @@
 #include <array>
 #include <cerrno>
 
+// Sends what it can of an answer without blocking: head and small bodies in one call, files by
+// sendfile or, encrypted, a record at a time. A turn is bounded, so that one large answer does not
+// keep a thread from others.
+
 namespace waypost::http {
 namespace {
 

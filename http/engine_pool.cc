@@ -8,6 +8,10 @@
 #include "base/clock.h"
 #include "http/engine_worker.h"
 
+// The workers of a listener, each with a bed of its own to be woken in. No more are awake for
+// computing than there are cores, since others would only take turns; a job that may wait for
+// something gets a worker of its own, and one that lies for a millisecond wakes another.
+
 namespace waypost::http {
 namespace {
 

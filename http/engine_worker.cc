@@ -14,6 +14,10 @@
 #include "http/errors.h"
 #include "http/peer_identity.h"
 
+// One job on a worker: call the handler, step a subscription, send on. Whatever a handler throws
+// ends its client and not the service. When this returns the connection says what is to happen to
+// it next, and the worker gives it back.
+
 namespace waypost::http {
 
 void RequestRunner::Run(const Job& job) {

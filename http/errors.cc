@@ -6,6 +6,9 @@
 #include "base/status.h"
 #include "http/json.h"
 
+// One table from status to HTTP and back. An error that crosses to another peer or to the command
+// line comes out with the same code, and with its payloads: no room, digest mismatch, retry after.
+
 namespace waypost::http {
 namespace {
 

@@ -6,6 +6,10 @@
 #include "base/clock.h"
 #include "base/status.h"
 
+// One request and its answer on a connection. A connection may be used again only if the answer
+// ended exactly where it said and nothing came after it; anything else makes it unusable, because
+// the next answer could be somebody else's.
+
 namespace waypost::http {
 namespace {
 

@@ -6,6 +6,11 @@
 #include "base/status.h"
 #include "http/text.h"
 
+// Judges the raw bytes of a head before anything else sees them. What is accepted is exactly one
+// request that every reader would frame in the same way: one Host, one length, no folding, no bare
+// line feed, no second framing. What is refused is refused with a status and a reason, and the
+// connection is not read further.
+
 namespace waypost::http {
 namespace {
 

@@ -2,6 +2,10 @@
 
 #include <utility>
 
+// Every object of the app API is rendered here, once, so that a blob or a group looks the same in
+// each answer. Times that never were are null; names are those of docs/openapi.yaml, which a test
+// compares.
+
 namespace waypost::http {
 namespace {
 

@@ -7,6 +7,9 @@
 #include "base/status.h"
 #include "http/text.h"
 
+// JSON bodies, strictly: bounded in size and depth, no key twice, nothing after the end.
+// ObjectReader takes each known key once, and what is left over is refused by name.
+
 namespace waypost::http {
 namespace {
 

@@ -14,6 +14,9 @@
 #include "base/status.h"
 #include "http/text.h"
 
+// Opens the listening socket. An address that is taken is an error that says so, and port 0 becomes
+// the port that the kernel chose.
+
 namespace waypost::http {
 namespace {
 

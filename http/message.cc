@@ -1,5 +1,8 @@
 #include "http/message.h"
 
+// Look-ups in requests: header names are lower case already, query names and values decoded. The
+// first of several is meant; QueryAll gives all.
+
 namespace waypost::http {
 
 std::optional<std::string_view> Request::Header(std::string_view lower_case_name) const {

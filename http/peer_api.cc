@@ -16,6 +16,10 @@
 #include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
 
+// The routes that peers call. Who is calling is what the listener proved and never what a message
+// says. A blob that is missing, one that is not granted and one never heard of get the same answer,
+// and guesses take the same time and are limited.
+
 namespace waypost::http {
 namespace {
 

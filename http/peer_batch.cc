@@ -12,6 +12,11 @@
 #include "http/errors.h"
 #include "syncgroup/wire_codec.h"
 
+// Many small blobs in one answer. Each is judged as it would be alone, in one view of the index,
+// before a byte is read; then the answer is built as far as there is room for it. What memory
+// answers that nobody reads may take is bounded for a peer and in all, and given back when the
+// engine has sent them.
+
 namespace waypost::http {
 namespace {
 

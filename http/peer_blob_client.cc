@@ -12,7 +12,10 @@
 #include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
 
-// PeerHttpClient: blobs, one or many in an answer.
+// The calling side of blobs, one or many in an answer. The sink decides what to keep; here it is
+// decided whose fault a broken transfer is: one that ends early is only unreachable, one with more
+// bytes than it announced lied.
+
 namespace waypost::http {
 
 namespace {

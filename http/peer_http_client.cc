@@ -12,6 +12,11 @@
 #include "syncgroup/messages.h"
 #include "syncgroup/wire_codec.h"
 
+// Calls to other peers. A kept or turned connection is taken before anything is dialled; one found
+// dead before the first byte of an answer is replaced once. A connection that is dialled says
+// nothing before the other side has proved its key; if somebody else has the address, the next is
+// tried.
+
 namespace waypost::http {
 namespace {
 

@@ -1,5 +1,8 @@
 #include "http/peer_identity.h"
 
+// The one place that says who is calling on the peer listener: the key that TLS proved. The header
+// counts only on listeners without TLS, which only tests can make.
+
 namespace waypost::http {
 
 std::optional<base::PeerId> PeerIdentityOf(const TlsSession* tls, const Request& request) {

@@ -5,6 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "http/text.h"
 
+// Range, Content-Range and ETags. A Range that is malformed is ignored, as RFC 9110 wants it, and
+// the whole is sent; one that is well-formed and empty is refused.
+
 namespace waypost::http {
 
 RangeResult ParseRange(std::optional<std::string_view> header, uint64_t size) {

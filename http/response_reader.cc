@@ -6,6 +6,10 @@
 #include "base/status.h"
 #include "http/text.h"
 
+// Heads and chunks of answers, read strictly and within bounds. Anything that two readers could
+// understand differently is an error, and an answer without a length is taken only where streams
+// are expected.
+
 namespace waypost::http {
 namespace {
 

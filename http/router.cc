@@ -7,6 +7,9 @@
 #include "base/status.h"
 #include "http/errors.h"
 
+// A tree of path segments. Segments are decoded one by one, so that an escaped slash never
+// separates. A literal goes before a parameter; a path that fits with another method answers 405.
+
 namespace waypost::http {
 namespace {
 

@@ -20,6 +20,10 @@
 #include "base/status.h"
 #include "http/listen.h"
 
+// Dialling and talking with deadlines. Addresses are started 250 ms apart and the first to answer
+// wins; each is judged by the dial rules after resolution. Every wait ends at its deadline or when
+// the caller interrupts. Name resolution alone blocks longer.
+
 namespace waypost::http {
 namespace {
 

@@ -3,6 +3,9 @@
 #include "absl/strings/escaping.h"
 #include "base/status.h"
 
+// Small parsers and comparisons of HTTP's text, in ASCII whatever the locale says. A number is
+// digits only and fits, or is none.
+
 namespace waypost::http {
 namespace {
 

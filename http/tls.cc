@@ -18,6 +18,10 @@
 #include "base/status.h"
 #include "http/tls_session.h"
 
+// OpenSSL as the engine and the clients need it: sessions on sockets that do not block,
+// certificates of a file for the app listener. Each call leaves OpenSSL's error queue empty, since
+// what one call left there would be read as the failure of the next.
+
 namespace waypost::http {
 namespace {
 

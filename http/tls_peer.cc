@@ -9,6 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "http/tls_session.h"
 
+// TLS between peers: 1.3 alone, one certificate made of the identity key, the same each time. Only
+// the key in the other's certificate counts, and it is judged when the handshake is done: names,
+// dates and issuers are not looked at.
+
 namespace waypost::http {
 namespace {
 

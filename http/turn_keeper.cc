@@ -7,6 +7,10 @@
 #include "http/connection_pool.h"
 #include "syncgroup/replication.h"
 
+// One thread that keeps connections turned at each server of this peer's groups. How many and how
+// often is decided by two pure functions; dialling happens without the lock, and a server that
+// fails is left alone for a while that doubles.
+
 namespace waypost::http {
 namespace {
 

@@ -19,6 +19,9 @@
 #include "base/status.h"
 #include "http/dial_rules.h"
 
+// Addresses in settings: what may be listened on, dialled and advertised. Only text and bind() are
+// looked at here; no name is resolved.
+
 namespace waypost::service {
 namespace {
 

@@ -12,6 +12,10 @@
 #include "http/errors.h"
 #include "service/data_dir.h"
 
+// The command line's way to a running service: endpoints and token from the data folder, then calls
+// over the API. What people type for a group, peer or blob is resolved to one id, or refused with
+// what it could have meant.
+
 namespace waypost::service {
 namespace {
 

@@ -17,6 +17,10 @@
 #include "service/settings_table.h"
 #include "service/units.h"
 
+// Every command with its words and help, once. Parsing binds words and chooses a command; it runs
+// afterwards, so that nothing happens on a line that has a mistake. Exit statuses are in
+// commands.h.
+
 namespace waypost::service {
 namespace {
 

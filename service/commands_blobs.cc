@@ -9,6 +9,9 @@
 #include "service/tree_writer.h"
 #include "service/units.h"
 
+// Commands about blobs: get, fetch, ls, why. What is written to a file or to standard output is
+// hashed on the way, and a file gets its name only when its bytes are the blob's.
+
 namespace waypost::service {
 namespace {
 

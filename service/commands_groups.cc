@@ -6,6 +6,9 @@
 #include "service/print.h"
 #include "service/units.h"
 
+// Commands about references, groups, members and invites. Each is one call of the API; texts are
+// resolved to ids first, so that a mistake is found before anything changes.
+
 namespace waypost::service {
 namespace {
 

@@ -19,6 +19,10 @@
 #include "service/service.h"
 #include "service/version.h"
 
+// Commands that make a data folder, run the service and check a configuration. Signals are blocked
+// before any thread starts, so that the main thread alone takes them; a second one ends the process
+// at once, which loses nothing that was acknowledged.
+
 extern char** environ;
 
 namespace waypost::service {

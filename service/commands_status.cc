@@ -11,6 +11,9 @@
 #include "service/print.h"
 #include "service/units.h"
 
+// Commands that show how things are and wait for them to be so. Waiting is done by the service, in
+// slices, so that progress is drawn in between and the time that was given is kept.
+
 namespace waypost::service {
 namespace {
 

@@ -16,6 +16,10 @@
 #include "base/status.h"
 #include "service/settings_table.h"
 
+// From layers of text to a configuration: default, file, patched, environment, command line, later
+// ones winning. Every mistake names where it was written; what no setting can say alone is checked
+// at the end.
+
 namespace waypost::service {
 namespace {
 

@@ -17,6 +17,9 @@
 #include "base/random.h"
 #include "base/status.h"
 
+// The data folder: its lock, its format, its secrets. It is opened by one process at a time;
+// nothing is written before FORMAT says that this release may; files appear whole or not at all.
+
 namespace waypost::service {
 namespace {
 

@@ -7,6 +7,9 @@
 #include "service/tree_writer.h"
 #include "service/units.h"
 
+// Writing a group's references as files. A file that already has the blob's bytes is left alone,
+// one that fails is named and does not keep the others from being written.
+
 namespace waypost::service {
 namespace {
 

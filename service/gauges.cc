@@ -2,6 +2,9 @@
 
 #include "base/ids.h"
 
+// Gauges that are looked up when metrics are rendered, from what is counted already: a scrape reads
+// a few rows and walks nothing.
+
 namespace waypost::service {
 namespace {
 

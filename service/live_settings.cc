@@ -7,6 +7,10 @@
 #include "base/status.h"
 #include "service/settings_table.h"
 
+// Settings that change while the service runs. A patch is checked whole, stored, and then applied;
+// what the environment or the command line fixes cannot be patched. A file that is read again
+// replaces the file's layer alone.
+
 namespace waypost::service {
 namespace {
 

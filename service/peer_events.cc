@@ -1,5 +1,8 @@
 #include "service/peer_events.h"
 
+// Turns changes of health into events, one for each time a peer goes and one when it is back.
+// Health may be told twice or late; the set of those that are offline decides whether it is news.
+
 namespace waypost::service {
 
 void PeerEvents::OnHealth(const base::PeerId& peer, const signpost::PeerHealth& health) {

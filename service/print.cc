@@ -10,6 +10,10 @@
 #include "base/status.h"
 #include "service/units.h"
 
+// Everything that the command line prints. Names come from other peers, so control characters never
+// reach the terminal; progress is drawn only on a terminal, on standard error, and wiped before
+// anything else is printed.
+
 namespace waypost::service {
 namespace {
 

@@ -18,6 +18,11 @@
 #include "service/commands.h"
 #include "service/print.h"
 
+// Putting files and trees. A tree is walked without following links, and standard input, which has
+// no length, goes to a file without a name first. Several files are sent at once, so that the
+// service makes them durable with one fsync; one that fails does not keep the others from going,
+// unless the service is gone or full.
+
 namespace waypost::service {
 namespace {
 

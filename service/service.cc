@@ -25,6 +25,10 @@
 #include "service/peer_parts.h"
 #include "service/version.h"
 
+// The composition: every part is made here, once, and given what it needs by constructor arguments.
+// The order in which parts start and stop is written here and nowhere else: lower rooms first,
+// listeners last, and the reverse on the way down, so that nobody calls a part that has ended.
+
 namespace waypost::service {
 namespace {
 

@@ -13,6 +13,9 @@
 #include "service/addresses.h"
 #include "service/units.h"
 
+// Every setting, once: key, default, bounds, help, and the member of Config that it sets. File,
+// environment, command line, PATCH and the template of a new folder are all read from these rows.
+
 namespace waypost::service {
 namespace {
 

@@ -15,6 +15,10 @@
 #include "base/sha256.h"
 #include "base/status.h"
 
+// Files below one folder, whatever the keys say. Each step of a path is opened relative to its
+// parent and never through a link, so that no key and nobody who changes the tree meanwhile leads
+// out of it. A file appears under its name when its bytes are verified and synced.
+
 namespace waypost::service {
 namespace {
 

@@ -11,6 +11,9 @@
 #include "absl/strings/str_format.h"
 #include "base/status.h"
 
+// Durations and sizes as people write them, exact or refused: "1.5h" is a whole number of
+// milliseconds, and anything that is not is a mistake. What is formatted parses to the same value.
+
 namespace waypost::service {
 namespace {
 

@@ -4,6 +4,9 @@
 #include "base/wire_reader.h"
 #include "syncgroup/rows.pb.h"
 
+// The stored forms of this room's rows. Decoders accept only what they understand whole; what does
+// not parse is nullopt, and the caller sets the row aside.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -4,6 +4,10 @@
 #include "base/status.h"
 #include "syncgroup/wire_codec.h"
 
+// An index transaction with effects: what others must hear is gathered while the operation runs,
+// anew in each run, and told after the commit on the thread that made it, without a lock. Listeners
+// are copied under their mutex and called outside it.
+
 namespace waypost::syncgroup {
 
 absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) const {

@@ -4,6 +4,10 @@
 #include "base/status.h"
 #include "syncgroup/wire_codec.h"
 
+// A group's id is the hash of its sealed genesis, so bytes that hash to the id were what its
+// founder made; the signature then says that the founder holds the key. OpenGenesis checks both,
+// ReadGenesis neither: it is for bytes that were checked when they came.
+
 namespace waypost::syncgroup {
 
 std::string SealGenesis(const base::Identity& identity, const Genesis& genesis) {

@@ -14,6 +14,10 @@
 #include "syncgroup/wire_codec.h"
 #include "syncgroup/work.h"
 
+// Looking at groups, and who may read what. A question about rights reads membership, state and
+// holding in the caller's one transaction, so that they belong to the same moment. Changes go
+// through ChangeGroup, which refuses them where this peer is no member any more.
+
 namespace waypost::syncgroup {
 
 using base::Index;

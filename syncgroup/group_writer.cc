@@ -14,6 +14,11 @@
 #include "syncgroup/seal.h"
 #include "syncgroup/wire_codec.h"
 
+// The only code that appends to a log and applies operations to a group's state, inside one
+// transaction. An entry is appended, its membership operations are folded, and only then its
+// references are applied, because it may decide about itself. A fold that changes which references
+// counted starts a new epoch, in which they are folded again from the log.
+
 namespace waypost::syncgroup {
 namespace {
 

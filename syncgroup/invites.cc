@@ -11,7 +11,10 @@
 #include "syncgroup/papers.h"
 #include "syncgroup/work.h"
 
-// GroupStore: inviting and joining.
+// Inviting and joining. The inviter keeps no secret, only what checks its proof; a proof is bound
+// to group, inviter, joiner and numbering, so that it serves nobody else. A use and the admission
+// are one transaction, and the same joiner asking again gets the same answer.
+
 namespace waypost::syncgroup {
 namespace {
 

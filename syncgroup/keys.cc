@@ -2,6 +2,10 @@
 
 #include "base/key_codec.h"
 
+// Keys of syncgroup's tables. Each begins with its group (but for invites), so that all rows of a
+// group are neighbours and a group that was left can be dropped by prefix. Numbers are big-endian:
+// byte order is numeric order. Stored bytes: layouts never change.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -10,6 +10,11 @@
 #include "syncgroup/keys.h"
 #include "syncgroup/rows.h"
 
+// Reads both rows of a blob, lets the caller change them, settles what the rules derive from them,
+// and writes what differs: rows, due row, counts, charges. What is taken from the counts is exactly
+// what was added for this blob before, as its rows record it; so counts stay exact whatever roles
+// do meanwhile.
+
 namespace waypost::syncgroup {
 namespace {
 

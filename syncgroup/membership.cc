@@ -6,6 +6,11 @@
 
 #include "syncgroup/membership_verdict.h"
 
+// From the verdict to members, cuts and settings. Which admissions and removals count is decided in
+// membership_verdict.cc; here they are turned into what the rest of the service asks: who is a
+// member, which entries of an origin count, which of them may change references. docs/membership.md
+// explains the words.
+
 namespace waypost::syncgroup {
 namespace {
 

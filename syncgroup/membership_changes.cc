@@ -10,7 +10,10 @@
 #include "syncgroup/keys.h"
 #include "syncgroup/membership.h"
 
-// GroupStore: founding and leaving groups, changing who is a member and as what.
+// Founding and leaving groups, changing who is a member and as what. Each change is one own entry,
+// checked against the authority of now in the transaction that writes it; a removal names all that
+// is known of the member, so that what it wrote in good time stands.
+
 namespace waypost::syncgroup {
 namespace {
 

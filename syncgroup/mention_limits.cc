@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+// What one member may mention and make this peer fetch, as numbers that only grow with its age.
+// Arithmetic saturates: no age and no limit makes it wrap around.
+
 namespace waypost::syncgroup {
 
 uint64_t BytesAllowed(const MentionLimits& limits, uint64_t fetched_bytes) {

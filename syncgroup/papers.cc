@@ -10,6 +10,10 @@
 #include "syncgroup/rows.h"
 #include "syncgroup/wire_codec.h"
 
+// The few entries that show membership at once, before the log has come. From a member's admission
+// back to the founder, each by somebody who had the right then. What papers say is learned only as
+// far as it goes back to the founder; nothing else of them is kept.
+
 namespace waypost::syncgroup {
 namespace {
 

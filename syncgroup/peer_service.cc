@@ -6,6 +6,9 @@
 #include "base/status.h"
 #include "syncgroup/replication.h"
 
+// The callee's side of what peers say. Every request notes that the caller lives, which may make
+// the syncer greet it, but is no proof that it can be reached. Nothing here waits for the network.
+
 namespace waypost::syncgroup {
 
 PeerService::PeerService(GroupStore& groups, Syncer& syncer, signpost::PeerBook& peers)

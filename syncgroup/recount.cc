@@ -8,6 +8,10 @@
 #include "base/status.h"
 #include "syncgroup/rows.h"
 
+// Derived facts against what they derive from: counts against rows, mentions in signposts against
+// references. Reads in pages and decides again in its write transactions. What it cannot be sure of
+// it keeps: a mention without a reference stays.
+
 namespace waypost::syncgroup {
 namespace {
 

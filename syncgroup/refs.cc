@@ -7,7 +7,10 @@
 #include "syncgroup/group_store_impl.h"
 #include "syncgroup/keys.h"
 
-// GroupStore: references, and putting blobs.
+// References, and putting blobs. A put is one transaction: the row, holdings in the groups that
+// mention the blob, and the reference if one was asked for; if that is refused, nothing of it is
+// kept. Keys are checked before anything is written.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -18,6 +18,7 @@
 // Of anyone, ours included once it has been settled: two different entries under one number are a
 // proof. From that number on nothing of the numbering counts; the proof travels with each sync. The
 // origin writes again what it finds of its own beyond that number, at whomever.
+
 namespace waypost::syncgroup {
 namespace {
 

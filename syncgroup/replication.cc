@@ -13,6 +13,10 @@
 #include "syncgroup/replication_impl.h"
 #include "syncgroup/work.h"
 
+// Whom to contact, what a hello says, and what is held: the parts of replication that are no log.
+// Reads look at one moment; what a hello brings is decoded and verified before the transaction that
+// learns it.
+
 namespace waypost::syncgroup {
 namespace {
 

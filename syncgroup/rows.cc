@@ -8,6 +8,10 @@
 #include "syncgroup/keys.h"
 #include "syncgroup/wire_codec.h"
 
+// Loading and storing rows of syncgroup's tables. A row that does not parse is set aside and
+// absent; of an origin that has no cut nothing counts. Rows about blobs are not here: they change
+// through the ledger alone.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+// When the next round with a peer is: soon while there is news, then twice as long each time up to
+// a limit, with some chance in it, so that peers that started together do not stay together.
+
 namespace waypost::syncgroup {
 
 base::Millis NextPause(base::Millis last_pause, base::Millis interval, bool news) {

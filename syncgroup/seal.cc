@@ -4,6 +4,9 @@
 #include "base/status.h"
 #include "syncgroup/wire_codec.h"
 
+// Signing entries, and the one check whether an entry is what it says. What is signed are the exact
+// bytes that travel and are stored: nothing is ever serialized again to be checked.
+
 namespace waypost::syncgroup {
 
 SealedEntry SealEntry(const base::Identity& identity, const Entry& entry) {

@@ -9,7 +9,10 @@
 #include "syncgroup/replication_impl.h"
 #include "syncgroup/wire_codec.h"
 
-// The caller's side of a sync: what it asks, and how it applies a page of the answer.
+// The caller's side of a sync: what it asks, and how it applies a page of the answer. Entries of a
+// numbering are taken in order and only while they follow on what is known; the cursor moves only
+// over what was taken or need never be, so that whatever is held back is asked for again.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -6,7 +6,9 @@
 #include "base/status.h"
 #include "syncgroup/syncer_impl.h"
 
-// What a `sync-n` worker does for others: joins, and asking servers what they hold.
+// What a `sync-n` worker does for others: joins, and asking servers what they hold. The caller's
+// callback runs exactly once: on the worker, or at shutdown with kUnavailable.
+
 namespace waypost::syncgroup {
 
 template <class Result>

@@ -7,7 +7,9 @@
 #include "syncgroup/syncer_impl.h"
 
 // One round with one peer: hello when there is something to show, then pages until nothing is left.
-// And one poke.
+// And one poke. A round ends in bounded time, whatever the peer says, and what its calls came to is
+// told to the peer book.
+
 namespace waypost::syncgroup {
 namespace {
 

@@ -7,7 +7,10 @@
 #include "syncgroup/replication_impl.h"
 #include "syncgroup/wire_codec.h"
 
-// The callee's side of a sync: one page of what the caller does not know.
+// The callee's side of a sync: one page of what the caller does not know. Bounded in bytes and in
+// rows looked at. What is withheld (own numberings that are not settled) must be met again, so the
+// cursor that is handed out stays before it.
+
 namespace waypost::syncgroup {
 namespace {
 

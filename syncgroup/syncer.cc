@@ -9,6 +9,10 @@
 #include "syncgroup/schedule.h"
 #include "syncgroup/syncer_impl.h"
 
+// What is due, and who does it: one thread plans rounds, pokes and hellos from what it knows of
+// each member, workers call. No lock is held across a call. A change or a poke that comes while a
+// round runs makes another one follow.
+
 namespace waypost::syncgroup {
 namespace {
 

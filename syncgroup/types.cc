@@ -2,6 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 
+// Names of roles and authorities, and what texts and keys may be: UTF-8 without control characters,
+// bounded in bytes. Everything that comes from outside passes here before it is written.
+
 namespace waypost::syncgroup {
 namespace {
 

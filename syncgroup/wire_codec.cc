@@ -8,6 +8,11 @@
 #include "base/status.h"
 #include "syncgroup/wire.pb.h"
 
+// Every message between peers, encoded and decoded, and the bytes of entries that are hashed and
+// signed. A decoder bounds the size before it parses, checks every field, and names what is wrong;
+// fields it does not know are ignored, because newer peers may send them. Encoding an entry is
+// deterministic: the same entry has the same bytes for ever.
+
 namespace waypost::syncgroup {
 namespace {
 

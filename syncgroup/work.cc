@@ -10,6 +10,11 @@
 #include "syncgroup/rows.h"
 #include "syncgroup/wire_codec.h"
 
+// Work that takes many transactions: writing own entries again, folding references again, dropping
+// a group. Each step reads where it stands from the group's row, checks in its transaction that
+// this is still so, and stores how far it came; so a crash loses a step at most, and steps of two
+// callers do not meet.
+
 namespace waypost::syncgroup {
 namespace {
 
