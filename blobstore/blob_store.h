@@ -4,12 +4,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/byte_source.h"
 #include "base/ids.h"
 #include "base/index.h"
 #include "blobstore/blob_row.h"
@@ -54,18 +54,6 @@ struct ArrivedBlob {
   base::BlobId expected;
 };
 
-// The bytes of one blob that is here. ReadAt may be called by several threads.
-class BlobReader {
- public:
-  virtual ~BlobReader() = default;
-  virtual uint64_t size_bytes() const = 0;
-  // Fills `buffer` from `offset`; fewer bytes only at the end.
-  virtual absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const = 0;
-  // For sendfile; -1 for an inline blob, whose bytes are then in inline_bytes().
-  virtual int fd() const = 0;
-  virtual std::string_view inline_bytes() const = 0;
-};
-
 // Blob bytes of this peer: where they are, how they get there, how they are read. Thread-safe. The
 // rows of `blobs` are changed by syncgroup's Ledger alone; this room offers what such a transaction
 // needs.
@@ -92,7 +80,7 @@ class BlobStore {
 
   // kNotFound: no row here. kDataLoss: a row, but its file is missing or has another length, or its
   // inline bytes do not hash to the id; reported to the loss handler.
-  virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) = 0;
+  virtual absl::StatusOr<std::unique_ptr<base::ByteSource>> Open(const base::BlobId& blob) = 0;
 
   // Inside the transaction that makes the blob known: fills size, placement, stored and verified of
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.

@@ -46,7 +46,7 @@ std::string KernelBootId(base::FileSystem& fs) {
   return text->substr(0, text->size() - 1);
 }
 
-class FileReader final : public BlobReader {
+class FileReader final : public base::ByteSource {
  public:
   FileReader(std::shared_ptr<const base::File> file, uint64_t size_bytes)
       : file_(std::move(file)), size_bytes_(size_bytes) {}
@@ -55,14 +55,14 @@ class FileReader final : public BlobReader {
     return file_->ReadAt(offset, buffer);
   }
   int fd() const override { return file_->fd(); }
-  std::string_view inline_bytes() const override { return {}; }
+  std::string_view in_memory() const override { return {}; }
 
  private:
   const std::shared_ptr<const base::File> file_;
   const uint64_t size_bytes_;
 };
 
-class InlineReader final : public BlobReader {
+class InlineReader final : public base::ByteSource {
  public:
   explicit InlineReader(std::string bytes) : bytes_(std::move(bytes)) {}
   uint64_t size_bytes() const override { return bytes_.size(); }
@@ -71,7 +71,7 @@ class InlineReader final : public BlobReader {
     return bytes_.copy(buffer.data(), buffer.size(), offset);
   }
   int fd() const override { return -1; }
-  std::string_view inline_bytes() const override { return bytes_; }
+  std::string_view in_memory() const override { return bytes_; }
 
  private:
   const std::string bytes_;
@@ -155,8 +155,8 @@ struct DiskBlobStore::Impl {
   }
 
   // kAborted: the row changed meanwhile, look again.
-  absl::StatusOr<std::unique_ptr<BlobReader>> OpenFile(const base::BlobId& blob, const BlobRow& row,
-                                                       uint64_t version);
+  absl::StatusOr<std::unique_ptr<base::ByteSource>> OpenFile(const base::BlobId& blob,
+                                                             const BlobRow& row, uint64_t version);
 
   base::Index& index;
   base::FileSystem& fs;
@@ -301,9 +301,8 @@ void DiskBlobStore::Uninstall(base::WriteTxn& txn, const base::BlobId& blob, con
 
 // ---- reading ----
 
-absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Impl::OpenFile(const base::BlobId& blob,
-                                                                          const BlobRow& row,
-                                                                          uint64_t version) {
+absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
+    const base::BlobId& blob, const BlobRow& row, uint64_t version) {
   if (auto kept = open_files.Find(blob)) {
     // One look instead of opening, looking and closing.
     const auto state = kept->Look();
@@ -329,7 +328,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Impl::OpenFile(const 
   return Lost(blob, row, file.ok() ? "its file has another length" : "its file is missing");
 }
 
-absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::BlobId& blob) {
+absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base::BlobId& blob) {
   // Twice at most in practice: once more for each change between look-up and open.
   for (int tries = 0; tries < 10; ++tries) {
     const uint64_t version = impl_->open_files.version();
@@ -343,7 +342,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> DiskBlobStore::Open(const base::Blob
     if (!row) return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
     if (row->placement == Placement::kInline) {
       if (!bytes) return impl_->Lost(blob, *row, "its bytes in the index are damaged");
-      return std::unique_ptr<BlobReader>(new InlineReader(*std::move(bytes)));
+      return std::unique_ptr<base::ByteSource>(new InlineReader(*std::move(bytes)));
     }
     auto reader = impl_->OpenFile(blob, *row, version);
     if (!absl::IsAborted(reader.status())) return reader;

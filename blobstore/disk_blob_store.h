@@ -54,7 +54,7 @@ class DiskBlobStore final : public BlobStore {
   std::vector<absl::StatusOr<StagedBlob>> FinishTogether(std::vector<ArrivedBlob> arrived) override;
   uint64_t PartialBytes(const base::BlobId& blob) override;
   void DropPartial(const base::BlobId& blob) override;
-  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) override;
+  absl::StatusOr<std::unique_ptr<base::ByteSource>> Open(const base::BlobId& blob) override;
   void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
   void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
   absl::Status CheckSpace(uint64_t size_bytes) override;

@@ -97,7 +97,7 @@ absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
 }  // namespace
 
 Response ServeBlob(const Request& request, const base::BlobId& blob,
-                   std::shared_ptr<blobstore::BlobReader> reader) {
+                   std::shared_ptr<base::ByteSource> reader) {
   const uint64_t size = reader->size_bytes();
   const std::string etag = absl::StrCat("\"", blob.ToHex(), "\"");
   Response response;
@@ -134,7 +134,7 @@ Response ServeBlob(const Request& request, const base::BlobId& blob,
     case RangeResult::Kind::kWhole:
       break;
   }
-  response.body = BlobBody{std::move(reader), range.offset, range.length};
+  response.body = SourcePart{std::move(reader), range.offset, range.length};
   return response;
 }
 

@@ -59,7 +59,7 @@ Response ListResponse(Json items, const std::string& next_position);
 
 // What serves the bytes of a blob that is here, with all conditions of the request.
 Response ServeBlob(const Request& request, const base::BlobId& blob,
-                   std::shared_ptr<blobstore::BlobReader> reader);
+                   std::shared_ptr<base::ByteSource> reader);
 // GET and HEAD of a blob, here or not; also for ?content of a reference.
 absl::StatusOr<Response> GetBlob(AppContext& context, Request& request, const base::BlobId& blob);
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 #include "base/status.h"
 
 // Which addresses may be dialled, judged on the binary address that connect() will get, after name
@@ -18,14 +19,6 @@
 
 namespace waypost::http {
 namespace {
-
-// 4 or 16 bytes; empty when it is no numeric address.
-std::string BinaryOf(const std::string& address) {
-  std::array<char, 16> bytes{};
-  if (inet_pton(AF_INET, address.c_str(), bytes.data()) == 1) return {bytes.data(), 4};
-  if (inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) return {bytes.data(), 16};
-  return {};
-}
 
 bool Within(const std::string& address, const AddressRange& range) {
   if (address.size() != range.bytes.size()) return false;
@@ -79,7 +72,7 @@ const char* Find(const Refused (&refused)[kCount], const std::string& address) {
 
 absl::StatusOr<AddressRange> ParseAddressRange(std::string_view text) {
   const std::size_t slash = text.find('/');
-  AddressRange range{.bytes = BinaryOf(std::string(text.substr(0, slash)))};
+  AddressRange range{.bytes = base::NumericAddress(std::string(text.substr(0, slash)))};
   uint32_t bits = 0;
   if (slash == std::string_view::npos || range.bytes.empty() || text.size() - slash > 4 ||
       text.find_first_not_of("0123456789", slash + 1) != std::string_view::npos ||

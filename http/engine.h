@@ -43,13 +43,6 @@ struct EngineOptions {
   base::Metrics* metrics = nullptr;
 };
 
-// Connections that this side dialled, gave to an engine to be served, and that are open; on how
-// many of them a request is being answered.
-struct TurnedLines {
-  uint32_t open = 0;
-  uint32_t busy = 0;
-};
-
 // One listener: sockets, limits, workers. Everything about how sockets are handled is behind this
 // header. Thread-safe.
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).

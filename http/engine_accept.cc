@@ -146,9 +146,10 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
 void EngineLoop::Adopt(TurnedConnection& turned) {
   if (shared_.draining.load()) return;  // whoever holds it closes it
   auto connection = std::make_unique<Connection>();
-  connection->fd = std::exchange(turned.fd_, -1);
-  connection->tls = std::move(turned.tls_);
-  connection->in = std::move(turned.received_);
+  TurnedConnection::Parts parts = turned.Take();
+  connection->fd = parts.fd;
+  connection->tls = std::move(parts.tls);
+  connection->in = std::move(parts.received);
   if (connection->tls != nullptr) connection->peer = connection->tls->PeerKey();
   sockaddr_storage address{};
   socklen_t length = sizeof(address);
@@ -166,7 +167,8 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
 
 void EngineLoop::GiveAway(Connection& c) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, c.fd, nullptr);
-  auto turned = std::make_unique<TurnedConnection>(std::exchange(c.fd, -1), std::move(c.tls), "");
+  auto turned = std::make_unique<TurnedConnection>(TurnedConnection::Parts{
+      .fd = std::exchange(c.fd, -1), .tls = std::move(c.tls), .received = ""});
   const auto turn = std::move(c.turn);
   Close(c);
   turn(std::move(turned));

@@ -32,14 +32,6 @@ constexpr const char* kReasons[] = {
 
 }  // namespace
 
-TurnedConnection::TurnedConnection(int fd, std::unique_ptr<TlsSession> tls, std::string received)
-    : fd_(fd), tls_(std::move(tls)), received_(std::move(received)) {}
-
-TurnedConnection::~TurnedConnection() {
-  if (tls_ != nullptr) tls_->SayEnd();
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Connection::~Connection() {
   if (tls != nullptr) tls->SayEnd();
   if (fd >= 0) ::close(fd);

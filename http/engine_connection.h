@@ -91,8 +91,8 @@ struct Connection {
   bool close = false;
   std::string out;
   std::size_t out_sent = 0;
-  std::string body;  // or a blob; goes out behind `out`
-  std::optional<BlobBody> blob;
+  std::string body;  // or a part of a source; goes out behind `out`
+  std::optional<SourcePart> part;
   uint64_t body_sent = 0;   // of either
   uint64_t total_sent = 0;  // on this connection, for the rate
   base::SteadyTime window_start;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/router.h"
+#include "http/text.h"
 
 // From checked facts to a Request, and from an answer to the bytes of its head. Only heads that
 // CheckHead accepted come here, so nothing is judged again; a header value with a line break is

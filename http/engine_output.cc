@@ -52,13 +52,13 @@ ssize_t SendFileEncrypted(TlsSession& tls, int file, uint64_t offset, uint64_t s
   return tls.Send(record.data(), static_cast<std::size_t>(got));
 }
 
-// `out` and, for an inline blob, its bytes, in one call.
+// `out` and, for a source in memory, its bytes, in one call.
 SendResult SendMemory(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
-  const bool has_inline = c.blob && c.blob->reader->fd() < 0;
-  const bool has_file = c.blob && !has_inline;
+  const bool has_inline = c.part && c.part->source->fd() < 0;
+  const bool has_file = c.part && !has_inline;
   while (true) {
     std::string_view tail = c.body;
-    if (has_inline) tail = c.blob->reader->inline_bytes().substr(c.blob->offset, c.blob->length);
+    if (has_inline) tail = c.part->source->in_memory().substr(c.part->offset, c.part->length);
     tail.remove_prefix(has_file ? tail.size() : static_cast<std::size_t>(c.body_sent));
     const std::string_view head = std::string_view(c.out).substr(c.out_sent);
     if (head.empty() && tail.empty()) return SendResult::kDone;
@@ -68,7 +68,7 @@ SendResult SendMemory(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
     msghdr message{};
     message.msg_iov = head.empty() ? pieces + 1 : pieces;
     message.msg_iovlen = head.empty() || tail.empty() ? 1 : 2;
-    const bool file_follows = has_file && c.body_sent < c.blob->length;
+    const bool file_follows = has_file && c.body_sent < c.part->length;
     const ssize_t sent =
         c.tls != nullptr ? SendEncrypted(*c.tls, head, tail)
                          : ::sendmsg(c.fd, &message,
@@ -87,11 +87,11 @@ SendResult SendMemory(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
 }
 
 SendResult SendFile(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
-  while (c.body_sent < c.blob->length) {
+  while (c.body_sent < c.part->length) {
     if (turn >= turn_bytes) return SendResult::kMore;
-    off_t offset = static_cast<off_t>(c.blob->offset + c.body_sent);
-    const uint64_t want = std::min(c.blob->length - c.body_sent, turn_bytes - turn);
-    const int file = c.blob->reader->fd();
+    off_t offset = static_cast<off_t>(c.part->offset + c.body_sent);
+    const uint64_t want = std::min(c.part->length - c.body_sent, turn_bytes - turn);
+    const int file = c.part->source->fd();
     const ssize_t sent = c.tls != nullptr
                              ? SendFileEncrypted(*c.tls, file, static_cast<uint64_t>(offset), want)
                              : ::sendfile(c.fd, file, &offset, want);
@@ -112,27 +112,27 @@ SendResult SendFile(Connection& c, uint64_t& turn, uint64_t turn_bytes) {
 SendResult SendSome(Connection& connection, uint64_t turn_bytes) {
   uint64_t turn = 0;
   SendResult result = SendMemory(connection, turn, turn_bytes);
-  if (result == SendResult::kDone && connection.blob && connection.blob->reader->fd() >= 0) {
+  if (result == SendResult::kDone && connection.part && connection.part->source->fd() >= 0) {
     result = SendFile(connection, turn, turn_bytes);
   }
   if (result == SendResult::kDone) {
     connection.out.clear();
     connection.out_sent = 0;
     connection.body.clear();
-    connection.blob.reset();
+    connection.part.reset();
     connection.body_sent = 0;
   }
   return result;
 }
 
 bool NextIsCached(const Connection& connection, uint64_t bytes) {
-  if (!connection.blob || connection.blob->reader->fd() < 0) return true;
-  const uint64_t begin = connection.blob->offset + connection.body_sent;
-  const uint64_t end = std::min(begin + bytes, connection.blob->offset + connection.blob->length);
+  if (!connection.part || connection.part->source->fd() < 0) return true;
+  const uint64_t begin = connection.part->offset + connection.body_sent;
+  const uint64_t end = std::min(begin + bytes, connection.part->offset + connection.part->length);
   char byte;
   iovec piece{&byte, 1};
   for (uint64_t at = begin; at < end; at += kProbeBytes) {
-    if (::preadv2(connection.blob->reader->fd(), &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) !=
+    if (::preadv2(connection.part->source->fd(), &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) !=
         1) {
       return false;
     }

@@ -8,10 +8,10 @@ enum class SendResult {
   kDone,     // everything is with the kernel
   kBlocked,  // its buffer is full: wait until it may be written to
   kMore,     // this turn is over
-  kFailed,   // the client is gone, or the blob's file ends early
+  kFailed,   // the client is gone, or the file ends early
 };
 
-// Sends of `out` and `blob` what the kernel takes now, about `turn_bytes`: a head and a
+// Sends of `out` and `part` what the kernel takes now, about `turn_bytes`: a head and a
 // small body in one call, files by sendfile. Never waits for the client.
 SendResult SendSome(Connection& connection, uint64_t turn_bytes);
 

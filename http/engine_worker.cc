@@ -116,14 +116,14 @@ void RequestRunner::Answer(Connection& c, Response response) {
   const bool sends_body = !bodiless && c.facts.method != "HEAD";
   uint64_t length = 0;
   c.body.clear();
-  c.blob.reset();
+  c.part.reset();
   c.body_sent = 0;
   if (auto* bytes = std::get_if<std::string>(&response.body)) {
     length = bytes->size();
     if (sends_body) c.body = std::move(*bytes);
-  } else if (auto* blob = std::get_if<BlobBody>(&response.body)) {
-    length = blob->length;
-    if (sends_body) c.blob = std::move(*blob);
+  } else if (auto* part = std::get_if<SourcePart>(&response.body)) {
+    length = part->length;
+    if (sends_body) c.part = std::move(*part);
   }
   AnswerHead head{
       .status = response.status, .headers = std::move(response.headers), .close = c.close};

@@ -11,6 +11,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 #include "base/status.h"
 #include "http/text.h"
 
@@ -32,39 +33,14 @@ std::string AddressOf(int fd) {
                     sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return "";
   }
-  return FormatHostPort(host, static_cast<uint16_t>(*ParseDecimal(port)));
+  return base::HostPort{.host = host, .port = static_cast<uint16_t>(*ParseDecimal(port))}
+      .ToString();
 }
 
 }  // namespace
 
-absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
-  const auto bad = absl::InvalidArgumentError(
-      absl::StrCat("not an address: \"", base::Abs(text), "\"; write HOST:PORT or [IPV6]:PORT"));
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return bad;
-  const auto port = ParseDecimal(text.substr(colon + 1));
-  if (!port || *port > 65535) return bad;
-  std::string_view host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    return bad;
-  }
-  if (host.empty() || host.size() > 253) return bad;
-  for (char c : host) {
-    if (c <= ' ' || c == 0x7F || c == '[' || c == ']' || c == '/') return bad;
-  }
-  return HostPort{.host = std::string(host), .port = static_cast<uint16_t>(*port)};
-}
-
-std::string FormatHostPort(std::string_view host, uint16_t port) {
-  if (host.find(':') != std::string_view::npos)
-    return absl::StrCat("[", base::Abs(host), "]:", port);
-  return absl::StrCat(base::Abs(host), ":", port);
-}
-
 absl::StatusOr<Listening> Listen(const std::string& address, const char* setting) {
-  auto where = ParseHostPort(address);
+  auto where = base::ParseHostPort(address);
   if (!where.ok()) return base::Annotate(where.status(), setting);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

@@ -13,9 +13,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "base/byte_source.h"
 #include "base/clock.h"
 #include "base/ids.h"
-#include "blobstore/blob_store.h"
 
 namespace waypost::http {
 
@@ -74,9 +74,9 @@ class Subscription {
   virtual std::string content_type() const { return "application/json"; }
 };
 
-// Bytes [offset, offset + length) of a blob.
-struct BlobBody {
-  std::shared_ptr<blobstore::BlobReader> reader;
+// Bytes [offset, offset + length) of a source.
+struct SourcePart {
+  std::shared_ptr<base::ByteSource> source;
   uint64_t offset = 0;
   uint64_t length = 0;
 };
@@ -84,8 +84,8 @@ struct BlobBody {
 struct Response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  // Nothing, bytes, a part of a blob, or later.
-  std::variant<std::monostate, std::string, BlobBody, std::shared_ptr<Subscription>> body;
+  // Nothing, bytes, a part of a source, or later.
+  std::variant<std::monostate, std::string, SourcePart, std::shared_ptr<Subscription>> body;
   // Set: once the answer is sent, no more requests are taken on this connection; it is handed over
   // to send some. Called on the engine's loop, so it must not wait; never called when the
   // connection ends before.

@@ -203,7 +203,7 @@ Response PeerApi::Impl::GetBlob(Request& request) {
   auto reader = blobs.Open(*blob);
   // Also a blob whose file was lost: it is not here.
   if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now);
-  std::shared_ptr<blobstore::BlobReader> shared = std::move(*reader);
+  std::shared_ptr<base::ByteSource> shared = std::move(*reader);
   const uint64_t size = shared->size_bytes();
 
   Response response;
@@ -225,7 +225,7 @@ Response PeerApi::Impl::GetBlob(Request& request) {
   response.Set("Waypost-Groups", names);
   response.Set("Content-Type", "application/octet-stream");
   response.Set("Accept-Ranges", "bytes");
-  response.body = BlobBody{std::move(shared), range.offset, range.length};
+  response.body = SourcePart{std::move(shared), range.offset, range.length};
   if (request.method != "HEAD") peers.NoteTraffic(*request.peer, 0, range.length);
   return response;
 }

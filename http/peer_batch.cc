@@ -26,7 +26,7 @@ constexpr uint64_t kPeerBytesMax = 4 * syncgroup::kBatchBytesMax;
 constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
 
 // An answer in memory. Goes when the engine has sent it.
-class AnswerReader final : public blobstore::BlobReader {
+class AnswerReader final : public base::ByteSource {
  public:
   AnswerReader(std::string bytes, std::shared_ptr<AnswerRoom::Lease> lease)
       : bytes_(std::move(bytes)), lease_(std::move(lease)) {}
@@ -36,7 +36,7 @@ class AnswerReader final : public blobstore::BlobReader {
     return bytes_.copy(buffer.data(), buffer.size(), static_cast<std::size_t>(offset));
   }
   int fd() const override { return -1; }
-  std::string_view inline_bytes() const override { return bytes_; }
+  std::string_view in_memory() const override { return bytes_; }
 
  private:
   const std::string bytes_;
@@ -49,7 +49,7 @@ bool AppendBlob(blobstore::BlobStore& blobs, const base::BlobId& blob, uint64_t 
   const auto reader = blobs.Open(blob);
   if (!reader.ok() || (*reader)->size_bytes() != size_bytes) return false;
   if ((*reader)->fd() < 0) {
-    AppendFrame(out, {FrameKind::kBlob, grants, (*reader)->inline_bytes()});
+    AppendFrame(out, {FrameKind::kBlob, grants, (*reader)->in_memory()});
     return true;
   }
   std::string bytes(static_cast<std::size_t>(size_bytes), '\0');
@@ -194,7 +194,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
   Response response;
   response.Set("Content-Type", "application/octet-stream");
   const uint64_t length = out.size();
-  response.body = BlobBody{std::make_shared<AnswerReader>(std::move(out), lease), 0, length};
+  response.body = SourcePart{std::make_shared<AnswerReader>(std::move(out), lease), 0, length};
   return response;
 }
 

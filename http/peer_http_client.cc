@@ -185,7 +185,7 @@ bool PeerHttpClient::WantsTurned(const base::PeerId& peer) const {
 void PeerHttpClient::TakeTurned(const base::PeerId& peer,
                                 std::unique_ptr<TurnedConnection> connection) {
   impl_->pool.GiveTurned(
-      peer.ToHex(), std::make_unique<Exchange>(Socket(std::move(connection), "turned.invalid:1")));
+      peer.ToHex(), std::make_unique<Exchange>(Socket(connection->Take(), "turned.invalid:1")));
 }
 
 absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(

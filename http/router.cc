@@ -6,24 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/errors.h"
+#include "http/text.h"
 
 // A tree of path segments. Segments are decoded one by one, so that an escaped slash never
 // separates. A literal goes before a parameter; a path that fits with another method answers 405.
 
 namespace waypost::http {
 namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool IsControl(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte < 0x20 || byte == 0x7F;
-}
 
 // The text up to the next slash; `rest` goes behind that slash, or is nullopt at the end.
 std::string_view TakeSegment(std::optional<std::string_view>& rest) {
@@ -38,28 +27,6 @@ std::string_view TakeSegment(std::optional<std::string_view>& rest) {
 }
 
 }  // namespace
-
-std::optional<std::string> PercentDecode(std::string_view text) {
-  if (std::none_of(text.begin(), text.end(), [](char c) { return c == '%' || IsControl(c); })) {
-    return std::string(text);
-  }
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '%') {
-      if (i + 2 >= text.size()) return std::nullopt;
-      const int high = HexDigit(text[i + 1]);
-      const int low = HexDigit(text[i + 2]);
-      if (high < 0 || low < 0) return std::nullopt;
-      c = static_cast<char>(high * 16 + low);
-      i += 2;
-    }
-    if (IsControl(c)) return std::nullopt;
-    out.push_back(c);
-  }
-  return out;
-}
 
 struct Router::Node {
   struct Route {

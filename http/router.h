@@ -11,9 +11,6 @@
 
 namespace waypost::http {
 
-// Percent-decodes once; nullopt for a malformed escape or a control character. A plus is a plus.
-std::optional<std::string> PercentDecode(std::string_view text);
-
 // Finds the handler of a request by the segments of its path, without regular expressions.
 // Patterns:
 // "/v1/blobs/{id}", "/v1/groups/{g}/refs/{key...}" (the rest of the path, slashes included),

@@ -17,8 +17,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "base/status.h"
-#include "http/listen.h"
 
 // Dialling and talking with deadlines. Addresses are started 250 ms apart and the first to answer
 // wins; each is judged by the dial rules after resolution. Every wait ends at its deadline or when
@@ -72,7 +72,7 @@ class Dialling {
   }
 
   void AddAddress(const std::string& text) {
-    const auto where = ParseHostPort(text);
+    const auto where = base::ParseHostPort(text);
     if (!where.ok()) return Fail(text, "not an address");
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
@@ -197,14 +197,12 @@ absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses
   return Socket(winner.first, std::move(winner.second));
 }
 
-Socket::Socket(std::unique_ptr<TurnedConnection> turned, std::string address)
-    : fd_(std::exchange(turned->fd_, -1)),
-      address_(std::move(address)),
-      tls_(std::move(turned->tls_)) {}
+Socket::Socket(TurnedConnection::Parts turned, std::string address)
+    : fd_(turned.fd), address_(std::move(address)), tls_(std::move(turned.tls)) {}
 
 std::unique_ptr<TurnedConnection> Socket::Turn(std::string received) && {
-  return std::make_unique<TurnedConnection>(std::exchange(fd_, -1), std::move(tls_),
-                                            std::move(received));
+  return std::make_unique<TurnedConnection>(TurnedConnection::Parts{
+      .fd = std::exchange(fd_, -1), .tls = std::move(tls_), .received = std::move(received)});
 }
 
 Socket::Socket(Socket&& other) noexcept

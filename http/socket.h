@@ -53,7 +53,7 @@ class Socket {
   static absl::StatusOr<Socket> Connect(const std::vector<std::string>& addresses,
                                         const ConnectOptions& options, const Interrupt& interrupt);
   // A connection on which this side has served until now. `address`: what to call it.
-  Socket(std::unique_ptr<TurnedConnection> turned, std::string address);
+  Socket(TurnedConnection::Parts turned, std::string address);
   // Gives the connection away, to be served on. `received`: what was read beyond the last answer.
   std::unique_ptr<TurnedConnection> Turn(std::string received) &&;
   Socket(Socket&& other) noexcept;

@@ -1,5 +1,7 @@
 #include "http/text.h"
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 #include "base/status.h"
 
@@ -10,6 +12,18 @@ namespace waypost::http {
 namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool IsControl(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
 
 }  // namespace
 
@@ -43,6 +57,28 @@ std::optional<uint64_t> ParseDecimal(std::string_view digits) {
     value = value * 10 + digit;
   }
   return value;
+}
+
+std::optional<std::string> PercentDecode(std::string_view text) {
+  if (std::none_of(text.begin(), text.end(), [](char c) { return c == '%' || IsControl(c); })) {
+    return std::string(text);
+  }
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const int high = HexDigit(text[i + 1]);
+      const int low = HexDigit(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+    if (IsControl(c)) return std::nullopt;
+    out.push_back(c);
+  }
+  return out;
 }
 
 std::optional<base::Millis> ParseDuration(std::string_view text) {

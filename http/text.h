@@ -18,6 +18,9 @@ std::string_view TrimSpaces(std::string_view text);  // spaces and tabs at both 
 // Decimal digits only, no sign, no overflow.
 std::optional<uint64_t> ParseDecimal(std::string_view digits);
 
+// Percent-decodes once; nullopt for a malformed escape or a control character. A plus is a plus.
+std::optional<std::string> PercentDecode(std::string_view text);
+
 // "500ms", "30s", "10m", "24h"; nullopt for anything else, also for what overflows.
 std::optional<base::Millis> ParseDuration(std::string_view text);
 

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "http/connection_pool.h"
-#include "syncgroup/replication.h"
 
 // One thread that keeps connections turned at each server of this peer's groups. How many and how
 // often is decided by two pure functions; dialling happens without the lock, and a server that
@@ -31,9 +30,7 @@ base::Millis TurnPause(uint32_t failures) {
   return std::min(kMax, kFirst * (int64_t{1} << std::min(failures - 1, 10u)));
 }
 
-TurnKeeper::TurnKeeper(syncgroup::GroupStore& groups, PeerHttpClient& client, Engine& engine,
-                       signpost::PeerBook& peers, const base::Clock& clock)
-    : groups_(groups), client_(client), engine_(engine), peers_(peers), clock_(clock) {}
+TurnKeeper::TurnKeeper(Parts parts) : parts_(std::move(parts)) {}
 
 TurnKeeper::~TurnKeeper() { Shutdown(); }
 
@@ -59,13 +56,13 @@ void TurnKeeper::Poke() {
 
 void TurnKeeper::Run() {
   while (true) {
-    const base::SteadyTime looked = clock_.SteadyNow();
+    const base::SteadyTime looked = parts_.clock.SteadyNow();
     Look();
     base::MutexLock lock(mutex_);
     while (!stopping_) {
       const base::SteadyTime next = looked + (poked_ ? kLookAtMost : kLookEvery);
-      if (clock_.SteadyNow() >= next) break;
-      clock_.WaitUntil(wake_, mutex_, next);
+      if (parts_.clock.SteadyNow() >= next) break;
+      parts_.clock.WaitUntil(wake_, mutex_, next);
     }
     if (stopping_) return;
     poked_ = false;
@@ -73,7 +70,7 @@ void TurnKeeper::Run() {
 }
 
 void TurnKeeper::Look() {
-  const auto contacts = groups_.replication().Contacts();
+  const auto contacts = parts_.replication.Contacts();
   if (!contacts.ok()) return;
   std::map<base::PeerId, Server> servers;
   for (const auto& contact : *contacts) {
@@ -82,16 +79,16 @@ void TurnKeeper::Look() {
     const auto before = servers_.find(contact.peer);
     Server& server = servers[contact.peer];
     if (before != servers_.end()) server = before->second;
-    const TurnedLines lines = engine_.TurnedLinesOf(contact.peer);
-    if (lines.open >= TurnedWanted(lines) || clock_.SteadyNow() < server.next_try) continue;
-    const auto entry = peers_.Find(contact.peer);
+    const TurnedLines lines = parts_.lines_of(contact.peer);
+    if (lines.open >= TurnedWanted(lines) || parts_.clock.SteadyNow() < server.next_try) continue;
+    const auto entry = parts_.peers.Find(contact.peer);
     const bool newer = entry && !entry->addresses.empty();
-    auto turned = client_.Turn(
+    auto turned = parts_.client.Turn(
         {.peer = contact.peer, .addresses = newer ? entry->addresses : contact.addresses},
         stop_.get_token());
-    const absl::Status status = turned.ok() ? engine_.Serve(*std::move(turned)) : turned.status();
+    const absl::Status status = turned.ok() ? parts_.serve(*std::move(turned)) : turned.status();
     server.failures = status.ok() ? 0 : server.failures + 1;
-    server.next_try = clock_.SteadyNow() + TurnPause(server.failures);
+    server.next_try = parts_.clock.SteadyNow() + TurnPause(server.failures);
     if (!status.ok()) {
       base::LogDebug("no connection turned at peer ", contact.peer.ToHex(), ": ",
                      status.ToString());

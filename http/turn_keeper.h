@@ -1,16 +1,18 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/thread.h"
-#include "http/engine.h"
 #include "http/peer_http_client.h"
+#include "http/turned.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group_store.h"
+#include "syncgroup/replication.h"
 
 namespace waypost::http {
 
@@ -25,8 +27,16 @@ base::Millis TurnPause(uint32_t failures);
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class TurnKeeper {
  public:
-  TurnKeeper(syncgroup::GroupStore& groups, PeerHttpClient& client, Engine& engine,
-             signpost::PeerBook& peers, const base::Clock& clock);
+  // The engine that serves what was turned is known by two calls only.
+  struct Parts {
+    syncgroup::Replication& replication;
+    PeerHttpClient& client;
+    signpost::PeerBook& peers;
+    const base::Clock& clock;
+    std::function<TurnedLines(const base::PeerId&)> lines_of;
+    std::function<absl::Status(std::unique_ptr<TurnedConnection>)> serve;
+  };
+  explicit TurnKeeper(Parts parts);
   ~TurnKeeper();
   void Start();
   void Shutdown();
@@ -41,11 +51,7 @@ class TurnKeeper {
   void Run();
   void Look();
 
-  syncgroup::GroupStore& groups_;
-  PeerHttpClient& client_;
-  Engine& engine_;
-  signpost::PeerBook& peers_;
-  const base::Clock& clock_;
+  const Parts parts_;
   std::stop_source stop_;
   std::map<base::PeerId, Server> servers_;  // of the thread
   base::Mutex mutex_;

@@ -27,32 +27,10 @@ namespace {
 
 using base::Abs;
 
-// 4 or 16 bytes; empty when it is no numeric address.
-std::string Binary(const std::string& address) {
-  std::array<char, 16> bytes{};
-  if (inet_pton(AF_INET, address.c_str(), bytes.data()) == 1) return {bytes.data(), 4};
-  if (inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) return {bytes.data(), 16};
-  return {};
-}
-
-absl::Status BadHostPort(std::string_view text) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", Abs(text),
-                   "\" is no address with a port; write 127.0.0.1:7440, [::1]:7440 or name:7440"));
-}
-
-bool IsHostName(std::string_view host) {
-  if (host.empty() || host.size() > 253 || host.front() == '-' || host.front() == '.') return false;
-  return std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_';
-  });
-}
-
 // A socket address of a numeric host; its length, 0 when it is none.
 socklen_t SocketAddress(const std::string& host, uint16_t port, sockaddr_storage& storage) {
   storage = {};
-  const std::string bytes = Binary(host);
+  const std::string bytes = base::NumericAddress(host);
   if (bytes.size() == 4) {
     auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
     v4->sin_family = AF_INET;
@@ -83,35 +61,10 @@ bool CanBind(const std::string& host, uint16_t port) {
 
 }  // namespace
 
-std::string HostPort::ToString() const {
-  if (host.find(':') != std::string::npos) return absl::StrCat("[", host, "]:", port);
-  return absl::StrCat(host, ":", port);
-}
-
-absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return BadHostPort(text);
-  std::string_view host = text.substr(0, colon);
-  const std::string_view port_text = text.substr(colon + 1);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-    if (Binary(std::string(host)).size() != 16) return BadHostPort(text);
-  } else if (!IsHostName(host)) {
-    return BadHostPort(text);
-  }
-  uint32_t port = 0;
-  if (port_text.empty() || port_text.size() > 5 ||
-      port_text.find_first_not_of("0123456789") != std::string_view::npos ||
-      !absl::SimpleAtoi(Abs(port_text), &port) || port > 65535) {
-    return BadHostPort(text);
-  }
-  return HostPort{.host = std::string(host), .port = static_cast<uint16_t>(port)};
-}
-
 absl::Status CheckListenAddress(std::string_view text) {
-  HostPort parsed;
-  ASSIGN_OR_RETURN(parsed, ParseHostPort(text));
-  if (Binary(parsed.host).empty()) {
+  base::HostPort parsed;
+  ASSIGN_OR_RETURN(parsed, base::ParseHostPort(text));
+  if (base::NumericAddress(parsed.host).empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Abs(text), "\": a numeric address is wanted, as in 127.0.0.1:7440"));
   }
@@ -119,8 +72,8 @@ absl::Status CheckListenAddress(std::string_view text) {
 }
 
 absl::Status CheckAdvertisedAddress(std::string_view text) {
-  HostPort parsed;
-  ASSIGN_OR_RETURN(parsed, ParseHostPort(text));
+  base::HostPort parsed;
+  ASSIGN_OR_RETURN(parsed, base::ParseHostPort(text));
   if (parsed.port == 0 || IsWildcard(parsed.host)) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Abs(text), "\": others must be able to connect to it"));
@@ -131,12 +84,12 @@ absl::Status CheckAdvertisedAddress(std::string_view text) {
 absl::Status CheckCidr(std::string_view text) { return http::ParseAddressRange(text).status(); }
 
 bool IsWildcard(const std::string& host) {
-  const std::string bytes = Binary(host);
+  const std::string bytes = base::NumericAddress(host);
   return !bytes.empty() && bytes.find_first_not_of('\0') == std::string::npos;
 }
 
 bool IsAdvertisable(const std::string& address) {
-  const std::string bytes = Binary(address);
+  const std::string bytes = base::NumericAddress(address);
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   if (bytes.empty() || IsWildcard(address)) return false;
   if (bytes.size() == 4) {
@@ -150,7 +103,7 @@ bool IsAdvertisable(const std::string& address) {
 }
 
 std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
-                                              const HostPort& bound,
+                                              const base::HostPort& bound,
                                               const std::vector<std::string>& interfaces) {
   if (!configured.empty()) return configured;
   if (!IsWildcard(bound.host)) return {bound.ToString()};
@@ -159,7 +112,7 @@ std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& co
   for (const std::string& address : interfaces) {
     const bool v6 = address.find(':') != std::string::npos;
     if (!IsAdvertisable(address) || (v6 && !any_family)) continue;
-    addresses.push_back(HostPort{.host = address, .port = bound.port}.ToString());
+    addresses.push_back(base::HostPort{.host = address, .port = bound.port}.ToString());
   }
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
@@ -190,7 +143,7 @@ std::vector<std::string> InterfaceAddresses() {
 }
 
 AdvertisedAddresses::AdvertisedAddresses(const base::Clock& clock,
-                                         std::vector<std::string> configured, HostPort bound,
+                                         std::vector<std::string> configured, base::HostPort bound,
                                          std::function<std::vector<std::string>()> interfaces)
     : clock_(clock),
       configured_(std::move(configured)),

@@ -10,19 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "base/mutex.h"
 
-// Addresses as people write them, and those that a peer tells others to use.
+// Checks of configured addresses, and those that a peer tells others to use.
 namespace waypost::service {
-
-struct HostPort {
-  std::string host;  // without brackets
-  uint16_t port = 0;
-
-  std::string ToString() const;  // IPv6 in brackets
-};
-// "127.0.0.1:7440", "[::1]:7440", "nas.local:7441". kInvalidArgument says what is wanted.
-absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
 
 // A numeric address and a port, 0 included.
 absl::Status CheckListenAddress(std::string_view text);
@@ -39,7 +31,7 @@ bool IsAdvertisable(const std::string& address);
 
 // What this peer tells others. Pure: `interfaces` are the numeric addresses of those that are up.
 std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
-                                              const HostPort& bound,
+                                              const base::HostPort& bound,
                                               const std::vector<std::string>& interfaces);
 // As the operating system says now.
 std::vector<std::string> InterfaceAddresses();
@@ -49,14 +41,15 @@ class AdvertisedAddresses {
  public:
   static constexpr base::Millis kLookedAtEvery{60'000};
 
-  AdvertisedAddresses(const base::Clock& clock, std::vector<std::string> configured, HostPort bound,
+  AdvertisedAddresses(const base::Clock& clock, std::vector<std::string> configured,
+                      base::HostPort bound,
                       std::function<std::vector<std::string>()> interfaces = InterfaceAddresses);
   std::vector<std::string> Get();
 
  private:
   const base::Clock& clock_;
   const std::vector<std::string> configured_;
-  const HostPort bound_;
+  const base::HostPort bound_;
   const std::function<std::vector<std::string>()> interfaces_;
   base::Mutex mutex_;
   std::vector<std::string> current_ GUARDED_BY(mutex_);

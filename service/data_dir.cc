@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "service/addresses.h"
 
 // The data folder: its lock, its format, its secrets. It is opened by one process at a time;
 // nothing is written before FORMAT says that this release may; files appear whole or not at all.
@@ -213,7 +214,8 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   return dir;
 }
 
-absl::StatusOr<HostPort> DataDir::SettlePort(const std::string& name, HostPort configured) {
+absl::StatusOr<base::HostPort> DataDir::SettlePort(const std::string& name,
+                                                   base::HostPort configured) {
   if (configured.port != 0) return configured;
   const std::string path = In(path_, name + ".port");
   const auto kept = base::ReadSmallFile(fs_, path, kSmallFileMax);

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "base/crypto.h"
 #include "base/file_system.h"
-#include "service/addresses.h"
+#include "base/host_port.h"
 
 namespace waypost::service {
 
@@ -61,7 +61,7 @@ class DataDir {
 
   // `configured` with its port; for port 0 the one kept in the file "<name>.port", picked at the
   // first start. Another configured address does not change it.
-  absl::StatusOr<HostPort> SettlePort(const std::string& name, HostPort configured);
+  absl::StatusOr<base::HostPort> SettlePort(const std::string& name, base::HostPort configured);
 
   absl::Status WriteEndpoints(const Endpoints& endpoints);
   void RemoveEndpoints();

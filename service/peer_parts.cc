@@ -47,8 +47,14 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                      .addresses = options.addresses,
                                      .limits = options.mentions},
       *index, *ledger, *blobs, *peers, clock, events);
-  syncer = std::make_unique<syncgroup::Syncer>(options.sync, *groups, clients.calls, *peers, clock,
-                                               outside_.random);
+  replication = std::make_unique<syncgroup::Replication>(groups->core(), groups->work());
+  syncer = std::make_unique<syncgroup::Syncer>(
+      options.sync, syncgroup::Syncer::Parts{.groups = *groups,
+                                             .replication = *replication,
+                                             .client = clients.calls,
+                                             .peers = *peers,
+                                             .clock = clock,
+                                             .random = outside_.random});
   scanner = std::make_unique<fetcher::Scanner>(options.scan, *index, *blobs, *groups, *ledger,
                                                clock, events, metrics);
   if (!options.greeted) {
@@ -71,7 +77,8 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                              .request_scan = [this] { scanner->Request(); }});
   completeness =
       std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
-  peer_service = std::make_unique<syncgroup::PeerService>(*groups, *syncer, *peers);
+  peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
+      .groups = *groups, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }
 
 // Who hears of what, where a lower room knows the higher one by an interface only.

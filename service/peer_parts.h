@@ -24,6 +24,7 @@
 #include "syncgroup/ledger.h"
 #include "syncgroup/peer_client.h"
 #include "syncgroup/peer_service.h"
+#include "syncgroup/replication.h"
 #include "syncgroup/syncer.h"
 
 namespace waypost::service {
@@ -37,7 +38,7 @@ struct PeerPartsOptions {
   syncgroup::SyncerOptions sync;                        // metrics: filled in
   fetcher::ScannerOptions scan;
   fetcher::FetcherOptions fetch;
-  syncgroup::GroupStore::AccessListener access;  // who may read less from now on
+  syncgroup::AccessListener access;  // who may read less from now on
   // Whether a peer is known to know us. Null: as the syncer has it.
   std::function<bool(const base::PeerId&, const base::GroupId&)> greeted;
 };
@@ -88,6 +89,7 @@ class PeerParts {
   std::unique_ptr<PeerEvents> peer_events;
   std::unique_ptr<syncgroup::Ledger> ledger;
   std::unique_ptr<syncgroup::GroupStore> groups;
+  std::unique_ptr<syncgroup::Replication> replication;
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<fetcher::Scanner> scanner;
   std::unique_ptr<fetcher::Fetcher> fetcher;

@@ -46,7 +46,7 @@ std::string HostName() {
 }
 
 http::EngineOptions EngineOptionsOf(const std::string& listener, const ListenerConfig& config,
-                                    const HostPort& bind, base::Metrics& metrics) {
+                                    const base::HostPort& bind, base::Metrics& metrics) {
   http::EngineOptions options;
   options.listener = listener;
   options.address = bind.ToString();
@@ -110,7 +110,7 @@ struct Service::Impl {
   std::unique_ptr<DataDir> data;
   std::unique_ptr<PeerParts> parts;
   std::unique_ptr<LiveSettings> settings;
-  HostPort http_bind, peer_bind;
+  base::HostPort http_bind, peer_bind;
   std::unique_ptr<AdvertisedAddresses> advertised;      // to peers
   std::unique_ptr<AdvertisedAddresses> http_addresses;  // what apps may call us
 
@@ -126,7 +126,7 @@ struct Service::Impl {
 
   absl::Status Open(const ServiceOptions& options);
   absl::Status OpenParts(const Config& config);
-  syncgroup::GroupStore::AccessListener CutWhoMayReadLess();
+  syncgroup::AccessListener CutWhoMayReadLess();
   void MakeListeners(const Config& config);
   absl::Status WriteEndpoints();
   absl::Status ReloadCertificate();
@@ -155,9 +155,9 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   base::ConfigureLog(config.log_level, config.log_format);
   if (config.node_name.empty()) config.node_name = HostName();
 
-  ASSIGN_OR_RETURN(http_bind, ParseHostPort(config.http.listen));
+  ASSIGN_OR_RETURN(http_bind, base::ParseHostPort(config.http.listen));
   ASSIGN_OR_RETURN(http_bind, data->SettlePort("http", http_bind));
-  ASSIGN_OR_RETURN(peer_bind, ParseHostPort(config.peer.listen));
+  ASSIGN_OR_RETURN(peer_bind, base::ParseHostPort(config.peer.listen));
   ASSIGN_OR_RETURN(peer_bind, data->SettlePort("peer", peer_bind));
   advertised = std::make_unique<AdvertisedAddresses>(clock, config.peer_advertise, peer_bind);
   http_addresses =
@@ -189,7 +189,7 @@ absl::Status Service::Impl::OpenParts(const Config& config) {
 }
 
 // Who may read less than before must not read to the end what it was reading.
-syncgroup::GroupStore::AccessListener Service::Impl::CutWhoMayReadLess() {
+syncgroup::AccessListener Service::Impl::CutWhoMayReadLess() {
   return {
       .member_left =
           [this](const base::PeerId& peer) {
@@ -254,8 +254,16 @@ void Service::Impl::MakeListeners(const Config& config) {
   peer_engine = std::make_unique<http::Engine>(
       std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
       [this](const http::Request& request) { return peer_api->RouteName(request); });
-  turn_keeper = std::make_unique<http::TurnKeeper>(*parts->groups, *client, *peer_engine,
-                                                   *parts->peers, clock);
+  turn_keeper = std::make_unique<http::TurnKeeper>(http::TurnKeeper::Parts{
+      .replication = *parts->replication,
+      .client = *client,
+      .peers = *parts->peers,
+      .clock = clock,
+      .lines_of = [this](const base::PeerId& peer) { return peer_engine->TurnedLinesOf(peer); },
+      .serve =
+          [this](std::unique_ptr<http::TurnedConnection> turned) {
+            return peer_engine->Serve(std::move(turned));
+          }});
   http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
@@ -269,7 +277,7 @@ std::vector<std::string> Service::Impl::BoundHosts() {
   std::vector<std::string> hosts = http_addresses->Get();
   if (IsWildcard(http_bind.host)) {
     for (const char* loopback : {"127.0.0.1", "::1"}) {
-      hosts.push_back(HostPort{.host = loopback, .port = http_bind.port}.ToString());
+      hosts.push_back(base::HostPort{.host = loopback, .port = http_bind.port}.ToString());
     }
   }
   return hosts;

@@ -1,41 +1,19 @@
 #pragma once
 
-#include <compare>
-#include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
+#include "signpost/due_key.h"
 #include "signpost/signpost.h"
 
 namespace waypost::signpost {
 
-// Stored numbers: never renumbered. New: never failed; retry: failed before.
-enum class Lane : uint8_t { kNew = 1, kRetry = 2 };
-
-// A row of table `due`: every wanted or asked-for blob that is not stopped, grouped by the peer
-// that would be asked first. Byte order of the key is the order of the members here. Key: 32 bytes
-// of peer, 1 of lane, 8 of due time in ms, 32 of blob. Value: wanted_since in ms, 8 bytes
-// big-endian.
-struct DueKey {
-  base::PeerId first_peer;  // zero: nobody is known
-  Lane lane = Lane::kNew;
-  base::WallTime due;
-  base::BlobId blob;
-
-  friend auto operator<=>(const DueKey&, const DueKey&) = default;
-};
-
 // The due row of a blob that should have one; a pure function of its signpost. Due at next_attempt,
 // but not before wanted_since: what waited longer goes first among those that may start at once.
 DueKey DueKeyOf(const base::BlobId& blob, const Signpost& signpost);
-
-// A due time before 1970 is stored as 1970: byte order is the order of DueKey from there on.
-std::string EncodeDueKey(const DueKey& key);
-std::optional<DueKey> DecodeDueKey(std::string_view bytes);
 
 void PutDueRow(base::WriteTxn& txn, const DueKey& key, base::WallTime wanted_since);
 // True if it was there.

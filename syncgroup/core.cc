@@ -28,12 +28,12 @@ absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) co
   return absl::OkStatus();
 }
 
-void Core::SetListener(std::function<void(const GroupStore::LocalChange&)> to) {
+void Core::SetListener(std::function<void(const LocalChange&)> to) {
   base::MutexLock lock(listener_mutex);
   listener = std::move(to);
 }
 
-void Core::SetAccessListener(GroupStore::AccessListener to) {
+void Core::SetAccessListener(AccessListener to) {
   base::MutexLock lock(listener_mutex);
   access = std::move(to);
 }
@@ -43,8 +43,8 @@ void Core::Announce(const Effects& effects) const {
     if (profile.peer != self()) peers.SetProfile(profile.peer, profile.name, profile.addresses);
   }
   for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
-  std::function<void(const GroupStore::LocalChange&)> tell;
-  GroupStore::AccessListener less;
+  std::function<void(const LocalChange&)> tell;
+  AccessListener less;
   {
     base::MutexLock lock(listener_mutex);
     tell = listener;

@@ -14,10 +14,11 @@
 #include "base/mutex.h"
 #include "blobstore/blob_store.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group_store.h"
+#include "syncgroup/changes.h"
+#include "syncgroup/group_options.h"
 #include "syncgroup/ledger.h"
 
-// What the parts of GroupStore share. Not for other rooms.
+// What the parts of this chamber share. Not for other rooms.
 namespace waypost::syncgroup {
 
 // An entry further ahead of our clock than this is not taken.
@@ -29,7 +30,7 @@ inline constexpr std::size_t kOpsPerTxn = 2000;
 // What must be told when an operation has been committed. An operation may run several times: each
 // run begins with an empty one.
 struct Effects {
-  std::map<base::GroupId, GroupStore::LocalChange> changes;
+  std::map<base::GroupId, LocalChange> changes;
   struct Profile {
     base::PeerId peer;
     std::string name;
@@ -44,15 +45,15 @@ struct Effects {
   std::vector<base::PeerId> left;                       // a group, and may now read less
   std::vector<std::vector<base::PeerId>> made_private;  // members of groups that were public
 
-  GroupStore::LocalChange& Of(const base::GroupId& group) {
-    GroupStore::LocalChange& change = changes[group];
+  LocalChange& Of(const base::GroupId& group) {
+    LocalChange& change = changes[group];
     change.group = group;
     return change;
   }
 };
 
 struct Core {
-  const GroupStore::Options options;
+  const GroupOptions options;
   base::Index& index;
   const Ledger& ledger;
   blobstore::BlobStore& blobs;
@@ -66,13 +67,13 @@ struct Core {
   using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
   absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
 
-  void SetListener(std::function<void(const GroupStore::LocalChange&)> to);
-  void SetAccessListener(GroupStore::AccessListener to);
+  void SetListener(std::function<void(const LocalChange&)> to);
+  void SetAccessListener(AccessListener to);
   void Announce(const Effects& effects) const;
 
   mutable base::Mutex listener_mutex;
-  std::function<void(const GroupStore::LocalChange&)> listener GUARDED_BY(listener_mutex);
-  GroupStore::AccessListener access GUARDED_BY(listener_mutex);
+  std::function<void(const LocalChange&)> listener GUARDED_BY(listener_mutex);
+  AccessListener access GUARDED_BY(listener_mutex);
 };
 
 // Not found, in the words of the API.

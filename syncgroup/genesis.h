@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "base/crypto.h"
 #include "base/ids.h"
-#include "syncgroup/membership.h"
+#include "syncgroup/types.h"
 
 // How a group begins. Its id is the hash of what its founder signed, so that whoever knows the id
 // needs nobody's word for who founded it: all authority in the group goes back to that key.

@@ -47,7 +47,7 @@ GroupInfo InfoOf(base::ReadTxn& txn, const base::PeerId& self, const base::Group
 }
 
 absl::Status GroupStore::Impl::ChangeGroup(const base::GroupId& group, const Change& change) {
-  bool work = false;
+  bool work_left = false;
   const absl::Status status =
       core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
         auto writer = GroupWriter::Open(core, txn, effects, group);
@@ -59,12 +59,12 @@ absl::Status GroupStore::Impl::ChangeGroup(const base::GroupId& group, const Cha
         }
         RETURN_IF_ERROR(change(*writer, *member));
         writer->Finish();
-        work = effects.Of(group).work;
+        work_left = effects.Of(group).work;
         return absl::OkStatus();
       });
   RETURN_IF_ERROR(status);
-  if (!work) return absl::OkStatus();
-  return replication.Work(group, kStepsOfCall).status();
+  if (!work_left) return absl::OkStatus();
+  return work.Do(group, kStepsOfCall).status();
 }
 
 GroupStore::GroupStore(Options options, base::Index& index, const Ledger& ledger,
@@ -76,7 +76,8 @@ GroupStore::~GroupStore() = default;
 
 const base::PeerId& GroupStore::self() const { return impl_->core.self(); }
 
-GroupStore::Replication& GroupStore::replication() { return impl_->replication; }
+const Core& GroupStore::core() const { return impl_->core; }
+GroupWork& GroupStore::work() { return impl_->work; }
 
 void GroupStore::SetAccessListener(AccessListener listener) {
   impl_->core.SetAccessListener(std::move(listener));
@@ -148,9 +149,7 @@ absl::Status GroupStore::Load() {
     }));
   }
   for (const base::GroupId& group : groups) {
-    for (bool more = true; more;) {
-      ASSIGN_OR_RETURN(more, WorkStep(core, group));
-    }
+    RETURN_IF_ERROR(impl_->work.Finish(group));
   }
   return absl::OkStatus();
 }
@@ -222,23 +221,6 @@ std::optional<GroupInfo> GroupStore::FindGroup(base::ReadTxn& txn,
 
 std::vector<Member> GroupStore::MembersOf(base::ReadTxn& txn, const base::GroupId& group) const {
   return Has(txn, group) ? LoadMembers(txn, group) : std::vector<Member>();
-}
-
-std::vector<base::PeerId> GroupStore::Candidates(base::ReadTxn& txn,
-                                                 const signpost::Signpost& signpost) const {
-  std::vector<base::PeerId> servers;
-  std::vector<base::PeerId> others;
-  const auto add = [](std::vector<base::PeerId>& to, const base::PeerId& peer) {
-    if (std::find(to.begin(), to.end(), peer) == to.end()) to.push_back(peer);
-  };
-  for (const auto& item : signpost.groups) {
-    for (const Member& member : MembersOf(txn, item.first)) {
-      if (member.peer == impl_->core.self()) continue;
-      add(member.role == Role::kServer ? servers : others, member.peer);
-    }
-  }
-  for (const base::PeerId& peer : others) add(servers, peer);
-  return servers;
 }
 
 signpost::SharedSignpost GroupStore::SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,

@@ -10,17 +10,17 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/events.h"
 #include "base/ids.h"
 #include "base/index.h"
 #include "blobstore/blob_store.h"
 #include "signpost/peer_book.h"
 #include "signpost/rules.h"
+#include "syncgroup/changes.h"
 #include "syncgroup/entry.h"
+#include "syncgroup/group_options.h"
 #include "syncgroup/invite.h"
 #include "syncgroup/ledger.h"
-#include "syncgroup/mention_limits.h"
 #include "syncgroup/messages.h"
 #include "syncgroup/types.h"
 
@@ -38,12 +38,7 @@ struct RefChange {
 // kFailedPrecondition, kPermissionDenied, and for invites kCancelled = expired (410).
 class GroupStore {
  public:
-  struct Options {
-    const base::Identity& identity;                       // who this peer is; outlives the store
-    std::string name;                                     // node.name, published in the profile
-    std::function<std::vector<std::string>()> addresses;  // to be published
-    MentionLimits limits;                                 // of other members
-  };
+  using Options = GroupOptions;
   GroupStore(Options options, base::Index& index, const Ledger& ledger, blobstore::BlobStore& blobs,
              signpost::PeerBook& peers, const base::Clock& clock, base::EventLog& events);
   ~GroupStore();
@@ -141,10 +136,6 @@ class GroupStore {
   std::optional<GroupInfo> FindGroup(base::ReadTxn& txn,
                                      const base::GroupId& group) const;  // no counts
   std::vector<Member> MembersOf(base::ReadTxn& txn, const base::GroupId& group) const;
-  // The servers among the members of the groups that mention the blob, and the other members: whom
-  // a fetch may ask when the signpost names nobody. Without ourselves.
-  std::vector<base::PeerId> Candidates(base::ReadTxn& txn,
-                                       const signpost::Signpost& signpost) const;
   // What `caller` may learn of a blob's whereabouts as an answer to a miss; see
   // signpost::FilterFor.
   signpost::SharedSignpost SharedSignpostFor(base::ReadTxn& txn, const base::BlobId& blob,
@@ -156,30 +147,10 @@ class GroupStore {
   // Whether references of a group are being folded again: until that ends some may be missing.
   absl::StatusOr<bool> Refolding() const;
 
-  // ---- replication: for the syncer and for PeerService ----
-  // What `Syncer` and `PeerService` need is in syncgroup/replication.h.
-  class Replication;
-  Replication& replication();
+  // ---- for the chamber above, which replicates ----
+  const struct Core& core() const;
+  class GroupWork& work();
 
-  // Something in a group changed that its members or the syncer should know of. Called after the
-  // commit on the thread that made the change, without a lock held; must be quick.
-  struct LocalChange {
-    base::GroupId group;
-    std::vector<base::BlobId> haves;  // bytes that arrived after the group had mentioned them
-    bool entries = false;             // an entry was written here
-    bool members = false;             // a member came, went, or has another role
-    bool work = false;                // work is left for Replication::Work
-    // Before the commit: a scan that was asked for by it began later than this.
-    base::SteadyTime at;
-  };
-  // Called after the commit by which somebody may read less than before, on the thread that made
-  // it; must not wait. Before use.
-  struct AccessListener {
-    // A peer is no longer a member of a group here.
-    std::function<void(const base::PeerId&)> member_left;
-    // A public group with these members is private now.
-    std::function<void(const std::vector<base::PeerId>& members)> made_private;
-  };
   void SetAccessListener(AccessListener listener);
   void SetLocalChangeListener(std::function<void(const LocalChange&)> listener);
 

@@ -5,8 +5,8 @@
 #include "syncgroup/core.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/group_writer.h"
-#include "syncgroup/replication.h"
 #include "syncgroup/rows.h"
+#include "syncgroup/work.h"
 
 namespace waypost::syncgroup {
 
@@ -23,10 +23,10 @@ struct GroupStore::Impl {
              .peers = peers,
              .clock = clock,
              .events = events},
-        replication(core) {}
+        work(core) {}
 
   Core core;
-  Replication replication;
+  GroupWork work;
 
   // Runs `change` on a group that is here and in which this peer is a member; its errors end the
   // transaction. Work that follows is begun.

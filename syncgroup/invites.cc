@@ -280,9 +280,7 @@ absl::StatusOr<GroupInfo> GroupStore::FinishJoin(const Invite& invite, const Joi
         return absl::OkStatus();
       });
   RETURN_IF_ERROR(dropped);
-  for (bool more = true; more;) {
-    ASSIGN_OR_RETURN(more, WorkStep(core, invite.group));
-  }
+  RETURN_IF_ERROR(impl_->work.Finish(invite.group));
   std::vector<PreparedEntry> papers;
   for (const Papers& shown : reply.papers) {
     if (shown.group != invite.group) continue;

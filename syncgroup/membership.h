@@ -55,13 +55,6 @@ struct OriginCut {
   friend bool operator==(const OriginCut&, const OriginCut&) = default;
 };
 
-// Who founded a group, as its genesis says: an admin from the beginning.
-struct Founder {
-  base::PeerId peer;
-  base::Incarnation incarnation;  // under which it writes first
-  base::WallTime when;
-};
-
 struct Membership {
   std::optional<std::string> name;
   std::optional<std::string> description;

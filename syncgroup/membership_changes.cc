@@ -155,7 +155,7 @@ absl::Status GroupStore::Leave(const base::GroupId& group) {
     effects.Of(group).work = true;
     return absl::OkStatus();
   }));
-  return impl_->replication.Work(group, Impl::kStepsOfCall).status();
+  return impl_->work.Do(group, Impl::kStepsOfCall).status();
 }
 
 absl::Status GroupStore::RemoveMember(const base::GroupId& group, const base::PeerId& peer) {

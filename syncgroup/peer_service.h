@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/messages.h"
+#include "syncgroup/replication.h"
 #include "syncgroup/syncer.h"
 
 namespace waypost::syncgroup {
@@ -12,7 +13,13 @@ namespace waypost::syncgroup {
 // `caller` is who the listener says is calling. Never waits for the network. Thread-safe.
 class PeerService {
  public:
-  PeerService(GroupStore& groups, Syncer& syncer, signpost::PeerBook& peers);
+  struct Parts {
+    GroupStore& groups;
+    Replication& replication;
+    Syncer& syncer;
+    signpost::PeerBook& peers;
+  };
+  explicit PeerService(Parts parts) : parts_(parts) {}
   absl::StatusOr<HelloReply> Hello(const base::PeerId& caller, const HelloRequest& request);
   absl::StatusOr<SyncReply> Sync(const base::PeerId& caller, const SyncRequest& request);
   absl::Status Poke(const base::PeerId& caller, const PokeRequest& request);
@@ -27,9 +34,7 @@ class PeerService {
   void Arrived(const base::PeerId& caller);
 
  private:
-  GroupStore& groups_;
-  Syncer& syncer_;
-  signpost::PeerBook& peers_;
+  const Parts parts_;
 };
 
 }  // namespace waypost::syncgroup

@@ -23,7 +23,7 @@ namespace waypost::syncgroup {
 namespace {
 
 using base::Index;
-using Round = GroupStore::Replication::Round;
+using Round = Replication::Round;
 
 constexpr uint64_t kFirstSpan = 16;
 
@@ -89,8 +89,8 @@ Comparison Compare(base::ReadTxn& txn, const base::GroupId& group, const base::P
 
 }  // namespace
 
-absl::StatusOr<bool> GroupStore::Replication::Impl::CheckClaims(const base::GroupId& group,
-                                                                const Knowledge& claims) {
+absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
+                                                    const Knowledge& claims) {
   std::optional<base::Incarnation> retire;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const auto row = LoadGroupRow(txn, group);
@@ -107,8 +107,8 @@ absl::StatusOr<bool> GroupStore::Replication::Impl::CheckClaims(const base::Grou
   return true;
 }
 
-absl::Status GroupStore::Replication::Impl::Retire(const base::GroupId& group,
-                                                   const base::Incarnation& incarnation) {
+absl::Status Replication::Impl::Retire(const base::GroupId& group,
+                                       const base::Incarnation& incarnation) {
   return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
     auto writer = GroupWriter::Open(core, txn, effects, group);
     if (!writer || writer->row().state != GroupRow::State::kActive ||
@@ -124,9 +124,8 @@ absl::Status GroupStore::Replication::Impl::Retire(const base::GroupId& group,
   });
 }
 
-bool GroupStore::Replication::Impl::StartProbe(const base::GroupId& group, const base::PeerId& peer,
-                                               const OriginKey& numbering,
-                                               uint64_t known_generation) {
+bool Replication::Impl::StartProbe(const base::GroupId& group, const base::PeerId& peer,
+                                   const OriginKey& numbering, uint64_t known_generation) {
   base::MutexLock lock(mutex);
   return probes
       .try_emplace({group, peer, numbering},
@@ -134,10 +133,9 @@ bool GroupStore::Replication::Impl::StartProbe(const base::GroupId& group, const
       .second;
 }
 
-std::vector<Probe> GroupStore::Replication::Impl::ProbesFor(const base::GroupId& group,
-                                                            const GroupRow& row,
-                                                            const base::PeerId& peer,
-                                                            const Knowledge& knowledge) {
+std::vector<Probe> Replication::Impl::ProbesFor(const base::GroupId& group, const GroupRow& row,
+                                                const base::PeerId& peer,
+                                                const Knowledge& knowledge) {
   std::vector<Probe> asked;
   base::MutexLock lock(mutex);
   for (const RetiredNumbering& retired : row.retired) {
@@ -163,8 +161,8 @@ std::vector<Probe> GroupStore::Replication::Impl::ProbesFor(const base::GroupId&
   return asked;
 }
 
-absl::Status GroupStore::Replication::Impl::ApplyForks(const base::GroupId& group,
-                                                       const std::vector<ForkProof>& forks) {
+absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
+                                           const std::vector<ForkProof>& forks) {
   for (const ForkProof& fork : forks) {
     const auto first = PrepareEntry(group, fork.first);
     const auto second = PrepareEntry(group, fork.second);
@@ -189,15 +187,13 @@ absl::Status GroupStore::Replication::Impl::ApplyForks(const base::GroupId& grou
       writer->Finish();
       return absl::OkStatus();
     }));
-    RETURN_IF_ERROR(FinishWork(group));
+    RETURN_IF_ERROR(work.Finish(group));
   }
   return absl::OkStatus();
 }
 
-absl::Status GroupStore::Replication::Impl::ApplyProbed(const base::PeerId& peer,
-                                                        const base::GroupId& group,
-                                                        std::vector<SealedEntry> probed,
-                                                        Round& round) {
+absl::Status Replication::Impl::ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
+                                            std::vector<SealedEntry> probed, Round& round) {
   std::map<OriginKey, std::map<uint64_t, PreparedEntry>> found;
   for (SealedEntry& sealed : probed) {
     auto entry = PrepareEntry(group, std::move(sealed));
@@ -220,11 +216,9 @@ absl::Status GroupStore::Replication::Impl::ApplyProbed(const base::PeerId& peer
   return absl::OkStatus();
 }
 
-absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& peer,
-                                                          const base::GroupId& group,
-                                                          const OriginKey& numbering,
-                                                          std::vector<PreparedEntry> entries,
-                                                          Round& round) {
+absl::Status Replication::Impl::ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
+                                              const OriginKey& numbering,
+                                              std::vector<PreparedEntry> entries, Round& round) {
   ProbeState state;
   bool asked = false;
   {
@@ -260,7 +254,7 @@ absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& pe
   }
   const uint64_t last = entries.back().entry.place.generation;
   if (asked && state.salvage) {
-    RETURN_IF_ERROR(FinishWork(group));
+    RETURN_IF_ERROR(work.Finish(group));
     RETURN_IF_ERROR(Salvage(group, entries));
     state.from = last + 1;
     keep(state);
@@ -312,11 +306,9 @@ absl::Status GroupStore::Replication::Impl::ApplyOneProbe(const base::PeerId& pe
   return Part(peer, group, numbering, std::move(entries), round);
 }
 
-absl::Status GroupStore::Replication::Impl::Part(const base::PeerId& peer,
-                                                 const base::GroupId& group,
-                                                 const OriginKey& numbering,
-                                                 std::vector<PreparedEntry> from_there,
-                                                 Round& round) {
+absl::Status Replication::Impl::Part(const base::PeerId& peer, const base::GroupId& group,
+                                     const OriginKey& numbering,
+                                     std::vector<PreparedEntry> from_there, Round& round) {
   const uint64_t generation = from_there.front().entry.place.generation;
   bool dropped = false;
   const absl::Status status =
@@ -340,7 +332,7 @@ absl::Status GroupStore::Replication::Impl::Part(const base::PeerId& peer,
         return absl::OkStatus();
       });
   RETURN_IF_ERROR(status);
-  RETURN_IF_ERROR(FinishWork(group));
+  RETURN_IF_ERROR(work.Finish(group));
   round.again = true;
   if (!dropped) return absl::OkStatus();
   // The members' entries take the place of ours.
@@ -349,8 +341,8 @@ absl::Status GroupStore::Replication::Impl::Part(const base::PeerId& peer,
   return ApplyEntries(peer, group, std::move(sealed), std::nullopt, round);
 }
 
-absl::Status GroupStore::Replication::Impl::Salvage(const base::GroupId& group,
-                                                    const std::vector<PreparedEntry>& entries) {
+absl::Status Replication::Impl::Salvage(const base::GroupId& group,
+                                        const std::vector<PreparedEntry>& entries) {
   return core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
     auto writer = GroupWriter::Open(core, txn, effects, group);
     if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();

@@ -22,17 +22,6 @@ namespace {
 
 using base::Index;
 
-std::vector<std::pair<base::GroupId, GroupRow>> AllGroups(base::ReadTxn& txn) {
-  std::vector<std::pair<base::GroupId, GroupRow>> groups;
-  VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view key, std::string_view payload) {
-    const auto group = GroupOfKey(key);
-    auto row = DecodeGroupRow(payload);
-    if (group && row) groups.emplace_back(*group, *std::move(row));
-    return true;
-  });
-  return groups;
-}
-
 // Do both belong to the group, as far as is known here?
 bool Shared(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& self,
             const base::PeerId& peer) {
@@ -43,15 +32,15 @@ bool Shared(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& 
 
 }  // namespace
 
-GroupStore::Replication::Replication(const Core& core) : impl_(std::make_unique<Impl>(core)) {}
-GroupStore::Replication::~Replication() = default;
+Replication::Replication(const Core& core, GroupWork& work)
+    : impl_(std::make_unique<Impl>(core, work)) {}
+Replication::~Replication() = default;
 
-absl::StatusOr<std::vector<GroupStore::Replication::Contact>> GroupStore::Replication::Contacts()
-    const {
+absl::StatusOr<std::vector<Replication::Contact>> Replication::Contacts() const {
   const Core& core = impl_->core;
   std::map<base::PeerId, Contact> contacts;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-    for (const auto& [group, row] : AllGroups(txn)) {
+    for (const auto& [group, row] : LoadGroupRows(txn)) {
       if (row.state != GroupRow::State::kActive || !LoadMember(txn, group, core.self())) continue;
       for (Member& member : LoadMembers(txn, group)) {
         if (member.peer == core.self()) continue;
@@ -72,10 +61,10 @@ absl::StatusOr<std::vector<GroupStore::Replication::Contact>> GroupStore::Replic
   return result;
 }
 
-bool GroupStore::Replication::SharesGroup(const base::PeerId& peer) const {
+bool Replication::SharesGroup(const base::PeerId& peer) const {
   bool shares = false;
   const absl::Status status = impl_->core.index.Read([&](base::ReadTxn& txn) {
-    for (const auto& [group, row] : AllGroups(txn)) {
+    for (const auto& [group, row] : LoadGroupRows(txn)) {
       shares = shares || Shared(txn, group, impl_->core.self(), peer);
     }
     return absl::OkStatus();
@@ -85,8 +74,7 @@ bool GroupStore::Replication::SharesGroup(const base::PeerId& peer) const {
 
 // ---- hello ----
 
-absl::StatusOr<HelloRequest> GroupStore::Replication::HelloFor(
-    const std::vector<base::GroupId>& groups) const {
+absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::GroupId>& groups) const {
   const Core& core = impl_->core;
   HelloRequest request{.name = core.options.name, .addresses = core.options.addresses()};
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
@@ -99,7 +87,7 @@ absl::StatusOr<HelloRequest> GroupStore::Replication::HelloFor(
   return request;
 }
 
-absl::Status GroupStore::Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
+absl::Status Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
   for (const Papers& papers : all) {
     const std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
     bool news = false;
@@ -122,8 +110,8 @@ absl::Status GroupStore::Replication::Impl::LearnAll(const std::vector<Papers>& 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<base::GroupId>> GroupStore::Replication::ApplyHello(
-    const base::PeerId& callee, const HelloReply& reply) {
+absl::StatusOr<std::vector<base::GroupId>> Replication::ApplyHello(const base::PeerId& callee,
+                                                                   const HelloReply& reply) {
   const Core& core = impl_->core;
   RETURN_IF_ERROR(impl_->LearnAll(reply.papers));
   if (!reply.addresses.empty()) core.peers.SetProfile(callee, reply.name, reply.addresses);
@@ -132,8 +120,8 @@ absl::StatusOr<std::vector<base::GroupId>> GroupStore::Replication::ApplyHello(
   return groups;
 }
 
-absl::StatusOr<HelloReply> GroupStore::Replication::ServeHello(const base::PeerId& caller,
-                                                               const HelloRequest& request) {
+absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
+                                                   const HelloRequest& request) {
   const Core& core = impl_->core;
   RETURN_IF_ERROR(impl_->LearnAll(request.papers));
   HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
@@ -154,8 +142,8 @@ absl::StatusOr<HelloReply> GroupStore::Replication::ServeHello(const base::PeerI
 
 // ---- haves and holdings ----
 
-absl::Status GroupStore::Replication::NoteHaves(const base::PeerId& caller,
-                                                const std::vector<base::BlobId>& blobs) {
+absl::Status Replication::NoteHaves(const base::PeerId& caller,
+                                    const std::vector<base::BlobId>& blobs) {
   const Core& core = impl_->core;
   if (blobs.empty()) return absl::OkStatus();
   return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
@@ -185,8 +173,8 @@ absl::Status GroupStore::Replication::NoteHaves(const base::PeerId& caller,
   });
 }
 
-absl::StatusOr<HeldReply> GroupStore::Replication::ServeHeld(const base::PeerId& caller,
-                                                             const HeldRequest& request) {
+absl::StatusOr<HeldReply> Replication::ServeHeld(const base::PeerId& caller,
+                                                 const HeldRequest& request) {
   const Core& core = impl_->core;
   if (request.blobs.size() > kHavesMax) return absl::InvalidArgumentError("too many blobs");
   HeldReply reply;
@@ -204,7 +192,7 @@ absl::StatusOr<HeldReply> GroupStore::Replication::ServeHeld(const base::PeerId&
   return reply;
 }
 
-absl::StatusOr<GroupStore::Replication::MentionPage> GroupStore::Replication::Mentions(
+absl::StatusOr<Replication::MentionPage> Replication::Mentions(
     const base::GroupId& group, const std::optional<base::BlobId>& after, std::size_t limit) const {
   constexpr std::size_t kRowsPerRead = 10000;
   MentionPage page;
@@ -231,67 +219,6 @@ absl::StatusOr<GroupStore::Replication::MentionPage> GroupStore::Replication::Me
     return absl::OkStatus();
   }));
   return page;
-}
-
-// ---- work ----
-
-absl::StatusOr<bool> GroupStore::Replication::Work(const base::GroupId& group, std::size_t steps) {
-  const Core& core = impl_->core;
-  std::optional<GroupRow> row;
-  std::vector<Member> members;
-  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-    row = LoadGroupRow(txn, group);
-    if (row && row->state == GroupRow::State::kLeaving) members = LoadMembers(txn, group);
-    return absl::OkStatus();
-  }));
-  if (!row) return false;
-  if (row->state == GroupRow::State::kLeaving) {
-    bool all_told = true;
-    {
-      base::MutexLock lock(impl_->mutex);
-      const std::set<base::PeerId>& told = impl_->told_of_leaving[group];
-      for (const Member& member : members) all_told = all_told && told.contains(member.peer);
-    }
-    if (!all_told && core.clock.WallNow() < row->left + kLeaveLinger &&
-        core.clock.WallNow() >= row->left) {
-      return false;
-    }
-    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects&) {
-      auto now = LoadGroupRow(txn, group);
-      if (!now || now->state != GroupRow::State::kLeaving) return absl::OkStatus();
-      now->state = GroupRow::State::kDropping;
-      StoreGroupRow(txn, group, *now);
-      return absl::OkStatus();
-    }));
-    base::MutexLock lock(impl_->mutex);
-    impl_->told_of_leaving.erase(group);
-  }
-  for (std::size_t i = 0; i < steps; ++i) {
-    ASSIGN_OR_RETURN(const bool more, WorkStep(core, group));
-    if (!more) return false;
-  }
-  return true;
-}
-
-absl::StatusOr<bool> GroupStore::Replication::WorkAll(std::size_t steps) {
-  std::vector<base::GroupId> groups;
-  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-    for (const auto& item : AllGroups(txn)) groups.push_back(item.first);
-    return absl::OkStatus();
-  }));
-  bool left = false;
-  for (const base::GroupId& group : groups) {
-    ASSIGN_OR_RETURN(const bool more, Work(group, steps));
-    left |= more;
-  }
-  return left;
-}
-
-absl::Status GroupStore::Replication::Impl::FinishWork(const base::GroupId& group) {
-  for (bool more = true; more;) {
-    ASSIGN_OR_RETURN(more, WorkStep(core, group));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace waypost::syncgroup

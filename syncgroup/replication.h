@@ -10,16 +10,17 @@
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
-#include "syncgroup/group_store.h"
+#include "syncgroup/core.h"
 #include "syncgroup/messages.h"
+#include "syncgroup/work.h"
 
 namespace waypost::syncgroup {
 
-// The group store's side of replication: what the syncer asks and brings (as caller), what
-// PeerService answers (as callee). Thread-safe.
-class GroupStore::Replication {
+// The replication of the groups' logs: what the syncer asks and brings (as caller), what
+// PeerService answers (as callee). Thread-safe. Borrows what the groups share; they outlive it.
+class Replication {
  public:
-  explicit Replication(const struct Core& core);
+  Replication(const Core& core, GroupWork& work);
   ~Replication();
 
   // ---- whom to contact ----
@@ -78,14 +79,6 @@ class GroupStore::Replication {
   absl::StatusOr<MentionPage> Mentions(const base::GroupId& group,
                                        const std::optional<base::BlobId>& after,
                                        std::size_t limit) const;
-
-  // ---- work that goes on over several transactions ----
-  // Folding references again, writing lost entries again, dropping a group that was left. Does up
-  // to `steps` transactions; true if some is left that can be done now.
-  absl::StatusOr<bool> Work(const base::GroupId& group, std::size_t steps);
-  absl::StatusOr<bool> WorkAll(std::size_t steps);
-  // When a group that was left is dropped although not every member has learned of it.
-  static constexpr base::Millis kLeaveLinger{10 * 1000};
 
  private:
   struct Impl;

@@ -10,6 +10,7 @@
 #include "syncgroup/group_writer.h"
 #include "syncgroup/replication.h"
 #include "syncgroup/rows.h"
+#include "syncgroup/work.h"
 
 namespace waypost::syncgroup {
 
@@ -25,17 +26,16 @@ struct ProbeState {
   bool done = false;   // with this member, until the process ends
 };
 
-struct GroupStore::Replication::Impl {
-  explicit Impl(const Core& shared) : core(shared) {}
+struct Replication::Impl {
+  Impl(const Core& shared, GroupWork& group_work) : core(shared), work(group_work) {}
 
   const Core& core;
+  GroupWork& work;
   // Which numberings are being compared with which member. Only in memory: after a restart the same
   // difference is met again.
   base::Mutex mutex;
   using ProbeKey = std::tuple<base::GroupId, base::PeerId, OriginKey>;
   std::map<ProbeKey, ProbeState> probes GUARDED_BY(mutex);
-  // Who has pulled the entry by which we left a group.
-  std::map<base::GroupId, std::set<base::PeerId>> told_of_leaving GUARDED_BY(mutex);
 
   // Learns what is new in the papers for groups that are here.
   absl::Status LearnAll(const std::vector<Papers>& all) const;
@@ -66,11 +66,10 @@ struct GroupStore::Replication::Impl {
                     const OriginKey& numbering, std::vector<PreparedEntry> from_there,
                     Round& round);
   absl::Status Salvage(const base::GroupId& group, const std::vector<PreparedEntry>& entries);
-  absl::Status FinishWork(const base::GroupId& group);
 };
 
 // A gap, a fork, an entry that does not parse: counted, logged at powers of two.
-void NoteProblem(GroupStore::Replication::Round& round, const base::GroupId& group,
-                 const base::PeerId& peer, const std::string& problem);
+void NoteProblem(Replication::Round& round, const base::GroupId& group, const base::PeerId& peer,
+                 const std::string& problem);
 
 }  // namespace waypost::syncgroup

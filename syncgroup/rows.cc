@@ -72,6 +72,16 @@ std::size_t DeletePrefix(base::WriteTxn& txn, Table table, std::string_view pref
 std::optional<GroupRow> LoadGroupRow(base::ReadTxn& txn, const base::GroupId& group) {
   return LoadRow(txn, Table::kGroups, GroupKey(group), DecodeGroupRow);
 }
+std::vector<std::pair<base::GroupId, GroupRow>> LoadGroupRows(base::ReadTxn& txn) {
+  std::vector<std::pair<base::GroupId, GroupRow>> groups;
+  VisitPrefix(txn, Table::kGroups, "", [&](std::string_view key, std::string_view payload) {
+    const auto group = GroupOfKey(key);
+    auto row = DecodeGroupRow(payload);
+    if (group && row) groups.emplace_back(*group, *std::move(row));
+    return true;
+  });
+  return groups;
+}
 void StoreGroupRow(base::WriteTxn& txn, const base::GroupId& group, const GroupRow& row) {
   txn.Put(Table::kGroups, GroupKey(group), EncodeGroupRow(row));
 }

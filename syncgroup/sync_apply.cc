@@ -17,7 +17,7 @@ namespace waypost::syncgroup {
 namespace {
 
 using base::Index;
-using Round = GroupStore::Replication::Round;
+using Round = Replication::Round;
 
 // Leaves room below kRequestBytesMax for what is around it.
 constexpr std::size_t kKnowledgeBytesMax = kRequestBytesMax - (std::size_t{64} << 10);
@@ -138,8 +138,9 @@ void NoteProblem(Round& round, const base::GroupId& group, const base::PeerId& p
   }
 }
 
-absl::StatusOr<SyncRequest> GroupStore::Replication::RequestFor(
-    const base::PeerId& peer, const std::vector<base::GroupId>& groups, const Round& round) {
+absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
+                                                    const std::vector<base::GroupId>& groups,
+                                                    const Round& round) {
   const Core& core = impl_->core;
   SyncRequest request;
   std::vector<GroupRow> rows;
@@ -170,8 +171,7 @@ absl::StatusOr<SyncRequest> GroupStore::Replication::RequestFor(
   return request;
 }
 
-absl::Status GroupStore::Replication::ApplyPage(const base::PeerId& peer, SyncReply reply,
-                                                Round& round) {
+absl::Status Replication::ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round) {
   round.again = false;
   for (SyncGroupReply& group : reply.groups) {
     if (!group.member) {
@@ -189,8 +189,8 @@ absl::Status GroupStore::Replication::ApplyPage(const base::PeerId& peer, SyncRe
   return absl::OkStatus();
 }
 
-absl::Status GroupStore::Replication::Impl::ApplyGroup(const base::PeerId& peer,
-                                                       SyncGroupReply reply, Round& round) {
+absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupReply reply,
+                                           Round& round) {
   const base::GroupId group = reply.group;
   bool shared = false;
   LogCursor kept;
@@ -220,11 +220,9 @@ absl::Status GroupStore::Replication::Impl::ApplyGroup(const base::PeerId& peer,
   return ApplyEntries(peer, group, std::move(reply.entries), cursor, round);
 }
 
-absl::Status GroupStore::Replication::Impl::ApplyEntries(const base::PeerId& peer,
-                                                         const base::GroupId& group,
-                                                         std::vector<SealedEntry> sealed,
-                                                         const std::optional<LogCursor>& cursor,
-                                                         Round& round) {
+absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
+                                             std::vector<SealedEntry> sealed,
+                                             const std::optional<LogCursor>& cursor, Round& round) {
   // Decoded and hashed here, off the writer thread.
   std::vector<PreparedEntry> entries;
   std::set<OriginKey> ended;

@@ -75,7 +75,7 @@ absl::StatusOr<Syncer::HeldReport> Syncer::Impl::RunHeld(const base::GroupId& gr
   std::set<base::PeerId> failed;
   std::optional<base::BlobId> after;
   do {
-    ASSIGN_OR_RETURN(const auto page, groups.replication().Mentions(group, after, kHavesMax));
+    ASSIGN_OR_RETURN(const auto page, replication.Mentions(group, after, kHavesMax));
     after = page.next;
     std::map<base::BlobId, uint32_t> holders;
     for (std::size_t i = 0; i < page.blobs.size(); ++i) {

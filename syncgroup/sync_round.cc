@@ -108,8 +108,7 @@ Syncer::Impl::RoundEnd Syncer::Impl::DoRound(const RoundTask& task, const Endpoi
 absl::Status Syncer::Impl::SayHello(const RoundTask& task,
                                     const std::vector<base::GroupId>& to_greet,
                                     const Endpoint& endpoint, RoundEnd& end) {
-  GroupStore::Replication& replication = groups.replication();
-  constexpr std::size_t kAtOnce = GroupStore::Replication::kHelloGroups;
+  constexpr std::size_t kAtOnce = Replication::kHelloGroups;
   for (std::size_t at = 0; at < to_greet.size(); at += kAtOnce) {
     const std::vector<base::GroupId> some(
         to_greet.begin() + static_cast<std::ptrdiff_t>(at),
@@ -128,7 +127,6 @@ absl::Status Syncer::Impl::SayHello(const RoundTask& task,
 
 absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::GroupId>& of,
                                 const Endpoint& endpoint, RoundEnd& end) {
-  GroupStore::Replication& replication = groups.replication();
   std::vector<base::GroupId> left = of;
   const base::SteadyTime until = clock.SteadyNow() + kRoundMax;
   int barren = 0;

@@ -147,8 +147,8 @@ void ServeForks(base::ReadTxn& txn, const SyncGroupRequest& request, const Knowl
 
 }  // namespace
 
-absl::StatusOr<SyncReply> GroupStore::Replication::ServePage(const base::PeerId& caller,
-                                                             const SyncRequest& request) {
+absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
+                                                 const SyncRequest& request) {
   const Core& core = impl_->core;
   // What the caller says of our own numberings comes first: it may be the reason not to hand one
   // out.
@@ -198,8 +198,7 @@ absl::StatusOr<SyncReply> GroupStore::Replication::ServePage(const base::PeerId&
     }
     return absl::OkStatus();
   }));
-  base::MutexLock lock(impl_->mutex);
-  for (const base::GroupId& group : told) impl_->told_of_leaving[group].insert(caller);
+  for (const base::GroupId& group : told) impl_->work.NoteToldOfLeaving(group, caller);
   return reply;
 }
 

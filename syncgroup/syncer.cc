@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "syncgroup/schedule.h"
 #include "syncgroup/syncer_impl.h"
+#include "syncgroup/work.h"
 
 // What is due, and who does it: one thread plans rounds, pokes and hellos from what it knows of
 // each member, workers call. No lock is held across a call. A change or a poke that comes while a
@@ -26,16 +27,16 @@ constexpr std::size_t kHavesWaitingMax = 100 * kHavesMax;
 
 }  // namespace
 
-Syncer::Impl::Impl(SyncerOptions options, GroupStore& store, PeerClient& to,
-                   signpost::PeerBook& book, const base::Clock& at, base::Random& dice)
-    : groups(store),
-      client(to),
-      peers(book),
-      clock(at),
-      random(dice),
+Syncer::Impl::Impl(SyncerOptions options, const Parts& parts)
+    : groups(parts.groups),
+      replication(parts.replication),
+      client(parts.client),
+      peers(parts.peers),
+      clock(parts.clock),
+      random(parts.random),
       interval(options.interval),
       concurrency(std::max<uint32_t>(options.concurrency, 1)),
-      start_time(at.SteadyNow()) {
+      start_time(parts.clock.SteadyNow()) {
   if (options.metrics == nullptr) return;
   const char* rounds = "waypost_sync_rounds_total";
   const char* help = "Sync rounds with other peers, by how they ended.";
@@ -45,9 +46,8 @@ Syncer::Impl::Impl(SyncerOptions options, GroupStore& store, PeerClient& to,
                                         "Log entries applied that came from other peers.");
 }
 
-Syncer::Syncer(SyncerOptions options, GroupStore& groups, PeerClient& client,
-               signpost::PeerBook& peers, const base::Clock& clock, base::Random& random)
-    : impl_(std::make_shared<Impl>(std::move(options), groups, client, peers, clock, random)) {}
+Syncer::Syncer(SyncerOptions options, Parts parts)
+    : impl_(std::make_shared<Impl>(std::move(options), parts)) {}
 Syncer::~Syncer() { Shutdown(); }
 
 void Syncer::Start() {
@@ -59,7 +59,7 @@ void Syncer::Start() {
     impl_->GrowWorkers();
   }
   impl_->groups.SetLocalChangeListener(
-      [weak = std::weak_ptr<Impl>(impl_)](const GroupStore::LocalChange& change) {
+      [weak = std::weak_ptr<Impl>(impl_)](const LocalChange& change) {
         if (const auto impl = weak.lock()) impl->OnLocalChange(change);
       });
   impl_->health_changed = impl_->peers.changed().Register([impl = impl_.get()] {
@@ -137,14 +137,6 @@ void Syncer::ScheduleHello(const base::PeerId& peer) {
   impl_->wake_scheduler.NotifyAll();
 }
 
-void Syncer::SyncNow(const base::GroupId& group) {
-  base::MutexLock lock(impl_->mutex);
-  for (auto& [id, peer] : impl_->contacts) {
-    if (std::binary_search(peer.groups.begin(), peer.groups.end(), group)) impl_->MakeDue(peer);
-  }
-  impl_->wake_scheduler.NotifyAll();
-}
-
 bool Syncer::Greeted(const base::PeerId& peer, const base::GroupId& group) const {
   base::MutexLock lock(impl_->mutex);
   const auto it = impl_->contacts.find(peer);
@@ -179,7 +171,7 @@ bool Syncer::ClockBehind() const {
   return ahead > 0 && 2 * ahead > impl_->contacts.size();
 }
 
-void Syncer::Impl::OnLocalChange(const GroupStore::LocalChange& change) {
+void Syncer::Impl::OnLocalChange(const LocalChange& change) {
   base::MutexLock lock(mutex);
   const base::SteadyTime now = clock.SteadyNow();
   if (change.members) {
@@ -266,7 +258,7 @@ void Syncer::Impl::ScheduleLoop() {
 }
 
 void Syncer::Impl::RefreshContacts() {
-  auto now_known = groups.replication().Contacts();
+  auto now_known = replication.Contacts();
   base::MutexLock lock(mutex);
   const base::SteadyTime now = clock.SteadyNow();
   if (!now_known.ok()) {
@@ -274,7 +266,7 @@ void Syncer::Impl::RefreshContacts() {
     return;
   }
   std::set<base::PeerId> seen;
-  for (GroupStore::Replication::Contact& contact : *now_known) {
+  for (Replication::Contact& contact : *now_known) {
     seen.insert(contact.peer);
     const auto [it, fresh] = contacts.try_emplace(contact.peer);
     SyncPeer& peer = it->second;
@@ -362,7 +354,7 @@ void Syncer::Impl::Chores() {
     const absl::Status published = groups.PublishProfile();
     if (!published.ok()) base::LogWarning("syncer: profile: ", published.ToString());
   }
-  const auto more = groups.replication().WorkAll(kChoreSteps);
+  const auto more = groups.work().DoAll(kChoreSteps);
   if (!more.ok()) base::LogWarning("syncer: ", more.status().ToString());
   base::MutexLock lock(mutex);
   chores_running = false;

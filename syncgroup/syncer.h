@@ -14,6 +14,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/group_store.h"
 #include "syncgroup/peer_client.h"
+#include "syncgroup/replication.h"
 
 namespace waypost::syncgroup {
 
@@ -28,8 +29,15 @@ struct SyncerOptions {
 // Thread-safe. Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class Syncer {
  public:
-  Syncer(SyncerOptions options, GroupStore& groups, PeerClient& client, signpost::PeerBook& peers,
-         const base::Clock& clock, base::Random& random);
+  struct Parts {
+    GroupStore& groups;
+    Replication& replication;
+    PeerClient& client;
+    signpost::PeerBook& peers;
+    const base::Clock& clock;
+    base::Random& random;
+  };
+  Syncer(SyncerOptions options, Parts parts);
   ~Syncer();
   void Start();
   void Shutdown();
@@ -39,8 +47,6 @@ class Syncer {
   void OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>& groups);
   // An inbound request from a peer in cool-down: one hello to it (PeerBook::NoteInbound said so).
   void ScheduleHello(const base::PeerId& peer);
-  // Rounds with every member of the group start at once.
-  void SyncNow(const base::GroupId& group);
 
   // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round.
   // `done` runs once on that worker (at Shutdown with kUnavailable) and must be quick.

@@ -42,8 +42,7 @@ struct SyncPeer {
 };
 
 struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
-  Impl(SyncerOptions options, GroupStore& store, PeerClient& to, signpost::PeerBook& book,
-       const base::Clock& at, base::Random& dice);
+  Impl(SyncerOptions options, const Parts& parts);
 
   // ---- syncer.cc: what is due, and who does it ----
   void ScheduleLoop();
@@ -53,7 +52,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   base::SteadyTime PlanTasks(base::SteadyTime now) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void AddTask(std::function<void()> task, bool first) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void GrowWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void OnLocalChange(const GroupStore::LocalChange& change);
+  void OnLocalChange(const LocalChange& change);
   void MakeDue(SyncPeer& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void Chores();
 
@@ -65,7 +64,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   };
   struct RoundEnd {
     absl::Status status;
-    GroupStore::Replication::Round round;
+    Replication::Round round;
     std::set<base::GroupId> greeted;
     bool said_hello = false;
   };
@@ -91,6 +90,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   absl::StatusOr<HeldReport> RunHeld(const base::GroupId& group, uint32_t servers);
 
   GroupStore& groups;
+  Replication& replication;
   PeerClient& client;
   signpost::PeerBook& peers;
   const base::Clock& clock;

@@ -83,4 +83,11 @@ struct GroupInfo {
   base::WallTime created;
 };
 
+// Who founded a group, as its genesis says: an admin from the beginning.
+struct Founder {
+  base::PeerId peer;
+  base::Incarnation incarnation;  // under which it writes first
+  base::WallTime when;
+};
+
 }  // namespace waypost::syncgroup

@@ -281,33 +281,106 @@ absl::Status Drop(const Core& core, const base::GroupId& group) {
 
 }  // namespace
 
-absl::StatusOr<bool> WorkStep(const Core& core, const base::GroupId& group) {
+absl::StatusOr<bool> GroupWork::Step(const base::GroupId& group) {
   std::optional<GroupRow> row;
-  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     row = LoadGroupRow(txn, group);
     return absl::OkStatus();
   }));
   if (!row) return false;
   if (row->state == GroupRow::State::kDropping) {
-    RETURN_IF_ERROR(Drop(core, group));
+    RETURN_IF_ERROR(Drop(core_, group));
     return true;
   }
   for (const RetiredNumbering& retired : row->retired) {
     if (retired.rewrite_from == 0) continue;
-    RETURN_IF_ERROR(Rewrite(core, group, retired));
+    RETURN_IF_ERROR(Rewrite(core_, group, retired));
     return true;
   }
   switch (row->refold.phase) {
     case RefoldProgress::Phase::kNone:
       return false;
     case RefoldProgress::Phase::kLog:
-      RETURN_IF_ERROR(RefoldLog(core, group, *row));
+      RETURN_IF_ERROR(RefoldLog(core_, group, *row));
       return true;
     case RefoldProgress::Phase::kSweep:
-      RETURN_IF_ERROR(RefoldSweep(core, group, *row));
+      RETURN_IF_ERROR(RefoldSweep(core_, group, *row));
       return true;
   }
   return false;
+}
+
+void GroupWork::NoteToldOfLeaving(const base::GroupId& group, const base::PeerId& peer) {
+  base::MutexLock lock(mutex_);
+  told_of_leaving_[group].insert(peer);
+}
+
+absl::StatusOr<bool> GroupWork::EndLeaving(const base::GroupId& group) {
+  std::optional<GroupRow> row;
+  std::vector<Member> members;
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+    row = LoadGroupRow(txn, group);
+    members = LoadMembers(txn, group);
+    return absl::OkStatus();
+  }));
+  if (!row || row->state != GroupRow::State::kLeaving) return true;
+  bool all_told = true;
+  {
+    base::MutexLock lock(mutex_);
+    const std::set<base::PeerId>& told = told_of_leaving_[group];
+    for (const Member& member : members) all_told = all_told && told.contains(member.peer);
+  }
+  const base::WallTime now = core_.clock.WallNow();
+  if (!all_told && now < row->left + kLeaveLinger && now >= row->left) return false;
+  RETURN_IF_ERROR(core_.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects&) {
+    auto still = LoadGroupRow(txn, group);
+    if (!still || still->state != GroupRow::State::kLeaving) return absl::OkStatus();
+    still->state = GroupRow::State::kDropping;
+    StoreGroupRow(txn, group, *still);
+    return absl::OkStatus();
+  }));
+  base::MutexLock lock(mutex_);
+  told_of_leaving_.erase(group);
+  return true;
+}
+
+absl::StatusOr<bool> GroupWork::Do(const base::GroupId& group, std::size_t steps) {
+  std::optional<GroupRow> row;
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+    row = LoadGroupRow(txn, group);
+    return absl::OkStatus();
+  }));
+  if (!row) return false;
+  if (row->state == GroupRow::State::kLeaving) {
+    ASSIGN_OR_RETURN(const bool dropping, EndLeaving(group));
+    if (!dropping) return false;
+  }
+  for (std::size_t i = 0; i < steps; ++i) {
+    ASSIGN_OR_RETURN(const bool more, Step(group));
+    if (!more) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<bool> GroupWork::DoAll(std::size_t steps) {
+  std::vector<base::GroupId> groups;
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& item : LoadGroupRows(txn)) groups.push_back(item.first);
+    return absl::OkStatus();
+  }));
+  bool left = false;
+  for (const base::GroupId& group : groups) {
+    ASSIGN_OR_RETURN(const bool more, Do(group, steps));
+    left |= more;
+  }
+  return left;
+}
+
+absl::Status GroupWork::Finish(const base::GroupId& group) {
+  for (bool more = true; more;) {
+    ASSIGN_OR_RETURN(more, Step(group));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace waypost::syncgroup

@@ -126,7 +126,7 @@ TEST_P(BlobStoreContract, ReadsAnyRange) {
     EXPECT_EQ(*(*reader)->ReadAt(size, std::span<char>(buffer)), 0u);
     EXPECT_EQ(*(*reader)->ReadAt(size + 1000, std::span<char>(buffer)), 0u);
     if ((*reader)->fd() < 0 && size <= kContractInlineMax) {
-      EXPECT_EQ((*reader)->inline_bytes(), bytes);
+      EXPECT_EQ((*reader)->in_memory(), bytes);
     }
   }
 }

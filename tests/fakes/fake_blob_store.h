@@ -79,7 +79,7 @@ class FakeBlobStore final : public BlobStore {
     (fetching_.contains(blob) ? void(dropped_.insert(blob)) : void(partial_.erase(blob)));
   }
 
-  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const base::BlobId& blob) override {
+  absl::StatusOr<std::unique_ptr<base::ByteSource>> Open(const base::BlobId& blob) override {
     std::optional<BlobRow> row;
     RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) {
       row = LoadBlobRow(txn, blob);
@@ -115,7 +115,7 @@ class FakeBlobStore final : public BlobStore {
  private:
   using Bytes = std::shared_ptr<const std::string>;
 
-  class Reader final : public BlobReader {
+  class Reader final : public base::ByteSource {
    public:
     explicit Reader(Bytes bytes) : bytes_(std::move(bytes)) {}
     uint64_t size_bytes() const override { return bytes_->size(); }
@@ -124,7 +124,7 @@ class FakeBlobStore final : public BlobStore {
       return bytes_->copy(buffer.data(), buffer.size(), offset);
     }
     int fd() const override { return -1; }
-    std::string_view inline_bytes() const override { return *bytes_; }
+    std::string_view in_memory() const override { return *bytes_; }
 
    private:
     const Bytes bytes_;

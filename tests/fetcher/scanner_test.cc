@@ -72,7 +72,7 @@ class ScannerTest : public testing::Test {
   // Refolding goes on over several transactions, which the syncer runs in the service.
   void Work() {
     for (int i = 0; i < 1000; ++i) {
-      const auto more = rig_.groups->replication().WorkAll(100);
+      const auto more = rig_.groups->work().DoAll(100);
       ASSERT_TRUE(more.ok()) << more.status();
       if (!*more) return;
     }

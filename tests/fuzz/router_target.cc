@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "http/router.h"
+#include "http/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

@@ -49,8 +49,16 @@ class World {
   explicit World(GuessLimits limits = {.per_minute = 1000000000})
       : here(PeerNumber(1), dir_.path(), clock),
         client({.self = here.self, .plain_for_tests = true}, *here.peers, clock),
-        syncer({}, *here.groups, client, *here.peers, clock, here.random),
-        service(*here.groups, syncer, *here.peers),
+        syncer({}, {.groups = *here.groups,
+                    .replication = here.replication(),
+                    .client = client,
+                    .peers = *here.peers,
+                    .clock = clock,
+                    .random = here.random}),
+        service({.groups = *here.groups,
+                 .replication = here.replication(),
+                 .syncer = syncer,
+                 .peers = *here.peers}),
         api(*here.index, *here.blobs, *here.groups, service, *here.peers, limits) {}
 
   base::GroupId Create(const std::string& name, bool is_public = false) {
@@ -89,7 +97,7 @@ class World {
     syncgroup::SyncGroupReply answer{.group = group, .member = true, .entries = {sealed}};
     syncgroup::SyncReply reply;
     reply.groups.push_back(std::move(answer));
-    syncgroup::GroupStore::Replication::Round round;
+    syncgroup::Replication::Round round;
     CHECK(here.replication().ApplyPage(PeerNumber(number), std::move(reply), round).ok());
   }
 
@@ -120,12 +128,12 @@ class World {
     const std::string body = syncgroup::EncodeBatchRequest(
         {.groups = groups, .blobs = blobs, .blob_bytes_max = blob_bytes_max});
     const Response response = Call(number, "POST", "/peer/v1/blobs:batch", {}, body);
-    const auto* bytes = std::get_if<BlobBody>(&response.body);
+    const auto* bytes = std::get_if<SourcePart>(&response.body);
     CHECK(response.status == 200 && bytes != nullptr);
-    CHECK(bytes->offset == 0 && bytes->length == bytes->reader->size_bytes());
+    CHECK(bytes->offset == 0 && bytes->length == bytes->source->size_bytes());
     std::vector<Answer> answers;
     FrameReader frames(blobs.size(), syncgroup::kBatchBlobBytesMax);
-    const absl::Status read = frames.Feed(bytes->reader->inline_bytes(), [&](const Frame& frame) {
+    const absl::Status read = frames.Feed(bytes->source->in_memory(), [&](const Frame& frame) {
       answers.push_back({frame.kind, frame.grants, std::string(frame.body)});
       return absl::OkStatus();
     });

@@ -22,7 +22,7 @@ namespace waypost::http {
 namespace {
 
 // A blob of a test: a file, or bytes in memory.
-class TestReader final : public blobstore::BlobReader {
+class TestReader final : public base::ByteSource {
  public:
   TestReader(std::string bytes, bool in_file) : bytes_(std::move(bytes)) {
     if (!in_file) return;
@@ -40,7 +40,7 @@ class TestReader final : public blobstore::BlobReader {
     return piece.size();
   }
   int fd() const override { return fd_; }
-  std::string_view inline_bytes() const override { return bytes_; }
+  std::string_view in_memory() const override { return bytes_; }
 
  private:
   std::string bytes_;
@@ -139,10 +139,10 @@ class EngineTest : public testing::TestWithParam<bool> {
     if (request.path == "/throw") throw std::runtime_error("secret text");
     if (request.path == "/big") response.body = big_;
     if (request.path == "/file") {
-      response.body = BlobBody{std::make_shared<TestReader>(big_, true), 10, big_.size() - 10};
+      response.body = SourcePart{std::make_shared<TestReader>(big_, true), 10, big_.size() - 10};
     }
     if (request.path == "/inline") {
-      response.body = BlobBody{std::make_shared<TestReader>("0123456789", false), 2, 5};
+      response.body = SourcePart{std::make_shared<TestReader>("0123456789", false), 2, 5};
     }
     if (request.path == "/turn") {
       response.turn = [this](std::unique_ptr<TurnedConnection> connection) {
@@ -624,7 +624,7 @@ TEST_P(EngineTest, AConnectionCanBeTurned) {
   std::unique_ptr<TurnedConnection> turned;
   ASSERT_TRUE(Eventually([&] { return (turned = TakeTurned()) != nullptr; }));
   // Asked before the dialler listens: it is answered all the same.
-  Exchange asking(Socket(std::move(turned), "the dialler"));
+  Exchange asking(Socket(turned->Take(), "the dialler"));
   const std::string early = FormatRequest("GET", "/hello", "localhost", {}, std::nullopt);
   ASSERT_TRUE(asking.Send(early, Deadline(), interrupt).ok());
   ASSERT_TRUE(own.Serve(std::move(dialled).Turn()).ok());

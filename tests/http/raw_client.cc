@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/host_port.h"
 #include "base/status.h"
-#include "http/listen.h"
 #include "http/text.h"
 
 namespace waypost::http {
@@ -50,7 +50,9 @@ struct RawClient::Tls {
 
 RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
   const bool https = address.starts_with(kHttps), peer = address.starts_with(kPeer);
-  const auto where = ParseHostPort(address.substr(https ? kHttps.size() : peer ? kPeer.size() : 0));
+  const auto where = base::ParseHostPort(address.substr(https  ? kHttps.size()
+                                                        : peer ? kPeer.size()
+                                                               : 0));
   if (!where.ok()) return;
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (receive_buffer_bytes > 0) {

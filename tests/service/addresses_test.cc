@@ -20,7 +20,7 @@ TEST(AddressesTest, HostAndPortAreTakenApartAndPutTogether) {
   for (const Case& c :
        {Case{"127.0.0.1:7440", "127.0.0.1", 7440}, Case{"[::1]:0", "::1", 0},
         Case{"nas.local:65535", "nas.local", 65535}, Case{"[fd00::5]:1", "fd00::5", 1}}) {
-    const auto parsed = ParseHostPort(c.text);
+    const auto parsed = base::ParseHostPort(c.text);
     ASSERT_TRUE(parsed.ok()) << c.text;
     EXPECT_EQ(parsed->host, c.host);
     EXPECT_EQ(parsed->port, c.port);
@@ -29,7 +29,8 @@ TEST(AddressesTest, HostAndPortAreTakenApartAndPutTogether) {
   for (const char* text :
        {"", "7440", ":7440", "host:", "host:65536", "host:-1", "host:7x", "::1:7440",
         "[127.0.0.1]:1", "[::1]", "a b:1", "host:000001", "-x:1", "h/x:1"}) {
-    EXPECT_EQ(ParseHostPort(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(base::ParseHostPort(text).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
   }
 }
 

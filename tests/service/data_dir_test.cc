@@ -150,7 +150,7 @@ TEST_F(DataDirTest, EndpointsAreThereOnlyWhileReady) {
 
 TEST_F(DataDirTest, APickedPortIsKeptAndAConfiguredOneIsNotTouched) {
   ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
-  HostPort first;
+  base::HostPort first;
   {
     auto dir = DataDir::Open(*fs_, path_);
     ASSERT_TRUE(dir.ok());

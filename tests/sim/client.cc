@@ -139,13 +139,13 @@ absl::StatusOr<syncgroup::HeldReply> Client::Held(const syncgroup::Endpoint& to,
 bool Client::ReadBody(const Reply& reply, std::stop_token stop,
                       const std::function<absl::Status(std::string_view)>& take,
                       absl::Status& taken) {
-  const auto* blob = std::get_if<http::BlobBody>(&reply.answer.response.body);
+  const auto* blob = std::get_if<http::SourcePart>(&reply.answer.response.body);
   if (blob == nullptr) return false;
   std::vector<char> buffer(kPieceBytes);
   for (uint64_t at = 0; at < blob->length;) {
     const auto piece = static_cast<std::size_t>(std::min<uint64_t>(kPieceBytes, blob->length - at));
     if (!network_.Carry(reply.call, piece, stop)) return false;
-    const auto count = blob->reader->ReadAt(blob->offset + at, {buffer.data(), piece});
+    const auto count = blob->source->ReadAt(blob->offset + at, {buffer.data(), piece});
     if (!count.ok() || *count != piece) return false;
     taken = take({buffer.data(), piece});
     if (!taken.ok()) return true;
@@ -177,8 +177,8 @@ fetcher::BlobReply Client::GetFrom(const fetcher::BlobRequest& request, uint64_t
     return reply;
   }
   fetcher::BlobReply reply;
-  const auto& body = std::get<http::BlobBody>(asked->answer.response.body);
-  const uint64_t total = body.reader->size_bytes();
+  const auto& body = std::get<http::SourcePart>(asked->answer.response.body);
+  const uint64_t total = body.source->size_bytes();
   reply.sink_error = sink.OnStart(total, body.offset, http::GroupsIn(asked->head));
   if (!reply.sink_error.ok()) {
     reply.kind = Kind::kSinkError;

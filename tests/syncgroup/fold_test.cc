@@ -209,14 +209,11 @@ class Fold {
       ASSERT_TRUE(status.ok()) << status;
       // Some work now and then; the rest is cut off and goes on later.
       if (random_() % 3 == 0) {
-        ASSERT_TRUE(WorkStep(core_, history_.group).ok());
+        ASSERT_TRUE(work_.Do(history_.group, 1).ok());
       }
     }
-    for (bool more = true; more;) {
-      const auto step = WorkStep(core_, history_.group);
-      ASSERT_TRUE(step.ok()) << step.status();
-      more = *step;
-    }
+    const auto finished = work_.Finish(history_.group);
+    ASSERT_TRUE(finished.ok()) << finished;
   }
 
   void Compare(const Model& model) {
@@ -286,6 +283,7 @@ class Fold {
              .peers = *node_.peers,
              .clock = clock_,
              .events = node_.events};
+  GroupWork work_{core_};
 };
 
 TEST(FoldOrder, EveryOrderThatKeepsEachOriginsOwnGivesThePureFold) {

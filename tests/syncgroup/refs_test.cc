@@ -145,9 +145,8 @@ TEST_F(RefsTest, AReferenceSetHereToABlobThatIsHereMakesAHolding) {
 }
 
 TEST_F(RefsTest, AReferenceSetHereToABlobThatIsNotHereMakesItWantedAndAPutEndsThat) {
-  std::vector<GroupStore::LocalChange> told;
-  node_->groups->SetLocalChangeListener(
-      [&](const GroupStore::LocalChange& change) { told.push_back(change); });
+  std::vector<LocalChange> told;
+  node_->groups->SetLocalChangeListener([&](const LocalChange& change) { told.push_back(change); });
   ASSERT_TRUE(Set("k", BlobOf("content")).ok());
   ASSERT_EQ(told.size(), 1u);
   EXPECT_TRUE(told[0].entries);

@@ -171,7 +171,7 @@ struct TestNode {
               .ok());
     return counts;
   }
-  GroupStore::Replication& replication() { return groups->replication(); }
+  Replication& replication() { return *parts.replication; }
 
   const base::PeerId self;
   const std::string dir;

@@ -53,15 +53,14 @@ class TrustTest : public testing::Test {
     return rows;
   }
   // A page of a sync, as a member would send it.
-  GroupStore::Replication::Round Page(ClusterNode& node, const base::PeerId& from,
-                                      const base::GroupId& group,
-                                      std::vector<SealedEntry> entries) {
+  Replication::Round Page(ClusterNode& node, const base::PeerId& from, const base::GroupId& group,
+                          std::vector<SealedEntry> entries) {
     SyncGroupReply answer{.group = group, .member = true, .entries = std::move(entries)};
     answer.cursor = {.log = *base::Incarnation::FromBytes(Incarnation16('c')),
                      .sequence = ++sequence_};
     SyncReply reply;
     reply.groups.push_back(std::move(answer));
-    GroupStore::Replication::Round round;
+    Replication::Round round;
     EXPECT_TRUE(node.node().replication().ApplyPage(from, std::move(reply), round).ok());
     return round;
   }
