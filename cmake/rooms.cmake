@@ -1,5 +1,5 @@
-# How the rooms are built: one folder = one library = one namespace. Arrows point down only
-# (tests/tidy_test.cc reads the includes and fails on any other).
+# How the rooms are built: one folder = one library, and the chambers of a room share its namespace.
+# Arrows point down only (tests/tidy_test.cc reads the includes and fails on any other).
 
 option(WAYPOST_THREAD_SAFETY "clang: -Wthread-safety as an error" OFF)
 # Several files a compilation: under a sanitizer it takes a third of the time. Not in release and clang,
@@ -36,10 +36,11 @@ function(waypost_room name)
   endif()
   if(ARG_PROTOS)
     # Not protobuf_generate: it loses the room's folder, and every room's header would be a neighbour.
+    file(RELATIVE_PATH here ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     set(generated)
     foreach(proto ${ARG_PROTOS})
       get_filename_component(stem ${proto} NAME_WE)
-      set(base ${PROJECT_BINARY_DIR}/gen/${name}/${stem}.pb)
+      set(base ${PROJECT_BINARY_DIR}/gen/${here}/${stem}.pb)
       add_custom_command(OUTPUT ${base}.cc ${base}.h
         COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/gen
         COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/gen
@@ -53,6 +54,14 @@ function(waypost_room name)
     target_link_libraries(waypost_${name} PUBLIC waypost_${name}_proto)
     add_dependencies(waypost_${name} waypost_${name}_proto)
   endif()
+endfunction()
+
+# waypost_house(ROOM CHAMBER...): all chambers of a room, for what may use the whole of it.
+function(waypost_house room)
+  add_library(waypost_${room} INTERFACE)
+  foreach(chamber ${ARGN})
+    target_link_libraries(waypost_${room} INTERFACE waypost_${room}_${chamber})
+  endforeach()
 endfunction()
 
 # waypost_test(NAME SOURCES a_test.cc ... DEPENDS ...): one binary, found by ctest test by test.

@@ -17,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "http/dial_rules.h"
+#include "http/client/dial_rules.h"
 
 // Addresses in settings: what may be listened on, dialled and advertised. Only text and bind() are
 // looked at here; no name is resolved.

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "blobstore/disk_blob_store.h"
-#include "fetcher/fetcher.h"
+#include "fetcher/work/fetcher.h"
 
 namespace waypost::service {
 

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "base/index.h"
 #include "base/mutex.h"
-#include "http/app_api.h"
+#include "http/app/app_api.h"
 #include "service/config.h"
 
 namespace waypost::service {

@@ -14,25 +14,81 @@ namespace {
 
 // ---- the tables ----
 
-// Which rooms a room may include, besides itself. Arrows point down only.
-const std::map<std::string, std::vector<std::string>>& Arrows() {
-  static const std::map<std::string, std::vector<std::string>> arrows = {
-      {"base", {}},
-      {"blobstore", {"base"}},
-      {"signpost", {"base"}},
-      {"syncgroup", {"base", "blobstore", "signpost"}},
-      {"fetcher", {"base", "blobstore", "signpost", "syncgroup"}},
-      {"http", {"base", "blobstore", "signpost", "syncgroup", "fetcher"}},
-      {"service", {"base", "blobstore", "signpost", "syncgroup", "fetcher", "http"}},
-      // For those outside: nothing of ours. Its own headers are below waypost/, as users see them.
-      {"client", {}},
-      // Black boxes from outside: base, and of the other rooms the codecs only.
-      {"integration", {"base"}},
-      {"tests",
-       {"base", "blobstore", "signpost", "syncgroup", "fetcher", "http", "service", "integration"}},
-  };
-  return arrows;
+// A chamber is a folder of the product with its sources: a room, or a part of one. `sees` are the
+// chambers that it may include, besides itself; arrows point down only.
+struct Chamber {
+  std::vector<std::string_view> sees;
+  // Policy alone: neither it nor anything that it includes knows an index, a lock, a thread, a
+  // socket, or reads a clock.
+  bool pure = false;
+};
+using Chambers = std::map<std::string_view, Chamber>;
+
+// In the order in which they stand on each other.
+const Chambers& ChamberTable() {
+  static const Chambers table = [] {
+    Chambers chambers;
+    // Those that may see all that stands below them, each with what it sees.
+    std::vector<std::string_view> below;
+    const auto stands_on_all = [&](std::string_view name) {
+      chambers[name] = {.sees = below};
+      below.push_back(name);
+    };
+    stands_on_all("base");
+    chambers["blobstore"] = chambers["signpost"] = {.sees = {"base"}};
+    chambers["syncgroup/protocol"] = {.sees = {"base", "signpost"}};
+    chambers["syncgroup/membership"] = {.sees = {"base", "syncgroup/protocol"}, .pure = true};
+    below.insert(below.end(),
+                 {"blobstore", "signpost", "syncgroup/protocol", "syncgroup/membership"});
+    stands_on_all("syncgroup/ledger");
+    stands_on_all("syncgroup/group");
+    stands_on_all("syncgroup/sync");
+    stands_on_all("upkeep");
+    chambers["fetcher/policy"] = {.sees = {"base", "signpost"}, .pure = true};
+    // Fetching knows nothing of upkeep, but for its report: complete needs the last scan.
+    std::erase(below, "upkeep");
+    below.push_back("fetcher/policy");
+    stands_on_all("fetcher/attempt");
+    stands_on_all("fetcher/work");
+    below.push_back("upkeep");
+    stands_on_all("fetcher/report");
+
+    chambers["http/message"] = {.sees = {"base"}};
+    chambers["http/tls"] = {.sees = {"base", "http/message"}};
+    chambers["http/engine"] =
+        chambers["http/client"] = {.sees = {"base", "http/message", "http/tls"}};
+    const std::vector<std::string_view> below_http = below;
+    below.push_back("http/message");
+    chambers["http/app"] = {.sees = below};
+    chambers["http/peer"] = {.sees = below};
+    chambers["http/peer"].sees.insert(chambers["http/peer"].sees.end(),
+                                      {"http/tls", "http/client"});
+    below.insert(below.end(), {"http/tls", "http/engine", "http/client", "http/app", "http/peer"});
+    chambers["service/parts"] = {.sees = below_http};
+    below.push_back("service/parts");
+    stands_on_all("service");
+    chambers["service/cli"] = {.sees = {"base", "http/message", "http/client", "service"}};
+    return chambers;
+  }();
+  return table;
 }
+
+// What a pure chamber does not reach, by include.
+constexpr std::string_view kImpureHeaders[] = {"base/index.h",  "base/mutex.h",
+                                               "base/thread.h", "base/environment.h",
+                                               "mutex",         "thread",
+                                               "shared_mutex",  "condition_variable",
+                                               "semaphore",     "sys/socket.h",
+                                               "unistd.h",      "netinet/in.h",
+                                               "lmdb.h",        "base/file_system.h",
+                                               "base/clock.h"};
+
+// The folders that may include every chamber, and those that are black boxes from outside: base
+// and, of the other rooms, the codecs only.
+bool SeesAll(std::string_view room) { return room == "tests"; }
+bool IsBlackBox(std::string_view room) { return room == "integration"; }
+// The client for those outside sees nothing of ours but its own headers, below waypost/.
+bool IsOutside(std::string_view room) { return room == "client"; }
 
 // The headers that integration/ may include from rooms it otherwise knows nothing of.
 constexpr std::string_view kCodecHeaders[] = {"codec.h", "wire_codec.h"};
@@ -51,7 +107,7 @@ const std::vector<ThirdParty>& ThirdParties() {
       {"sodium", "", {"base/crypto.cc", "base/secret_box.cc"}},
       {"openssl/",
        "",
-       {"base/sha256.cc", "client/waypost/detail/", "http/tls", "http/engine", "tests/http/"}},
+       {"base/sha256.cc", "client/waypost/detail/", "http/tls/", "http/engine/", "tests/http/"}},
       {"spdlog/", "", {"base/log.cc"}},
       {"prometheus/", "", {"base/metrics.cc"}},
       {"nlohmann/", "", {"client/", "http/", "service/", "integration/", "tests/"}},
@@ -108,11 +164,16 @@ std::string_view BaseName(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
-bool Contains(const std::vector<std::string>& all, const std::string& one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
+// The chamber in whose folder a file stands; empty when its folder is none.
+std::string_view ChamberOf(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return "";
+  const auto found = ChamberTable().find(path.substr(0, slash));
+  return found == ChamberTable().end() ? "" : found->first;
 }
-bool IsProduct(const std::string& room) {
-  return Arrows().contains(room) && room != "tests" && room != "integration" && room != "client";
+bool IsProduct(std::string_view room) {
+  return std::any_of(ChamberTable().begin(), ChamberTable().end(),
+                     [&](const auto& item) { return RoomOf(item.first) == room; });
 }
 
 struct Include {
@@ -184,6 +245,7 @@ class Checker {
   explicit Checker(const SourceFile& file) : file_(file), room_(RoomOf(file.path)) {}
 
   std::vector<std::string> Run() {
+    CheckPlace();
     std::istringstream lines(file_.content);
     std::string line;
     while (std::getline(lines, line)) {
@@ -209,16 +271,35 @@ class Checker {
   }
 
   void CheckArrow(const Include& include) {
-    const std::string target = RoomOf(include.name);
-    const auto allowed = Arrows().find(room_);
-    if (allowed == Arrows().end() || !Arrows().contains(target) || target == room_) return;
-    if (Contains(allowed->second, target)) return;
-    const bool codec = std::find(std::begin(kCodecHeaders), std::end(kCodecHeaders),
-                                 BaseName(include.name)) != std::end(kCodecHeaders);
-    if (room_ == "integration" && target != "tests" && codec) return;
-    Found(room_ + "/ may not include " + include.name +
-          ": arrows point down only; let the lower room own an interface that the higher one "
+    const std::string target_room = RoomOf(include.name);
+    const bool known = IsProduct(target_room) || SeesAll(target_room) || IsBlackBox(target_room);
+    if (!known || SeesAll(room_)) return;
+    const std::string_view target = ChamberOf(include.name);
+    if (IsOutside(room_))
+      return Found(room_ + "/ may not include " + include.name + ": it is for those outside");
+    if (IsBlackBox(room_)) {
+      const bool codec = std::find(std::begin(kCodecHeaders), std::end(kCodecHeaders),
+                                   BaseName(include.name)) != std::end(kCodecHeaders);
+      if (target_room == room_ || target == "base" || (IsProduct(target_room) && codec)) return;
+      return Found(room_ + "/ may not include " + include.name +
+                   ": it is a black box from outside");
+    }
+    const std::string_view chamber = ChamberOf(file_.path);
+    if (chamber.empty()) return;
+    const std::vector<std::string_view>& sees = ChamberTable().at(chamber).sees;
+    if (target == chamber || std::find(sees.begin(), sees.end(), target) != sees.end()) return;
+    Found(std::string(chamber) + "/ may not include " + include.name +
+          ": arrows point down only; let the lower chamber own an interface that the higher one "
           "implements");
+  }
+
+  // Product code stands in a chamber, so that a rule holds for it.
+  void CheckPlace() {
+    if (IsProduct(room_) && ChamberOf(file_.path).empty()) {
+      Found(
+          "stands in no chamber: move it, or give its folder a line in the table of"
+          " tests/tidy_rules.cc");
+    }
   }
 
   void CheckThirdParty(const Include& include) {
@@ -282,6 +363,28 @@ class Checker {
   std::vector<std::string> found_;
 };
 
+// ---- purity ----
+
+struct Reach {
+  const std::map<std::string_view, std::vector<std::string>>& includes;
+  std::set<std::string_view> seen;
+
+  // How `from` comes to a header that pure code does not reach: "a.h -> b.h"; empty when it does
+  // not.
+  std::string Impure(const std::string& from) {
+    if (std::find(std::begin(kImpureHeaders), std::end(kImpureHeaders), from) !=
+        std::end(kImpureHeaders)) {
+      return from;
+    }
+    const auto found = includes.find(from);
+    if (found == includes.end() || !seen.insert(found->first).second) return "";
+    for (const std::string& next : found->second) {
+      if (const std::string way = Impure(next); !way.empty()) return from + " -> " + way;
+    }
+    return "";
+  }
+};
+
 // What a CMakeLists.txt names, comments apart.
 std::set<std::string> NamedIn(const SourceFile& cmake) {
   std::set<std::string> named;
@@ -311,6 +414,26 @@ std::set<std::string> NamedIn(const SourceFile& cmake) {
 }  // namespace
 
 std::vector<std::string> CheckFile(const SourceFile& file) { return Checker(file).Run(); }
+
+std::vector<std::string> CheckPure(const std::vector<SourceFile>& files) {
+  std::map<std::string_view, std::vector<std::string>> includes;
+  for (const SourceFile& file : files) {
+    std::istringstream lines(file.content);
+    for (std::string line; std::getline(lines, line);) {
+      if (const auto include = IncludeOf(line)) includes[file.path].push_back(include->name);
+    }
+  }
+  std::vector<std::string> found;
+  for (const SourceFile& file : files) {
+    const auto chamber = ChamberTable().find(ChamberOf(file.path));
+    if (chamber == ChamberTable().end() || !chamber->second.pure) continue;
+    const std::string way = Reach{.includes = includes, .seen = {}}.Impure(file.path);
+    if (way.empty()) continue;
+    found.push_back(file.path + ":1: " + std::string(chamber->first) + "/ is pure, but reaches " +
+                    way + ": take what is needed as a value");
+  }
+  return found;
+}
 
 std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files) {
   std::set<std::string> named;

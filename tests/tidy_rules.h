@@ -15,6 +15,10 @@ struct SourceFile {
 // What is wrong in one C++ file, each as "path:line: what, and what to do". Pure.
 std::vector<std::string> CheckFile(const SourceFile& file);
 
+// The files of pure chambers that reach, by whatever they include, an index, a lock, a thread, a
+// socket or a clock. Pure.
+std::vector<std::string> CheckPure(const std::vector<SourceFile>& files);
+
 // The .cc files that no CMakeLists.txt among `files` names. A CMakeLists.txt names files of its own
 // folder and, by a relative path, below or beside it.
 std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files);

@@ -13,8 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFolders[] = {"base",    "blobstore", "client",  "signpost", "syncgroup",
-                                    "fetcher", "http",      "service", "tests",    "integration"};
+constexpr const char* kFolders[] = {"base",      "blobstore", "client",     "signpost",
+                                    "syncgroup", "upkeep",    "fetcher",    "http",
+                                    "service",   "tests",     "integration"};
 
 SourceFile ReadOne(const fs::path& root, const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -61,6 +62,11 @@ TEST(Tree, EveryCcIsBuilt) {
   EXPECT_TRUE(found.empty()) << Lines(found);
 }
 
+TEST(Tree, PolicyIsPure) {
+  const auto found = CheckPure(ReadTree());
+  EXPECT_TRUE(found.empty()) << Lines(found);
+}
+
 // The rules themselves, on made-up files: each must fire, and must leave its neighbour alone.
 struct Case {
   const char* name;
@@ -93,29 +99,49 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SiblingIsWrong", "signpost/a.h", "#include \"blobstore/b.h\"\n", "signpost/a.h:1: "},
         Case{"OtherSiblingIsWrong", "blobstore/a.h", "#include \"signpost/b.h\"\n",
              "blobstore/a.h:1: "},
-        Case{"SyncgroupSeesStores", "syncgroup/a.h",
+        Case{"LedgerSeesStores", "syncgroup/ledger/a.h",
              "#include \"signpost/b.h\"\n#include \"blobstore/b.h\"\n", ""},
-        Case{"SyncgroupNotFetcher", "syncgroup/a.h", "#include \"fetcher/b.h\"\n",
-             "syncgroup/a.h:1: "},
-        Case{"FetcherNotHttp", "fetcher/a.h", "#  include \"http/b.h\"\n", "fetcher/a.h:1: "},
-        Case{"HttpNotService", "http/a.h", "#include \"service/b.h\"\n", "http/a.h:1: "},
-        Case{"ProductNotTests", "http/a.h", "#include \"tests/fakes/b.h\"\n", "http/a.h:1: "},
+        Case{"MembershipSeesNoLedger", "syncgroup/membership/a.h",
+             "#include \"syncgroup/ledger/b.h\"\n", "syncgroup/membership/a.h:1: "},
+        Case{"GroupNotSync", "syncgroup/group/a.cc", "#include \"syncgroup/sync/b.h\"\n",
+             "syncgroup/group/a.cc:1: "},
+        Case{"SyncgroupNotFetcher", "syncgroup/sync/a.h", "#include \"fetcher/policy/b.h\"\n",
+             "syncgroup/sync/a.h:1: "},
+        Case{"WorkNotUpkeep", "fetcher/work/a.h", "#include \"upkeep/b.h\"\n",
+             "fetcher/work/a.h:1: "},
+        Case{"ReportSeesUpkeep", "fetcher/report/a.h", "#include \"upkeep/b.h\"\n", ""},
+        Case{"FetcherNotHttp", "fetcher/work/a.h", "#  include \"http/message/b.h\"\n",
+             "fetcher/work/a.h:1: "},
+        Case{"ClientNotEngine", "http/client/a.h", "#include \"http/engine/b.h\"\n",
+             "http/client/a.h:1: "},
+        Case{"ListenersAreBlind", "http/app/a.h", "#include \"http/peer/b.h\"\n",
+             "http/app/a.h:1: "},
+        Case{"PeerSeesClient", "http/peer/a.h", "#include \"http/client/b.h\"\n", ""},
+        Case{"PeerNotEngine", "http/peer/a.h", "#include \"http/engine/b.h\"\n",
+             "http/peer/a.h:1: "},
+        Case{"HttpNotService", "http/app/a.h", "#include \"service/b.h\"\n", "http/app/a.h:1: "},
+        Case{"CommandLineNotFetcher", "service/cli/a.h", "#include \"fetcher/work/b.h\"\n",
+             "service/cli/a.h:1: "},
+        Case{"NoChamber", "http/a.h", "int x;\n", "http/a.h:0: stands in no chamber"},
+        Case{"ProductNotTests", "http/app/a.h", "#include \"tests/fakes/b.h\"\n",
+             "http/app/a.h:1: "},
         Case{"TestsSeeAll", "tests/base/a.cc", "#include \"service/b.h\"\n", ""},
         Case{"IntegrationSeesCodecs", "integration/a.cc",
-             "#include \"syncgroup/wire_codec.h\"\n#include \"signpost/codec.h\"\n", ""},
-        Case{"IntegrationNothingElse", "integration/a.cc", "#include \"syncgroup/ledger.h\"\n",
-             "integration/a.cc:1: "},
+             "#include \"syncgroup/protocol/wire_codec.h\"\n#include \"signpost/codec.h\"\n", ""},
+        Case{"IntegrationNothingElse", "integration/a.cc",
+             "#include \"syncgroup/ledger/ledger.h\"\n", "integration/a.cc:1: "},
         Case{"LmdbInBase", "base/environment.h", "#include <lmdb.h>\n", ""},
         Case{"LmdbElsewhere", "signpost/a.cc", "#include <lmdb.h>\n", "signpost/a.cc:1: may not"},
         Case{"SodiumElsewhere", "base/sha256.cc", "#include <sodium.h>\n", "base/sha256.cc:1: "},
-        Case{"OpensslElsewhere", "fetcher/a.cc", "#include <openssl/evp.h>\n", "fetcher/a.cc:1: "},
+        Case{"OpensslElsewhere", "fetcher/work/a.cc", "#include <openssl/evp.h>\n",
+             "fetcher/work/a.cc:1: "},
         Case{"SpdlogElsewhere", "service/a.cc", "#include <spdlog/spdlog.h>\n", "service/a.cc:1: "},
-        Case{"PrometheusElsewhere", "http/a.cc", "#include <prometheus/counter.h>\n",
-             "http/a.cc:1: may not"},
+        Case{"PrometheusElsewhere", "http/app/a.cc", "#include <prometheus/counter.h>\n",
+             "http/app/a.cc:1: may not"},
         Case{"PrometheusInMetrics", "base/metrics.cc", "#include <prometheus/counter.h>\n", ""},
-        Case{"JsonElsewhere", "fetcher/a.cc", "#include <nlohmann/json.hpp>\n",
-             "fetcher/a.cc:1: may not"},
-        Case{"JsonInHttp", "http/json.h", "#include \"nlohmann/json.hpp\"\n", ""},
+        Case{"JsonElsewhere", "fetcher/work/a.cc", "#include <nlohmann/json.hpp>\n",
+             "fetcher/work/a.cc:1: may not"},
+        Case{"JsonInHttp", "http/message/json.h", "#include \"nlohmann/json.hpp\"\n", ""},
         Case{"HttplibInHttp", "http/app/a.cc", "#include <httplib.h>\n",
              "http/app/a.cc:1: may not"},
         Case{"HttplibInTheClient", "client/waypost/detail/a.h", "#include <httplib.h>\n", ""},
@@ -123,32 +149,34 @@ INSTANTIATE_TEST_SUITE_P(
              "client/waypost/a.h:1: client/ may not"},
         Case{"TheClientInService", "service/a.cc", "#include \"waypost/client.h\"\n",
              "service/a.cc:1: may not"},
-        Case{"CliElsewhere", "http/a.cc", "#include <CLI/CLI.hpp>\n", "http/a.cc:1: may not"},
+        Case{"CliElsewhere", "http/app/a.cc", "#include <CLI/CLI.hpp>\n",
+             "http/app/a.cc:1: may not"},
         Case{"CliInService", "service/a.cc", "#include <CLI/CLI.hpp>\n", ""},
         Case{"GoogleTestInProduct", "base/a.cc", "#include <gtest/gtest.h>\n",
              "base/a.cc:1: may not"},
-        Case{"ProtoInCodec", "syncgroup/wire_codec.cc", "#include \"syncgroup/wire.pb.h\"\n", ""},
-        Case{"ProtoElsewhere", "syncgroup/ledger.cc", "#include \"syncgroup/wire.pb.h\"\n",
-             "syncgroup/ledger.cc:1: "},
-        Case{"TomlElsewhere", "http/a.cc", "#include <toml++/toml.h>\n", "http/a.cc:1: "},
+        Case{"ProtoInCodec", "syncgroup/protocol/wire_codec.cc",
+             "#include \"syncgroup/protocol/wire.pb.h\"\n", ""},
+        Case{"ProtoElsewhere", "syncgroup/ledger/ledger.cc",
+             "#include \"syncgroup/protocol/wire.pb.h\"\n", "syncgroup/ledger/ledger.cc:1: "},
+        Case{"TomlElsewhere", "http/app/a.cc", "#include <toml++/toml.h>\n", "http/app/a.cc:1: "},
         Case{"UsingStd", "tests/a.cc", "using namespace std;\n", "tests/a.cc:1: `using"},
-        Case{"SleepInProduct", "fetcher/a.cc", "std::this_thread::sleep_for(x);\n",
-             "fetcher/a.cc:1: sleep"},
-        Case{"SleepUntilInProduct", "http/a.cc", "std::this_thread::sleep_until(x);\n",
-             "http/a.cc:1: sleep"},
+        Case{"SleepInProduct", "fetcher/work/a.cc", "std::this_thread::sleep_for(x);\n",
+             "fetcher/work/a.cc:1: sleep"},
+        Case{"SleepUntilInProduct", "http/app/a.cc", "std::this_thread::sleep_until(x);\n",
+             "http/app/a.cc:1: sleep"},
         Case{"UsleepInProduct", "base/a.cc", "usleep(5);\n", "base/a.cc:1: usleep"},
         Case{"NanosleepInProduct", "base/a.cc", "nanosleep(&x, nullptr);\n",
              "base/a.cc:1: nanosleep"},
-        Case{"SleepInText", "fetcher/a.cc", "Log(\"sleep_for\");  // sleep_for\n", ""},
+        Case{"SleepInText", "fetcher/work/a.cc", "Log(\"sleep_for\");  // sleep_for\n", ""},
         Case{"SleepInTests", "tests/a.cc", "std::this_thread::sleep_for(x);\n", ""},
-        Case{"SteadyClockInProduct", "http/a.cc",
+        Case{"SteadyClockInProduct", "http/app/a.cc",
              "const auto t = std::chrono::steady_clock::now();\n",
-             "http/a.cc:1: steady_clock::now reads a clock"},
+             "http/app/a.cc:1: steady_clock::now reads a clock"},
         Case{"SystemClockInProduct", "syncgroup/group/a.cc",
              "\nx = std::chrono::system_clock::now();\n",
              "syncgroup/group/a.cc:2: system_clock::now reads a clock"},
-        Case{"ClockGettimeInProduct", "fetcher/a.cc", "clock_gettime(CLOCK_MONOTONIC, &now);\n",
-             "fetcher/a.cc:1: clock_gettime reads"},
+        Case{"ClockGettimeInProduct", "fetcher/work/a.cc",
+             "clock_gettime(CLOCK_MONOTONIC, &now);\n", "fetcher/work/a.cc:1: clock_gettime reads"},
         Case{"GettimeofdayInProduct", "service/cli/a.cc", "gettimeofday(&now, nullptr);\n",
              "service/cli/a.cc:1: gettimeofday reads"},
         Case{"TimeInProduct", "signpost/a.cc", "std::srand(std::time(nullptr));\n",
@@ -159,12 +187,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ClockInIntegration", "integration/a.cc", "std::chrono::steady_clock::now();\n", ""},
         Case{"ClockInClient", "client/waypost/client.h", "std::chrono::steady_clock::now();\n", ""},
         Case{"ClockInTests", "tests/http/a.cc", "std::chrono::steady_clock::now();\n", ""},
-        Case{"ClockHandedIn", "fetcher/a.cc",
+        Case{"ClockHandedIn", "fetcher/work/a.cc",
              "const base::SteadyTime now = parts.clock.SteadyNow();  // not steady_clock::now\n",
              ""},
-        Case{"ClockAsAType", "http/a.cc", "using Time = std::chrono::steady_clock::time_point;\n",
-             ""},
-        Case{"LongerNameThanTime", "http/a.cc", "SetDeadline_time(nullptr);\n", ""},
+        Case{"ClockAsAType", "http/app/a.cc",
+             "using Time = std::chrono::steady_clock::time_point;\n", ""},
+        Case{"LongerNameThanTime", "http/app/a.cc", "SetDeadline_time(nullptr);\n", ""},
         Case{"RandomDeviceInProduct", "service/a.cc", "std::random_device random;\n",
              "service/a.cc:1: random_device reads randomness"},
         Case{"SodiumRandomElsewhereInBase", "base/crypto.cc", "randombytes_buf(seed, 32);\n",
@@ -172,12 +200,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"GetrandomInProduct", "blobstore/a.cc", "getrandom(&x, sizeof x, 0);\n",
              "blobstore/a.cc:1: getrandom reads"},
         Case{"GetrandomInItsFile", "base/entropy.cc", "getrandom(&x, sizeof x, 0);\n", ""},
-        Case{"RandInProduct", "fetcher/a.cc", "return rand() % 6;\n",
-             "fetcher/a.cc:1: rand() reads"},
-        Case{"LongerNameThanRand", "fetcher/a.cc", "return operand();\n", ""},
+        Case{"RandInProduct", "fetcher/work/a.cc", "return rand() % 6;\n",
+             "fetcher/work/a.cc:1: rand() reads"},
+        Case{"LongerNameThanRand", "fetcher/work/a.cc", "return operand();\n", ""},
         Case{"UrandomInText", "service/a.cc", "Open(\"/dev/urandom\");\n",
              "service/a.cc:1: /dev/urandom reads"},
-        Case{"BytesFromBase", "syncgroup/a.cc", "id = base::RandomBytes(16);\n", ""},
+        Case{"BytesFromBase", "syncgroup/group/a.cc", "id = base::RandomBytes(16);\n", ""},
         Case{"BareTodo", "base/a.cc", "// TODO: fix\n", "base/a.cc:1: TODO"},
         Case{"TodoWithReason", "base/a.cc", "// TODO: drop when Debian ships LMDB 1.0\n", ""}),
     [](const testing::TestParamInfo<Case>& i) { return std::string(i.param.name); });
@@ -187,8 +215,20 @@ TEST(LongFile, IsFoundInProductCodeOnly) {
   for (int i = 0; i < 601; ++i) content += "int x;\n";
   EXPECT_EQ(CheckFile({"base/a.cc", content}).size(), 1u);
   EXPECT_TRUE(CheckFile({"tests/a.cc", content}).empty());
-  EXPECT_TRUE(CheckFile({"syncgroup/wire_codec.cc", content}).empty());
-  EXPECT_EQ(CheckFile({"syncgroup/wire_codec.cc", content + content}).size(), 1u);
+  EXPECT_TRUE(CheckFile({"syncgroup/protocol/wire_codec.cc", content}).empty());
+  EXPECT_EQ(CheckFile({"syncgroup/protocol/wire_codec.cc", content + content}).size(), 1u);
+}
+
+TEST(Pure, WhatReachesALockByItsIncludesIsFound) {
+  const std::vector<SourceFile> files = {
+      {"fetcher/policy/a.h", "#include \"signpost/b.h\"\n"},
+      {"fetcher/policy/c.h", "#include \"signpost/d.h\"\n#include <map>\n"},
+      {"fetcher/work/e.h", "#include \"base/mutex.h\"\n"},
+      {"signpost/b.h", "#include \"fetcher/policy/a.h\"\n#include \"base/mutex.h\"\n"},
+      {"signpost/d.h", "#include <string>\n"}};
+  const auto found = CheckPure(files);
+  ASSERT_EQ(found.size(), 1u) << Lines(found);
+  EXPECT_TRUE(found[0].starts_with("fetcher/policy/a.h:1: "));
 }
 
 TEST(Built, AFileThatNoTargetNamesIsFound) {

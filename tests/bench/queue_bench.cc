@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
-#include "fetcher/indexed_heap.h"
+#include "fetcher/policy/indexed_heap.h"
 #include "tests/bench/figures.h"
 
 namespace waypost::fetcher {

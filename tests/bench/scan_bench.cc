@@ -20,7 +20,7 @@
 #include "integration/peer.h"
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
-#include "syncgroup/ledger.h"
+#include "syncgroup/ledger/ledger.h"
 #include "tests/bench/figures.h"
 
 namespace waypost {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/log.h"
-#include "http/socket.h"
-#include "syncgroup/invite.h"
+#include "http/client/socket.h"
+#include "syncgroup/protocol/invite.h"
 #include "tests/bench/figures.h"
 #include "tests/http/node.h"
 

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "tests/fakes/temp_dir.h"
-#include "tests/http/scripted_server.h"
+#include "tests/http/client/scripted_server.h"
 #include "waypost/client.h"
 
 namespace waypost::client {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "fetcher/blob_client.h"
+#include "fetcher/attempt/blob_client.h"
 
 namespace waypost::fetcher {
 

@@ -3,8 +3,8 @@
 #include <stop_token>
 
 #include "absl/status/status.h"
-#include "fetcher/blob_client.h"
-#include "syncgroup/peer_client.h"
+#include "fetcher/attempt/blob_client.h"
+#include "syncgroup/protocol/peer_client.h"
 
 namespace waypost {
 

@@ -21,17 +21,17 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "blobstore/disk_blob_store.h"
-#include "fetcher/fetcher.h"
-#include "fetcher/scanner.h"
-#include "service/peer_parts.h"
+#include "fetcher/work/fetcher.h"
+#include "service/parts/peer_parts.h"
 #include "signpost/peer_book.h"
 #include "signpost/signpost_table.h"
-#include "syncgroup/group_store.h"
-#include "syncgroup/ledger.h"
-#include "syncgroup/rows.h"
+#include "syncgroup/group/group_store.h"
+#include "syncgroup/ledger/ledger.h"
+#include "syncgroup/ledger/rows.h"
 #include "tests/fakes/fake_blob_client.h"
 #include "tests/fakes/silent_peers.h"
 #include "tests/fakes/temp_dir.h"
+#include "upkeep/scanner.h"
 
 namespace waypost::fetcher {
 
@@ -187,7 +187,7 @@ class Rig {
   base::EventLog* events = nullptr;
   syncgroup::GroupStore* groups = nullptr;
   Fetcher* fetcher = nullptr;
-  Scanner* scanner = nullptr;
+  upkeep::Scanner* scanner = nullptr;
 
  private:
   base::TempDir folder_;

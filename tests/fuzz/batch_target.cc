@@ -3,8 +3,8 @@
 #include <tuple>
 
 #include "base/status.h"
-#include "http/batch_frames.h"
-#include "syncgroup/wire_codec.h"
+#include "http/peer/batch_frames.h"
+#include "syncgroup/protocol/wire_codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

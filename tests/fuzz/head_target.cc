@@ -2,10 +2,10 @@
 #include <set>
 
 #include "base/status.h"
-#include "http/engine_head.h"
-#include "http/head_check.h"
-#include "http/response_reader.h"
-#include "http/text.h"
+#include "http/client/response_reader.h"
+#include "http/engine/engine_head.h"
+#include "http/message/head_check.h"
+#include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

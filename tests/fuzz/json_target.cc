@@ -1,5 +1,5 @@
 #include "base/status.h"
-#include "http/json_request.h"
+#include "http/message/json_request.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

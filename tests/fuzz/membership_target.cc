@@ -2,7 +2,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "syncgroup/membership.h"
+#include "syncgroup/membership/membership.h"
 #include "tests/fuzz/fuzz_target.h"
 
 // Six bytes an operation of a small world: the fold must be the same in every order, and nothing

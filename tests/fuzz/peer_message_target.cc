@@ -1,8 +1,8 @@
 #include <array>
 
 #include "base/status.h"
-#include "syncgroup/papers.h"
-#include "syncgroup/wire_codec.h"
+#include "syncgroup/group/papers.h"
+#include "syncgroup/protocol/wire_codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

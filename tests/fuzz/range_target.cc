@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "base/status.h"
-#include "http/range.h"
-#include "http/text.h"
+#include "http/message/range.h"
+#include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

@@ -2,7 +2,7 @@
 #include <optional>
 
 #include "base/status.h"
-#include "http/response_reader.h"
+#include "http/client/response_reader.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

@@ -7,7 +7,7 @@
 #include "signpost/due.h"
 #include "signpost/peer_row.h"
 #include "signpost/signpost_table.h"
-#include "syncgroup/codec.h"
+#include "syncgroup/ledger/codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace waypost::fuzz {

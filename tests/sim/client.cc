@@ -7,10 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/batch_frames.h"
-#include "http/peer_answers.h"
-#include "http/range.h"
-#include "syncgroup/wire_codec.h"
+#include "http/message/range.h"
+#include "http/peer/batch_frames.h"
+#include "http/peer/peer_answers.h"
+#include "syncgroup/protocol/wire_codec.h"
 
 // Requests are built, and answers judged, as http/peer_http_client.cc and peer_blob_client.cc do it
 // with what arrives on a socket.

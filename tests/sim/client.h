@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
-#include "fetcher/blob_client.h"
-#include "http/response_reader.h"
+#include "fetcher/attempt/blob_client.h"
+#include "http/client/response_reader.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/peer_client.h"
+#include "syncgroup/protocol/peer_client.h"
 #include "tests/sim/network.h"
 
 namespace waypost::sim {

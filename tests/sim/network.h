@@ -16,8 +16,8 @@
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/random.h"
-#include "http/message.h"
-#include "http/peer_api.h"
+#include "http/message/message.h"
+#include "http/peer/peer_api.h"
 
 namespace waypost::sim {
 

@@ -10,8 +10,8 @@
 #include "base/status.h"
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
-#include "syncgroup/keys.h"
-#include "syncgroup/rows.h"
+#include "syncgroup/ledger/keys.h"
+#include "syncgroup/ledger/rows.h"
 
 // Counts here are made from the references and from holdings, not with syncgroup/recount: what both
 // got wrong in the same way would go unseen.

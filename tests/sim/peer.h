@@ -9,8 +9,8 @@
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/random.h"
-#include "http/peer_api.h"
-#include "service/peer_parts.h"
+#include "http/peer/peer_api.h"
+#include "service/parts/peer_parts.h"
 #include "tests/sim/client.h"
 #include "tests/sim/network.h"
 

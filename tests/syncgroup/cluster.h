@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "syncgroup/peer_client.h"
-#include "syncgroup/peer_service.h"
-#include "syncgroup/syncer.h"
-#include "syncgroup/wire_codec.h"
+#include "syncgroup/protocol/peer_client.h"
+#include "syncgroup/protocol/wire_codec.h"
+#include "syncgroup/sync/peer_service.h"
+#include "syncgroup/sync/syncer.h"
 #include "tests/syncgroup/test_node.h"
 
 namespace waypost::syncgroup {

@@ -1,0 +1,362 @@
+#include "fetcher/attempt/attempt.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/fault_point.h"
+#include "base/status.h"
+#include "fetcher/attempt/store_sink.h"
+#include "fetcher/policy/ranking.h"
+#include "signpost/due.h"
+#include "syncgroup/protocol/messages.h"
+
+// One try for one blob: what the rows say now, whom to ask, and what each answered. Bytes are
+// believed when they hash to the id; every peer that was asked has its answer told to the peer book
+// once. Nothing is written here: what it came to is a result that somebody else records.
+
+namespace waypost::fetcher {
+namespace {
+
+constexpr std::size_t kMessageBytesMax = 200;
+
+}  // namespace
+
+Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
+                 AttemptProgress& progress, std::stop_token stop)
+    : parts_(parts),
+      blob_(blob),
+      options_(std::move(options)),
+      progress_(progress),
+      stop_(std::move(stop)) {}
+
+Attempt::Attempt(Attempt&&) noexcept = default;
+Attempt::~Attempt() = default;
+
+void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
+  const syncgroup::BlobRecord record = parts_.ledger.Load(txn, blob_);
+  result_.start = Judge(record);
+  if (result_.start != AttemptResult::Start::kGo) return;
+  start_.signpost = *record.signpost;
+  if (!options_.for_app) bytes_max_ = parts_.groups.FetchBytesAllowed(txn, record);
+  if (bytes_max_ == 0) {
+    result_.report.local = LocalEnd::kOverLimit;
+    result_.report.local_message =
+        "limits.member_bytes leaves nothing to the member that mentioned it first: raise it, or "
+        "GET the blob here";
+  }
+  LoadMembers(txn, record, members);
+  locations_ = start_.signpost.locations;
+  result_.evidence_at_start = start_.signpost.evidence;
+}
+
+void Attempt::LoadFailed(const absl::Status& status) {
+  result_.report.local = LocalEnd::kDisk;
+  result_.report.local_message = status.ToString();
+}
+
+std::optional<base::PeerId> Attempt::Next() {
+  if (result_.start != AttemptResult::Start::kGo) return std::nullopt;
+  if (asked_.size() >= kAskedMax || Ended()) return std::nullopt;
+  return BestPeer();
+}
+
+AttemptResult Attempt::Finish() {
+  if (result_.start != AttemptResult::Start::kGo) return std::move(result_);
+  if (!Ended() && !full_.empty()) {
+    result_.report.local = LocalEnd::kNoSlot;
+    result_.report.no_slot_at = full_.front();
+  }
+  if (stop_.stop_requested() && !result_.staged && result_.report.local == LocalEnd::kNone) {
+    result_.report.local = LocalEnd::kCancelled;
+  }
+  return std::move(result_);
+}
+
+AttemptResult::Start Attempt::Judge(const syncgroup::BlobRecord& record) const {
+  using Start = AttemptResult::Start;
+  if (!record.signpost) return Start::kNotWanted;
+  const signpost::Signpost& signpost = *record.signpost;
+  if (signpost.stopped != base::kNever || signpost.wanted_since == base::kNever) {
+    return Start::kNotWanted;
+  }
+  if (signpost::DueKeyOf(blob_, signpost).due <= parts_.clock.WallNow()) return Start::kGo;
+  // Its peer returned after it failed last.
+  const bool freed =
+      options_.free_since != base::kNever && signpost.last_error.at <= options_.free_since;
+  return freed ? Start::kGo : Start::kNotDue;
+}
+
+void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record,
+                          MembersOfGroups& cache) {
+  std::vector<base::GroupId> groups;
+  for (const auto& item : start_.signpost.groups) {
+    if (parts_.ledger.WantedIn(txn, item.first, record)) groups.push_back(item.first);
+  }
+  // Merely asked for: under any group that mentions it.
+  if (groups.empty() && !record.row) {
+    for (const auto& item : start_.signpost.groups) groups.push_back(item.first);
+  }
+  if (groups.empty()) {
+    // Nobody here may have it: the rows do not agree, and are put right.
+    if (record.row) result_.start = AttemptResult::Start::kNotWanted;
+    return;
+  }
+  std::vector<base::PeerId> others;
+  for (const base::GroupId& group : groups) {
+    const auto [members, is_new] = cache.try_emplace(group);
+    if (is_new) members->second = parts_.groups.MembersOf(txn, group);
+    for (const syncgroup::Member& member : members->second) {
+      if (member.peer == parts_.ledger.options().self) continue;
+      auto& shared = start_.groups_of[member.peer];
+      if (shared.empty()) {
+        (member.role == syncgroup::Role::kServer ? start_.members : others).push_back(member.peer);
+      }
+      if (shared.size() < syncgroup::kReadGroupsMax) shared.push_back(group);
+    }
+  }
+  start_.members.insert(start_.members.end(), others.begin(), others.end());
+  start_.members = TurnMembers(std::move(start_.members), start_.signpost.failures);
+}
+
+bool Attempt::Ended() const {
+  return result_.staged || result_.report.local != LocalEnd::kNone || stop_.stop_requested();
+}
+
+// The best peer not yet asked that does not cool and may have a free slot.
+std::optional<base::PeerId> Attempt::BestPeer() {
+  const base::WallTime now = parts_.clock.WallNow();
+  const auto in = [](const std::vector<base::PeerId>& peers, const base::PeerId& peer) {
+    return std::find(peers.begin(), peers.end(), peer) != peers.end();
+  };
+  const RankView view{
+      .prefer = options_.prefer,
+      .may_ask =
+          [&](const base::PeerId& peer) {
+            return start_.groups_of.contains(peer) && !in(asked_, peer) && !in(full_, peer);
+          },
+      .cooling = [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Cooling(now); }};
+  for (const base::PeerId& peer : Rank(locations_, start_.members, view)) {
+    if (!NoteCoolDown(peer)) return peer;
+  }
+  return std::nullopt;
+}
+
+// True if the peer cools now; it is then one of those that could not be heard.
+bool Attempt::NoteCoolDown(const base::PeerId& peer) {
+  const signpost::PeerHealth health = parts_.peers.Health(peer);
+  if (!health.Cooling(parts_.clock.WallNow())) return false;
+  result_.silent.try_emplace(peer, health.returns);
+  AttemptReport& report = result_.report;
+  if (!report.first_cool_down_end || health.cool_down_end < *report.first_cool_down_end) {
+    report.first_cool_down_end = health.cool_down_end;
+    report.first_to_end = peer;
+  }
+  return true;
+}
+
+void Attempt::Begin(const base::PeerId& peer, uint64_t returns) {
+  asked_.push_back(peer);
+  returns_at_start_ = returns;
+}
+
+void Attempt::Ask(const base::PeerId& peer) {
+  const auto entry = parts_.peers.Find(peer);
+  Begin(peer, entry ? entry->health.returns : 0);
+  const std::vector<std::string> addresses = entry ? entry->addresses : std::vector<std::string>();
+  if (addresses.empty() && !parts_.client.HasLine(peer)) {
+    FailPeer(peer, Answer::kUnreachable, "no address of it is known", {});
+    return;
+  }
+  if (AskOnce(peer, addresses, parts_.blobs.PartialBytes(blob_))) return;
+  // A resumed file did not match, or no longer fits: nobody's fault, once more from zero.
+  parts_.blobs.DropPartial(blob_);
+  AskOnce(peer, addresses, 0);
+}
+
+// False: the partial file was at fault; nothing was recorded.
+bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
+                      uint64_t offset) {
+  const BlobRequest request{.from = {.peer = peer, .addresses = addresses},
+                            .blob = blob_,
+                            .groups = start_.groups_of.at(peer),
+                            .offset = offset,
+                            .stall_timeout = options_.stall_timeout};
+  StoreSink sink(parts_, request, options_, bytes_max_, progress_, stop_);
+  const BlobReply reply = parts_.client.Get(request, sink, stop_);
+  progress_.transferring = false;
+  result_.body_bytes += reply.body_bytes;
+  switch (reply.kind) {
+    case BlobReply::Kind::kComplete:
+      return Complete(peer, sink, sink.Finish());
+    case BlobReply::Kind::kMiss:
+      Miss(peer, request.groups, reply.miss);
+      return true;
+    case BlobReply::Kind::kUnreachable:
+      FailPeer(peer, Answer::kUnreachable, reply.message, reply.retry_after);
+      return true;
+    case BlobReply::Kind::kBusy:
+      FailPeer(peer, Answer::kBusy, reply.message, reply.retry_after);
+      return true;
+    case BlobReply::Kind::kWrongLength:
+      WrongBytes(peer, sink, reply.message);
+      return true;
+    case BlobReply::Kind::kSinkError:
+      return SinkError(peer, sink, reply.sink_error);
+    case BlobReply::Kind::kCancelled:
+      result_.report.local = LocalEnd::kCancelled;
+      return true;
+  }
+  return true;
+}
+
+std::optional<blobstore::ArrivedBlob> Attempt::HearBlob(const base::PeerId& peer, uint64_t returns,
+                                                        const BatchItem& item) {
+  Begin(peer, returns);
+  request_ = BlobRequest{.from = {.peer = peer, .addresses = {}},
+                         .blob = blob_,
+                         .groups = start_.groups_of.at(peer),
+                         .stall_timeout = options_.stall_timeout};
+  arriving_ =
+      std::make_unique<StoreSink>(parts_, *request_, options_, bytes_max_, progress_, stop_);
+  absl::Status taken = arriving_->OnStart(item.bytes.size(), 0, item.granted);
+  if (taken.ok()) taken = arriving_->OnData(item.bytes);
+  progress_.transferring = false;
+  result_.body_bytes += item.bytes.size();
+  if (taken.ok()) return blobstore::ArrivedBlob{arriving_->TakeWriter(), blob_};
+  SinkError(peer, *arriving_, taken);
+  arriving_.reset();
+  return std::nullopt;
+}
+
+void Attempt::HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged) {
+  const auto sink = std::move(arriving_);
+  Complete(peer, *sink, std::move(staged));
+}
+
+void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss) {
+  Begin(peer, returns);
+  Miss(peer, start_.groups_of.at(peer), miss);
+}
+
+void Attempt::HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) {
+  Begin(peer, returns);
+  FailPeer(peer, reply.kind == BlobReply::Kind::kBusy ? Answer::kBusy : Answer::kUnreachable,
+           reply.message, reply.retry_after);
+}
+
+bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
+                       absl::StatusOr<blobstore::StagedBlob> staged) {
+  if (staged.ok()) {
+    base::FaultPoint("fetch.verified");
+    parts_.peers.RecordSuccess(peer);
+    result_.first_try = result_.report.asked.empty();
+    Note(peer, Answer::kSent, "");
+    result_.staged = *std::move(staged);
+    result_.source = peer;
+    result_.granted = sink.granted();
+    result_.size_bytes = sink.total_bytes();
+    return true;
+  }
+  if (base::IsDigestMismatch(staged.status())) {
+    if (sink.resumed()) return false;
+    WrongBytes(peer, sink, base::Std(staged.status().message()));
+    return true;
+  }
+  LocalError(staged.status());
+  return true;
+}
+
+void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
+                   const syncgroup::Miss& miss) {
+  parts_.peers.RecordSuccess(peer);
+  const bool greeted =
+      !parts_.greeted || std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
+        return parts_.greeted(peer, group);
+      });
+  if (greeted) {
+    Note(peer, Answer::kNotHere, "it does not have the blob");
+  } else {
+    Note(peer, Answer::kNotGreeted, "it does not know this peer as a member yet");
+  }
+  const base::WallTime now = parts_.clock.WallNow();
+  signpost::Locations told = miss.locations;
+  told.erase(parts_.ledger.options().self);
+  signpost::MergeLocations(result_.learned, told, now);
+  signpost::MergeLocations(locations_, told, now);
+  if (greeted && locations_.contains(peer)) locations_[peer].denied = now;
+  if (miss.size_hint_bytes && !result_.size_bytes) {
+    result_.size_bytes = miss.size_hint_bytes;
+  }
+}
+
+void Attempt::FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
+                       std::optional<base::Millis> retry_after) {
+  Note(peer, answer, message);
+  result_.silent[peer] = returns_at_start_;
+  parts_.peers.RecordFailure(peer, returns_at_start_,
+                             ErrorAt(peer,
+                                     answer == Answer::kBusy ? signpost::ErrorClass::kBusy
+                                                             : signpost::ErrorClass::kUnreachable,
+                                     message),
+                             retry_after);
+  NoteCoolDown(peer);
+}
+
+void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message) {
+  sink.Discard();
+  Note(peer, Answer::kWrongBytes, message);
+  parts_.peers.RecordWrongBytes(peer, ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
+  locations_.erase(peer);
+}
+
+// Our own side ended the transfer. False: because of the partial file.
+bool Attempt::SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error) {
+  const std::string_view message = base::Std(error.message());
+  switch (sink.fault()) {
+    case StoreSink::Fault::kPartial:
+      return false;
+    case StoreSink::Fault::kYielded:
+      result_.report.local = LocalEnd::kYielded;
+      return true;
+    case StoreSink::Fault::kStopped:
+      result_.report.local = LocalEnd::kCancelled;
+      return true;
+    case StoreSink::Fault::kNotGranted:
+      FailPeer(peer, Answer::kUnreachable, message, {});
+      return true;
+    case StoreSink::Fault::kTooLong:
+      WrongBytes(peer, sink, message);
+      return true;
+    case StoreSink::Fault::kNoRoom:
+      Note(peer, Answer::kNoRoom, message);
+      return true;
+    case StoreSink::Fault::kTooLarge:
+      Note(peer, Answer::kTooLarge, message);
+      return true;
+    case StoreSink::Fault::kNone:
+    case StoreSink::Fault::kStore:
+      LocalError(error);
+      return true;
+  }
+  return true;
+}
+
+void Attempt::LocalError(const absl::Status& error) {
+  result_.report.local = base::IsNoSpace(error) ? LocalEnd::kNoSpace : LocalEnd::kDisk;
+  result_.report.local_message = std::string(base::Std(error.message()));
+}
+
+void Attempt::Note(const base::PeerId& peer, Answer answer, std::string_view message) {
+  result_.report.asked.push_back({peer, answer, std::string(message.substr(0, kMessageBytesMax))});
+}
+
+signpost::LastError Attempt::ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
+                                     std::string_view message) const {
+  return {.error = error,
+          .peer = peer,
+          .at = parts_.clock.WallNow(),
+          .message = std::string(message.substr(0, kMessageBytesMax))};
+}
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,180 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/clock.h"
+#include "base/index.h"
+#include "blobstore/blob_store.h"
+#include "fetcher/attempt/blob_client.h"
+#include "fetcher/attempt/rate_limiter.h"
+#include "fetcher/policy/outcome.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group/group_store.h"
+#include "syncgroup/ledger/ledger.h"
+
+namespace waypost::fetcher {
+
+class StoreSink;
+
+// What an attempt needs; all outlive it.
+struct AttemptParts {
+  base::Index& index;
+  blobstore::BlobStore& blobs;
+  const syncgroup::Ledger& ledger;
+  syncgroup::GroupStore& groups;
+  signpost::PeerBook& peers;
+  BlobClient& client;
+  const base::Clock& clock;
+  RateLimiter& rate;
+  std::function<bool(const base::PeerId&, const base::GroupId&)> greeted;
+};
+
+// What others may see of an attempt while it runs. Atomics: written by its worker, read by anyone.
+struct AttemptProgress {
+  std::atomic<uint64_t> received_bytes{0};
+  std::atomic<uint64_t> total_bytes{0};  // 0: not known yet
+  std::atomic<bool> transferring{false};
+};
+
+struct AttemptOptions {
+  base::Millis stall_timeout{30000};
+  // Whose slot it has: asked first, where it may be asked at all. Zero: nobody's.
+  base::PeerId prefer;
+  // Not kNever: it may start before its time where it failed before this; see RunQueue::Picked.
+  base::WallTime free_since;
+  // An app here waits for it: that some member may make this peer fetch no more is no matter then.
+  bool for_app = false;
+  // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
+  // slot?
+  std::function<bool()> should_yield;
+};
+
+// What an attempt came to.
+struct AttemptResult {
+  // What the rows said at the start. The queue is a hint: only kGo asks anybody.
+  enum class Start { kGo, kNotWanted, kNotDue };
+  Start start = Start::kGo;
+  AttemptReport report;
+  // Set when the blob arrived: verified and durable, not yet recorded.
+  std::optional<blobstore::StagedBlob> staged;
+  base::PeerId source;
+  std::vector<base::GroupId> granted;
+  signpost::Locations learned;  // from misses
+  std::optional<uint64_t> size_bytes;
+  uint64_t evidence_at_start = 0;
+  // Peers that could not be heard, with their `returns` as noted before: one that moved since is
+  // news.
+  std::map<base::PeerId, uint64_t> silent;
+  bool first_try = false;  // the first location asked sent it
+  uint64_t body_bytes = 0;
+};
+
+// Members of groups as one view of the index has them, so that many attempts look them up once.
+using MembersOfGroups = absl::flat_hash_map<base::GroupId, std::vector<syncgroup::Member>>;
+
+// One try to obtain a blob, over up to kAskedMax locations, one after the other, including those
+// that misses name. Only members of a group under which it is wanted are asked, and each hears only
+// of the groups it is a member of. Tells PeerBook how each peer answered.
+//
+//   Load -> while Next: Ask or, where a batch asks, one of Hear -> Finish
+//
+// One thread. What it is given outlives it.
+class Attempt {
+ public:
+  Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
+          AttemptProgress& progress, std::stop_token stop);
+  Attempt(Attempt&&) noexcept;
+  ~Attempt();
+
+  // What the rows say now. In a transaction of the caller's, so that many load at once.
+  void Load(base::ReadTxn& txn, MembersOfGroups& members);
+  // The index could not be read.
+  void LoadFailed(const absl::Status& status);
+
+  const base::BlobId& blob() const { return blob_; }
+  // Learned from others: judges nobody.
+  std::optional<uint64_t> size_hint() const { return start_.signpost.size_hint_bytes; }
+
+  // Whom to ask next; nullopt: this try is over.
+  std::optional<base::PeerId> Next();
+  // The peer has no slot free: goes on without it.
+  void SkipFull(const base::PeerId& peer) { full_.push_back(peer); }
+  // Blocks until the peer has answered; no lock is held, no transaction open.
+  void Ask(const base::PeerId& peer);
+
+  // ---- as part of a batch ----
+  // The groups under which the peer may be asked for the blob.
+  const std::vector<base::GroupId>& GroupsAt(const base::PeerId& peer) const {
+    return start_.groups_of.at(peer);
+  }
+  // A batch that asked `peer` for this blob says what it answered by one of the functions that
+  // follow, once for each peer. `returns`: the peer's PeerHealth::returns from before it was asked.
+  //
+  // The peer sent the blob. What is returned must be finished, by itself or together with the blobs
+  // of other attempts, and then given to HearFinished before anything else is called here. nullopt:
+  // there is nothing to finish, because our own side or the answer was at fault.
+  std::optional<blobstore::ArrivedBlob> HearBlob(const base::PeerId& peer, uint64_t returns,
+                                                 const BatchItem& item);
+  void HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged);
+  void HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss);
+  // The peer could not be heard.
+  void HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply);
+
+  // Arrived, ended by our own side or by `stop`.
+  bool Ended() const;
+  const AttemptResult& result() const { return result_; }
+  AttemptResult Finish();
+
+ private:
+  // Everything that it knows at its start, from one look at the index.
+  struct Known {
+    signpost::Signpost signpost;
+    std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
+    absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
+  };
+  AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;
+  void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record, MembersOfGroups& cache);
+  std::optional<base::PeerId> BestPeer();
+  bool NoteCoolDown(const base::PeerId& peer);
+  void Begin(const base::PeerId& peer, uint64_t returns);
+  bool AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
+               uint64_t offset);
+  bool Complete(const base::PeerId& peer, StoreSink& sink,
+                absl::StatusOr<blobstore::StagedBlob> staged);
+  void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
+            const syncgroup::Miss& miss);
+  void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
+                std::optional<base::Millis> retry_after);
+  void WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message);
+  bool SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error);
+  void LocalError(const absl::Status& error);
+  void Note(const base::PeerId& peer, Answer answer, std::string_view message);
+  signpost::LastError ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
+                              std::string_view message) const;
+
+  const AttemptParts& parts_;
+  const base::BlobId blob_;
+  const AttemptOptions options_;
+  AttemptProgress& progress_;
+  const std::stop_token stop_;
+  Known start_;
+  uint64_t bytes_max_ = std::numeric_limits<uint64_t>::max();  // a larger one is not taken
+  AttemptResult result_;
+  signpost::Locations locations_;
+  std::vector<base::PeerId> asked_;
+  std::vector<base::PeerId> full_;  // have no slot free
+  uint64_t returns_at_start_ = 0;   // of the peer being asked
+  std::optional<BlobRequest> request_;
+  std::unique_ptr<StoreSink> arriving_;  // of a batch, for `request_`
+};
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,128 @@
+#include "fetcher/attempt/store_sink.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "blobstore/pipelined_writer.h"
+#include "syncgroup/protocol/messages.h"
+
+// The bytes of one answer on their way into the store. It refuses before the first byte what was
+// not granted, what is too large, and what does not fit; time that our own disk or rate limit took
+// is not counted as the peer's slowness.
+
+namespace waypost::fetcher {
+namespace {
+
+// Where there is room for so much, a lack of space is the fault of the one large blob.
+constexpr uint64_t kRoomForOthers = uint64_t{1} << 20;
+// From so many bytes on that are to come a thread of their own for hashing pays.
+constexpr uint64_t kPipelinedFrom = uint64_t{8} << 20;
+// The store finishes the blobs of a batch together and must know their writers.
+static_assert(kPipelinedFrom > syncgroup::kBatchBlobBytesMax);
+
+}  // namespace
+
+StoreSink::StoreSink(const AttemptParts& parts, const BlobRequest& request,
+                     const AttemptOptions& options, uint64_t bytes_max, AttemptProgress& progress,
+                     std::stop_token stop)
+    : parts_(parts),
+      request_(request),
+      options_(options),
+      bytes_max_(bytes_max),
+      progress_(progress),
+      stop_(std::move(stop)) {}
+
+absl::Status StoreSink::Fail(Fault fault, absl::Status status) {
+  fault_ = fault;
+  return status;
+}
+
+absl::Status StoreSink::StartWriter() {
+  writer_.reset();
+  auto writer = parts_.blobs.StartFetch(request_.blob, total_);
+  if (writer.ok()) {
+    writer_ = *std::move(writer);
+    return absl::OkStatus();
+  }
+  if (absl::IsOutOfRange(writer.status())) return Fail(Fault::kTooLarge, writer.status());
+  const bool others_fit =
+      base::IsNoSpace(writer.status()) && parts_.blobs.CheckSpace(kRoomForOthers).ok();
+  return Fail(others_fit ? Fault::kNoRoom : Fault::kStore, writer.status());
+}
+
+absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
+                                const std::vector<base::GroupId>& granted) {
+  granted_.clear();
+  for (const base::GroupId& group : granted) {
+    const bool asked =
+        std::find(request_.groups.begin(), request_.groups.end(), group) != request_.groups.end();
+    if (asked) granted_.push_back(group);
+  }
+  if (granted_.empty()) {
+    return Fail(
+        Fault::kNotGranted,
+        absl::PermissionDeniedError("it sent the blob but granted no group that was asked for"));
+  }
+  if (total_bytes > bytes_max_) {
+    return Fail(Fault::kTooLarge,
+                absl::OutOfRangeError(absl::StrCat(
+                    "the blob has ", total_bytes, " bytes; limits.member_bytes leaves ", bytes_max_,
+                    " to the member that mentioned it first: raise it, or GET the blob here")));
+  }
+  total_ = total_bytes;
+  RETURN_IF_ERROR(StartWriter());
+  if (writer_->offset() != offset) {
+    // The callee ignored the range, or what was here is of another size: this answer from its
+    // start.
+    Discard();
+    if (offset != 0) {
+      return Fail(Fault::kPartial, absl::AbortedError("the partial file no longer fits"));
+    }
+    RETURN_IF_ERROR(StartWriter());
+  }
+  if (total_ - offset >= kPipelinedFrom) {
+    writer_ = std::make_unique<blobstore::PipelinedWriter>(std::move(writer_));
+  }
+  resumed_ = offset > 0;
+  progress_.total_bytes = total_bytes;
+  progress_.received_bytes = offset;
+  progress_.transferring = true;
+  slow_ = SlowWindow(parts_.clock.SteadyNow());
+  return absl::OkStatus();
+}
+
+absl::Status StoreSink::OnData(std::string_view data) {
+  const base::SteadyTime before = parts_.clock.SteadyNow();
+  if (!parts_.rate.Take(data.size(), stop_)) {
+    return Fail(Fault::kStopped, absl::CancelledError("stopped"));
+  }
+  const absl::Status written = writer_->Append(data);
+  if (!written.ok()) {
+    return Fail(absl::IsOutOfRange(written) ? Fault::kTooLong : Fault::kStore, written);
+  }
+  progress_.received_bytes += data.size();
+  // Our own limit and disk are not the peer's fault.
+  const base::SteadyTime now = parts_.clock.SteadyNow();
+  if (slow_.Slow(data.size(), now, now - before) && options_.should_yield &&
+      options_.should_yield()) {
+    return Fail(Fault::kYielded, absl::CancelledError("too slow"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<blobstore::StagedBlob> StoreSink::Finish() {
+  if (writer_ == nullptr) return absl::InternalError("no body came");
+  auto staged = writer_->Finish(request_.blob);
+  writer_.reset();
+  return staged;
+}
+
+void StoreSink::Discard() {
+  if (writer_) writer_->Discard();
+  writer_.reset();
+}
+
+}  // namespace waypost::fetcher

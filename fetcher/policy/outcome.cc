@@ -1,0 +1,161 @@
+#include "fetcher/policy/outcome.h"
+
+#include <algorithm>
+
+// The table of outcomes: what an attempt that brought nothing costs, and whom. Silence parks the
+// blob and costs it nothing; wrong bytes and an honest no of everybody count; reasons of our own
+// count for nobody. Evidence that came meanwhile makes it due at once, whatever else happened.
+
+namespace waypost::fetcher {
+namespace {
+
+constexpr std::size_t kMessageBytesMax = 200;
+
+using signpost::ErrorClass;
+
+ErrorClass ClassOf(Answer answer) {
+  switch (answer) {
+    case Answer::kSent:
+      return ErrorClass::kNone;
+    case Answer::kNotHere:
+    case Answer::kNotGreeted:
+      return ErrorClass::kNotHere;
+    case Answer::kUnreachable:
+      return ErrorClass::kUnreachable;
+    case Answer::kBusy:
+      return ErrorClass::kBusy;
+    case Answer::kWrongBytes:
+      return ErrorClass::kWrongBytes;
+    case Answer::kNoRoom:
+    case Answer::kTooLarge:
+      return ErrorClass::kNoSpace;
+  }
+  return ErrorClass::kNone;
+}
+
+// The worst thing that happened is what people should read.
+int Severity(Answer answer) {
+  switch (answer) {
+    case Answer::kWrongBytes:
+      return 4;
+    case Answer::kNoRoom:
+    case Answer::kTooLarge:
+      return 3;
+    case Answer::kBusy:
+    case Answer::kUnreachable:
+      return 2;
+    case Answer::kNotHere:
+    case Answer::kNotGreeted:
+      return 1;
+    case Answer::kSent:
+      return 0;
+  }
+  return 0;
+}
+
+signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now) {
+  if (asked.empty()) {
+    return {.error = ErrorClass::kNobody, .at = now, .message = "no peer to ask is known"};
+  }
+  const auto worst = std::max_element(
+      asked.begin(), asked.end(),
+      [](const Asked& a, const Asked& b) { return Severity(a.answer) < Severity(b.answer); });
+  return {.error = ClassOf(worst->answer),
+          .peer = worst->peer,
+          .at = now,
+          .message = worst->message.substr(0, kMessageBytesMax)};
+}
+
+signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now) {
+  const bool disk = report.local == LocalEnd::kDisk;
+  return {.error = disk ? ErrorClass::kDisk : ErrorClass::kNoSpace,
+          .at = now,
+          .message = report.local_message.substr(0, kMessageBytesMax)};
+}
+
+// The attempt was cut short for a reason of our own: what was heard until then stands, nothing
+// counts.
+void JudgeLocal(const AttemptReport& report, base::WallTime now, Verdict& verdict) {
+  switch (report.local) {
+    case LocalEnd::kYielded:
+      verdict.metric = "yielded";
+      return;
+    case LocalEnd::kNoSlot:
+      verdict.metric = "no_slot";
+      return;
+    case LocalEnd::kNoSpace:
+    case LocalEnd::kDisk:
+      break;
+    default:
+      verdict.metric = "cancelled";
+      return;
+  }
+  verdict.metric = "local_error";
+  verdict.pause_reason = report.local == LocalEnd::kNoSpace ? "space" : "disk";
+  verdict.error = ErrorOfOurs(report, now);
+}
+
+}  // namespace
+
+Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
+                     base::WallTime now, double unit_random) {
+  Verdict verdict;
+  const auto any = [&](Answer answer) {
+    return std::any_of(report.asked.begin(), report.asked.end(),
+                       [&](const Asked& asked) { return asked.answer == answer; });
+  };
+  for (const Asked& asked : report.asked) {
+    if (asked.answer == Answer::kNotHere) verdict.denied.push_back(asked.peer);
+    if (asked.answer == Answer::kWrongBytes) verdict.dropped.push_back(asked.peer);
+  }
+  const bool over_limit = report.local == LocalEnd::kOverLimit;
+  if (report.local != LocalEnd::kNone && !over_limit) {
+    JudgeLocal(report, now, verdict);
+    return verdict;
+  }
+  const bool silence =
+      any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
+  if (over_limit) {
+    verdict.count_failure = true;
+    verdict.metric = "over_limit";
+  } else if (any(Answer::kWrongBytes)) {
+    verdict.count_attempt = verdict.count_failure = true;
+    verdict.metric = "wrong_bytes";
+  } else if (any(Answer::kTooLarge)) {
+    verdict.count_attempt = verdict.count_failure = true;
+    verdict.metric = "too_large";
+  } else if (any(Answer::kNoRoom)) {
+    verdict.next_attempt = now + kNoRoomWait;
+    verdict.metric = "no_room";
+  } else if (silence) {
+    verdict.parked = true;
+    verdict.metric = "unreachable";
+  } else if (report.asked.empty()) {
+    verdict.count_failure = true;
+    verdict.metric = "nobody";
+  } else {
+    // An honest no of everyone counts; one that knows us not yet judges nothing, but must not be
+    // asked without a pause either.
+    verdict.count_attempt = any(Answer::kNotHere);
+    verdict.count_failure = true;
+    verdict.metric = "not_here";
+  }
+  // Parked without having asked anybody is no news.
+  if (!report.asked.empty() || !verdict.parked) verdict.error = ErrorOf(report.asked, now);
+  if (over_limit) verdict.error = ErrorOfOurs(report, now);
+  if (report.evidence_moved) {
+    verdict.next_attempt = now;
+    verdict.parked = false;
+  } else if (verdict.count_failure) {
+    base::Millis delay = RetryDelay(failures + 1, policy, unit_random);
+    // A greeting is on its way, and nothing was learned of the blob.
+    const bool learned =
+        std::any_of(report.asked.begin(), report.asked.end(),
+                    [](const Asked& one) { return one.answer != Answer::kNotGreeted; });
+    if (!report.asked.empty() && !learned) delay = std::min(delay, kGreetingWait);
+    verdict.next_attempt = now + delay;
+  }
+  return verdict;
+}
+
+}  // namespace waypost::fetcher

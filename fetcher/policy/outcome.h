@@ -1,0 +1,83 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "fetcher/policy/retry_policy.h"
+#include "signpost/signpost.h"
+
+// Whose fault decides what an outcome costs: the table of outcomes, as a pure function.
+namespace waypost::fetcher {
+
+// How one asked location ended.
+enum class Answer {
+  kSent,         // the verified blob
+  kNotHere,      // an honest no
+  kNotGreeted,   // a no from a peer that does not know us as a member yet: drops and denies nothing
+  kUnreachable,  // refused, reset, timeout, stalled
+  kBusy,         // 5xx, 429
+  kWrongBytes,   // did not hash to the id, or not as long as it said
+  kNoRoom,       // what it announced does not fit here, though there is room for others
+  kTooLarge,     // what it announced is over store.max_blob or limits.member_bytes
+};
+struct Asked {
+  base::PeerId peer;
+  Answer answer = Answer::kUnreachable;
+  std::string message;
+};
+
+// Why the attempt stopped for a reason of our own, if it did.
+enum class LocalEnd {
+  kNone,
+  kCancelled,  // shutdown, stop, no longer wanted
+  kYielded,    // too slow: the slot goes to another blob
+  kNoSlot,     // the peers left to ask have no slot free: goes on when one of them has
+  kOverLimit,  // limits.member_bytes: nobody was asked
+  kNoSpace,
+  kDisk,
+};
+
+struct AttemptReport {
+  std::vector<Asked> asked;
+  LocalEnd local = LocalEnd::kNone;
+  std::string local_message;
+  // The first end of a cool-down among the peers that were not asked because they cool, or that
+  // failed now, and whose it is.
+  std::optional<base::WallTime> first_cool_down_end;
+  base::PeerId first_to_end;
+  base::PeerId no_slot_at;      // kNoSlot: one whose slot it waits for
+  bool evidence_moved = false;  // the signpost's evidence or a peer's returns, since the start
+};
+
+// What is written down of an attempt that did not bring the blob.
+struct Verdict {
+  bool count_attempt = false;
+  bool count_failure = false;
+  // nullopt: the wait stays as it is.
+  std::optional<base::WallTime> next_attempt;
+  // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a
+  // return, in the queue alone. Nothing is written for that.
+  bool parked = false;
+  signpost::LastError error;          // kNone: none worth keeping
+  std::vector<base::PeerId> denied;   // said no
+  std::vector<base::PeerId> dropped;  // sent wrong bytes
+  // The fetcher pauses: "space" or "disk".
+  std::string pause_reason;
+  const char* metric = "failed";  // label of waypost_fetch_attempts_total
+};
+
+// A blob for which there is no room, while others still fit, is tried again this often.
+inline constexpr base::Millis kNoRoomWait{30 * 1000};
+
+// A blob whose every answer came from peers that do not know us as a member yet waits this long at
+// most: right after a start that is usual, whatever the blob's failures were before.
+inline constexpr base::Millis kGreetingWait{10 * 1000};
+
+// `failures` as in the signpost before; `unit_random` in [0, 1).
+Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
+                     base::WallTime now, double unit_random);
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,467 @@
+#include "fetcher/policy/run_queue.h"
+
+#include <algorithm>
+
+// Three indexes over the same entries: by blob, by where they wait (a heap for each of three
+// shelves of a peer), and counted by the run that their rows belong to. Every change goes through
+// Insert and Remove, which keep the three in step; what must hold between calls is listed in the
+// header.
+//
+// Rows that are not in memory are known only by a bound: every row of the run below it is here. So
+// a row that does not fit lowers the bound, and the next refill reads from there.
+
+namespace waypost::fetcher {
+
+using signpost::DueKey;
+using signpost::Lane;
+
+std::optional<Turn> TurnOf(uint32_t picks, bool waited, bool fresh, bool retry) {
+  if (retry && picks % RunQueue::kRetryEvery == RunQueue::kRetryEvery - 1) return Turn::kRetry;
+  // Clients that keep coming must not hold back what a group mentioned.
+  if (fresh && picks % (2 * RunQueue::kRetryEvery) == 1) return Turn::kNew;
+  if (waited) return Turn::kWaited;
+  if (fresh) return Turn::kNew;
+  if (retry) return Turn::kRetry;
+  return std::nullopt;
+}
+
+// ---- rows ----
+
+void RunQueue::AddStoredRun(const RunId& run, const DueKey& first, uint64_t rows) {
+  Run& added = runs_[run];
+  // Rows that were told of meanwhile and did not fit may come before.
+  if (!added.bound || first < *added.bound) added.bound = first;
+  added.rows = static_cast<int64_t>(rows);
+  chore_ = true;
+}
+
+void RunQueue::CountRow(const DueKey& key, int change) {
+  runs_[{key.first_peer, key.lane}].rows += change;
+}
+
+RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key) const {
+  if (waiting_.contains(key.blob)) return kWaited;
+  return key.lane == Lane::kNew ? kFresh : kRetried;
+}
+
+void RunQueue::Insert(const Item& item, const base::PeerId& at, bool alone) {
+  const DueKey& key = item.key;
+  Peer& peer = peers_[at];
+  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key), .alone = alone};
+  entry.handle = peer.shelves[entry.shelf].Push(item);
+  entries_[key.blob] = entry;
+  ++runs_[{key.first_peer, key.lane}].loaded;
+  if (at != key.first_peer) {
+    ++peers_[key.first_peer].away;
+  } else if (peer.cool_down_end != base::kNever) {
+    peer.unseen.push_back(key.blob);
+    chore_ = true;
+  }
+}
+
+void RunQueue::Remove(const base::BlobId& blob) {
+  const auto it = entries_.find(blob);
+  if (it == entries_.end()) return;
+  const Entry entry = it->second;
+  entries_.erase(it);
+  peers_[entry.at].shelves[entry.shelf].Remove(entry.handle);
+  Run& run = runs_[{entry.key.first_peer, entry.key.lane}];
+  --run.loaded;
+  if (run.bound && run.loaded < kLowWater) chore_ = true;
+  if (entry.at == entry.key.first_peer) return;
+  Peer& home = peers_[entry.key.first_peer];
+  --home.away;
+  if (home.walk == Peer::WalkState::kToDo && home.away < kRoutedMax / 2) chore_ = true;
+}
+
+void RunQueue::Upsert(const DueKey& key, bool force) {
+  base::PeerId at = key.first_peer;
+  bool alone = false;
+  if (const auto it = entries_.find(key.blob); it != entries_.end()) {
+    if (it->second.key == key) return;
+    // It stays where it was sent while it keeps its home and that cools. Otherwise this is news of
+    // it.
+    if (it->second.key.first_peer == key.first_peer && Cools(key.first_peer)) at = it->second.at;
+    alone = it->second.alone;
+    Remove(key.blob);
+  }
+  Run& run = runs_[{key.first_peer, key.lane}];
+  const bool room = run.loaded < kRunMin || entries_.size() < kWindow;
+  const bool beyond = run.bound && !(key < *run.bound);
+  if (force || run.refilling || (room && !beyond)) {
+    Insert(key, at, alone);
+    return;
+  }
+  // Only in the table: the bound says from where to read.
+  if (!beyond) run.bound = key;
+  if (run.loaded < kLowWater) chore_ = true;
+  if (Cools(key.first_peer)) peers_[key.first_peer].walk_again = true;
+}
+
+bool RunQueue::Cools(const base::PeerId& id) const {
+  const auto it = peers_.find(id);
+  return it != peers_.end() && it->second.cool_down_end != base::kNever && !it->second.end_noted;
+}
+
+void RunQueue::Erase(const DueKey& key) {
+  const auto it = entries_.find(key.blob);
+  if (it != entries_.end() && it->second.key == key) Remove(key.blob);
+}
+
+void RunQueue::MarkSeen(const base::BlobId& blob) {
+  const auto it = entries_.find(blob);
+  if (it == entries_.end()) return;
+  std::deque<base::BlobId>& unseen = peers_[it->second.at].unseen;
+  if (!unseen.empty() && unseen.back() == blob) unseen.pop_back();
+}
+
+std::optional<base::PeerId> RunQueue::WaitsAt(const base::BlobId& blob) const {
+  const auto it = entries_.find(blob);
+  if (it == entries_.end()) return std::nullopt;
+  return it->second.at;
+}
+
+std::vector<RunQueue::RunId> RunQueue::Runs() const {
+  std::vector<RunId> ids;
+  for (const auto& item : runs_) ids.push_back(item.first);
+  return ids;
+}
+
+// ---- peers ----
+
+void RunQueue::SetCoolDown(const base::PeerId& id, base::WallTime end, base::WallTime now) {
+  Peer& peer = peers_[id];
+  const bool cooled = peer.cool_down_end != base::kNever;
+  const bool begins = end != base::kNever && (!cooled || peer.end_noted);
+  peer.cool_down_end = end;
+  peer.end_noted = false;
+  if (end == base::kNever) {
+    peer.unseen.clear();
+    peer.walk = Peer::WalkState::kNone;
+    peer.walk_again = false;
+    if (!cooled) return;
+    FreeRun(id, peer, now);
+    BecameUsable(id);
+    return;
+  }
+  if (!begins) return;
+  peer.walk = Peer::WalkState::kToDo;
+  peer.walk_from.reset();
+  chore_ = true;
+  // Those that were sent here go back to their homes, to be sent elsewhere; those whose home said
+  // no stay.
+  std::vector<DueKey> guests;
+  for (const Heap& shelf : peer.shelves) {
+    shelf.ForEach([&](const Item& item) {
+      if (item.key.first_peer != id && Cools(item.key.first_peer)) guests.push_back(item.key);
+    });
+  }
+  for (const DueKey& key : guests) MoveTo(key.blob, key.first_peer);
+}
+
+// A return is a reason to try again whatever waits at the peer, however long it was to wait.
+void RunQueue::FreeRun(const base::PeerId& id, Peer& peer, base::WallTime now) {
+  peer.returned = now;
+  for (Heap& shelf : peer.shelves) {
+    std::vector<DueKey> later;
+    shelf.ForEach([&](const Item& item) {
+      if (item.start > now) later.push_back(item.key);
+    });
+    for (const DueKey& key : later) {
+      Entry& entry = entries_.at(key.blob);
+      shelf.Remove(entry.handle);
+      entry.handle = shelf.Push({now, key});
+    }
+  }
+  for (const Lane lane : {Lane::kNew, Lane::kRetry}) {
+    const auto run = runs_.find({id, lane});
+    if (run != runs_.end()) run->second.freed = run->second.bound.has_value();
+  }
+}
+
+void RunQueue::BecameUsable(const base::PeerId& id) {
+  usable_.insert(id);
+  chore_ = true;
+  for (auto& item : peers_) {
+    if (item.first == id || !Cools(item.first)) continue;
+    Peer& peer = item.second;
+    peer.walk_again = true;
+    for (const Heap& shelf : peer.shelves) {
+      shelf.ForEach([&](const Item& waits) {
+        if (waits.key.first_peer != item.first) peer.unseen.push_back(waits.key.blob);
+      });
+    }
+  }
+}
+
+void RunQueue::NoteEnds(base::WallTime now) {
+  for (auto& [id, peer] : peers_) {
+    if (peer.cool_down_end == base::kNever || peer.end_noted || peer.cool_down_end > now) continue;
+    peer.end_noted = true;
+    peer.unseen.clear();
+    BecameUsable(id);
+  }
+}
+
+void RunQueue::Redirect(const base::BlobId& blob, const base::PeerId& peer) {
+  const auto it = entries_.find(blob);
+  if (it != entries_.end() && it->second.at != peer) MoveTo(blob, peer);
+}
+
+void RunQueue::MoveTo(const base::BlobId& blob, const base::PeerId& at) {
+  const Entry entry = entries_.at(blob);
+  const Item item = peers_[entry.at].shelves[entry.shelf].Get(entry.handle);
+  Remove(blob);
+  Insert(item, at, entry.alone);
+}
+
+// ---- routing ----
+
+RunQueue::Look RunQueue::TakeLook(std::size_t limit, base::WallTime now) {
+  Look look;
+  look.usable.assign(usable_.begin(), usable_.end());
+  bool left = false;
+  for (auto& [id, peer] : peers_) {
+    if (peer.cool_down_end <= now) {
+      peer.unseen.clear();
+      continue;
+    }
+    while (!peer.unseen.empty() && look.at_home.size() + look.away.size() < limit) {
+      const base::BlobId blob = peer.unseen.front();
+      peer.unseen.pop_front();
+      const auto it = entries_.find(blob);
+      if (it == entries_.end() || it->second.at != id) continue;
+      (it->second.key.first_peer == id ? look.at_home : look.away).push_back(blob);
+    }
+    left = left || !peer.unseen.empty();
+  }
+  if (!left) usable_.clear();
+  return look;
+}
+
+std::optional<RunQueue::Walk> RunQueue::BeginWalk(base::WallTime now, bool may_restart) {
+  using State = Peer::WalkState;
+  for (auto& [id, peer] : peers_) {
+    if (peer.cool_down_end <= now) continue;
+    if (peer.walk == State::kDone && peer.walk_again && may_restart) {
+      peer.walk = State::kToDo;
+      peer.walk_from.reset();
+    }
+    if (peer.walk != State::kToDo || peer.away >= kRoutedMax / 2) continue;
+    if (!peer.walk_from) peer.walk_again = false;
+    peer.walk = State::kUnderWay;
+    const std::string from = peer.walk_from
+                                 ? signpost::EncodeDueKey(*peer.walk_from)
+                                 : signpost::EncodeDueKey({.first_peer = id, .lane = Lane::kNew});
+    return Walk{.peer = id, .from = from};
+  }
+  return std::nullopt;
+}
+
+void RunQueue::EndWalk(const base::PeerId& id, const std::vector<Route>& routes,
+                       std::optional<DueKey> next) {
+  Peer& peer = peers_[id];
+  // It may have returned meanwhile.
+  if (peer.walk == Peer::WalkState::kUnderWay) {
+    peer.walk = next ? Peer::WalkState::kToDo : Peer::WalkState::kDone;
+    peer.walk_from = next;
+  }
+  for (const Route& route : routes) {
+    const auto it = entries_.find(route.key.blob);
+    if (it == entries_.end()) {
+      Insert(route.key, route.to);
+    } else if (it->second.at == id) {
+      Redirect(route.key.blob, route.to);
+    }
+  }
+}
+
+// ---- picking ----
+
+void RunQueue::SetWaiting(const base::BlobId& blob, bool waiting) {
+  if (waiting ? !waiting_.insert(blob).second : waiting_.erase(blob) == 0) return;
+  const auto it = entries_.find(blob);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  Peer& peer = peers_[entry.at];
+  const Item item = peer.shelves[entry.shelf].Remove(entry.handle);
+  entry.shelf = ShelfOf(entry.key);
+  entry.handle = peer.shelves[entry.shelf].Push(item);
+}
+
+bool RunQueue::Full(const base::PeerId& id) const {
+  // Where nobody is known to ask, each attempt takes the slot of whom it asks in the end.
+  if (id.IsZero()) return false;
+  const auto it = peers_.find(id);
+  if (it == peers_.end()) return false;
+  // Its cool-down ended but it has not answered yet: one goes first alone.
+  const uint32_t slots = it->second.cool_down_end == base::kNever ? per_peer_ : 1;
+  return it->second.running >= slots;
+}
+
+bool RunQueue::MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const {
+  return peer.cool_down_end <= now && !Full(id);
+}
+
+std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::WallTime now) {
+  const auto ready = [&](Shelf shelf) {
+    return !peer.shelves[shelf].empty() && peer.shelves[shelf].top().start <= now;
+  };
+  const auto turn = TurnOf(peer.picks, ready(kWaited), ready(kFresh), ready(kRetried));
+  if (!turn) return std::nullopt;
+  return *turn == Turn::kWaited ? kWaited : *turn == Turn::kNew ? kFresh : kRetried;
+}
+
+std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
+  auto it = peers_.upper_bound(last_picked_);
+  for (std::size_t i = 0; i < peers_.size(); ++i, ++it) {
+    if (it == peers_.end()) it = peers_.begin();
+    Peer& peer = it->second;
+    if (!MayStart(it->first, peer, now)) continue;
+    const auto shelf = ShelfToPick(peer, now);
+    if (!shelf) continue;
+    const Picked picked = TakeTop(it->first, peer, *shelf, now);
+    ++peer.running;
+    last_picked_ = it->first;
+    return picked;
+  }
+  return std::nullopt;
+}
+
+RunQueue::Picked RunQueue::TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf,
+                                   base::WallTime now) {
+  Picked picked{.key = peer.shelves[shelf].top().key, .at = id, .free_since = {}};
+  if (picked.key.due > now) picked.free_since = peer.returned;
+  picked.alone = entries_.at(picked.key.blob).alone;
+  Remove(picked.key.blob);
+  ++peer.picks;
+  return picked;
+}
+
+void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked) {
+  const base::PeerId at = picked.front().at;
+  if (at.IsZero() || picked.front().alone) return;
+  Peer& peer = peers_[at];
+  if (peer.cool_down_end != base::kNever) return;
+  std::size_t waits = 0;
+  for (const Heap& shelf : peer.shelves) waits += shelf.size();
+  limit = std::min(limit, std::max(kShareMin, waits / 2));
+  std::vector<Item> set_aside;
+  const std::size_t full = picked.size() + limit;
+  while (picked.size() < full && set_aside.size() < kShareMin) {
+    const auto shelf = ShelfToPick(peer, now);
+    if (!shelf) break;
+    const Item item = peer.shelves[*shelf].top();
+    const Picked next = TakeTop(at, peer, *shelf, now);
+    if (next.alone) {
+      set_aside.push_back(item);
+    } else {
+      picked.push_back(next);
+    }
+  }
+  for (const Item& item : set_aside) Insert(item, at, /*alone=*/true);
+}
+
+void RunQueue::MarkAlone(const base::BlobId& blob) {
+  const auto it = entries_.find(blob);
+  if (it != entries_.end()) it->second.alone = true;
+}
+
+void RunQueue::Release(const base::PeerId& at) {
+  Peer& peer = peers_[at];
+  CHECK(peer.running > 0);
+  --peer.running;
+}
+
+bool RunQueue::MoveSlot(const base::PeerId& from, const base::PeerId& to, base::WallTime now) {
+  if (from == to) return true;
+  if (!MayStart(to, peers_[to], now)) return false;
+  Release(from);
+  ++peers_[to].running;
+  return true;
+}
+
+std::optional<base::WallTime> RunQueue::NextStart(base::WallTime now) const {
+  std::optional<base::WallTime> next;
+  for (const auto& item : peers_) {
+    const Peer& peer = item.second;
+    if (Full(item.first)) continue;  // Release comes first
+    for (const Heap& shelf : peer.shelves) {
+      if (shelf.empty()) continue;
+      const base::WallTime start = std::max(shelf.top().start, peer.cool_down_end);
+      if (start > now && (!next || start < *next)) next = start;
+    }
+  }
+  return next;
+}
+
+bool RunQueue::OtherReady(const base::PeerId& at, base::WallTime now) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& item) {
+    return item.first != at && MayStart(item.first, item.second, now) &&
+           ShelfToPick(item.second, now).has_value();
+  });
+}
+
+// ---- filling up ----
+
+std::optional<RunQueue::Refill> RunQueue::BeginRefill() {
+  for (auto& [id, run] : runs_) {
+    if (run.refilling || !run.bound || run.loaded >= kLowWater) continue;
+    run.refilling = true;
+    return Refill{.run = id, .from = signpost::EncodeDueKey(*run.bound)};
+  }
+  return std::nullopt;
+}
+
+void RunQueue::EndRefill(const RunId& id, const std::vector<DueKey>& rows,
+                         std::optional<DueKey> next) {
+  Run& run = runs_[id];
+  const base::WallTime returned = peers_[id.first].returned;
+  for (const DueKey& key : rows) {
+    // What was committed after the read has been told by Upsert or Erase already and is newer;
+    // where both disagree the earlier look does no harm.
+    const auto it = entries_.find(key.blob);
+    if (it != entries_.end() && it->second.key.due <= key.due) continue;
+    Remove(key.blob);
+    Insert({run.freed ? std::min(key.due, returned) : key.due, key}, key.first_peer);
+  }
+  run.bound = next;
+  run.freed = run.freed && next;
+  run.refilling = false;
+}
+
+// ---- looking at it ----
+
+RunQueue::Counts RunQueue::Count(base::WallTime now) const {
+  Counts counts;
+  for (const auto& item : peers_) {
+    const Peer& peer = item.second;
+    for (const Heap& shelf : peer.shelves) {
+      if (peer.cool_down_end > now) {
+        counts.parked += shelf.size();
+      } else if (!shelf.empty() && shelf.top().start > now) {
+        counts.waiting += shelf.size();
+      } else {
+        shelf.ForEach(
+            [&](const Item& waits) { ++(waits.start <= now ? counts.due : counts.waiting); });
+      }
+    }
+  }
+  for (const auto& [id, run] : runs_) {
+    if (!run.bound || run.rows <= static_cast<int64_t>(run.loaded)) continue;
+    const uint64_t beyond = static_cast<uint64_t>(run.rows) - run.loaded;
+    if (CoolDownEnd(id.first) > now) {
+      counts.beyond_parked += beyond;
+    } else if (run.bound->due <= now) {
+      counts.beyond_due += beyond;
+    }
+  }
+  return counts;
+}
+
+base::WallTime RunQueue::CoolDownEnd(const base::PeerId& peer) const {
+  const auto it = peers_.find(peer);
+  return it == peers_.end() ? base::kNever : it->second.cool_down_end;
+}
+
+}  // namespace waypost::fetcher

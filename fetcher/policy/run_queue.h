@@ -1,0 +1,231 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "fetcher/policy/indexed_heap.h"
+#include "signpost/due.h"
+
+namespace waypost::fetcher {
+
+// What may start next: a bounded window over the table `due`, cut into runs (first peer, lane).
+// Pure: told everything, asks nobody, knows no clock. Not thread-safe. A hint: the table is the
+// truth, and what is picked is looked up again before it starts.
+//
+// A peer that cools holds back its runs without a row being rewritten; its return frees them in one
+// step; the mere end of a cool-down lets one attempt go first alone. Each entry waits *at* a peer:
+// at home, which is the first peer of its row, or redirected, where another peer has it while the
+// home cools, or where it could not be asked for want of a slot. That is in memory only, so that
+// the key on disk stays the pure function of the signpost that it is: after a restart it is found
+// out again.
+class RunQueue {
+ public:
+  static constexpr std::size_t kWindow = 65536;     // entries in memory, in all
+  static constexpr std::size_t kRunMin = 256;       // a run may always hold this many
+  static constexpr std::size_t kLowWater = 64;      // below it a run is filled up from the table
+  static constexpr std::size_t kRefillRows = 1000;  // read from the table at once
+  static constexpr std::size_t kRoutedMax = 4096;   // redirected away from one cooling peer
+  static constexpr uint32_t kRetryEvery = 4;        // every fourth pick at a peer is a retry
+  static constexpr std::size_t kShareMin = 64;      // fewer are not shared among slots
+
+  using RunId = std::pair<base::PeerId, signpost::Lane>;
+
+  explicit RunQueue(uint32_t per_peer) : per_peer_(per_peer) {}
+  void SetPerPeer(uint32_t per_peer) { per_peer_ = per_peer; }
+
+  // ---- rows ----
+  // A run that the table holds, found at the start: `rows` of it are on disk, none is in memory.
+  void AddStoredRun(const RunId& run, const signpost::DueKey& first, uint64_t rows);
+  // A row was added to the table (+1) or went from it (-1).
+  void CountRow(const signpost::DueKey& key, int change);
+  // The blob's row is now `key`. `force`: kept in memory even when the window is full.
+  void Upsert(const signpost::DueKey& key, bool force = false);
+  void Erase(const signpost::DueKey& key);
+  // The blob was just looked at and nobody else may be asked: no need to look before somebody
+  // returns.
+  void MarkSeen(const base::BlobId& blob);
+  bool Contains(const base::BlobId& blob) const { return entries_.contains(blob); }
+  // Where the blob waits; nullopt when it is not in memory.
+  std::optional<base::PeerId> WaitsAt(const base::BlobId& blob) const;
+  std::vector<RunId> Runs() const;
+
+  // ---- peers ----
+  // `end` kNever: it does not cool; where it did before, it has returned. A return frees its whole
+  // run: also what waits for a later time may start, see Picked::free_since.
+  void SetCoolDown(const base::PeerId& peer, base::WallTime end, base::WallTime now);
+  // Notes the cool-downs that ended since the last call: who waits for others may be asked of these
+  // peers.
+  void NoteEnds(base::WallTime now);
+  // The blob may be asked of `peer` meanwhile, or waits for its slot or return.
+  void Redirect(const base::BlobId& blob, const base::PeerId& peer);
+
+  // ---- routing around peers that cool: what to look up in the table ----
+  // Blobs in memory that wait at a peer that cools, and for which somebody else might be asked.
+  struct Look {
+    // They wait at their home.
+    std::vector<base::BlobId> at_home;
+    // They wait elsewhere, because nobody else was known. Only the peers in `usable` are news.
+    std::vector<base::BlobId> away;
+    // The peers that became usable since the last Look.
+    std::vector<base::PeerId> usable;
+  };
+  // At most `limit` blobs. Empty when nothing has to be looked up.
+  Look TakeLook(std::size_t limit, base::WallTime now);
+  // Rows of a cooling peer's runs, from `from` on, in key order over both lanes.
+  struct Walk {
+    base::PeerId peer;
+    std::string from;  // encoded key to seek
+  };
+  // `may_restart`: walks that ended may begin anew where a peer became usable since.
+  std::optional<Walk> BeginWalk(base::WallTime now, bool may_restart);
+  struct Route {
+    signpost::DueKey key;
+    base::PeerId to;
+  };
+  // `next`: the first row that was not looked at; nullopt at the end of the peer's runs.
+  void EndWalk(const base::PeerId& peer, const std::vector<Route>& routes,
+               std::optional<signpost::DueKey> next);
+
+  // ---- picking ----
+  void SetWaiting(const base::BlobId& blob, bool waiting);
+  struct Picked {
+    signpost::DueKey key;
+    base::PeerId at;  // whose slot it takes
+    // Not kNever: its row says later, but its peer returned then. What failed after that waits on.
+    base::WallTime free_since;
+    bool alone = false;
+  };
+  // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over
+  // the peers that may start; at one peer as LaneToPick says.
+  std::optional<Picked> Pick(base::WallTime now);
+  // After Pick, up to `limit` more that may go in the same slot, in the order in which Pick would
+  // give them: none where it was to go alone, or its peer has not answered since it cooled. Leaves
+  // half of what is ready to the peer's other slots.
+  void PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked);
+  // The next time the blob is picked, it is alone.
+  void MarkAlone(const base::BlobId& blob);
+  void Release(const base::PeerId& at);
+  // Gives a slot back and takes one of another peer; false, and nothing changed, when that has none
+  // free.
+  bool MoveSlot(const base::PeerId& from, const base::PeerId& to, base::WallTime now);
+  // When Pick may give something that it does not give at `now`, if nothing else happens.
+  std::optional<base::WallTime> NextStart(base::WallTime now) const;
+  // Is an entry of another peer than `at` ready to start at `now`? (A slow transfer gives up its
+  // slot.)
+  bool OtherReady(const base::PeerId& at, base::WallTime now) const;
+
+  // ---- filling up from the table ----
+  struct Refill {
+    RunId run;
+    std::string from;  // encoded key to seek
+  };
+  // A run that should be filled up. From now on every Upsert to it is kept, so that no row
+  // committed before the read that follows is missed.
+  std::optional<Refill> BeginRefill();
+  // `rows` in key order; `next`: the first key of the run that was not read, nullopt at its end.
+  void EndRefill(const RunId& run, const std::vector<signpost::DueKey>& rows,
+                 std::optional<signpost::DueKey> next);
+
+  // True once after something came up for who fills and routes.
+  bool TakeChore() { return std::exchange(chore_, false); }
+
+  // ---- looking at it ----
+  struct Counts {
+    uint64_t due = 0, waiting = 0, parked = 0;  // in memory
+    // Rows beyond the window, about: of runs whose peer cools, and of runs whose next row is due.
+    uint64_t beyond_parked = 0, beyond_due = 0;
+  };
+  Counts Count(base::WallTime now) const;
+  std::size_t size() const { return entries_.size(); }
+  base::WallTime CoolDownEnd(const base::PeerId& peer) const;
+  // Its cool-down has begun, and its end was not noted.
+  bool Cools(const base::PeerId& peer) const;
+  bool Full(const base::PeerId& peer) const;
+
+ private:
+  struct Item {
+    base::WallTime start;  // the row's due time, or the return of its peer
+    signpost::DueKey key;
+  };
+  struct ByStart {
+    bool operator()(const Item& a, const Item& b) const {
+      return a.start != b.start ? a.start < b.start : a.key.blob < b.key.blob;
+    }
+  };
+  struct StartOf {
+    int64_t operator()(const Item& item) const { return base::ToMs(item.start); }
+  };
+  using Heap = IndexedHeap<Item, ByStart, StartOf>;
+  enum Shelf { kWaited = 0, kFresh = 1, kRetried = 2 };  // kWaited: a client waits for it
+  struct Entry {
+    signpost::DueKey key;
+    base::PeerId at;
+    Heap::Handle handle = 0;
+    Shelf shelf = kFresh;
+    bool alone = false;
+  };
+  struct Peer {
+    Heap shelves[3];
+    base::WallTime cool_down_end;  // kNever: not cooling
+    bool end_noted = false;
+    base::WallTime returned;
+    uint32_t running = 0;
+    uint32_t picks = 0;
+    // While it cools: entries that wait here and have not been looked at.
+    std::deque<base::BlobId> unseen;
+    // While it cools: how far its rows in the table have been looked at.
+    enum class WalkState { kNone, kToDo, kUnderWay, kDone };
+    WalkState walk = WalkState::kNone;
+    std::optional<signpost::DueKey> walk_from;  // nullopt: its first row
+    bool walk_again = false;
+    std::size_t away = 0;  // entries at home here that wait elsewhere
+  };
+  struct Run {
+    // Every row of the run below it is in memory; nullopt: every row is.
+    std::optional<signpost::DueKey> bound;
+    bool refilling = false;
+    bool freed = false;      // rows from the bound on may start since its peer's return
+    int64_t rows = 0;        // on disk, about
+    std::size_t loaded = 0;  // in memory
+  };
+
+  bool MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const;
+  static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now);
+  Shelf ShelfOf(const signpost::DueKey& key) const;
+  void Insert(const Item& item, const base::PeerId& at, bool alone = false);
+  void Insert(const signpost::DueKey& key, const base::PeerId& at, bool alone = false) {
+    Insert({key.due, key}, at, alone);
+  }
+  Picked TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf, base::WallTime now);
+  void Remove(const base::BlobId& blob);
+  void MoveTo(const base::BlobId& blob, const base::PeerId& at);
+  void FreeRun(const base::PeerId& id, Peer& peer, base::WallTime now);
+  void BecameUsable(const base::PeerId& id);
+
+  uint32_t per_peer_;
+  std::map<base::PeerId, Peer> peers_;
+  std::map<RunId, Run> runs_;
+  absl::flat_hash_map<base::BlobId, Entry> entries_;
+  absl::flat_hash_set<base::BlobId> waiting_;
+  std::set<base::PeerId> usable_;  // since the last Look
+  base::PeerId last_picked_;
+  bool chore_ = false;
+};
+
+// Which of what is ready at a peer goes next at its pick number `picks` (from 0): a waiting client
+// first, then new, then retry; every fourth pick a retry and, of those that find clients waiting,
+// every other one new, so that nothing starves. Pure.
+enum class Turn { kWaited, kNew, kRetry };
+std::optional<Turn> TurnOf(uint32_t picks, bool waited, bool fresh, bool retry);
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,105 @@
+#include "fetcher/report/completeness.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+// Whether "everything is here" may be said. It may be wrong only in one direction: where a member
+// that can be reached was not heard since the members changed, or no scan began since then, the
+// answer is no, with the word that says why.
+
+namespace waypost::fetcher {
+
+std::string JudgeComplete(const CompletenessFacts& facts) {
+  if (!facts.server) return "not_a_server";
+  for (std::size_t i = 0; i < facts.members.size(); ++i) {
+    const bool synced = facts.members[i].last_round_ok &&
+                        facts.members[i].caught_up_since >= facts.members_changed &&
+                        facts.members[i].caught_up_since != base::SteadyTime();
+    if (facts.reachable[i] && !synced) return "not_synced";
+  }
+  if (!facts.last_scan || facts.last_scan->started_steady < facts.members_changed) {
+    return "not_scanned";
+  }
+  if (facts.wanted > 0) return "wanted";
+  return "";
+}
+
+void HeardPeers::Add(const base::PeerId& peer, std::optional<base::WallTime> last_sync) {
+  const auto [it, first] = peers_.try_emplace(peer, last_sync);
+  if (!first) it->second = std::min(last_sync, it->second);  // nullopt is less than any time
+}
+
+void HeardPeers::Fill(Completeness& report) const {
+  for (const auto& [peer, last_sync] : peers_) {
+    if (last_sync) {
+      report.heard.push_back({peer, *last_sync});
+    } else {
+      report.not_heard.push_back(peer);
+    }
+  }
+}
+
+CompletenessReporter::CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
+                                           const signpost::PeerBook& peers,
+                                           const upkeep::Scanner& scanner, const Fetcher& fetcher)
+    : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), fetcher_(fetcher) {}
+
+absl::StatusOr<Completeness> CompletenessReporter::Report(
+    const std::optional<base::GroupId>& group) const {
+  Completeness report;
+  std::vector<syncgroup::GroupInfo> groups;
+  if (group) {
+    ASSIGN_OR_RETURN(auto info, groups_.Find(*group));
+    groups.push_back(std::move(info));
+  } else {
+    base::GroupId after;
+    while (true) {
+      ASSIGN_OR_RETURN(auto page, groups_.List(after, 1000));
+      if (page.empty()) break;
+      after = page.back().id;
+      for (auto& info : page) {
+        if (info.role == syncgroup::Role::kServer) groups.push_back(std::move(info));
+      }
+    }
+  }
+  const upkeep::ScanStatus scan = scanner_.Status();
+  if (scan.last) report.last_full_scan = scan.last->ended;
+  std::string because = groups.empty() ? "no_groups" : "";
+  HeardPeers peers;
+  for (const syncgroup::GroupInfo& info : groups) {
+    CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
+                            .members_changed = syncer_.MembersChanged(info.id),
+                            .members = syncer_.Status(info.id),
+                            .reachable = {},
+                            .last_scan = scan.last,
+                            .wanted = info.counts.wanted};
+    for (const auto& member : facts.members) {
+      const bool cooling = peers_.Cooling(member.peer);
+      facts.reachable.push_back(!cooling);
+      const bool heard = member.last_sync != base::kNever &&
+                         member.caught_up_since >= facts.members_changed && !cooling;
+      peers.Add(member.peer, heard ? std::optional(member.last_sync) : std::nullopt);
+    }
+    report.wanted += info.counts.wanted;
+    report.wanted_bytes += info.counts.wanted_bytes;
+    if (because.empty()) because = JudgeComplete(facts);
+  }
+  peers.Fill(report);
+  report.complete = because.empty();
+  report.because = because.empty() ? "complete" : because;
+  return report;
+}
+
+void CompletenessReporter::AddStates(const std::optional<base::GroupId>& group,
+                                     Completeness& report) const {
+  if (group && report.wanted == 0) return;
+  const Fetcher::StateCounts states =
+      group ? fetcher_.CountStatesIn(*group) : fetcher_.CountStates();
+  report.fetching = states.fetching;
+  report.parked = states.parked;
+  report.stopped = states.stopped;
+  if (report.wanted > 0) report.oldest_wanted = states.oldest_wanted;
+}
+
+}  // namespace waypost::fetcher

@@ -1,0 +1,217 @@
+// Status, settings, scan, peers, completeness, metrics and health.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "http/app/app_context.h"
+#include "http/app/json_render.h"
+#include "http/message/errors.h"
+#include "http/message/json_request.h"
+
+namespace waypost::http {
+namespace {
+
+constexpr base::Millis kWaitMax{600000};
+
+absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  const AppParts& parts = context.parts;
+  syncgroup::Counts counts;
+  uint64_t groups = 0;
+  RETURN_IF_ERROR(parts.index.Read([&](base::ReadTxn& txn) {
+    counts = parts.ledger.LoadCounts(txn, base::GroupId());
+    groups = txn.Rows(base::Table::kGroups);
+    return absl::OkStatus();
+  }));
+  Json fetching = Json::array();
+  for (const auto& running : parts.fetcher.InFlight()) {
+    Json item = {{"blob", running.blob.ToHex()}};
+    item.update(FetchStateJson(running.state));
+    fetching.push_back(std::move(item));
+  }
+  const auto states = parts.fetcher.CountStates();
+  const auto pause = parts.fetcher.Paused();
+  const auto space = parts.blobs.DiskSpace();
+  const auto uptime =
+      std::chrono::duration_cast<base::Millis>(parts.clock.SteadyNow() - context.info.started);
+  return JsonResponse({{"name", context.info.name},
+                       {"peer", context.info.peer.ToHex()},
+                       {"version", context.info.version},
+                       {"uptime_ms", uptime.count()},
+                       {"addresses", context.info.addresses()},
+                       {"blobs", counts.blobs},
+                       {"bytes", counts.bytes},
+                       {"groups", groups},
+                       {"refs", counts.refs},
+                       {"signposts", counts.signposts},
+                       {"wanted", counts.wanted},
+                       {"bytes_wanted", counts.wanted_bytes},
+                       {"wanted_states",
+                        {{"due", states.due},
+                         {"waiting", states.waiting},
+                         {"fetching", states.fetching},
+                         {"parked", states.parked},
+                         {"stopped", states.stopped}}},
+                       {"fetching", std::move(fetching)},
+                       {"paused", pause.paused},
+                       {"pause", PauseJson(pause)},
+                       {"scan", ScanJson(parts.scanner.Status())},
+                       {"disk_free", space.free_bytes},
+                       {"disk_total", space.total_bytes},
+                       {"index_size", parts.index.used_bytes()},
+                       {"bad_rows", parts.index.bad_rows()},
+                       {"clock_behind", parts.syncer.ClockBehind()}});
+}
+
+Response ConfigResponse(AppContext& context) {
+  Json settings = Json::object();
+  for (const auto& item : context.parts.settings.All()) {
+    settings[item.key] = {{"value", item.value}, {"origin", item.origin}, {"live", item.live}};
+  }
+  return JsonResponse({{"settings", std::move(settings)}});
+}
+
+// A setting's value as the text that a file or the environment would have.
+absl::StatusOr<std::string> SettingText(const std::string& key, const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean() || value.is_number()) return Dump(value);
+  if (value.is_array()) {
+    std::string text;
+    for (const Json& item : value) {
+      if (!item.is_string() || item.get<std::string>().find(',') != std::string::npos) {
+        return absl::InvalidArgumentError(absl::StrCat(key, ": a list has strings without commas"));
+      }
+      absl::StrAppend(&text, text.empty() ? "" : ",", item.get<std::string>());
+    }
+    return text;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, ": write a string, a number, true, false or a list"));
+}
+
+absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  std::vector<std::pair<std::string, std::string>> changes;
+  for (auto item = body.begin(); item != body.end(); ++item) {
+    ASSIGN_OR_RETURN(std::string text, SettingText(item.key(), item.value()));
+    changes.emplace_back(item.key(), std::move(text));
+  }
+  if (changes.empty()) return absl::InvalidArgumentError("the body: name a setting and its value");
+  RETURN_IF_ERROR(context.parts.settings.Patch(changes));
+  return ConfigResponse(context);
+}
+
+absl::StatusOr<Response> ListPeers(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  auto peers = context.parts.peers.All();
+  std::sort(peers.begin(), peers.end(),
+            [](const auto& a, const auto& b) { return a.peer < b.peer; });
+  const base::WallTime now = context.parts.clock.WallNow();
+  Json items = Json::array();
+  std::string last, next;
+  for (const auto& peer : peers) {
+    if (!paging.after.empty() && peer.peer.bytes() <= paging.after) continue;
+    if (items.size() == paging.limit) {
+      next = last;
+      break;
+    }
+    last = std::string(peer.peer.bytes());
+    items.push_back(PeerJson(peer, now));
+  }
+  return ListResponse(std::move(items), next);
+}
+
+absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"group", "wait"}));
+  ASSIGN_OR_RETURN(const base::Millis wait, DurationIn(request, "wait", base::Millis(0), kWaitMax));
+  std::optional<base::GroupId> group;
+  if (const auto text = request.Query("group")) {
+    ASSIGN_OR_RETURN(group, GroupIn(*text));
+    RETURN_IF_ERROR(context.parts.groups.Find(*group).status());
+  }
+  const auto look = [&context, group](bool last) -> std::unique_ptr<Response> {
+    auto report = context.parts.completeness.Report(group);
+    if (!report.ok()) return std::make_unique<Response>(ErrorResponse(report.status()));
+    // What waiting does not change is said at once.
+    const bool hopeless = report->because == "not_a_server" || report->because == "no_groups";
+    if (!report->complete && !last && !hopeless) return nullptr;
+    context.parts.completeness.AddStates(group, *report);
+    return std::make_unique<Response>(
+        JsonResponse(CompletenessJson(*report, context.parts.clock.WallNow())));
+  };
+  if (wait.count() == 0) return std::move(*look(true));
+  Response response;
+  response.body = WaitUntil({&context.parts.fetcher.changed(), &context.parts.scanner.changed(),
+                             &context.parts.syncer.changed()},
+                            context.parts.clock.SteadyNow() + wait, look);
+  return response;
+}
+
+// 200 or 503 with the reasons.
+Response Health(const std::vector<std::string>& reasons) {
+  return JsonResponse({{"status", reasons.empty() ? "ok" : "failing"}, {"reasons", reasons}},
+                      reasons.empty() ? 200 : 503);
+}
+
+// This and the next are asked on the listener's loop: they look at what is in memory.
+std::vector<std::string> Failures(AppContext& context) {
+  std::vector<std::string> reasons;
+  const absl::Status read = context.parts.index.State();
+  if (!read.ok()) reasons.push_back(absl::StrCat("the index cannot be read: ", read.message()));
+  return reasons;
+}
+
+std::vector<std::string> NotReady(AppContext& context) {
+  std::vector<std::string> reasons = Failures(context);
+  if (context.parts.syncer.ClockBehind()) {
+    reasons.push_back("this clock is behind the clocks of most members: set it");
+  }
+  const auto pause = context.parts.fetcher.Paused();
+  if (pause.paused && (pause.reason == "disk" || pause.reason == "index")) {
+    reasons.push_back(absl::StrCat("the fetcher is paused (", pause.reason, "): ", pause.detail));
+  }
+  return reasons;
+}
+
+}  // namespace
+
+void AddAdminRoutes(Router& router, AppContext& context) {
+  const auto add = [&](const char* method, const char* pattern, auto function) {
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
+  };
+  add("GET", "/v1/status", GetStatus);
+  add("GET", "/v1/config", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+    RETURN_IF_ERROR(CheckQuery(request, {}));
+    return ConfigResponse(c);
+  });
+  add("PATCH", "/v1/config", PatchConfig);
+  add("GET", "/v1/scan", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+    RETURN_IF_ERROR(CheckQuery(request, {}));
+    return JsonResponse(ScanJson(c.parts.scanner.Status()));
+  });
+  add("POST", "/v1/scan", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+    RETURN_IF_ERROR(CheckQuery(request, {}));
+    c.parts.scanner.Request();
+    return JsonResponse(ScanJson(c.parts.scanner.Status()), 202);
+  });
+  add("GET", "/v1/peers", ListPeers);
+  add("GET", "/v1/complete", GetComplete);
+  add("GET", "/metrics", [](AppContext& c, Request&) -> absl::StatusOr<Response> {
+    Response response;
+    response.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    response.body = c.parts.metrics.Render();
+    return response;
+  });
+  add("GET", "/healthz",
+      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(Failures(c)); });
+  add("GET", "/readyz",
+      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(NotReady(c)); });
+}
+
+}  // namespace waypost::http

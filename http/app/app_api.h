@@ -1,0 +1,85 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/index.h"
+#include "base/metrics.h"
+#include "blobstore/disk_blob_store.h"
+#include "fetcher/report/completeness.h"
+#include "fetcher/work/fetcher.h"
+#include "http/app/auth.h"
+#include "http/message/message.h"
+#include "http/message/router.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group/group_store.h"
+#include "syncgroup/protocol/peer_client.h"
+#include "syncgroup/sync/syncer.h"
+#include "upkeep/scanner.h"
+
+namespace waypost::http {
+
+// Effective settings with their origin, and how to change the live ones. Implemented by service.
+class SettingsAccess {
+ public:
+  struct Item {
+    std::string key, value, origin;  // "default", "file", "patched", "environment", "command_line"
+    bool live = false;
+  };
+  virtual ~SettingsAccess() = default;
+  virtual std::vector<Item> All() const = 0;
+  // key -> new value as text; all or nothing. kInvalidArgument names key and allowed values;
+  // kFailedPrecondition (409) where environment or command line fix the key or it is not live.
+  virtual absl::Status Patch(const std::vector<std::pair<std::string, std::string>>& changes) = 0;
+};
+
+// What the app API speaks for. All outlive it.
+struct AppParts {
+  base::Index& index;
+  blobstore::DiskBlobStore& blobs;
+  syncgroup::Ledger& ledger;
+  syncgroup::GroupStore& groups;
+  syncgroup::Syncer& syncer;
+  syncgroup::PeerClient& client;
+  signpost::PeerBook& peers;
+  fetcher::Fetcher& fetcher;
+  upkeep::Scanner& scanner;
+  fetcher::CompletenessReporter& completeness;
+  SettingsAccess& settings;
+  base::EventLog& events;
+  base::Metrics& metrics;
+  const base::Clock& clock;
+};
+struct AppInfo {
+  std::string name, version;
+  base::PeerId peer;
+  Tokens tokens;
+  std::vector<std::string> allowed_hosts;  // besides localhost and the bound addresses
+  std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
+  std::function<std::vector<std::string>()> addresses;    // advertised to peers
+  base::SteadyTime started;
+};
+
+// The app API of docs/openapi.yaml on plain requests: authorization, routes, JSON. Thread-safe;
+// handlers never wait for the network or another peer: what takes long is a Subscription.
+class AppApi {
+ public:
+  AppApi(AppParts parts, AppInfo info);
+  ~AppApi();
+  Response Handle(Request& request);
+  void SetTokens(Tokens tokens);
+  std::string RouteName(const Request& request) const;
+  // Every "METHOD pattern": what docs/openapi.yaml describes.
+  std::vector<std::string> Routes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,88 @@
+#pragma once
+
+// What the files of the app API (app_*.cc) share. Nobody else includes it.
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "http/app/app_api.h"
+#include "http/message/json.h"
+#include "http/message/message.h"
+#include "http/message/router.h"
+
+namespace waypost::http {
+
+struct AppContext {
+  AppParts parts;
+  AppInfo info;
+
+  // A peer's name, empty when unknown.
+  std::string NameOfPeer(const base::PeerId& peer) const;
+};
+
+// One file a topic; each adds its routes. `context` outlives the router.
+void AddBlobRoutes(Router& router, AppContext& context);
+void AddFetchRoutes(Router& router, AppContext& context);
+void AddGroupRoutes(Router& router, AppContext& context);
+void AddRefRoutes(Router& router, AppContext& context);
+void AddWantedRoutes(Router& router, AppContext& context);
+void AddAdminRoutes(Router& router, AppContext& context);
+void AddEventRoutes(Router& router, AppContext& context);
+
+// ---- input ----
+absl::StatusOr<base::BlobId> BlobIn(std::string_view text);
+absl::StatusOr<base::GroupId> GroupIn(std::string_view text);
+absl::StatusOr<base::PeerId> PeerIn(std::string_view text);
+// kInvalidArgument naming the first query parameter that is not one of these, or comes twice.
+absl::Status CheckQuery(const Request& request, std::initializer_list<std::string_view> known);
+// ?name=30s; `fallback` without it.
+absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view name,
+                                        base::Millis fallback, base::Millis max);
+struct Paging {
+  std::size_t limit = 100;
+  std::string after;  // decoded cursor, empty: from the start
+};
+absl::StatusOr<Paging> PagingIn(const Request& request);
+// A handler that answers with a JSON body or an error.
+Handler JsonHandler(std::function<absl::StatusOr<Response>(Request&)> handle);
+
+// ---- output ----
+Response EmptyResponse(int status = 204);
+// {"items": [...], "next": cursor or null}
+Response ListResponse(Json items, const std::string& next_position);
+
+// What serves the bytes of a blob that is here, with all conditions of the request.
+Response ServeBlob(const Request& request, const base::BlobId& blob,
+                   std::shared_ptr<base::ByteSource> reader);
+// GET and HEAD of a blob, here or not; also for ?content of a reference.
+absl::StatusOr<Response> GetBlob(AppContext& context, Request& request, const base::BlobId& blob);
+
+// ---- waiting ----
+// An answer that comes when something elsewhere is done: Resolve may be called from any thread,
+// once, also after the client has left.
+class PendingAnswer {
+ public:
+  // At `deadline` it is answered with `late`.
+  static std::shared_ptr<PendingAnswer> Make(base::SteadyTime deadline, absl::Status late);
+  void Resolve(Response response);
+  std::shared_ptr<Subscription> subscription() const;
+
+ private:
+  struct State;
+  explicit PendingAnswer(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+// An answer that is looked at again when one of `changed` says so, at most ten times a second, and
+// given when `look` is satisfied or at the deadline, when `last` is true and it must answer.
+std::shared_ptr<Subscription> WaitUntil(std::vector<base::Notifier*> changed,
+                                        base::SteadyTime deadline,
+                                        std::function<std::unique_ptr<Response>(bool last)> look);
+
+}  // namespace waypost::http

@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "http/app/app_context.h"
+#include "http/app/json_render.h"
+#include "http/message/errors.h"
+#include "http/message/text.h"
+
+// What handlers read of a request: ids, durations, pages, names of query parameters. Anything
+// unknown, malformed or said twice is refused by name, so that a typing error is never taken for a
+// wish to have the default.
+
+namespace waypost::http {
+namespace {
+
+constexpr std::size_t kLimitMax = 1000;
+
+absl::Status BadId(const char* what, std::string_view text) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", Shorten(text, 100), "\" is no ", what,
+                                                 ": write 64 lower-case hexadecimal digits"));
+}
+
+}  // namespace
+
+std::string AppContext::NameOfPeer(const base::PeerId& peer) const {
+  if (peer == info.peer) return info.name;
+  const auto entry = parts.peers.Find(peer);
+  return entry ? entry->name : "";
+}
+
+absl::StatusOr<base::BlobId> BlobIn(std::string_view text) {
+  const auto id = base::ParseBlobId(text);
+  if (!id) return BadId("blob id", text);
+  return *id;
+}
+
+absl::StatusOr<base::GroupId> GroupIn(std::string_view text) {
+  const auto id = base::GroupId::FromHex(text);
+  // The zero group is where counts of all groups are kept; it is nobody's.
+  if (!id || id->IsZero()) return BadId("group id", text);
+  return *id;
+}
+
+absl::StatusOr<base::PeerId> PeerIn(std::string_view text) {
+  const auto id = base::PeerId::FromHex(text);
+  if (!id || id->IsZero()) return BadId("peer id", text);
+  return *id;
+}
+
+absl::Status CheckQuery(const Request& request, std::initializer_list<std::string_view> known) {
+  for (std::size_t i = 0; i < request.query.size(); ++i) {
+    const std::string& name = request.query[i].first;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      std::string names;
+      for (std::string_view item : known) {
+        absl::StrAppend(&names, names.empty() ? "" : ", ", base::Abs(item));
+      }
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown query parameter \"", Shorten(name, 100),
+                       "\"; known are: ", names.empty() ? "none" : names));
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (request.query[j].first == name) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the query parameter \"", name, "\" comes twice"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view name,
+                                        base::Millis fallback, base::Millis max) {
+  const auto text = request.Query(name);
+  if (!text) return fallback;
+  const auto duration = ParseDuration(*text);
+  if (!duration || *duration > max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the query parameter \"", base::Abs(name),
+        "\" must be a duration like 500ms, 30s, 10m, at most ", max.count() / 1000, "s"));
+  }
+  return *duration;
+}
+
+absl::StatusOr<Paging> PagingIn(const Request& request) {
+  Paging paging;
+  if (const auto limit = request.Query("limit")) {
+    const auto number = ParseDecimal(*limit);
+    if (!number || *number < 1 || *number > kLimitMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("limit must be a number from 1 to ", kLimitMax));
+    }
+    paging.limit = static_cast<std::size_t>(*number);
+  }
+  if (const auto cursor = request.Query("cursor")) {
+    const auto position = DecodeCursor(*cursor);
+    if (!position || position->size() > 1024) {
+      return absl::InvalidArgumentError("cursor must be what \"next\" said");
+    }
+    paging.after = *position;
+  }
+  return paging;
+}
+
+Handler JsonHandler(std::function<absl::StatusOr<Response>(Request&)> handle) {
+  return [handle = std::move(handle)](Request& request) -> Response {
+    auto response = handle(request);
+    if (!response.ok()) return ErrorResponse(response.status());
+    return *std::move(response);
+  };
+}
+
+Response EmptyResponse(int status) {
+  Response response;
+  response.status = status;
+  return response;
+}
+
+Response ListResponse(Json items, const std::string& next_position) {
+  Json next = nullptr;
+  if (!next_position.empty()) next = EncodeCursor(next_position);
+  return JsonResponse({{"items", std::move(items)}, {"next", std::move(next)}});
+}
+
+}  // namespace waypost::http

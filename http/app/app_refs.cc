@@ -1,0 +1,133 @@
+// References: key -> blob in a group.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "http/app/app_context.h"
+#include "http/app/json_render.h"
+#include "http/message/errors.h"
+#include "http/message/json_request.h"
+
+namespace waypost::http {
+namespace {
+
+constexpr std::size_t kBatchMax = 1000;
+
+struct Place {
+  base::GroupId group;
+  std::string key;
+};
+absl::StatusOr<Place> PlaceIn(Request& request) {
+  Place place;
+  ASSIGN_OR_RETURN(place.group, GroupIn(request.params["g"]));
+  place.key = request.params["key"];
+  RETURN_IF_ERROR(syncgroup::CheckKey(place.key));
+  return place;
+}
+
+absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  reader.Require("blob");
+  const std::string text = reader.String("blob").value_or("");
+  RETURN_IF_ERROR(reader.Done());
+  ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(text));
+  RETURN_IF_ERROR(context.parts.groups.ChangeRefs(place.group, {{.key = place.key, .blob = blob}}));
+  ASSIGN_OR_RETURN(const auto ref, context.parts.groups.GetRef(place.group, place.key));
+  return JsonResponse(RefJson(ref));
+}
+
+absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"content", "fetch", "timeout"}));
+  ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
+  ASSIGN_OR_RETURN(const auto ref, context.parts.groups.GetRef(place.group, place.key));
+  if (request.Query("content")) return GetBlob(context, request, ref.blob);
+  if (request.Query("fetch") || request.Query("timeout")) {
+    return absl::InvalidArgumentError("\"fetch\" and \"timeout\" go with \"content\"");
+  }
+  return JsonResponse(RefJson(ref));
+}
+
+absl::StatusOr<Response> DeleteRef(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
+  RETURN_IF_ERROR(
+      context.parts.groups.ChangeRefs(place.group, {{.key = place.key, .blob = std::nullopt}}));
+  return EmptyResponse();
+}
+
+absl::StatusOr<Response> ListRefs(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"prefix", "limit", "cursor"}));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  const std::string_view prefix = request.Query("prefix").value_or("");
+  RETURN_IF_ERROR(context.parts.groups.Find(group).status());
+  ASSIGN_OR_RETURN(const auto refs,
+                   context.parts.groups.ListRefs(group, prefix, paging.after, paging.limit));
+  Json items = Json::array();
+  for (const auto& ref : refs) items.push_back(RefJson(ref));
+  return ListResponse(std::move(items), refs.size() == paging.limit ? refs.back().key : "");
+}
+
+absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  const Json* puts = reader.Array("put");
+  const Json* deletes = reader.Array("delete");
+  RETURN_IF_ERROR(reader.Done());
+  const std::size_t put_count = puts == nullptr ? 0 : puts->size();
+  const std::size_t delete_count = deletes == nullptr ? 0 : deletes->size();
+  if (put_count + delete_count == 0)
+    return absl::InvalidArgumentError("the body: nothing to put or delete");
+  if (put_count + delete_count > kBatchMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the body: at most ", kBatchMax, " changes at once"));
+  }
+  std::vector<syncgroup::RefChange> changes;
+  for (std::size_t i = 0; i < put_count; ++i) {
+    const std::string where = absl::StrCat("put[", i, "]");
+    ObjectReader item((*puts)[i], where);
+    item.Require("key");
+    item.Require("blob");
+    const std::string key = item.String("key").value_or("");
+    const std::string blob = item.String("blob").value_or("");
+    RETURN_IF_ERROR(item.Done());
+    const absl::Status key_ok = syncgroup::CheckKey(key);
+    if (!key_ok.ok()) return base::Annotate(key_ok, where);
+    const auto id = BlobIn(blob);
+    if (!id.ok()) return base::Annotate(id.status(), where);
+    changes.push_back({.key = key, .blob = *id});
+  }
+  for (std::size_t i = 0; i < delete_count; ++i) {
+    const Json& key = (*deletes)[i];
+    const std::string where = absl::StrCat("delete[", i, "]");
+    if (!key.is_string())
+      return absl::InvalidArgumentError(absl::StrCat(where, ": it must be a string"));
+    const absl::Status key_ok = syncgroup::CheckKey(key.get<std::string>());
+    if (!key_ok.ok()) return base::Annotate(key_ok, where);
+    changes.push_back({.key = key.get<std::string>(), .blob = std::nullopt});
+  }
+  RETURN_IF_ERROR(context.parts.groups.ChangeRefs(group, changes));
+  return JsonResponse({{"put", put_count}, {"deleted", delete_count}});
+}
+
+}  // namespace
+
+void AddRefRoutes(Router& router, AppContext& context) {
+  const auto add = [&](const char* method, const char* pattern, auto function) {
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
+  };
+  add("PUT", "/v1/groups/{g}/refs/{key...}", PutRef);
+  add("GET", "/v1/groups/{g}/refs/{key...}", GetRef);
+  add("DELETE", "/v1/groups/{g}/refs/{key...}", DeleteRef);
+  add("GET", "/v1/groups/{g}/refs", ListRefs);
+  add("POST", "/v1/groups/{g}/refs:batch", BatchRefs);
+}
+
+}  // namespace waypost::http

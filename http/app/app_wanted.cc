@@ -1,0 +1,94 @@
+// What is wanted here and not yet here, and the fetcher's switches.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "http/app/app_context.h"
+#include "http/app/json_render.h"
+#include "http/message/errors.h"
+#include "http/message/json_request.h"
+#include "http/message/text.h"
+
+namespace waypost::http {
+namespace {
+
+constexpr base::Millis kPauseMax{int64_t{366} * 24 * 3600 * 1000};
+
+absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {"state", "group", "limit", "cursor"}));
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  fetcher::Fetcher::WantedFilter filter;
+  if (const auto state = request.Query("state")) {
+    if (*state != "due" && *state != "waiting" && *state != "fetching" && *state != "parked" &&
+        *state != "stopped") {
+      return absl::InvalidArgumentError("state must be due, waiting, fetching, parked or stopped");
+    }
+    filter.state = std::string(*state);
+  }
+  if (const auto text = request.Query("group")) {
+    ASSIGN_OR_RETURN(filter.group, GroupIn(*text));
+    RETURN_IF_ERROR(context.parts.groups.Find(*filter.group).status());
+  }
+  ASSIGN_OR_RETURN(const auto page,
+                   context.parts.fetcher.Wanted(filter, paging.after, paging.limit));
+  Json items = Json::array();
+  for (const auto& item : page.items) {
+    items.push_back(WantedJson(
+        item, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));
+  }
+  return ListResponse(std::move(items), page.next);
+}
+
+absl::StatusOr<Response> Pause(AppContext& context, Request& request) {
+  RETURN_IF_ERROR(CheckQuery(request, {}));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  std::optional<base::Millis> how_long;
+  if (const auto text = reader.String("for")) {
+    how_long = ParseDuration(*text);
+    if (!how_long || how_long->count() == 0 || *how_long > kPauseMax) {
+      reader.Fail("for", "must be a duration like 30m or 1h, at most a year");
+    }
+  }
+  RETURN_IF_ERROR(reader.Done());
+  RETURN_IF_ERROR(context.parts.fetcher.Pause(how_long));
+  return EmptyResponse();
+}
+
+}  // namespace
+
+void AddWantedRoutes(Router& router, AppContext& context) {
+  const auto add = [&](const char* method, const char* pattern, auto function) {
+    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
+                 return function(context, request);
+               }));
+  };
+  add("GET", "/v1/wanted", ListWanted);
+  add("POST", "/v1/wanted/{id}/retry",
+      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+        RETURN_IF_ERROR(CheckQuery(request, {}));
+        ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
+        ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.Retry(blob));
+        return JsonResponse({{"moved", moved}}, 202);
+      });
+  add("POST", "/v1/wanted:retry", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+    RETURN_IF_ERROR(CheckQuery(request, {}));
+    ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.RetryAll());
+    return JsonResponse({{"moved", moved}}, 202);
+  });
+  add("DELETE", "/v1/wanted/{id}", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+    RETURN_IF_ERROR(CheckQuery(request, {}));
+    ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
+    RETURN_IF_ERROR(c.parts.fetcher.Stop(blob));
+    return EmptyResponse();
+  });
+  add("POST", "/v1/fetcher/pause", Pause);
+  add("POST", "/v1/fetcher/resume",
+      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
+        RETURN_IF_ERROR(CheckQuery(request, {}));
+        RETURN_IF_ERROR(c.parts.fetcher.Resume());
+        return EmptyResponse();
+      });
+}
+
+}  // namespace waypost::http

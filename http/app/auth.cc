@@ -1,0 +1,112 @@
+#include "http/app/auth.h"
+
+#include <arpa/inet.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+#include "http/message/errors.h"
+#include "http/message/text.h"
+
+// Who may call the app API. Host and Origin are checked for every call, also for those that need no
+// token, so that a web page cannot make a browser ask here in its name; tokens are compared in
+// constant time. Numbers are accepted as Host where all addresses are bound, names only if they are
+// configured: a name could be made to point here by somebody else.
+
+namespace waypost::http {
+namespace {
+
+bool IsNumeric(const std::string& host) {
+  unsigned char buffer[16];
+  if (host.size() > 2 && host.front() == '[') {
+    return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), buffer) == 1;
+  }
+  return inet_pton(AF_INET, host.c_str(), buffer) == 1;
+}
+
+// The token of "Bearer <token>"; empty for anything else.
+std::string_view BearerOf(const Request& request) {
+  const auto header = request.Header("authorization");
+  if (!header || header->size() < 7 || !EqualsIgnoringCase(header->substr(0, 7), "Bearer "))
+    return "";
+  return TrimSpaces(header->substr(7));
+}
+
+bool Same(std::string_view given, const std::string& token) {
+  return !token.empty() && given.size() == token.size() && base::ConstantTimeEqual(given, token);
+}
+
+}  // namespace
+
+std::string HostOf(std::string_view authority) {
+  std::string host = LowerCase(authority);
+  if (!host.empty() && host.front() == '[') {
+    const std::size_t end = host.find(']');
+    if (end == std::string::npos) return "";
+    const std::string port = host.substr(end + 1);
+    if (!port.empty() && (port[0] != ':' || !ParseDecimal(port.substr(1)))) return "";
+    return host.substr(0, end + 1);
+  }
+  const std::size_t colon = host.find(':');
+  if (colon == std::string::npos) return host;
+  if (!ParseDecimal(std::string_view(host).substr(colon + 1))) return "";
+  return host.substr(0, colon);
+}
+
+bool Auth::HostAllowed(std::string_view authority) const {
+  const std::string host = HostOf(authority);
+  if (host.empty()) return false;
+  if (host == "localhost" || host == "127.0.0.1" || host == "[::1]") return true;
+  for (const std::string& allowed : options_.allowed_hosts) {
+    if (EqualsIgnoringCase(allowed, authority) || EqualsIgnoringCase(allowed, host)) return true;
+  }
+  for (const std::string& bound : options_.bound_hosts()) {
+    const std::string bound_host = HostOf(bound);
+    if (bound_host == host) return true;
+    // Bound to every address: any number may be one of ours, and a number is no name that someone
+    // else could let point here.
+    if ((bound_host == "0.0.0.0" || bound_host == "[::]") && IsNumeric(host)) return true;
+  }
+  return false;
+}
+
+std::optional<Response> Auth::CheckOrigin(const Request& request) const {
+  const std::string_view host = request.Header("host").value_or("");
+  if (!HostAllowed(host)) {
+    return ErrorResponse(absl::PermissionDeniedError(absl::StrCat(
+        "the Host \"", Shorten(host, 200), "\" is not served: see http.allowed_hosts")));
+  }
+  const auto origin = request.Header("origin");
+  if (origin && !EqualsIgnoringCase(*origin, "http://" + std::string(host)) &&
+      !EqualsIgnoringCase(*origin, "https://" + std::string(host))) {
+    return ErrorResponse(absl::PermissionDeniedError("requests of other web pages are refused"));
+  }
+  return std::nullopt;
+}
+
+void Auth::SetTokens(Tokens tokens) {
+  auto fresh = std::make_shared<const Tokens>(std::move(tokens));
+  base::MutexLock lock(mutex_);
+  tokens_ = std::move(fresh);
+}
+
+std::optional<Response> Auth::Check(const Request& request) const {
+  if (auto refused = CheckOrigin(request)) return refused;
+  const std::string_view token = BearerOf(request);
+  std::shared_ptr<const Tokens> tokens;
+  {
+    base::MutexLock lock(mutex_);
+    tokens = tokens_;
+  }
+  if (Same(token, tokens->api)) return std::nullopt;
+  if (Same(token, tokens->read)) {
+    if (request.method == "GET" || request.method == "HEAD") return std::nullopt;
+    return ErrorResponse(
+        absl::PermissionDeniedError("the read token only reads: use the token in api.token"));
+  }
+  Response response = ErrorResponse(absl::UnauthenticatedError(
+      "send the token: Authorization: Bearer <what is in api.token of the data folder>"));
+  response.Set("WWW-Authenticate", "Bearer");
+  return response;
+}
+
+}  // namespace waypost::http

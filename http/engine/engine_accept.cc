@@ -1,0 +1,249 @@
+// How connections begin, and how all of them end.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "http/engine/engine_loop.h"
+
+namespace waypost::http {
+namespace {
+
+// After accept failed for want of descriptors or memory.
+constexpr base::Millis kAcceptPause{100};
+// Connections over the limit that may read why they were turned away.
+constexpr uint32_t kTurnedAwayMax = 64;
+
+std::string TextOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+  }
+  return text;
+}
+
+}  // namespace
+
+void EngineLoop::Accept() {
+  for (int i = 0; i < 64 && listener_ >= 0; ++i) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof(address);
+    const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      Welcome(fd, TextOf(address));
+      continue;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        PauseAccepting();
+        return;
+      default:
+        // ECONNABORTED, EPROTO, EINTR, and errors of the network that accept passes on: that client
+        // only.
+        continue;
+    }
+  }
+}
+
+void EngineLoop::PauseAccepting() {
+  base::LogDebug(shared_.options.listener, ": no descriptor or memory for another connection");
+  epoll_event event{};
+  event.data.u64 = kListenerId;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
+  accepting_ = false;
+  accept_again_ = Now() + kAcceptPause;
+}
+
+void EngineLoop::Welcome(int fd, const std::string& remote) {
+  auto connection = std::make_unique<Connection>();
+  connection->fd = fd;
+  connection->remote = remote;
+  Connection* const c = Admit(std::move(connection));
+  if (c == nullptr) return;
+  if (shared_.options.tls != nullptr) {
+    c->tls = shared_.options.tls->Begin(fd);
+    if (c->tls == nullptr) {
+      Close(*c);
+      return;
+    }
+    c->state = State::kHandshake;
+    LimitHandshakes(remote);
+    handshakes_.insert(c->id);
+  }
+  SetDeadline(*c, Now() + (c->tls == nullptr ? shared_.options.head_timeout
+                                             : shared_.options.handshake_timeout));
+  Watch(*c);
+}
+
+// Those that stall are the oldest; an honest one is done within milliseconds.
+void EngineLoop::LimitHandshakes(const std::string& remote) {
+  uint32_t of_address = 0;
+  Connection* oldest = nullptr;
+  for (uint64_t id : handshakes_) {
+    Connection* const c = Find(id);
+    if (c->remote != remote) continue;
+    if (oldest == nullptr) oldest = c;
+    ++of_address;
+  }
+  if (of_address < shared_.options.max_handshakes_per_address) {
+    if (handshakes_.size() < shared_.options.max_handshakes) return;
+    oldest = Find(*handshakes_.begin());
+  }
+  shared_.CountRejected("handshakes");
+  Close(*oldest);
+}
+
+Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
+  connection->id = next_id_++;
+  const std::string& remote = connection->remote;
+  // Small answers leave at once; without it keep-alive costs 40 ms a request.
+  const int on = 1;
+  setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  epoll_event event{};
+  event.data.u64 = connection->id;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
+  const auto& options = shared_.options;
+  const char* const section = options.listener == "app" ? "http" : "peer";
+  if (counted_ >= options.max_connections) {
+    TurnAway(std::move(connection), "connections",
+             absl::StrCat(options.max_connections, " connections are open: see ", section,
+                          ".max_connections"));
+    return nullptr;
+  }
+  const auto of_address = per_address_.find(remote);
+  if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
+    const std::string message = absl::StrCat(options.max_per_address, " connections from ", remote,
+                                             " are open: see ", section, ".max_per_address");
+    TurnAway(std::move(connection), "address", message);
+    return nullptr;
+  }
+  Connection* const c = connection.get();
+  connections_.emplace(c->id, std::move(connection));
+  ++counted_;
+  ++per_address_[remote];
+  shared_.connections.Add(1);
+  c->state = State::kReading;
+  return c;
+}
+
+void EngineLoop::Adopt(TurnedConnection& turned) {
+  if (shared_.draining.load()) return;  // whoever holds it closes it
+  auto connection = std::make_unique<Connection>();
+  TurnedConnection::Parts parts = turned.Take();
+  connection->fd = parts.fd;
+  connection->tls = std::move(parts.tls);
+  connection->in = std::move(parts.received);
+  if (connection->tls != nullptr) connection->peer = connection->tls->PeerKey();
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (getpeername(connection->fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
+    connection->remote = TextOf(address);
+  }
+  Connection* const c = Admit(std::move(connection));
+  if (c == nullptr) return;
+  if (c->peer) {
+    c->turned = true;
+    shared_.NoteTurned(*c->peer, 1, 0);
+  }
+  ReadNext(*c);
+}
+
+void EngineLoop::GiveAway(Connection& c) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, c.fd, nullptr);
+  auto turned = std::make_unique<TurnedConnection>(TurnedConnection::Parts{
+      .fd = std::exchange(c.fd, -1), .tls = std::move(c.tls), .received = ""});
+  const auto turn = std::move(c.turn);
+  Close(c);
+  turn(std::move(turned));
+}
+
+void EngineLoop::TurnAway(std::unique_ptr<Connection> connection, const char* reason,
+                          const std::string& message) {
+  shared_.CountRejected(reason);
+  // Over TLS the reason would cost a handshake.
+  if (shared_.options.tls != nullptr || connections_.size() >= counted_ + kTurnedAwayMax) {
+    return;  // closes it
+  }
+  Connection& c = *connection;
+  c.counted = false;
+  connections_.emplace(c.id, std::move(connection));
+  Refuse(c, 503, "unavailable", message, nullptr, base::Millis(1000));
+}
+
+void EngineLoop::BeginDrain() {
+  drain_begun_ = true;
+  if (listener_ >= 0) ::close(listener_);
+  listener_ = -1;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    switch (c->state) {
+      case State::kHandshake:
+      case State::kReading:
+        Close(*c);
+        break;
+      case State::kPending:
+        Refuse(*c, 503, "unavailable", "the service is stopping: try again", "stopping",
+               base::Millis(1000));
+        break;
+      case State::kWaiting:
+        Dispatch(*c, Job::Kind::kAbort);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void EngineLoop::CutAll() {
+  cut_ = true;
+  std::vector<uint64_t> ids;
+  for (const auto& item : connections_) ids.push_back(item.first);
+  for (uint64_t id : ids) {
+    Connection* c = Find(id);
+    if (c == nullptr) continue;
+    Cut(*c, "cut");
+  }
+}
+
+void EngineLoop::CutPeers(const std::function<bool(const base::PeerId&)>& whom) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, connection] : connections_) {
+    // One that has not shown its key yet has been allowed nothing.
+    if (connection->peer && whom(*connection->peer)) ids.push_back(id);
+  }
+  for (uint64_t id : ids) {
+    if (Connection* c = Find(id)) Cut(*c, "peer_left");
+  }
+}
+
+void EngineLoop::Cut(Connection& c, const char* reason) {
+  if (c.state != State::kLinger) shared_.CountRejected(reason);
+  if (c.state == State::kWorking) {
+    // The worker notices and gives it back.
+    ::shutdown(c.fd, SHUT_RDWR);
+  } else {
+    Close(c);
+  }
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,96 @@
+#include "http/engine/engine_body.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/status.h"
+
+// Bodies as a handler reads them: gathered by the loop already, or from the socket by the worker. A
+// body that comes slower than the minimum rate is cut, "100 Continue" is said only when somebody
+// reads, and no more than the announced bytes are ever taken.
+
+namespace waypost::http {
+
+absl::Status GatheredBody::Read(absl::FunctionRef<absl::Status(std::string_view)> take) {
+  if (bytes_.empty()) return absl::OkStatus();
+  return take(bytes_);
+}
+
+absl::Status SocketBody::Continue() {
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  // Nothing else is on its way to this client: a buffer that has no room for 25 bytes is a dead
+  // client.
+  const ssize_t sent =
+      connection_.tls != nullptr
+          ? connection_.tls->Send(kContinue.data(), kContinue.size())
+          : ::send(connection_.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(kContinue.size())) {
+    return absl::FailedPreconditionError("the sender went away before its body");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SocketBody::WaitReadable() {
+  const auto now = base::SteadyNow();
+  const uint64_t wanted =
+      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+  if (now - window_start_ >= kRateWindow) {
+    if (received_ - window_received_ < wanted) {
+      shared_.CountRejected("slow_body");
+      return absl::DeadlineExceededError(absl::StrCat(
+          "the body came slower than ", shared_.options.min_rate_bytes_per_s, " bytes a second"));
+    }
+    window_start_ = now;
+    window_received_ = received_;
+  }
+  const auto left = std::chrono::duration_cast<base::Millis>(window_start_ + kRateWindow - now);
+  const short blocked_on = connection_.tls != nullptr ? connection_.tls->blocked_on() : short{0};
+  pollfd poller{connection_.fd, blocked_on != 0 ? blocked_on : short{POLLIN}, 0};
+  const int ready = ::poll(&poller, 1, static_cast<int>(left.count()) + 1);
+  if (ready < 0 && errno != EINTR) return base::ErrnoStatus(errno, "waiting for a body");
+  return absl::OkStatus();
+}
+
+absl::Status SocketBody::Read(absl::FunctionRef<absl::Status(std::string_view)> take) {
+  if (connection_.facts.expect_continue && connection_.in.empty()) RETURN_IF_ERROR(Continue());
+  const std::size_t here =
+      static_cast<std::size_t>(std::min<uint64_t>(length_, connection_.in.size()));
+  if (here > 0) {
+    received_ = here;
+    const absl::Status taken = take(std::string_view(connection_.in).substr(0, here));
+    connection_.in.erase(0, here);
+    RETURN_IF_ERROR(taken);
+  }
+  window_start_ = base::SteadyNow();
+  window_received_ = received_;
+  std::vector<char> buffer(256 * 1024);
+  while (received_ < length_) {
+    const std::size_t want =
+        static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), length_ - received_));
+    const ssize_t got = connection_.Receive(buffer.data(), want);
+    if (got == 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the body ended after ", received_, " of ", length_, " bytes"));
+    }
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        return absl::FailedPreconditionError("the sender went away within its body");
+      }
+      RETURN_IF_ERROR(WaitReadable());
+      continue;
+    }
+    received_ += static_cast<uint64_t>(got);
+    RETURN_IF_ERROR(take(std::string_view(buffer.data(), static_cast<std::size_t>(got))));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "http/engine/engine_connection.h"
+
+namespace waypost::http {
+
+// A body that the loop has gathered.
+class GatheredBody final : public BodySource {
+ public:
+  explicit GatheredBody(std::string_view bytes) : bytes_(bytes) {}
+  uint64_t length() const override { return bytes_.size(); }
+  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override;
+
+ private:
+  const std::string_view bytes_;
+};
+
+// A body that the worker receives while the handler reads it: says "100 Continue" only then, so
+// that what the handler refuses first is never sent.
+class SocketBody final : public BodySource {
+ public:
+  SocketBody(Connection& connection, EngineShared& shared)
+      : connection_(connection), shared_(shared), length_(*connection.facts.content_length) {}
+  uint64_t length() const override { return length_; }
+  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override;
+  bool complete() const { return received_ == length_; }
+
+ private:
+  absl::Status Continue();
+  // Waits for more; kDeadlineExceeded below min_rate.
+  absl::Status WaitReadable();
+  Connection& connection_;
+  EngineShared& shared_;
+  const uint64_t length_;
+  uint64_t received_ = 0;
+  base::SteadyTime window_start_;
+  uint64_t window_received_ = 0;
+};
+
+}  // namespace waypost::http

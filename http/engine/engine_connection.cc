@@ -1,0 +1,182 @@
+#include "http/engine/engine_connection.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+// What loop and workers share: a connection, and the inbox by which workers give it back. A
+// connection belongs to one side at a time and has no lock; whoever hands it over must not touch it
+// afterwards. The loop is woken only if what came cannot lie until it wakes anyway.
+
+namespace waypost::http {
+namespace {
+
+// Every reason for which a client is turned away or cut.
+constexpr const char* kReasons[] = {
+    // Of the head, see head_check.cc.
+    "request_line", "version", "method", "target", "head", "header", "duplicate_header", "host",
+    "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect", "tls",
+    // Limits.
+    "connections", "address", "handshakes", "waiting", "upload_slots",
+    // Time.
+    "slow_handshake", "slow_head", "slow_body", "slow_reader",
+    // The peer may not read here any more.
+    "peer_left",
+    // The service stops.
+    "stopping", "cut"};
+
+}  // namespace
+
+Connection::~Connection() {
+  if (tls != nullptr) tls->SayEnd();
+  if (fd >= 0) ::close(fd);
+}
+
+ssize_t Connection::Receive(char* buffer, std::size_t size) {
+  if (tls != nullptr) return tls->Receive(buffer, size);
+  return ::recv(fd, buffer, size, MSG_DONTWAIT);
+}
+
+LoopInbox::LoopInbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(fd_ >= 0); }
+LoopInbox::~LoopInbox() { ::close(fd_); }
+
+void LoopInbox::Poke() {
+  const uint64_t one = 1;
+  // It can only fail when the counter is full, and then the loop is awake anyway.
+  [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof(one));
+}
+
+void LoopInbox::Return(Connection& connection) {
+  bool waits = false;
+  {
+    base::MutexLock lock(mutex_);
+    word_.returned.push_back(connection.id);
+    // Bytes that came while a worker had it were told of once, to no effect: the loop marks that
+    // before it takes this lock to wait, so either we see the mark or it sees this connection.
+    const bool may_lie = connection.after == Connection::After::kReadNext &&
+                         connection.in.empty() && connection.told_of_bytes &&
+                         !connection.bytes_came.load(std::memory_order_relaxed);
+    if (!may_lie) {
+      urgent_ = true;
+      waits = std::exchange(waiting_, false);
+    }
+  }
+  // From here on the connection may be gone.
+  if (waits) Poke();
+}
+
+void LoopInbox::Wake(uint64_t connection) {
+  bool waits;
+  {
+    base::MutexLock lock(mutex_);
+    word_.woken.push_back(connection);
+    urgent_ = true;
+    waits = std::exchange(waiting_, false);
+  }
+  if (waits) Poke();
+}
+
+void LoopInbox::Adopt(std::unique_ptr<TurnedConnection> connection) {
+  bool waits;
+  {
+    base::MutexLock lock(mutex_);
+    word_.adopted.push_back(std::move(connection));
+    urgent_ = true;
+    waits = std::exchange(waiting_, false);
+  }
+  if (waits) Poke();
+}
+
+void LoopInbox::Cut(std::function<bool(const base::PeerId&)> whom) {
+  bool waits;
+  {
+    base::MutexLock lock(mutex_);
+    word_.cut.push_back(std::move(whom));
+    urgent_ = true;
+    waits = std::exchange(waiting_, false);
+  }
+  if (waits) Poke();
+}
+
+bool LoopInbox::MayWait() {
+  base::MutexLock lock(mutex_);
+  waiting_ = !urgent_;
+  return waiting_;
+}
+
+void LoopInbox::Take(Word& word) {
+  word.returned.clear();
+  word.woken.clear();
+  word.adopted.clear();
+  word.cut.clear();
+  base::MutexLock lock(mutex_);
+  urgent_ = waiting_ = false;
+  std::swap(word, word_);
+}
+
+EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_handler,
+                           std::function<std::string(const Request&)> name_of_route)
+    : options(engine_options),
+      handler(std::move(request_handler)),
+      route_of(std::move(name_of_route)),
+      limits{.head_bytes_max = engine_options.head_bytes_max,
+             .lines_max = engine_options.head_lines_max,
+             .target_bytes_max = engine_options.target_bytes_max},
+      inbox(std::make_shared<LoopInbox>()) {
+  if (options.metrics == nullptr) return;
+  connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",
+                                          {{"listener", options.listener}});
+  for (const char* reason : kReasons) {
+    rejected_[reason] = options.metrics->AddCounter(
+        "waypost_http_rejected_total", "Requests and connections turned away or cut.",
+        {{"listener", options.listener}, {"reason", reason}});
+  }
+  CountRequest("none", 0);
+}
+
+void EngineShared::NoteTurned(const base::PeerId& peer, int open, int busy) {
+  {
+    base::MutexLock lock(turned_mutex_);
+    TurnedLines& lines = turned_[peer];
+    lines.open = static_cast<uint32_t>(static_cast<int>(lines.open) + open);
+    lines.busy = static_cast<uint32_t>(static_cast<int>(lines.busy) + busy);
+    if (lines.open == 0) turned_.erase(peer);
+  }
+  if (options.turned_changed) options.turned_changed();
+}
+
+TurnedLines EngineShared::TurnedLinesOf(const base::PeerId& peer) const {
+  base::MutexLock lock(turned_mutex_);
+  const auto found = turned_.find(peer);
+  return found == turned_.end() ? TurnedLines() : found->second;
+}
+
+void EngineShared::CountRequest(const std::string& route, int status) {
+  if (options.metrics == nullptr) return;
+  base::Counter counter;
+  {
+    base::MutexLock lock(mutex_);
+    auto found = requests_.find({route, status});
+    if (found == requests_.end()) {
+      counter = options.metrics->AddCounter(
+          "waypost_http_requests_total", "Requests answered.",
+          {{"listener", options.listener}, {"route", route}, {"code", absl::StrCat(status)}});
+      found = requests_.emplace(std::make_pair(route, status), counter).first;
+    }
+    counter = found->second;
+  }
+  // Status 0 only makes the metric known from the start.
+  if (status != 0) counter.Add();
+}
+
+void EngineShared::CountRejected(const char* reason) {
+  const auto found = rejected_.find(std::string_view(reason));
+  if (found != rejected_.end()) found->second.Add();
+}
+
+}  // namespace waypost::http

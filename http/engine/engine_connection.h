@@ -1,0 +1,173 @@
+#pragma once
+
+// What the parts of the engine share. Nobody outside http/engine*.cc includes it.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "http/engine/engine.h"
+#include "http/message/head_check.h"
+#include "http/message/message.h"
+#include "http/tls/tls.h"
+#include "http/tls/turned.h"
+
+namespace waypost::http {
+
+// Request bodies up to this are received by the loop, before a worker is taken.
+inline constexpr uint64_t kGatherBytesMax = 256 * 1024;
+// Of all connections together; beyond it bodies go to workers however small they are.
+inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
+// What a worker sends of one answer before it lets others have a turn.
+inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
+// What the loop sends of one answer at a time.
+inline constexpr uint64_t kLoopTurnBytes = uint64_t{512} << 10;
+// The window over which min_rate is averaged.
+inline constexpr base::Millis kRateWindow{5000};
+// After an answer with Connection: close we read on, so that the client can read it before it sees
+// a reset.
+inline constexpr base::Millis kLingerTime{5000};
+inline constexpr uint64_t kLingerBytesMax = uint64_t{64} << 20;
+
+// One client. It belongs to the loop, or to the one worker that has its job: they hand it to and
+// fro through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and
+// destroys it.
+struct Connection {
+  enum class State {
+    kHandshake,
+    kReading,
+    kGathering,
+    kPending,
+    kWorking,
+    kSending,
+    kWaiting,
+    kLinger
+  };
+  // What the worker wants of the loop when it gives the connection back.
+  enum class After { kReadNext, kSend, kMore, kWait, kTurn, kLinger, kClose };
+
+  ~Connection();
+
+  // As recv with MSG_DONTWAIT.
+  ssize_t Receive(char* buffer, std::size_t size);
+
+  uint64_t id = 0;
+  int fd = -1;
+  std::unique_ptr<TlsSession> tls;   // none: plain HTTP
+  std::optional<base::PeerId> peer;  // the key that TLS proved
+  bool turned = false;               // dialled from here
+  bool turned_busy = false;          // ... and counted as busy
+  std::string remote;
+  bool counted = true;  // against the limits
+
+  State state = State::kReading;
+  After after = After::kReadNext;
+  base::SteadyTime deadline;
+  base::SteadyTime queued;  // when the loop looks at `deadline` next
+  bool watched = false;     // epoll tells of bytes that arrive, again and again
+  // Set before a worker has it: `watched`, and whether epoll has told of bytes since.
+  bool told_of_bytes = false;
+  std::atomic<bool> bytes_came{false};
+  std::string in;  // received and not yet used
+
+  // The request.
+  HeadFacts facts;
+  base::SteadyTime arrived;
+  bool gathered = false;   // its body is at the beginning of `in`
+  bool uploading = false;  // its body is received by a worker
+  uint64_t gather_bytes = 0;
+  std::string route;
+
+  // The answer.
+  int status = 0;
+  bool close = false;
+  std::string out;
+  std::size_t out_sent = 0;
+  std::string body;  // or a part of a source; goes out behind `out`
+  std::optional<SourcePart> part;
+  uint64_t body_sent = 0;   // of either
+  uint64_t total_sent = 0;  // on this connection, for the rate
+  base::SteadyTime window_start;
+  uint64_t window_drained = 0;
+  uint64_t linger_read = 0;
+  std::function<void(std::unique_ptr<TurnedConnection>)> turn;  // when it is sent
+
+  // A subscription that waits or streams.
+  std::shared_ptr<Subscription> subscription;
+  std::shared_ptr<std::atomic<bool>> wake_posted;
+  bool streaming = false;
+  bool chunked = false;
+  bool woken = false;  // the loop's
+  base::SteadyTime next_step;
+};
+
+// Where other threads leave word for the loop. Outlives the engine as long as someone may wake.
+class LoopInbox {
+ public:
+  LoopInbox();
+  ~LoopInbox();
+  // By the worker that had it and from now on has not. A connection whose client is to speak next
+  // lies here until the loop wakes for another reason, such as that client.
+  void Return(Connection& connection);
+  void Wake(uint64_t connection);  // for a subscription
+  void Adopt(std::unique_ptr<TurnedConnection> connection);
+  void Cut(std::function<bool(const base::PeerId&)> whom);
+  void Poke();
+  // The loop is about to wait for fd(): false if there is word that cannot wait. From then on fd()
+  // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
+  bool MayWait();
+  struct Word {
+    std::vector<uint64_t> returned, woken;
+    std::vector<std::unique_ptr<TurnedConnection>> adopted;
+    std::vector<std::function<bool(const base::PeerId&)>> cut;
+  };
+  void Take(Word& word);
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;  // eventfd; edge-triggered, never read
+  base::Mutex mutex_;
+  bool urgent_ GUARDED_BY(mutex_) = false;
+  bool waiting_ GUARDED_BY(mutex_) = false;
+  Word word_ GUARDED_BY(mutex_);
+};
+
+// What loop and workers of one listener have in common.
+struct EngineShared {
+  EngineShared(const EngineOptions& engine_options, Handler request_handler,
+               std::function<std::string(const Request&)> name_of_route);
+
+  const EngineOptions options;
+  const Handler handler;
+  const std::function<std::string(const Request&)> route_of;
+  const HeadLimits limits;
+  const std::shared_ptr<LoopInbox> inbox;
+  std::atomic<bool> refuse{false};
+  std::atomic<bool> draining{false};
+  std::atomic<uint32_t> waiting{0};  // subscriptions
+
+  // How the count of turned connections of a peer changes.
+  void NoteTurned(const base::PeerId& peer, int open, int busy);
+  TurnedLines TurnedLinesOf(const base::PeerId& peer) const;
+
+  base::Gauge connections;
+  void CountRequest(const std::string& route, int status);
+  void CountRejected(const char* reason);
+
+ private:
+  mutable base::Mutex turned_mutex_;
+  std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);
+  base::Mutex mutex_;
+  std::map<std::pair<std::string, int>, base::Counter> requests_ GUARDED_BY(mutex_);
+  std::map<std::string, base::Counter, std::less<>> rejected_;
+};
+
+}  // namespace waypost::http

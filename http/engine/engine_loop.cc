@@ -1,0 +1,577 @@
+#include "http/engine/engine_loop.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "http/engine/engine_output.h"
+#include "http/message/errors.h"
+
+// The event loop of a listener: one thread that owns every connection no worker has. Each round it
+// takes back what workers return, then events, then wakes and deadlines, and hands all new jobs
+// over together. An id that is not found was closed earlier in the round. Nothing here blocks.
+
+namespace waypost::http {
+namespace {
+
+// An upload that waits for a worker.
+constexpr base::Millis kUploadWait{30000};
+
+// Of the buffer of a connection that waits for its next request.
+constexpr std::size_t kKeptBytes = 2048;
+
+// How often the inbox is looked at while workers have connections, whatever else happens.
+constexpr base::Millis kReturnedLook{1000};
+constexpr base::Millis kDrainLook{20};
+
+uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
+
+}  // namespace
+
+EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
+    : shared_(shared),
+      workers_(workers),
+      express_(shared, kLoopTurnBytes),
+      listener_(listener),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      uploads_max_(UploadsMax(shared.options)),
+      buffer_(64 * 1024) {
+  CHECK(epoll_ >= 0);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kListenerId;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0);
+  event.data.u64 = kInboxId;
+  event.events = EPOLLIN | EPOLLET;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, shared_.inbox->fd(), &event) == 0);
+}
+
+EngineLoop::~EngineLoop() {
+  connections_.clear();
+  ::close(epoll_);
+  if (listener_ >= 0) ::close(listener_);
+}
+
+base::SteadyTime EngineLoop::Now() const { return base::SteadyNow(); }
+
+Connection* EngineLoop::Find(uint64_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+// How long epoll may wait.
+int EngineLoop::TimeoutMs() {
+  if (!shared_.inbox->MayWait()) return 0;
+  base::SteadyTime next = deadlines_.empty() ? base::SteadyTime::max() : deadlines_.begin()->first;
+  if (!accepting_ && listener_ >= 0) next = std::min(next, accept_again_);
+  if (drain_begun_ && !cut_) next = std::min(next, drain_deadline_);
+  if (const auto look = workers_.WakeForLate()) next = std::min(next, *look);
+  // One that came back without a word still gets its deadline in time.
+  if (dispatched_ > 0) next = std::min(next, Now() + (drain_begun_ ? kDrainLook : kReturnedLook));
+  if (next == base::SteadyTime::max()) return -1;
+  const auto left = std::chrono::ceil<base::Millis>(next - Now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
+}
+
+void EngineLoop::Run() {
+  std::array<epoll_event, 256> events;
+  LoopInbox::Word word;
+  while (true) {
+    const int count =
+        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), TimeoutMs());
+    // Before the events: they may be of connections that came back.
+    shared_.inbox->Take(word);
+    for (uint64_t id : word.returned) {
+      if (Connection* c = Find(id)) OnReturned(*c);
+    }
+    for (int i = 0; i < count; ++i) {
+      const uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+      if (id == kListenerId) {
+        Accept();
+      } else if (id != kInboxId) {
+        // One that was closed by an earlier event of this round is not found.
+        if (Connection* c = Find(id)) OnEvent(*c, events[static_cast<std::size_t>(i)].events);
+      }
+    }
+    for (uint64_t id : word.woken) {
+      if (Connection* c = Find(id)) OnWoken(*c);
+    }
+    for (const auto& turned : word.adopted) Adopt(*turned);
+    for (const auto& whom : word.cut) CutPeers(whom);
+    RunDeadlines();
+    const base::SteadyTime now = Now();
+    if (!accepting_ && listener_ >= 0 && accept_again_ <= now) {
+      accepting_ = true;
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.u64 = kListenerId;
+      epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
+    }
+    if (shared_.draining.load()) {
+      if (!drain_begun_) BeginDrain();
+      if (!cut_ && drain_deadline_ <= now) CutAll();
+      if (connections_.empty()) {
+        workers_.Submit(jobs_);
+        return;
+      }
+    }
+    workers_.Submit(jobs_);
+  }
+}
+
+// ---- connections ----
+
+void EngineLoop::Close(Connection& c) {
+  if (c.queued != base::SteadyTime()) deadlines_.erase({c.queued, c.id});
+  handshakes_.erase(c.id);
+  if (c.subscription != nullptr) {
+    // Its destructor may wait for the index.
+    jobs_.push_back(
+        {.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
+    shared_.waiting.fetch_sub(1);
+    shared_.CountRequest(c.route, 499);  // the client left
+  }
+  gathering_bytes_ -= c.gather_bytes;
+  if (c.turned) shared_.NoteTurned(*c.peer, -1, c.turned_busy ? -1 : 0);
+  if (c.counted) {
+    --counted_;
+    auto found = per_address_.find(c.remote);
+    if (--found->second == 0) per_address_.erase(found);
+    shared_.connections.Add(-1);
+  }
+  connections_.erase(c.id);
+}
+
+void EngineLoop::Arm(Connection& c, uint32_t events) {
+  epoll_event event{};
+  // TLS may have to receive before it can send, and the other way round.
+  if (c.tls != nullptr && (events & (EPOLLIN | EPOLLOUT)) != 0 && c.tls->blocked_on() != 0) {
+    events = c.tls->blocked_on() == POLLIN ? EPOLLIN : EPOLLOUT;
+  }
+  event.events = events | EPOLLONESHOT;
+  event.data.u64 = c.id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
+  c.watched = false;
+}
+
+void EngineLoop::Watch(Connection& c) {
+  if (c.tls != nullptr) {
+    Arm(c, EPOLLIN);
+    return;
+  }
+  if (c.watched) return;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = c.id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
+  c.watched = true;
+}
+
+// The epoch stands for none.
+void EngineLoop::SetDeadline(Connection& c, base::SteadyTime deadline) {
+  c.deadline = deadline == base::SteadyTime::max() ? base::SteadyTime() : deadline;
+  if (c.deadline == base::SteadyTime()) return;
+  if (c.queued != base::SteadyTime()) {
+    if (c.queued <= c.deadline) return;
+    deadlines_.erase({c.queued, c.id});
+  }
+  c.queued = c.deadline;
+  deadlines_.emplace(c.queued, c.id);
+}
+
+void EngineLoop::RunDeadlines() {
+  const base::SteadyTime now = Now();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const uint64_t id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    Connection* const c = Find(id);
+    if (c == nullptr) continue;
+    c->queued = base::SteadyTime();
+    if (c->deadline == base::SteadyTime()) continue;
+    if (c->deadline > now) {
+      SetDeadline(*c, c->deadline);
+      continue;
+    }
+    c->deadline = base::SteadyTime();
+    OnDeadline(*c);
+  }
+}
+
+// ---- requests ----
+
+void EngineLoop::OnEvent(Connection& c, uint32_t events) {
+  switch (c.state) {
+    case State::kHandshake:
+      Handshake(c);
+      return;
+    case State::kReading:
+    case State::kGathering:
+      Receive(c);
+      return;
+    case State::kSending:
+      SendOn(c);
+      return;
+    case State::kLinger:
+      Drink(c);
+      return;
+    case State::kWaiting:
+    case State::kPending:
+      // Only asked for the other side's end.
+      if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Close(c);
+      return;
+    case State::kWorking:
+      // The next request, or the other side's end: its turn comes when the worker is done.
+      if (!c.watched) return;
+      c.bytes_came.store(true, std::memory_order_relaxed);
+      Arm(c, 0);
+      return;
+  }
+}
+
+void EngineLoop::Handshake(Connection& c) {
+  switch (c.tls->Handshake()) {
+    case TlsSession::Step::kDone:
+      handshakes_.erase(c.id);
+      c.peer = c.tls->PeerKey();
+      c.state = State::kReading;
+      SetDeadline(c, Now() + shared_.options.head_timeout);
+      Arm(c, EPOLLIN);
+      return;
+    case TlsSession::Step::kBlocked:
+      Arm(c, EPOLLIN);
+      return;
+    case TlsSession::Step::kFailed:
+      break;
+  }
+  base::LogDebug(shared_.options.listener, " ", c.remote, " TLS: ", c.tls->failure());
+  if (!c.tls->plain_http() || shared_.options.peers) {
+    shared_.CountRejected("tls");
+    Close(c);
+    return;
+  }
+  handshakes_.erase(c.id);
+  c.tls.reset();
+  Refuse(c, 400, "invalid_argument", "this port speaks HTTPS: use https://", "tls");
+}
+
+void EngineLoop::Receive(Connection& c) {
+  const bool first_bytes = c.in.empty();
+  const ssize_t got = c.Receive(buffer_.data(), buffer_.size());
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    Close(c);
+    return;
+  }
+  if (got > 0) c.in.append(buffer_.data(), static_cast<std::size_t>(got));
+  if (c.state == State::kGathering) {
+    TakeBody(c);
+    return;
+  }
+  Advance(c);
+  // What is there is not a whole head.
+  if (first_bytes && got > 0 && c.state == State::kReading) {
+    SetDeadline(c, Now() + shared_.options.head_timeout);
+  }
+}
+
+// Looks for the next request in what has arrived.
+void EngineLoop::Advance(Connection& c) {
+  // Some clients send an empty line after a body.
+  while (c.in.size() >= 2 && c.in[0] == '\r' && c.in[1] == '\n') c.in.erase(0, 2);
+  HeadProgress progress = FindHead(c.in, shared_.limits);
+  if (progress.size == 0 && !progress.refused) {
+    Watch(c);
+    return;
+  }
+  c.facts = progress.refused
+                ? std::move(*progress.refused)
+                : CheckHead(std::string_view(c.in).substr(0, progress.size), shared_.limits);
+  if (c.facts.refused != 0) {
+    Refuse(c, c.facts.refused, c.facts.code, c.facts.message, c.facts.reason);
+    return;
+  }
+  c.in.erase(0, progress.size);
+  c.arrived = Now();
+  if (c.turned && !std::exchange(c.turned_busy, true)) shared_.NoteTurned(*c.peer, 0, 1);
+  if (shared_.refuse.load() || shared_.draining.load()) {
+    Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping",
+           base::Millis(1000));
+    return;
+  }
+  c.gathered = false;
+  c.uploading = false;
+  const uint64_t length = c.facts.content_length.value_or(0);
+  if (!c.facts.content_length) {
+    Dispatch(c, Job::Kind::kRequest);
+  } else if (length <= kGatherBytesMax && gathering_bytes_ + length <= kGatherTotalMax &&
+             !c.facts.expect_continue) {
+    c.gathered = true;
+    c.gather_bytes = length;
+    gathering_bytes_ += length;
+    c.state = State::kGathering;
+    c.window_start = Now();
+    SetDeadline(c, c.window_start + kRateWindow);
+    c.window_drained = c.in.size();
+    TakeBody(c);
+  } else {
+    c.uploading = true;
+    StartUpload(c);
+  }
+}
+
+void EngineLoop::StartUpload(Connection& c) {
+  if (uploads_ < uploads_max_) {
+    ++uploads_;
+    Dispatch(c, Job::Kind::kRequest);
+    return;
+  }
+  c.state = State::kPending;
+  pending_uploads_.push_back(c.id);
+  SetDeadline(c, Now() + kUploadWait);
+  Arm(c, EPOLLRDHUP);
+}
+
+void EngineLoop::TakeBody(Connection& c) {
+  if (c.in.size() >= *c.facts.content_length) {
+    Dispatch(c, Job::Kind::kRequest);
+  } else {
+    Watch(c);
+  }
+}
+
+void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
+  SetDeadline(c, base::SteadyTime());
+  c.state = State::kWorking;
+  c.told_of_bytes = c.watched;
+  c.bytes_came.store(false, std::memory_order_relaxed);
+  ++dispatched_;
+  if (kind == Job::Kind::kRequest && IsExpress(c)) {
+    express_.Run({.kind = kind, .connection = &c, .dropped = nullptr});
+    // By way of the inbox, as if a worker had done it: pipelined requests must not nest.
+    shared_.inbox->Return(c);
+    return;
+  }
+  jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
+}
+
+bool EngineLoop::IsExpress(const Connection& c) const {
+  if (c.facts.content_length) return false;
+  const std::string_view path =
+      std::string_view(c.facts.target).substr(0, c.facts.target.find('?'));
+  const auto& express = shared_.options.express;
+  return std::find(express.begin(), express.end(), path) != express.end();
+}
+
+void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::string& message,
+                        const char* reason, std::optional<base::Millis> retry_after) {
+  if (reason != nullptr) shared_.CountRejected(reason);
+  Response response = status == 503 ? ErrorResponse(absl::UnavailableError(message), retry_after)
+                                    : ErrorResponse(status, code, message);
+  AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = true};
+  std::string body = std::get<std::string>(std::move(response.body));
+  head.headers.emplace_back("Content-Length", absl::StrCat(body.size()));
+  c.out = FormatHead(head) + (c.facts.method == "HEAD" ? "" : body);
+  c.out_sent = 0;
+  // It is small: what a fresh buffer does not take was not going to be read.
+  SendSome(c, kLoopTurnBytes);
+  Linger(c);
+}
+
+void EngineLoop::ReadNext(Connection& c) {
+  if (shared_.draining.load()) {
+    Close(c);
+    return;
+  }
+  c.state = State::kReading;
+  if (std::exchange(c.turned_busy, false)) shared_.NoteTurned(*c.peer, 0, -1);
+  const auto& options = shared_.options;
+  SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));
+  if (c.in.empty() && c.tls != nullptr && c.tls->HasBuffered()) {
+    Receive(c);
+  } else if (c.in.empty()) {
+    // An idle connection costs little; what a usual head needs is kept.
+    if (c.in.capacity() > kKeptBytes) c.in.shrink_to_fit();
+    Watch(c);
+  } else {
+    Advance(c);
+  }
+}
+
+// Says that we are done and reads on for a while: closing with unread bytes in the buffer would
+// reset the connection, and the client would lose the answer.
+void EngineLoop::Linger(Connection& c) {
+  if (c.tls != nullptr) c.tls->SayEnd();
+  ::shutdown(c.fd, SHUT_WR);
+  c.state = State::kLinger;
+  c.in.clear();
+  c.linger_read = 0;
+  SetDeadline(c, Now() + kLingerTime);
+  Arm(c, EPOLLIN);
+}
+
+void EngineLoop::Drink(Connection& c) {
+  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    Close(c);
+    return;
+  }
+  if (got > 0) c.linger_read += static_cast<uint64_t>(got);
+  if (c.linger_read > kLingerBytesMax) {
+    Close(c);
+    return;
+  }
+  Arm(c, EPOLLIN);
+}
+
+// ---- word from others ----
+
+void EngineLoop::OnReturned(Connection& c) {
+  --dispatched_;
+  gathering_bytes_ -= c.gather_bytes;
+  c.gather_bytes = 0;
+  if (c.uploading) {
+    c.uploading = false;
+    --uploads_;
+    while (!pending_uploads_.empty() && uploads_ < uploads_max_) {
+      const uint64_t id = pending_uploads_.front();
+      pending_uploads_.pop_front();
+      Connection* next = Find(id);
+      if (next != nullptr && next->state == State::kPending) StartUpload(*next);
+    }
+  }
+  if (cut_) {
+    Close(c);
+    return;
+  }
+  Proceed(c);
+}
+
+// Does what the worker left to be done.
+void EngineLoop::Proceed(Connection& c) {
+  switch (c.after) {
+    case Connection::After::kReadNext:
+      ReadNext(c);
+      return;
+    case Connection::After::kMore:
+    case Connection::After::kSend:
+      c.state = State::kSending;
+      c.window_start = Now();
+      c.window_drained = DrainedBytes(c);
+      SetDeadline(c, c.window_start + kRateWindow);
+      Arm(c, EPOLLOUT);
+      return;
+    case Connection::After::kWait:
+      c.state = State::kWaiting;
+      if (drain_begun_) {
+        Dispatch(c, Job::Kind::kAbort);
+      } else if (c.woken) {
+        OnWoken(c);
+      } else {
+        SetDeadline(c, c.next_step);
+        Arm(c, EPOLLRDHUP);
+      }
+      return;
+    case Connection::After::kTurn:
+      GiveAway(c);
+      return;
+    case Connection::After::kLinger:
+      Linger(c);
+      return;
+    case Connection::After::kClose:
+      Close(c);
+      return;
+  }
+}
+
+// The client takes bytes again. What is in memory goes out here: handing it to a worker for each
+// piece would cost as much as sending it. What the disk has to bring, and what is encrypted, is a
+// worker's.
+void EngineLoop::SendOn(Connection& c) {
+  if (c.tls != nullptr || c.subscription != nullptr || !NextIsCached(c, kLoopTurnBytes)) {
+    Dispatch(c, Job::Kind::kSend);
+    return;
+  }
+  express_.Run({.kind = Job::Kind::kSend, .connection = &c, .dropped = nullptr});
+  if (c.after == Connection::After::kSend || c.after == Connection::After::kMore) {
+    Arm(c, EPOLLOUT);  // its rate is still being measured
+  } else {
+    Proceed(c);
+  }
+}
+
+void EngineLoop::OnWoken(Connection& c) {
+  if (c.state == State::kWaiting) {
+    c.woken = false;
+    Dispatch(c, Job::Kind::kStep);
+  } else {
+    c.woken = true;
+  }
+}
+
+void EngineLoop::OnDeadline(Connection& c) {
+  switch (c.state) {
+    case State::kHandshake:
+      shared_.CountRejected("slow_handshake");
+      Close(c);
+      return;
+    case State::kReading:
+      if (!c.in.empty()) shared_.CountRejected("slow_head");
+      Close(c);
+      return;
+    case State::kGathering: {
+      const uint64_t wanted =
+          shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+      if (c.in.size() - c.window_drained < wanted) {
+        Refuse(c, 400, "invalid_argument",
+               absl::StrCat("the body came slower than ", shared_.options.min_rate_bytes_per_s,
+                            " bytes a second"),
+               "slow_body");
+        return;
+      }
+      c.window_drained = c.in.size();
+      c.window_start = Now();
+      SetDeadline(c, c.window_start + kRateWindow);
+      return;
+    }
+    case State::kPending:
+      Refuse(c, 503, "unavailable", "too many large bodies are being received: try again",
+             "upload_slots", base::Millis(5000));
+      return;
+    case State::kSending:
+      OnSlowReader(c);
+      return;
+    case State::kWaiting:
+      Dispatch(c, Job::Kind::kStep);
+      return;
+    case State::kLinger:
+      Close(c);
+      return;
+    case State::kWorking:
+      return;
+  }
+}
+
+void EngineLoop::OnSlowReader(Connection& c) {
+  const uint64_t drained = DrainedBytes(c);
+  const uint64_t wanted =
+      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+  if (drained - c.window_drained < wanted) {
+    shared_.CountRejected("slow_reader");
+    Close(c);
+    return;
+  }
+  c.window_drained = drained;
+  c.window_start = Now();
+  SetDeadline(c, c.window_start + kRateWindow);
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "http/engine/engine_connection.h"
+#include "http/engine/engine_pool.h"
+#include "http/engine/engine_worker.h"
+
+namespace waypost::http {
+
+// What epoll says for what is no connection.
+inline constexpr uint64_t kListenerId = 0;
+inline constexpr uint64_t kInboxId = 1;
+
+// The event loop of one listener: accepts, receives heads and small bodies, keeps idle, slow and
+// waiting connections, closes. Everything in it runs on the one thread that calls Run.
+class EngineLoop {
+ public:
+  // Takes over the listening socket.
+  EngineLoop(EngineShared& shared, WorkerPool& workers, int listener);
+  ~EngineLoop();
+  // Returns when EngineShared::draining is set and every connection has ended or `drain_deadline`
+  // passed.
+  void Run();
+  // Before `draining` is set.
+  void SetDrainDeadline(base::SteadyTime deadline) { drain_deadline_ = deadline; }
+
+ private:
+  using State = Connection::State;
+
+  // ---- connections ----
+  void Accept();
+  void PauseAccepting();
+  void Welcome(int fd, const std::string& remote);
+  void Adopt(TurnedConnection& turned);
+  void GiveAway(Connection& c);
+  // Counts and enters it, or turns it away: null.
+  Connection* Admit(std::unique_ptr<Connection> connection);
+  void TurnAway(std::unique_ptr<Connection> connection, const char* reason,
+                const std::string& message);
+  void Close(Connection& c);
+  // Asks epoll for one event of these.
+  void Arm(Connection& c, uint32_t events);
+  // Asks epoll to tell whenever bytes have arrived.
+  void Watch(Connection& c);
+  void SetDeadline(Connection& c, base::SteadyTime deadline);
+  void RunDeadlines();
+
+  // ---- requests ----
+  // Makes room for one more handshake of this address.
+  void LimitHandshakes(const std::string& remote);
+  void Handshake(Connection& c);
+  void OnEvent(Connection& c, uint32_t events);
+  void Receive(Connection& c);
+  void Advance(Connection& c);
+  void TakeBody(Connection& c);
+  void Dispatch(Connection& c, Job::Kind kind);
+  bool IsExpress(const Connection& c) const;
+  void Refuse(Connection& c, int status, const char* code, const std::string& message,
+              const char* reason, std::optional<base::Millis> retry_after = std::nullopt);
+  void ReadNext(Connection& c);
+  void Linger(Connection& c);
+  void Drink(Connection& c);
+  void StartUpload(Connection& c);
+
+  // ---- word from others ----
+  void OnReturned(Connection& c);
+  void Proceed(Connection& c);
+  void SendOn(Connection& c);
+  void OnWoken(Connection& c);
+  void OnDeadline(Connection& c);
+  void OnSlowReader(Connection& c);
+
+  int TimeoutMs();
+
+  // ---- the end ----
+  void BeginDrain();
+  void CutAll();
+  void CutPeers(const std::function<bool(const base::PeerId&)>& whom);
+  void Cut(Connection& c, const char* reason);
+
+  Connection* Find(uint64_t id);
+  base::SteadyTime Now() const;
+
+  EngineShared& shared_;
+  WorkerPool& workers_;
+  RequestRunner express_;
+  int listener_;
+  const int epoll_;
+  bool accepting_ = true;
+  base::SteadyTime accept_again_;
+  uint64_t next_id_ = 2;  // 0: the listener, 1: the inbox
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<std::string, uint32_t> per_address_;
+  uint32_t counted_ = 0;
+  std::set<uint64_t> handshakes_;  // connections in State::kHandshake, the oldest first
+  // When to look at which connection's deadline: at it or before, so that one which only moves
+  // away, as it does with each request, costs nothing here.
+  std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
+  std::vector<Job> jobs_;       // of this round, for the workers
+  std::size_t dispatched_ = 0;  // connections that workers have
+  uint64_t gathering_bytes_ = 0;
+  uint32_t uploads_ = 0;  // bodies that workers are receiving
+  const uint32_t uploads_max_;
+  std::deque<uint64_t> pending_uploads_;
+  bool drain_begun_ = false;
+  bool cut_ = false;
+  base::SteadyTime drain_deadline_;
+  std::vector<char> buffer_;
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,129 @@
+#include "http/engine/engine_pool.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "http/engine/engine_worker.h"
+
+// The workers of a listener, each with a bed of its own to be woken in. No more are awake for
+// computing than there are cores, since others would only take turns; a job that may wait for
+// something gets a worker of its own, and one that lies for a millisecond wakes another.
+
+namespace waypost::http {
+namespace {
+
+// After this a job is no longer left to the workers that are awake.
+constexpr base::Millis kJobWait{1};
+
+bool MayWait(const Job& job) {
+  switch (job.kind) {
+    case Job::Kind::kRequest:
+      return job.connection->facts.content_length.has_value();
+    case Job::Kind::kSend:
+      return false;
+    case Job::Kind::kStep:
+    case Job::Kind::kAbort:
+    case Job::Kind::kDrop:
+      break;
+  }
+  return true;
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(EngineShared& shared, unsigned count)
+    : shared_(shared), cores_(std::max(1u, std::thread::hardware_concurrency())) {
+  for (unsigned i = 0; i < count; ++i) {
+    beds_.push_back(std::make_unique<Bed>());
+    threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i),
+                          [this, bed = beds_.back().get()] { Run(*bed); });
+  }
+}
+
+std::vector<WorkerPool::Bed*> WorkerPool::Call(std::size_t count) {
+  std::vector<Bed*> beds;
+  for (; count > 0 && !idle_.empty(); --count) {
+    beds.push_back(idle_.back());
+    idle_.pop_back();
+    beds.back()->called = true;
+    ++called_;
+  }
+  return beds;
+}
+
+void WorkerPool::Submit(std::vector<Job>& jobs) {
+  if (jobs.empty()) return;
+  const base::SteadyTime now = base::SteadyNow();
+  std::vector<Bed*> beds;
+  {
+    base::MutexLock lock(mutex_);
+    unsigned waiting = 0, computing = 0;
+    for (Job& job : jobs) {
+      const bool may_wait = MayWait(job);
+      ++(may_wait ? waiting : computing);
+      queue_.push_back({std::move(job), may_wait, now});
+    }
+    const unsigned awake = computing_ + called_;
+    beds = Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0));
+  }
+  jobs.clear();
+  for (Bed* bed : beds) bed->ready.NotifyOne();
+}
+
+std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
+  const base::SteadyTime now = base::SteadyNow();
+  std::vector<Bed*> beds;
+  {
+    base::MutexLock lock(mutex_);
+    if (queue_.empty() || idle_.empty()) return std::nullopt;
+    const base::SteadyTime late = queue_.front().since + kJobWait;
+    if (now < late) return late;
+    beds = Call(1);
+  }
+  beds[0]->ready.NotifyOne();
+  return now + kJobWait;
+}
+
+std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, bool computed) {
+  base::MutexLock lock(mutex_);
+  if (computed) --computing_;
+  while (queue_.empty()) {
+    if (stop_) return std::nullopt;
+    bed.called = false;
+    idle_.push_back(&bed);
+    while (!bed.called) bed.ready.Wait(mutex_);
+    --called_;
+  }
+  Queued next = std::move(queue_.front());
+  queue_.pop_front();
+  if (!next.may_wait) ++computing_;
+  return next;
+}
+
+void WorkerPool::Shutdown() {
+  std::vector<Bed*> beds;
+  {
+    base::MutexLock lock(mutex_);
+    stop_ = true;
+    beds = Call(idle_.size());
+  }
+  for (Bed* bed : beds) bed->ready.NotifyOne();
+  for (auto& thread : threads_) thread.Join();
+}
+
+void WorkerPool::Run(Bed& bed) {
+  RequestRunner runner(shared_, kTurnBytes);
+  bool computed = false;
+  while (auto next = Take(bed, computed)) {
+    if (next->job.kind != Job::Kind::kDrop) {
+      runner.Run(next->job);
+      shared_.inbox->Return(*next->job.connection);
+    }
+    computed = !next->may_wait;
+  }
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/thread.h"
+#include "http/engine/engine_connection.h"
+
+namespace waypost::http {
+
+struct Job {
+  enum class Kind {
+    kRequest,  // parse, handle, answer
+    kStep,     // its subscription was woken or its deadline passed
+    kSend,     // the client takes bytes again
+    kAbort,    // the service stops: end the subscription
+    kDrop,     // only destroys `dropped`, which may take a moment
+  };
+  Kind kind = Kind::kRequest;
+  Connection* connection = nullptr;
+  std::shared_ptr<Subscription> dropped;
+};
+
+// The worker threads of one listener. A job is done without waiting for the client, except for
+// request bodies too large to gather. At most one job a connection is here at a time, so that the
+// queue is bounded by the limit of connections.
+//
+// Waking a thread costs more than a small answer, and more threads than cores only take turns. So
+// each job that may wait (for the disk, for a body) wakes a worker of its own; those that compute
+// wake as many as there are cores, and more one by one while a job is left lying for kJobWait.
+class WorkerPool {
+ public:
+  WorkerPool(EngineShared& shared, unsigned count);
+  ~WorkerPool() { Shutdown(); }
+  // Takes over the jobs of one round of the loop.
+  void Submit(std::vector<Job>& jobs);
+  // The loop calls it before it waits: wakes one more worker if a job is left lying, and says when
+  // to call again if some are queued.
+  std::optional<base::SteadyTime> WakeForLate();
+  // Does what is queued, then joins.
+  void Shutdown();
+
+ private:
+  struct Queued {
+    Job job;
+    bool may_wait = false;
+    base::SteadyTime since;
+  };
+  // Where one worker sleeps.
+  struct Bed {
+    base::CondVar ready;
+    bool called = false;
+  };
+
+  void Run(Bed& bed);
+  // The next job; nullopt: stop. `computed`: the one before was of those that will not wait.
+  std::optional<Queued> Take(Bed& bed, bool computed);
+  // Takes up to `count` workers out of their beds; whom to notify once the lock is gone.
+  std::vector<Bed*> Call(std::size_t count) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  EngineShared& shared_;
+  const unsigned cores_;
+  base::Mutex mutex_;
+  std::deque<Queued> queue_ GUARDED_BY(mutex_);
+  // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
+  // last is called first: its memory is still in the caches.
+  std::vector<Bed*> idle_ GUARDED_BY(mutex_);
+  unsigned called_ GUARDED_BY(mutex_) = 0;
+  unsigned computing_ GUARDED_BY(mutex_) = 0;  // those of the running ones that will not wait
+  bool stop_ GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<Bed>> beds_;  // outlive the threads
+  std::vector<base::Thread> threads_;
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,101 @@
+#include "http/message/errors.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "http/message/json.h"
+
+// One table from status to HTTP and back. An error that crosses to another peer or to the command
+// line comes out with the same code, and with its payloads: no room, digest mismatch, retry after.
+
+namespace waypost::http {
+namespace {
+
+using absl::StatusCode;
+
+struct Row {
+  StatusCode status;
+  HttpError http;
+};
+// The table both ways; the first row with a status or a code wins.
+constexpr Row kTable[] = {
+    {StatusCode::kInvalidArgument, {400, "invalid_argument"}},
+    {StatusCode::kUnauthenticated, {401, "unauthenticated"}},
+    {StatusCode::kPermissionDenied, {403, "permission_denied"}},
+    {StatusCode::kNotFound, {404, "not_found"}},
+    {StatusCode::kFailedPrecondition, {409, "failed_precondition"}},
+    {StatusCode::kAlreadyExists, {409, "already_exists"}},
+    // Invites: the store says kCancelled for one whose time is over.
+    {StatusCode::kCancelled, {410, "expired"}},
+    // The store says kOutOfRange for a blob over store.max_blob; 416 is made where ranges are read.
+    {StatusCode::kOutOfRange, {413, "too_large"}},
+    {StatusCode::kResourceExhausted, {429, "resource_exhausted"}},
+    {StatusCode::kInternal, {500, "internal"}},
+    {StatusCode::kDataLoss, {500, "internal"}},
+    {StatusCode::kUnknown, {500, "internal"}},
+    {StatusCode::kAborted, {500, "internal"}},
+    {StatusCode::kUnimplemented, {501, "unimplemented"}},
+    {StatusCode::kUnavailable, {503, "unavailable"}},
+    {StatusCode::kDeadlineExceeded, {504, "deadline_exceeded"}},
+    // Only on the way back.
+    {StatusCode::kInvalidArgument, {411, "length_required"}},
+    {StatusCode::kInvalidArgument, {414, "uri_too_long"}},
+    {StatusCode::kOutOfRange, {416, "out_of_range"}},
+    {StatusCode::kInvalidArgument, {431, "head_too_large"}},
+    {StatusCode::kUnimplemented, {405, "method_not_allowed"}},
+};
+
+Response Render(int status, const char* code, const std::string& message,
+                std::optional<base::Millis> retry_after) {
+  Json error = {{"code", code}, {"message", message}};
+  Response response;
+  response.status = status;
+  response.Set("Content-Type", "application/json");
+  if (retry_after) {
+    const int64_t ms = std::max<int64_t>(retry_after->count(), 0);
+    error["retry_after_ms"] = ms;
+    response.Set("Retry-After", absl::StrCat((ms + 999) / 1000));
+  }
+  response.body = Dump(Json{{"error", std::move(error)}}) + "\n";
+  return response;
+}
+
+}  // namespace
+
+HttpError ErrorOf(const absl::Status& status) {
+  if (status.ok()) return {200, "ok"};
+  if (base::IsNoSpace(status)) return {507, "no_space"};
+  if (base::IsDigestMismatch(status)) return {422, "digest_mismatch"};
+  for (const Row& row : kTable) {
+    if (row.status == status.code()) return row.http;
+  }
+  return {};
+}
+
+Response ErrorResponse(const absl::Status& status, std::optional<base::Millis> retry_after) {
+  const HttpError error = ErrorOf(status);
+  if (!retry_after) retry_after = base::RetryAfterOf(status);
+  return Render(error.status, error.code, std::string(status.message()), retry_after);
+}
+
+Response ErrorResponse(int status, const char* code, const std::string& message) {
+  return Render(status, code, message, std::nullopt);
+}
+
+absl::Status StatusOf(int http_status, const std::string& code, const std::string& message) {
+  const std::string text = message.empty() ? absl::StrCat("HTTP status ", http_status) : message;
+  if (http_status == 507 || code == "no_space") return base::NoSpaceError(text);
+  if (http_status == 422 || code == "digest_mismatch") return base::DigestMismatchError(text);
+  for (const Row& row : kTable) {
+    if (code == row.http.code) return {row.status, text};
+  }
+  for (const Row& row : kTable) {
+    if (http_status == row.http.status) return {row.status, text};
+  }
+  if (http_status >= 500) return absl::UnavailableError(text);
+  if (http_status >= 400) return absl::InvalidArgumentError(text);
+  return absl::InternalError(text);
+}
+
+}  // namespace waypost::http

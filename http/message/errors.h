@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "http/message/message.h"
+
+namespace waypost::http {
+
+// The one table between absl::Status and HTTP: the status and the error code of docs/openapi.yaml.
+struct HttpError {
+  int status = 500;
+  const char* code = "internal";
+};
+HttpError ErrorOf(const absl::Status& status);
+// {"error":{"code","message","retry_after_ms"?}}, with Retry-After when given.
+Response ErrorResponse(const absl::Status& status,
+                       std::optional<base::Millis> retry_after = std::nullopt);
+// For codes that no absl::Status has: 405, 411, 414, 416, 431.
+Response ErrorResponse(int status, const char* code, const std::string& message);
+// The way back, for clients: from an answer's status and error body.
+absl::Status StatusOf(int http_status, const std::string& code, const std::string& message);
+
+}  // namespace waypost::http

@@ -1,0 +1,121 @@
+#include "http/message/text.h"
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "base/status.h"
+
+// Small parsers and comparisons of HTTP's text, in ASCII whatever the locale says. A number is
+// digits only and fits, or is none.
+
+namespace waypost::http {
+namespace {
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool IsControl(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
+
+}  // namespace
+
+std::string LowerCase(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = Lower(c);
+  return out;
+}
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (Lower(a[i]) != Lower(b[i])) return false;
+  }
+  return true;
+}
+
+std::string_view TrimSpaces(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<uint64_t> ParseDecimal(std::string_view digits) {
+  if (digits.empty() || digits.size() > 20) return std::nullopt;
+  uint64_t value = 0;
+  for (char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    const uint64_t digit = static_cast<uint64_t>(c - '0');
+    if (value > (UINT64_MAX - digit) / 10) return std::nullopt;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+std::optional<std::string> PercentDecode(std::string_view text) {
+  if (std::none_of(text.begin(), text.end(), [](char c) { return c == '%' || IsControl(c); })) {
+    return std::string(text);
+  }
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const int high = HexDigit(text[i + 1]);
+      const int low = HexDigit(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+    if (IsControl(c)) return std::nullopt;
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::optional<base::Millis> ParseDuration(std::string_view text) {
+  std::size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  const auto number = ParseDecimal(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  const std::string_view unit = text.substr(digits);
+  uint64_t factor = 0;
+  if (unit == "ms") factor = 1;
+  if (unit == "s") factor = 1000;
+  if (unit == "m") factor = 60 * 1000;
+  if (unit == "h") factor = 3600 * 1000;
+  // A century: sums with any time of day stay far from overflow.
+  constexpr uint64_t kMax = uint64_t{100} * 366 * 24 * 3600 * 1000;
+  if (factor == 0 || *number > kMax / factor) return std::nullopt;
+  return base::Millis(static_cast<int64_t>(*number * factor));
+}
+
+std::string Base64(std::string_view bytes) { return absl::Base64Escape(base::Abs(bytes)); }
+
+std::string Base64Url(std::string_view bytes) {
+  return absl::WebSafeBase64Escape(base::Abs(bytes));
+}
+
+std::optional<std::string> FromBase64Url(std::string_view text) {
+  std::string out;
+  if (!absl::WebSafeBase64Unescape(base::Abs(text), &out)) return std::nullopt;
+  // Only the one spelling that we write: nothing ignored, no padding.
+  if (Base64Url(out) != text) return std::nullopt;
+  return out;
+}
+
+std::string Shorten(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0) == 0x80) --bytes_max;
+  return std::string(text.substr(0, bytes_max));
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,201 @@
+#include "http/peer/peer_batch.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/key_codec.h"
+#include "base/status.h"
+#include "blobstore/blob_row.h"
+#include "http/message/errors.h"
+#include "http/peer/batch_frames.h"
+#include "syncgroup/protocol/wire_codec.h"
+
+// Many small blobs in one answer. Each is judged as it would be alone, in one view of the index,
+// before a byte is read; then the answer is built as far as there is room for it. What memory
+// answers that nobody reads may take is bounded for a peer and in all, and given back when the
+// engine has sent them.
+
+namespace waypost::http {
+namespace {
+
+// Four answers of the largest size to one peer, which has `fetcher.per_peer` (2) under way, and
+// sixteen in all.
+constexpr uint64_t kPeerBytesMax = 4 * syncgroup::kBatchBytesMax;
+constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
+
+// An answer in memory. Goes when the engine has sent it.
+class AnswerReader final : public base::ByteSource {
+ public:
+  AnswerReader(std::string bytes, std::shared_ptr<AnswerRoom::Lease> lease)
+      : bytes_(std::move(bytes)), lease_(std::move(lease)) {}
+  uint64_t size_bytes() const override { return bytes_.size(); }
+  absl::StatusOr<std::size_t> ReadAt(uint64_t offset, std::span<char> buffer) const override {
+    if (offset >= bytes_.size()) return 0;
+    return bytes_.copy(buffer.data(), buffer.size(), static_cast<std::size_t>(offset));
+  }
+  int fd() const override { return -1; }
+  std::string_view in_memory() const override { return bytes_; }
+
+ private:
+  const std::string bytes_;
+  const std::shared_ptr<AnswerRoom::Lease> lease_;
+};
+
+// Reads the whole blob to the end of `out`; false, and nothing changed, where that fails.
+bool AppendBlob(blobstore::BlobStore& blobs, const base::BlobId& blob, uint64_t size_bytes,
+                uint8_t grants, std::string& out) {
+  const auto reader = blobs.Open(blob);
+  if (!reader.ok() || (*reader)->size_bytes() != size_bytes) return false;
+  if ((*reader)->fd() < 0) {
+    AppendFrame(out, {FrameKind::kBlob, grants, (*reader)->in_memory()});
+    return true;
+  }
+  std::string bytes(static_cast<std::size_t>(size_bytes), '\0');
+  const auto count = (*reader)->ReadAt(0, {bytes.data(), bytes.size()});
+  if (!count.ok() || *count != bytes.size()) return false;
+  AppendFrame(out, {FrameKind::kBlob, grants, bytes});
+  return true;
+}
+
+}  // namespace
+
+// ---- AnswerRoom ----
+
+struct AnswerRoom::Lease::Use {
+  base::Mutex mutex;
+  uint64_t total GUARDED_BY(mutex) = 0;
+  std::map<base::PeerId, uint64_t> of_peer GUARDED_BY(mutex);
+};
+
+std::shared_ptr<AnswerRoom::Lease::Use> AnswerRoom::NewUse() {
+  return std::make_shared<Lease::Use>();
+}
+
+std::shared_ptr<AnswerRoom::Lease> AnswerRoom::Take(const base::PeerId& peer,
+                                                    uint64_t wanted_bytes) {
+  base::MutexLock lock(use_->mutex);
+  uint64_t& of_peer = use_->of_peer[peer];
+  const uint64_t bytes = std::min(
+      {wanted_bytes, total_bytes_ - use_->total, peer_bytes_ - std::min(peer_bytes_, of_peer)});
+  use_->total += bytes;
+  of_peer += bytes;
+  if (of_peer == 0) use_->of_peer.erase(peer);
+  return std::shared_ptr<Lease>(new Lease(use_, peer, bytes));
+}
+
+AnswerRoom::Lease::~Lease() {
+  base::MutexLock lock(use_->mutex);
+  use_->total -= bytes_;
+  const auto it = use_->of_peer.find(peer_);
+  if (it == use_->of_peer.end()) return;  // it took nothing
+  it->second -= bytes_;
+  if (it->second == 0) use_->of_peer.erase(it);
+}
+
+// ---- PeerBatch ----
+
+struct PeerBatch::Item {
+  uint8_t grants = 0;  // 0: a miss
+  bool left_out = false;
+  bool guessed = false;  // no group mentions it that the caller could know it from
+  uint64_t size_bytes = 0;
+  std::string miss;
+};
+
+PeerBatch::PeerBatch(base::Index& index, blobstore::BlobStore& blobs,
+                     const syncgroup::GroupStore& groups, signpost::PeerBook& peers,
+                     Guesses guesses)
+    : index_(index),
+      blobs_(blobs),
+      groups_(groups),
+      peers_(peers),
+      guesses_(guesses),
+      room_(kTotalBytesMax, kPeerBytesMax) {}
+
+void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
+                           const syncgroup::BatchRequest& request, std::size_t number, Item& item) {
+  const base::BlobId& blob = request.blobs[number];
+  const base::SteadyTime now = base::SteadyNow();
+  if (!groups_.MentionedFor(txn, blob, caller, request.groups)) {
+    item.guessed = true;
+    // Asked for by itself it is refused, and says so.
+    if (guesses_.misses.Wait(caller.ToHex(), now)) {
+      item.left_out = true;
+      return;
+    }
+    guesses_.misses.Note(caller.ToHex(), now);
+  }
+  signpost::SharedSignpost shared = groups_.SharedSignpostFor(txn, blob, caller);
+  item.miss = syncgroup::EncodeMiss(
+      {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes});
+}
+
+absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::BatchRequest& request,
+                               std::vector<Item>& items) {
+  base::SteadyTime::duration guesses_left{};
+  const absl::Status read = index_.Read([&](base::ReadTxn& txn) {
+    base::SteadyTime began = base::SteadyNow();
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const auto granted = groups_.Granted(txn, caller, request.blobs[i], request.groups);
+      for (std::size_t g = 0; g < request.groups.size(); ++g) {
+        const bool grants =
+            std::find(granted.begin(), granted.end(), request.groups[g]) != granted.end();
+        if (grants) items[i].grants = static_cast<uint8_t>(items[i].grants | 1u << g);
+      }
+      if (granted.empty()) {
+        LookUpMiss(txn, caller, request, i, items[i]);
+      } else if (const auto row = blobstore::LoadBlobRow(txn, request.blobs[i])) {
+        items[i].size_bytes = row->size_bytes;
+      }
+      const base::SteadyTime ended = base::SteadyNow();
+      if (items[i].guessed) guesses_left += guesses_.takes - (ended - began);
+      began = ended;
+    }
+    return absl::OkStatus();
+  });
+  if (guesses_left.count() > 0) AnswerNotBefore(base::SteadyNow() + guesses_left);
+  return read;
+}
+
+Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request) {
+  std::vector<Item> items(request.blobs.size());
+  const absl::Status read = LookUp(caller, request, items);
+  if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
+  // Sizes first: what fits is known before a byte is read.
+  const uint64_t blob_max = std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax);
+  uint64_t wanted = 0;
+  for (const Item& item : items) {
+    if (item.size_bytes <= blob_max) wanted += item.size_bytes;
+    wanted += item.miss.size();
+  }
+  const auto lease = room_.Take(caller, std::min(wanted, syncgroup::kBatchBytesMax));
+  std::string out;
+  out.reserve(static_cast<std::size_t>(lease->bytes()) + items.size() * (kFrameHeadBytes + 8));
+  uint64_t room = lease->bytes();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    const bool granted = item.grants != 0;
+    const uint64_t bytes = granted ? item.size_bytes : item.miss.size();
+    const bool fits = !item.left_out && bytes <= room && (!granted || bytes <= blob_max);
+    if (fits && granted && AppendBlob(blobs_, request.blobs[i], bytes, item.grants, out)) {
+      room -= bytes;
+    } else if (fits && !granted) {
+      AppendFrame(out, {FrameKind::kMiss, 0, item.miss});
+      room -= bytes;
+    } else {
+      std::string size;
+      if (granted) base::AppendU64(size, item.size_bytes);
+      AppendFrame(out, {FrameKind::kLeftOut, 0, size});
+    }
+  }
+  peers_.NoteTraffic(caller, 0, out.size());
+  Response response;
+  response.Set("Content-Type", "application/octet-stream");
+  const uint64_t length = out.size();
+  response.body = SourcePart{std::make_shared<AnswerReader>(std::move(out), lease), 0, length};
+  return response;
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,213 @@
+#include "service/cli/client.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/short_id.h"
+#include "base/status.h"
+#include "http/message/errors.h"
+#include "service/data_dir.h"
+
+// The command line's way to a running service: endpoints and token from the data folder, then calls
+// over the API. What people type for a group, peer or blob is resolved to one id, or refused with
+// what it could have meant.
+
+namespace waypost::service {
+namespace {
+
+using base::Abs;
+
+// Marks errors whose exit status is not that of their code.
+constexpr char kExitPayload[] = "waypost.exit";
+
+absl::Status WithExit(absl::Status status, int exit_status) {
+  status.SetPayload(kExitPayload, absl::Cord(std::to_string(exit_status)));
+  return status;
+}
+
+bool IsHex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+absl::StatusOr<Json> Parse(const std::string& body) {
+  if (body.empty()) return Json::object();
+  Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return absl::DataLossError("the service answered with no JSON");
+  return json;
+}
+
+// The one of `found`, or an error that says why not.
+absl::StatusOr<std::string> TheOnly(const std::set<std::string>& found, const std::string& what,
+                                    const std::string& text) {
+  if (found.size() == 1) return *found.begin();
+  if (found.empty()) return absl::NotFoundError(absl::StrCat("no ", what, " \"", text, "\" here"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is ambiguous: ", absl::StrJoin(found, ", ")));
+}
+
+}  // namespace
+
+int ExitOf(const absl::Status& status) {
+  if (status.ok()) return kExitOk;
+  if (const auto payload = status.GetPayload(kExitPayload))
+    return std::atoi(std::string(*payload).c_str());
+  return absl::IsDeadlineExceeded(status) ? kExitNotComplete : kExitError;
+}
+
+absl::Status UsageError(std::string_view message) {
+  return WithExit(absl::InvalidArgumentError(Abs(message)), kExitUsage);
+}
+
+Client::Client(http::AppClient::Options options) : options_(options), client_(std::move(options)) {}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_dir) {
+  const auto fs = base::NewPosixFileSystem();
+  const auto endpoints = ReadEndpoints(*fs, data_dir);
+  if (!endpoints.ok()) return WithExit(endpoints.status(), kExitNotReachable);
+  const auto token = ReadToken(*fs, data_dir, "api.token");
+  if (!token.ok()) return token.status();
+  return std::unique_ptr<Client>(new Client(
+      {.address = endpoints->http, .token = *token, .tls_sha256 = endpoints->http_tls_sha256}));
+}
+
+std::unique_ptr<Client> Client::Another() const {
+  return std::unique_ptr<Client>(new Client(options_));
+}
+
+absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call& call) {
+  // Send tells a service that is not there apart from one that answers 503; Must does not.
+  const auto reply = client_.Send(call);
+  if (absl::IsUnavailable(reply.status())) {
+    return WithExit(
+        base::Annotate(reply.status(), absl::StrCat("no answer from ", options_.address)),
+        kExitNotReachable);
+  }
+  RETURN_IF_ERROR(reply.status());
+  if (reply->status >= 200 && reply->status < 300) return *reply;
+  const Json json = Json::parse(reply->body, nullptr, /*allow_exceptions=*/false);
+  std::string code, message;
+  if (json.is_object() && json.contains("error")) {
+    code = TextOf(json["error"], "code");
+    message = TextOf(json["error"], "message");
+  }
+  return http::StatusOf(reply->status, code, message);
+}
+
+absl::StatusOr<Json> Client::Get(const std::string& target) {
+  http::AppClient::Reply reply;
+  ASSIGN_OR_RETURN(reply, Must({.target = target}));
+  return Parse(reply.body);
+}
+
+absl::StatusOr<Json> Client::Send(const std::string& method, const std::string& target,
+                                  const Json& body) {
+  http::AppClient::Call call{.method = method, .target = target};
+  call.body =
+      body.is_null() ? std::string() : body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  http::AppClient::Reply reply;
+  ASSIGN_OR_RETURN(reply, Must(call));
+  return Parse(reply.body);
+}
+
+absl::Status Client::ForEach(const std::string& target,
+                             const std::function<absl::Status(const Json&)>& visit) {
+  std::string cursor;
+  const char* separator = target.find('?') == std::string::npos ? "?" : "&";
+  while (true) {
+    std::string page_target = absl::StrCat(target, separator, "limit=1000");
+    if (!cursor.empty()) absl::StrAppend(&page_target, "&cursor=", http::EscapeSegment(cursor));
+    Json page;
+    ASSIGN_OR_RETURN(page, Get(page_target));
+    if (!page.is_object() || !page.contains("items") || !page["items"].is_array()) {
+      return absl::DataLossError(target + ": the service answered with no list");
+    }
+    for (const Json& item : page["items"]) RETURN_IF_ERROR(visit(item));
+    cursor = TextOf(page, "next");
+    if (cursor.empty()) return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<std::string> Client::ResolveGroup(const std::string& text) {
+  if (text.size() == 64 && IsHex(text)) return text;
+  std::set<std::string> found;
+  RETURN_IF_ERROR(ForEach("/v1/groups", [&](const Json& group) {
+    if (TextOf(group, "name") == text) found.insert(TextOf(group, "id"));
+    return absl::OkStatus();
+  }));
+  return TheOnly(found, "group", text);
+}
+
+absl::StatusOr<std::string> Client::ResolveBlob(const std::string& text) {
+  if (const auto blob = base::ParseBlobId(text)) return blob->ToHex();
+  std::string prefix = text;
+  if (absl::StartsWith(prefix, "sha256:")) prefix.erase(0, 7);
+  if (prefix.size() < 8 || prefix.size() > 64 || !IsHex(prefix)) {
+    return UsageError(
+        absl::StrCat("\"", text, "\" is no blob id: 64 hexadecimal digits, or at least 8 of them"));
+  }
+  std::set<std::string> found;
+  const auto note = [&](const char* field) {
+    return [&found, &prefix, field](const Json& item) {
+      std::string id = TextOf(item, field);
+      if (absl::StartsWith(id, prefix)) found.insert(std::move(id));
+      return absl::OkStatus();
+    };
+  };
+  RETURN_IF_ERROR(ForEach("/v1/blobs", note("id")));
+  RETURN_IF_ERROR(ForEach("/v1/wanted", note("blob")));
+  std::vector<std::string> groups;
+  RETURN_IF_ERROR(ForEach("/v1/groups", [&](const Json& group) {
+    groups.push_back(TextOf(group, "id"));
+    return absl::OkStatus();
+  }));
+  for (const std::string& group : groups)
+    RETURN_IF_ERROR(ForEach(GroupPath(group, "/refs"), note("blob")));
+  return TheOnly(found, "blob", text);
+}
+
+absl::StatusOr<std::string> Client::ResolveMember(const std::string& group,
+                                                  const std::string& text) {
+  if (text == "self" || (text.size() == 64 && IsHex(text))) return text;
+  std::set<std::string> found;
+  RETURN_IF_ERROR(ForEach(GroupPath(group, "/members"), [&](const Json& member) {
+    std::string id = TextOf(member, "peer");
+    const bool by_prefix = text.size() >= 8 && IsHex(text) && absl::StartsWith(id, text);
+    const auto peer = base::PeerId::FromHex(id);
+    const bool by_short = peer && base::IsShortIdOf(text, *peer);
+    if (by_prefix || by_short || TextOf(member, "name") == text) found.insert(std::move(id));
+    return absl::OkStatus();
+  }));
+  return TheOnly(found, "member", text);
+}
+
+std::string GroupPath(const std::string& group, std::string_view rest) {
+  return absl::StrCat("/v1/groups/", group, Abs(rest));
+}
+
+std::string RefPath(const std::string& group, const std::string& key) {
+  return GroupPath(group, "/refs/" + http::EscapeSegment(key));
+}
+
+std::string TextOf(const Json& json, const char* key, const std::string& otherwise) {
+  if (!json.is_object() || !json.contains(key)) return otherwise;
+  const Json& value = json[key];
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  return otherwise;
+}
+
+std::string ShortPeer(const std::string& id) {
+  const auto peer = base::PeerId::FromHex(id);
+  return peer ? base::ShortId(*peer) : id;
+}
+
+uint64_t NumberOf(const Json& json, const char* key) {
+  if (!json.is_object() || !json.contains(key) || !json[key].is_number()) return 0;
+  return json[key].get<uint64_t>();
+}
+
+}  // namespace waypost::service

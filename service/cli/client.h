@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "http/client/app_client.h"
+
+namespace waypost::service {
+
+using Json = nlohmann::ordered_json;
+
+// Exit statuses of the command line.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitError = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitNotComplete = 3;
+inline constexpr int kExitNotReachable = 4;
+
+// The exit status that an error means: a deadline is "not complete".
+int ExitOf(const absl::Status& status);
+// An error in how the command was called: exit status 2.
+absl::Status UsageError(std::string_view message);
+
+// What client commands call the service with. Finds it through the data folder. One thread.
+class Client {
+ public:
+  // Errors say that no service runs there: exit status 4.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& data_dir);
+  // Another connection to the same service, for another thread.
+  std::unique_ptr<Client> Another() const;
+
+  absl::StatusOr<http::AppClient::Reply> Must(const http::AppClient::Call& call);
+  absl::StatusOr<Json> Get(const std::string& target);
+  absl::StatusOr<Json> Send(const std::string& method, const std::string& target, const Json& body);
+  // Calls `visit` with each item of a list, page by page; `target` without limit and cursor.
+  absl::Status ForEach(const std::string& target,
+                       const std::function<absl::Status(const Json&)>& visit);
+
+  // A group's id from an id or a name that is unambiguous here.
+  absl::StatusOr<std::string> ResolveGroup(const std::string& text);
+  // A blob id from an id, with or without "sha256:", or a unique prefix of at least 8 digits of a
+  // blob that is here, wanted here or mentioned in a group here.
+  absl::StatusOr<std::string> ResolveBlob(const std::string& text);
+  // A member from "self", an id, a short id, a unique prefix of at least 8 digits, or an
+  // unambiguous name.
+  absl::StatusOr<std::string> ResolveMember(const std::string& group, const std::string& text);
+
+ private:
+  explicit Client(http::AppClient::Options options);
+  const http::AppClient::Options options_;
+  http::AppClient client_;
+};
+
+// "/v1/groups/ID", escaped where needed.
+std::string GroupPath(const std::string& group, std::string_view rest = {});
+std::string RefPath(const std::string& group, const std::string& key);
+
+// Fields of answers; the fallback where they are missing or null.
+std::string TextOf(const Json& json, const char* key, const std::string& otherwise = "");
+// The short id of a peer's id, for people; the text itself if it is none.
+std::string ShortPeer(const std::string& id);
+uint64_t NumberOf(const Json& json, const char* key);
+
+}  // namespace waypost::service

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "service/cli/client.h"
+#include "service/config.h"
+
+// The commands of the command line, one function each: they print, and answer an exit status or an
+// error.
+namespace waypost::service {
+
+struct Common {
+  std::string data;  // the data folder, absolute
+  bool json = false;
+};
+using Exit = absl::StatusOr<int>;
+
+// ---- commands_service.cc: without a running service ----
+struct InitArgs {
+  std::string name, listen, peer_listen;
+  std::vector<std::string> advertise;
+};
+Exit Init(const Common& common, const InitArgs& args);
+struct ServeArgs {
+  std::string config_file;
+  std::vector<std::pair<std::string, std::string>> settings;  // "section.key" and text
+};
+// Returns when the service has stopped.
+Exit Serve(const Common& common, const ServeArgs& args);
+Exit ConfigCheck(const Common& common, const std::string& file);
+Exit Version(const Common& common);
+
+// ---- commands_identity.cc: without a running service ----
+Exit IdentityShow(const Common& common);
+struct IdentityArgs {
+  std::string file;             // "-": standard input or output
+  std::string passphrase_file;  // empty: asked for on the terminal
+};
+Exit IdentityBackup(const Common& common, const IdentityArgs& args);
+Exit IdentityRestore(const Common& common, const IdentityArgs& args);
+// "api", "read", or empty: both.
+Exit TokenRotate(const Common& common, const std::string& which);
+
+// ---- put.cc ----
+struct PutArgs {
+  std::vector<std::string> paths;
+  bool recursive = false;
+  std::string group, key, prefix;
+};
+Exit Put(const Common& common, Client& client, const PutArgs& args);
+
+// ---- commands_blobs.cc ----
+struct GetArgs {
+  std::vector<std::string> what;  // ID, or G and KEY
+  std::string output;             // empty: standard output
+  std::string timeout;            // empty: the service's own
+};
+Exit Get(const Common& common, Client& client, const GetArgs& args);
+Exit Fetch(const Common& common, Client& client, const std::string& id);
+struct LsArgs {
+  std::string group;
+  bool details = false;
+};
+Exit Ls(const Common& common, Client& client, const LsArgs& args);
+
+// ---- export.cc ----
+struct ExportArgs {
+  std::string group, dir, prefix;
+};
+Exit Export(const Common& common, Client& client, const ExportArgs& args);
+
+// ---- commands_groups.cc ----
+Exit RefSet(const Common& common, Client& client, const std::string& group, const std::string& key,
+            const std::string& id);
+Exit RefGet(const Common& common, Client& client, const std::string& group, const std::string& key);
+Exit RefDel(const Common& common, Client& client, const std::string& group, const std::string& key);
+Exit RefLs(const Common& common, Client& client, const std::string& group,
+           const std::string& prefix);
+struct GroupCreateArgs {
+  std::string name, role;
+  bool is_public = false;
+};
+Exit GroupCreate(const Common& common, Client& client, const GroupCreateArgs& args);
+struct GroupSetArgs {
+  std::string group;
+  std::optional<std::string> name, description, inviters;
+  std::optional<bool> is_public;
+};
+Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args);
+Exit GroupList(const Common& common, Client& client);
+Exit GroupShow(const Common& common, Client& client, const std::string& group);
+Exit GroupMembers(const Common& common, Client& client, const std::string& group);
+struct GroupInviteArgs {
+  std::string group, role, authority, expires;
+  std::optional<uint32_t> uses;
+};
+Exit GroupInvite(const Common& common, Client& client, const GroupInviteArgs& args);
+Exit GroupInvites(const Common& common, Client& client, const std::string& group);
+Exit GroupRevoke(const Common& common, Client& client, const std::string& group,
+                 const std::string& invite_id);
+Exit GroupLeave(const Common& common, Client& client, const std::string& group);
+Exit GroupRemove(const Common& common, Client& client, const std::string& group,
+                 const std::string& peer);
+// `field`: "role" or "authority"; `peer` "self" for this one.
+Exit GroupChange(const Common& common, Client& client, const std::string& group,
+                 const std::string& peer, const std::string& field, const std::string& value);
+Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
+
+// ---- commands_status.cc ----
+Exit ShowStatus(const Common& common, Client& client);
+Exit Wanted(const Common& common, Client& client, const std::string& state);
+Exit Why(const Common& common, Client& client, const std::string& id);
+// An empty id: all.
+Exit Retry(const Common& common, Client& client, const std::string& id);
+Exit Scan(const Common& common, Client& client, bool wait);
+Exit Peers(const Common& common, Client& client);
+struct WaitArgs {
+  std::string group;
+  uint32_t servers = 1;  // of wait-held
+  base::Millis timeout{60'000};
+};
+Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args);
+Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args);
+Exit ConfigShow(const Common& common, Client& client);
+Exit ConfigSet(const Common& common, Client& client, const std::string& key,
+               const std::string& value);
+
+}  // namespace waypost::service

@@ -1,0 +1,229 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "service/cli/commands.h"
+#include "service/cli/print.h"
+#include "service/units.h"
+
+// Commands about references, groups, members and invites. Each is one call of the API; texts are
+// resolved to ids first, so that a mistake is found before anything changes.
+
+namespace waypost::service {
+namespace {
+
+void PrintGroup(const Common& common, const Json& group) {
+  if (common.json) return PrintJson(group);
+  for (const char* key : {"name", "id", "description", "public", "inviters", "role", "authority",
+                          "members", "refs", "wanted", "blobs", "created"}) {
+    const std::string value = TextOf(group, key);
+    if (!value.empty()) PrintLine(absl::StrCat(key, ": ", value));
+  }
+  PrintLine(absl::StrCat("bytes: ", HumanSize(NumberOf(group, "bytes"))));
+}
+
+// Sends, prints nothing.
+Exit Do(Client& client, const std::string& method, const std::string& target, const Json& body) {
+  RETURN_IF_ERROR(client.Send(method, target, body).status());
+  return kExitOk;
+}
+
+}  // namespace
+
+Exit RefSet(const Common& common, Client& client, const std::string& group_text,
+            const std::string& key, const std::string& id) {
+  std::string group, blob;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
+  // A reference may be set to a blob that nobody here knows yet: a whole id is taken as it is.
+  ASSIGN_OR_RETURN(blob, client.ResolveBlob(id));
+  Json ref;
+  ASSIGN_OR_RETURN(ref, client.Send("PUT", RefPath(group, key), {{"blob", blob}}));
+  if (common.json) PrintJson(ref);
+  return kExitOk;
+}
+
+Exit RefGet(const Common& common, Client& client, const std::string& group_text,
+            const std::string& key) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
+  Json ref;
+  ASSIGN_OR_RETURN(ref, client.Get(RefPath(group, key)));
+  if (common.json) {
+    PrintJson(ref);
+  } else {
+    PrintLine(TextOf(ref, "blob"));
+  }
+  return kExitOk;
+}
+
+Exit RefDel(const Common&, Client& client, const std::string& group_text, const std::string& key) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
+  return Do(client, "DELETE", RefPath(group, key), nullptr);
+}
+
+Exit RefLs(const Common& common, Client& client, const std::string& group_text,
+           const std::string& prefix) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
+  Json list = Json::array();
+  RETURN_IF_ERROR(client.ForEach(
+      GroupPath(group, "/refs?prefix=" + http::EscapeSegment(prefix)), [&](const Json& ref) {
+        if (common.json) {
+          list.push_back(ref);
+        } else {
+          PrintLine(absl::StrCat(TextOf(ref, "blob"), "  ", TextOf(ref, "key")));
+        }
+        return absl::OkStatus();
+      }));
+  if (common.json) PrintJson(list);
+  return kExitOk;
+}
+
+Exit GroupCreate(const Common& common, Client& client, const GroupCreateArgs& args) {
+  Json body = {{"name", args.name}};
+  if (args.is_public) body["public"] = true;
+  if (!args.role.empty()) body["role"] = args.role;
+  Json group;
+  ASSIGN_OR_RETURN(group, client.Send("POST", "/v1/groups", body));
+  if (common.json) {
+    PrintJson(group);
+  } else {
+    PrintLine(TextOf(group, "id"));
+  }
+  return kExitOk;
+}
+
+Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  Json body = Json::object();
+  if (args.name) body["name"] = *args.name;
+  if (args.description) body["description"] = *args.description;
+  if (args.is_public) body["public"] = *args.is_public;
+  if (args.inviters) body["inviters"] = *args.inviters;
+  if (body.empty()) {
+    return UsageError(
+        "nothing to change: say --name, --description, --public, --private or --inviters");
+  }
+  Json json;
+  ASSIGN_OR_RETURN(json, client.Send("PATCH", GroupPath(group), body));
+  PrintGroup(common, json);
+  return kExitOk;
+}
+
+Exit GroupList(const Common& common, Client& client) {
+  Json list = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "ROLE", "MEMBERS", "REFS", "WANTED", "BLOBS", "BYTES", "ID"}};
+  RETURN_IF_ERROR(client.ForEach("/v1/groups", [&](const Json& group) {
+    list.push_back(group);
+    rows.push_back({TextOf(group, "name"), TextOf(group, "role"), TextOf(group, "members"),
+                    TextOf(group, "refs"), TextOf(group, "wanted"), TextOf(group, "blobs"),
+                    HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
+    return absl::OkStatus();
+  }));
+  PrintList(common.json, list, rows);
+  return kExitOk;
+}
+
+Exit GroupShow(const Common& common, Client& client, const std::string& text) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  Json json;
+  ASSIGN_OR_RETURN(json, client.Get(GroupPath(group)));
+  PrintGroup(common, json);
+  return kExitOk;
+}
+
+Exit GroupMembers(const Common& common, Client& client, const std::string& text) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  Json list = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "ROLE", "AUTHORITY", "ONLINE", "LAST SYNC", "PEER", "PROBLEM"}};
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/members"), [&](const Json& member) {
+    list.push_back(member);
+    rows.push_back({TextOf(member, "name"), TextOf(member, "role"), TextOf(member, "authority"),
+                    TextOf(member, "online"), TextOf(member, "last_sync", "-"),
+                    ShortPeer(TextOf(member, "peer")), TextOf(member, "last_error", "-")});
+    return absl::OkStatus();
+  }));
+  PrintList(common.json, list, rows);
+  return kExitOk;
+}
+
+Exit GroupInvite(const Common& common, Client& client, const GroupInviteArgs& args) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  Json body = Json::object();
+  if (!args.role.empty()) body["role"] = args.role;
+  if (!args.authority.empty()) body["authority"] = args.authority;
+  if (!args.expires.empty()) body["expires"] = args.expires;
+  if (args.uses) body["uses"] = *args.uses;
+  Json invite;
+  ASSIGN_OR_RETURN(invite, client.Send("POST", GroupPath(group, "/invites"), body));
+  if (common.json) {
+    PrintJson(invite);
+  } else {
+    PrintLine(TextOf(invite, "invite"));
+  }
+  return kExitOk;
+}
+
+Exit GroupInvites(const Common& common, Client& client, const std::string& text) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "ROLE", "AUTHORITY", "USES LEFT", "EXPIRES"}};
+  Json list = Json::array();
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/invites"), [&](const Json& invite) {
+    list.push_back(invite);
+    rows.push_back({TextOf(invite, "id"), TextOf(invite, "role", "as the joiner says"),
+                    TextOf(invite, "authority"), TextOf(invite, "uses_left"),
+                    TextOf(invite, "expires")});
+    return absl::OkStatus();
+  }));
+  PrintList(common.json, list, rows);
+  return kExitOk;
+}
+
+Exit GroupRevoke(const Common&, Client& client, const std::string& text, const std::string& id) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  return Do(client, "DELETE", GroupPath(group, "/invites/" + id), nullptr);
+}
+
+Exit GroupLeave(const Common&, Client& client, const std::string& text) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  return Do(client, "POST", GroupPath(group, "/leave"), Json::object());
+}
+
+Exit GroupRemove(const Common&, Client& client, const std::string& text,
+                 const std::string& peer_text) {
+  std::string group, peer;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  ASSIGN_OR_RETURN(peer, client.ResolveMember(group, peer_text));
+  return Do(client, "DELETE", GroupPath(group, "/members/" + peer), nullptr);
+}
+
+Exit GroupChange(const Common&, Client& client, const std::string& text,
+                 const std::string& peer_text, const std::string& field, const std::string& value) {
+  std::string group, peer;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
+  ASSIGN_OR_RETURN(peer, client.ResolveMember(group, peer_text));
+  return Do(client, "PATCH", GroupPath(group, "/members/" + peer), {{field, value}});
+}
+
+Exit Join(const Common& common, Client& client, const std::string& invite,
+          const std::string& role) {
+  Json body = {{"invite", invite}};
+  if (!role.empty()) body["role"] = role;
+  Json group;
+  ASSIGN_OR_RETURN(group, client.Send("POST", "/v1/join", body));
+  PrintGroup(common, group);
+  return kExitOk;
+}
+
+}  // namespace waypost::service

@@ -1,0 +1,178 @@
+// Who this peer is and who may use it, without a running service: identity and tokens.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+#include "base/file_system.h"
+#include "base/secret_box.h"
+#include "base/short_id.h"
+#include "base/status.h"
+#include "service/cli/commands.h"
+#include "service/cli/print.h"
+#include "service/config.h"
+#include "service/data_dir.h"
+
+namespace waypost::service {
+namespace {
+
+constexpr std::string_view kBackupHeader = "waypost-identity-backup-1";
+constexpr std::size_t kPassphraseMin = 12;
+constexpr std::size_t kPassphraseMax = 1024;
+constexpr std::size_t kBackupMax = 4096;
+
+// A line typed on the terminal without being shown.
+absl::StatusOr<std::string> AskPassphrase(const char* prompt) {
+  const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (terminal < 0) {
+    return UsageError("there is no terminal to ask for the passphrase: use --passphrase-file");
+  }
+  const absl::Cleanup closer = [terminal] { close(terminal); };
+  termios before{};
+  if (tcgetattr(terminal, &before) != 0) return absl::InternalError("the terminal does not answer");
+  termios silent = before;
+  silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  tcsetattr(terminal, TCSAFLUSH, &silent);
+  const absl::Cleanup restore = [terminal, &before] {
+    tcsetattr(terminal, TCSAFLUSH, &before);
+    static_cast<void>(!write(terminal, "\n", 1));
+  };
+  static_cast<void>(!write(terminal, prompt, std::char_traits<char>::length(prompt)));
+  std::string line;
+  for (char c = 0; read(terminal, &c, 1) == 1 && c != '\n';) {
+    if (line.size() == kPassphraseMax) return UsageError("the passphrase is too long");
+    line.push_back(c);
+  }
+  return line;
+}
+
+absl::StatusOr<std::string> Passphrase(base::FileSystem& fs, const std::string& file, bool fresh) {
+  std::string phrase;
+  if (!file.empty()) {
+    ASSIGN_OR_RETURN(phrase, base::ReadSmallFile(fs, file, kPassphraseMax));
+    while (!phrase.empty() && (phrase.back() == '\n' || phrase.back() == '\r')) phrase.pop_back();
+  } else {
+    ASSIGN_OR_RETURN(phrase, AskPassphrase("passphrase: "));
+    if (fresh) {
+      std::string again;
+      ASSIGN_OR_RETURN(again, AskPassphrase("the same again: "));
+      if (again != phrase) return UsageError("the two passphrases differ");
+    }
+  }
+  if (fresh && phrase.size() < kPassphraseMin) {
+    return UsageError(absl::StrCat("a passphrase of at least ", kPassphraseMin,
+                                   " characters is wanted: the backup is all that stands between "
+                                   "its finder and this peer's groups"));
+  }
+  return phrase;
+}
+
+std::string KeyPath(const Common& common) { return common.data + "/identity.key"; }
+
+void PrintIdentity(const Common& common, const base::PeerId& peer) {
+  if (common.json) {
+    PrintJson({{"peer", peer.ToHex()}, {"short", base::ShortId(peer)}});
+  } else {
+    PrintLine(absl::StrCat("peer  ", peer.ToHex(), "\nshort ", base::ShortId(peer)));
+  }
+}
+
+}  // namespace
+
+Exit IdentityShow(const Common& common) {
+  std::unique_ptr<base::Identity> identity;
+  ASSIGN_OR_RETURN(identity, base::Identity::Load(KeyPath(common)));
+  PrintIdentity(common, identity->peer_id());
+  return kExitOk;
+}
+
+Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
+  const auto fs = base::NewPosixFileSystem();
+  std::unique_ptr<base::Identity> identity;
+  ASSIGN_OR_RETURN(identity, base::Identity::Load(KeyPath(common)));
+  std::string phrase;
+  ASSIGN_OR_RETURN(phrase, Passphrase(*fs, args.passphrase_file, /*fresh=*/true));
+  const std::string text =
+      absl::StrCat(kBackupHeader.data(), "\n", base::ShortId(identity->peer_id()), "\n",
+                   base::SealWithPassphrase(identity->seed(), phrase), "\n");
+  if (args.file == "-") {
+    std::cout << text << std::flush;
+    return kExitOk;
+  }
+  const int fd =
+      open(args.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return base::ErrnoStatus(errno, args.file);
+  const absl::Cleanup closer = [fd] { close(fd); };
+  if (write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(fd) != 0) {
+    return base::ErrnoStatus(errno, args.file);
+  }
+  if (!common.json) PrintLine(absl::StrCat("the key of this peer is in ", args.file));
+  return kExitOk;
+}
+
+Exit IdentityRestore(const Common& common, const IdentityArgs& args) {
+  const auto fs = base::NewPosixFileSystem();
+  std::string text;
+  if (args.file == "-") {
+    std::array<char, kBackupMax> buffer{};
+    std::cin.read(buffer.data(), buffer.size());
+    text.assign(buffer.data(), static_cast<std::size_t>(std::cin.gcount()));
+  } else {
+    ASSIGN_OR_RETURN(text, base::ReadSmallFile(*fs, args.file, kBackupMax));
+  }
+  const std::size_t first = text.find('\n');
+  const std::size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
+  if (second == std::string::npos || text.compare(0, first, kBackupHeader) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(args.file, " is no backup of an identity"));
+  }
+  std::string box = text.substr(second + 1);
+  absl::StripAsciiWhitespace(&box);
+  std::string phrase, secret;
+  ASSIGN_OR_RETURN(phrase, Passphrase(*fs, args.passphrase_file, /*fresh=*/false));
+  ASSIGN_OR_RETURN(secret, base::OpenWithPassphrase(box, phrase));
+  std::array<uint8_t, 32> seed{};
+  if (secret.size() != seed.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(args.file, " holds no identity"));
+  }
+  std::copy(secret.begin(), secret.end(), seed.begin());
+  const auto identity = base::Identity::FromSeed(seed);
+  base::WipeSecret(secret.data(), secret.size());
+  base::WipeSecret(seed.data(), seed.size());
+  RETURN_IF_ERROR(DataDir::Init(*fs, common.data, TemplateToml({}), identity.get()));
+  PrintIdentity(common, identity->peer_id());
+  return kExitOk;
+}
+
+Exit TokenRotate(const Common& common, const std::string& which) {
+  const auto fs = base::NewPosixFileSystem();
+  Json made = Json::array();
+  for (const char* name : {"api", "read"}) {
+    if (!which.empty() && which != name) continue;
+    RETURN_IF_ERROR(DataDir::RotateToken(*fs, common.data, absl::StrCat(name, ".token")));
+    made.push_back(absl::StrCat(common.data, "/", name, ".token"));
+  }
+  // A service that runs reads it again; one that does not will find it.
+  const auto endpoints = ReadEndpoints(*fs, common.data);
+  const bool told = endpoints.ok() && kill(static_cast<pid_t>(endpoints->pid), SIGHUP) == 0;
+  if (endpoints.ok() && !told) {
+    return absl::UnavailableError(
+        "the new token is written, but the running service could not be told: send it SIGHUP");
+  }
+  if (common.json) {
+    PrintJson({{"rotated", made}, {"told", told}});
+  } else {
+    for (const Json& path : made) PrintLine("a new token is in " + path.get<std::string>());
+  }
+  return kExitOk;
+}
+
+}  // namespace waypost::service

@@ -1,0 +1,257 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "service/cli/commands.h"
+#include "service/cli/print.h"
+#include "service/units.h"
+
+// Commands that show how things are and wait for them to be so. Waiting is done by the service, in
+// slices, so that progress is drawn in between and the time that was given is kept.
+
+namespace waypost::service {
+namespace {
+
+// How long one waiting call lasts: progress is drawn between them.
+constexpr base::Millis kSlice{2'000};
+// Between two looks at a scan that runs.
+constexpr base::Millis kLookAgain{100};
+
+bool IsSize(const std::string& key) {
+  return absl::StrContains(key, "bytes") || absl::EndsWith(key, "free") || key == "size";
+}
+
+// A value of an answer on one line.
+std::string Shown(const std::string& key, const Json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_unsigned() && IsSize(key)) return HumanSize(value.get<uint64_t>());
+  if (value.is_number_integer() && absl::EndsWith(key, "_ms")) {
+    return HumanDuration(base::Millis(value.get<int64_t>()));
+  }
+  if (value.is_array() && value.empty()) return "-";
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// An answer as "key  value" lines, objects within with their path.
+void AddRows(const Json& json, const std::string& path,
+             std::vector<std::vector<std::string>>& rows) {
+  for (const auto& entry : json.items()) {
+    const std::string key = path.empty() ? entry.key() : absl::StrCat(path, ".", entry.key());
+    if (entry.value().is_object()) {
+      AddRows(entry.value(), key, rows);
+    } else {
+      rows.push_back({key, Shown(entry.key(), entry.value())});
+    }
+  }
+}
+
+void PrintObject(const Common& common, const Json& json) {
+  if (common.json) return PrintJson(json);
+  std::vector<std::vector<std::string>> rows;
+  AddRows(json, "", rows);
+  PrintTable(rows);
+}
+
+base::Millis Left(base::SteadyTime deadline) {
+  const auto left = std::chrono::duration_cast<base::Millis>(deadline - base::SteadyNow());
+  return std::max(left, base::Millis(0));
+}
+
+// Asks `target` (which takes wait=) until `done` holds of the answer or the time is up; the last
+// answer.
+absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::Millis timeout,
+                              const std::function<bool(const Json&)>& done,
+                              const std::function<void(const Json&)>& meanwhile) {
+  const base::SteadyTime deadline = base::SteadyNow() + timeout;
+  while (true) {
+    const base::Millis left = Left(deadline);
+    Json answer;
+    ASSIGN_OR_RETURN(answer,
+                     client.Get(absl::StrCat(target, absl::StrContains(target, "?") ? "&" : "?",
+                                             "wait=", FormatDuration(std::min(left, kSlice)))));
+    if (done(answer) || left <= base::Millis(0)) return answer;
+    meanwhile(answer);
+  }
+}
+
+}  // namespace
+
+Exit ShowStatus(const Common& common, Client& client) {
+  Json status;
+  ASSIGN_OR_RETURN(status, client.Get("/v1/status"));
+  PrintObject(common, status);
+  return kExitOk;
+}
+
+Exit Wanted(const Common& common, Client& client, const std::string& state) {
+  Json list = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"BLOB", "STATE", "SIZE", "ATTEMPTS", "FAILURES", "NEXT ATTEMPT"}};
+  const std::string target =
+      state.empty() ? "/v1/wanted" : "/v1/wanted?state=" + http::EscapeSegment(state);
+  RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
+    if (common.json) {
+      list.push_back(item);
+      return absl::OkStatus();
+    }
+    const bool sized = item.contains("size") && item["size"].is_number();
+    rows.push_back({TextOf(item, "blob"), TextOf(item, "state"),
+                    sized ? HumanSize(NumberOf(item, "size")) : "?", TextOf(item, "fetch_attempts"),
+                    TextOf(item, "failures"), TextOf(item, "next_attempt", "-")});
+    return absl::OkStatus();
+  }));
+  PrintList(common.json, list, rows);
+  return kExitOk;
+}
+
+Exit Why(const Common& common, Client& client, const std::string& text) {
+  std::string id;
+  ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
+  Json why;
+  ASSIGN_OR_RETURN(why, client.Get("/v1/blobs/" + id + "/why"));
+  if (common.json || !why.contains("steps") || !why["steps"].is_array()) {
+    PrintObject(common, why);
+    return kExitOk;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& step : why["steps"]) {
+    rows.push_back({TextOf(step, "step"), TextOf(step, "verdict"), TextOf(step, "detail")});
+  }
+  PrintTable(rows);
+  return kExitOk;
+}
+
+Exit Retry(const Common& common, Client& client, const std::string& text) {
+  std::string target = "/v1/wanted:retry";
+  if (!text.empty()) {
+    std::string id;
+    ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
+    target = "/v1/wanted/" + id + "/retry";
+  }
+  Json moved;
+  ASSIGN_OR_RETURN(moved, client.Send("POST", target, nullptr));
+  if (common.json) {
+    PrintJson(moved);
+  } else {
+    PrintLine(absl::StrCat(NumberOf(moved, "moved"), " moved"));
+  }
+  return kExitOk;
+}
+
+Exit Scan(const Common& common, Client& client, bool wait) {
+  const base::WallTime asked = base::SystemClock().WallNow();
+  RETURN_IF_ERROR(client.Send("POST", "/v1/scan", nullptr).status());
+  if (!wait) return kExitOk;
+  Progress progress("scan");
+  base::Mutex mutex;  // nobody else has it: the wait is only a timer
+  base::CondVar timer;
+  base::MutexLock lock(mutex);
+  while (true) {
+    Json scan;
+    ASSIGN_OR_RETURN(scan, client.Get("/v1/scan"));
+    const Json last = scan.contains("last") ? scan["last"] : Json();
+    const auto started = base::ParseTime(TextOf(last, "started"));
+    if (started && *started >= asked) {
+      progress.Finish();
+      PrintObject(common, last);
+      return kExitOk;
+    }
+    progress.Show(
+        0, 0,
+        "rows so far " + TextOf(scan.contains("running") ? scan["running"] : Json(), "rows", "0"));
+    timer.WaitUntil(mutex, base::SteadyNow() + kLookAgain);
+  }
+}
+
+Exit Peers(const Common& common, Client& client) {
+  Json list = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "ONLINE", "LAST SEEN", "ADDRESSES", "PEER"}};
+  RETURN_IF_ERROR(client.ForEach("/v1/peers", [&](const Json& peer) {
+    list.push_back(peer);
+    std::vector<std::string> addresses;
+    if (peer.contains("addresses") && peer["addresses"].is_array()) {
+      for (const Json& address : peer["addresses"]) {
+        if (address.is_string()) addresses.push_back(address.get<std::string>());
+      }
+    }
+    rows.push_back({TextOf(peer, "name"), TextOf(peer, "online"), TextOf(peer, "last_seen", "-"),
+                    absl::StrJoin(addresses, " "), ShortPeer(TextOf(peer, "peer"))});
+    return absl::OkStatus();
+  }));
+  PrintList(common.json, list, rows);
+  return kExitOk;
+}
+
+Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
+  std::string target = "/v1/complete";
+  if (!args.group.empty()) {
+    std::string group;
+    ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+    absl::StrAppend(&target, "?group=", group);
+  }
+  const auto complete = [](const Json& answer) { return answer.value("complete", false); };
+  // Waiting will not make a server of this peer.
+  const auto done = [&](const Json& answer) {
+    return complete(answer) || TextOf(answer, "because") == "not_a_server";
+  };
+  Progress progress("complete");
+  Json answer;
+  ASSIGN_OR_RETURN(answer, AskUntil(client, target, args.timeout, done, [&](const Json& now) {
+                     progress.Show(0, 0,
+                                   absl::StrCat(NumberOf(now, "wanted"), " wanted, ",
+                                                HumanSize(NumberOf(now, "bytes_wanted"))));
+                   }));
+  progress.Finish();
+  PrintObject(common, answer);
+  return complete(answer) ? kExitOk : kExitNotComplete;
+}
+
+Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  const auto held = [](const Json& answer) { return answer.value("held", false); };
+  Progress progress("held");
+  Json answer;
+  ASSIGN_OR_RETURN(answer,
+                   AskUntil(client, GroupPath(group, absl::StrCat("/held?servers=", args.servers)),
+                            args.timeout, held, [&](const Json& now) {
+                              progress.Show(0, 0, TextOf(now, "missing", "?") + " not there yet");
+                            }));
+  progress.Finish();
+  PrintObject(common, answer);
+  return held(answer) ? kExitOk : kExitNotComplete;
+}
+
+Exit ConfigShow(const Common& common, Client& client) {
+  Json config;
+  ASSIGN_OR_RETURN(config, client.Get("/v1/config"));
+  if (common.json) {
+    PrintJson(config);
+    return kExitOk;
+  }
+  std::vector<std::vector<std::string>> rows = {{"KEY", "VALUE", "ORIGIN", "LIVE"}};
+  const Json settings = config.contains("settings") ? config["settings"] : Json::object();
+  for (const auto& setting : settings.items()) {
+    rows.push_back({setting.key(), TextOf(setting.value(), "value"),
+                    TextOf(setting.value(), "origin"), TextOf(setting.value(), "live")});
+  }
+  PrintTable(rows);
+  return kExitOk;
+}
+
+Exit ConfigSet(const Common& common, Client& client, const std::string& key,
+               const std::string& value) {
+  Json answer;
+  ASSIGN_OR_RETURN(answer, client.Send("PATCH", "/v1/config", {{key, value}}));
+  if (common.json) PrintJson(answer);
+  return kExitOk;
+}
+
+}  // namespace waypost::service

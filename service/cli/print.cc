@@ -1,0 +1,117 @@
+#include "service/cli/print.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "service/units.h"
+
+// Everything that the command line prints. Names come from other peers, so control characters never
+// reach the terminal; progress is drawn only on a terminal, on standard error, and wiped before
+// anything else is printed.
+
+namespace waypost::service {
+namespace {
+
+std::string Harmless(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n') || byte == 0x7f) c = '?';
+  }
+  return out;
+}
+
+// Characters, not bytes: columns stay aligned with names in UTF-8.
+std::size_t Width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+void Print(std::string_view text) {
+  const std::string out = Harmless(text);
+  std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+void PrintLine(std::string_view text) {
+  Print(text);
+  Print("\n");
+}
+
+void PrintJson(const Json& json) {
+  PrintLine(json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void PrintTable(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
+  }
+  for (const auto& row : rows) {
+    if (row.empty()) continue;
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 2, ' ');
+    }
+    PrintLine(line);
+  }
+}
+
+void PrintList(bool json, const Json& list, const std::vector<std::vector<std::string>>& rows) {
+  if (json) {
+    PrintJson(list);
+  } else {
+    PrintTable(rows);
+  }
+}
+
+void PrintError(std::string_view text) {
+  const std::string out = Harmless(text) + "\n";
+  std::fwrite(out.data(), 1, out.size(), stderr);
+}
+
+std::string Abbreviated(const std::string& id) { return id.substr(0, 12); }
+
+Progress::Progress(std::string label)
+    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() { Finish(); }
+
+void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail) {
+  if (!terminal_) return;
+  const base::SteadyTime now = base::SteadyNow();
+  base::MutexLock lock(mutex_);
+  if (on_line_ && now - drawn_ < base::Millis(100)) return;
+  drawn_ = now;
+  on_line_ = true;
+  std::string line = "\r" + label_ + " ";
+  if (total_bytes != 0) absl::StrAppend(&line, Bar(bytes, total_bytes), " ");
+  absl::StrAppend(&line, HumanSize(bytes));
+  if (total_bytes != 0) absl::StrAppend(&line, " of ", HumanSize(total_bytes));
+  absl::StrAppend(&line, detail.empty() ? "" : ", ", Harmless(detail), "\x1b[K");
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void Progress::Finish() {
+  base::MutexLock lock(mutex_);
+  if (on_line_) std::fputs("\r\x1b[K", stderr);
+  on_line_ = false;
+}
+
+std::string Bar(uint64_t done, uint64_t total) {
+  constexpr std::size_t kWidth = 30;
+  const double share =
+      total == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+  const auto filled = static_cast<std::size_t>(share * kWidth);
+  return "[" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "]";
+}
+
+}  // namespace waypost::service

@@ -1,0 +1,159 @@
+#include "service/cli/tree_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+// Files below one folder, whatever the keys say. Each step of a path is opened relative to its
+// parent and never through a link, so that no key and nobody who changes the tree meanwhile leads
+// out of it. A file appears under its name when its bytes are verified and synced.
+
+namespace waypost::service {
+namespace {
+
+using base::Abs;
+
+constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+absl::Status WriteAll(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t wrote = write(fd, data.data(), data.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return base::ErrnoStatus(errno, "write");
+    data.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return absl::OkStatus();
+}
+
+// `name` in the folder `parent`.
+absl::Status WriteIn(int parent, const std::string& name, const base::BlobId& blob,
+                     absl::FunctionRef<absl::Status(TreeWriter::Take)> fill) {
+  const std::string temporary = ".waypost-" + base::ToHex(base::RandomBytes(8));
+  const int fd =
+      openat(parent, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0) return base::ErrnoStatus(errno, temporary);
+  absl::Cleanup remove = [&] { unlinkat(parent, temporary.c_str(), 0); };
+  const absl::Cleanup closer = [fd] { close(fd); };
+  base::Sha256 hash;
+  RETURN_IF_ERROR(fill([&](std::string_view data) {
+    hash.Update(data);
+    return WriteAll(fd, data);
+  }));
+  if (hash.Finish() != blob)
+    return base::DigestMismatchError("the bytes do not hash to " + blob.ToHex());
+  if (fsync(fd) != 0) return base::ErrnoStatus(errno, temporary);
+  if (renameat(parent, temporary.c_str(), parent, name.c_str()) != 0)
+    return base::ErrnoStatus(errno, name);
+  std::move(remove).Cancel();
+  if (fsync(parent) != 0) return base::ErrnoStatus(errno, "folder of " + name);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckRelativePath(std::string_view key) {
+  const auto refuse = [&](const char* why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the key \"", Abs(key), "\" cannot be a path: ", why));
+  };
+  if (key.empty() || key.front() == '/') return refuse("it is absolute or empty");
+  for (const char c : key) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return refuse("it has control characters");
+  }
+  for (const absl::string_view segment : absl::StrSplit(Abs(key), '/')) {
+    if (segment.empty()) return refuse("it has an empty segment");
+    if (segment == "." || segment == "..") return refuse("it has dot segments");
+    if (segment.size() > 255) return refuse("a segment is over 255 bytes");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<TreeWriter>> TreeWriter::Open(const std::string& dir) {
+  if (mkdir(dir.c_str(), 0777) != 0 && errno != EEXIST) return base::ErrnoStatus(errno, dir);
+  const int fd = open(dir.c_str(), kFolder);
+  if (fd < 0) return base::ErrnoStatus(errno, dir);
+  return std::unique_ptr<TreeWriter>(new TreeWriter(fd));
+}
+
+TreeWriter::~TreeWriter() { close(fd_); }
+
+absl::StatusOr<int> TreeWriter::OpenParent(std::string_view key, bool make, std::string& name) {
+  RETURN_IF_ERROR(CheckRelativePath(key));
+  int dir = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (dir < 0) return base::ErrnoStatus(errno, "export folder");
+  std::size_t begin = 0;
+  for (std::size_t slash = key.find('/'); slash != std::string_view::npos;
+       slash = key.find('/', begin)) {
+    const std::string segment(key.substr(begin, slash - begin));
+    begin = slash + 1;
+    if (make && mkdirat(dir, segment.c_str(), 0777) != 0 && errno != EEXIST) {
+      const int error = errno;
+      close(dir);
+      return base::ErrnoStatus(error, key.substr(0, slash));
+    }
+    const int next = openat(dir, segment.c_str(), kFolder | O_NOFOLLOW);
+    const int error = errno;
+    close(dir);
+    if (next < 0) return base::ErrnoStatus(error, key.substr(0, slash));
+    dir = next;
+  }
+  name = std::string(key.substr(begin));
+  return dir;
+}
+
+absl::StatusOr<bool> TreeWriter::Holds(std::string_view key, const base::BlobId& blob) {
+  std::string name;
+  const auto parent = OpenParent(key, /*make=*/false, name);
+  if (absl::IsNotFound(parent.status())) return false;
+  RETURN_IF_ERROR(parent.status());
+  const absl::Cleanup close_parent = [&] { close(*parent); };
+  const int fd = openat(*parent, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return false;
+  const absl::Cleanup close_file = [fd] { close(fd); };
+  struct stat info {};
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  base::Sha256 hash;
+  std::string buffer(std::size_t{256} << 10, '\0');
+  while (true) {
+    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return base::ErrnoStatus(errno, key);
+    if (got == 0) return hash.Finish() == blob;
+    hash.Update(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+  }
+}
+
+absl::Status TreeWriter::Write(std::string_view key, const base::BlobId& blob,
+                               absl::FunctionRef<absl::Status(Take)> fill) {
+  std::string name;
+  int parent = -1;
+  ASSIGN_OR_RETURN(parent, OpenParent(key, /*make=*/true, name));
+  const absl::Cleanup closer = [parent] { close(parent); };
+  return WriteIn(parent, name, blob, fill);
+}
+
+absl::Status WriteVerified(const std::string& path, const base::BlobId& blob,
+                           absl::FunctionRef<absl::Status(TreeWriter::Take)> fill) {
+  const std::size_t slash = path.rfind('/');
+  const std::string dir = slash == std::string::npos ? "."
+                          : slash == 0               ? "/"
+                                                     : path.substr(0, slash);
+  const int parent = open(dir.c_str(), kFolder);
+  if (parent < 0) return base::ErrnoStatus(errno, dir);
+  const absl::Cleanup closer = [parent] { close(parent); };
+  return WriteIn(parent, slash == std::string::npos ? path : path.substr(slash + 1), blob, fill);
+}
+
+}  // namespace waypost::service

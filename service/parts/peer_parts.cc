@@ -1,0 +1,121 @@
+#include "service/parts/peer_parts.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "service/parts/gauges.h"
+
+// The one place where the parts of a peer meet. What must hold: a part is made after those that it
+// borrows; listeners are set before anything runs; what calls others ends before what they need.
+
+namespace waypost::service {
+
+PeerParts::PeerParts(const Outside& outside, std::string boot_id)
+    : events(outside.clock, std::move(boot_id)), outside_(outside) {}
+
+PeerParts::~PeerParts() { Shutdown(); }
+
+absl::Status PeerParts::OpenIndex(base::Index::Options options) {
+  options.metrics = &metrics;
+  ASSIGN_OR_RETURN(index, base::Index::Open(options));
+  return absl::OkStatus();
+}
+
+absl::Status PeerParts::Open(PeerPartsOptions options,
+                             const std::function<Clients(signpost::PeerBook&)>& make_clients) {
+  options.store.metrics = &metrics;
+  options.sync.metrics = &metrics;
+  ASSIGN_OR_RETURN(
+      blobs, blobstore::DiskBlobStore::Open(*index, outside_.fs, outside_.clock, options.store));
+  peers = std::make_unique<signpost::PeerBook>(*index, outside_.clock, outside_.random);
+  RETURN_IF_ERROR(peers->Load());
+  Compose(options, make_clients(*peers));
+  Wire(options);
+  return groups->Load();
+}
+
+void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
+  const base::Clock& clock = outside_.clock;
+  ledger = std::make_unique<syncgroup::Ledger>(
+      syncgroup::Ledger::Options{.self = outside_.identity.peer_id(),
+                                 .max_locations = options.max_locations},
+      clock);
+  groups = std::make_unique<syncgroup::GroupStore>(
+      syncgroup::GroupStore::Options{.identity = outside_.identity,
+                                     .name = options.name,
+                                     .addresses = options.addresses,
+                                     .limits = options.mentions},
+      *index, *ledger, *blobs, *peers, clock, events);
+  replication = std::make_unique<syncgroup::Replication>(groups->core(), groups->work());
+  syncer = std::make_unique<syncgroup::Syncer>(options.sync,
+                                               syncgroup::Syncer::Parts{.groups = *groups,
+                                                                        .replication = *replication,
+                                                                        .client = clients.calls,
+                                                                        .peers = *peers,
+                                                                        .clock = clock,
+                                                                        .random = outside_.random});
+  scanner = std::make_unique<upkeep::Scanner>(options.scan, *index, *blobs, *groups, *ledger, clock,
+                                              events, metrics);
+  if (!options.greeted) {
+    options.greeted = [this](const base::PeerId& peer, const base::GroupId& group) {
+      return syncer->Greeted(peer, group);
+    };
+  }
+  fetcher = std::make_unique<fetcher::Fetcher>(
+      options.fetch, fetcher::Fetcher::Parts{.index = *index,
+                                             .blobs = *blobs,
+                                             .ledger = *ledger,
+                                             .groups = *groups,
+                                             .peers = *peers,
+                                             .client = clients.blobs,
+                                             .clock = clock,
+                                             .random = outside_.random,
+                                             .events = events,
+                                             .metrics = metrics,
+                                             .greeted = std::move(options.greeted),
+                                             .request_scan = [this] { scanner->Request(); }});
+  completeness =
+      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
+  peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
+      .groups = *groups, .replication = *replication, .syncer = *syncer, .peers = *peers});
+}
+
+// Who hears of what, where a lower room knows the higher one by an interface only.
+void PeerParts::Wire(PeerPartsOptions& options) {
+  peer_events = std::make_unique<PeerEvents>(outside_.clock, events);
+  ledger->SetWake(fetcher.get());
+  blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
+  peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
+    fetcher->OnPeerHealth(peer, health);
+    peer_events->OnHealth(peer, health);
+  });
+  groups->SetAccessListener(std::move(options.access));
+  AddGauges(metrics,
+            {.index = *index, .ledger = *ledger, .peers = *peers, .clock = outside_.clock});
+}
+
+absl::Status PeerParts::Start(const std::function<absl::Status()>& listen) {
+  fetcher->Start();
+  scanner->Start();
+  if (listen) RETURN_IF_ERROR(listen());
+  syncer->Start();
+  return absl::OkStatus();
+}
+
+void PeerParts::Shutdown(const std::function<void()>& drain) {
+  if (std::exchange(ended_, true)) return;
+  if (syncer != nullptr) syncer->Shutdown();
+  if (scanner != nullptr) scanner->Shutdown();
+  if (fetcher != nullptr) fetcher->Shutdown();
+  if (drain) drain();
+  if (peers != nullptr) {
+    const absl::Status flushed = peers->Flush();
+    if (!flushed.ok()) {
+      base::LogWarning("the last news of peers were not written: ", flushed.ToString());
+    }
+  }
+  if (index != nullptr) index->Shutdown();
+}
+
+}  // namespace waypost::service

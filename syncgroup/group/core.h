@@ -1,0 +1,82 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/ids.h"
+#include "base/index.h"
+#include "base/mutex.h"
+#include "blobstore/blob_store.h"
+#include "signpost/peer_book.h"
+#include "syncgroup/group/changes.h"
+#include "syncgroup/group/group_options.h"
+#include "syncgroup/ledger/ledger.h"
+
+// What the parts of this chamber share. Not for other rooms.
+namespace waypost::syncgroup {
+
+// An entry further ahead of our clock than this is not taken.
+inline constexpr base::Millis kClockAheadMax{10 * 60 * 1000};
+// One transaction of a page or of work that goes on in the background.
+inline constexpr std::size_t kEntriesPerTxn = 1000;
+inline constexpr std::size_t kOpsPerTxn = 2000;
+
+// What must be told when an operation has been committed. An operation may run several times: each
+// run begins with an empty one.
+struct Effects {
+  std::map<base::GroupId, LocalChange> changes;
+  struct Profile {
+    base::PeerId peer;
+    std::string name;
+    std::vector<std::string> addresses;
+  };
+  std::vector<Profile> profiles;
+  struct Event {
+    std::string kind;
+    std::vector<std::pair<std::string, std::string>> fields;
+  };
+  std::vector<Event> events;
+  std::vector<base::PeerId> left;                       // a group, and may now read less
+  std::vector<std::vector<base::PeerId>> made_private;  // members of groups that were public
+
+  LocalChange& Of(const base::GroupId& group) {
+    LocalChange& change = changes[group];
+    change.group = group;
+    return change;
+  }
+};
+
+struct Core {
+  const GroupOptions options;
+  base::Index& index;
+  const Ledger& ledger;
+  blobstore::BlobStore& blobs;
+  signpost::PeerBook& peers;
+  const base::Clock& clock;
+  base::EventLog& events;
+
+  const base::PeerId& self() const { return options.identity.peer_id(); }
+
+  // Index::Update with effects, which are announced on this thread after the commit.
+  using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
+  absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
+
+  void SetListener(std::function<void(const LocalChange&)> to);
+  void SetAccessListener(AccessListener to);
+  void Announce(const Effects& effects) const;
+
+  mutable base::Mutex listener_mutex;
+  std::function<void(const LocalChange&)> listener GUARDED_BY(listener_mutex);
+  AccessListener access GUARDED_BY(listener_mutex);
+};
+
+// Not found, in the words of the API.
+absl::Status NoSuchGroup(const base::GroupId& group);
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,48 @@
+// What a group does about rows of its references that were found damaged and set aside.
+#include <set>
+
+#include "base/status.h"
+#include "syncgroup/group/group_store_impl.h"
+#include "syncgroup/group/group_writer.h"
+#include "syncgroup/ledger/keys.h"
+#include "syncgroup/ledger/rows.h"
+
+namespace waypost::syncgroup {
+
+absl::Status GroupStore::RefoldDamaged() {
+  const Core& core = impl_->core;
+  std::set<base::GroupId> damaged;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const std::string& key : txn.BadRowKeys(base::Table::kRefs)) {
+      if (const auto group = GroupOfKey(key)) damaged.insert(*group);
+    }
+    return absl::OkStatus();
+  }));
+  for (const base::GroupId& group : damaged) {
+    RETURN_IF_ERROR(
+        core.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+          auto writer = GroupWriter::Open(core, txn, effects, group);
+          if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+          writer->StartRefold();
+          writer->Finish();
+          return absl::OkStatus();
+        }));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> GroupStore::Refolding() const {
+  bool refolding = false;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view key, std::string_view) {
+      const auto group = GroupOfKey(key);
+      const auto row = group ? LoadGroupRow(txn, *group) : std::nullopt;
+      refolding = row && row->refold.phase != RefoldProgress::Phase::kNone;
+      return !refolding;
+    });
+    return absl::OkStatus();
+  }));
+  return refolding;
+}
+
+}  // namespace waypost::syncgroup

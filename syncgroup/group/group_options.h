@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+#include "syncgroup/membership/mention_limits.h"
+
+namespace waypost::syncgroup {
+
+struct GroupOptions {
+  const base::Identity& identity;                       // who this peer is; outlives the groups
+  std::string name;                                     // node.name, published in the profile
+  std::function<std::vector<std::string>()> addresses;  // to be published
+  MentionLimits limits;                                 // of other members
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,189 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "syncgroup/group/group_store_impl.h"
+#include "syncgroup/ledger/keys.h"
+
+// References, and putting blobs. A put is one transaction: the row, holdings in the groups that
+// mention the blob, and the reference if one was asked for; if that is refused, nothing of it is
+// kept. Keys are checked before anything is written.
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Index;
+
+constexpr std::size_t kRowsPerRead = 10000;
+
+absl::Status NoSuchKey(std::string_view key) {
+  return absl::NotFoundError(absl::StrCat("no reference under key \"", base::Abs(key), "\""));
+}
+
+Ref RefOf(std::string_view key, const RefRow& row) {
+  return {.key = std::string(key),
+          .blob = *row.blob,
+          .size_bytes = row.size_bytes,
+          .updated = row.stamp.time,
+          .origin = row.stamp.place.origin};
+}
+
+// The size that goes into a reference: of the bytes when they are here.
+std::optional<uint64_t> KnownSize(base::ReadTxn& txn, const base::BlobId& blob) {
+  const auto row = blobstore::LoadBlobRow(txn, blob);
+  if (!row) return std::nullopt;
+  return row->size_bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<Ref> GroupStore::GetRef(const base::GroupId& group, std::string_view key) const {
+  RETURN_IF_ERROR(CheckKey(key));
+  bool here = false;
+  std::optional<RefRow> row;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    here = Has(txn, group);
+    if (here) row = LoadRefRow(txn, group, key);
+    return absl::OkStatus();
+  }));
+  if (!here) return NoSuchGroup(group);
+  if (!row || !row->blob) return NoSuchKey(key);
+  return RefOf(key, *row);
+}
+
+absl::StatusOr<std::vector<Ref>> GroupStore::ListRefs(const base::GroupId& group,
+                                                      std::string_view prefix,
+                                                      std::string_view after,
+                                                      std::size_t limit) const {
+  // No key is longer, and a key of the table has a bounded length.
+  if (prefix.size() > kKeyBytesMax || after.size() > kKeyBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a prefix or cursor has at most ", kKeyBytesMax, " bytes"));
+  }
+  std::vector<Ref> refs;
+  std::string position(std::max(prefix, after));
+  const bool skip_first = position == after && !after.empty();
+  bool here = true;
+  bool end = limit == 0;
+  std::optional<std::string> skip;
+  if (skip_first) skip = position;
+  const std::string within = RefRowKey(group, prefix);
+  // Tombstones are passed over; a page of them must not hold a reader for long.
+  while (here && !end) {
+    RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+      here = Has(txn, group);
+      end = true;
+      base::Cursor cursor(txn, base::Table::kRefs);
+      std::size_t looked = 0;
+      for (bool more = cursor.Seek(RefRowKey(group, position));
+           here && more && cursor.key().starts_with(within); more = cursor.Next()) {
+        const std::string_view key = KeyOfRefRow(cursor.key());
+        if (skip && key == *skip) continue;
+        if (refs.size() == limit) break;
+        if (looked++ == kRowsPerRead) {
+          position = key;
+          end = false;
+          break;
+        }
+        const auto payload = cursor.payload();
+        const auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
+        if (row && row->blob) refs.push_back(RefOf(key, *row));
+      }
+      return absl::OkStatus();
+    }));
+  }
+  if (!here) return NoSuchGroup(group);
+  return refs;
+}
+
+absl::Status GroupStore::ChangeRefs(const base::GroupId& group,
+                                    const std::vector<RefChange>& changes) {
+  if (changes.empty()) return absl::InvalidArgumentError("no change is named");
+  if (changes.size() > kOpsPerEntryMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(changes.size(), " changes; at most ", kOpsPerEntryMax, " at once"));
+  }
+  std::set<std::string_view> keys;
+  for (const RefChange& change : changes) {
+    RETURN_IF_ERROR(CheckKey(change.key));
+    if (!keys.insert(change.key).second) {
+      return absl::InvalidArgumentError(absl::StrCat("key \"", change.key, "\" is changed twice"));
+    }
+  }
+  return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
+    std::vector<Op> ops;
+    for (const RefChange& change : changes) {
+      if (change.blob) {
+        ops.push_back(PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
+        continue;
+      }
+      const auto row = LoadRefRow(writer.txn(), group, change.key);
+      if (!row || !row->blob) return NoSuchKey(change.key);
+      ops.push_back(DeleteRefOp{change.key});
+    }
+    RETURN_IF_ERROR(CheckAuthority(self, ops.front()));
+    writer.Write(std::move(ops));
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<GroupStore::PutResult> GroupStore::Put(const blobstore::StagedBlob& staged,
+                                                      const std::optional<RefTarget>& target) {
+  const Core& core = impl_->core;
+  if (target) RETURN_IF_ERROR(CheckKey(target->key));
+  // Looks at the file: a row whose bytes are gone gets the new ones.
+  const bool whole = core.blobs.Open(staged.id).ok();
+  PutResult result{.size_bytes = staged.size_bytes};
+  const absl::Status status =
+      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+        std::optional<GroupWriter> writer =
+            target ? GroupWriter::Open(core, txn, effects, target->group) : std::nullopt;
+        if (target) {
+          if (!writer || writer->row().state != GroupRow::State::kActive) {
+            return NoSuchGroup(target->group);
+          }
+          const auto self = LoadMember(txn, target->group, core.self());
+          if (!self) {
+            return absl::FailedPreconditionError("this peer is no longer a member of the group");
+          }
+          RETURN_IF_ERROR(CheckAuthority(*self, Op(PutRefOp{})));
+        }
+        const base::WallTime now = core.clock.WallNow();
+        core.ledger.Change(txn, staged.id, [&](BlobRecord& record) {
+          result.created = !record.row;
+          if (!record.row || !whole) {
+            blobstore::BlobRow row = record.row.value_or(blobstore::BlobRow());
+            core.blobs.Install(txn, staged, row);
+            record.row = std::move(row);
+          }
+          const blobstore::Holding holding{.acquired = now, .via = blobstore::Via::kPut};
+          if (target) record.row->holdings.try_emplace(target->group, holding);
+          if (!record.signpost) return;
+          for (const auto& item : record.signpost->groups) {
+            record.row->holdings.try_emplace(item.first, holding);
+            // The group's servers have looked for it in vain, maybe.
+            if (result.created) effects.Of(item.first).haves.push_back(staged.id);
+          }
+          record.signpost->failures = 0;
+          record.signpost->stopped = base::kNever;
+          record.signpost->last_error = {};
+        });
+        if (result.created) {
+          effects.events.push_back({"blob.stored",
+                                    {{"blob", staged.id.ToHex()},
+                                     {"size", absl::StrCat(staged.size_bytes)},
+                                     {"via", "put"}}});
+        }
+        if (writer) {
+          writer->Write({PutRefOp{target->key, staged.id, staged.size_bytes}});
+          writer->Finish();
+        }
+        return absl::OkStatus();
+      });
+  RETURN_IF_ERROR(status);
+  return result;
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,256 @@
+#include "syncgroup/ledger/rows.h"
+
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "base/key_codec.h"
+#include "syncgroup/ledger/codec.h"
+#include "syncgroup/ledger/keys.h"
+#include "syncgroup/protocol/wire_codec.h"
+
+// Loading and storing rows of syncgroup's tables. A row that does not parse is set aside and
+// absent; of an origin that has no cut nothing counts. Rows about blobs are not here: they change
+// through the ledger alone.
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Table;
+
+// The row under `key` as `decode` reads it; what does not parse is set aside and absent.
+template <class Decode>
+auto LoadRow(base::ReadTxn& txn, Table table, const std::string& key, Decode decode)
+    -> decltype(decode(std::string_view())) {
+  const auto payload = txn.Get(table, key);
+  if (!payload) return std::nullopt;
+  auto row = decode(*payload);
+  if (!row) txn.ReportBadRow(table, key);
+  return row;
+}
+
+Knowledge LoadKnowledgeUnder(base::ReadTxn& txn, const std::string& prefix) {
+  Knowledge all;
+  VisitPrefix(txn, Table::kKnowledge, prefix, [&](std::string_view key, std::string_view payload) {
+    const auto numbering = NumberingOfKey(key);
+    auto row = DecodeKnowledge(payload);
+    if (numbering && row) {
+      all[*numbering] = row->known;
+    } else {
+      txn.ReportBadRow(Table::kKnowledge, key);
+    }
+    return true;
+  });
+  return all;
+}
+
+}  // namespace
+
+void VisitPrefix(base::ReadTxn& txn, Table table, std::string_view prefix,
+                 absl::FunctionRef<bool(std::string_view, std::string_view)> visit) {
+  base::Cursor cursor(txn, table);
+  for (bool more = cursor.Seek(prefix); more && cursor.key().starts_with(prefix);
+       more = cursor.Next()) {
+    const auto payload = cursor.payload();
+    if (payload && !visit(cursor.key(), *payload)) return;
+  }
+}
+
+std::size_t DeletePrefix(base::WriteTxn& txn, Table table, std::string_view prefix,
+                         std::size_t limit) {
+  std::vector<std::string> keys;
+  {
+    base::Cursor cursor(txn, table);
+    for (bool more = cursor.Seek(prefix);
+         more && keys.size() < limit && cursor.key().starts_with(prefix); more = cursor.Next()) {
+      keys.emplace_back(cursor.key());
+    }
+  }
+  for (const std::string& key : keys) txn.Delete(table, key);
+  return keys.size();
+}
+
+std::optional<GroupRow> LoadGroupRow(base::ReadTxn& txn, const base::GroupId& group) {
+  return LoadRow(txn, Table::kGroups, GroupKey(group), DecodeGroupRow);
+}
+std::vector<std::pair<base::GroupId, GroupRow>> LoadGroupRows(base::ReadTxn& txn) {
+  std::vector<std::pair<base::GroupId, GroupRow>> groups;
+  VisitPrefix(txn, Table::kGroups, "", [&](std::string_view key, std::string_view payload) {
+    const auto group = GroupOfKey(key);
+    auto row = DecodeGroupRow(payload);
+    if (group && row) groups.emplace_back(*group, *std::move(row));
+    return true;
+  });
+  return groups;
+}
+void StoreGroupRow(base::WriteTxn& txn, const base::GroupId& group, const GroupRow& row) {
+  txn.Put(Table::kGroups, GroupKey(group), EncodeGroupRow(row));
+}
+
+std::optional<Member> LoadMember(base::ReadTxn& txn, const base::GroupId& group,
+                                 const base::PeerId& peer) {
+  return LoadRow(txn, Table::kMembers, MemberKey(group, peer),
+                 [&](std::string_view payload) { return DecodeMember(peer, payload); });
+}
+std::optional<Role> LoadRole(base::ReadTxn& txn, const base::GroupId& group,
+                             const base::PeerId& peer) {
+  return LoadRow(txn, Table::kMembers, MemberKey(group, peer), DecodeRoleOfMember);
+}
+std::vector<Member> LoadMembers(base::ReadTxn& txn, const base::GroupId& group) {
+  std::vector<Member> members;
+  VisitPrefix(txn, Table::kMembers, MemberPrefix(group),
+              [&](std::string_view key, std::string_view payload) {
+                const auto peer = MemberOfKey(key);
+                auto member = peer ? DecodeMember(*peer, payload) : std::nullopt;
+                if (member) {
+                  members.push_back(*std::move(member));
+                } else {
+                  txn.ReportBadRow(Table::kMembers, key);
+                }
+                return true;
+              });
+  return members;
+}
+void StoreMember(base::WriteTxn& txn, const base::GroupId& group, const Member& member) {
+  txn.Put(Table::kMembers, MemberKey(group, member.peer), EncodeMember(member));
+}
+
+OriginCut LoadCut(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin) {
+  return LoadRow(txn, Table::kMembers, CutKey(group, origin), DecodeCut).value_or(OriginCut());
+}
+std::map<base::PeerId, OriginCut> LoadCuts(base::ReadTxn& txn, const base::GroupId& group) {
+  std::map<base::PeerId, OriginCut> cuts;
+  VisitPrefix(txn, Table::kMembers, CutPrefix(group),
+              [&](std::string_view key, std::string_view payload) {
+                const auto origin = OriginOfCutKey(key);
+                auto cut = DecodeCut(payload);
+                if (origin && cut) {
+                  cuts[*origin] = *std::move(cut);
+                } else {
+                  txn.ReportBadRow(Table::kMembers, key);
+                }
+                return true;
+              });
+  return cuts;
+}
+void StoreCut(base::WriteTxn& txn, const base::GroupId& group, const base::PeerId& origin,
+              const OriginCut& cut) {
+  txn.Put(Table::kMembers, CutKey(group, origin), EncodeCut(cut));
+}
+
+std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId& group) {
+  std::vector<StampedOp> ops;
+  VisitPrefix(txn, Table::kMembers, MembershipOpPrefix(group),
+              [&](std::string_view key, std::string_view payload) {
+                const auto stamp = StampOfMembershipOpKey(key);
+                auto op = DecodeOp(payload);
+                if (stamp && op.ok()) {
+                  ops.push_back({*stamp, *std::move(op)});
+                } else {
+                  txn.ReportBadRow(Table::kMembers, key);
+                }
+                return true;
+              });
+  return ops;
+}
+void StoreMembershipOp(base::WriteTxn& txn, const base::GroupId& group, const StampedOp& op) {
+  txn.Put(Table::kMembers, MembershipOpKey(group, op.stamp), EncodeOp(op.op));
+}
+
+std::optional<RefRow> LoadRefRow(base::ReadTxn& txn, const base::GroupId& group,
+                                 std::string_view key) {
+  return LoadRow(txn, Table::kRefs, RefRowKey(group, key), DecodeRefRow);
+}
+void StoreRefRow(base::WriteTxn& txn, const base::GroupId& group, std::string_view key,
+                 const RefRow& row) {
+  txn.Put(Table::kRefs, RefRowKey(group, key), EncodeRefRow(row));
+}
+
+std::optional<LogRow> LoadLogRow(base::ReadTxn& txn, const base::GroupId& group,
+                                 uint64_t sequence) {
+  return LoadRow(txn, Table::kLog, LogKey(group, sequence), DecodeLogRow);
+}
+void StoreLogRow(base::WriteTxn& txn, const base::GroupId& group, uint64_t sequence,
+                 const EntryPlace& place, const LogRow& row) {
+  txn.Put(Table::kLog, LogKey(group, sequence), EncodeLogRow(row));
+  std::string number;
+  base::AppendU64(number, sequence);
+  txn.Put(Table::kLog, PlaceKey(group, place), number);
+}
+void DeleteLogRow(base::WriteTxn& txn, const base::GroupId& group, uint64_t sequence,
+                  const EntryPlace& place) {
+  txn.Delete(Table::kLog, LogKey(group, sequence));
+  txn.Delete(Table::kLog, PlaceKey(group, place));
+}
+std::optional<uint64_t> FindPlace(base::ReadTxn& txn, const base::GroupId& group,
+                                  const EntryPlace& place) {
+  const auto payload = txn.Get(Table::kLog, PlaceKey(group, place));
+  if (!payload || payload->size() != 8) return std::nullopt;
+  return base::ReadU64(*payload);
+}
+std::optional<SealedEntry> LoadEntryAt(base::ReadTxn& txn, const base::GroupId& group,
+                                       const EntryPlace& place) {
+  const auto sequence = FindPlace(txn, group, place);
+  if (!sequence) return std::nullopt;
+  auto row = LoadLogRow(txn, group, *sequence);
+  if (!row) return std::nullopt;
+  return std::move(row->entry);
+}
+
+uint64_t LoadPuts(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin) {
+  uint64_t puts = 0;
+  VisitPrefix(txn, Table::kKnowledge, KnowledgePrefix(group, origin),
+              [&](std::string_view, std::string_view payload) {
+                if (const auto row = DecodeKnowledge(payload)) puts += row->puts;
+                return true;
+              });
+  return puts;
+}
+
+KnowledgeRow LoadKnowledge(base::ReadTxn& txn, const base::GroupId& group,
+                           const OriginKey& numbering) {
+  return LoadRow(txn, Table::kKnowledge, KnowledgeKey(group, numbering), DecodeKnowledge)
+      .value_or(KnowledgeRow());
+}
+void StoreKnowledge(base::WriteTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+                    const KnowledgeRow& row) {
+  txn.Put(Table::kKnowledge, KnowledgeKey(group, numbering), EncodeKnowledge(row));
+}
+Knowledge LoadAllKnowledge(base::ReadTxn& txn, const base::GroupId& group) {
+  return LoadKnowledgeUnder(txn, GroupKey(group));
+}
+Knowledge LoadKnowledgeOf(base::ReadTxn& txn, const base::GroupId& group,
+                          const base::PeerId& origin) {
+  return LoadKnowledgeUnder(txn, KnowledgePrefix(group, origin));
+}
+
+LogCursor LoadCursor(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
+  return LoadRow(txn, Table::kCursors, CursorKey(group, peer), DecodeCursor).value_or(LogCursor());
+}
+void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::PeerId& peer,
+                 const LogCursor& cursor) {
+  txn.Put(Table::kCursors, CursorKey(group, peer), EncodeCursor(cursor));
+}
+
+Counts LoadCountsRow(base::ReadTxn& txn, const base::GroupId& group_or_zero) {
+  return LoadRow(txn, Table::kCounts, GroupKey(group_or_zero), DecodeCounts).value_or(Counts());
+}
+void StoreCountsRow(base::WriteTxn& txn, const base::GroupId& group_or_zero, const Counts& counts) {
+  txn.Put(Table::kCounts, GroupKey(group_or_zero), EncodeCounts(counts));
+}
+
+uint64_t LoadCharge(base::ReadTxn& txn, const base::GroupId& group, uint64_t first_by) {
+  return LoadRow(txn, Table::kCounts, ChargeKey(group, first_by), DecodeCharge).value_or(0);
+}
+void StoreCharge(base::WriteTxn& txn, const base::GroupId& group, uint64_t first_by,
+                 uint64_t fetched_bytes) {
+  txn.Put(Table::kCounts, ChargeKey(group, first_by), EncodeCharge(fetched_bytes));
+}
+
+std::optional<InviteRow> LoadInvite(base::ReadTxn& txn, std::string_view id) {
+  return LoadRow(txn, Table::kInvites, std::string(id), DecodeInvite);
+}
+void StoreInvite(base::WriteTxn& txn, std::string_view id, const InviteRow& row) {
+  txn.Put(Table::kInvites, id, EncodeInviteRow(row));
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,61 @@
+#include "syncgroup/sync/peer_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+// The callee's side of what peers say. Every request notes that the caller lives, which may make
+// the syncer greet it, but is no proof that it can be reached. Nothing here waits for the network.
+
+namespace waypost::syncgroup {
+
+void PeerService::Arrived(const base::PeerId& caller) {
+  // A request is no proof that the peer can be reached; an answer to our hello is.
+  if (parts_.peers.NoteInbound(caller)) parts_.syncer.ScheduleHello(caller);
+}
+
+bool PeerService::SharesGroup(const base::PeerId& caller) const {
+  return parts_.replication.SharesGroup(caller);
+}
+
+absl::StatusOr<HelloReply> PeerService::Hello(const base::PeerId& caller,
+                                              const HelloRequest& request) {
+  Arrived(caller);
+  ASSIGN_OR_RETURN(HelloReply reply, parts_.replication.ServeHello(caller, request));
+  // Whoever says hello has just come, or has changed: it may have news.
+  std::vector<base::GroupId> shared;
+  for (const Papers& papers : reply.papers) shared.push_back(papers.group);
+  if (!shared.empty()) parts_.syncer.OnPoke(caller, shared);
+  return reply;
+}
+
+absl::StatusOr<SyncReply> PeerService::Sync(const base::PeerId& caller,
+                                            const SyncRequest& request) {
+  Arrived(caller);
+  return parts_.replication.ServePage(caller, request);
+}
+
+absl::Status PeerService::Poke(const base::PeerId& caller, const PokeRequest& request) {
+  Arrived(caller);
+  if (!parts_.replication.SharesGroup(caller)) {
+    return absl::PermissionDeniedError("no group is shared");
+  }
+  RETURN_IF_ERROR(parts_.replication.NoteHaves(caller, request.haves));
+  if (!request.groups.empty()) parts_.syncer.OnPoke(caller, request.groups);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<JoinReply> PeerService::Join(const base::PeerId& caller,
+                                            const JoinRequest& request) {
+  Arrived(caller);
+  return parts_.groups.AcceptJoin(caller, request);
+}
+
+absl::StatusOr<HeldReply> PeerService::Held(const base::PeerId& caller,
+                                            const HeldRequest& request) {
+  Arrived(caller);
+  return parts_.replication.ServeHeld(caller, request);
+}
+
+}  // namespace waypost::syncgroup

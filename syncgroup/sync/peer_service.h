@@ -1,0 +1,40 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "syncgroup/group/group_store.h"
+#include "syncgroup/protocol/messages.h"
+#include "syncgroup/sync/replication.h"
+#include "syncgroup/sync/syncer.h"
+
+namespace waypost::syncgroup {
+
+// The callee's side of what peers say to each other: the peer API decodes, calls this, encodes.
+// `caller` is who the listener says is calling. Never waits for the network. Thread-safe.
+class PeerService {
+ public:
+  struct Parts {
+    GroupStore& groups;
+    Replication& replication;
+    Syncer& syncer;
+    signpost::PeerBook& peers;
+  };
+  explicit PeerService(Parts parts) : parts_(parts) {}
+  absl::StatusOr<HelloReply> Hello(const base::PeerId& caller, const HelloRequest& request);
+  absl::StatusOr<SyncReply> Sync(const base::PeerId& caller, const SyncRequest& request);
+  absl::Status Poke(const base::PeerId& caller, const PokeRequest& request);
+  absl::StatusOr<JoinReply> Join(const base::PeerId& caller, const JoinRequest& request);
+  absl::StatusOr<HeldReply> Held(const base::PeerId& caller, const HeldRequest& request);
+
+  // Are both members of one group, as far as is known here?
+  bool SharesGroup(const base::PeerId& caller) const;
+
+  // Every request from a peer passes here first: those above call it, a request for a blob has only
+  // it. A peer that is cooling down and shows signs of life is sent a hello.
+  void Arrived(const base::PeerId& caller);
+
+ private:
+  const Parts parts_;
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,383 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "syncgroup/protocol/wire_codec.h"
+#include "syncgroup/sync/replication_impl.h"
+
+// What happens when two copies of one numbering differ.
+//
+// Of our own: this index was restored from an older copy, or copied, and others know more of what
+// we wrote, or otherwise. A new numbering begins at once, so that no number is used twice. Then the
+// copies are compared with each member's, from the end backwards, until the place is found where
+// they part. What we wrote after it leaves our log in favour of what the members have, and is
+// written again, with its times, under the new numbering.
+//
+// Of anyone, ours included once it has been settled: two different entries under one number are a
+// proof. From that number on nothing of the numbering counts; the proof travels with each sync. The
+// origin writes again what it finds of its own beyond that number, at whomever.
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Index;
+using Round = Replication::Round;
+
+constexpr uint64_t kFirstSpan = 16;
+
+uint64_t StartOf(uint64_t generation, uint64_t span) {
+  return generation > span ? generation - span + 1 : 1;
+}
+
+// Does what a member knows of an own numbering agree with ours?
+bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+               const Known& claim) {
+  if (claim.generation == 0) return true;
+  const Known own = LoadKnowledge(txn, group, numbering).known;
+  if (claim.generation > own.generation) return false;
+  if (claim.generation == own.generation) return claim.hash == own.hash;
+  const auto entry = LoadEntryAt(txn, group, {numbering.first, numbering.second, claim.generation});
+  // A damaged row says nothing about the member.
+  return !entry || HashEntry(entry->bytes) == claim.hash;
+}
+
+// As many of the entries, from the first, as follow one another.
+void KeepChain(std::vector<PreparedEntry>& entries) {
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    const bool follows =
+        entries[i].entry.place.generation == entries[i - 1].entry.place.generation + 1 &&
+        entries[i].entry.previous == entries[i - 1].hash;
+    if (!follows) {
+      entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i), entries.end());
+      return;
+    }
+  }
+}
+
+struct Comparison {
+  std::optional<std::size_t> differs;  // the first of the entries that is not ours
+  bool certain = false;                // ... and the one before it is the same
+  uint64_t known = 0;                  // up to which generation we have the numbering
+  bool unresolved = false;             // an own numbering that is not settled
+};
+
+Comparison Compare(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& self,
+                   const OriginKey& numbering, const std::vector<PreparedEntry>& entries) {
+  Comparison result;
+  result.known = LoadKnowledge(txn, group, numbering).known.generation;
+  if (numbering.first == self) {
+    const auto row = LoadGroupRow(txn, group);
+    for (const RetiredNumbering& retired : row->retired) {
+      result.unresolved |= retired.incarnation == numbering.second && !retired.resolved;
+    }
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const EntryPlace& place = entries[i].entry.place;
+    if (place.generation > result.known) break;
+    const auto own = LoadEntryAt(txn, group, place);
+    if (!own || HashEntry(own->bytes) == entries[i].hash) continue;
+    result.differs = i;
+    const auto decoded = DecodeEntry(own->bytes);
+    result.certain = i > 0 || place.generation == 1 ||
+                     (decoded.ok() && decoded->previous == entries[i].entry.previous);
+    break;
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
+                                                    const Knowledge& claims) {
+  std::optional<base::Incarnation> retire;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    const auto row = LoadGroupRow(txn, group);
+    if (!row || row->state != GroupRow::State::kActive) return absl::OkStatus();
+    const OriginKey numbering{core.self(), row->incarnation};
+    const auto claim = claims.find(numbering);
+    if (claim != claims.end() && !ClaimFits(txn, group, numbering, claim->second)) {
+      retire = row->incarnation;
+    }
+    return absl::OkStatus();
+  }));
+  if (!retire) return false;
+  RETURN_IF_ERROR(Retire(group, *retire));
+  return true;
+}
+
+absl::Status Replication::Impl::Retire(const base::GroupId& group,
+                                       const base::Incarnation& incarnation) {
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer || writer->row().state != GroupRow::State::kActive ||
+        writer->row().incarnation != incarnation) {
+      return absl::OkStatus();  // another thread was first
+    }
+    base::LogInfo("group ", group.ToHex(),
+                  ": members know other entries of this peer than its index; a new numbering "
+                  "begins. Was the data folder restored or copied?");
+    writer->Retire();
+    writer->Finish();
+    return absl::OkStatus();
+  });
+}
+
+bool Replication::Impl::StartProbe(const base::GroupId& group, const base::PeerId& peer,
+                                   const OriginKey& numbering, uint64_t known_generation) {
+  base::MutexLock lock(mutex);
+  return probes
+      .try_emplace({group, peer, numbering},
+                   ProbeState{.from = StartOf(known_generation, kFirstSpan), .span = kFirstSpan})
+      .second;
+}
+
+std::vector<Probe> Replication::Impl::ProbesFor(const base::GroupId& group, const GroupRow& row,
+                                                const base::PeerId& peer,
+                                                const Knowledge& knowledge) {
+  std::vector<Probe> asked;
+  base::MutexLock lock(mutex);
+  for (const RetiredNumbering& retired : row.retired) {
+    if (retired.resolved) continue;
+    const OriginKey numbering{core.self(), retired.incarnation};
+    const auto known = knowledge.find(numbering);
+    const uint64_t generation = known == knowledge.end() ? 0 : known->second.generation;
+    probes.try_emplace({group, peer, numbering},
+                       ProbeState{.from = StartOf(generation, kFirstSpan), .span = kFirstSpan});
+  }
+  for (const auto& [numbering, known] : knowledge) {
+    if (numbering.first != core.self() || known.forked == 0) continue;
+    ProbeState& state = probes[{group, peer, numbering}];
+    if (!state.salvage) state = {.from = known.forked, .salvage = true};
+  }
+  for (auto it = probes.lower_bound({group, peer, OriginKey()}); it != probes.end(); ++it) {
+    const auto& [of_group, of_peer, numbering] = it->first;
+    if (of_group != group || of_peer != peer || asked.size() == kProbesMax) break;
+    if (it->second.done) continue;
+    it->second.asked = true;
+    asked.push_back({numbering, it->second.from});
+  }
+  return asked;
+}
+
+absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
+                                           const std::vector<ForkProof>& forks) {
+  for (const ForkProof& fork : forks) {
+    const auto first = PrepareEntry(group, fork.first);
+    const auto second = PrepareEntry(group, fork.second);
+    if (!first.ok() || !second.ok() || first->entry.place != second->entry.place ||
+        first->hash == second->hash) {
+      continue;  // proves nothing
+    }
+    const EntryPlace place = first->entry.place;
+    const OriginKey numbering{place.origin, place.incarnation};
+    bool news = false;
+    RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+      const Known known = LoadKnowledge(txn, group, numbering).known;
+      news = known.forked == 0 || known.forked > place.generation;
+      return absl::OkStatus();
+    }));
+    if (!news) continue;
+    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+      auto writer = GroupWriter::Open(core, txn, effects, group);
+      if (!writer || !writer->LearnFork(numbering, place.generation, fork)) {
+        return absl::OkStatus();
+      }
+      writer->Finish();
+      return absl::OkStatus();
+    }));
+    RETURN_IF_ERROR(work.Finish(group));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Impl::ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
+                                            std::vector<SealedEntry> probed, Round& round) {
+  std::map<OriginKey, std::map<uint64_t, PreparedEntry>> found;
+  for (SealedEntry& sealed : probed) {
+    auto entry = PrepareEntry(group, std::move(sealed));
+    if (!entry.ok()) continue;
+    const EntryPlace place = entry->entry.place;
+    found[{place.origin, place.incarnation}].insert_or_assign(place.generation, *std::move(entry));
+  }
+  {
+    base::MutexLock lock(mutex);
+    for (auto it = probes.lower_bound({group, peer, OriginKey()}); it != probes.end(); ++it) {
+      if (std::get<0>(it->first) != group || std::get<1>(it->first) != peer) break;
+      if (it->second.asked) found.try_emplace(std::get<2>(it->first));
+    }
+  }
+  for (auto& [numbering, by_generation] : found) {
+    std::vector<PreparedEntry> entries;
+    for (auto& [generation, entry] : by_generation) entries.push_back(std::move(entry));
+    RETURN_IF_ERROR(ApplyOneProbe(peer, group, numbering, std::move(entries), round));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Impl::ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
+                                              const OriginKey& numbering,
+                                              std::vector<PreparedEntry> entries, Round& round) {
+  ProbeState state;
+  bool asked = false;
+  {
+    base::MutexLock lock(mutex);
+    const auto it = probes.find({group, peer, numbering});
+    if (it != probes.end() && it->second.asked) {
+      asked = true;
+      it->second.asked = false;
+      state = it->second;
+      state.asked = false;
+    }
+  }
+  const auto keep = [&](const ProbeState& next) {
+    base::MutexLock lock(mutex);
+    probes[{group, peer, numbering}] = next;
+    if (!next.done) round.again = true;
+  };
+  // What the peer showed unasked may lie before what was asked for.
+  if (asked) {
+    std::erase_if(entries, [&](const PreparedEntry& entry) {
+      return entry.entry.place.generation < state.from;
+    });
+  }
+  KeepChain(entries);
+  if (entries.empty()) {
+    if (!asked) return absl::OkStatus();
+    // The member has nothing from there on: what it has lies before, unless that was seen.
+    state.done = state.forward || state.salvage || state.from == 1;
+    state.span *= 4;
+    if (!state.done) state.from = StartOf(state.from, state.span);
+    keep(state);
+    return absl::OkStatus();
+  }
+  const uint64_t last = entries.back().entry.place.generation;
+  if (asked && state.salvage) {
+    RETURN_IF_ERROR(work.Finish(group));
+    RETURN_IF_ERROR(Salvage(group, entries));
+    state.from = last + 1;
+    keep(state);
+    return absl::OkStatus();
+  }
+
+  Comparison comparison;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    comparison = Compare(txn, group, core.self(), numbering, entries);
+    return absl::OkStatus();
+  }));
+  if (!asked) {
+    if (comparison.differs && StartProbe(group, peer, numbering, comparison.known)) {
+      round.again = true;
+    }
+    return absl::OkStatus();
+  }
+  if (!comparison.differs) {
+    state.done = last >= comparison.known;
+    state.forward = true;
+    state.from = last + 1;
+    if (state.done && comparison.unresolved) {
+      // The member has all of ours: our copy is an older one, and what is missing comes as other
+      // entries do.
+      RETURN_IF_ERROR(
+          core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+            auto writer = GroupWriter::Open(core, txn, effects, group);
+            if (!writer) return absl::OkStatus();
+            for (RetiredNumbering& retired : writer->row().retired) {
+              if (retired.incarnation == numbering.second) retired.resolved = true;
+            }
+            writer->Finish();
+            return absl::OkStatus();
+          }));
+    }
+    keep(state);
+    return absl::OkStatus();
+  }
+  if (!comparison.certain) {
+    state.span *= 4;
+    state.from = StartOf(entries.front().entry.place.generation, state.span);
+    keep(state);
+    return absl::OkStatus();
+  }
+  entries.erase(entries.begin(),
+                entries.begin() + static_cast<std::ptrdiff_t>(*comparison.differs));
+  state.done = true;
+  keep(state);
+  return Part(peer, group, numbering, std::move(entries), round);
+}
+
+absl::Status Replication::Impl::Part(const base::PeerId& peer, const base::GroupId& group,
+                                     const OriginKey& numbering,
+                                     std::vector<PreparedEntry> from_there, Round& round) {
+  const uint64_t generation = from_there.front().entry.place.generation;
+  bool dropped = false;
+  const absl::Status status =
+      core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+        dropped = false;
+        auto writer = GroupWriter::Open(core, txn, effects, group);
+        const auto own = LoadEntryAt(txn, group, {numbering.first, numbering.second, generation});
+        if (!writer || !own || *own == from_there.front().sealed) return absl::OkStatus();
+        for (RetiredNumbering& retired : writer->row().retired) {
+          if (numbering.first != core.self() || retired.incarnation != numbering.second) continue;
+          // Another round has found the place already, and what stands there is on its way out.
+          if (retired.rewrite_from != 0) return absl::OkStatus();
+          if (retired.resolved) continue;
+          writer->StartRewrite(retired, generation, /*drop=*/true);
+          dropped = true;
+        }
+        if (!dropped) {
+          writer->LearnFork(numbering, generation, {*own, from_there.front().sealed});
+        }
+        writer->Finish();
+        return absl::OkStatus();
+      });
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(work.Finish(group));
+  round.again = true;
+  if (!dropped) return absl::OkStatus();
+  // The members' entries take the place of ours.
+  std::vector<SealedEntry> sealed;
+  for (PreparedEntry& entry : from_there) sealed.push_back(std::move(entry.sealed));
+  return ApplyEntries(peer, group, std::move(sealed), std::nullopt, round);
+}
+
+absl::Status Replication::Impl::Salvage(const base::GroupId& group,
+                                        const std::vector<PreparedEntry>& entries) {
+  return core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+    // Written before with this time, or overwritten since: nothing to keep.
+    const auto stands = [&](const base::WallTime time, const std::string& key) {
+      const auto row = LoadRefRow(txn, group, key);
+      return row &&
+             std::pair(row->stamp.time, row->stamp.place.origin) >= std::pair(time, core.self());
+    };
+    std::set<std::pair<base::WallTime, std::string>> decided;
+    for (const StampedOp& op : LoadMembershipOps(txn, group)) {
+      // What counts no more does not stand for what is written anew.
+      const OriginKey numbering{op.stamp.place.origin, op.stamp.place.incarnation};
+      const uint64_t forked = LoadKnowledge(txn, group, numbering).known.forked;
+      if (forked != 0 && op.stamp.place.generation >= forked) continue;
+      if (op.stamp.place.origin == core.self()) decided.emplace(op.stamp.time, EncodeOp(op.op));
+    }
+    bool wrote = false;
+    for (const PreparedEntry& entry : entries) {
+      std::vector<Op> ops;
+      for (const Op& op : entry.entry.ops) {
+        const auto* put = std::get_if<PutRefOp>(&op);
+        const auto* del = std::get_if<DeleteRefOp>(&op);
+        const bool known = put != nullptr   ? stands(entry.entry.time, put->key)
+                           : del != nullptr ? stands(entry.entry.time, del->key)
+                                            : decided.contains({entry.entry.time, EncodeOp(op)});
+        if (!known) ops.push_back(op);
+      }
+      if (ops.empty()) continue;
+      writer->Write(std::move(ops), entry.entry.time);
+      wrote = true;
+    }
+    if (wrote) writer->Finish();
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,224 @@
+#include "syncgroup/sync/replication.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "blobstore/blob_row.h"
+#include "signpost/rules.h"
+#include "signpost/signpost_table.h"
+#include "syncgroup/group/papers.h"
+#include "syncgroup/group/work.h"
+#include "syncgroup/ledger/codec.h"
+#include "syncgroup/ledger/keys.h"
+#include "syncgroup/sync/replication_impl.h"
+
+// Whom to contact, what a hello says, and what is held: the parts of replication that are no log.
+// Reads look at one moment; what a hello brings is decoded and verified before the transaction that
+// learns it.
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Index;
+
+// Do both belong to the group, as far as is known here?
+bool Shared(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& self,
+            const base::PeerId& peer) {
+  const auto row = LoadGroupRow(txn, group);
+  return row && row->state == GroupRow::State::kActive && LoadMember(txn, group, self) &&
+         LoadMember(txn, group, peer);
+}
+
+}  // namespace
+
+Replication::Replication(const Core& core, GroupWork& work)
+    : impl_(std::make_unique<Impl>(core, work)) {}
+Replication::~Replication() = default;
+
+absl::StatusOr<std::vector<Replication::Contact>> Replication::Contacts() const {
+  const Core& core = impl_->core;
+  std::map<base::PeerId, Contact> contacts;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& [group, row] : LoadGroupRows(txn)) {
+      if (row.state != GroupRow::State::kActive || !LoadMember(txn, group, core.self())) continue;
+      for (Member& member : LoadMembers(txn, group)) {
+        if (member.peer == core.self()) continue;
+        Contact& contact = contacts[member.peer];
+        contact.peer = member.peer;
+        contact.groups.push_back(group);
+        contact.server |= member.role == Role::kServer;
+        if (contact.addresses.empty()) contact.addresses = std::move(member.addresses);
+      }
+    }
+    return absl::OkStatus();
+  }));
+  std::vector<Contact> result;
+  result.reserve(contacts.size());
+  for (auto& [peer, contact] : contacts) result.push_back(std::move(contact));
+  std::stable_sort(result.begin(), result.end(),
+                   [](const Contact& a, const Contact& b) { return a.server > b.server; });
+  return result;
+}
+
+bool Replication::SharesGroup(const base::PeerId& peer) const {
+  bool shares = false;
+  const absl::Status status = impl_->core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& [group, row] : LoadGroupRows(txn)) {
+      shares = shares || Shared(txn, group, impl_->core.self(), peer);
+    }
+    return absl::OkStatus();
+  });
+  return status.ok() && shares;
+}
+
+// ---- hello ----
+
+absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::GroupId>& groups) const {
+  const Core& core = impl_->core;
+  HelloRequest request{.name = core.options.name, .addresses = core.options.addresses()};
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const base::GroupId& group : groups) {
+      if (request.papers.size() >= kHelloGroups) break;
+      request.papers.push_back(PapersOf(txn, group, core.self()));
+    }
+    return absl::OkStatus();
+  }));
+  return request;
+}
+
+absl::Status Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
+  for (const Papers& papers : all) {
+    const std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
+    bool news = false;
+    RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+      const auto row = LoadGroupRow(txn, papers.group);
+      news = row && row->state == GroupRow::State::kActive &&
+             PapersAreNews(txn, papers.group, entries);
+      return absl::OkStatus();
+    }));
+    if (!news) continue;
+    RETURN_IF_ERROR(
+        core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+          auto writer = GroupWriter::Open(core, txn, effects, papers.group);
+          if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+          LearnPapers(*writer, entries);
+          writer->Finish();
+          return absl::OkStatus();
+        }));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<base::GroupId>> Replication::ApplyHello(const base::PeerId& callee,
+                                                                   const HelloReply& reply) {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(impl_->LearnAll(reply.papers));
+  if (!reply.addresses.empty()) core.peers.SetProfile(callee, reply.name, reply.addresses);
+  std::vector<base::GroupId> groups;
+  for (const Papers& papers : reply.papers) groups.push_back(papers.group);
+  return groups;
+}
+
+absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
+                                                   const HelloRequest& request) {
+  const Core& core = impl_->core;
+  RETURN_IF_ERROR(impl_->LearnAll(request.papers));
+  HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const Papers& papers : request.papers) {
+      if (reply.papers.size() >= kHelloGroups) break;
+      if (!Shared(txn, papers.group, core.self(), caller)) continue;
+      reply.papers.push_back(PapersOf(txn, papers.group, core.self()));
+    }
+    return absl::OkStatus();
+  }));
+  // Who shares no group leaves no trace.
+  if (!reply.papers.empty() && !request.addresses.empty()) {
+    core.peers.SetProfile(caller, request.name, request.addresses);
+  }
+  return reply;
+}
+
+// ---- haves and holdings ----
+
+absl::Status Replication::NoteHaves(const base::PeerId& caller,
+                                    const std::vector<base::BlobId>& blobs) {
+  const Core& core = impl_->core;
+  if (blobs.empty()) return absl::OkStatus();
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
+    const base::WallTime now = core.clock.WallNow();
+    for (const base::BlobId& blob : blobs) {
+      const auto signpost = signpost::LoadSignpost(txn, blob);
+      if (!signpost) continue;  // mentioned nowhere here: nothing to note
+      bool member = false;
+      bool server = false;
+      for (const auto& item : signpost->groups) {
+        const auto row = LoadMember(txn, item.first, caller);
+        member |= row.has_value();
+        server |= row && row->role == Role::kServer;
+      }
+      if (!member) continue;
+      core.ledger.Change(txn, blob, [&](BlobRecord& record) {
+        signpost::Location& location = record.NeedSignpost().locations[caller];
+        location.when_seen = now;
+        location.is_server = server;
+        location.denied = base::kNever;
+        if (record.signpost->wanted_since == base::kNever) return;
+        ++record.signpost->evidence;
+        record.signpost->next_attempt = std::min(record.signpost->next_attempt, now);
+      });
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<HeldReply> Replication::ServeHeld(const base::PeerId& caller,
+                                                 const HeldRequest& request) {
+  const Core& core = impl_->core;
+  if (request.blobs.size() > kHavesMax) return absl::InvalidArgumentError("too many blobs");
+  HeldReply reply;
+  bool shared = false;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    shared = Shared(txn, request.group, core.self(), caller);
+    if (!shared) return absl::OkStatus();
+    for (const base::BlobId& blob : request.blobs) {
+      const auto row = blobstore::LoadBlobRow(txn, blob);
+      if (row && row->holdings.contains(request.group)) reply.held.push_back(blob);
+    }
+    return absl::OkStatus();
+  }));
+  if (!shared) return absl::NotFoundError("no such group");
+  return reply;
+}
+
+absl::StatusOr<Replication::MentionPage> Replication::Mentions(
+    const base::GroupId& group, const std::optional<base::BlobId>& after, std::size_t limit) const {
+  constexpr std::size_t kRowsPerRead = 10000;
+  MentionPage page;
+  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+    base::Cursor cursor(txn, base::Table::kSignposts);
+    std::size_t looked = 0;
+    std::optional<base::BlobId> last;
+    for (bool more = cursor.Seek(after ? after->bytes() : std::string_view()); more;
+         more = cursor.Next()) {
+      const auto blob = base::BlobId::FromBytes(cursor.key());
+      if (!blob || (after && *blob == *after)) continue;
+      if (looked++ == kRowsPerRead || page.blobs.size() == limit) {
+        page.next = last;
+        break;
+      }
+      last = blob;
+      const auto payload = cursor.payload();
+      const auto signpost = payload ? signpost::DecodeSignpost(*payload) : std::nullopt;
+      if (!signpost || !signpost->groups.contains(group)) continue;
+      const auto row = blobstore::LoadBlobRow(txn, *blob);
+      page.blobs.push_back(*blob);
+      page.held_here.push_back(row && row->holdings.contains(group));
+    }
+    return absl::OkStatus();
+  }));
+  return page;
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "syncgroup/group/core.h"
+#include "syncgroup/group/work.h"
+#include "syncgroup/protocol/messages.h"
+
+namespace waypost::syncgroup {
+
+// The replication of the groups' logs: what the syncer asks and brings (as caller), what
+// PeerService answers (as callee). Thread-safe. Borrows what the groups share; they outlive it.
+class Replication {
+ public:
+  Replication(const Core& core, GroupWork& work);
+  ~Replication();
+
+  // ---- whom to contact ----
+  struct Contact {
+    base::PeerId peer;
+    std::vector<base::GroupId> groups;  // that both share, in id order
+    std::vector<std::string> addresses;
+    bool server = false;  // of one of them
+  };
+  // Every other member of the groups here.
+  absl::StatusOr<std::vector<Contact>> Contacts() const;
+  bool SharesGroup(const base::PeerId& peer) const;
+
+  // ---- hello ----
+  // With papers for the groups given, at most kHelloGroups of them.
+  static constexpr std::size_t kHelloGroups = 32;
+  absl::StatusOr<HelloRequest> HelloFor(const std::vector<base::GroupId>& groups) const;
+  // The groups for which the callee knew us as a member.
+  absl::StatusOr<std::vector<base::GroupId>> ApplyHello(const base::PeerId& callee,
+                                                        const HelloReply& reply);
+  absl::StatusOr<HelloReply> ServeHello(const base::PeerId& caller, const HelloRequest& request);
+
+  // ---- sync, as caller ----
+  // What one round with one peer has come to.
+  struct Round {
+    std::map<base::GroupId, LogCursor> cursors;  // further than those kept, where entries must be
+                                                 // asked for again
+    std::set<base::GroupId> held_back;   // their cursors are not kept any more in this round
+    std::set<base::GroupId> not_member;  // the callee does not know us there
+    std::set<base::GroupId> answered;
+    uint64_t entries = 0;  // applied
+    bool clock_ahead = false;
+    std::string problem;  // gap, fork, an entry that does not parse; for people
+    bool again = false;   // there is something to ask at once
+  };
+  absl::StatusOr<SyncRequest> RequestFor(const base::PeerId& peer,
+                                         const std::vector<base::GroupId>& groups,
+                                         const Round& round);
+  // Applies one page. The round goes on while reply.more or round.again.
+  absl::Status ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round);
+
+  // ---- sync, as callee ----
+  absl::StatusOr<SyncReply> ServePage(const base::PeerId& caller, const SyncRequest& request);
+  // `caller` has these blobs since now.
+  absl::Status NoteHaves(const base::PeerId& caller, const std::vector<base::BlobId>& blobs);
+  absl::StatusOr<HeldReply> ServeHeld(const base::PeerId& caller, const HeldRequest& request);
+
+  // ---- for a held report ----
+  // Blobs that the group mentions, after `after` in id order, at most `limit`; `held_here` beside
+  // them.
+  struct MentionPage {
+    std::vector<base::BlobId> blobs;
+    std::vector<bool> held_here;
+    std::optional<base::BlobId> next;  // ask after it; nullopt: that was all
+  };
+  absl::StatusOr<MentionPage> Mentions(const base::GroupId& group,
+                                       const std::optional<base::BlobId>& after,
+                                       std::size_t limit) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "base/mutex.h"
+#include "syncgroup/group/core.h"
+#include "syncgroup/group/group_writer.h"
+#include "syncgroup/group/work.h"
+#include "syncgroup/ledger/rows.h"
+#include "syncgroup/sync/replication.h"
+
+namespace waypost::syncgroup {
+
+// What a member says of our own numberings, or a numbering in which a member and we part: see
+// repair.cc.
+struct ProbeState {
+  uint64_t from = 1;
+  uint64_t span = 16;    // how far back the next step goes
+  bool forward = false;  // the same was seen at `from`: what follows is looked at
+  bool salvage =
+      false;  // an own numbering that forked: what the member has beyond the fork is ours to keep
+  bool asked = false;  // in the request whose answer comes next
+  bool done = false;   // with this member, until the process ends
+};
+
+struct Replication::Impl {
+  Impl(const Core& shared, GroupWork& group_work) : core(shared), work(group_work) {}
+
+  const Core& core;
+  GroupWork& work;
+  // Which numberings are being compared with which member. Only in memory: after a restart the same
+  // difference is met again.
+  base::Mutex mutex;
+  using ProbeKey = std::tuple<base::GroupId, base::PeerId, OriginKey>;
+  std::map<ProbeKey, ProbeState> probes GUARDED_BY(mutex);
+
+  // Learns what is new in the papers for groups that are here.
+  absl::Status LearnAll(const std::vector<Papers>& all) const;
+
+  // ---- sync_apply.cc ----
+  absl::Status ApplyGroup(const base::PeerId& peer, SyncGroupReply reply, Round& round);
+  absl::Status ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
+                            std::vector<SealedEntry> sealed, const std::optional<LogCursor>& cursor,
+                            Round& round);
+
+  // ---- repair.cc ----
+  // `claims`: what a member knows of our own numberings. If it knows the one of now further or
+  // otherwise than we do, that one is retired: true.
+  absl::StatusOr<bool> CheckClaims(const base::GroupId& group, const Knowledge& claims);
+  absl::Status Retire(const base::GroupId& group, const base::Incarnation& incarnation);
+  // Asks the peer from where the numberings part. False if that was done already.
+  bool StartProbe(const base::GroupId& group, const base::PeerId& peer, const OriginKey& numbering,
+                  uint64_t known_generation);
+  std::vector<Probe> ProbesFor(const base::GroupId& group, const GroupRow& row,
+                               const base::PeerId& peer, const Knowledge& knowledge);
+  absl::Status ApplyForks(const base::GroupId& group, const std::vector<ForkProof>& forks);
+  absl::Status ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
+                           std::vector<SealedEntry> probed, Round& round);
+  absl::Status ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
+                             const OriginKey& numbering, std::vector<PreparedEntry> entries,
+                             Round& round);
+  absl::Status Part(const base::PeerId& peer, const base::GroupId& group,
+                    const OriginKey& numbering, std::vector<PreparedEntry> from_there,
+                    Round& round);
+  absl::Status Salvage(const base::GroupId& group, const std::vector<PreparedEntry>& entries);
+};
+
+// A gap, a fork, an entry that does not parse: counted, logged at powers of two.
+void NoteProblem(Replication::Round& round, const base::GroupId& group, const base::PeerId& peer,
+                 const std::string& problem);
+
+}  // namespace waypost::syncgroup

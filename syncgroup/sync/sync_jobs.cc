@@ -1,0 +1,116 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "syncgroup/sync/syncer_impl.h"
+
+// What a `sync-n` worker does for others: joins, and asking servers what they hold. The caller's
+// callback runs exactly once: on the worker, or at shutdown with kUnavailable.
+
+namespace waypost::syncgroup {
+
+template <class Result>
+void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
+                            std::function<void(absl::StatusOr<Result>)> done) {
+  {
+    base::MutexLock lock(mutex);
+    if (started && !stopping) {
+      const uint64_t job = next_job++;
+      abandoned[job] = [done](absl::Status status) { done(std::move(status)); };
+      AddTask(
+          [this, run, done, job] {
+            auto result = run();
+            {
+              base::MutexLock inner(mutex);
+              abandoned.erase(job);
+            }
+            done(std::move(result));
+          },
+          /*first=*/true);
+      return;
+    }
+  }
+  done(absl::UnavailableError("the service is stopping"));
+}
+
+void Syncer::Join(const Invite& invite, std::optional<Role> role,
+                  std::function<void(absl::StatusOr<GroupInfo>)> done) {
+  impl_->StartJob<GroupInfo>(
+      [impl = impl_.get(), invite, role] { return impl->RunJoin(invite, role); }, std::move(done));
+}
+
+void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
+                       std::function<void(absl::StatusOr<HeldReport>)> done) {
+  impl_->StartJob<HeldReport>(
+      [impl = impl_.get(), group, servers] { return impl->RunHeld(group, servers); },
+      std::move(done));
+}
+
+absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {
+  ASSIGN_OR_RETURN(const JoinRequest request, groups.PrepareJoin(invite, role));
+  const uint64_t returns = peers.Health(invite.inviter).returns;
+  const auto reply = client.Join({invite.inviter, invite.addresses}, request, stop.get_token());
+  if (absl::IsUnavailable(reply.status()) || absl::IsDeadlineExceeded(reply.status())) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the inviter could not be reached at the addresses in the invite: ",
+                     std::string(reply.status().message())));
+  }
+  if (!reply.ok()) return reply.status();
+  NoteCall(invite.inviter, returns, absl::OkStatus());
+  return groups.FinishJoin(invite, request, *reply);
+}
+
+absl::StatusOr<Syncer::HeldReport> Syncer::Impl::RunHeld(const base::GroupId& group,
+                                                         uint32_t servers) {
+  ASSIGN_OR_RETURN(const GroupInfo info, groups.Find(group));
+  ASSIGN_OR_RETURN(const std::vector<Member> members, groups.Members(group));
+  HeldReport report;
+  std::vector<Endpoint> others;
+  for (const Member& member : members) {
+    if (member.role != Role::kServer || member.peer == groups.self()) continue;
+    others.push_back(EndpointOf(member.peer, member.addresses));
+  }
+  std::set<base::PeerId> failed;
+  std::optional<base::BlobId> after;
+  do {
+    ASSIGN_OR_RETURN(const auto page, replication.Mentions(group, after, kHavesMax));
+    after = page.next;
+    std::map<base::BlobId, uint32_t> holders;
+    for (std::size_t i = 0; i < page.blobs.size(); ++i) {
+      holders[page.blobs[i]] = page.held_here[i] && info.role == Role::kServer ? 1 : 0;
+    }
+    for (const Endpoint& server : others) {
+      if (failed.contains(server.peer) || page.blobs.empty()) continue;
+      const uint64_t returns = peers.Health(server.peer).returns;
+      const auto reply = server.addresses.empty()
+                             ? absl::NotFoundError("no address of the peer is known")
+                             : client.Held(server, {group, page.blobs}, stop.get_token());
+      if (!server.addresses.empty()) NoteCall(server.peer, returns, reply.status());
+      if (!reply.ok()) {
+        failed.insert(server.peer);
+        continue;
+      }
+      for (const base::BlobId& blob : reply->held) {
+        const auto it = holders.find(blob);
+        if (it != holders.end()) ++it->second;
+      }
+    }
+    for (const auto& [blob, count] : holders) {
+      ++report.blobs;
+      if (count >= servers) continue;
+      ++report.missing;
+      if (report.missing_blobs.size() < kHavesMax) report.missing_blobs.push_back(blob);
+    }
+    if (stop.stop_requested()) return absl::UnavailableError("the service is stopping");
+  } while (after);
+  if (info.role == Role::kServer) report.answered.push_back(groups.self());
+  for (const Endpoint& server : others) {
+    (failed.contains(server.peer) ? report.not_answered : report.answered).push_back(server.peer);
+  }
+  report.held = report.missing == 0;
+  return report;
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,235 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "syncgroup/sync/schedule.h"
+#include "syncgroup/sync/syncer_impl.h"
+
+// One round with one peer: hello when there is something to show, then pages until nothing is left.
+// And one poke. A round ends in bounded time, whatever the peer says, and what its calls came to is
+// told to the peer book.
+
+namespace waypost::syncgroup {
+namespace {
+
+// A peer that always says "more" must not keep a worker: so many pages in a row without an entry
+// that is taken (one looks over 50,000 rows of a log) end a round with an error, and after so long
+// it is another peer's turn.
+constexpr int kBarrenPagesMax = 1000;
+constexpr base::Millis kRoundMax{60 * 1000};
+// How soon a round is tried again with a peer for which no address is known.
+constexpr base::Millis kNoAddressPause{30 * 1000};
+
+bool CountsAgainstPeer(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status);
+}
+
+}  // namespace
+
+Endpoint Syncer::Impl::EndpointOf(const base::PeerId& peer,
+                                  std::vector<std::string> addresses) const {
+  const auto entry = peers.Find(peer);
+  if (entry && !entry->addresses.empty()) addresses = entry->addresses;
+  return {.peer = peer, .addresses = std::move(addresses)};
+}
+
+bool Syncer::Impl::Cooling(const base::PeerId& peer) const {
+  const signpost::PeerHealth health = peers.Health(peer);
+  // One that sent wrong bytes is not asked for blobs; its log entries are judged by themselves.
+  return health.Cooling(clock.WallNow()) && !health.suspect;
+}
+
+void Syncer::Impl::NoteCall(const base::PeerId& peer, uint64_t returns_at_start,
+                            const absl::Status& status) {
+  if (stop.stop_requested()) return;
+  if (!CountsAgainstPeer(status)) {
+    // It answered, if only to refuse.
+    if (!absl::IsInvalidArgument(status) && !absl::IsCancelled(status)) peers.RecordSuccess(peer);
+    return;
+  }
+  signpost::LastError error{.error = absl::IsResourceExhausted(status)
+                                         ? signpost::ErrorClass::kBusy
+                                         : signpost::ErrorClass::kUnreachable,
+                            .peer = peer,
+                            .at = clock.WallNow(),
+                            .message = std::string(status.message().substr(0, 200))};
+  peers.RecordFailure(peer, returns_at_start, std::move(error), base::RetryAfterOf(status));
+}
+
+void Syncer::Impl::RunRound(const base::PeerId& peer) {
+  RoundTask task{.peer = peer};
+  std::vector<std::string> addresses;
+  {
+    base::MutexLock lock(mutex);
+    const auto it = contacts.find(peer);
+    if (it == contacts.end()) return;
+    task.groups = it->second.groups;
+    task.hello = it->second.hello;
+    it->second.hello = false;  // what changes from here on asks for another
+    addresses = it->second.addresses;
+  }
+  const base::SteadyTime round_started = clock.SteadyNow();
+  const RoundEnd end = DoRound(task, EndpointOf(peer, std::move(addresses)));
+  if (end.status.ok()) {
+    rounds_ok.Add();
+  } else {
+    rounds_error.Add();
+    base::LogDebug("sync with peer ", peer.ToHex(), ": ", end.status.ToString());
+  }
+  entries.Add(static_cast<double>(end.round.entries));
+  NoteEnd(task, end, round_started);
+  changed.Notify();
+}
+
+Syncer::Impl::RoundEnd Syncer::Impl::DoRound(const RoundTask& task, const Endpoint& endpoint) {
+  RoundEnd end;
+  if (endpoint.addresses.empty() && !client.HasLine(endpoint.peer)) {
+    end.status = absl::NotFoundError("no address of the peer is known");
+    return end;
+  }
+  if (task.hello) {
+    end.status = SayHello(task, task.groups, endpoint, end);
+    if (!end.status.ok()) return end;
+  }
+  end.status = Pull(task, task.groups, endpoint, end);
+  if (!end.status.ok() || end.said_hello || end.round.not_member.empty()) return end;
+  // It does not know us there, yet: our papers may tell it.
+  const std::vector<base::GroupId> unknown(end.round.not_member.begin(),
+                                           end.round.not_member.end());
+  end.status = SayHello(task, unknown, endpoint, end);
+  if (!end.status.ok()) return end;
+  end.round.not_member.clear();
+  end.status = Pull(task, unknown, endpoint, end);
+  return end;
+}
+
+absl::Status Syncer::Impl::SayHello(const RoundTask& task,
+                                    const std::vector<base::GroupId>& to_greet,
+                                    const Endpoint& endpoint, RoundEnd& end) {
+  constexpr std::size_t kAtOnce = Replication::kHelloGroups;
+  for (std::size_t at = 0; at < to_greet.size(); at += kAtOnce) {
+    const std::vector<base::GroupId> some(
+        to_greet.begin() + static_cast<std::ptrdiff_t>(at),
+        to_greet.begin() + static_cast<std::ptrdiff_t>(std::min(at + kAtOnce, to_greet.size())));
+    ASSIGN_OR_RETURN(const HelloRequest request, replication.HelloFor(some));
+    const uint64_t returns = peers.Health(task.peer).returns;
+    const auto reply = client.Hello(endpoint, request, stop.get_token());
+    NoteCall(task.peer, returns, reply.status());
+    if (!reply.ok()) return reply.status();
+    ASSIGN_OR_RETURN(const auto greeted, replication.ApplyHello(task.peer, *reply));
+    end.greeted.insert(greeted.begin(), greeted.end());
+  }
+  end.said_hello = true;
+  return absl::OkStatus();
+}
+
+absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::GroupId>& of,
+                                const Endpoint& endpoint, RoundEnd& end) {
+  std::vector<base::GroupId> left = of;
+  const base::SteadyTime until = clock.SteadyNow() + kRoundMax;
+  int barren = 0;
+  while (!left.empty()) {
+    if (stop.stop_requested()) return absl::CancelledError("the service is stopping");
+    if (barren == kBarrenPagesMax) {
+      return absl::InternalError("the peer's log does not end, and nothing in it is news");
+    }
+    if (clock.SteadyNow() > until) {
+      // It goes on with the next round, from the cursors; until then nothing is complete.
+      end.round.held_back.insert(left.begin(), left.end());
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));
+    if (request.groups.empty()) return absl::OkStatus();
+    const uint64_t returns = peers.Health(task.peer).returns;
+    auto reply = client.Sync(endpoint, request, stop.get_token());
+    NoteCall(task.peer, returns, reply.status());
+    if (!reply.ok()) return reply.status();
+    // One request may not have had room for all groups; those that were asked go on while there is
+    // more.
+    std::set<base::GroupId> done;
+    for (const SyncGroupRequest& asked : request.groups) done.insert(asked.group);
+    for (const SyncGroupReply& answer : reply->groups) {
+      if (answer.more) done.erase(answer.group);
+    }
+    const uint64_t taken = end.round.entries;
+    RETURN_IF_ERROR(replication.ApplyPage(task.peer, *std::move(reply), end.round));
+    barren = end.round.entries > taken ? 0 : barren + 1;
+    if (end.round.again) continue;
+    std::erase_if(left, [&](const base::GroupId& group) { return done.contains(group); });
+  }
+  return absl::OkStatus();
+}
+
+void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
+                           base::SteadyTime round_started) {
+  const base::SteadyTime now = clock.SteadyNow();
+  const double dice = random.Unit();
+  base::MutexLock lock(mutex);
+  const auto it = contacts.find(task.peer);
+  if (it == contacts.end()) return;
+  SyncPeer& peer = it->second;
+  peer.running = false;
+  peer.forced = false;
+  peer.waits_for_cool_down = false;
+  if (task.hello && !end.said_hello) peer.hello = true;  // still to be said
+  // An answered sync says as much as an answered hello: the peer knows us as a member there.
+  for (const base::GroupId& group : end.round.not_member) peer.greeted.erase(group);
+  peer.greeted.insert(end.greeted.begin(), end.greeted.end());
+  peer.greeted.insert(end.round.answered.begin(), end.round.answered.end());
+  for (const base::GroupId& group : task.groups) {
+    MemberStatus& status = peer.status[group];
+    status.peer = task.peer;
+    status.last_round = now;
+    const bool known = !end.round.not_member.contains(group);
+    status.last_round_ok = end.status.ok() && known;
+    status.clock_ahead = end.round.clock_ahead && end.round.held_back.contains(group);
+    status.last_error = !end.status.ok() ? std::string(end.status.message())
+                        : !known         ? "the peer does not know this one as a member"
+                                         : end.round.problem;
+    if (!status.last_round_ok) continue;
+    status.last_sync = clock.WallNow();
+    if (end.round.answered.contains(group) && !end.round.held_back.contains(group)) {
+      status.caught_up_since = round_started;
+    }
+  }
+  const bool news = end.round.entries > 0;
+  peer.pause = NextPause(peer.pause, interval, end.status.ok() && news);
+  if (absl::IsNotFound(end.status)) peer.pause = std::max(peer.pause, kNoAddressPause);
+  peer.due = peer.again ? now : now + WithJitter(peer.pause, dice);
+  if (peer.again) peer.pause = interval;
+  peer.again = false;
+  wake_scheduler.NotifyAll();
+}
+
+void Syncer::Impl::RunPoke(const base::PeerId& to) {
+  PokeRequest request;
+  std::vector<std::string> addresses;
+  {
+    base::MutexLock lock(mutex);
+    const auto it = contacts.find(to);
+    if (it == contacts.end()) return;
+    SyncPeer& peer = it->second;
+    request.groups.assign(peer.poke_groups.begin(), peer.poke_groups.end());
+    peer.poke_groups.clear();
+    const std::size_t some = std::min(peer.haves.size(), kHavesMax);
+    request.haves.assign(peer.haves.begin(),
+                         peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
+    peer.haves.erase(peer.haves.begin(), peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
+    peer.poke_due = peer.haves.empty() ? base::SteadyTime::max() : clock.SteadyNow();
+    addresses = peer.addresses;
+  }
+  const Endpoint endpoint = EndpointOf(to, std::move(addresses));
+  // Who is away hears of it with its own next round.
+  if ((!endpoint.addresses.empty() || client.HasLine(to)) && !Cooling(to)) {
+    const uint64_t returns = peers.Health(to).returns;
+    NoteCall(to, returns, client.Poke(endpoint, request, stop.get_token()));
+  }
+  base::MutexLock lock(mutex);
+  const auto it = contacts.find(to);
+  if (it != contacts.end()) it->second.poking = false;
+  wake_scheduler.NotifyAll();
+}
+
+}  // namespace waypost::syncgroup

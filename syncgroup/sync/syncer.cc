@@ -1,0 +1,365 @@
+#include "syncgroup/sync/syncer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "syncgroup/group/work.h"
+#include "syncgroup/sync/schedule.h"
+#include "syncgroup/sync/syncer_impl.h"
+
+// What is due, and who does it: one thread plans rounds, pokes and hellos from what it knows of
+// each member, workers call. No lock is held across a call. A change or a poke that comes while a
+// round runs makes another one follow.
+
+namespace waypost::syncgroup {
+namespace {
+
+// Members are looked up again this often, should a change have been missed.
+constexpr base::Millis kContactsEvery{60 * 1000};
+constexpr base::Millis kProfileEvery{60 * 1000};
+// Work that waits for nothing but time: a group that was left.
+constexpr base::Millis kChoresEvery{2000};
+constexpr std::size_t kChoreSteps = 50;
+constexpr std::size_t kHavesWaitingMax = 100 * kHavesMax;
+
+}  // namespace
+
+Syncer::Impl::Impl(SyncerOptions options, const Parts& parts)
+    : groups(parts.groups),
+      replication(parts.replication),
+      client(parts.client),
+      peers(parts.peers),
+      clock(parts.clock),
+      random(parts.random),
+      interval(options.interval),
+      concurrency(std::max<uint32_t>(options.concurrency, 1)),
+      start_time(parts.clock.SteadyNow()) {
+  if (options.metrics == nullptr) return;
+  const char* rounds = "waypost_sync_rounds_total";
+  const char* help = "Sync rounds with other peers, by how they ended.";
+  rounds_ok = options.metrics->AddCounter(rounds, help, {{"result", "ok"}});
+  rounds_error = options.metrics->AddCounter(rounds, help, {{"result", "error"}});
+  entries = options.metrics->AddCounter("waypost_sync_entries_total",
+                                        "Log entries applied that came from other peers.");
+}
+
+Syncer::Syncer(SyncerOptions options, Parts parts)
+    : impl_(std::make_shared<Impl>(std::move(options), parts)) {}
+Syncer::~Syncer() { Shutdown(); }
+
+void Syncer::Start() {
+  {
+    base::MutexLock lock(impl_->mutex);
+    CHECK(!impl_->started && !impl_->stopping);
+    impl_->started = true;
+    impl_->start_time = impl_->clock.SteadyNow();
+    impl_->GrowWorkers();
+  }
+  impl_->groups.SetLocalChangeListener(
+      [weak = std::weak_ptr<Impl>(impl_)](const LocalChange& change) {
+        if (const auto impl = weak.lock()) impl->OnLocalChange(change);
+      });
+  impl_->health_changed = impl_->peers.changed().Register([impl = impl_.get()] {
+    base::MutexLock lock(impl->mutex);
+    impl->wake_scheduler.NotifyAll();
+  });
+  impl_->scheduler = base::Thread("syncer", [impl = impl_.get()] { impl->ScheduleLoop(); });
+}
+
+void Syncer::Shutdown() {
+  std::vector<base::Thread> workers;
+  {
+    base::MutexLock lock(impl_->mutex);
+    if (impl_->stopping) return;
+    impl_->stopping = true;
+    workers = std::move(impl_->workers);
+    impl_->workers.clear();
+    impl_->tasks.clear();
+    impl_->wake_scheduler.NotifyAll();
+    impl_->wake_workers.NotifyAll();
+  }
+  impl_->groups.SetLocalChangeListener({});
+  impl_->health_changed.Reset();
+  impl_->stop.request_stop();
+  impl_->scheduler.Join();
+  for (base::Thread& worker : workers) worker.Join();
+  std::map<uint64_t, std::function<void(absl::Status)>> abandoned;
+  {
+    base::MutexLock lock(impl_->mutex);
+    abandoned.swap(impl_->abandoned);
+  }
+  for (auto& [job, tell] : abandoned) tell(absl::UnavailableError("the service is stopping"));
+}
+
+void Syncer::SetOptions(base::Millis interval, uint32_t concurrency) {
+  base::MutexLock lock(impl_->mutex);
+  impl_->interval = interval;
+  impl_->concurrency = std::max<uint32_t>(concurrency, 1);
+  if (impl_->started && !impl_->stopping) impl_->GrowWorkers();
+  for (auto& [id, peer] : impl_->contacts) impl_->MakeDue(peer);
+  impl_->wake_scheduler.NotifyAll();
+  impl_->wake_workers.NotifyAll();
+}
+
+base::Notifier& Syncer::changed() { return impl_->changed; }
+
+// ---- what others ask for ----
+
+void Syncer::Impl::MakeDue(SyncPeer& peer) {
+  peer.pause = interval;
+  peer.due = std::min(peer.due, clock.SteadyNow());
+  if (peer.running) peer.again = true;
+}
+
+void Syncer::OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>&) {
+  base::MutexLock lock(impl_->mutex);
+  const auto it = impl_->contacts.find(caller);
+  if (it != impl_->contacts.end()) {
+    impl_->MakeDue(it->second);
+  } else if (impl_->poked_by.size() < 1000) {
+    // A new member, perhaps, whose papers have just come.
+    impl_->poked_by.insert(caller);
+    impl_->contacts_stale = true;
+  }
+  impl_->wake_scheduler.NotifyAll();
+}
+
+void Syncer::ScheduleHello(const base::PeerId& peer) {
+  base::MutexLock lock(impl_->mutex);
+  const auto it = impl_->contacts.find(peer);
+  if (it == impl_->contacts.end()) return;
+  it->second.hello = true;
+  it->second.forced = true;
+  impl_->MakeDue(it->second);
+  impl_->wake_scheduler.NotifyAll();
+}
+
+bool Syncer::Greeted(const base::PeerId& peer, const base::GroupId& group) const {
+  base::MutexLock lock(impl_->mutex);
+  const auto it = impl_->contacts.find(peer);
+  return it != impl_->contacts.end() && it->second.greeted.contains(group);
+}
+
+std::vector<Syncer::MemberStatus> Syncer::Status(const base::GroupId& group) const {
+  std::vector<MemberStatus> all;
+  base::MutexLock lock(impl_->mutex);
+  for (const auto& [id, peer] : impl_->contacts) {
+    if (!std::binary_search(peer.groups.begin(), peer.groups.end(), group)) continue;
+    const auto it = peer.status.find(group);
+    all.push_back(it == peer.status.end() ? MemberStatus() : it->second);
+    all.back().peer = id;
+  }
+  return all;
+}
+
+base::SteadyTime Syncer::MembersChanged(const base::GroupId& group) const {
+  base::MutexLock lock(impl_->mutex);
+  const auto it = impl_->members_changed.find(group);
+  return it == impl_->members_changed.end() ? impl_->start_time : it->second;
+}
+
+bool Syncer::ClockBehind() const {
+  base::MutexLock lock(impl_->mutex);
+  std::size_t ahead = 0;
+  for (const auto& [id, peer] : impl_->contacts) {
+    ahead += std::any_of(peer.status.begin(), peer.status.end(),
+                         [](const auto& item) { return item.second.clock_ahead; });
+  }
+  return ahead > 0 && 2 * ahead > impl_->contacts.size();
+}
+
+void Syncer::Impl::OnLocalChange(const LocalChange& change) {
+  base::MutexLock lock(mutex);
+  const base::SteadyTime now = clock.SteadyNow();
+  if (change.members) {
+    members_changed[change.group] = change.at;
+    contacts_stale = true;
+  }
+  if (change.work || change.members) chores_due = now;
+  for (auto& [id, peer] : contacts) {
+    if (!std::binary_search(peer.groups.begin(), peer.groups.end(), change.group)) continue;
+    if (change.members) {
+      peer.hello = true;  // our place in the group may be news to it
+      MakeDue(peer);
+    }
+    if (change.entries) {
+      peer.poke_groups.insert(change.group);
+      peer.poke_due = now;
+      peer.pause = interval;
+      peer.due = std::min(peer.due, now + interval);
+    }
+    if (peer.server && peer.haves.size() < kHavesWaitingMax) {  // a lost have costs only time
+      for (const base::BlobId& blob : change.haves) peer.haves.push_back(blob);
+      if (!change.haves.empty()) peer.poke_due = std::min(peer.poke_due, now + kHavesGather);
+    }
+  }
+  wake_scheduler.NotifyAll();
+}
+
+// ---- the threads ----
+
+void Syncer::Impl::GrowWorkers() {
+  while (workers.size() < concurrency) {
+    workers.emplace_back(absl::StrCat("sync-", workers.size()), [this] { WorkerLoop(); });
+  }
+}
+
+void Syncer::Impl::AddTask(std::function<void()> task, bool first) {
+  if (first) {
+    tasks.push_front(std::move(task));
+  } else {
+    tasks.push_back(std::move(task));
+  }
+  wake_workers.NotifyOne();
+}
+
+void Syncer::Impl::WorkerLoop() {
+  while (true) {
+    std::function<void()> task;
+    {
+      base::MutexLock lock(mutex);
+      while (!stopping && (tasks.empty() || active >= concurrency)) wake_workers.Wait(mutex);
+      if (stopping) return;
+      task = std::move(tasks.front());
+      tasks.pop_front();
+      ++active;
+    }
+    task();
+    base::MutexLock lock(mutex);
+    --active;
+    wake_workers.NotifyOne();
+    wake_scheduler.NotifyAll();
+  }
+}
+
+void Syncer::Impl::ScheduleLoop() {
+  while (true) {
+    bool refresh = false;
+    {
+      base::MutexLock lock(mutex);
+      if (stopping) return;
+      const base::SteadyTime now = clock.SteadyNow();
+      refresh = contacts_stale || now >= contacts_due;
+      if (refresh) {
+        contacts_stale = false;
+        contacts_due = now + kContactsEvery;
+      }
+    }
+    if (refresh) RefreshContacts();
+    base::MutexLock lock(mutex);
+    const base::SteadyTime next = PlanTasks(clock.SteadyNow());
+    if (stopping) return;
+    if (contacts_stale) continue;
+    clock.WaitUntil(wake_scheduler, mutex, next);
+  }
+}
+
+void Syncer::Impl::RefreshContacts() {
+  auto now_known = replication.Contacts();
+  base::MutexLock lock(mutex);
+  const base::SteadyTime now = clock.SteadyNow();
+  if (!now_known.ok()) {
+    base::LogWarning("syncer: members cannot be read: ", now_known.status().ToString());
+    return;
+  }
+  std::set<base::PeerId> seen;
+  for (Replication::Contact& contact : *now_known) {
+    seen.insert(contact.peer);
+    const auto [it, fresh] = contacts.try_emplace(contact.peer);
+    SyncPeer& peer = it->second;
+    if (fresh) {
+      peer.due = now;
+      peer.pause = interval;
+      // Who cooled down when this peer stopped may be there now, and waits for this peer's return.
+      peer.forced = true;
+    } else if (peer.groups != contact.groups) {
+      peer.hello = true;
+      MakeDue(peer);
+    }
+    peer.groups = std::move(contact.groups);
+    peer.addresses = std::move(contact.addresses);
+    peer.server = contact.server;
+    std::erase_if(peer.greeted, [&](const base::GroupId& group) {
+      return !std::binary_search(peer.groups.begin(), peer.groups.end(), group);
+    });
+    if (poked_by.contains(it->first)) MakeDue(peer);
+  }
+  poked_by.clear();
+  // A task that still runs finds its peer gone and notes nothing.
+  std::erase_if(contacts, [&](const auto& item) { return !seen.contains(item.first); });
+}
+
+base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
+  base::SteadyTime next = contacts_due;
+  if (!chores_running) {
+    if (now >= chores_due) {
+      chores_running = true;
+      chores_due = now + kChoresEvery;
+      AddTask([this] { Chores(); }, /*first=*/true);
+    }
+    next = std::min(next, chores_due);
+  }
+  std::vector<std::pair<const base::PeerId*, SyncPeer*>> rounds;
+  for (auto& [id, peer] : contacts) {
+    if (!peer.poking && (!peer.poke_groups.empty() || !peer.haves.empty())) {
+      if (now >= peer.poke_due) {
+        peer.poking = true;
+        AddTask([this, to = id] { RunPoke(to); }, /*first=*/true);
+      } else {
+        next = std::min(next, peer.poke_due);
+      }
+    }
+    if (peer.running) continue;
+    const bool cools = !peer.forced && Cooling(id);
+    // A cool-down that ended early: somebody else reached the peer.
+    if (peer.waits_for_cool_down && !cools) peer.due = now;
+    if (now < peer.due) {
+      next = std::min(next, peer.due);
+      continue;
+    }
+    if (cools) {
+      // The wall clock says when it ends, the steady clock is waited on.
+      const base::Millis left = peers.Health(id).cool_down_end - clock.WallNow();
+      peer.due = now + std::max(left, base::Millis(1));
+      peer.waits_for_cool_down = true;
+      next = std::min(next, peer.due);
+      continue;
+    }
+    rounds.emplace_back(&id, &peer);
+  }
+  std::stable_sort(rounds.begin(), rounds.end(), [](const auto& a, const auto& b) {
+    return std::pair(!a.second->server, a.second->due) <
+           std::pair(!b.second->server, b.second->due);
+  });
+  for (const auto& [id, peer] : rounds) {
+    peer->running = true;
+    peer->again = false;
+    AddTask([this, to = *id] { RunRound(to); }, /*first=*/false);
+  }
+  return next;
+}
+
+void Syncer::Impl::Chores() {
+  bool profile = false;
+  {
+    base::MutexLock lock(mutex);
+    const base::SteadyTime now = clock.SteadyNow();
+    profile = now >= profile_due;
+    if (profile) profile_due = now + kProfileEvery;
+  }
+  if (profile) {
+    const absl::Status published = groups.PublishProfile();
+    if (!published.ok()) base::LogWarning("syncer: profile: ", published.ToString());
+  }
+  const auto more = groups.work().DoAll(kChoreSteps);
+  if (!more.ok()) base::LogWarning("syncer: ", more.status().ToString());
+  base::MutexLock lock(mutex);
+  chores_running = false;
+  if (more.ok() && *more) chores_due = clock.SteadyNow();
+  wake_scheduler.NotifyAll();
+}
+
+}  // namespace waypost::syncgroup

@@ -1,0 +1,396 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "fetcher/policy/indexed_heap.h"
+#include "fetcher/policy/outcome.h"
+#include "fetcher/policy/ranking.h"
+#include "fetcher/policy/retry_policy.h"
+#include "fetcher/policy/slow_window.h"
+#include "fetcher/report/completeness.h"
+
+namespace waypost::fetcher {
+namespace {
+
+using base::Millis;
+using base::PeerId;
+using base::WallTime;
+
+PeerId Peer(uint8_t n) {
+  std::array<uint8_t, 32> bytes{};
+  bytes[0] = n;
+  return PeerId(bytes);
+}
+
+TEST(RetryDelay, LiesInTheUpperHalfOfTheDoubledBaseAndUnderTheMaximum) {
+  const RetryPolicy policy{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  struct Case {
+    const char* name;
+    uint32_t failures;
+    double unit;
+    int64_t want_ms;
+  };
+  const Case cases[] = {
+      {"no failure waits nothing", 0, 0.5, 0},
+      {"first, least", 1, 0.0, 1000},
+      {"first, middle", 1, 0.5, 1500},
+      {"second, least", 2, 0.0, 2000},
+      {"tenth, least", 10, 0.0, 512 * 1000},
+      {"twelfth meets the maximum", 12, 0.99, 3600 * 1000},
+      {"exponent stops at twenty", 40, 0.0, 3600 * 1000},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(RetryDelay(c.failures, policy, c.unit).count(), c.want_ms) << c.name;
+  }
+  const RetryPolicy wide{.base = Millis(1000), .max = Millis(int64_t{1} << 60)};
+  EXPECT_EQ(RetryDelay(21, wide, 0.0), RetryDelay(20, wide, 0.0)) << "2^20 is the largest factor";
+}
+
+TEST(RetryDelay, IsSpreadEvenlyOverItsRange) {
+  const RetryPolicy policy{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  base::SeededRandom random(7);
+  std::array<int, 10> buckets{};
+  for (int i = 0; i < 10000; ++i) {
+    const int64_t ms = RetryDelay(3, policy, random.Unit()).count();
+    ASSERT_GE(ms, 4000);
+    ASSERT_LT(ms, 8000);
+    ++buckets[static_cast<std::size_t>((ms - 4000) / 400)];
+  }
+  for (const int count : buckets) EXPECT_NEAR(count, 1000, 150);
+}
+
+template <class Heap>
+void AgreesWithASortedMultiset() {
+  const uint64_t seed = 20261120;
+  SCOPED_TRACE(seed);
+  base::SeededRandom random(seed);
+  Heap heap;
+  // value, sequence -> handle: the order in which the heap must give its elements.
+  std::map<std::pair<int64_t, uint64_t>, uint32_t> model;
+  std::vector<std::pair<int64_t, uint64_t>> keys;
+  uint64_t sequence = 0;
+  for (int i = 0; i < 1000000; ++i) {
+    const uint64_t dice = random.Next() % 100;
+    if (dice < 45 || model.empty()) {
+      const auto value = static_cast<int64_t>(random.Next() % 5000);
+      const std::pair<int64_t, uint64_t> key{value, sequence++};
+      model[key] = heap.Push(value);
+      keys.push_back(key);
+    } else if (dice < 80) {
+      const auto least = model.begin();
+      ASSERT_EQ(heap.top(), least->first.first);
+      ASSERT_EQ(heap.top_handle(), least->second);
+      ASSERT_EQ(heap.Pop(), least->first.first);
+      model.erase(least);
+    } else {
+      const std::size_t at = random.Next() % keys.size();
+      std::swap(keys[at], keys.back());
+      const auto found = model.find(keys.back());
+      keys.pop_back();
+      if (found == model.end()) continue;
+      ASSERT_EQ(heap.Remove(found->second), found->first.first);
+      model.erase(found);
+    }
+    ASSERT_EQ(heap.size(), model.size());
+  }
+}
+
+TEST(IndexedHeap, AgreesWithASortedMultisetOverAMillionOperations) {
+  AgreesWithASortedMultiset<IndexedHeap<int64_t>>();
+}
+
+struct Tens {
+  int64_t operator()(int64_t value) const { return value / 10; }
+};
+TEST(IndexedHeap, WithARankThatDecidesMostAgreesToo) {
+  AgreesWithASortedMultiset<IndexedHeap<int64_t, std::less<>, Tens>>();
+}
+
+TEST(SlowWindow, JudgesEachMinuteByItselfAndExcusesWhatWasOurFault) {
+  const base::SteadyTime start{};
+  constexpr uint64_t kJustEnough = kSlowBytesPerS * 60;
+  SlowWindow slow(start);
+  EXPECT_FALSE(slow.Slow(0, start + Millis(59'999))) << "not a minute yet";
+  EXPECT_TRUE(slow.Slow(kJustEnough - 1, start + Millis(60'000)));
+  EXPECT_FALSE(slow.Slow(0, start + Millis(60'001))) << "once a window";
+  EXPECT_FALSE(slow.Slow(kJustEnough, start + Millis(120'000)));
+  // Half of the next minute was ours.
+  EXPECT_FALSE(slow.Slow(1, start + Millis(180'000), Millis(30'000)));
+  EXPECT_TRUE(slow.Slow(1, start + Millis(210'000)));
+}
+
+TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t};
+  locations[Peer(2)] = {.when_seen = t - Millis(5), .is_server = true};
+  locations[Peer(3)] = {.when_seen = t, .denied = t + Millis(1)};
+  locations[Peer(4)] = {.when_seen = t + Millis(9)};
+  const auto all = [](const PeerId&) { return true; };
+  const auto none = [](const PeerId&) { return false; };
+  EXPECT_EQ(Rank(locations, {Peer(5), Peer(2)}, {.may_ask = all, .cooling = none}),
+            (std::vector{Peer(2), Peer(4), Peer(1), Peer(5), Peer(3)}));
+  const auto not_four = [](const PeerId& peer) { return peer != Peer(4); };
+  const auto two_cools = [](const PeerId& peer) { return peer == Peer(2); };
+  EXPECT_EQ(Rank(locations, {Peer(5)}, {.may_ask = not_four, .cooling = two_cools}),
+            (std::vector{Peer(1), Peer(5), Peer(3), Peer(2)}));
+  EXPECT_EQ(Rank(locations, {Peer(5)}, {.prefer = Peer(5), .may_ask = all, .cooling = two_cools}),
+            (std::vector{Peer(5), Peer(4), Peer(1), Peer(3), Peer(2)}))
+      << "whose slot is held goes first";
+  EXPECT_TRUE(
+      Rank(locations, {Peer(5)}, {.prefer = Peer(5), .may_ask = none, .cooling = none}).empty());
+}
+
+TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
+  std::vector<PeerId> members;
+  for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));
+  std::set<PeerId> asked;
+  for (uint32_t failures = 0; failures < 4; ++failures) {
+    const auto turned = TurnMembers(members, failures);
+    ASSERT_EQ(turned.size(), members.size());
+    asked.insert(turned.begin(), turned.begin() + kAskedMax);
+  }
+  EXPECT_EQ(asked.size(), 30u);
+  EXPECT_EQ(TurnMembers(members, 0), members);
+  members.resize(kAskedMax);
+  EXPECT_EQ(TurnMembers(members, 3), members) << "few enough for one attempt stay in order";
+}
+
+TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t, .is_server = true};
+  locations[Peer(2)] = {.when_seen = t};
+  locations[Peer(3)] = {.when_seen = t, .denied = t};
+  const auto but = [](std::set<PeerId> out) {
+    return [out](const PeerId& peer) { return !out.contains(peer); };
+  };
+  EXPECT_EQ(AnotherPeer(locations, but({})), Peer(1));
+  EXPECT_EQ(AnotherPeer(locations, but({Peer(1)})), Peer(2));
+  EXPECT_EQ(AnotherPeer(locations, but({Peer(1), Peer(2)})), std::nullopt);
+}
+
+class OutcomeTable : public testing::Test {
+ protected:
+  Verdict Judge(AttemptReport report) {
+    return JudgeFailure(report, /*failures=*/2, policy_, now_, /*unit_random=*/0.0);
+  }
+  const RetryPolicy policy_{.base = Millis(1000), .max = Millis(3600 * 1000)};
+  const WallTime now_{Millis(50000000)};
+  const WallTime backed_off_ = now_ + Millis(4000);  // the third failure, least
+};
+
+TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kNotHere, ""}}});
+  EXPECT_TRUE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.denied, (std::vector{Peer(1), Peer(2)}));
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNotHere);
+  EXPECT_FALSE(v.parked);
+}
+
+TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
+  for (const Answer answer : {Answer::kUnreachable, Answer::kBusy}) {
+    const Verdict v =
+        Judge({.asked = {{Peer(1), answer, "gone"}}, .first_cool_down_end = now_ + Millis(9000)});
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt) << "the peer's cool-down parks it, nothing is rewritten";
+    EXPECT_TRUE(v.parked);
+    EXPECT_TRUE(v.denied.empty());
+  }
+}
+
+TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kUnreachable, ""}},
+             .first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.count_failure);
+  EXPECT_TRUE(v.parked);
+  EXPECT_EQ(v.denied, (std::vector{Peer(1)}));
+}
+
+TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
+  const Verdict v = Judge(
+      {.asked = {{Peer(1), Answer::kNotHere, ""}}, .first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_FALSE(v.count_failure);
+}
+
+TEST_F(OutcomeTable, OverALimitCountsAFailureButNoAttemptAndPausesNothing) {
+  const Verdict v = Judge({.local = LocalEnd::kOverLimit, .local_message = "limits.x"});
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_FALSE(v.parked);
+  ASSERT_TRUE(v.next_attempt);
+  EXPECT_GT(*v.next_attempt, now_);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNoSpace);
+  EXPECT_EQ(v.error.message, "limits.x");
+}
+
+TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
+  const Verdict v = Judge({});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNobody);
+}
+
+TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
+  const Verdict v =
+      Judge({.asked = {{Peer(1), Answer::kWrongBytes, "bad"}, {Peer(2), Answer::kUnreachable, ""}},
+             .first_cool_down_end = now_ + Millis(3600000)});
+  EXPECT_TRUE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_EQ(v.dropped, (std::vector{Peer(1)}));
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kWrongBytes);
+  EXPECT_EQ(v.error.peer, Peer(1));
+}
+
+TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothingButWaits) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotGreeted, ""}}});
+  EXPECT_TRUE(v.denied.empty());
+  EXPECT_TRUE(v.dropped.empty());
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.parked);
+  EXPECT_EQ(v.next_attempt, backed_off_) << "a peer that never greets must not be hammered";
+}
+
+TEST_F(OutcomeTable, WhoWillBeGreetedSoonIsAskedSoonWhateverTheBlobsPast) {
+  const auto judge = [&](std::vector<Asked> asked) {
+    return JudgeFailure({.asked = std::move(asked)}, /*failures=*/15, policy_, now_, 0.0);
+  };
+  EXPECT_EQ(judge({{Peer(1), Answer::kNotGreeted, ""}}).next_attempt, now_ + kGreetingWait);
+  // A no that counts is one.
+  EXPECT_GT(judge({{Peer(1), Answer::kNotGreeted, ""}, {Peer(2), Answer::kNotHere, ""}})
+                .next_attempt.value(),
+            now_ + kGreetingWait);
+}
+
+TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
+  for (const auto& [local, reason] :
+       {std::pair{LocalEnd::kNoSpace, "space"}, std::pair{LocalEnd::kDisk, "disk"}}) {
+    const Verdict v = Judge({.local = local, .local_message = "full"});
+    EXPECT_EQ(v.pause_reason, reason);
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt);
+  }
+}
+
+TEST_F(OutcomeTable, WhatIsCutShortCostsNothingButWhatWasHeardStands) {
+  for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded, LocalEnd::kNoSlot}) {
+    const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
+    EXPECT_FALSE(v.count_attempt);
+    EXPECT_FALSE(v.count_failure);
+    EXPECT_FALSE(v.next_attempt);
+    EXPECT_FALSE(v.parked);
+    EXPECT_TRUE(v.pause_reason.empty());
+    EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
+    EXPECT_EQ(v.denied, std::vector{Peer(1)});
+  }
+}
+
+TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
+  const Verdict counted =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .evidence_moved = true});
+  EXPECT_EQ(counted.next_attempt, now_);
+  const Verdict parked =
+      Judge({.asked = {{Peer(1), Answer::kUnreachable, ""}}, .evidence_moved = true});
+  EXPECT_EQ(parked.next_attempt, now_);
+  EXPECT_FALSE(parked.parked);
+}
+
+TEST_F(OutcomeTable, ABlobOverTheSizeLimitBacksOffAlone) {
+  const Verdict v = Judge({.asked = {{Peer(1), Answer::kTooLarge, "over store.max_blob"}}});
+  EXPECT_TRUE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.next_attempt, backed_off_);
+  EXPECT_EQ(v.error.message, "over store.max_blob");
+}
+
+TEST_F(OutcomeTable, ABlobThatDoesNotFitWaitsAloneAndCountsNothing) {
+  const Verdict v = Judge(
+      {.asked = {{Peer(1), Answer::kNoRoom, "does not fit"}, {Peer(2), Answer::kNotHere, ""}}});
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.count_failure);
+  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.next_attempt, now_ + kNoRoomWait);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNoSpace);
+}
+
+TEST_F(OutcomeTable, ParkedWithoutHavingAskedAnybodyIsNoNews) {
+  const Verdict v = Judge({.first_cool_down_end = now_ + Millis(9000)});
+  EXPECT_TRUE(v.parked);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
+  EXPECT_FALSE(v.next_attempt);
+}
+
+// Every set of answers that two peers can give, against the rules as the design's table has them.
+TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
+  const Answer answers[] = {Answer::kNotHere, Answer::kNotGreeted, Answer::kUnreachable,
+                            Answer::kBusy,    Answer::kWrongBytes, Answer::kNoRoom,
+                            Answer::kTooLarge};
+  for (const Answer a : answers) {
+    for (const Answer b : answers) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(a)) + " then " +
+                   std::to_string(static_cast<int>(b)));
+      const auto any = [&](Answer x) { return a == x || b == x; };
+      const Verdict v = Judge({.asked = {{Peer(1), a, ""}, {Peer(2), b, ""}}});
+      const bool silent = any(Answer::kUnreachable) || any(Answer::kBusy);
+      const bool ours = any(Answer::kNoRoom) || any(Answer::kTooLarge);
+      const bool wrong = any(Answer::kWrongBytes);
+      if (wrong || any(Answer::kTooLarge)) {
+        EXPECT_TRUE(v.count_attempt && v.count_failure);
+        EXPECT_EQ(v.next_attempt, backed_off_);
+      } else if (ours) {
+        EXPECT_FALSE(v.count_attempt || v.count_failure);
+        EXPECT_EQ(v.next_attempt, now_ + kNoRoomWait);
+      } else if (silent) {
+        EXPECT_FALSE(v.count_attempt || v.count_failure);
+        EXPECT_FALSE(v.next_attempt);
+      } else {
+        EXPECT_EQ(v.count_attempt, any(Answer::kNotHere));
+        EXPECT_EQ(v.next_attempt, backed_off_);
+      }
+      EXPECT_EQ(v.parked, silent && !wrong && !ours);
+      std::vector<PeerId> denied;
+      if (a == Answer::kNotHere) denied.push_back(Peer(1));
+      if (b == Answer::kNotHere) denied.push_back(Peer(2));
+      EXPECT_EQ(v.denied, denied);
+      EXPECT_EQ(v.dropped.size(),
+                static_cast<std::size_t>((a == Answer::kWrongBytes) + (b == Answer::kWrongBytes)));
+      EXPECT_TRUE(v.pause_reason.empty());
+    }
+  }
+}
+
+TEST(HeardPeers, AreThoseHeardInEveryGroupTheyAreIn) {
+  const auto at = [](int64_t ms) { return std::optional(base::FromMs(ms)); };
+  HeardPeers peers;
+  peers.Add(Peer(1), at(500));
+  peers.Add(Peer(1), at(300));
+  peers.Add(Peer(1), at(400));
+  peers.Add(Peer(2), at(500));
+  peers.Add(Peer(2), std::nullopt);
+  peers.Add(Peer(3), std::nullopt);
+  peers.Add(Peer(3), at(500));
+  Completeness report;
+  peers.Fill(report);
+  ASSERT_EQ(report.heard.size(), 1u);
+  EXPECT_EQ(report.heard[0].peer, Peer(1));
+  EXPECT_EQ(report.heard[0].last_sync, base::FromMs(300));
+  EXPECT_EQ(report.not_heard, (std::vector{Peer(2), Peer(3)}));
+}
+
+}  // namespace
+}  // namespace waypost::fetcher

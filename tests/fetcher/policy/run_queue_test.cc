@@ -1,0 +1,276 @@
+#include "fetcher/policy/run_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "base/random.h"
+
+namespace waypost::fetcher {
+namespace {
+
+using base::BlobId;
+using base::Millis;
+using base::PeerId;
+using base::WallTime;
+using signpost::DueKey;
+using signpost::Lane;
+
+PeerId Peer(uint8_t n) {
+  std::array<uint8_t, 32> bytes{};
+  bytes[0] = n;
+  return PeerId(bytes);
+}
+BlobId Blob(uint32_t n) {
+  std::array<uint8_t, 32> bytes{};
+  for (int i = 0; i < 4; ++i)
+    bytes[static_cast<std::size_t>(i)] = static_cast<uint8_t>(n >> (24 - 8 * i));
+  return BlobId(bytes);
+}
+WallTime At(int64_t ms) { return WallTime(Millis(ms)); }
+DueKey Key(uint8_t peer, uint32_t blob, int64_t due_ms = 0, Lane lane = Lane::kNew) {
+  return {.first_peer = Peer(peer), .lane = lane, .due = At(due_ms), .blob = Blob(blob)};
+}
+
+TEST(RunQueue, GivesWhatIsDueAndNothingElse) {
+  RunQueue queue(2);
+  queue.Upsert(Key(1, 1, 500));
+  EXPECT_FALSE(queue.Pick(At(499)));
+  EXPECT_EQ(queue.NextStart(At(499)), At(500));
+  const auto picked = queue.Pick(At(500));
+  ASSERT_TRUE(picked);
+  EXPECT_EQ(picked->key, Key(1, 1, 500));
+  EXPECT_EQ(picked->at, Peer(1));
+  EXPECT_FALSE(queue.Pick(At(500)));
+}
+
+TEST(RunQueue, TakesAtMostPerPeerSlotsOfOnePeerAndGoesRoundTheOthers) {
+  RunQueue queue(2);
+  for (uint32_t i = 0; i < 10; ++i) {
+    queue.Upsert(Key(1, i));
+    queue.Upsert(Key(2, 100 + i));
+  }
+  std::map<PeerId, int> running;
+  while (const auto picked = queue.Pick(At(1))) ++running[picked->at];
+  EXPECT_EQ(running[Peer(1)], 2);
+  EXPECT_EQ(running[Peer(2)], 2);
+  queue.Release(Peer(2));
+  const auto next = queue.Pick(At(1));
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->at, Peer(2));
+}
+
+TEST(RunQueue, NeitherLaneStarves) {
+  RunQueue queue(1);
+  for (uint32_t i = 0; i < 100; ++i) {
+    queue.Upsert(Key(1, i, 0, Lane::kNew));
+    queue.Upsert(Key(1, 1000 + i, 0, Lane::kRetry));
+  }
+  int retries = 0;
+  for (int i = 0; i < 80; ++i) {
+    const auto picked = queue.Pick(At(1));
+    ASSERT_TRUE(picked);
+    retries += picked->key.lane == Lane::kRetry;
+    queue.Release(picked->at);
+  }
+  EXPECT_EQ(retries, 20) << "every fourth pick";
+}
+
+TEST(RunQueue, AWaitingClientGoesFirstAtItsPeer) {
+  RunQueue queue(1);
+  for (uint32_t i = 0; i < 50; ++i) queue.Upsert(Key(1, i));
+  queue.SetWaiting(Blob(42), true);
+  EXPECT_EQ(queue.Pick(At(1))->key.blob, Blob(42));
+}
+
+TEST(RunQueue, AReturnFreesTheWholeRunInOneStep) {
+  RunQueue queue(8);
+  for (uint32_t i = 0; i < 20; ++i) queue.Upsert(Key(1, i));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  EXPECT_FALSE(queue.Pick(At(5000)));
+  EXPECT_EQ(queue.Count(At(5000)).parked, 20u);
+  queue.SetCoolDown(Peer(1), base::kNever, At(5000));
+  int picked = 0;
+  while (queue.Pick(At(5000))) ++picked;
+  EXPECT_EQ(picked, 8);
+}
+
+TEST(RunQueue, AfterTheMereEndOfACoolDownOneGoesFirstAlone) {
+  RunQueue queue(8);
+  for (uint32_t i = 0; i < 20; ++i) queue.Upsert(Key(1, i));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  EXPECT_EQ(queue.NextStart(At(5000)), At(10000));
+  ASSERT_TRUE(queue.Pick(At(10000)));
+  EXPECT_FALSE(queue.Pick(At(10000)));
+  queue.SetCoolDown(Peer(1), base::kNever, At(5000));
+  EXPECT_TRUE(queue.Pick(At(10000)));
+}
+
+TEST(RunQueue, OneCoolingPeerDelaysNoOther) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  queue.Upsert(Key(2, 2));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  const auto picked = queue.Pick(At(1));
+  ASSERT_TRUE(picked);
+  EXPECT_EQ(picked->key.blob, Blob(2));
+}
+
+TEST(RunQueue, BlobsOfACoolingPeerCanBeAskedOfAnother) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  queue.Upsert(Key(1, 2));
+  EXPECT_EQ(queue.TakeLook(10, At(5)).at_home, std::vector{Blob(2)}) << "the walk finds the other";
+  EXPECT_TRUE(queue.TakeLook(10, At(5)).at_home.empty()) << "looked at once a cool-down";
+  queue.Redirect(Blob(2), Peer(7));
+  const auto picked = queue.Pick(At(5));
+  ASSERT_TRUE(picked);
+  EXPECT_EQ(picked->at, Peer(7));
+  EXPECT_EQ(picked->key, Key(1, 2)) << "its row on disk is where it was";
+}
+
+TEST(RunQueue, AnUpdatedRowReplacesTheOlderOne) {
+  RunQueue queue(4);
+  queue.Upsert(Key(1, 1, 0));
+  queue.Upsert(Key(1, 1, 900, Lane::kRetry));
+  EXPECT_EQ(queue.size(), 1u);
+  EXPECT_FALSE(queue.Pick(At(899)));
+  queue.Erase(Key(1, 1, 0));
+  EXPECT_TRUE(queue.Contains(Blob(1))) << "the erased row was not this one";
+  queue.Erase(Key(1, 1, 900, Lane::kRetry));
+  EXPECT_FALSE(queue.Contains(Blob(1)));
+}
+
+TEST(RunQueue, MoreGoesInTheSlotOfWhatWasPickedHalfOfItLeftForOtherSlots) {
+  RunQueue queue(2);
+  for (uint32_t i = 0; i < 400; ++i) queue.Upsert(Key(1, i, i < 300 ? 0 : 900));
+  for (uint32_t i = 1000; i < 1010; ++i) queue.Upsert(Key(2, i));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(1))};
+  const PeerId first = picked.front().at;
+  queue.PickMore(1000, At(1), picked);
+  std::vector<RunQueue::Picked> other = {*queue.Pick(At(1))};
+  ASSERT_NE(other.front().at, first);
+  queue.PickMore(1000, At(1), other);
+  auto& ones = first == Peer(1) ? picked : other;
+  auto& twos = first == Peer(1) ? other : picked;
+  EXPECT_EQ(ones.size(), 1u + 399 / 2);
+  EXPECT_EQ(twos.size(), 10u) << "few are not shared";
+  std::set<BlobId> seen;
+  for (const auto& one : ones) {
+    EXPECT_EQ(one.at, Peer(1));
+    EXPECT_TRUE(seen.insert(one.key.blob).second);
+  }
+  std::vector<RunQueue::Picked> rest = {*queue.Pick(At(1))};
+  queue.PickMore(20, At(1), rest);
+  EXPECT_EQ(rest.size(), 21u) << "no more than was asked for";
+  EXPECT_FALSE(queue.Pick(At(1))) << "two slots are taken, and one of the other is free but empty";
+  queue.PickMore(1000, At(1), rest);
+  queue.PickMore(1000, At(1), rest);
+  queue.PickMore(1000, At(1), rest);
+  for (const auto& one : rest) EXPECT_TRUE(seen.insert(one.key.blob).second);
+  EXPECT_EQ(seen.size(), 300u) << "what is not due stays";
+}
+
+TEST(RunQueue, WhatIsToGoAloneGoesAloneOnce) {
+  RunQueue queue(4);
+  for (uint32_t i = 0; i < 6; ++i) queue.Upsert(Key(1, i, i));
+  queue.MarkAlone(Blob(0));
+  queue.MarkAlone(Blob(3));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(10))};
+  EXPECT_EQ(picked.front().key.blob, Blob(0));
+  EXPECT_TRUE(picked.front().alone);
+  queue.PickMore(100, At(10), picked);
+  EXPECT_EQ(picked.size(), 1u);
+  picked = {*queue.Pick(At(10))};
+  queue.PickMore(100, At(10), picked);
+  std::vector<BlobId> blobs;
+  for (const auto& one : picked) blobs.push_back(one.key.blob);
+  EXPECT_EQ(blobs, (std::vector{Blob(1), Blob(2), Blob(4), Blob(5)})) << "around the one";
+  // A new row of it changes nothing.
+  queue.Upsert(Key(1, 3, 8));
+  picked = {*queue.Pick(At(10))};
+  EXPECT_TRUE(picked.front().alone);
+  EXPECT_FALSE(queue.Pick(At(10)));
+  queue.Upsert(Key(1, 3, 9));
+  EXPECT_FALSE(queue.Pick(At(10))->alone) << "once";
+}
+
+TEST(RunQueue, APeerThatHasNotAnsweredSinceItCooledGetsOneRequestForOne) {
+  RunQueue queue(2);
+  for (uint32_t i = 0; i < 10; ++i) queue.Upsert(Key(1, i));
+  queue.SetCoolDown(Peer(1), At(100), At(1));
+  std::vector<RunQueue::Picked> picked = {*queue.Pick(At(100))};
+  queue.PickMore(100, At(100), picked);
+  EXPECT_EQ(picked.size(), 1u);
+}
+
+// The table is a std::set; rows come, go and are picked at random; the queue may hold only a
+// window, yet everything due must come out, and no row that is in the table may be forgotten.
+TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
+  const uint64_t seed = 4711;
+  SCOPED_TRACE(seed);
+  base::SeededRandom random(seed);
+  RunQueue queue(1000);
+  std::set<DueKey> table;
+  std::map<RunQueue::RunId, std::pair<DueKey, uint64_t>> runs;
+  for (uint32_t i = 0; i < 5000; ++i) {
+    table.insert(Key(static_cast<uint8_t>(1 + random.Next() % 3), i,
+                     static_cast<int64_t>(random.Next() % 1000)));
+  }
+  for (const DueKey& key : table) {
+    auto& run = runs.try_emplace({key.first_peer, key.lane}, key, 0).first->second;
+    ++run.second;
+  }
+  for (const auto& [id, run] : runs) queue.AddStoredRun(id, run.first, run.second);
+  uint32_t next_blob = 10000;
+  std::size_t picked_total = 0;
+  const auto refill = [&] {
+    while (const auto wanted = queue.BeginRefill()) {
+      const DueKey from = *signpost::DecodeDueKey(wanted->from);
+      std::vector<DueKey> rows;
+      std::optional<DueKey> next;
+      for (auto it = table.lower_bound(from); it != table.end(); ++it) {
+        if (RunQueue::RunId{it->first_peer, it->lane} != wanted->run) break;
+        if (rows.size() == RunQueue::kRefillRows) {
+          next = *it;
+          break;
+        }
+        rows.push_back(*it);
+      }
+      // A row is committed between the read and its end: it must not be missed.
+      const DueKey late = Key(wanted->run.first.array()[0], next_blob++, 999999);
+      table.insert(late);
+      queue.Upsert(late);
+      queue.EndRefill(wanted->run, rows, next);
+    }
+  };
+  for (int round = 0; round < 20000; ++round) {
+    refill();
+    if (random.Next() % 4 == 0) {
+      const DueKey key = Key(static_cast<uint8_t>(1 + random.Next() % 3), next_blob++,
+                             static_cast<int64_t>(random.Next() % 2000000));
+      table.insert(key);
+      queue.Upsert(key);
+    }
+    const auto picked = queue.Pick(At(3000000));
+    if (!picked) break;
+    ASSERT_EQ(table.erase(picked->key), 1u) << "picked what the table does not have";
+    queue.Release(picked->at);
+    ++picked_total;
+  }
+  while (true) {
+    refill();
+    const auto picked = queue.Pick(At(3000000));
+    if (!picked) break;
+    ASSERT_EQ(table.erase(picked->key), 1u);
+    queue.Release(picked->at);
+    ++picked_total;
+  }
+  EXPECT_TRUE(table.empty()) << table.size() << " rows were forgotten";
+  EXPECT_GT(picked_total, 5000u);
+}
+
+}  // namespace
+}  // namespace waypost::fetcher

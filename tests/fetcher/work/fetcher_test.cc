@@ -1,0 +1,409 @@
+#include "fetcher/work/fetcher.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+
+#include "tests/fakes/gate.h"
+#include "tests/fetcher/rig.h"
+
+namespace waypost::fetcher {
+namespace {
+
+using base::BlobId;
+using base::Millis;
+using base::PeerId;
+using base::Sha256;
+using Kind = BlobReply::Kind;
+
+const std::string kSmall = "a small blob";
+std::string Large() {
+  std::string bytes(3 << 20, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 131 >> 7);
+  return bytes;
+}
+
+TEST(Fetcher, FetchesVerifiesAndRecordsWhatAGroupMentions) {
+  Rig rig;
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_EQ(rig.Content(blob), kSmall);
+  const auto record = rig.Record(blob);
+  EXPECT_EQ(record.row->fetch_attempts, 1u);
+  EXPECT_EQ(record.row->holdings.at(rig.group).via, blobstore::Via::kFetch);
+  EXPECT_EQ(record.signpost->wanted_since, base::kNever);
+  EXPECT_EQ(rig.DueRows(), 0u);
+  EXPECT_EQ(rig.client.calls().at(0).groups, std::vector{rig.group});
+}
+
+TEST(Fetcher, FollowsTheSignpostOfAMiss) {
+  Rig rig;
+  const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
+  const PeerId first =
+      rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {first});
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_EQ(rig.client.calls().size(), 2u) << "one attempt, two locations";
+  EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
+}
+
+TEST(Fetcher, AnHonestNoCountsAndTheCountsSurviveARestart) {
+  Rig rig;
+  rig.options.retry_base = Millis(3600000);
+  rig.options.retry_max = Millis(7200000);
+  rig.Close();
+  rig.Open();
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Misses());
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.Record(blob).signpost->failures == 1; }));
+  const auto before = *rig.Record(blob).signpost;
+  EXPECT_EQ(before.fetch_attempts, 1u);
+  EXPECT_EQ(before.last_error.error, signpost::ErrorClass::kNotHere);
+  EXPECT_GT(before.next_attempt, rig.clock.WallNow() + Millis(1000000));
+  EXPECT_NE(before.locations.at(peer).denied, base::kNever);
+  rig.Close();
+  rig.Open();
+  rig.fetcher->Start();
+  const auto after = *rig.Record(blob).signpost;
+  EXPECT_EQ(after, before);
+  ASSERT_TRUE(Eventually([&] { return rig.fetcher->CountStates().waiting == 1; }));
+  EXPECT_EQ(rig.client.calls().size(), 1u) << "a restart does not forget a wait";
+}
+
+TEST(Fetcher, APeerThatIsAwayCostsNoAttemptsAndItsReturnFreesAtOnce) {
+  Rig rig;
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.peers->Cooling(peer); }));
+  ASSERT_TRUE(
+      Eventually([&] { return rig.fetcher->State(blob).kind == FetchState::Kind::kParked; }));
+  EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
+  EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
+  rig.client.Set(peer, FakeBlobClient::Sends(kSmall));
+  rig.peers->RecordSuccess(peer);  // it answered something of ours
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
+}
+
+TEST(Fetcher, ACoolingFirstPeerDoesNotHoldBackABlobThatAnotherHas) {
+  Rig rig;
+  const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  const PeerId other = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.peers->RecordWrongBytes(away, {.error = signpost::ErrorClass::kWrongBytes});
+  rig.fetcher->Start();
+  rig.Mention(blob, {other});
+  rig.Mention(blob, {away}, 0);
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+}
+
+TEST(Fetcher, WrongBytesDropTheLocationAndCoolThePeerForAnHour) {
+  Rig rig;
+  const PeerId liar = rig.AddPeer(1, FakeBlobClient::Sends("something else"));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {liar});
+  ASSERT_TRUE(Eventually([&] { return rig.Record(blob).signpost->fetch_attempts == 1; }));
+  EXPECT_FALSE(rig.Record(blob).signpost->locations.contains(liar));
+  EXPECT_TRUE(rig.peers->Health(liar).suspect);
+  EXPECT_GT(rig.peers->Health(liar).cool_down_end, rig.clock.WallNow() + Millis(3000000));
+  EXPECT_FALSE(rig.Record(blob).row) << "nothing of it is kept";
+  EXPECT_TRUE(rig.blobs->Open(Sha256::Of("something else")).status().code() ==
+              absl::StatusCode::kNotFound);
+}
+
+TEST(Fetcher, ABrokenTransferGoesOnWhereItWasFromAnotherPeer) {
+  Rig rig;
+  const std::string content = Large();
+  const BlobId blob = Sha256::Of(content);
+  const PeerId breaks =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token) {
+        const absl::Status begun = sink.OnStart(content.size(), request.offset, request.groups);
+        EXPECT_TRUE(begun.ok()) << begun;
+        if (!begun.ok()) return BlobReply{.kind = Kind::kSinkError, .sink_error = begun};
+        CHECK(sink.OnData(std::string_view(content).substr(0, 2 << 20)).ok());
+        return BlobReply{.kind = Kind::kUnreachable, .message = "reset"};
+      });
+  const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(content));
+  rig.Mention(blob, {holder});
+  rig.Mention(blob, {breaks}, 0);
+  rig.fetcher->Start();
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_EQ(rig.Content(blob), content);
+  for (const BlobRequest& call : rig.client.calls()) {
+    if (call.from.peer == holder && rig.client.calls().size() > 1) {
+      EXPECT_EQ(call.offset, uint64_t{2} << 20);
+    }
+  }
+}
+
+TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
+  Rig rig;
+  const std::string content = Large();
+  const BlobId blob = Sha256::Of(content);
+  {
+    auto writer = rig.blobs->StartFetch(blob, content.size());
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->Append(std::string(2 << 20, 'x')).ok());
+  }
+  ASSERT_EQ(rig.blobs->PartialBytes(blob), uint64_t{2} << 20);
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(content));
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_EQ(rig.Content(blob), content);
+  EXPECT_FALSE(rig.peers->Health(peer).suspect);
+  ASSERT_EQ(rig.client.calls().size(), 2u);
+  EXPECT_EQ(rig.client.calls()[1].offset, 0u);
+}
+
+TEST(Fetcher, ManyCallersShareOneFetch) {
+  Rig rig;
+  std::atomic<bool> go{false};
+  const PeerId peer =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        Eventually([&] { return go.load() || stop.stop_requested(); });
+        return FakeBlobClient::Sends(kSmall)(request, sink, stop);
+      });
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  std::vector<std::unique_ptr<Fetcher::Interest>> callers;
+  for (int i = 0; i < 8; ++i) {
+    auto interest = rig.fetcher->Ask(blob);
+    ASSERT_TRUE(interest.ok()) << interest.status();
+    callers.push_back(*std::move(interest));
+  }
+  std::atomic<int> called{0};
+  const auto registration = callers[0]->OnChange([&] { ++called; });
+  callers.resize(3);  // a caller that leaves does not end it
+  go = true;
+  ASSERT_TRUE(Eventually([&] { return callers[1]->State().kind == FetchState::Kind::kDone; }));
+  EXPECT_EQ(rig.client.calls().size(), 1u);
+  EXPECT_GT(called.load(), 0);
+}
+
+TEST(Fetcher, AskingForAnUnknownBlobIsNotFound) {
+  Rig rig;
+  rig.fetcher->Start();
+  EXPECT_EQ(rig.fetcher->Ask(Sha256::Of("never heard of")).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST(Fetcher, StopIsRememberedUntilARetry) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(rig.fetcher->Stop(blob).ok());
+  EXPECT_EQ(rig.DueRows(), 0u);
+  rig.Close();
+  rig.Open();
+  rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
+  rig.fetcher->Start();
+  EXPECT_EQ(rig.fetcher->State(blob).kind, FetchState::Kind::kStopped);
+  const auto page = rig.fetcher->Wanted({}, "", 100);
+  ASSERT_TRUE(page.ok());
+  ASSERT_EQ(page->items.size(), 1u);
+  EXPECT_EQ(page->items[0].state, "stopped");
+  EXPECT_TRUE(rig.client.calls().empty());
+  EXPECT_EQ(*rig.fetcher->Retry(blob), 1u);
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+}
+
+TEST(Fetcher, HowTheBlobsOfOneGroupWaitIsCountedApart) {
+  Rig rig;
+  const auto create = [&](const std::string& name) {
+    const auto info = rig.groups->Create({.name = name, .role = syncgroup::Role::kServer});
+    CHECK(info.ok());
+    return info->id;
+  };
+  const base::GroupId second = create("second"), third = create("third"), empty = create("empty");
+  base::Gate gate;
+  const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  rig.AddMember(second, away);
+  const PeerId slow = rig.AddPeerTo(third, 2, [&](const BlobRequest&, BlobSink&, std::stop_token) {
+    gate.Pass();
+    return BlobReply{.kind = Kind::kUnreachable};
+  });
+  for (const std::string name : {"parked", "parked for two", "stopped"}) {
+    rig.Mention(Sha256::Of(name), {away});
+  }
+  rig.MentionIn(second, Sha256::Of("parked for two"), {away});
+  rig.MentionIn(third, Sha256::Of("fetching"), {slow});
+  ASSERT_TRUE(rig.fetcher->Stop(Sha256::Of("stopped")).ok());
+  rig.fetcher->Start();
+  gate.AwaitArrivals(1);
+  EXPECT_TRUE(Eventually([&] { return rig.fetcher->CountStatesIn(rig.group).parked == 2; }));
+
+  const auto of_first = rig.fetcher->CountStatesIn(rig.group);
+  EXPECT_EQ(of_first.fetching, 0u);
+  EXPECT_EQ(of_first.stopped, 1u);
+  EXPECT_EQ(of_first.due + of_first.waiting, 0u);
+  EXPECT_EQ(of_first.oldest_wanted, rig.Record(Sha256::Of("parked")).signpost->wanted_since);
+  const auto of_second = rig.fetcher->CountStatesIn(second);
+  EXPECT_EQ(of_second.parked, 1u);
+  EXPECT_EQ(of_second.fetching + of_second.stopped, 0u);
+  const auto of_third = rig.fetcher->CountStatesIn(third);
+  EXPECT_EQ(of_third.fetching, 1u);
+  EXPECT_EQ(of_third.parked + of_third.stopped, 0u);
+  const auto none = rig.fetcher->CountStatesIn(empty);
+  EXPECT_EQ(none.fetching + none.parked + none.stopped, 0u);
+  EXPECT_FALSE(none.oldest_wanted.has_value());
+  gate.Open();
+}
+
+TEST(Fetcher, APauseSurvivesARestartAndEndsWithResume) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
+  rig.fetcher->Start();
+  ASSERT_TRUE(rig.fetcher->Pause(std::nullopt).ok());
+  rig.Close();
+  rig.Open();
+  rig.fetcher->Start();
+  ASSERT_TRUE(Eventually([&] { return rig.fetcher->Paused().paused; }));
+  rig.Mention(blob, {peer});
+  EXPECT_EQ(rig.fetcher->State(blob).blocked_by, "paused");
+  EXPECT_TRUE(rig.client.calls().empty());
+  ASSERT_TRUE(rig.fetcher->Resume().ok());
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+}
+
+TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
+  rig.blobs->SetMinFree({.bytes = uint64_t{1} << 60});
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.fetcher->Paused().reason == "space"; }));
+  EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
+  EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
+  rig.blobs->SetMinFree({.bytes = 0});
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  EXPECT_FALSE(rig.fetcher->Paused().paused);
+}
+
+TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  std::atomic<bool> running{false};
+  std::atomic<bool> cancelled{false};
+  const PeerId peer = rig.AddPeer(1, [&](const BlobRequest&, BlobSink&, std::stop_token stop) {
+    running = true;
+    cancelled = Eventually([&] { return stop.stop_requested(); });
+    return BlobReply{.kind = Kind::kCancelled};
+  });
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  rig.Mention(blob, {peer});  // a second key
+  ASSERT_TRUE(Eventually([&] { return running.load(); }));
+  rig.Mention(blob, {}, -1);
+  EXPECT_EQ(rig.Record(blob).signpost->groups.at(rig.group).keys, 1u);
+  EXPECT_NE(rig.Record(blob).signpost->wanted_since, base::kNever) << "one key is left";
+  EXPECT_FALSE(cancelled);
+  rig.Mention(blob, {}, -1);
+  ASSERT_TRUE(Eventually([&] { return cancelled.load(); }));
+  ASSERT_TRUE(Eventually([&] { return rig.fetcher->InFlight().empty(); }));
+  EXPECT_EQ(rig.DueRows(), 0u);
+}
+
+TEST(Fetcher, NewEvidenceDuringAnAttemptMakesTheBlobDueAgain) {
+  Rig rig;
+  rig.options.retry_base = Millis(3600000);
+  rig.options.retry_max = Millis(7200000);
+  rig.Close();
+  rig.Open();
+  const BlobId blob = Sha256::Of(kSmall);
+  std::atomic<int> asked{0};
+  const PeerId peer =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        if (asked++ > 0) return FakeBlobClient::Sends(kSmall)(request, sink, stop);
+        CHECK(rig.fetcher->Retry(blob).ok());  // an operator, meanwhile
+        return FakeBlobClient::Misses()(request, sink, stop);
+      });
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); })) << "it must not wait for an hour";
+}
+
+TEST(Fetcher, WhyNamesTheWholeChain) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  rig.fetcher->Start();
+  rig.Mention(blob, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.fetcher->State(blob).blocked_by == "peer_cool_down"; }));
+  const auto steps = rig.fetcher->Why(blob);
+  ASSERT_TRUE(steps.ok());
+  std::vector<std::string> names;
+  for (const WhyStep& step : *steps) names.push_back(step.step + "=" + step.verdict);
+  EXPECT_EQ(names, (std::vector<std::string>{"mentioned=yes", "role=server", "holding=wanted",
+                                             "bytes=missing", "location=cooling",
+                                             "blocked=peer_cool_down", "next_attempt=at"}));
+  const auto unknown = rig.fetcher->Why(Sha256::Of("unknown"));
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_EQ(unknown->front().verdict, "no");
+}
+
+TEST(Fetcher, AnotherPeersGroupsMakeNothingWanted) {
+  Rig rig;
+  const BlobId blob = Sha256::Of(kSmall);
+  const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
+  const PeerId peer =
+      rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
+  rig.fetcher->Start();
+  const BlobId wanted = Sha256::Of("wanted");
+  rig.Mention(wanted, {peer});
+  ASSERT_TRUE(Eventually([&] { return rig.client.calls().size() >= 2; }));
+  EXPECT_FALSE(rig.Record(blob).signpost);
+}
+
+TEST(Fetcher, ManySmallBlobsAllArriveUnderEveryLimit) {
+  Rig rig;
+  rig.options.concurrency = 8;
+  rig.options.per_peer = 3;
+  rig.Close();
+  rig.Open();
+  std::atomic<int> running{0};
+  std::atomic<int> most{0};
+  const auto serve = [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+    const int now = ++running;
+    int seen = most.load();
+    while (now > seen && !most.compare_exchange_weak(seen, now)) {
+    }
+    BlobReply reply = FakeBlobClient::Misses()(request, sink, stop);
+    for (int i = 0; i < 300; ++i) {
+      const std::string content = "blob " + std::to_string(i);
+      if (Sha256::Of(content) == request.blob)
+        reply = FakeBlobClient::Sends(content)(request, sink, stop);
+    }
+    --running;
+    return reply;
+  };
+  const PeerId one = rig.AddPeer(1, serve);
+  const PeerId two = rig.AddPeer(2, serve);
+  rig.fetcher->Start();
+  for (int i = 0; i < 300; ++i) {
+    rig.Mention(Sha256::Of("blob " + std::to_string(i)), {i % 2 == 0 ? one : two});
+  }
+  ASSERT_TRUE(Eventually([&] { return rig.DueRows() == 0; }));
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_TRUE(rig.Held(Sha256::Of("blob " + std::to_string(i)))) << i;
+  }
+  EXPECT_LE(most.load(), 6) << "per_peer is 3 and there are two peers";
+}
+
+}  // namespace
+}  // namespace waypost::fetcher

@@ -1,0 +1,627 @@
+#include "http/app/app_api.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "base/sha256.h"
+#include "http/message/text.h"
+#include "tests/http/engine/raw_client.h"
+#include "tests/http/node.h"
+
+namespace waypost::http {
+namespace {
+
+std::string IdOf(const std::string& content) { return base::Sha256::Of(content).ToHex(); }
+
+class AppApiTest : public testing::Test {
+ protected:
+  std::string NewGroup(Node& node, const std::string& name, const std::string& role = "normal") {
+    return node.Call("POST", "/v1/groups",
+                     "{\"name\":\"" + name + "\",\"role\":\"" + role + "\"}")["id"];
+  }
+  // The whole answer of one call.
+  AppClient::Reply Send(Node& node, AppClient::Call call) {
+    AppClient client = node.Client();
+    auto reply = client.Send(call);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.ok() ? *reply : AppClient::Reply();
+  }
+  std::string CodeOf(const AppClient::Reply& reply) {
+    const Json json = Json::parse(reply.body, nullptr, false);
+    return json.is_object() && json.contains("error") ? json["error"]["code"].get<std::string>()
+                                                      : "";
+  }
+};
+
+TEST_F(AppApiTest, PutsAndServesSmallAndLargeBlobs) {
+  Node node;
+  for (const std::string& content :
+       {std::string("hello"), std::string(), std::string(100000, 'm'), std::string(3 << 20, 'L')}) {
+    const auto put = Send(node, {.method = "POST", .target = "/v1/blobs", .body = content});
+    EXPECT_EQ(put.status, 201);
+    const Json json = Json::parse(put.body);
+    EXPECT_EQ(json["id"], IdOf(content));
+    EXPECT_EQ(json["size"], content.size());
+    const auto again =
+        Send(node, {.method = "PUT", .target = "/v1/blobs/" + IdOf(content), .body = content});
+    EXPECT_EQ(again.status, 200);
+
+    const auto get = Send(node, {.target = "/v1/blobs/sha256:" + IdOf(content)});
+    EXPECT_EQ(get.status, 200);
+    EXPECT_TRUE(get.body == content);
+    EXPECT_EQ(get.Header("etag"), "\"" + IdOf(content) + "\"");
+    EXPECT_EQ(get.Header("repr-digest"),
+              "sha-256=:" + Base64(base::Sha256::Of(content).bytes()) + ":");
+    EXPECT_EQ(get.Header("content-type"), "application/octet-stream");
+    EXPECT_EQ(get.Header("cache-control"), "private, max-age=31536000, immutable");
+    EXPECT_EQ(get.Header("x-content-type-options"), "nosniff");
+    EXPECT_EQ(get.Header("content-security-policy"), "sandbox");
+    EXPECT_EQ(get.Header("accept-ranges"), "bytes");
+    const auto head = Send(node, {.method = "HEAD", .target = "/v1/blobs/" + IdOf(content)});
+    EXPECT_EQ(head.status, 200);
+    EXPECT_EQ(head.Header("content-length"), std::to_string(content.size()));
+  }
+}
+
+TEST_F(AppApiTest, RangesAndConditionsOfABlob) {
+  Node node;
+  const std::string content = "0123456789";
+  node.Call("POST", "/v1/blobs", content);
+  const std::string target = "/v1/blobs/" + IdOf(content);
+  const std::string etag = "\"" + IdOf(content) + "\"";
+  struct {
+    const char* name;
+    std::vector<std::pair<std::string, std::string>> headers;
+    int status;
+    std::string body;
+    std::string content_range;
+  } cases[] = {
+      {"part", {{"Range", "bytes=2-4"}}, 206, "234", "bytes 2-4/10"},
+      {"suffix", {{"Range", "bytes=-3"}}, 206, "789", "bytes 7-9/10"},
+      {"beyond", {{"Range", "bytes=10-"}}, 416, "", "bytes */10"},
+      {"malformed is ignored", {{"Range", "bytes=x"}}, 200, content, ""},
+      {"two", {{"Range", "bytes=0-1,2-3"}}, 416, "", ""},
+      {"if-range of this blob",
+       {{"Range", "bytes=2-4"}, {"If-Range", etag}},
+       206,
+       "234",
+       "bytes 2-4/10"},
+      {"if-range of another", {{"Range", "bytes=2-4"}, {"If-Range", "\"x\""}}, 200, content, ""},
+      {"if-range weak", {{"Range", "bytes=2-4"}, {"If-Range", "W/" + etag}}, 200, content, ""},
+      {"known already", {{"If-None-Match", etag}}, 304, "", ""},
+      {"another known", {{"If-None-Match", "\"x\""}}, 200, content, ""},
+  };
+  for (const auto& c : cases) {
+    AppClient::Call call{.target = target};
+    call.headers = c.headers;
+    const auto reply = Send(node, call);
+    EXPECT_EQ(reply.status, c.status) << c.name;
+    if (c.status != 416) {
+      EXPECT_EQ(reply.body, c.body) << c.name;
+    }
+    if (!c.content_range.empty()) {
+      EXPECT_EQ(reply.Header("content-range"), c.content_range) << c.name;
+    }
+  }
+}
+
+TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
+  Node node({.max_blob_bytes = 1000});
+  EXPECT_EQ(node.Status("PUT", "/v1/blobs/xyz", "a"), 400);
+  const auto wrong = Send(node, {.method = "PUT", .target = "/v1/blobs/" + IdOf("a"), .body = "b"});
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_EQ(CodeOf(wrong), "digest_mismatch");
+  const auto large =
+      Send(node, {.method = "POST", .target = "/v1/blobs", .body = std::string(1001, 'x')});
+  EXPECT_EQ(large.status, 413);
+  EXPECT_NE(large.body.find("store.max_blob"), std::string::npos) << large.body;
+  RawClient raw(node.app->bound_address());
+  raw.Send(std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") +
+           Node::kToken + "\r\n\r\n");
+  EXPECT_EQ(raw.ReadAnswer().status, 411);
+  RawClient shortened(node.app->bound_address());
+  shortened.Send(
+      std::string("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ") +
+      Node::kToken + "\r\nContent-Length: 900\r\nExpect: 100-continue\r\n\r\nabc");
+  shortened.FinishSending();
+  EXPECT_EQ(shortened.ReadAnswer().status, 400);
+  // Refused references take the blob with them.
+  const std::string group = NewGroup(node, "g");
+  EXPECT_EQ(node.Status("POST", "/v1/blobs?group=" + group + "&key=a%00b", "content"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/blobs?key=a", "content"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/blobs?group=" + std::string(64, 'a'), "content"), 404);
+  EXPECT_EQ(node.Call("GET", "/v1/blobs")["items"].size(), 0u);
+}
+
+TEST_F(AppApiTest, AFullDiskIsToldBeforeTheBody) {
+  Node node({.min_free_bytes = uint64_t{1} << 60});
+  const auto reply = Send(node, {.method = "POST", .target = "/v1/blobs", .body = "x"});
+  EXPECT_EQ(reply.status, 507);
+  EXPECT_EQ(CodeOf(reply), "no_space");
+  EXPECT_NE(reply.body.find("store.min_free"), std::string::npos) << reply.body;
+}
+
+TEST_F(AppApiTest, BlobsAreListedInPages) {
+  Node node;
+  const std::string group = NewGroup(node, "g");
+  std::set<std::string> all, of_group;
+  for (int i = 0; i < 25; ++i) {
+    const std::string content = "blob " + std::to_string(i);
+    all.insert(IdOf(content));
+    const bool in_group = i % 5 == 0;
+    if (in_group) of_group.insert(IdOf(content));
+    node.Call("POST", in_group ? "/v1/blobs?group=" + group : "/v1/blobs", content);
+  }
+  const auto walk = [&](const std::string& query) {
+    std::set<std::string> seen;
+    std::string cursor;
+    for (int page = 0; page < 50; ++page) {
+      const Json json = node.Call(
+          "GET", "/v1/blobs?limit=4" + query + (cursor.empty() ? "" : "&cursor=" + cursor));
+      EXPECT_LE(json["items"].size(), 4u);
+      for (const Json& item : json["items"]) EXPECT_TRUE(seen.insert(item["id"]).second);
+      if (json["next"].is_null()) break;
+      cursor = json["next"];
+    }
+    return seen;
+  };
+  EXPECT_EQ(walk(""), all);
+  EXPECT_EQ(walk("&group=" + group), of_group);
+  EXPECT_EQ(node.Status("GET", "/v1/blobs?limit=0"), 400);
+  EXPECT_EQ(node.Status("GET", "/v1/blobs?limit=1001"), 400);
+  EXPECT_EQ(node.Status("GET", "/v1/blobs?cursor=%2F%2F"), 400);
+  EXPECT_EQ(node.Status("GET", "/v1/blobs?colour=red"), 400);
+}
+
+TEST_F(AppApiTest, GroupsAndReferences) {
+  Node node;
+  const auto created =
+      Send(node, {.method = "POST",
+                  .target = "/v1/groups",
+                  .body = "{\"name\":\"photos\",\"description\":\"d\",\"role\":\"server\"}"});
+  EXPECT_EQ(created.status, 201);
+  const Json group = Json::parse(created.body);
+  EXPECT_EQ(group["name"], "photos");
+  EXPECT_EQ(group["role"], "server");
+  EXPECT_EQ(group["authority"], "admin");
+  EXPECT_EQ(group["members"], 1);
+  EXPECT_FALSE(group["public"].get<bool>());
+  const std::string id = group["id"];
+  const auto twice =
+      Send(node, {.method = "POST", .target = "/v1/groups", .body = "{\"name\":\"photos\"}"});
+  EXPECT_EQ(twice.status, 409);
+  EXPECT_EQ(CodeOf(twice), "already_exists");
+  EXPECT_EQ(node.Status("POST", "/v1/groups?duplicate=true", "{\"name\":\"photos\"}"), 201);
+  EXPECT_EQ(node.Call("GET", "/v1/groups")["items"].size(), 2u);
+
+  node.Call("POST", "/v1/blobs", "content");
+  const std::string refs = "/v1/groups/" + id + "/refs";
+  const Json ref = node.Call("PUT", refs + "/a/b%2Fc+d", "{\"blob\":\"" + IdOf("content") + "\"}");
+  EXPECT_EQ(ref["key"], "a/b/c+d");
+  EXPECT_EQ(ref["blob"], IdOf("content"));
+  EXPECT_EQ(ref["size"], 7);
+  EXPECT_EQ(ref["origin"], node.identity->peer_id().ToHex());
+  EXPECT_EQ(node.Call("GET", refs + "/a/b/c+d"), ref);
+  EXPECT_EQ(Send(node, {.target = refs + "/a/b/c+d?content"}).body, "content");
+  EXPECT_EQ(node.Call("GET", refs + "?prefix=a/")["items"].size(), 1u);
+  EXPECT_EQ(node.Call("GET", refs + "?prefix=b")["items"].size(), 0u);
+  EXPECT_EQ(node.Status("DELETE", refs + "/a/b/c+d"), 204);
+  EXPECT_EQ(node.Status("GET", refs + "/a/b/c+d"), 404);
+  EXPECT_EQ(node.Status("DELETE", refs + "/a/b/c+d"), 404);
+  EXPECT_EQ(node.Status("PUT", refs + "/" + std::string(401, 'k'),
+                        "{\"blob\":\"" + IdOf("content") + "\"}"),
+            400);
+  EXPECT_EQ(node.Status("PUT", refs + "/", "{\"blob\":\"" + IdOf("content") + "\"}"), 400);
+  EXPECT_EQ(node.Status("PUT", refs + "/%FF", "{\"blob\":\"" + IdOf("content") + "\"}"), 400);
+}
+
+TEST_F(AppApiTest, ABatchIsAllOrNothing) {
+  Node node;
+  const std::string refs = "/v1/groups/" + NewGroup(node, "g") + "/refs";
+  const std::string blob = IdOf("x");
+  std::string puts;
+  for (int i = 0; i < 1000; ++i) {
+    puts += (i ? "," : "") + std::string("{\"key\":\"k") + std::to_string(i) + "\",\"blob\":\"" +
+            blob + "\"}";
+  }
+  const Json done = node.Call("POST", refs + ":batch", "{\"put\":[" + puts + "]}");
+  EXPECT_EQ(done["put"], 1000);
+  EXPECT_EQ(node.Status("POST", refs + ":batch", "{\"put\":[" + puts + "],\"delete\":[\"k0\"]}"),
+            400);
+  const std::string bad =
+      "{\"put\":[{\"key\":\"new\",\"blob\":\"" + blob + "\"}],\"delete\":[\"not there\"]}";
+  EXPECT_EQ(node.Status("POST", refs + ":batch", bad), 404);
+  EXPECT_EQ(node.Status("GET", refs + "/new"), 404);
+  const auto named =
+      Send(node, {.method = "POST",
+                  .target = refs + ":batch",
+                  .body = "{\"put\":[{\"key\":\"a\",\"blob\":\"" + blob + "\"},{\"key\":\"b\"}]}"});
+  EXPECT_EQ(named.status, 400);
+  EXPECT_NE(named.body.find("put[1]"), std::string::npos) << named.body;
+  EXPECT_EQ(node.Call("GET", refs + "?limit=1000")["items"].size(), 1000u);
+}
+
+TEST_F(AppApiTest, HostileJsonIsRefusedWithWhatIsWrong) {
+  Node node;
+  struct {
+    std::string body;
+    const char* says;
+  } cases[] = {
+      {"{", "no JSON"},
+      {"[]", "object"},
+      {"\"x\"", "object"},
+      {"{\"name\":\"a\"} x", "no JSON"},
+      {"{\"name\":1}", "\\\"name\\\" must be a string"},
+      {"{\"name\":\"a\",\"public\":\"yes\"}", "\\\"public\\\" must be true or false"},
+      {"{\"name\":\"a\",\"colour\":\"red\"}", "unknown key \\\"colour\\\""},
+      {"{\"name\":\"a\",\"name\":\"b\"}", "comes twice"},
+      {"{\"name\":\"a\",\"role\":\"boss\"}", "server, normal or leaf"},
+      {"{}", "\\\"name\\\" is needed"},
+      {"{\"name\":\"\"}", "1 to 200 bytes"},
+      {"{\"name\":\"" + std::string(201, 'n') + "\"}", "1 to 200 bytes"},
+      {"{\"name\":\"\xFF\"}", "no JSON"},
+      {"{\"name\":" + std::string(100000, '[') + std::string(100000, ']') + "}", "nested deeper"},
+      {"{\"name\":NaN}", "no JSON"},
+      {"{'name':'a'}", "no JSON"},
+  };
+  for (const auto& c : cases) {
+    const auto reply = Send(node, {.method = "POST", .target = "/v1/groups", .body = c.body});
+    EXPECT_EQ(reply.status, 400) << c.body.substr(0, 80);
+    EXPECT_NE(reply.body.find(c.says), std::string::npos) << c.body.substr(0, 80) << reply.body;
+  }
+  EXPECT_EQ(node.Status("POST", "/v1/groups", std::string((1 << 20) + 1, ' ')), 413);
+  EXPECT_EQ(node.Call("GET", "/v1/groups")["items"].size(), 0u);
+}
+
+TEST_F(AppApiTest, OnlyTokensMayAndTheReadTokenOnlyReads) {
+  Node node;
+  struct {
+    const char* name;
+    std::string method, target, headers;
+    int status;
+  } cases[] = {
+      {"no token", "GET", "/v1/status", "", 401},
+      {"wrong token", "GET", "/v1/status", "Authorization: Bearer x\r\n", 401},
+      {"right token in another scheme", "GET", "/v1/status",
+       std::string("Authorization: Basic ") + Node::kToken + "\r\n", 401},
+      {"a prefix of the token", "GET", "/v1/status",
+       std::string("Authorization: Bearer ") + std::string(Node::kToken).substr(0, 15) + "\r\n",
+       401},
+      {"token", "GET", "/v1/status", std::string("Authorization: bearer ") + Node::kToken + "\r\n",
+       200},
+      {"read token", "GET", "/v1/status",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
+      {"read token scrapes", "GET", "/metrics",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 200},
+      {"read token does not write", "POST", "/v1/scan",
+       std::string("Authorization: Bearer ") + Node::kReadToken + "\r\n", 403},
+      {"unknown path without a token", "GET", "/nothing", "", 401},
+      {"health needs none", "GET", "/healthz", "", 200},
+      {"readiness needs none", "GET", "/readyz", "", 200},
+      {"foreign origin", "GET", "/v1/status",
+       std::string("Origin: http://evil.example\r\nAuthorization: Bearer ") + Node::kToken + "\r\n",
+       403},
+      {"origin null", "GET", "/healthz", "Origin: null\r\n", 403},
+      {"own origin", "GET", "/healthz", "Origin: http://localhost\r\n", 200},
+  };
+  for (const auto& c : cases) {
+    RawClient client(node.app->bound_address());
+    client.Send(c.method + " " + c.target + " HTTP/1.1\r\nHost: localhost\r\n" + c.headers +
+                "\r\n");
+    EXPECT_EQ(client.ReadAnswer().status, c.status) << c.name;
+  }
+  struct {
+    const char* host;
+    int status;
+  } hosts[] = {{"localhost", 200},   {"LOCALHOST:1", 200},  {"127.0.0.1:99", 200},
+               {"[::1]:7440", 200},  {"evil.example", 403}, {"127.0.0.1.evil.example", 403},
+               {"localhost:x", 403}, {"10.0.0.1", 403}};
+  for (const auto& h : hosts) {
+    RawClient client(node.app->bound_address());
+    client.Send(std::string("GET /healthz HTTP/1.1\r\nHost: ") + h.host + "\r\n\r\n");
+    EXPECT_EQ(client.ReadAnswer().status, h.status) << h.host;
+  }
+}
+
+TEST_F(AppApiTest, AnUnknownBlobIs404AndItsWhySaysSo) {
+  Node node;
+  const std::string target = "/v1/blobs/" + IdOf("nowhere");
+  EXPECT_EQ(node.Status("GET", target), 404);
+  EXPECT_EQ(node.Status("HEAD", target), 404);
+  EXPECT_EQ(node.Status("GET", target + "?fetch=never"), 404);
+  EXPECT_EQ(node.Status("GET", target + "?fetch=async"), 404);
+  EXPECT_EQ(node.Status("GET", target + "?fetch=soon"), 400);
+  EXPECT_EQ(node.Status("GET", target + "?timeout=11m"), 400);
+  EXPECT_EQ(node.Status("POST", target + "/fetch"), 404);
+  EXPECT_EQ(node.Status("GET", target + "/signpost"), 404);
+  const Json why = node.Call("GET", target + "/why");
+  EXPECT_EQ(why["blob"], IdOf("nowhere"));
+  EXPECT_EQ(why["steps"][0]["step"], "mentioned");
+  EXPECT_EQ(why["steps"][0]["verdict"], "no");
+}
+
+TEST_F(AppApiTest, ABlobThatNobodyCanGiveIs503AtOnceWithTheReason) {
+  Node node;
+  const std::string group = NewGroup(node, "g", "server");
+  node.Call("PUT", "/v1/groups/" + group + "/refs/k", "{\"blob\":\"" + IdOf("missing") + "\"}");
+  const auto reply = Send(node, {.target = "/v1/blobs/" + IdOf("missing") + "?timeout=10m"});
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_TRUE(reply.Header("retry-after").has_value());
+  const Json json = Json::parse(reply.body);
+  EXPECT_EQ(json["error"]["code"], "unavailable");
+  EXPECT_GT(json["error"]["retry_after_ms"], 0);
+  EXPECT_EQ(json["why"]["step"], "blocked");
+  EXPECT_EQ(node.Status("GET", "/v1/blobs/" + IdOf("missing") + "?fetch=async"), 202);
+  const Json wanted = node.Call("GET", "/v1/wanted?group=" + group);
+  ASSERT_EQ(wanted["items"].size(), 1u);
+  EXPECT_EQ(wanted["items"][0]["blob"], IdOf("missing"));
+  EXPECT_EQ(wanted["items"][0]["groups"][0], group);
+  EXPECT_EQ(node.Call("GET", "/v1/complete")["complete"], false);
+  EXPECT_EQ(node.Call("POST", "/v1/wanted:retry")["moved"], 1);
+  EXPECT_EQ(node.Status("DELETE", "/v1/wanted/" + IdOf("missing")), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/wanted?state=stopped")["items"].size(), 1u);
+  EXPECT_EQ(node.Status("GET", "/v1/wanted?state=lost"), 400);
+}
+
+TEST_F(AppApiTest, CompleteOfOneGroupCountsThatGroup) {
+  Node node;
+  const std::string one = NewGroup(node, "one", "server"), two = NewGroup(node, "two", "server");
+  const auto mention = [&](const std::string& group, const std::string& name) {
+    node.Call("PUT", "/v1/groups/" + group + "/refs/" + name, "{\"blob\":\"" + IdOf(name) + "\"}");
+  };
+  mention(one, "a");
+  mention(two, "b");
+  mention(two, "c");
+  EXPECT_EQ(node.Status("DELETE", "/v1/wanted/" + IdOf("b")), 204);
+  const auto complete = [&](const std::string& query) {
+    return node.Call("GET", "/v1/complete" + query);
+  };
+  EXPECT_EQ(complete("?group=" + one)["wanted"], 1);
+  EXPECT_EQ(complete("?group=" + one)["stopped"], 0);
+  EXPECT_TRUE(complete("?group=" + one)["oldest_wanted_ms"].is_number());
+  EXPECT_EQ(complete("?group=" + two)["wanted"], 2);
+  EXPECT_EQ(complete("?group=" + two)["stopped"], 1);
+  EXPECT_EQ(complete("")["wanted"], 3);
+  EXPECT_EQ(complete("")["stopped"], 1);
+}
+
+TEST_F(AppApiTest, CompleteNamesAPeerOfSeveralGroupsOnce) {
+  Node laptop({.name = "laptop"}), server({.name = "server"});
+  for (const std::string name : {"one", "two"}) {
+    const std::string group = NewGroup(laptop, name);
+    const std::string invite =
+        laptop.Call("POST", "/v1/groups/" + group + "/invites", "{\"role\":\"server\"}")["invite"];
+    EXPECT_EQ(server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}")["id"], group);
+  }
+  const Json complete = server.Call("GET", "/v1/complete?wait=30s");
+  EXPECT_EQ(complete["complete"], true) << complete;
+  ASSERT_EQ(complete["heard"].size(), 1u) << complete;
+  EXPECT_EQ(complete["heard"][0]["peer"], laptop.identity->peer_id().ToHex());
+  EXPECT_TRUE(complete["heard"][0]["last_sync"].is_string());
+  EXPECT_EQ(complete["not_heard"].size(), 0u);
+}
+
+TEST_F(AppApiTest, ABlobHereIsDoneAtOnceInAStatusStream) {
+  Node node;
+  node.Call("POST", "/v1/blobs", "here");
+  const auto reply =
+      Send(node, {.method = "POST", .target = "/v1/blobs/" + IdOf("here") + "/fetch"});
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.Header("content-type"), "application/x-ndjson");
+  EXPECT_EQ(reply.body, "{\"state\":\"done\"}\n");
+}
+
+TEST_F(AppApiTest, StatusSettingsScanAndPause) {
+  Node node({.name = "lab"});
+  node.Call("POST", "/v1/blobs", "four");
+  const Json status = node.Call("GET", "/v1/status");
+  EXPECT_EQ(status["name"], "lab");
+  EXPECT_EQ(status["peer"], node.identity->peer_id().ToHex());
+  EXPECT_EQ(status["blobs"], 1);
+  EXPECT_EQ(status["bytes"], 4);
+  EXPECT_EQ(status["paused"], false);
+  EXPECT_EQ(status["addresses"][0], node.peer->bound_address());
+  EXPECT_GT(status["disk_free"], 0);
+
+  EXPECT_EQ(node.Status("POST", "/v1/fetcher/pause", "{\"for\":\"1h\"}"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["pause"]["reason"], "operator");
+  EXPECT_EQ(node.Status("POST", "/v1/fetcher/pause", "{\"for\":\"soon\"}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/fetcher/resume"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["paused"], false);
+
+  EXPECT_EQ(node.Call("PATCH", "/v1/config",
+                      "{\"fetcher.concurrency\": 8}")["settings"]["fetcher.concurrency"]["value"],
+            "8");
+  EXPECT_EQ(node.Status("PATCH", "/v1/config", "{\"no.such\": 8}"), 400);
+  EXPECT_EQ(node.Status("PATCH", "/v1/config", "{\"fetcher.concurrency\": {}}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/scan"), 202);
+  EXPECT_TRUE(Eventually([&] { return !node.Call("GET", "/v1/scan")["last"].is_null(); }));
+  const auto metrics = Send(node, {.target = "/metrics"});
+  EXPECT_NE(metrics.body.find("waypost_http_requests_total{"), std::string::npos);
+  EXPECT_EQ(Json::parse(Send(node, {.target = "/healthz"}).body)["status"], "ok");
+}
+
+TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
+  Node node;
+  const std::string auth = std::string("Authorization: Bearer ") + Node::kToken + "\r\n";
+  RawClient live(node.app->bound_address());
+  live.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n" + auth + "\r\n");
+  while (live.buffered.find(": events") == std::string::npos) ASSERT_TRUE(live.Receive());
+  const uint64_t before = node.parts->events.last_number();
+  node.parts->events.Publish("test.one", {{"what", "x"}});
+  while (live.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(live.Receive());
+  EXPECT_NE(live.buffered.find("text/event-stream"), std::string::npos);
+  EXPECT_NE(
+      live.buffered.find("id: boot-" + std::to_string(before + 1) + "\nevent: test.one\ndata: {"),
+      std::string::npos)
+      << live.buffered;
+
+  RawClient resumed(node.app->bound_address());
+  resumed.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: boot-" +
+               std::to_string(before) + "\r\n" + auth + "\r\n");
+  while (resumed.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(resumed.Receive());
+  EXPECT_EQ(resumed.buffered.find("event: gap"), std::string::npos);
+
+  RawClient other(node.app->bound_address());
+  other.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: elsewhere-3\r\n" + auth +
+             "\r\n");
+  while (other.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(other.Receive());
+  EXPECT_LT(other.buffered.find("event: gap"), other.buffered.find("test.one"));
+
+  RawClient bad(node.app->bound_address());
+  EXPECT_EQ(bad.Get("/v1/events?since=x", auth).status, 400);
+}
+
+// Two peers: what one puts and mentions, the other fetches, serves and counts as held.
+TEST_F(AppApiTest, TwoPeersJoinFetchAndAgree) {
+  Node laptop({.name = "laptop"}), server({.name = "server"});
+  const std::string group = NewGroup(laptop, "photos");
+  const auto invited = Send(laptop, {.method = "POST",
+                                     .target = "/v1/groups/" + group + "/invites",
+                                     .body = "{\"role\":\"server\"}"});
+  EXPECT_EQ(invited.status, 201);
+  const std::string invite = Json::parse(invited.body)["invite"];
+  const Json joined = server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}");
+  EXPECT_EQ(joined["id"], group);
+  EXPECT_EQ(joined["role"], "server");
+  // The same again for the same peer.
+  EXPECT_EQ(server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}")["id"], group);
+
+  const std::string small = "small file", large(2 << 20, 'B');
+  laptop.Call("POST", "/v1/blobs?group=" + group + "&key=small", small);
+  laptop.Call("POST", "/v1/blobs?group=" + group + "&key=large", large);
+  const Json held = laptop.Call("GET", "/v1/groups/" + group + "/held?servers=1&wait=30s");
+  EXPECT_EQ(held["held"], true) << held;
+  EXPECT_EQ(held["blobs"], 2);
+  const Json complete = server.Call("GET", "/v1/complete?group=" + group + "&wait=30s");
+  EXPECT_EQ(complete["complete"], true) << complete;
+  EXPECT_EQ(complete["heard"].size(), 1u);
+  EXPECT_EQ(Send(server, {.target = "/v1/blobs/" + IdOf(small)}).body, small);
+  EXPECT_TRUE(Send(server, {.target = "/v1/groups/" + group + "/refs/large?content"}).body ==
+              large);
+  const Json members = server.Call("GET", "/v1/groups/" + group + "/members");
+  ASSERT_EQ(members["items"].size(), 2u);
+  const Json peers = server.Call("GET", "/v1/peers");
+  ASSERT_EQ(peers["items"].size(), 1u);
+  EXPECT_EQ(peers["items"][0]["peer"], laptop.identity->peer_id().ToHex());
+  EXPECT_EQ(peers["items"][0]["online"], true);
+  EXPECT_GT(peers["items"][0]["bytes_in"], large.size());
+
+  // A peer that is no server fetches on demand: the status stream ends with done, and so does a
+  // plain GET.
+  Node phone({.name = "phone"});
+  const std::string second =
+      laptop.Call("POST", "/v1/groups/" + group + "/invites", "{}")["invite"];
+  EXPECT_EQ(
+      phone.Call("POST", "/v1/join", "{\"invite\":\"" + second + "\",\"role\":\"leaf\"}")["role"],
+      "leaf");
+  ASSERT_TRUE(Eventually(
+      [&] { return phone.Status("GET", "/v1/groups/" + group + "/refs/large") == 200; }));
+  std::vector<std::string> lines;
+  AppClient::Call fetch{.method = "POST", .target = "/v1/blobs/" + IdOf(large) + "/fetch"};
+  fetch.line_sink = [&](std::string_view line) {
+    lines.emplace_back(line);
+    return absl::OkStatus();
+  };
+  AppClient client = phone.Client();
+  ASSERT_TRUE(client.Must(fetch).ok());
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back(), "{\"state\":\"done\"}");
+  EXPECT_EQ(Send(phone, {.target = "/v1/groups/" + group + "/refs/small?content&timeout=30s"}).body,
+            small);
+
+  EXPECT_EQ(server.Status("POST", "/v1/groups/" + group + "/leave"), 204);
+  EXPECT_EQ(server.Status("GET", "/v1/groups/" + group), 404);
+}
+
+TEST_F(AppApiTest, AGroupsSettingsChange) {
+  Node node;
+  const std::string group = NewGroup(node, "g");
+  const std::string path = "/v1/groups/" + group;
+  EXPECT_EQ(node.Call("GET", path)["inviters"], "admin");
+  const Json changed = node.Call(
+      "PATCH", path, R"({"name":"h","description":"d","public":true,"inviters":"reader"})");
+  EXPECT_EQ(changed["name"], "h");
+  EXPECT_EQ(changed["description"], "d");
+  EXPECT_EQ(changed["public"], true);
+  EXPECT_EQ(changed["inviters"], "reader");
+  EXPECT_EQ(node.Call("PATCH", path, R"({"public":false})")["name"], "h");
+  for (const char* bad : {"{}", R"({"name":""})", R"({"inviters":"owner"})", R"({"public":"yes"})",
+                          R"({"role":"server"})"}) {
+    EXPECT_EQ(node.Status("PATCH", path, bad), 400) << bad;
+  }
+  EXPECT_EQ(node.Status("PATCH", "/v1/groups/" + std::string(64, 'a'), R"({"name":"x"})"), 404);
+  NewGroup(node, "taken");
+  EXPECT_EQ(node.Status("PATCH", path, R"({"name":"taken"})"), 409);
+}
+
+TEST_F(AppApiTest, BadInvitesAreNamed) {
+  Node node;
+  EXPECT_EQ(node.Status("POST", "/v1/join", "{\"invite\":\"nonsense\"}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/join", "{}"), 400);
+  const std::string group = NewGroup(node, "g");
+  EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"uses\":0}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"uses\":1.5}"), 400);
+  EXPECT_EQ(node.Status("POST", "/v1/groups/" + group + "/invites", "{\"expires\":\"never\"}"),
+            400);
+  EXPECT_EQ(node.Status("PATCH", "/v1/groups/" + group + "/members/self", "{}"), 400);
+  EXPECT_EQ(node.Status("DELETE", "/v1/groups/" + group + "/members/xyz"), 400);
+}
+
+TEST_F(AppApiTest, AnInviterThatIsAwayIs504) {
+  std::string invite;
+  {
+    Node inviter;
+    const std::string group = NewGroup(inviter, "g");
+    invite = inviter.Call("POST", "/v1/groups/" + group + "/invites", "{}")["invite"];
+  }
+  Node node;
+  const auto reply = Send(
+      node, {.method = "POST", .target = "/v1/join", .body = "{\"invite\":\"" + invite + "\"}"});
+  EXPECT_EQ(reply.status, 504);
+  EXPECT_EQ(CodeOf(reply), "deadline_exceeded");
+}
+
+// Of the peer listener: a blob is given to members only, and missing looks like forbidden.
+TEST_F(AppApiTest, PeersGetBlobsOnlyUnderTheirGroups) {
+  Node node;
+  const std::string group = NewGroup(node, "g");
+  node.Call("POST", "/v1/blobs?group=" + group, "secret");
+  const std::string self = "Waypost-Peer: " + node.identity->peer_id().ToHex() + "\r\n";
+  const std::string stranger = "Waypost-Peer: " + std::string(64, 'a') + "\r\n";
+  const std::string here = "/peer/v1/blobs/" + IdOf("secret") + "?group=" + group;
+  const std::string nowhere = "/peer/v1/blobs/" + IdOf("nothing") + "?group=" + group;
+  RawClient client(node.peer->bound_address());
+  const auto granted = client.Get(here, self);
+  EXPECT_EQ(granted.status, 200);
+  EXPECT_EQ(granted.body, "secret");
+  EXPECT_EQ(granted.headers.at("waypost-groups"), group);
+  const auto part = client.Get(here, self + "Range: bytes=3-\r\n");
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "ret");
+  const auto forbidden = client.Get(here, stranger);
+  const auto missing = client.Get(nowhere, stranger);
+  EXPECT_EQ(forbidden.status, 404);
+  EXPECT_EQ(forbidden.status, missing.status);
+  EXPECT_EQ(forbidden.body, missing.body);
+  EXPECT_EQ(forbidden.headers, missing.headers);
+  EXPECT_EQ(client.Get("/peer/v1/blobs/" + IdOf("secret"), self).status, 400);
+  EXPECT_EQ(client.Get(here).status, 401);
+  // A request for a blob is a sign of life, as any other.
+  const base::PeerId known = *base::PeerId::FromHex(std::string(64, 'b'));
+  node.parts->peers->SetProfile(known, "known", {});
+  ASSERT_EQ(node.parts->peers->Find(known)->last_seen, base::kNever);
+  client.Get(nowhere, "Waypost-Peer: " + known.ToHex() + "\r\n");
+  EXPECT_NE(node.parts->peers->Find(known)->last_seen, base::kNever);
+  client.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\n" + self +
+              "Content-Length: 5\r\n\r\n\xFF\xFF\xFF\xFF\xFF");
+  EXPECT_EQ(client.ReadAnswer().status, 400);
+  client.Send("POST /peer/v1/sync HTTP/1.1\r\nHost: a\r\n" + self +
+              "Content-Length: 99999999\r\n\r\n");
+  EXPECT_EQ(client.ReadAnswer().status, 413);
+}
+
+}  // namespace
+}  // namespace waypost::http

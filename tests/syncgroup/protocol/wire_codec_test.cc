@@ -1,0 +1,306 @@
+#include "syncgroup/protocol/wire_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "base/ids.h"
+#include "syncgroup/ledger/keys.h"
+#include "tests/syncgroup/test_node.h"
+
+namespace waypost::syncgroup {
+namespace {
+
+base::Incarnation Inc(char c) { return *base::Incarnation::FromBytes(std::string(16, c)); }
+base::PeerId Peer(char c) { return *base::PeerId::FromBytes(std::string(32, c)); }
+base::GroupId Group(char c) { return *base::GroupId::FromBytes(std::string(32, c)); }
+base::BlobId Blob(char c) { return *base::BlobId::FromBytes(std::string(32, c)); }
+base::EntryHash Hash(char c) { return *base::EntryHash::FromBytes(std::string(32, c)); }
+
+Entry SomeEntry() {
+  return {.group = Group('g'),
+          .place = {Peer('p'), Inc('i'), 300},
+          .previous = Hash('h'),
+          .time = base::FromMs(1700000000123),
+          .ops = {PutRefOp{"a/b", Blob('b'), 7}, PutRefOp{"c", Blob('c'), {}}, DeleteRefOp{"d"},
+                  AdmitOp{Peer('q'), Inc('j'), Role::kServer, Authority::kReader},
+                  RemoveOp{Peer('r'), Inc('k'), 5},
+                  ProfileOp{"name", {"host:1", "[::1]:2"}, Role::kLeaf},
+                  SettingsOp{"group", "text", true, {}}}};
+}
+SealedEntry Sealed(char c) { return {std::string("entry ") + c, std::string(64, c)}; }
+Papers SomePapers() { return {Group('g'), {Sealed('1'), Sealed('2')}}; }
+Knowledge SomeKnowledge() {
+  return {{{Peer('p'), Inc('i')}, {9, Hash('h'), 0}}, {{Peer('p'), Inc('j')}, {3, Hash('x'), 2}}};
+}
+
+// A message that is cut anywhere is refused or says less; it never passes for the whole, and never
+// reads beyond its end.
+void CutEverywhere(const std::string& bytes,
+                   const std::function<std::string(std::string_view)>& decode_and_encode) {
+  ASSERT_EQ(decode_and_encode(bytes), bytes);
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    // Of its own allocation, so that a sanitizer sees a read past the end.
+    const std::string cut(bytes.data(), length);
+    EXPECT_NE(decode_and_encode(cut), bytes) << "cut at " << length;
+  }
+}
+template <class Decode, class Encode>
+std::function<std::string(std::string_view)> Both(Decode decode, Encode encode) {
+  return [=](std::string_view bytes) -> std::string {
+    const auto message = decode(bytes);
+    return message.ok() ? encode(*message) : std::string();
+  };
+}
+
+TEST(WireCodec, TheRightToInviteTravels) {
+  Entry entry = SomeEntry();
+  for (const bool invites : {false, true}) {
+    for (const bool as_inviter : {false, true}) {
+      entry.ops.push_back(AdmitOp{.peer = Peer('s'),
+                                  .incarnation = Inc('m'),
+                                  .invites = invites,
+                                  .as_inviter = as_inviter});
+    }
+  }
+  for (const Authority inviters : {Authority::kAdmin, Authority::kWriter, Authority::kReader}) {
+    entry.ops.push_back(SettingsOp{.inviters = inviters});
+  }
+  EXPECT_EQ(*DecodeEntry(EncodeEntry(entry)), entry);
+  entry.ops.push_back(SettingsOp{.inviters = static_cast<Authority>(4)});
+  EXPECT_FALSE(DecodeEntry(EncodeEntry(entry)).ok());
+}
+
+TEST(WireCodec, AnEntryHasTheseBytesForEver) {
+  const std::string bytes = EncodeEntry(SomeEntry());
+  EXPECT_EQ(base::ToHex(bytes),
+            "0a2067676767676767676767676767676767676767676767676767676767676767671220707070707070"
+            "70707070707070707070707070707070707070707070707070701a1069696969696969696969696969"
+            "69696920ac022a20686868686868686868686868686868686868686868686868686868686868686830"
+            "fbd095ffbc313a2b0a290a03612f62122062626262626262626262626262626262626262626262626262"
+            "6262626262626218073a270a250a01631220636363636363636363636363636363636363636363636363"
+            "63636363636363633a0512030a01643a3a1a380a20717171717171717171717171717171717171717171"
+            "717171717171717171717112106a6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a180120033a3822360a20727272"
+            "727272727272727272727272727272727272727272727272727272727212106b6b6b6b6b6b6b6b6b6b6b"
+            "6b6b6b6b6b18053a1b2a190a046e616d651206686f73743a3112075b3a3a315d3a3218033a1132"
+            "0f0a0567726f75701204746578741801");
+  const auto decoded = DecodeEntry(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, SomeEntry());
+  EXPECT_EQ(PeekPlace(bytes), SomeEntry().place);
+  CutEverywhere(bytes, Both(DecodeEntry, EncodeEntry));
+}
+
+TEST(WireCodec, PeekFindsThePlaceOrNothingInEveryCut) {
+  const std::string bytes = EncodeEntry(SomeEntry());
+  for (std::size_t length = 0; length <= bytes.size(); ++length) {
+    const std::string cut(bytes.data(), length);
+    const auto place = PeekPlace(cut);
+    if (place) {
+      EXPECT_EQ(*place, SomeEntry().place) << length;
+    }
+  }
+  EXPECT_FALSE(PeekPlace("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff").has_value());
+}
+
+TEST(WireCodec, RefusesWhatIsNoEntry) {
+  const auto refused = [](const std::function<void(Entry&)>& spoil) {
+    Entry entry = SomeEntry();
+    spoil(entry);
+    return absl::IsInvalidArgument(DecodeEntry(EncodeEntry(entry)).status());
+  };
+  EXPECT_FALSE(refused([](Entry&) {}));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.place.generation = 0; }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.place.generation = kGenerationMax + 1; }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.time = base::FromMs(-1); }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.ops = {DeleteRefOp{""}}; }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.ops = {DeleteRefOp{std::string(401, 'k')}}; }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.ops = {DeleteRefOp{"a\x01"}}; }));
+  EXPECT_TRUE(refused([](Entry& entry) { entry.ops = {DeleteRefOp{"\xc3"}}; }));
+  EXPECT_TRUE(refused([](Entry& entry) {
+    entry.ops = {AdmitOp{Peer('q'), Inc('j'), static_cast<Role>(9), Authority::kReader}};
+  }));
+  EXPECT_TRUE(
+      refused([](Entry& entry) { entry.ops.assign(kOpsPerEntryMax + 1, DeleteRefOp{"k"}); }));
+  EXPECT_TRUE(refused([](Entry& entry) {
+    entry.ops = {ProfileOp{std::string(201, 'n'), {}, {}}};
+  }));
+  EXPECT_TRUE(refused([](Entry& entry) {
+    entry.ops = {ProfileOp{"n", std::vector<std::string>(17, "h:1"), {}}};
+  }));
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeEntry(std::string(kEntryBytesMax + 1, 'x')).status()));
+}
+
+TEST(WireCodec, AnEntryWithTwoPlacesIsRefused) {
+  // Those who skip what they know by its place would see another entry than those who decode it.
+  Entry other = SomeEntry();
+  other.place.generation = 301;
+  const auto twice = DecodeEntry(EncodeEntry(SomeEntry()) + EncodeEntry(other));
+  EXPECT_TRUE(absl::IsInvalidArgument(twice.status())) << twice.status();
+}
+
+TEST(WireCodec, HelloGoesThere) {
+  const HelloRequest hello{
+      .version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
+  CutEverywhere(EncodeHelloRequest(hello), Both(DecodeHelloRequest, EncodeHelloRequest));
+  const HelloReply reply{.version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
+  CutEverywhere(EncodeHelloReply(reply), Both(DecodeHelloReply, EncodeHelloReply));
+  const auto decoded = DecodeHelloRequest(EncodeHelloRequest(hello));
+  EXPECT_EQ(decoded->version, 3u);
+  EXPECT_EQ(decoded->papers.at(0).entries, SomePapers().entries);
+  HelloRequest too_many = hello;
+  too_many.papers[0].entries.assign(kPapersMax + 1, Sealed('x'));
+  EXPECT_FALSE(DecodeHelloRequest(EncodeHelloRequest(too_many)).ok());
+}
+
+TEST(WireCodec, SyncGoesThereAndBack) {
+  SyncRequest request{.groups = {{.group = Group('g'),
+                                  .cursor = {Inc('l'), 77},
+                                  .knowledge = SomeKnowledge(),
+                                  .probes = {{{Peer('p'), Inc('i')}, 4}}}}};
+  CutEverywhere(EncodeSyncRequest(request), Both(DecodeSyncRequest, EncodeSyncRequest));
+  const auto decoded = DecodeSyncRequest(EncodeSyncRequest(request));
+  EXPECT_EQ(decoded->groups.at(0).knowledge, SomeKnowledge());
+  EXPECT_EQ(decoded->groups.at(0).probes, request.groups[0].probes);
+  EXPECT_EQ(decoded->groups.at(0).cursor, request.groups[0].cursor);
+  SyncReply reply{.groups = {{.group = Group('g'),
+                              .member = true,
+                              .entries = {Sealed('1')},
+                              .cursor = {Inc('l'), 78},
+                              .more = true,
+                              .of_caller = SomeKnowledge(),
+                              .forks = {{Sealed('2'), Sealed('3')}},
+                              .probed = {Sealed('4')}}},
+                  .more = true};
+  CutEverywhere(EncodeSyncReply(reply), Both(DecodeSyncReply, EncodeSyncReply));
+  request.groups[0].probes.assign(kProbesMax + 1, request.groups[0].probes[0]);
+  EXPECT_FALSE(DecodeSyncRequest(EncodeSyncRequest(request)).ok());
+}
+
+TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
+  const PokeRequest poke{.groups = {Group('g')}, .haves = {Blob('b'), Blob('c')}};
+  CutEverywhere(EncodePokeRequest(poke), Both(DecodePokeRequest, EncodePokeRequest));
+  const JoinRequest join{.group = Group('g'),
+                         .invite_id = "id",
+                         .proof = "proof",
+                         .incarnation = Inc('i'),
+                         .role = Role::kLeaf,
+                         .name = "n",
+                         .addresses = {"h:1"}};
+  CutEverywhere(EncodeJoinRequest(join), Both(DecodeJoinRequest, EncodeJoinRequest));
+  EXPECT_EQ(DecodeJoinRequest(EncodeJoinRequest(join))->role, Role::kLeaf);
+  const JoinReply joined{.group = {.id = Group('g'),
+                                   .name = "n",
+                                   .description = "d",
+                                   .is_public = true,
+                                   .members = 2,
+                                   .created = base::FromMs(5)},
+                         .papers = {SomePapers()},
+                         .members = {{.peer = Peer('p'),
+                                      .incarnation = Inc('i'),
+                                      .name = "m",
+                                      .addresses = {"h:1"},
+                                      .admitted = base::FromMs(6)}}};
+  CutEverywhere(EncodeJoinReply(joined), Both(DecodeJoinReply, EncodeJoinReply));
+  EXPECT_EQ(DecodeJoinReply(EncodeJoinReply(joined))->members, joined.members);
+  const HeldRequest held{.group = Group('g'), .blobs = {Blob('b')}};
+  CutEverywhere(EncodeHeldRequest(held), Both(DecodeHeldRequest, EncodeHeldRequest));
+  CutEverywhere(EncodeHeldReply({{Blob('b')}}), Both(DecodeHeldReply, EncodeHeldReply));
+  BatchRequest batch{
+      .groups = {Group('g'), Group('h')}, .blobs = {Blob('b'), Blob('c')}, .blob_bytes_max = 7};
+  CutEverywhere(EncodeBatchRequest(batch), Both(DecodeBatchRequest, EncodeBatchRequest));
+  EXPECT_EQ(DecodeBatchRequest(EncodeBatchRequest(batch))->blobs, batch.blobs);
+  EXPECT_EQ(DecodeBatchRequest(EncodeBatchRequest(batch))->blob_bytes_max, 7u);
+  batch.blobs.assign(kBatchBlobsMax + 1, Blob('b'));
+  EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
+  batch.blobs.clear();
+  EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
+  Miss miss{.size_hint_bytes = 9};
+  miss.locations[Peer('p')] = {.when_seen = base::FromMs(5), .is_server = true, .is_proxy = true};
+  CutEverywhere(EncodeMiss(miss), Both(DecodeMiss, EncodeMiss));
+  EXPECT_EQ(DecodeMiss(EncodeMiss(miss))->locations, miss.locations);
+  PokeRequest many;
+  many.haves.assign(kHavesMax + 1, Blob('b'));
+  EXPECT_FALSE(DecodePokeRequest(EncodePokeRequest(many)).ok());
+}
+
+TEST(WireCodec, WhatALaterVersionAddsIsIgnored) {
+  // Field 99, varint 1.
+  const std::string extra("\x98\x06\x01", 3);
+  const PokeRequest poke{.groups = {Group('g')}};
+  const auto decoded = DecodePokeRequest(EncodePokeRequest(poke) + extra);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->groups, poke.groups);
+  EXPECT_EQ(PeekPlace(extra + EncodeEntry(SomeEntry())), SomeEntry().place);
+}
+
+TEST(WireCodec, AnInviteIsOneWordThatNobodyMistypesUnseen) {
+  const Invite invite{.group = Group('g'),
+                      .group_name = "photos",
+                      .inviter = Peer('p'),
+                      .addresses = {"h:1"},
+                      .id = "id",
+                      .secret = "secret",
+                      .role = Role::kServer,
+                      .authority = Authority::kAdmin,
+                      .expires = base::FromMs(9)};
+  const std::string text = EncodeInvite(invite);
+  EXPECT_TRUE(text.starts_with("waypost1."));
+  EXPECT_EQ(text.find_first_of(" +/=\n"), std::string::npos);
+  const auto parsed = ParseInvite(text);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->group, invite.group);
+  EXPECT_EQ(parsed->addresses, invite.addresses);
+  EXPECT_EQ(parsed->secret, invite.secret);
+  EXPECT_EQ(parsed->role, invite.role);
+  EXPECT_EQ(parsed->authority, invite.authority);
+  EXPECT_EQ(parsed->expires, invite.expires);
+  for (const char* bad :
+       {"", "hello", "waypost1.", "waypost2.AAAA", "waypost1.!!!!", "waypost1.AAAA"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseInvite(bad).status())) << bad;
+  }
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    const auto cut = ParseInvite(std::string_view(text).substr(0, length));
+    EXPECT_TRUE(!cut.ok() || EncodeInvite(*cut) != text) << length;
+  }
+}
+
+TEST(Keys, HaveTheseBytesForEver) {
+  const std::string g(64, '6');
+  const auto hex = [](const std::string& key) { return base::ToHex(key); };
+  const base::GroupId group = *base::GroupId::FromHex(g);
+  const EntryPlace place{Peer('p'), Inc('i'), 258};
+  const std::string place_hex =
+      hex(std::string(32, 'p') + std::string(16, 'i')) + "0000000000000102";
+  EXPECT_EQ(hex(MemberKey(group, Peer('p'))), g + "6d" + hex(std::string(32, 'p')));
+  EXPECT_EQ(hex(CutKey(group, Peer('p'))), g + "63" + hex(std::string(32, 'p')));
+  EXPECT_EQ(hex(LogKey(group, 1)), g + "0000000000000001");
+  EXPECT_EQ(hex(PlaceKey(group, place)), g + "ffffffffffffffff" + place_hex);
+  EXPECT_EQ(hex(PaperKey(group, place)), g + "70" + place_hex);
+  EXPECT_EQ(hex(MembershipOpKey(group, {base::FromMs(3), place, 4})),
+            g + "6f" + "0000000000000003" + place_hex + "0000000000000004");
+  EXPECT_EQ(hex(RefRowKey(group, "a/b")), g + "612f62");
+  EXPECT_EQ(hex(KnowledgeKey(group, {Peer('p'), Inc('i')})),
+            g + hex(std::string(32, 'p') + std::string(16, 'i')));
+  EXPECT_EQ(hex(CursorKey(group, Peer('p'))), g + hex(std::string(32, 'p')));
+}
+
+TEST(Keys, ComeBackAsTheyWere) {
+  const EntryPlace place{Peer('p'), Inc('i'), 258};
+  const Stamp stamp{base::FromMs(3), place, 4};
+  EXPECT_EQ(StampOfMembershipOpKey(MembershipOpKey(Group('g'), stamp)), stamp);
+  EXPECT_EQ(PlaceOfPlaceKey(PlaceKey(Group('g'), place)), place);
+  EXPECT_EQ(SequenceOfLogKey(LogKey(Group('g'), 77)), 77u);
+  EXPECT_EQ(SequenceOfLogKey(PlaceKey(Group('g'), place)), std::nullopt);
+  EXPECT_EQ(NumberingOfKey(KnowledgeKey(Group('g'), {Peer('p'), Inc('i')})),
+            (OriginKey{Peer('p'), Inc('i')}));
+  EXPECT_EQ(MemberOfKey(MemberKey(Group('g'), Peer('p'))), Peer('p'));
+  EXPECT_EQ(GroupOfKey(RefRowKey(Group('g'), "k")), Group('g'));
+  EXPECT_EQ(KeyOfRefRow(RefRowKey(Group('g'), "k")), "k");
+  // A log is read to its end without meeting the index of places.
+  EXPECT_LT(LogKey(Group('g'), kGenerationMax), PlaceKey(Group('g'), place));
+}
+
+}  // namespace
+}  // namespace waypost::syncgroup

@@ -1,0 +1,150 @@
+#include "upkeep/scanner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "upkeep/scanner_impl.h"
+
+namespace waypost::upkeep {
+namespace {
+
+// A pass that could not end because references are being folded again is followed by another one
+// after this, or after as long as it took itself.
+constexpr base::Millis kRefoldWait{500};
+
+base::SteadyTime NextAfter(base::SteadyTime end, base::Millis spent,
+                           const ScannerOptions& options) {
+  return end + options.extra_delay +
+         base::Millis(
+             static_cast<int64_t>(static_cast<double>(spent.count()) * options.delay_multiplier));
+}
+
+}  // namespace
+
+Scanner::Scanner(ScannerOptions options, base::Index& index, blobstore::DiskBlobStore& blobs,
+                 syncgroup::GroupStore& groups, syncgroup::Ledger& ledger, const base::Clock& clock,
+                 base::EventLog& events, base::Metrics& metrics)
+    : impl_(std::make_unique<Impl>(options, index, blobs, groups, ledger, clock, events, metrics)) {
+}
+
+Scanner::~Scanner() { Shutdown(); }
+
+void Scanner::Start() {
+  base::MutexLock lock(impl_->mutex);
+  if (impl_->thread.joinable()) return;
+  impl_->next = impl_->clock.SteadyNow() + impl_->options.initial_delay;
+  impl_->thread = base::Thread("scanner", [this] { impl_->Loop(); });
+}
+
+void Scanner::Shutdown() {
+  {
+    base::MutexLock lock(impl_->mutex);
+    impl_->stopping = true;
+    impl_->wake.NotifyAll();
+  }
+  impl_->thread.Join();
+}
+
+void Scanner::SetOptions(base::Millis extra_delay, double delay_multiplier) {
+  base::MutexLock lock(impl_->mutex);
+  impl_->options.extra_delay = extra_delay;
+  impl_->options.delay_multiplier = delay_multiplier;
+  if (!impl_->last_end || impl_->running) return;
+  impl_->next = NextAfter(*impl_->last_end, impl_->last_spent, impl_->options);
+  impl_->wake.NotifyAll();
+}
+
+void Scanner::Request() {
+  base::MutexLock lock(impl_->mutex);
+  impl_->requested = true;
+  impl_->wake.NotifyAll();
+}
+
+base::Notifier& Scanner::changed() { return impl_->changed; }
+
+ScanStatus Scanner::Status() const {
+  base::MutexLock lock(impl_->mutex);
+  ScanStatus status{.last = impl_->last, .running = impl_->running, .progress = impl_->progress};
+  const base::SteadyTime now = impl_->clock.SteadyNow();
+  if (impl_->running && impl_->progress > 0) {
+    const auto spent =
+        std::chrono::duration_cast<base::Millis>(now - impl_->running->started_steady);
+    status.estimate_left = base::Millis(static_cast<int64_t>(
+        static_cast<double>(spent.count()) * (1 - impl_->progress) / impl_->progress));
+  }
+  status.next =
+      impl_->clock.WallNow() + std::chrono::duration_cast<base::Millis>(impl_->next - now);
+  return status;
+}
+
+void Scanner::Impl::Loop() {
+  while (true) {
+    {
+      base::MutexLock lock(mutex);
+      while (!stopping && !requested && clock.SteadyNow() < next) {
+        clock.WaitUntil(wake, mutex, next);
+      }
+      if (stopping) return;
+      requested = false;
+      running.emplace();
+      running->started = clock.WallNow();
+      running->started_steady = clock.SteadyNow();
+      progress = 0;
+    }
+    changed.Notify();
+    const absl::Status status = Pass();
+    ScanPass done;
+    {
+      base::MutexLock lock(mutex);
+      done = *running;
+      running.reset();
+      done.ended = clock.WallNow();
+      done.ended_steady = clock.SteadyNow();
+      done.ok = status.ok();
+      last_end = done.ended_steady;
+      last_spent =
+          std::chrono::duration_cast<base::Millis>(done.ended_steady - done.started_steady);
+      next = NextAfter(*last_end, last_spent, options);
+      if (status.ok()) {
+        last = done;
+        failures = 0;
+      } else if (absl::IsUnavailable(status)) {
+        next = std::min(next, done.ended_steady + std::max(kRefoldWait, last_spent));
+      } else if (base::IsPowerOfTwo(++failures) && !stopping) {
+        base::LogWarning("scan failed (", failures, " times in a row): ", status.ToString());
+      }
+    }
+    if (done.ok) {
+      duration_seconds.Observe(
+          std::chrono::duration<double>(done.ended_steady - done.started_steady).count());
+      last_completed.Set(static_cast<double>(base::ToMs(done.ended)) / 1000);
+      events.Publish("scan.done", {{"rows", absl::StrCat(done.rows)},
+                                   {"missing_found", absl::StrCat(done.missing_found)},
+                                   {"stale_removed", absl::StrCat(done.stale_removed)}});
+    }
+    changed.Notify();
+  }
+}
+
+void Scanner::ReportLost(const base::BlobId& blob) {
+  impl_->index.Submit(
+      base::Index::Lane::kBulk,
+      [this, blob](base::WriteTxn& txn) -> absl::Status {
+        const syncgroup::BlobRecord before = impl_->ledger.Load(txn, blob);
+        if (!before.row) return absl::OkStatus();
+        ASSIGN_OR_RETURN(const bool missing, impl_->blobs.FileMissing(blob, *before.row));
+        if (!missing) return absl::OkStatus();  // put again meanwhile
+        // A damaged file stays where it is, to be set aside by whoever replaces it.
+        if (before.row->placement == blobstore::Placement::kInline) {
+          impl_->blobs.Uninstall(txn, blob, *before.row);
+        }
+        impl_->ledger.Change(txn, blob, [](syncgroup::BlobRecord& record) { record.row.reset(); });
+        return absl::OkStatus();
+      },
+      nullptr);
+}
+
+}  // namespace waypost::upkeep

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "blobstore/blob_row.h"
+#include "signpost/signpost_table.h"
+#include "syncgroup/ledger/recount.h"
+#include "upkeep/scanner.h"
+
+// What scanner.cc (the thread, when to scan, status) and scan_pass.cc (one pass) share.
+namespace waypost::upkeep {
+
+struct Scanner::Impl {
+  static constexpr unsigned kFolders = 256;
+
+  Impl(ScannerOptions options_in, base::Index& index_in, blobstore::DiskBlobStore& blobs_in,
+       syncgroup::GroupStore& groups_in, syncgroup::Ledger& ledger_in, const base::Clock& clock_in,
+       base::EventLog& events_in, base::Metrics& metrics)
+      : index(index_in),
+        blobs(blobs_in),
+        groups(groups_in),
+        ledger(ledger_in),
+        clock(clock_in),
+        events(events_in),
+        options(options_in) {
+    duration_seconds = metrics.AddHistogram("waypost_scan_duration_seconds", "Time of a full scan.",
+                                            {0.01, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800});
+    rows_total = metrics.AddCounter("waypost_scan_rows_total", "Rows looked at by scans.");
+    last_completed = metrics.AddGauge("waypost_scan_last_completed_timestamp_seconds",
+                                      "When the last full scan ended, in Unix time.");
+    for (unsigned folder = 0; folder < kFolders; ++folder) folders_left.push_back(folder);
+  }
+
+  void Loop();
+  absl::Status Pass();
+  absl::Status LoadRoles();
+  absl::Status ReconcileNextFolder();
+  absl::Status ReconcileFolder(unsigned folder);
+  // Each looks at one page; false at the end.
+  absl::StatusOr<bool> JoinPage(std::string& from);
+  absl::StatusOr<bool> RefPage(std::string& from);
+  absl::StatusOr<bool> DuePage(std::string& from);
+  // Whether the rows of a blob are perhaps not as they should be: `signpost_seen`, `holdings_seen`
+  // and the signpost's payload are its.
+  bool Suspicious(base::ReadTxn& txn, const base::BlobId& blob, std::string_view payload,
+                  bool here);
+  absl::Status Repair(std::vector<base::BlobId>& suspects);
+  absl::Status RemoveStray(const std::vector<std::string>& due_rows);
+  // The counts against what this pass counted, if nothing was written meanwhile.
+  absl::Status CheckCounts();
+  // Makes again what was lost with rows that were set aside; kUnavailable while that takes longer.
+  absl::Status RepairDamage();
+  void Advance(uint64_t rows);
+  void Count(const std::function<void(ScanPass&)>& change);
+  bool Stopping() {
+    base::MutexLock lock(mutex);
+    return stopping;
+  }
+
+  base::Index& index;
+  blobstore::DiskBlobStore& blobs;
+  syncgroup::GroupStore& groups;
+  syncgroup::Ledger& ledger;
+  const base::Clock& clock;
+  base::EventLog& events;
+  base::Notifier changed;
+  base::Histogram duration_seconds;
+  base::Counter rows_total;
+  base::Gauge last_completed;
+
+  // What the scanner thread alone uses. Of the pass under way:
+  absl::flat_hash_map<std::string, bool> server_of;  // group bytes -> is this peer a server there?
+  uint64_t rows_expected = 0;
+  uint64_t due_seen = 0;  // due rows that the merge join found in their place
+  std::optional<syncgroup::Recount> recount;
+  std::optional<uint64_t> snapshot;  // that all its reads saw; nullopt: not the same
+  signpost::SignpostView signpost_seen;
+  blobstore::HoldingsView holdings_seen;
+  // Of all passes:
+  std::vector<unsigned> folders_left;  // whose files are still to be held against their rows
+  uint64_t bad_rows_repaired = 0;      // of Index::bad_rows()
+  bool refolding = false;              // references, because of damage
+
+  mutable base::Mutex mutex;
+  base::CondVar wake;
+  ScannerOptions options GUARDED_BY(mutex);
+  bool requested GUARDED_BY(mutex) = false;
+  bool stopping GUARDED_BY(mutex) = false;
+  std::optional<ScanPass> last GUARDED_BY(mutex);
+  std::optional<ScanPass> running GUARDED_BY(mutex);
+  double progress GUARDED_BY(mutex) = 0;
+  base::SteadyTime next GUARDED_BY(mutex){};
+  std::optional<base::SteadyTime> last_end GUARDED_BY(mutex);  // of a pass, ended well or not
+  base::Millis last_spent GUARDED_BY(mutex){};
+  uint64_t failures GUARDED_BY(mutex) = 0;
+  base::Thread thread;
+};
+
+}  // namespace waypost::upkeep
