@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 // A ring of the latest events, numbered without gaps, so that an event is found by subtraction.
 // Bursts of a kind are folded into their latest event, as long as that one is still kept.
 

@@ -64,6 +64,14 @@ function(waypost_house room)
   endforeach()
 endfunction()
 
+# waypost_house(ROOM CHAMBER...): all chambers of a room, for what may use the whole of it.
+function(waypost_house room)
+  add_library(waypost_${room} INTERFACE)
+  foreach(chamber ${ARGN})
+    target_link_libraries(waypost_${room} INTERFACE waypost_${room}_${chamber})
+  endforeach()
+endfunction()
+
 # waypost_test(NAME SOURCES a_test.cc ... DEPENDS ...): one binary, found by ctest test by test.
 function(waypost_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -71,6 +79,7 @@ function(waypost_test name)
   target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   # ./dev test counts the cases in the results that each binary leaves.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 6)
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300
     ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${name}.xml)
 endfunction()

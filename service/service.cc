@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/log.h"

@@ -3,9 +3,9 @@
 #include <optional>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
+#include "base/time.h"
 #include "signpost/due_key.h"
 #include "signpost/signpost.h"
 

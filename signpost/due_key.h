@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 
 namespace waypost::signpost {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "signpost/signpost.h"
 
 // The pure rules of a peer's health: what an answer, a failure or wrong bytes make of it.

@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "signpost/peer_row.h"

@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "signpost/signpost.h"
 
 // The pure rules of signposts: merge, trim, filter, who is asked first. No disk, lock or socket.

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 
 namespace waypost::signpost {
 

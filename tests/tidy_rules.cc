@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+
 namespace waypost::tidy {
 namespace {
 

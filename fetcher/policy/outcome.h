@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "fetcher/policy/retry_policy.h"
 #include "signpost/signpost.h"
 

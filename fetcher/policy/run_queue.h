@@ -11,10 +11,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "fetcher/policy/indexed_heap.h"
-#include "signpost/due.h"
+#include "signpost/due_key.h"
 
 namespace waypost::fetcher {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "base/clock.h"
+#include "base/time.h"
 
 namespace waypost::fetcher {
 

@@ -15,7 +15,7 @@ namespace waypost::fetcher {
 namespace {
 
 // How often the starter looks without being called.
-constexpr base::Millis kIdle{1000};
+constexpr base::Millis kStarterIdle{1000};
 constexpr base::Millis kLoadAgain{200};
 // Rows of one transaction that looks for other ways.
 constexpr std::size_t kRoutePage = 1000;
@@ -401,7 +401,8 @@ void Fetcher::Impl::StarterLoop() {
     base::MutexLock lock(mutex);
     if (stopping) return;
     if (queue.TakeChore() || !left.empty()) continue;
-    parts.clock.WaitUntil(chore, mutex, parts.clock.SteadyNow() + (loaded ? kIdle : kLoadAgain));
+    parts.clock.WaitUntil(chore, mutex,
+                          parts.clock.SteadyNow() + (loaded ? kStarterIdle : kLoadAgain));
   }
 }
 

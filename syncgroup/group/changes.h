@@ -3,8 +3,8 @@
 #include <functional>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 
 // What the groups of this peer tell others when something changed.
 namespace waypost::syncgroup {

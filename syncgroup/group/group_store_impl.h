@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "syncgroup/group/core.h"
 #include "syncgroup/group/group_store.h"
 #include "syncgroup/group/group_writer.h"

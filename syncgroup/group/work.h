@@ -5,9 +5,9 @@
 #include <set>
 
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
+#include "base/time.h"
 #include "syncgroup/group/core.h"
 
 namespace waypost::syncgroup {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
 #include "signpost/due.h"
 #include "signpost/rules.h"
 #include "signpost/signpost_table.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
+#include "base/time.h"
 #include "syncgroup/membership/membership.h"
 #include "syncgroup/protocol/entry.h"
 #include "syncgroup/protocol/messages.h"

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "syncgroup/protocol/types.h"
 
 namespace waypost::syncgroup {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "syncgroup/protocol/types.h"
 
 namespace waypost::syncgroup {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "syncgroup/protocol/entry.h"
 #include "syncgroup/protocol/types.h"
 

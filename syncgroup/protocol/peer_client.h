@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "syncgroup/protocol/messages.h"
 
 namespace waypost::syncgroup {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 
 namespace waypost::syncgroup {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "base/clock.h"
+#include "base/time.h"
 
 // When the next round with a peer is: pure.
 namespace waypost::syncgroup {

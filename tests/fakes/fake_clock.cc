@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace waypost::base {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "signpost/due.h"

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "syncgroup/protocol/peer_client.h"
 #include "syncgroup/protocol/wire_codec.h"

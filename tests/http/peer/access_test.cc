@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/key_codec.h"
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_api.h"

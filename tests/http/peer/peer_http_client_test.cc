@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/random.h"

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mutex.h"
 #include "base/random.h"

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/group/group_writer.h"
 #include "syncgroup/group/work.h"

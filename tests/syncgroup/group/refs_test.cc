@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "tests/syncgroup/test_node.h"
 
 namespace waypost::syncgroup {

@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "base/clock.h"
 #include "signpost/due.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/group/group_writer.h"

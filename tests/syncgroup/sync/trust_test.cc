@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/clock.h"
 #include "syncgroup/group/group_writer.h"
 #include "syncgroup/ledger/rows.h"
 #include "syncgroup/protocol/genesis.h"
