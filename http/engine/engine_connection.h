@@ -1,6 +1,6 @@
 #pragma once
 
-// What the parts of the engine share. Nobody outside http/engine*.cc includes it.
+// What the parts of the engine share. Nobody outside http/engine includes it.
 
 #include <atomic>
 #include <cstdint>

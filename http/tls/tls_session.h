@@ -1,6 +1,6 @@
 #pragma once
 
-// What the files of TLS share. Only http/tls*.cc include it.
+// What the files of TLS share. Nobody outside http/tls and http/engine includes it.
 
 #include <openssl/ssl.h>
 

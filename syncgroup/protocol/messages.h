@@ -11,7 +11,7 @@
 #include "syncgroup/protocol/entry.h"
 #include "syncgroup/protocol/types.h"
 
-// What peers say to each other, as domain types; syncgroup/wire_codec.h turns them into bytes and
+// What peers say to each other, as domain types; wire_codec.h turns them into bytes and
 // bounds them. Who is calling is never in a message: the listener knows.
 namespace waypost::syncgroup {
 
