@@ -28,6 +28,17 @@ namespace waypost::fetcher {
 // home cools, or where it could not be asked for want of a slot. That is in memory only, so that
 // the key on disk stays the pure function of the signpost that it is: after a restart it is found
 // out again.
+//
+// What holds between calls:
+// - An entry waits in one place: an element with its row on one shelf of the peer it waits at, and
+//   no shelf holds anything else.
+// - It waits on the shelf of waiting clients exactly while one waits, else on that of its lane.
+// - It may start when its row is due, or earlier because its peer returned; never later.
+// - A run counts its entries in memory, wherever they wait. A peer counts those that are at home
+//   there and wait elsewhere.
+// - Every row of the table that is below its run's bound is in memory, unless it was picked. A run
+//   that is being filled up, or was freed beyond its bound, has a bound.
+// - A peer has entries to look at, a walk of its rows, or a noted end only within a cool-down.
 class RunQueue {
  public:
   static constexpr std::size_t kWindow = 65536;     // entries in memory, in all
@@ -151,6 +162,9 @@ class RunQueue {
   // Its cool-down has begun, and its end was not noted.
   bool Cools(const base::PeerId& peer) const;
   bool Full(const base::PeerId& peer) const;
+  // What does not hold of the above, for people; empty when all of it does. `table`: the rows on
+  // disk that nobody has picked. Looks at everything: for tests.
+  std::string CheckInvariants(const std::set<signpost::DueKey>& table) const;
 
  private:
   struct Item {
