@@ -76,6 +76,15 @@ TEST_F(Text, NothingNamesAPageThatIsNotHere) {
   Each({".cc", ".h", ".proto", ".md", ".yaml"}, CheckNamesOutside);
 }
 
+TEST_F(Text, EveryProductFileSaysWhatItDoes) {
+  Each({".cc"}, [](const SourceFile& file) {
+    for (const std::string_view other : {"tests/", "integration/", "client/"}) {
+      if (file.path.starts_with(other)) return std::vector<std::string>();
+    }
+    return CheckBanner(file);
+  });
+}
+
 // ---- the rules themselves ----
 
 const Paths kTree = {"README.md",     "base",           "base/index.h",  "base/index.cc",
