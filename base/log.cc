@@ -52,8 +52,8 @@ std::size_t Utf8Length(std::string_view text) {
 bool IsControl(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
   if (character.size() == 1) return first < 0x20 || first == 0x7f;
-  return first == 0xc2 &&
-         static_cast<unsigned char>(character[1]) < 0xa0;  // C1: a terminal obeys them
+  // C1: a terminal obeys them too.
+  return first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
 }
 
 // What strangers say ends up in messages: it must not begin a line of its own, move the cursor of a

@@ -55,8 +55,8 @@ struct Config {
 
 // Where a value came from; a later one wins.
 enum class Origin { kDefault, kFile, kPatched, kEnvironment, kCommandLine };
-const char* OriginName(
-    Origin origin);  // "default", "file", "patched", "environment", "command_line"
+// "default", "file", "patched", "environment", "command_line"
+const char* OriginName(Origin origin);
 
 // What was written for a setting, and where: "waypost.toml:12", "environment variable WAYPOST_...".
 struct RawValue {

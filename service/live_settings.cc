@@ -126,8 +126,8 @@ absl::Status LiveSettings::Patch(const std::vector<std::pair<std::string, std::s
     Layers layers = layers_;
     for (const auto& entry : patch) layers.patched[entry.first] = entry.second;
     auto resolved = Resolve(layers);
-    if (!resolved.ok())
-      return;  // another patch came between; both are kept, this start uses the other
+    // Another patch came between: both are kept, this start uses the other.
+    if (!resolved.ok()) return;
     layers_ = std::move(layers);
     resolved_ = *std::move(resolved);
   };

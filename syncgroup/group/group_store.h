@@ -133,8 +133,8 @@ class GroupStore {
   std::optional<Member> FindMember(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer) const;
   bool Has(base::ReadTxn& txn, const base::GroupId& group) const;
-  std::optional<GroupInfo> FindGroup(base::ReadTxn& txn,
-                                     const base::GroupId& group) const;  // no counts
+  // Without counts.
+  std::optional<GroupInfo> FindGroup(base::ReadTxn& txn, const base::GroupId& group) const;
   std::vector<Member> MembersOf(base::ReadTxn& txn, const base::GroupId& group) const;
   // What `caller` may learn of a blob's whereabouts as an answer to a miss; see
   // signpost::FilterFor.

@@ -20,8 +20,8 @@ struct ProbeState {
   uint64_t from = 1;
   uint64_t span = 16;    // how far back the next step goes
   bool forward = false;  // the same was seen at `from`: what follows is looked at
-  bool salvage =
-      false;  // an own numbering that forked: what the member has beyond the fork is ours to keep
+  // Of an own numbering that forked: what the member has beyond the fork is ours to keep.
+  bool salvage = false;
   bool asked = false;  // in the request whose answer comes next
   bool done = false;   // with this member, until the process ends
 };
