@@ -1,4 +1,3 @@
-// One pass of the scanner over everything that can have come apart.
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +6,10 @@
 #include "base/status.h"
 #include "signpost/due.h"
 #include "upkeep/scanner_impl.h"
+
+// One pass of the scanner over everything that can have come apart. It reads in pages and writes
+// nothing while it reads; what looks wrong is decided again by the ledger in a write transaction.
+// What it counts means something only if all its reads saw the same commit.
 
 namespace waypost::upkeep {
 namespace {

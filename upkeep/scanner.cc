@@ -9,6 +9,10 @@
 #include "base/status.h"
 #include "upkeep/scanner_impl.h"
 
+// The scanner's thread: when a pass begins, what it reports, and how soon the next one follows. A
+// pass that was asked for while one ran comes right after it. A pass that failed is not "the last
+// scan": nothing is called complete because of it.
+
 namespace waypost::upkeep {
 namespace {
 

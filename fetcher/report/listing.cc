@@ -1,4 +1,3 @@
-// What people see of the queue.
 #include <algorithm>
 #include <utility>
 
@@ -8,6 +7,10 @@
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/rules.h"
 #include "signpost/signpost_table.h"
+
+// What people see of the queue: pages of what is wanted, counts of states. Rows are read from the
+// table, and what only memory knows is added under the mutex afterwards, so no lock is held while
+// the index is read.
 
 namespace waypost::fetcher {
 namespace {

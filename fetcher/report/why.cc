@@ -1,10 +1,13 @@
-// "Why is it not here yet?": the whole chain of reasons, in order.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/rules.h"
+
+// "Why is it not here yet?": the whole chain of reasons, in order, from the group that mentions the
+// blob to the time of the next attempt. It reports what the fetcher would decide now and decides
+// nothing.
 
 namespace waypost::fetcher {
 namespace {

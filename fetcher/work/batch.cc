@@ -1,7 +1,3 @@
-// What a worker does with the blobs that it took: one, or many small ones of one peer, which travel
-// in one request. Each is an attempt of its own, which costs what it would cost alone; what they
-// share is the slot, the request and, as they are written down without waiting for one another, the
-// commit.
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -13,6 +9,11 @@
 #include "fetcher/policy/slow_window.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "syncgroup/protocol/messages.h"
+
+// What a worker does with the blobs that it took: one, or many small ones of one peer, which travel
+// in one request. Each is an attempt of its own, which costs what it would cost alone; what they
+// share is the slot, the request and, as they are written down without waiting for one another, the
+// commit.
 
 namespace waypost::fetcher {
 namespace {

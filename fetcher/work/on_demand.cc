@@ -1,4 +1,3 @@
-// Those who wait for one blob.
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +6,10 @@
 #include "fetcher/policy/ranking.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/rules.h"
+
+// Those who wait for one blob. While somebody does, the blob goes before others at its peer; when
+// the last one leaves, what was only asked for stays due for a while. An ask that comes again and
+// again never makes a failing blob try faster than the shortest wait.
 
 namespace waypost::fetcher {
 

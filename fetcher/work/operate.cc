@@ -1,4 +1,3 @@
-// What operators say: retry, stop, pause, resume.
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +6,9 @@
 #include "base/status.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/signpost_table.h"
+
+// What operators say: retry, stop, pause, resume. All of it is written to the index first and acts
+// from there, so that it survives a restart.
 
 namespace waypost::fetcher {
 

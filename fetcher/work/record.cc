@@ -1,4 +1,3 @@
-// What an attempt leaves in the index.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -7,6 +6,10 @@
 #include "base/status.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/rules.h"
+
+// What an attempt leaves in the index. Each transaction reads mentions, membership and `stopped`
+// again, because they may have changed while the bytes came: what nobody wants any more gets no
+// row, and its bytes go. Metrics and events follow only what was committed.
 
 namespace waypost::fetcher {
 

@@ -1,4 +1,3 @@
-// The starter: fills the queue from the table, routes around peers that cool, ends pauses.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -10,6 +9,10 @@
 #include "fetcher/policy/ranking.h"
 #include "fetcher/work/fetcher_impl.h"
 #include "signpost/signpost_table.h"
+
+// The starter: fills the queue from the table, routes around peers that cool, ends pauses. Reads
+// happen without the mutex; the queue is told before and after, so that no row committed in between
+// is missed. Whatever it does is a hint: an attempt looks at the rows itself.
 
 namespace waypost::fetcher {
 namespace {

@@ -1,4 +1,3 @@
-// Status, settings, scan, peers, completeness, metrics and health.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -9,6 +8,10 @@
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
+
+// What operators ask of the service as a whole: status, settings, scans, peers, what is complete,
+// metrics. /healthz and /readyz are answered on the listener's loop, so they look only at what is
+// in memory and never wait.
 
 namespace waypost::http {
 namespace {

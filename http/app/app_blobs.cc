@@ -1,4 +1,3 @@
-// Blobs: put, get, list.
 #include <chrono>
 #include <utility>
 
@@ -10,6 +9,10 @@
 #include "http/message/errors.h"
 #include "http/message/range.h"
 #include "http/message/text.h"
+
+// Putting, listing and serving blobs. A put is judged by its announced size before a byte of it is
+// read, and is answered when it is durable; whether its bytes hash to the announced id is decided
+// by the writer, not here.
 
 namespace waypost::http {
 namespace {

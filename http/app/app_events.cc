@@ -1,4 +1,3 @@
-// GET /v1/events: what happens here, as server-sent events.
 #include <chrono>
 #include <utility>
 
@@ -8,6 +7,10 @@
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
+
+// Events as a stream, from a position that the client names. Who was away too long, or names a
+// position of an earlier start, is told of the gap first and then gets everything that is kept. A
+// step sends a bounded number, and comes again at once if there are more.
 
 namespace waypost::http {
 namespace {

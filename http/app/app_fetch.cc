@@ -1,5 +1,3 @@
-// Blobs that are not here: waiting for one, status streams, where it may be and why it is not here
-// yet.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -11,6 +9,10 @@
 #include "http/message/errors.h"
 #include "http/message/text.h"
 #include "signpost/signpost_table.h"
+
+// A blob that is not here yet, for an app that waits for it. Waiting takes no thread: a
+// subscription holds the fetcher's interest and looks again when the state changes. What cannot
+// start within the caller's time is answered at once, with what blocks it.
 
 namespace waypost::http {
 namespace {

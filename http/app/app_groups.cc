@@ -1,4 +1,3 @@
-// Groups, members, invites, joining, and whether the servers hold everything.
 #include <chrono>
 #include <utility>
 
@@ -9,6 +8,10 @@
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
 #include "http/message/text.h"
+
+// Groups, members, invites, joins, and which servers hold what. Handlers check form and bounds;
+// whether the caller's peer may do it is decided by the group store. What needs another peer's
+// answer goes to the syncer and is answered when it comes, or at its deadline.
 
 namespace waypost::http {
 namespace {

@@ -1,4 +1,3 @@
-// References: key -> blob in a group.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +6,9 @@
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
+
+// References of a group: one, many, a page of them. A batch is one entry of the log, all or
+// nothing.
 
 namespace waypost::http {
 namespace {

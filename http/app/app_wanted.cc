@@ -1,4 +1,3 @@
-// What is wanted here and not yet here, and the fetcher's switches.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +7,9 @@
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
 #include "http/message/text.h"
+
+// What is wanted and does not come: listing, trying again now, stopping, pausing the fetcher. All
+// of it is the fetcher's; here it is turned into JSON.
 
 namespace waypost::http {
 namespace {

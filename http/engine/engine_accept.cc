@@ -1,4 +1,3 @@
-// How connections begin, and how all of them end.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,6 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "http/engine/engine_loop.h"
+
+// How connections begin, and how all of them end. Every limit on their number is kept here: in all,
+// for each address, and of handshakes under way, where the oldest is cut so that those that stall
+// never keep an honest one out.
 
 namespace waypost::http {
 namespace {

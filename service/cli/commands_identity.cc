@@ -1,4 +1,3 @@
-// Who this peer is and who may use it, without a running service: identity and tokens.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -21,6 +20,9 @@
 #include "service/cli/print.h"
 #include "service/config.h"
 #include "service/data_dir.h"
+
+// Who this peer is and who may use it, without a running service: identity and tokens. Secrets are
+// never printed, and the terminal's echo comes back however the prompt ends.
 
 namespace waypost::service {
 namespace {

@@ -1,4 +1,3 @@
-// What a group does about rows of its references that were found damaged and set aside.
 #include <set>
 
 #include "base/status.h"
@@ -6,6 +5,9 @@
 #include "syncgroup/group/group_writer.h"
 #include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
+
+// What a group does about rows of its references that were found damaged and set aside: fold them
+// again from the log. Until that has ended some may be missing, so nothing is called complete.
 
 namespace waypost::syncgroup {
 
