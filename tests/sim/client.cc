@@ -13,7 +13,7 @@
 #include "http/peer/peer_answers.h"
 #include "syncgroup/protocol/wire_codec.h"
 
-// Requests are built, and answers judged, as http/peer_http_client.cc and peer_blob_client.cc do it
+// Requests are built, and answers judged, as http/peer/peer_http_client.cc and peer_blob_client.cc do it
 // with what arrives on a socket.
 
 namespace waypost::sim {
