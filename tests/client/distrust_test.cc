@@ -61,6 +61,25 @@ TEST(DistrustTest, ADeadlineHoldsForTheWholeCallWhateverDribbles) {
   }
 }
 
+TEST(DistrustTest, ADeadlineHoldsWhileBytesComeWithoutAPause) {
+  ScriptedServer server(std::vector<ScriptedServer::Script>{[](Talk& talk) {
+    talk.ReadHead();
+    talk.Say(Ok("Content-Length: 1000000000000\r\n", ""));
+    const std::string piece(1 << 20, 'x');
+    while (talk.Say(piece)) {
+    }
+  }});
+  // Slower than they come, so that the socket never has to be waited for.
+  const auto got = Of(server).Get(
+      kHello,
+      [](std::string_view) {
+        std::this_thread::sleep_for(1ms);
+        return true;
+      },
+      {}, 400ms);
+  EXPECT_EQ(got.error().kind, ErrorKind::kDeadline) << got.error().message;
+}
+
 TEST(DistrustTest, ADeadlineHoldsWhileNobodyReadsAndDuringAHandshake) {
   ScriptedServer server(
       std::vector<ScriptedServer::Script>{[](Talk&) { std::this_thread::sleep_for(1s); }});
@@ -116,6 +135,8 @@ TEST(DistrustTest, AnswersThatCannotBeBelievedAreIntegrityErrors) {
       {"a chunk cut", Ok("Transfer-Encoding: chunked\r\n", "ff\r\n" + json)},
       {"a chunk that goes on",
        Ok("Transfer-Encoding: chunked\r\n", "2\r\n" + json + "\r\n0\r\n\r\n")},
+      {"a chunk with something behind it",
+       Ok("Transfer-Encoding: chunked\r\n", "d\r\n" + json + "more\r\n0\r\n\r\n")},
       {"a last chunk cut", Ok("Transfer-Encoding: chunked\r\n", "d\r\n" + json + "\r\n0\r\n")},
       {"a long status line", "HTTP/1.1 200 " + endless + "\r\n\r\n"},
       {"a long header", Ok("A: " + endless + "\r\n", json)},
