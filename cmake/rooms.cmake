@@ -72,10 +72,13 @@ function(waypost_house room)
   endforeach()
 endfunction()
 
-# waypost_test(NAME SOURCES a_test.cc ... DEPENDS ...): one binary, found by ctest test by test.
+# waypost_test(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary.
 function(waypost_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;APART" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  if(ARG_APART)
+    set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   # ./dev test counts the cases in the results that each binary leaves.
