@@ -93,6 +93,7 @@ absl::Status Fetcher::Impl::LoadRuns() {
     }
   }
   loaded = true;
+  work.NotifyAll();  // also for what became due before this start's end, and is in the queue
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -34,10 +35,12 @@ class FakeClock final : public Clock {
   void SetSteady(SteadyTime steady);
 
   // Lets time pass from one awaited moment to the next, until `condition` holds; false when it does
-  // not within `limit` of this clock. Before each step the threads get a few real milliseconds to
-  // do what has become due, which on a loaded machine may not be enough: a test that must not see
-  // time run ahead of the work calls AwaitParked and Advance.
+  // not within `limit` of this clock. Time goes on only when the threads have done what was due:
+  // the test says how many then wait (ExpectIdle), else they get a few real milliseconds each time.
   bool AdvanceUntil(absl::FunctionRef<bool()> condition, Millis limit = std::chrono::minutes(10));
+  // So many threads wait here when there is nothing to do: the loops of the code under test. 0: not
+  // known.
+  void ExpectIdle(std::size_t threads);
 
   // How many threads wait for a moment that has not come. Who was notified counts until it runs.
   std::size_t Parked() const;
@@ -57,13 +60,16 @@ class FakeClock final : public Clock {
     bool pinned = false;  // in use by who wakes it: the call must not return
   };
 
+  bool Settle(absl::FunctionRef<bool()> condition, std::chrono::microseconds patience) const;
+  std::size_t ParkedNow() const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeDue();
   Waiter* TakeDue() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
-  mutable CondVar changed_;  // of waiters_ and of `pinned`
+  mutable CondVar unpinned_;
   WallTime wall_ GUARDED_BY(mutex_);
   SteadyTime steady_ GUARDED_BY(mutex_);
+  std::size_t idle_ GUARDED_BY(mutex_) = 0;
   mutable std::vector<Waiter*> waiters_ GUARDED_BY(mutex_);
 };
 

@@ -2,16 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "absl/functional/function_ref.h"
 #include "base/crypto.h"
 #include "base/events.h"
 #include "base/file_system.h"
@@ -27,37 +23,26 @@
 #include "signpost/signpost_table.h"
 #include "syncgroup/group/group_store.h"
 #include "syncgroup/ledger/ledger.h"
-#include "syncgroup/ledger/rows.h"
 #include "tests/fakes/fake_blob_client.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/silent_peers.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/support/eventually.h"
+#include "tests/support/filled_ids.h"
+#include "tests/support/member_row.h"
 #include "upkeep/scanner.h"
 
 namespace waypost::fetcher {
 
-// Waits for a condition; the time is a limit, not a measure.
-inline bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return condition();
-}
-
-inline base::PeerId PeerNumber(uint8_t n) {
-  std::array<uint8_t, 32> bytes{};
-  bytes.fill(n);
-  return base::PeerId(bytes);
-}
+using support::Peer;
 
 // The parts under the fetcher, real ones on a temporary folder, with a fake of the network. `Open`
 // and `Close` stand for a start and a stop of the service on the same folder.
 class Rig {
  public:
   FakeBlobClient client;
-  base::SystemClock clock;
-  base::SystemRandom random;
+  base::FakeClock clock;
+  base::SeededRandom random{1};
   FetcherOptions options{.retry_base = base::Millis(20), .retry_max = base::Millis(60000)};
 
   Rig() {
@@ -99,27 +84,37 @@ class Rig {
     fetcher = parts_->fetcher.get();
     scanner = parts_->scanner.get();
   }
-  void Close() { parts_.reset(); }
+  void Close() {
+    clock.ExpectIdle(0);
+    parts_.reset();
+  }
+
+  // The fetcher's threads run from now on.
+  void Start() {
+    fetcher->Start();
+    clock.ExpectIdle(1 + options.concurrency);  // the starter and the workers
+  }
+
+  // Comes about by what the threads do, without any time passing.
+  bool AtOnce(absl::FunctionRef<bool()> condition) { return support::Eventually(condition); }
+  // Comes about within `limit` of the clock, which is advanced as far as it must be.
+  bool Within(base::Millis limit, absl::FunctionRef<bool()> condition) {
+    return clock.AdvanceUntil(condition, limit);
+  }
 
   // Another member of the group, that may be asked.
   base::PeerId AddPeer(uint8_t n, FakeBlobClient::Behaviour behaviour) {
     return AddPeerTo(group, n, std::move(behaviour));
   }
   base::PeerId AddPeerTo(const base::GroupId& to, uint8_t n, FakeBlobClient::Behaviour behaviour) {
-    AddMember(to, PeerNumber(n));
-    peers->SetProfile(PeerNumber(n), "peer", {"127.0.0.1:1"});
-    client.Set(PeerNumber(n), std::move(behaviour));
-    return PeerNumber(n);
+    AddMember(to, Peer(n));
+    peers->SetProfile(Peer(n), "peer", {"127.0.0.1:1"});
+    client.Set(Peer(n), std::move(behaviour));
+    return Peer(n);
   }
   void AddMember(const base::GroupId& to, const base::PeerId& peer,
                  syncgroup::Role role = syncgroup::Role::kNormal) {
-    CHECK(index
-              ->Update(base::Index::Lane::kForeground,
-                       [&](base::WriteTxn& txn) {
-                         syncgroup::StoreMember(txn, to, {.peer = peer, .role = role});
-                         return absl::OkStatus();
-                       })
-              .ok());
+    support::AddMemberRow(*index, to, peer, role);
   }
 
   // As if a log entry from `locations` mentioned the blob in the group.

@@ -2,25 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdlib>
 #include <random>
 #include <string>
 
-#include "base/ids.h"
 #include "signpost/signpost.h"
+#include "tests/support/filled_ids.h"
 
 namespace waypost::signpost {
 
-template <class Id>
-Id Filled(uint8_t n) {
-  std::array<uint8_t, Id::kBytes> bytes{};
-  bytes.fill(n);
-  return Id(bytes);
-}
-inline base::PeerId Peer(uint8_t n) { return Filled<base::PeerId>(n); }
-inline base::GroupId Group(uint8_t n) { return Filled<base::GroupId>(n); }
-inline base::BlobId Blob(uint8_t n) { return Filled<base::BlobId>(n); }
+using support::Blob;
+using support::Filled;
+using support::Group;
+using support::Peer;
 
 // Draws whatever the tests need. Its seed is logged and can be given as WAYPOST_TEST_SEED.
 class Samples {

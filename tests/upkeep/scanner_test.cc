@@ -53,6 +53,7 @@ class ScannerTest : public testing::Test {
   }
   // One pass that began after this call and ended well.
   ScanPass Scan() {
+    rig_.clock.Advance(base::Millis(1));  // so that it is told from the one before
     const base::SteadyTime asked = rig_.clock.SteadyNow();
     rig_.scanner->Start();
     rig_.scanner->Request();
@@ -60,7 +61,7 @@ class ScannerTest : public testing::Test {
       const auto last = rig_.scanner->Status().last;
       return last && last->started_steady >= asked;
     };
-    EXPECT_TRUE(Eventually(over));
+    EXPECT_TRUE(rig_.AtOnce(over));
     return *rig_.scanner->Status().last;
   }
   syncgroup::Counts Counts(const base::GroupId& group) {
@@ -88,14 +89,14 @@ class ScannerTest : public testing::Test {
 
 TEST_F(ScannerTest, RestoresDueRowsThatEventsMissedAndRemovesStaleOnes) {
   const BlobId blob = Sha256::Of(kSmall);
-  rig_.Mention(blob, {PeerNumber(1)});
+  rig_.Mention(blob, {Peer(1)});
   const BlobId stale = Sha256::Of("stale");
   ASSERT_TRUE(rig_.index
                   ->Update(base::Index::Lane::kForeground,
                            [&](base::WriteTxn& txn) {
                              signpost::DeleteDueRow(
                                  txn, signpost::DueKeyOf(blob, *signpost::LoadSignpost(txn, blob)));
-                             signpost::PutDueRow(txn, {.first_peer = PeerNumber(9), .blob = stale},
+                             signpost::PutDueRow(txn, {.first_peer = Peer(9), .blob = stale},
                                                  rig_.clock.WallNow());
                              return absl::OkStatus();
                            })
@@ -105,15 +106,15 @@ TEST_F(ScannerTest, RestoresDueRowsThatEventsMissedAndRemovesStaleOnes) {
   EXPECT_EQ(pass.stale_removed, 1u);
   EXPECT_EQ(rig_.DueRows(), 1u);
   rig_.AddPeer(1, FakeBlobClient::Sends(kSmall));
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig_.Held(blob); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
 }
 
 TEST_F(ScannerTest, ADamagedSignpostDoesNotStopIt) {
   const BlobId damaged = Sha256::Of("damaged");
   const BlobId sound = Sha256::Of("sound");
-  rig_.Mention(damaged, {PeerNumber(1)});
-  rig_.Mention(sound, {PeerNumber(1)});
+  rig_.Mention(damaged, {Peer(1)});
+  rig_.Mention(sound, {Peer(1)});
   ASSERT_TRUE(rig_.index
                   ->Update(base::Index::Lane::kForeground,
                            [&](base::WriteTxn& txn) {
@@ -122,7 +123,7 @@ TEST_F(ScannerTest, ADamagedSignpostDoesNotStopIt) {
                            })
                   .ok());
   Scan();
-  EXPECT_TRUE(Eventually([&] { return rig_.index->bad_rows() == 1; }));
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.index->bad_rows() == 1; }));
   EXPECT_TRUE(rig_.Record(sound).signpost);
   EXPECT_FALSE(rig_.Record(damaged).signpost);
 }
@@ -131,9 +132,9 @@ TEST_F(ScannerTest, AFileThatIsGoneIsWantedAgainAndAStrayOneIsAdopted) {
   const std::string content = Large();
   const BlobId blob = Sha256::Of(content);
   const PeerId peer = rig_.AddPeer(1, FakeBlobClient::Sends(content));
-  rig_.fetcher->Start();
+  rig_.Start();
   rig_.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig_.Held(blob); }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
   const std::string hex = blob.ToHex();
   const std::string file =
       rig_.path() + "/blobs/" + hex.substr(0, 2) + "/" + hex.substr(2, 2) + "/" + hex;
@@ -146,7 +147,7 @@ TEST_F(ScannerTest, AFileThatIsGoneIsWantedAgainAndAStrayOneIsAdopted) {
   const ScanPass pass = Scan();
   EXPECT_EQ(pass.lost, 1u);
   EXPECT_EQ(pass.adopted, 1u);
-  ASSERT_TRUE(Eventually([&] { return rig_.Held(blob) && std::filesystem::exists(file); }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob) && std::filesystem::exists(file); }));
   EXPECT_EQ(rig_.Content(Sha256::Of(stray)), stray);
   EXPECT_TRUE(rig_.Record(Sha256::Of(stray)).row->holdings.empty())
       << "adopted bytes serve no group";
@@ -281,10 +282,11 @@ TEST_F(ScannerTest, AReferenceLostToDamageComesBackFromTheLog) {
   rig_.scanner->Start();
   rig_.scanner->Request();
   // The pass has not ended well before the reference is back.
-  ASSERT_TRUE(Eventually([&] { return rig_.groups->Refolding().value(); }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.groups->Refolding().value(); }));
   EXPECT_FALSE(rig_.scanner->Status().last.has_value());
   ASSERT_NO_FATAL_FAILURE(Work());
-  ASSERT_TRUE(Eventually([&] { return rig_.scanner->Status().last.has_value(); }));
+  EXPECT_TRUE(
+      rig_.Within(base::Millis(500), [&] { return rig_.scanner->Status().last.has_value(); }));
   const auto ref = rig_.groups->GetRef(rig_.group, "key");
   ASSERT_TRUE(ref.ok()) << ref.status();
   EXPECT_EQ(ref->blob, blob);
@@ -299,7 +301,8 @@ TEST_F(ScannerTest, ANewDelayCountsFromThePassThatEndedLast) {
   rig_.scanner->SetOptions(base::Millis(1), 0);
   EXPECT_LT(rig_.scanner->Status().next, before);
   const base::SteadyTime ended = rig_.scanner->Status().last->ended_steady;
-  EXPECT_TRUE(Eventually([&] { return rig_.scanner->Status().last->ended_steady > ended; }));
+  EXPECT_TRUE(rig_.Within(base::Millis(1),
+                          [&] { return rig_.scanner->Status().last->ended_steady > ended; }));
 }
 
 }  // namespace

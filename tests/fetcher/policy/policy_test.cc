@@ -13,6 +13,7 @@
 #include "fetcher/policy/retry_policy.h"
 #include "fetcher/policy/slow_window.h"
 #include "fetcher/report/completeness.h"
+#include "tests/support/filled_ids.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -20,12 +21,7 @@ namespace {
 using base::Millis;
 using base::PeerId;
 using base::WallTime;
-
-PeerId Peer(uint8_t n) {
-  std::array<uint8_t, 32> bytes{};
-  bytes[0] = n;
-  return PeerId(bytes);
-}
+using support::Peer;
 
 TEST(RetryDelay, LiesInTheUpperHalfOfTheDoubledBaseAndUnderTheMaximum) {
   const RetryPolicy policy{.base = Millis(1000), .max = Millis(3600 * 1000)};

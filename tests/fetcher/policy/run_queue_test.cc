@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/support/filled_ids.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -18,12 +19,8 @@ using base::PeerId;
 using base::WallTime;
 using signpost::DueKey;
 using signpost::Lane;
+using support::Peer;
 
-PeerId Peer(uint8_t n) {
-  std::array<uint8_t, 32> bytes{};
-  bytes[0] = n;
-  return PeerId(bytes);
-}
 BlobId Blob(uint32_t n) {
   std::array<uint8_t, 32> bytes{};
   for (int i = 0; i < 4; ++i)

@@ -60,8 +60,8 @@ class FetcherBatch : public testing::Test {
 TEST_F(FetcherBatch, ManySmallBlobsOfAPeerTravelInFewRequests) {
   const PeerId peer = rig_.AddPeer(1, HasNumbered(500));
   MentionAll(500, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return HeldAll(500); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(500); }));
   EXPECT_LT(Requests(), 40u);
   EXPECT_EQ(rig_.DueRows(), 0u);
   for (int i = 0; i < 500; ++i) {
@@ -70,15 +70,15 @@ TEST_F(FetcherBatch, ManySmallBlobsOfAPeerTravelInFewRequests) {
     ASSERT_EQ(record.row->holdings.at(rig_.group).via, blobstore::Via::kFetch);
     ASSERT_EQ(rig_.Content(Sha256::Of(Numbered(i))), Numbered(i));
   }
-  EXPECT_TRUE(Eventually([&] { return rig_.fetcher->CountStates().fetching == 0; }));
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.fetcher->CountStates().fetching == 0; }));
 }
 
 TEST_F(FetcherBatch, WhatDidNotFitIntoAnAnswerIsAskedForAgain) {
   const PeerId peer = rig_.AddPeer(1, HasNumbered(200));
   rig_.client.answer_blobs_max = 30;
   MentionAll(200, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return HeldAll(200); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(200); }));
   EXPECT_LT(Requests(), 30u);
 }
 
@@ -86,8 +86,8 @@ TEST_F(FetcherBatch, APeerWithoutRoomForAnswersIsAskedForOneByOne) {
   const PeerId peer = rig_.AddPeer(1, HasNumbered(100));
   rig_.client.answer_blobs_max = 0;
   MentionAll(100, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return HeldAll(100); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(100); }));
   EXPECT_EQ(rig_.client.calls().size(), 100u);
   EXPECT_LT(rig_.client.batches().size(), 20u);
   EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(0))).row->fetch_attempts, 1u);
@@ -103,8 +103,8 @@ TEST_F(FetcherBatch, AMissingOneCostsOnlyItself) {
                      return i % 10 == 3 ? std::optional(FakeBlobClient::Misses()) : std::nullopt;
                    }));
   MentionAll(100, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually(
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce(
       [&] { return rig_.DueRows() == 10 && rig_.fetcher->CountStates().fetching == 0; }));
   EXPECT_LT(Requests(), 20u);
   for (int i = 0; i < 100; ++i) {
@@ -123,8 +123,8 @@ TEST_F(FetcherBatch, OneWithWrongBytesCoolsThePeerAndTheRestOfItsAnswerCounts) {
         return i == 30 ? std::optional(FakeBlobClient::Sends("something else")) : std::nullopt;
       }));
   MentionAll(60, {liar});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 1; }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 1; }));
   EXPECT_EQ(rig_.peers->Find(liar)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
   const auto record = rig_.Record(Sha256::Of(Numbered(30)));
   EXPECT_FALSE(record.row);
@@ -137,8 +137,8 @@ TEST_F(FetcherBatch, WhatOnePeerMissesIsAskedOfTheNextTogether) {
   const PeerId first =
       rig_.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig_.clock.WallNow()}}}));
   MentionAll(200, {first});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return HeldAll(200); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(200); }));
   EXPECT_LT(Requests(), 40u);
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).row->fetch_attempts, 1u)
@@ -173,8 +173,8 @@ TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
                        return absl::OkStatus();
                      })
             .ok());
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] {
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] {
     return HeldAll(50) && rig_.Held(Sha256::Of(large)) && rig_.Held(Sha256::Of(larger));
   }));
   std::map<BlobId, int> alone;
@@ -207,12 +207,12 @@ TEST_F(FetcherBatch, WhatWasTakenWithALargeOneDoesNotWaitForIt) {
                      })
             .ok());
   MentionAll(50, {peer});
-  rig_.fetcher->Start();
+  rig_.Start();
   gate_.AwaitArrivals(1);
-  EXPECT_TRUE(Eventually([&] { return HeldAll(50); }));
+  EXPECT_TRUE(rig_.AtOnce([&] { return HeldAll(50); }));
   EXPECT_FALSE(rig_.Held(Sha256::Of(large)));
   gate_.Open();
-  EXPECT_TRUE(Eventually([&] { return rig_.Held(Sha256::Of(large)); }));
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.Held(Sha256::Of(large)); }));
 }
 
 // Files, too large to be rows of the index.
@@ -244,10 +244,10 @@ TEST_F(FetcherBatch, FilesWithWrongBytesComeFromTheNextPeerAtOnce) {
         return FakeBlobClient::Sends(files.Content(i % 8 == 5 ? 255 : i))(request, sink, stop);
       });
   for (const auto& [blob, i] : files.numbers) rig_.Mention(blob, {liar});
-  rig_.fetcher->Start();
+  rig_.Start();
   for (const auto& [blob, i] : files.numbers) {
     const BlobId& id = blob;
-    ASSERT_TRUE(Eventually([&] { return rig_.Held(id); })) << i;
+    ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(id); })) << i;
     EXPECT_EQ(rig_.Content(blob), files.Content(i));
   }
   EXPECT_EQ(rig_.peers->Find(liar)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
@@ -264,8 +264,8 @@ TEST_F(FetcherBatch, FilesOfABatchBecomeDurableTogether) {
                        : files.Send()(request, sink, stop);
       });
   for (const auto& [blob, i] : files.numbers) rig_.Mention(blob, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 1; }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 1; }));
   EXPECT_LT(Requests(), 30u);
   for (const auto& [blob, i] : files.numbers) {
     const auto record = rig_.Record(blob);
@@ -285,8 +285,8 @@ TEST_F(FetcherBatch, APeerThatFailsInTheMiddleCostsNoAttemptsAndTheRestComesOnIt
         return FakeBlobClient::Fails(Kind::kUnreachable);
       }));
   MentionAll(100, {peer});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] {
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] {
     return rig_.DueRows() <= 80 && rig_.peers->Find(peer)->health.Cooling(rig_.clock.WallNow()) &&
            rig_.fetcher->CountStates().fetching == 0;
   }));
@@ -300,7 +300,7 @@ TEST_F(FetcherBatch, APeerThatFailsInTheMiddleCostsNoAttemptsAndTheRestComesOnIt
   }
   *fails = false;
   rig_.peers->RecordSuccess(peer);
-  ASSERT_TRUE(Eventually([&] { return HeldAll(100); }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(100); }));
 }
 
 TEST_F(FetcherBatch, BlobsOfDifferentGroupsAreAskedForUnderTheirOwn) {
@@ -322,8 +322,8 @@ TEST_F(FetcherBatch, BlobsOfDifferentGroupsAreAskedForUnderTheirOwn) {
                        })
               .ok());
   }
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 0; }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 0; }));
   for (const BatchRequest& batch : rig_.client.batches()) {
     ASSERT_EQ(batch.groups.size(), 1u);
     for (const BlobId& blob : batch.blobs) {
@@ -340,12 +340,12 @@ TEST_F(FetcherBatch, WhatIsNoLongerWantedWhenItComesIsNotKept) {
                      return std::nullopt;
                    }));
   MentionAll(10, {peer});
-  rig_.fetcher->Start();
+  rig_.Start();
   gate_.AwaitArrivals(1);
   rig_.Mention(Sha256::Of(Numbered(7)), {}, -1);
   gate_.Open();
-  ASSERT_TRUE(Eventually([&] { return rig_.DueRows() == 0; }));
-  ASSERT_TRUE(Eventually([&] { return rig_.fetcher->CountStates().fetching == 0; }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 0; }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.fetcher->CountStates().fetching == 0; }));
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).row.has_value(), i != 7) << i;
   }
@@ -355,8 +355,8 @@ TEST_F(FetcherBatch, AFullDiskPausesOnceAndEverythingComesLater) {
   const PeerId peer = rig_.AddPeer(1, HasNumbered(100));
   MentionAll(100, {peer});
   rig_.blobs->SetMinFree({.bytes = uint64_t{1} << 60});
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] {
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] {
     return rig_.fetcher->Paused().reason == "space" && rig_.fetcher->CountStates().fetching == 0;
   }));
   EXPECT_LT(Requests(), 10u) << "the first refusal of our own disk ends an answer";
@@ -364,7 +364,7 @@ TEST_F(FetcherBatch, AFullDiskPausesOnceAndEverythingComesLater) {
     EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).signpost->fetch_attempts, 0u);
   }
   rig_.blobs->SetMinFree({.bytes = 0});
-  ASSERT_TRUE(Eventually([&] { return HeldAll(100); }));
+  ASSERT_TRUE(rig_.Within(Millis(5000), [&] { return HeldAll(100); }));
 }
 
 TEST_F(FetcherBatch, AStopInTheMiddleLosesNothingThatCame) {
@@ -374,7 +374,7 @@ TEST_F(FetcherBatch, AStopInTheMiddleLosesNothingThatCame) {
                      return std::nullopt;
                    }));
   MentionAll(30, {peer});
-  rig_.fetcher->Start();
+  rig_.Start();
   gate_.AwaitArrivals(1);
   std::thread stop([&] { rig_.fetcher->Shutdown(); });
   gate_.Open();
@@ -387,8 +387,8 @@ TEST_F(FetcherBatch, AStopInTheMiddleLosesNothingThatCame) {
   }
   rig_.Close();
   rig_.Open();
-  rig_.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return HeldAll(30); }));
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(30); }));
 }
 
 }  // namespace

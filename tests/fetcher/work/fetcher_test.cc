@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "tests/fakes/gate.h"
@@ -24,13 +27,20 @@ std::string Large() {
   return bytes;
 }
 
+void AwaitStop(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait(lock, stop, [] { return false; });
+}
+
 TEST(Fetcher, FetchesVerifiesAndRecordsWhatAGroupMentions) {
   Rig rig;
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
   EXPECT_EQ(rig.Content(blob), kSmall);
   const auto record = rig.Record(blob);
   EXPECT_EQ(record.row->fetch_attempts, 1u);
@@ -46,9 +56,9 @@ TEST(Fetcher, FollowsTheSignpostOfAMiss) {
   const PeerId first =
       rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {first});
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
   EXPECT_EQ(rig.client.calls().size(), 2u) << "one attempt, two locations";
   EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
 }
@@ -61,9 +71,9 @@ TEST(Fetcher, AnHonestNoCountsAndTheCountsSurviveARestart) {
   rig.Open();
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Misses());
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.Record(blob).signpost->failures == 1; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Record(blob).signpost->failures == 1; }));
   const auto before = *rig.Record(blob).signpost;
   EXPECT_EQ(before.fetch_attempts, 1u);
   EXPECT_EQ(before.last_error.error, signpost::ErrorClass::kNotHere);
@@ -71,10 +81,10 @@ TEST(Fetcher, AnHonestNoCountsAndTheCountsSurviveARestart) {
   EXPECT_NE(before.locations.at(peer).denied, base::kNever);
   rig.Close();
   rig.Open();
-  rig.fetcher->Start();
+  rig.Start();
   const auto after = *rig.Record(blob).signpost;
   EXPECT_EQ(after, before);
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->CountStates().waiting == 1; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->CountStates().waiting == 1; }));
   EXPECT_EQ(rig.client.calls().size(), 1u) << "a restart does not forget a wait";
 }
 
@@ -82,16 +92,16 @@ TEST(Fetcher, APeerThatIsAwayCostsNoAttemptsAndItsReturnFreesAtOnce) {
   Rig rig;
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.peers->Cooling(peer); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.peers->Cooling(peer); }));
   ASSERT_TRUE(
-      Eventually([&] { return rig.fetcher->State(blob).kind == FetchState::Kind::kParked; }));
+      rig.AtOnce([&] { return rig.fetcher->State(blob).kind == FetchState::Kind::kParked; }));
   EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
   EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
   rig.client.Set(peer, FakeBlobClient::Sends(kSmall));
   rig.peers->RecordSuccess(peer);  // it answered something of ours
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
   EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
 }
 
@@ -101,19 +111,19 @@ TEST(Fetcher, ACoolingFirstPeerDoesNotHoldBackABlobThatAnotherHas) {
   const PeerId other = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
   const BlobId blob = Sha256::Of(kSmall);
   rig.peers->RecordWrongBytes(away, {.error = signpost::ErrorClass::kWrongBytes});
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {other});
   rig.Mention(blob, {away}, 0);
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
 }
 
 TEST(Fetcher, WrongBytesDropTheLocationAndCoolThePeerForAnHour) {
   Rig rig;
   const PeerId liar = rig.AddPeer(1, FakeBlobClient::Sends("something else"));
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {liar});
-  ASSERT_TRUE(Eventually([&] { return rig.Record(blob).signpost->fetch_attempts == 1; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Record(blob).signpost->fetch_attempts == 1; }));
   EXPECT_FALSE(rig.Record(blob).signpost->locations.contains(liar));
   EXPECT_TRUE(rig.peers->Health(liar).suspect);
   EXPECT_GT(rig.peers->Health(liar).cool_down_end, rig.clock.WallNow() + Millis(3000000));
@@ -137,8 +147,8 @@ TEST(Fetcher, ABrokenTransferGoesOnWhereItWasFromAnotherPeer) {
   const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(content));
   rig.Mention(blob, {holder});
   rig.Mention(blob, {breaks}, 0);
-  rig.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  rig.Start();
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
   EXPECT_EQ(rig.Content(blob), content);
   for (const BlobRequest& call : rig.client.calls()) {
     if (call.from.peer == holder && rig.client.calls().size() > 1) {
@@ -158,9 +168,9 @@ TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
   }
   ASSERT_EQ(rig.blobs->PartialBytes(blob), uint64_t{2} << 20);
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(content));
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
   EXPECT_EQ(rig.Content(blob), content);
   EXPECT_FALSE(rig.peers->Health(peer).suspect);
   ASSERT_EQ(rig.client.calls().size(), 2u);
@@ -169,14 +179,14 @@ TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
 
 TEST(Fetcher, ManyCallersShareOneFetch) {
   Rig rig;
-  std::atomic<bool> go{false};
+  base::Gate gate;
   const PeerId peer =
       rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
-        Eventually([&] { return go.load() || stop.stop_requested(); });
+        gate.Pass();
         return FakeBlobClient::Sends(kSmall)(request, sink, stop);
       });
   const BlobId blob = Sha256::Of(kSmall);
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
   std::vector<std::unique_ptr<Fetcher::Interest>> callers;
   for (int i = 0; i < 8; ++i) {
@@ -187,15 +197,15 @@ TEST(Fetcher, ManyCallersShareOneFetch) {
   std::atomic<int> called{0};
   const auto registration = callers[0]->OnChange([&] { ++called; });
   callers.resize(3);  // a caller that leaves does not end it
-  go = true;
-  ASSERT_TRUE(Eventually([&] { return callers[1]->State().kind == FetchState::Kind::kDone; }));
+  gate.Open();
+  ASSERT_TRUE(rig.AtOnce([&] { return callers[1]->State().kind == FetchState::Kind::kDone; }));
   EXPECT_EQ(rig.client.calls().size(), 1u);
   EXPECT_GT(called.load(), 0);
 }
 
 TEST(Fetcher, AskingForAnUnknownBlobIsNotFound) {
   Rig rig;
-  rig.fetcher->Start();
+  rig.Start();
   EXPECT_EQ(rig.fetcher->Ask(Sha256::Of("never heard of")).status().code(),
             absl::StatusCode::kNotFound);
 }
@@ -210,7 +220,7 @@ TEST(Fetcher, StopIsRememberedUntilARetry) {
   rig.Close();
   rig.Open();
   rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
-  rig.fetcher->Start();
+  rig.Start();
   EXPECT_EQ(rig.fetcher->State(blob).kind, FetchState::Kind::kStopped);
   const auto page = rig.fetcher->Wanted({}, "", 100);
   ASSERT_TRUE(page.ok());
@@ -218,7 +228,7 @@ TEST(Fetcher, StopIsRememberedUntilARetry) {
   EXPECT_EQ(page->items[0].state, "stopped");
   EXPECT_TRUE(rig.client.calls().empty());
   EXPECT_EQ(*rig.fetcher->Retry(blob), 1u);
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
 }
 
 TEST(Fetcher, HowTheBlobsOfOneGroupWaitIsCountedApart) {
@@ -242,9 +252,9 @@ TEST(Fetcher, HowTheBlobsOfOneGroupWaitIsCountedApart) {
   rig.MentionIn(second, Sha256::Of("parked for two"), {away});
   rig.MentionIn(third, Sha256::Of("fetching"), {slow});
   ASSERT_TRUE(rig.fetcher->Stop(Sha256::Of("stopped")).ok());
-  rig.fetcher->Start();
+  rig.Start();
   gate.AwaitArrivals(1);
-  EXPECT_TRUE(Eventually([&] { return rig.fetcher->CountStatesIn(rig.group).parked == 2; }));
+  EXPECT_TRUE(rig.AtOnce([&] { return rig.fetcher->CountStatesIn(rig.group).parked == 2; }));
 
   const auto of_first = rig.fetcher->CountStatesIn(rig.group);
   EXPECT_EQ(of_first.fetching, 0u);
@@ -267,17 +277,17 @@ TEST(Fetcher, APauseSurvivesARestartAndEndsWithResume) {
   Rig rig;
   const BlobId blob = Sha256::Of(kSmall);
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
-  rig.fetcher->Start();
+  rig.Start();
   ASSERT_TRUE(rig.fetcher->Pause(std::nullopt).ok());
   rig.Close();
   rig.Open();
-  rig.fetcher->Start();
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->Paused().paused; }));
+  rig.Start();
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().paused; }));
   rig.Mention(blob, {peer});
   EXPECT_EQ(rig.fetcher->State(blob).blocked_by, "paused");
   EXPECT_TRUE(rig.client.calls().empty());
   ASSERT_TRUE(rig.fetcher->Resume().ok());
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
 }
 
 TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
@@ -285,13 +295,13 @@ TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
   const BlobId blob = Sha256::Of(kSmall);
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
   rig.blobs->SetMinFree({.bytes = uint64_t{1} << 60});
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->Paused().reason == "space"; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().reason == "space"; }));
   EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
   EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
   rig.blobs->SetMinFree({.bytes = 0});
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); }));
+  ASSERT_TRUE(rig.Within(Millis(5000), [&] { return rig.Held(blob); }));
   EXPECT_FALSE(rig.fetcher->Paused().paused);
 }
 
@@ -302,20 +312,21 @@ TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {
   std::atomic<bool> cancelled{false};
   const PeerId peer = rig.AddPeer(1, [&](const BlobRequest&, BlobSink&, std::stop_token stop) {
     running = true;
-    cancelled = Eventually([&] { return stop.stop_requested(); });
+    AwaitStop(stop);
+    cancelled = true;
     return BlobReply{.kind = Kind::kCancelled};
   });
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
   rig.Mention(blob, {peer});  // a second key
-  ASSERT_TRUE(Eventually([&] { return running.load(); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return running.load(); }));
   rig.Mention(blob, {}, -1);
   EXPECT_EQ(rig.Record(blob).signpost->groups.at(rig.group).keys, 1u);
   EXPECT_NE(rig.Record(blob).signpost->wanted_since, base::kNever) << "one key is left";
   EXPECT_FALSE(cancelled);
   rig.Mention(blob, {}, -1);
-  ASSERT_TRUE(Eventually([&] { return cancelled.load(); }));
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->InFlight().empty(); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return cancelled.load(); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->InFlight().empty(); }));
   EXPECT_EQ(rig.DueRows(), 0u);
 }
 
@@ -333,18 +344,18 @@ TEST(Fetcher, NewEvidenceDuringAnAttemptMakesTheBlobDueAgain) {
         CHECK(rig.fetcher->Retry(blob).ok());  // an operator, meanwhile
         return FakeBlobClient::Misses()(request, sink, stop);
       });
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.Held(blob); })) << "it must not wait for an hour";
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); })) << "it must not wait for an hour";
 }
 
 TEST(Fetcher, WhyNamesTheWholeChain) {
   Rig rig;
   const BlobId blob = Sha256::Of(kSmall);
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
-  rig.fetcher->Start();
+  rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.fetcher->State(blob).blocked_by == "peer_cool_down"; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->State(blob).blocked_by == "peer_cool_down"; }));
   const auto steps = rig.fetcher->Why(blob);
   ASSERT_TRUE(steps.ok());
   std::vector<std::string> names;
@@ -363,10 +374,10 @@ TEST(Fetcher, AnotherPeersGroupsMakeNothingWanted) {
   const PeerId holder = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
   const PeerId peer =
       rig.AddPeer(1, FakeBlobClient::Misses({{holder, {.when_seen = rig.clock.WallNow()}}}));
-  rig.fetcher->Start();
+  rig.Start();
   const BlobId wanted = Sha256::Of("wanted");
   rig.Mention(wanted, {peer});
-  ASSERT_TRUE(Eventually([&] { return rig.client.calls().size() >= 2; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.client.calls().size() >= 2; }));
   EXPECT_FALSE(rig.Record(blob).signpost);
 }
 
@@ -394,11 +405,11 @@ TEST(Fetcher, ManySmallBlobsAllArriveUnderEveryLimit) {
   };
   const PeerId one = rig.AddPeer(1, serve);
   const PeerId two = rig.AddPeer(2, serve);
-  rig.fetcher->Start();
+  rig.Start();
   for (int i = 0; i < 300; ++i) {
     rig.Mention(Sha256::Of("blob " + std::to_string(i)), {i % 2 == 0 ? one : two});
   }
-  ASSERT_TRUE(Eventually([&] { return rig.DueRows() == 0; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.DueRows() == 0; }));
   for (int i = 0; i < 300; ++i) {
     EXPECT_TRUE(rig.Held(Sha256::Of("blob " + std::to_string(i)))) << i;
   }
