@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <thread>
 
 #include "absl/functional/function_ref.h"
@@ -18,7 +17,7 @@ inline bool Eventually(absl::FunctionRef<bool()> condition, base::Millis patienc
   const base::SteadyTime end = base::SteadyNow() + patience;
   while (!condition()) {
     if (base::SteadyNow() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::microseconds(500));
+    std::this_thread::sleep_for(base::Millis(5));
   }
   return true;
 }

@@ -1,38 +1,53 @@
 #pragma once
 
-#include <chrono>
-#include <functional>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "syncgroup/protocol/peer_client.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/peer_service.h"
 #include "syncgroup/sync/syncer.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/support/eventually.h"
 #include "tests/syncgroup/test_node.h"
 
 namespace waypost::syncgroup {
 
-// Waits, with a generous bound, until `condition` holds.
-inline bool Eventually(const std::function<bool()>& condition,
-                       base::Millis limit = base::Millis(30000)) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (std::chrono::steady_clock::now() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(base::Millis(2));
+// The time of the world, on a wall clock that somebody has set.
+class ShiftedClock final : public base::Clock {
+ public:
+  explicit ShiftedClock(const base::Clock& world) : world_(world) {}
+  base::WallTime WallNow() const override {
+    return world_.WallNow() + base::Millis(shift_ms_.load());
   }
-  return condition();
-}
+  base::SteadyTime SteadyNow() const override { return world_.SteadyNow(); }
+  bool WaitUntil(base::CondVar& changed, base::Mutex& mutex,
+                 base::SteadyTime deadline) const override EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return world_.WaitUntil(changed, mutex, deadline);
+  }
+  void Shift(base::Millis by) { shift_ms_ += by.count(); }
 
-// Who answers at which address. Calls go through the codecs, as they would over a socket.
+ private:
+  const base::Clock& world_;
+  std::atomic<int64_t> shift_ms_{0};
+};
+
+// The time that all nodes share, and who answers at which address. Calls go through the codecs, as
+// they would over a socket.
 class Wire {
  public:
+  // Comes about by what the threads do, without any time passing.
+  bool AtOnce(absl::FunctionRef<bool()> condition) { return support::Eventually(condition); }
+  // Comes about as time goes on; ten minutes are a generous limit: rounds come every two seconds.
+  bool InTime(absl::FunctionRef<bool()> condition) { return clock.AdvanceUntil(condition); }
+
   void Attach(const std::string& address, PeerService* service) {
     base::MutexLock lock(mutex_);
     services_[address] = service;
@@ -63,6 +78,8 @@ class Wire {
     }
     return absl::UnavailableError("nobody answers");
   }
+
+  base::FakeClock clock;
 
  private:
   base::Mutex mutex_;
@@ -125,12 +142,13 @@ class WireClient final : public PeerClient {
 class ClusterNode {
  public:
   struct Options {
-    uint64_t number = 0;        // the peer
-    std::string address;        // empty: from the number
-    base::Millis interval{50};  // of rounds
+    uint64_t number = 0;          // the peer
+    std::string address;          // empty: from the number
+    base::Millis interval{2000};  // of rounds
   };
   ClusterNode(Wire& wire, Options options)
-      : wire_(wire),
+      : clock(wire.clock),
+        wire_(wire),
         options_(options),
         address_(options.address.empty() ? "at:" + std::to_string(options.number)
                                          : options.address) {

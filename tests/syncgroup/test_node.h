@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -25,30 +24,13 @@
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/ledger/wake.h"
 #include "syncgroup/sync/replication.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/silent_peers.h"
 #include "tests/fakes/temp_dir.h"
 
 namespace waypost::syncgroup {
 
 using base::TempDir;
-
-// A clock that goes on with the real one and can be moved.
-class ShiftedClock final : public base::Clock {
- public:
-  base::WallTime WallNow() const override {
-    return system_.WallNow() + base::Millis(shift_ms_.load());
-  }
-  base::SteadyTime SteadyNow() const override { return system_.SteadyNow(); }
-  bool WaitUntil(base::CondVar& changed, base::Mutex& mutex,
-                 base::SteadyTime deadline) const override EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    return system_.WaitUntil(changed, mutex, deadline);
-  }
-  void Shift(base::Millis by) { shift_ms_ += by.count(); }
-
- private:
-  base::SystemClock system_;
-  std::atomic<int64_t> shift_ms_{0};
-};
 
 // What Wake heard.
 class RecordingWake final : public Wake {

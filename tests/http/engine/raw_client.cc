@@ -188,13 +188,4 @@ RawClient::Answer RawClient::Get(const std::string& target, const std::string& m
   return ReadAnswer();
 }
 
-bool Eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
-
 }  // namespace waypost::http

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "tests/support/eventually.h"
+
 namespace waypost::http {
 
 // A socket for tests that must say exactly what goes over the wire, or through TLS where the
@@ -52,7 +54,6 @@ class RawClient {
   std::unique_ptr<Tls> tls_;
 };
 
-// Waits until `condition` holds, at most 30 s.
-bool Eventually(const std::function<bool()>& condition);
+using support::Eventually;
 
 }  // namespace waypost::http

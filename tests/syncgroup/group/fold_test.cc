@@ -275,7 +275,7 @@ class Fold {
   std::mt19937_64& random_;
   const History& history_;
   TempDir dir_;
-  ShiftedClock clock_;
+  base::FakeClock clock_;
   TestNode node_;
   Core core_{.options = {.identity = TestIdentity(PeerNumber(99))},
              .index = *node_.index,

@@ -21,7 +21,7 @@ class RefsTest : public ::testing::Test {
   }
 
   TempDir dir_;
-  ShiftedClock clock_;
+  base::FakeClock clock_;
   std::unique_ptr<TestNode> node_;
   base::GroupId group_;
 };

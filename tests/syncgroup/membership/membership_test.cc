@@ -19,39 +19,53 @@ base::Incarnation Inc(uint64_t n) {
       std::string_view(PeerNumber(1000 + n).bytes()).substr(0, 16));
 }
 
+// A peer's incarnation; 0: the one of its own number.
+base::Incarnation IncOf(uint64_t peer, uint64_t incarnation) {
+  return Inc(incarnation == 0 ? peer : incarnation);
+}
+
 Founder FirstFounder() { return {PeerNumber(1), Inc(1), base::FromMs(1)}; }
 
-// Builds sets of operations. Peer 1 founds the group at time 1 under incarnation 1; peer n's
-// incarnation is n unless said otherwise.
+// Builds sets of operations: `Set().Admit({.by = 1, .time = 2, .entry = 2}, 3)`. Peer 1 founds the
+// group at time 1 under incarnation 1; peer n's incarnation is n unless said otherwise.
 class Set {
  public:
-  Set() { Admit(1, 1, 1, 1, Role::kNormal, Authority::kAdmin); }
+  // Who writes an operation, when and where. Several of one entry follow each other in it.
+  struct Entry {
+    uint64_t by = 0;
+    int64_t time = 0;          // of the author's clock, in ms
+    uint64_t entry = 0;        // the generation: the entry's number in the author's log
+    uint64_t incarnation = 0;  // of the author; 0: its own number
+  };
+  struct Admission {
+    Role role = Role::kNormal;
+    Authority authority = Authority::kAdmin;
+    uint64_t incarnation = 0;  // of who is admitted; 0: its own number
+    uint64_t up_to = 0;        // as AdmitOp has it
+  };
+  struct Removal {
+    uint64_t up_to = 0;        // the last entry that still counts
+    uint64_t incarnation = 0;  // of who is removed; 0: its own number
+  };
 
-  // `by` at `time`, in its entry number `generation`, admits `peer`.
-  Set& Admit(uint64_t by, int64_t time, uint64_t generation, uint64_t peer,
-             Role role = Role::kNormal, Authority authority = Authority::kAdmin,
-             uint64_t incarnation = 0, uint64_t by_incarnation = 0, uint64_t up_to = 0) {
-    return Add(by, time, generation,
-               AdmitOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), role,
-                       authority, up_to},
-               by_incarnation);
+  Set() { Admit({.by = 1, .time = 1, .entry = 1}, 1); }
+  Set& Admit(const Entry& at, uint64_t peer) { return Admit(at, peer, Admission()); }
+  Set& Admit(const Entry& at, uint64_t peer, const Admission& as) {
+    return Write(at, AdmitOp{PeerNumber(peer), IncOf(peer, as.incarnation), as.role, as.authority,
+                             as.up_to});
   }
-  Set& Remove(uint64_t by, int64_t time, uint64_t generation, uint64_t peer, uint64_t up_to,
-              uint64_t incarnation = 0, uint64_t by_incarnation = 0) {
-    return Add(by, time, generation,
-               RemoveOp{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation), up_to},
-               by_incarnation);
+  Set& Remove(const Entry& at, uint64_t peer, const Removal& as) {
+    return Write(at, RemoveOp{PeerNumber(peer), IncOf(peer, as.incarnation), as.up_to});
   }
-  Set& Add(uint64_t by, int64_t time, uint64_t generation, Op op, uint64_t by_incarnation = 0) {
-    const EntryPlace place{PeerNumber(by), Inc(by_incarnation == 0 ? by : by_incarnation),
-                           generation};
+  Set& Write(const Entry& at, Op op) {
+    const EntryPlace place{PeerNumber(at.by), IncOf(at.by, at.incarnation), at.entry};
     uint32_t position = 0;
     for (const StampedOp& other : ops_) position += other.stamp.place == place ? 1 : 0;
-    ops_.push_back({{base::FromMs(time), place, position}, std::move(op)});
+    ops_.push_back({{base::FromMs(at.time), place, position}, std::move(op)});
     return *this;
   }
   Set& Fork(uint64_t peer, uint64_t generation, uint64_t incarnation = 0) {
-    forks_[{PeerNumber(peer), Inc(incarnation == 0 ? peer : incarnation)}] = generation;
+    forks_[{PeerNumber(peer), IncOf(peer, incarnation)}] = generation;
     return *this;
   }
   Membership Fold() const { return FoldMembership(FirstFounder(), ops_, forks_); }
@@ -69,7 +83,7 @@ class Set {
     const Membership folded = Fold();
     const auto it = folded.cuts.find(PeerNumber(peer));
     if (it == folded.cuts.end()) return 0;
-    return it->second.LimitOf(Inc(incarnation == 0 ? peer : incarnation));
+    return it->second.LimitOf(IncOf(peer, incarnation));
   }
   const std::vector<StampedOp>& ops() const { return ops_; }
   const Forks& forks() const { return forks_; }
@@ -89,32 +103,45 @@ TEST(Membership, TheFoundersFirstEntryMakesTheFirstAdmin) {
 }
 
 TEST(Membership, NobodyFoundsAGroupASecondTime) {
-  EXPECT_EQ(Set().Admit(5, 1, 1, 5).Members(), "1");
-  EXPECT_EQ(Set().Admit(5, 1, 1, 5).Limit(5), 0u);
+  EXPECT_EQ(Set().Admit({.by = 5, .time = 1, .entry = 1}, 5).Members(), "1");
+  EXPECT_EQ(Set().Admit({.by = 5, .time = 1, .entry = 1}, 5).Limit(5), 0u);
 }
 
 TEST(Membership, OnlyMembersAdmit) {
-  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3).Members(), "1 2 3");
+  EXPECT_EQ(Set()
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Admit({.by = 2, .time = 3, .entry = 1}, 3)
+                .Members(),
+            "1 2 3");
   // 5 was never admitted, so 6 and 7 were not either.
-  EXPECT_EQ(Set().Admit(5, 3, 1, 6).Admit(6, 4, 1, 7).Members(), "1");
+  EXPECT_EQ(Set()
+                .Admit({.by = 5, .time = 3, .entry = 1}, 6)
+                .Admit({.by = 6, .time = 4, .entry = 1}, 7)
+                .Members(),
+            "1");
 }
 
 TEST(Membership, EveryIncarnationOfAnAdmittedPeerCounts) {
-  const Set set = Set().Admit(1, 2, 2, 2);
+  const Set set = Set().Admit({.by = 1, .time = 2, .entry = 2}, 2);
   EXPECT_EQ(set.Limit(2), kAll);
   EXPECT_EQ(set.Limit(2, 77), kAll);
   EXPECT_EQ(set.Limit(3), 0u);
 }
 
 TEST(Membership, ARemovalCutsWhatItNamesAndVoidsOtherIncarnations) {
-  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4});
   EXPECT_EQ(set.Members(), "1");
   EXPECT_EQ(set.Limit(2), 4u);
   EXPECT_EQ(set.Limit(2, 77), 0u);
 }
 
 TEST(Membership, OneRemovalMayNameSeveralIncarnations) {
-  const Set set = Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Remove(1, 5, 3, 2, 9, 77);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 9, .incarnation = 77});
   EXPECT_EQ(set.Limit(2), 4u);
   EXPECT_EQ(set.Limit(2, 77), 9u);
   EXPECT_EQ(set.Limit(2, 78), 0u);
@@ -122,9 +149,10 @@ TEST(Membership, OneRemovalMayNameSeveralIncarnations) {
 
 TEST(Membership, BackUnderAnotherIncarnationLaterThanTheRemoval) {
   const Set set = Set()
-                      .Admit(1, 2, 2, 2)
-                      .Remove(1, 5, 3, 2, 4)
-                      .Admit(1, 6, 4, 2, Role::kNormal, Authority::kWriter, /*incarnation=*/77);
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                      .Admit({.by = 1, .time = 6, .entry = 4}, 2,
+                             {.authority = Authority::kWriter, .incarnation = 77});
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(set.Limit(2), 4u);  // what was cut stays cut
   EXPECT_EQ(set.Limit(2, 77), kAll);
@@ -134,44 +162,57 @@ TEST(Membership, BackUnderAnotherIncarnationLaterThanTheRemoval) {
 
 TEST(Membership, AnAdmissionUnderTheRemovedIncarnationOrEarlierDoesNotBringBack) {
   // A role change by an admin who had not heard of the removal.
-  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Remove(1, 5, 3, 2, 4).Admit(1, 6, 4, 2).Members(), "1");
   EXPECT_EQ(Set()
-                .Admit(1, 2, 2, 2)
-                .Remove(1, 5, 3, 2, 4)
-                .Admit(1, 4, 4, 2, Role::kNormal, Authority::kWriter, 77)
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                .Admit({.by = 1, .time = 6, .entry = 4}, 2)
+                .Members(),
+            "1");
+  EXPECT_EQ(Set()
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                .Admit({.by = 1, .time = 4, .entry = 4}, 2,
+                       {.authority = Authority::kWriter, .incarnation = 77})
                 .Members(),
             "1");
 }
 
 TEST(Membership, NobodyBringsItselfBack) {
   EXPECT_EQ(Set()
-                .Admit(1, 2, 2, 2)
-                .Remove(1, 5, 3, 2, 4)
-                .Admit(2, 6, 1, 2, Role::kNormal, Authority::kAdmin, 77, 77)
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                .Admit({.by = 2, .time = 6, .entry = 1, .incarnation = 77}, 2, {.incarnation = 77})
                 .Members(),
             "1");
 }
 
 TEST(Membership, RemovedASecondTime) {
   const Set set = Set()
-                      .Admit(1, 2, 2, 2)
-                      .Remove(1, 5, 3, 2, 4)
-                      .Admit(1, 6, 4, 2, Role::kNormal, Authority::kWriter, 77)
-                      .Remove(1, 8, 5, 2, 4)
-                      .Remove(1, 8, 5, 2, 2, 77);
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 4})
+                      .Admit({.by = 1, .time = 6, .entry = 4}, 2,
+                             {.authority = Authority::kWriter, .incarnation = 77})
+                      .Remove({.by = 1, .time = 8, .entry = 5}, 2, {.up_to = 4})
+                      .Remove({.by = 1, .time = 8, .entry = 5}, 2, {.up_to = 2, .incarnation = 77});
   EXPECT_EQ(set.Members(), "1");
   EXPECT_EQ(set.Limit(2), 4u);
   EXPECT_EQ(set.Limit(2, 77), 2u);
 }
 
 TEST(Membership, WhoLeavesNamesItsOwnLastEntry) {
-  const Set set = Set().Admit(1, 2, 2, 2).Remove(2, 5, 7, 2, 7);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Remove({.by = 2, .time = 5, .entry = 7}, 2, {.up_to = 7});
   EXPECT_EQ(set.Members(), "1");
   EXPECT_EQ(set.Limit(2), 7u);
 }
 
 TEST(Membership, WhomTheRemovedAdmittedBeforeItsCutStaysLaterOnesDoNot) {
-  const Set set = Set().Admit(1, 2, 2, 2).Admit(2, 3, 1, 3).Admit(2, 4, 2, 4).Remove(1, 5, 3, 2, 1);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Admit({.by = 2, .time = 3, .entry = 1}, 3)
+                      .Admit({.by = 2, .time = 4, .entry = 2}, 4)
+                      .Remove({.by = 1, .time = 5, .entry = 3}, 2, {.up_to = 1});
   EXPECT_EQ(set.Members(), "1 3");
   EXPECT_EQ(set.Limit(4), 0u);
 }
@@ -180,8 +221,11 @@ TEST(Membership, WhomTheRemovedAdmittedBeforeItsCutStaysLaterOnesDoNot) {
 
 TEST(Membership, OfTwoWhoRemoveEachOtherTheOneAdmittedEarlierStands) {
   // 2 was admitted before 3. Neither had heard of the other's removal.
-  const Set set =
-      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 0).Remove(3, 8, 1, 2, 0);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+                      .Remove({.by = 2, .time = 9, .entry = 1}, 3, {.up_to = 0})
+                      .Remove({.by = 3, .time = 8, .entry = 1}, 2, {.up_to = 0});
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(set.Limit(2), kAll);
   EXPECT_EQ(set.Limit(3), 0u);
@@ -189,26 +233,32 @@ TEST(Membership, OfTwoWhoRemoveEachOtherTheOneAdmittedEarlierStands) {
 
 TEST(Membership, OneSidedTheBeaterStands) {
   // 3 removes 2 up to 0, which voids 2's removal of 3; 2's removal had let 3's stand.
-  const Set set =
-      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 0);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+                      .Remove({.by = 2, .time = 9, .entry = 1}, 3, {.up_to = 5})
+                      .Remove({.by = 3, .time = 8, .entry = 1}, 2, {.up_to = 0});
   EXPECT_EQ(set.Members(), "1 3");
 }
 
 TEST(Membership, BothStandWhenNeitherVoidsTheOther) {
-  const Set set =
-      Set().Admit(1, 2, 2, 2).Admit(1, 3, 3, 3).Remove(2, 9, 1, 3, 5).Remove(3, 8, 1, 2, 5);
+  const Set set = Set()
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+                      .Remove({.by = 2, .time = 9, .entry = 1}, 3, {.up_to = 5})
+                      .Remove({.by = 3, .time = 8, .entry = 1}, 2, {.up_to = 5});
   EXPECT_EQ(set.Members(), "1");
 }
 
 TEST(Membership, InALongerCycleTheMostSeniorAuthorStandsFirst) {
   const auto build = [](int64_t t2, int64_t t3, int64_t t4) {
     return Set()
-        .Admit(1, t2, 2, 2)
-        .Admit(1, t3, 3, 3)
-        .Admit(1, t4, 4, 4)
-        .Remove(2, 20, 1, 3, 0)
-        .Remove(3, 20, 1, 4, 0)
-        .Remove(4, 20, 1, 2, 0);
+        .Admit({.by = 1, .time = t2, .entry = 2}, 2)
+        .Admit({.by = 1, .time = t3, .entry = 3}, 3)
+        .Admit({.by = 1, .time = t4, .entry = 4}, 4)
+        .Remove({.by = 2, .time = 20, .entry = 1}, 3, {.up_to = 0})
+        .Remove({.by = 3, .time = 20, .entry = 1}, 4, {.up_to = 0})
+        .Remove({.by = 4, .time = 20, .entry = 1}, 2, {.up_to = 0});
   };
   // The removal by the most senior stands alone: its victim's is void, and the one against it
   // falls.
@@ -220,32 +270,36 @@ TEST(Membership, InALongerCycleTheMostSeniorAuthorStandsFirst) {
 TEST(Membership, WhoIsMerelyBeatenByAPairDoesNotDecideIt) {
   // The founder's removal of 4 is void because 2 cut the founder off; 2 and 3 fight each other.
   const Set set = Set()
-                      .Admit(1, 2, 2, 2)
-                      .Admit(1, 3, 3, 3)
-                      .Admit(1, 4, 4, 4)
-                      .Remove(1, 9, 6, 4, 0)
-                      .Remove(2, 9, 1, 1, 5)
-                      .Remove(2, 9, 1, 3, 0)
-                      .Remove(3, 9, 1, 2, 0);
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+                      .Admit({.by = 1, .time = 4, .entry = 4}, 4)
+                      .Remove({.by = 1, .time = 9, .entry = 6}, 4, {.up_to = 0})
+                      .Remove({.by = 2, .time = 9, .entry = 1}, 1, {.up_to = 5})
+                      .Remove({.by = 2, .time = 9, .entry = 1}, 3, {.up_to = 0})
+                      .Remove({.by = 3, .time = 9, .entry = 1}, 2, {.up_to = 0});
   EXPECT_EQ(set.Members(), "2 4");
 }
 
 TEST(Membership, AVoidRemovalLetsItsTargetBe) {
-  const Set set = Set()
-                      .Admit(1, 2, 2, 2)
-                      .Admit(1, 3, 3, 3)
-                      .Remove(2, 9, 3, 3, 0)    // in entry 3 of 2 ...
-                      .Remove(1, 10, 4, 2, 2);  // ... which is beyond what the founder lets stand
+  const Set set =
+      Set()
+          .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+          .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+          .Remove({.by = 2, .time = 9, .entry = 3}, 3, {.up_to = 0})  // in entry 3 of 2 ...
+          .Remove({.by = 1, .time = 10, .entry = 4}, 2,
+                  {.up_to = 2});  // ... which is beyond what the founder lets stand
   EXPECT_EQ(set.Members(), "1 3");
 }
 
 // ---- roles, profiles, settings, forks ----
 
 TEST(Membership, TheLatestAdmissionDecidesRoleAndAuthority) {
-  const Set set = Set()
-                      .Admit(1, 2, 2, 2, Role::kLeaf, Authority::kReader)
-                      .Admit(1, 9, 4, 2, Role::kServer, Authority::kAdmin)
-                      .Admit(1, 5, 3, 2, Role::kNormal, Authority::kWriter);
+  const Set set =
+      Set()
+          .Admit({.by = 1, .time = 2, .entry = 2}, 2,
+                 {.role = Role::kLeaf, .authority = Authority::kReader})
+          .Admit({.by = 1, .time = 9, .entry = 4}, 2, {.role = Role::kServer})
+          .Admit({.by = 1, .time = 5, .entry = 3}, 2, {.authority = Authority::kWriter});
   const Member member = set.Fold().members.at(PeerNumber(2));
   EXPECT_EQ(member.role, Role::kServer);
   EXPECT_EQ(member.authority, Authority::kAdmin);
@@ -254,7 +308,9 @@ TEST(Membership, TheLatestAdmissionDecidesRoleAndAuthority) {
 
 TEST(Membership, AMemberLowersItsOwnRoleOnly) {
   const auto lowered = [](Role from, Role to) {
-    const Set set = Set().Admit(1, 2, 2, 2, from).Add(2, 5, 1, ProfileOp{"n", {}, to});
+    const Set set = Set()
+                        .Admit({.by = 1, .time = 2, .entry = 2}, 2, {.role = from})
+                        .Write({.by = 2, .time = 5, .entry = 1}, ProfileOp{"n", {}, to});
     return set.Fold().members.at(PeerNumber(2)).role;
   };
   EXPECT_EQ(lowered(Role::kServer, Role::kNormal), Role::kNormal);
@@ -262,20 +318,20 @@ TEST(Membership, AMemberLowersItsOwnRoleOnly) {
   EXPECT_EQ(lowered(Role::kLeaf, Role::kServer), Role::kLeaf);
   // A later admission decides again; a profile from before it lowers nothing.
   const Set set = Set()
-                      .Admit(1, 2, 2, 2, Role::kServer)
-                      .Add(2, 5, 1, ProfileOp{"n", {}, Role::kLeaf})
-                      .Admit(1, 6, 3, 2, Role::kServer);
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2, {.role = Role::kServer})
+                      .Write({.by = 2, .time = 5, .entry = 1}, ProfileOp{"n", {}, Role::kLeaf})
+                      .Admit({.by = 1, .time = 6, .entry = 3}, 2, {.role = Role::kServer});
   EXPECT_EQ(set.Fold().members.at(PeerNumber(2)).role, Role::kServer);
 }
 
 TEST(Membership, TheLatestProfileAndEachSettingByItself) {
   const Set set = Set()
-                      .Admit(1, 2, 2, 2)
-                      .Add(2, 9, 2, ProfileOp{"new", {"h:2"}, {}})
-                      .Add(2, 5, 1, ProfileOp{"old", {"h:1"}, {}})
-                      .Add(1, 3, 3, SettingsOp{"first", "text", false})
-                      .Add(2, 7, 3, SettingsOp{"second", {}, {}})
-                      .Add(1, 6, 4, SettingsOp{{}, {}, true});
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                      .Write({.by = 2, .time = 9, .entry = 2}, ProfileOp{"new", {"h:2"}, {}})
+                      .Write({.by = 2, .time = 5, .entry = 1}, ProfileOp{"old", {"h:1"}, {}})
+                      .Write({.by = 1, .time = 3, .entry = 3}, SettingsOp{"first", "text", false})
+                      .Write({.by = 2, .time = 7, .entry = 3}, SettingsOp{"second", {}, {}})
+                      .Write({.by = 1, .time = 6, .entry = 4}, SettingsOp{{}, {}, true});
   const Membership folded = set.Fold();
   EXPECT_EQ(folded.members.at(PeerNumber(2)).name, "new");
   EXPECT_EQ(folded.members.at(PeerNumber(2)).addresses, std::vector<std::string>{"h:2"});
@@ -285,29 +341,58 @@ TEST(Membership, TheLatestProfileAndEachSettingByItself) {
 }
 
 TEST(Membership, WhatIsBeyondAForkDoesNotCount) {
-  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 3, 3).Members(), "1 2 3");
-  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Admit(2, 3, 3, 3).Fork(2, 3).Members(), "1 2");
-  EXPECT_EQ(Set().Admit(1, 2, 2, 2).Remove(2, 3, 3, 1, 0).Fork(2, 3).Members(), "1 2");
+  EXPECT_EQ(Set()
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Admit({.by = 2, .time = 3, .entry = 3}, 3)
+                .Members(),
+            "1 2 3");
+  EXPECT_EQ(Set()
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Admit({.by = 2, .time = 3, .entry = 3}, 3)
+                .Fork(2, 3)
+                .Members(),
+            "1 2");
+  EXPECT_EQ(Set()
+                .Admit({.by = 1, .time = 2, .entry = 2}, 2)
+                .Remove({.by = 2, .time = 3, .entry = 3}, 1, {.up_to = 0})
+                .Fork(2, 3)
+                .Members(),
+            "1 2");
 }
 
 // ---- authority ----
 
 // `up_to`: what the peer wrote up to there keeps the authority of before.
-Set WithAdmin2() { return Set().Admit(1, 2, 2, 2); }
+Set WithAdmin2() { return Set().Admit({.by = 1, .time = 2, .entry = 2}, 2); }
 
 TEST(Membership, OnlyAdminsAdmitAndRemove) {
   for (const Authority authority : {Authority::kWriter, Authority::kReader}) {
     const auto with = [&] {
-      return Set().Admit(1, 2, 2, 2, Role::kNormal, authority).Admit(1, 3, 3, 3);
+      return Set()
+          .Admit({.by = 1, .time = 2, .entry = 2}, 2, {.authority = authority})
+          .Admit({.by = 1, .time = 3, .entry = 3}, 3);
     };
-    EXPECT_EQ(with().Admit(2, 5, 1, 4).Members(), "1 2 3");
-    EXPECT_EQ(with().Remove(2, 5, 1, 3, 0).Members(), "1 2 3");
+    EXPECT_EQ(with().Admit({.by = 2, .time = 5, .entry = 1}, 4).Members(), "1 2 3");
+    EXPECT_EQ(with().Remove({.by = 2, .time = 5, .entry = 1}, 3, {.up_to = 0}).Members(), "1 2 3");
     // Nor do they make themselves admins, whatever time they write.
-    EXPECT_EQ(with().Admit(2, 5, 1, 2).Admit(2, 6, 2, 4).Members(), "1 2 3");
-    EXPECT_EQ(with().Admit(2, 1, 1, 2).Admit(2, 1, 2, 4).Members(), "1 2 3");
-    EXPECT_EQ(with().Admit(2, 5, 1, 2).Fold().members.at(PeerNumber(2)).authority, authority);
+    EXPECT_EQ(with()
+                  .Admit({.by = 2, .time = 5, .entry = 1}, 2)
+                  .Admit({.by = 2, .time = 6, .entry = 2}, 4)
+                  .Members(),
+              "1 2 3");
+    EXPECT_EQ(with()
+                  .Admit({.by = 2, .time = 1, .entry = 1}, 2)
+                  .Admit({.by = 2, .time = 1, .entry = 2}, 4)
+                  .Members(),
+              "1 2 3");
+    EXPECT_EQ(with()
+                  .Admit({.by = 2, .time = 5, .entry = 1}, 2)
+                  .Fold()
+                  .members.at(PeerNumber(2))
+                  .authority,
+              authority);
     // Leaving is everybody's right.
-    EXPECT_EQ(with().Remove(2, 5, 1, 2, 1).Members(), "1 3");
+    EXPECT_EQ(with().Remove({.by = 2, .time = 5, .entry = 1}, 2, {.up_to = 1}).Members(), "1 3");
   }
 }
 
@@ -333,8 +418,8 @@ class Inviters : public ::testing::Test {
   }
   static Set Group() {
     return Set()
-        .Add(1, 2, 2, Op(2, Authority::kWriter, true))
-        .Add(1, 3, 3, Op(3, Authority::kWriter));
+        .Write({.by = 1, .time = 2, .entry = 2}, Op(2, Authority::kWriter, true))
+        .Write({.by = 1, .time = 3, .entry = 3}, Op(3, Authority::kWriter));
   }
   static Member MemberIn(const Set& set, uint64_t peer) {
     return set.Fold().members.at(PeerNumber(peer));
@@ -342,76 +427,103 @@ class Inviters : public ::testing::Test {
 };
 
 TEST_F(Inviters, AdmitOthersWithAtMostTheirOwnAuthority) {
-  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3 4");
-  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kReader)).Members(), "1 2 3 4");
-  EXPECT_EQ(Group().Add(2, 5, 1, Invited(4, Authority::kAdmin)).Members(), "1 2 3");
+  EXPECT_EQ(
+      Group().Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kWriter)).Members(),
+      "1 2 3 4");
+  EXPECT_EQ(
+      Group().Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kReader)).Members(),
+      "1 2 3 4");
+  EXPECT_EQ(
+      Group().Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kAdmin)).Members(),
+      "1 2 3");
   // By that right and no other.
-  EXPECT_EQ(Group().Add(2, 5, 1, Op(4, Authority::kWriter)).Members(), "1 2 3");
-  EXPECT_EQ(Group().Add(3, 5, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3");
+  EXPECT_EQ(Group().Write({.by = 2, .time = 5, .entry = 1}, Op(4, Authority::kWriter)).Members(),
+            "1 2 3");
+  EXPECT_EQ(
+      Group().Write({.by = 3, .time = 5, .entry = 1}, Invited(4, Authority::kWriter)).Members(),
+      "1 2 3");
   // Nor before they had it.
-  EXPECT_EQ(Group().Add(2, 1, 1, Invited(4, Authority::kWriter)).Members(), "1 2 3");
+  EXPECT_EQ(
+      Group().Write({.by = 2, .time = 1, .entry = 1}, Invited(4, Authority::kWriter)).Members(),
+      "1 2 3");
   // Nothing else of an admin's.
-  EXPECT_EQ(Group().Remove(2, 5, 1, 3, 0).Members(), "1 2 3");
-  EXPECT_EQ(Group().Add(2, 5, 1, SettingsOp{"mine", {}, {}, {}}).Fold().name, std::nullopt);
+  EXPECT_EQ(Group().Remove({.by = 2, .time = 5, .entry = 1}, 3, {.up_to = 0}).Members(), "1 2 3");
+  EXPECT_EQ(
+      Group().Write({.by = 2, .time = 5, .entry = 1}, SettingsOp{"mine", {}, {}, {}}).Fold().name,
+      std::nullopt);
 }
 
 TEST_F(Inviters, OfInvitersInvite) {
   const auto chain = [] {
     return Group()
-        .Add(2, 5, 1, Invited(4, Authority::kWriter, true))
-        .Add(4, 6, 1, Invited(5, Authority::kReader, true))
-        .Add(5, 7, 1, Invited(6, Authority::kReader));
+        .Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kWriter, true))
+        .Write({.by = 4, .time = 6, .entry = 1}, Invited(5, Authority::kReader, true))
+        .Write({.by = 5, .time = 7, .entry = 1}, Invited(6, Authority::kReader));
   };
   EXPECT_EQ(chain().Members(), "1 2 3 4 5 6");
-  EXPECT_EQ(chain().Add(5, 8, 2, Invited(7, Authority::kWriter)).Members(), "1 2 3 4 5 6");
+  EXPECT_EQ(
+      chain().Write({.by = 5, .time = 8, .entry = 2}, Invited(7, Authority::kWriter)).Members(),
+      "1 2 3 4 5 6");
   // They leave like others.
-  EXPECT_EQ(chain().Remove(5, 9, 2, 5, 2).Members(), "1 2 3 4 6");
+  EXPECT_EQ(chain().Remove({.by = 5, .time = 9, .entry = 2}, 5, {.up_to = 2}).Members(),
+            "1 2 3 4 6");
   // Without the first of them nobody rests on anything.
-  EXPECT_EQ(chain().Remove(1, 9, 4, 2, 0).Members(), "1 3");
-  EXPECT_EQ(chain().Remove(1, 9, 4, 2, 1).Members(), "1 3 4 5 6");
+  EXPECT_EQ(chain().Remove({.by = 1, .time = 9, .entry = 4}, 2, {.up_to = 0}).Members(), "1 3");
+  EXPECT_EQ(chain().Remove({.by = 1, .time = 9, .entry = 4}, 2, {.up_to = 1}).Members(),
+            "1 3 4 5 6");
 }
 
 TEST_F(Inviters, TakeNothingFromAMember) {
-  const Set admins_word = Group().Add(1, 4, 4, AdmitOp{PeerNumber(4), Inc(4), Role::kServer});
-  const Set set = Set(admins_word).Add(2, 5, 1, Invited(4, Authority::kReader));
+  const Set admins_word = Group().Write({.by = 1, .time = 4, .entry = 4},
+                                        AdmitOp{PeerNumber(4), Inc(4), Role::kServer});
+  const Set set =
+      Set(admins_word).Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kReader));
   EXPECT_EQ(MemberIn(set, 4), MemberIn(admins_word, 4));
   EXPECT_EQ(set.Fold().cuts, admins_word.Fold().cuts);
   // An admin's word of before or after decides what it says.
-  const Set lowered = Set(set).Add(1, 6, 5, Op(4, Authority::kReader));
+  const Set lowered = Set(set).Write({.by = 1, .time = 6, .entry = 5}, Op(4, Authority::kReader));
   EXPECT_EQ(MemberIn(lowered, 4).authority, Authority::kReader);
   EXPECT_FALSE(lowered.Fold().cuts.at(PeerNumber(4)).MayWrite(Inc(4), 1));
 }
 
 TEST_F(Inviters, BringNobodyBack) {
-  const Set removed = Group().Remove(1, 5, 4, 3, 0);
-  const Set invited = Set(removed).Add(2, 6, 1, Invited(3, Authority::kWriter, false, 77));
+  const Set removed = Group().Remove({.by = 1, .time = 5, .entry = 4}, 3, {.up_to = 0});
+  const Set invited = Set(removed).Write({.by = 2, .time = 6, .entry = 1},
+                                         Invited(3, Authority::kWriter, false, 77));
   EXPECT_EQ(invited.Members(), "1 2");
   EXPECT_EQ(invited.Limit(3, 77), 0u);
-  EXPECT_EQ(Set(invited).Add(1, 7, 5, Op(3, Authority::kReader, false, 0, 78)).Members(), "1 2 3");
+  EXPECT_EQ(Set(invited)
+                .Write({.by = 1, .time = 7, .entry = 5}, Op(3, Authority::kReader, false, 0, 78))
+                .Members(),
+            "1 2 3");
 }
 
 TEST_F(Inviters, LoseTheRightForWhatTheyWriteFromThenOn) {
   const auto ended = [] {
     return Group()
-        .Add(2, 4, 1, Invited(4, Authority::kWriter))
-        .Add(1, 9, 4, Op(2, Authority::kWriter, false, 1));
+        .Write({.by = 2, .time = 4, .entry = 1}, Invited(4, Authority::kWriter))
+        .Write({.by = 1, .time = 9, .entry = 4}, Op(2, Authority::kWriter, false, 1));
   };
   EXPECT_EQ(ended().Members(), "1 2 3 4");
-  EXPECT_EQ(ended().Add(2, 10, 2, Invited(5, Authority::kWriter)).Members(), "1 2 3 4");
+  EXPECT_EQ(
+      ended().Write({.by = 2, .time = 10, .entry = 2}, Invited(5, Authority::kWriter)).Members(),
+      "1 2 3 4");
   // Whatever time they write.
-  EXPECT_EQ(ended().Add(2, 5, 2, Invited(5, Authority::kWriter)).Members(), "1 2 3 4");
+  EXPECT_EQ(
+      ended().Write({.by = 2, .time = 5, .entry = 2}, Invited(5, Authority::kWriter)).Members(),
+      "1 2 3 4");
 }
 
 TEST_F(Inviters, AreNotHarmedByAnybodysFalseWord) {
   // 3 says of 2 and of 4, and dates back, what nobody but an admin may say.
   const Set set = Group()
-                      .Add(2, 5, 1, Invited(4, Authority::kWriter, true))
-                      .Add(4, 6, 1, Invited(5, Authority::kWriter))
-                      .Add(3, 1, 1, Op(2, Authority::kAdmin))
-                      .Add(3, 1, 2, Op(4, Authority::kAdmin))
-                      .Add(3, 4, 3, Op(2, Authority::kReader))
-                      .Add(3, 7, 4, Invited(4, Authority::kReader))
-                      .Remove(3, 8, 5, 4, 0);
+                      .Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kWriter, true))
+                      .Write({.by = 4, .time = 6, .entry = 1}, Invited(5, Authority::kWriter))
+                      .Write({.by = 3, .time = 1, .entry = 1}, Op(2, Authority::kAdmin))
+                      .Write({.by = 3, .time = 1, .entry = 2}, Op(4, Authority::kAdmin))
+                      .Write({.by = 3, .time = 4, .entry = 3}, Op(2, Authority::kReader))
+                      .Write({.by = 3, .time = 7, .entry = 4}, Invited(4, Authority::kReader))
+                      .Remove({.by = 3, .time = 8, .entry = 5}, 4, {.up_to = 0});
   EXPECT_EQ(set.Members(), "1 2 3 4 5");
   EXPECT_EQ(MemberIn(set, 2).authority, Authority::kWriter);
   EXPECT_TRUE(MemberIn(set, 2).invites);
@@ -420,9 +532,9 @@ TEST_F(Inviters, AreNotHarmedByAnybodysFalseWord) {
 
 TEST(Membership, OnlyAdminsSet) {
   const Set set = Set()
-                      .Admit(1, 2, 2, 2, Role::kNormal, Authority::kWriter)
-                      .Add(1, 3, 3, SettingsOp{"right", {}, false})
-                      .Add(2, 5, 1, SettingsOp{"wrong", {}, true});
+                      .Admit({.by = 1, .time = 2, .entry = 2}, 2, {.authority = Authority::kWriter})
+                      .Write({.by = 1, .time = 3, .entry = 3}, SettingsOp{"right", {}, false})
+                      .Write({.by = 2, .time = 5, .entry = 1}, SettingsOp{"wrong", {}, true});
   EXPECT_EQ(set.Fold().name, "right");
   EXPECT_EQ(set.Fold().is_public, false);
 }
@@ -431,59 +543,66 @@ TEST(Membership, ALowerAuthorityTakesNothingDoneBeforeAndEverythingAfter) {
   // 2 was an admin for its first three entries.
   const auto lowered = [] {
     return WithAdmin2()
-        .Admit(2, 4, 2, 3)
-        .Admit(1, 9, 3, 2, Role::kNormal, Authority::kWriter, 0, 0, 3);
+        .Admit({.by = 2, .time = 4, .entry = 2}, 3)
+        .Admit({.by = 1, .time = 9, .entry = 3}, 2, {.authority = Authority::kWriter, .up_to = 3});
   };
   EXPECT_EQ(lowered().Members(), "1 2 3");
-  EXPECT_EQ(lowered().Admit(2, 10, 4, 4).Members(), "1 2 3");
+  EXPECT_EQ(lowered().Admit({.by = 2, .time = 10, .entry = 4}, 4).Members(), "1 2 3");
   // Dated back it is still the fourth entry.
-  EXPECT_EQ(lowered().Admit(2, 5, 4, 4).Members(), "1 2 3");
+  EXPECT_EQ(lowered().Admit({.by = 2, .time = 5, .entry = 4}, 4).Members(), "1 2 3");
   // Neither under a numbering that nobody has seen.
-  EXPECT_EQ(lowered().Admit(2, 5, 1, 4, Role::kNormal, Authority::kAdmin, 0, 77).Members(),
+  EXPECT_EQ(lowered().Admit({.by = 2, .time = 5, .entry = 1, .incarnation = 77}, 4).Members(),
             "1 2 3");
   // Raised again: from there on.
   const auto raised = [&] {
-    return lowered().Admit(1, 12, 4, 2, Role::kNormal, Authority::kAdmin, 0, 0, 5);
+    return lowered().Admit({.by = 1, .time = 12, .entry = 4}, 2, {.up_to = 5});
   };
-  EXPECT_EQ(raised().Admit(2, 13, 6, 4).Members(), "1 2 3 4");
-  EXPECT_EQ(raised().Admit(2, 13, 5, 4).Members(), "1 2 3");
+  EXPECT_EQ(raised().Admit({.by = 2, .time = 13, .entry = 6}, 4).Members(), "1 2 3 4");
+  EXPECT_EQ(raised().Admit({.by = 2, .time = 13, .entry = 5}, 4).Members(), "1 2 3");
 }
 
 TEST(Membership, WhoWasLoweredCannotUndoIt) {
   const auto lowered = [] {
-    return WithAdmin2().Admit(1, 9, 3, 2, Role::kNormal, Authority::kReader, 0, 0, 3);
+    return WithAdmin2().Admit({.by = 1, .time = 9, .entry = 3}, 2,
+                              {.authority = Authority::kReader, .up_to = 3});
   };
   const auto authority = [](const Set& set) {
     return set.Fold().members.at(PeerNumber(2)).authority;
   };
-  EXPECT_EQ(authority(lowered().Admit(2, 10, 4, 2)), Authority::kReader);
-  EXPECT_EQ(authority(lowered().Admit(2, 5, 4, 2)), Authority::kReader);
+  EXPECT_EQ(authority(lowered().Admit({.by = 2, .time = 10, .entry = 4}, 2)), Authority::kReader);
+  EXPECT_EQ(authority(lowered().Admit({.by = 2, .time = 5, .entry = 4}, 2)), Authority::kReader);
   // The founder was admitted earlier: its word stands against one dated before it.
-  const Set set = lowered().Remove(2, 8, 4, 1, 0);
+  const Set set = lowered().Remove({.by = 2, .time = 8, .entry = 4}, 1, {.up_to = 0});
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(authority(set), Authority::kReader);
 }
 
 TEST(Membership, WhoWasRemovedCannotUndoItThroughAPuppet) {
   // 2 is removed up to its entry 3; in entry 4 it admits 5, and 5 removes the founder and admits 2.
-  const auto removed = [] { return WithAdmin2().Remove(1, 9, 3, 2, 3); };
-  EXPECT_EQ(removed().Admit(2, 4, 4, 5).Remove(5, 5, 1, 1, 0).Members(), "1");
+  const auto removed = [] {
+    return WithAdmin2().Remove({.by = 1, .time = 9, .entry = 3}, 2, {.up_to = 3});
+  };
   EXPECT_EQ(removed()
-                .Admit(2, 4, 4, 5)
-                .Admit(5, 10, 1, 2, Role::kNormal, Authority::kAdmin, 77)
-                .Admit(2, 11, 1, 6, Role::kNormal, Authority::kAdmin, 0, 77)
+                .Admit({.by = 2, .time = 4, .entry = 4}, 5)
+                .Remove({.by = 5, .time = 5, .entry = 1}, 1, {.up_to = 0})
+                .Members(),
+            "1");
+  EXPECT_EQ(removed()
+                .Admit({.by = 2, .time = 4, .entry = 4}, 5)
+                .Admit({.by = 5, .time = 10, .entry = 1}, 2, {.incarnation = 77})
+                .Admit({.by = 2, .time = 11, .entry = 1, .incarnation = 77}, 6)
                 .Members(),
             "1");
 }
 
 TEST(Membership, TwoWhoWereRemovedCannotUndoItThroughACommonPuppet) {
   const Set set = WithAdmin2()
-                      .Admit(1, 3, 3, 3)
-                      .Remove(1, 9, 4, 2, 3)
-                      .Remove(1, 10, 5, 3, 3)
-                      .Admit(2, 4, 4, 5)
-                      .Admit(3, 4, 4, 5)
-                      .Remove(5, 5, 1, 1, 0);
+                      .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+                      .Remove({.by = 1, .time = 9, .entry = 4}, 2, {.up_to = 3})
+                      .Remove({.by = 1, .time = 10, .entry = 5}, 3, {.up_to = 3})
+                      .Admit({.by = 2, .time = 4, .entry = 4}, 5)
+                      .Admit({.by = 3, .time = 4, .entry = 4}, 5)
+                      .Remove({.by = 5, .time = 5, .entry = 1}, 1, {.up_to = 0});
   EXPECT_EQ(set.Members(), "1");
 }
 
@@ -492,9 +611,11 @@ TEST(Membership, ManyWhoWereRemovedStayRemovedAndCostLittle) {
   // 300 admins, each of whom admitted somebody and was removed.
   for (uint64_t i = 0; i < 300; ++i) {
     const uint64_t admin = 100 + i, guest = 1000 + i;
-    set.Admit(1, static_cast<int64_t>(10 + i), 2 + 2 * i, admin);
-    set.Admit(admin, static_cast<int64_t>(1000 + i), 1, guest, Role::kNormal, Authority::kWriter);
-    set.Remove(1, static_cast<int64_t>(2000 + i), 3 + 2 * i, admin, 1);
+    set.Admit({.by = 1, .time = static_cast<int64_t>(10 + i), .entry = 2 + 2 * i}, admin);
+    set.Admit({.by = admin, .time = static_cast<int64_t>(1000 + i), .entry = 1}, guest,
+              {.authority = Authority::kWriter});
+    set.Remove({.by = 1, .time = static_cast<int64_t>(2000 + i), .entry = 3 + 2 * i}, admin,
+               {.up_to = 1});
   }
   const auto begin = std::chrono::steady_clock::now();
   const Membership folded = set.Fold();
@@ -504,7 +625,8 @@ TEST(Membership, ManyWhoWereRemovedStayRemovedAndCostLittle) {
   // Each of them has a puppet remove the founder.
   Set attacked = set;
   for (uint64_t i = 0; i < 300; ++i) {
-    attacked.Admit(100 + i, 50, 2, 5000 + i).Remove(5000 + i, 60, 1, 1, 0);
+    attacked.Admit({.by = 100 + i, .time = 50, .entry = 2}, 5000 + i)
+        .Remove({.by = 5000 + i, .time = 60, .entry = 1}, 1, {.up_to = 0});
   }
   const Membership still = attacked.Fold();
   EXPECT_TRUE(still.members == folded.members) << still.members.size();
@@ -512,17 +634,19 @@ TEST(Membership, ManyWhoWereRemovedStayRemovedAndCostLittle) {
 }
 
 TEST(Membership, OfTwoWhoLowerEachOtherTheOneAdmittedEarlierStands) {
-  const Set set = WithAdmin2()
-                      .Admit(1, 3, 3, 3)
-                      .Admit(2, 9, 1, 3, Role::kNormal, Authority::kReader)
-                      .Admit(3, 8, 1, 2, Role::kNormal, Authority::kReader);
+  const Set set =
+      WithAdmin2()
+          .Admit({.by = 1, .time = 3, .entry = 3}, 3)
+          .Admit({.by = 2, .time = 9, .entry = 1}, 3, {.authority = Authority::kReader})
+          .Admit({.by = 3, .time = 8, .entry = 1}, 2, {.authority = Authority::kReader});
   const Membership folded = set.Fold();
   EXPECT_EQ(folded.members.at(PeerNumber(2)).authority, Authority::kAdmin);
   EXPECT_EQ(folded.members.at(PeerNumber(3)).authority, Authority::kReader);
 }
 
 TEST(Membership, AnAdminMayLowerItself) {
-  const Set set = WithAdmin2().Admit(2, 5, 4, 2, Role::kNormal, Authority::kWriter, 0, 0, 4);
+  const Set set = WithAdmin2().Admit({.by = 2, .time = 5, .entry = 4}, 2,
+                                     {.authority = Authority::kWriter, .up_to = 4});
   EXPECT_EQ(set.Fold().members.at(PeerNumber(2)).authority, Authority::kWriter);
   EXPECT_EQ(set.Members(), "1 2");
 }
@@ -532,12 +656,15 @@ TEST(Membership, AReadersReferencesDoNotCount) {
     const Membership folded = set.Fold();
     return RefsCount(folded.cuts.at(PeerNumber(2)), 0, {PeerNumber(2), Inc(2), generation});
   };
-  const Set reader = Set().Admit(1, 2, 2, 2, Role::kNormal, Authority::kReader);
+  const Set reader =
+      Set().Admit({.by = 1, .time = 2, .entry = 2}, 2, {.authority = Authority::kReader});
   EXPECT_FALSE(counts(reader, 1));
-  const Set writer = Set(reader).Admit(1, 5, 3, 2, Role::kNormal, Authority::kWriter, 0, 0, 10);
+  const Set writer = Set(reader).Admit({.by = 1, .time = 5, .entry = 3}, 2,
+                                       {.authority = Authority::kWriter, .up_to = 10});
   EXPECT_FALSE(counts(writer, 10));
   EXPECT_TRUE(counts(writer, 11));
-  const Set again = Set(writer).Admit(1, 9, 4, 2, Role::kNormal, Authority::kReader, 0, 0, 20);
+  const Set again = Set(writer).Admit({.by = 1, .time = 9, .entry = 4}, 2,
+                                      {.authority = Authority::kReader, .up_to = 20});
   EXPECT_TRUE(counts(again, 11));
   EXPECT_TRUE(counts(again, 20));
   EXPECT_FALSE(counts(again, 21));
@@ -550,7 +677,7 @@ TEST(Membership, AReadersReferencesDoNotCount) {
 
 TEST(Membership, WithoutTheFoundersEntriesOnlyWhatGoesBackToItsKeyIsTaken) {
   // A joiner has been shown who admitted it, and that this one was admitted by the founder.
-  const Set full = WithAdmin2().Admit(2, 3, 1, 3);
+  const Set full = WithAdmin2().Admit({.by = 2, .time = 3, .entry = 1}, 3);
   const std::vector<StampedOp> papers(full.ops().begin() + 1, full.ops().end());
   const auto members = [](const std::vector<StampedOp>& ops) {
     return FoldMembership(FirstFounder(), ops, {}).members;
@@ -567,7 +694,7 @@ TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
   for (int round = 0; round < 300; ++round) {
     Set set;
     for (uint64_t peer = 2; peer <= 5; ++peer) {
-      set.Admit(1, static_cast<int64_t>(any(20)), peer, peer);
+      set.Admit({.by = 1, .time = static_cast<int64_t>(any(20)), .entry = peer}, peer);
     }
     for (int i = 0; i < 25; ++i) {
       const uint64_t by = 1 + any(5);
@@ -578,16 +705,20 @@ TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
       const uint64_t by_incarnation = any(4) == 0 ? by + 10 : by;
       switch (any(4)) {
         case 0:
-          set.Remove(by, time, generation, peer, any(14), incarnation, by_incarnation);
+          set.Remove({.by = by, .time = time, .entry = generation, .incarnation = by_incarnation},
+                     peer, {.up_to = any(14), .incarnation = incarnation});
           break;
         case 1:
-          set.Add(by, time, generation, ProfileOp{"n" + std::to_string(i), {}, Role::kLeaf},
-                  by_incarnation);
+          set.Write({.by = by, .time = time, .entry = generation, .incarnation = by_incarnation},
+                    ProfileOp{"n" + std::to_string(i), {}, Role::kLeaf});
           break;
         default:
-          set.Admit(by, time, generation, peer, static_cast<Role>(1 + any(3)),
-                    any(2) == 0 ? Authority::kAdmin : static_cast<Authority>(1 + any(3)),
-                    incarnation, by_incarnation, /*up_to=*/any(3) * 5);
+          set.Admit(
+              {.by = by, .time = time, .entry = generation, .incarnation = by_incarnation}, peer,
+              {.role = static_cast<Role>(1 + any(3)),
+               .authority = any(2) == 0 ? Authority::kAdmin : static_cast<Authority>(1 + any(3)),
+               .incarnation = incarnation,
+               .up_to = any(3) * 5});
       }
     }
     if (any(3) == 0) set.Fork(1 + any(5), 7 + any(7));
@@ -620,13 +751,14 @@ TEST(Membership, WhatEachAuthorityMayDo) {
 
 TEST(MembershipPage, AStolenLaptop) {
   Set set = Set()
-                .Admit(1, 1000, 2, 2, Role::kNormal, Authority::kWriter)
-                .Remove(1, 1210, 3, 2, /*up_to=*/40);
+                .Admit({.by = 1, .time = 1000, .entry = 2}, 2, {.authority = Authority::kWriter})
+                .Remove({.by = 1, .time = 1210, .entry = 3}, 2, {.up_to = 40});
   constexpr uint64_t kOwn = 2, kUnknown = 77, kFresh = 78;
   EXPECT_EQ(set.Members(), "1");
   EXPECT_EQ(set.Limit(2, kOwn), 40u);
   EXPECT_EQ(set.Limit(2, kUnknown), 0u);
-  set.Admit(1, 1500, 4, 2, Role::kNormal, Authority::kWriter, kFresh);
+  set.Admit({.by = 1, .time = 1500, .entry = 4}, 2,
+            {.authority = Authority::kWriter, .incarnation = kFresh});
   EXPECT_EQ(set.Members(), "1 2");
   EXPECT_EQ(set.Limit(2, kOwn), 40u);
   EXPECT_EQ(set.Limit(2, kFresh), kAll);
@@ -637,16 +769,17 @@ TEST(MembershipPage, TwoAdminsRemoveEachOther) {
   // Ann 1, Bob 2, Cleo 3, Dora 4. `cleo_at`: what she says of the time.
   const auto quarrel = [](int64_t cleo_at, uint64_t bobs_line) {
     return Set()
-        .Admit(1, 1000, 2, 2)
-        .Admit(1, 1100, 3, 3)
-        .Admit(3, 1130, 3, 4, Role::kNormal, Authority::kWriter)
-        .Remove(3, cleo_at, 6, 2, 7)
-        .Remove(2, 1500, 8, 3, bobs_line);
+        .Admit({.by = 1, .time = 1000, .entry = 2}, 2)
+        .Admit({.by = 1, .time = 1100, .entry = 3}, 3)
+        .Admit({.by = 3, .time = 1130, .entry = 3}, 4, {.authority = Authority::kWriter})
+        .Remove({.by = 3, .time = cleo_at, .entry = 6}, 2, {.up_to = 7})
+        .Remove({.by = 2, .time = 1500, .entry = 8}, 3, {.up_to = bobs_line});
   };
   EXPECT_EQ(quarrel(1400, 5).Members(), "1 2 4");
   EXPECT_EQ(quarrel(1101, 5).Members(), "1 2 4");
   EXPECT_EQ(quarrel(1400, 2).Members(), "1 2");
-  EXPECT_EQ(quarrel(1400, 5).Remove(1, 1600, 4, 2, 7).Members(), "1 3 4");
+  EXPECT_EQ(quarrel(1400, 5).Remove({.by = 1, .time = 1600, .entry = 4}, 2, {.up_to = 7}).Members(),
+            "1 3 4");
 }
 
 }  // namespace

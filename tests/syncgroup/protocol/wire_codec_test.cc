@@ -7,15 +7,17 @@
 
 #include "base/ids.h"
 #include "syncgroup/ledger/keys.h"
+#include "tests/support/filled_ids.h"
 #include "tests/syncgroup/test_node.h"
 
 namespace waypost::syncgroup {
 namespace {
 
+using support::Blob;
+using support::Group;
+using support::Peer;
+
 base::Incarnation Inc(char c) { return *base::Incarnation::FromBytes(std::string(16, c)); }
-base::PeerId Peer(char c) { return *base::PeerId::FromBytes(std::string(32, c)); }
-base::GroupId Group(char c) { return *base::GroupId::FromBytes(std::string(32, c)); }
-base::BlobId Blob(char c) { return *base::BlobId::FromBytes(std::string(32, c)); }
 base::EntryHash Hash(char c) { return *base::EntryHash::FromBytes(std::string(32, c)); }
 
 Entry SomeEntry() {

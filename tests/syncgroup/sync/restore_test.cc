@@ -89,7 +89,7 @@ class Restore : public ::testing::Test {
     CHECK(b_.JoinAt(a_, group_, Role::kNormal, Authority::kAdmin).ok());
     CHECK(c_.JoinAt(a_, group_).ok());
     CHECK(b_.Set(group_, "b0", "0").ok());
-    CHECK(Eventually([&] {
+    CHECK(wire_.InTime([&] {
       return a_.Has(group_, "b0", "0") && c_.Has(group_, "b0", "0") &&
              a_.groups().Find(group_)->members == 3 && c_.groups().Find(group_)->members == 3;
     }));
@@ -97,7 +97,7 @@ class Restore : public ::testing::Test {
   void SetAndSpread(const std::string& key, const std::string& content) {
     ASSERT_TRUE(b_.Set(group_, key, content).ok());
     ASSERT_TRUE(
-        Eventually([&] { return a_.Has(group_, key, content) && c_.Has(group_, key, content); }));
+        wire_.InTime([&] { return a_.Has(group_, key, content) && c_.Has(group_, key, content); }));
   }
 
   Wire wire_;
@@ -120,9 +120,9 @@ TEST_F(Restore, AnOlderCopyGetsItsOwnEntriesBackAndWritesUnderAnotherNumbering) 
   b_.RestoreFrom(copies_.path() + "/old");
   b_.Start();
   const std::map<std::string, std::string> keys = {{"b0", "0 again"}, {"b1", "1"}, {"b2", "2"}};
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   SetAndSpread("b3", "3");
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, {{"b3", "3"}, {"b1", "1"}}); }));
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, {{"b3", "3"}, {"b1", "1"}}); }));
   ExpectNoNumberTwice(all_, group_);
 }
 
@@ -145,9 +145,9 @@ TEST_F(Restore, WhatWasWrittenAloneOnAnOlderCopyIsKeptToo) {
   c_.Start();
   const std::map<std::string, std::string> keys = {
       {"b0", "0"}, {"b1", "1"}, {"b2", "2"}, {"alone0", "0"}, {"alone39", "39"}};
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   SetAndSpread("b3", "3");
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, {{"b3", "3"}}); }));
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, {{"b3", "3"}}); }));
   ExpectNoNumberTwice(all_, group_);
   for (ClusterNode* each : all_) EXPECT_EQ(each->node().CountsOf(group_).refs, 44u);
 }
@@ -159,7 +159,7 @@ TEST_F(Restore, AWipedPeerJoinsAgainAndHasItsKeys) {
   b_.Start();
   EXPECT_TRUE(absl::IsNotFound(b_.groups().Find(group_).status()));
   ASSERT_TRUE(b_.JoinAt(a_, group_).ok());
-  EXPECT_TRUE(Eventually([&] {
+  EXPECT_TRUE(wire_.InTime([&] {
     return Agree(all_, group_, {{"b0", "0"}, {"b1", "1"}});
   })) << Refs(all_, group_);
   SetAndSpread("b2", "2");
@@ -184,7 +184,7 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
   a_.Start();
   c_.Start();
   const std::vector<ClusterNode*> with_twin = {&a_, &c_, &twin};
-  EXPECT_TRUE(Eventually([&] {
+  EXPECT_TRUE(wire_.InTime([&] {
     return Agree(with_twin, group_,
                  {{"b0", "0"},
                   {"b1", "by the first"},
@@ -200,16 +200,16 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
                                              {"b1 too", "by the second"},
                                              {"b2", "by the second"},
                                              {"b3", "by the first"}};
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   b_.Stop();
   twin.Start();
   ASSERT_TRUE(twin.Set(group_, "b4", "by the second").ok());
   keys["b4"] = "by the second";
-  EXPECT_TRUE(Eventually([&] { return Agree(with_twin, group_, keys); }))
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(with_twin, group_, keys); }))
       << Refs(with_twin, group_);
   twin.Stop();
   b_.Start();
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   twin.Start();
   ExpectNoNumberTwice({&a_, &b_, &c_, &twin}, group_);
 }
@@ -241,7 +241,7 @@ TEST_F(Restore, DamagedOwnKnowledgeBeginsAnotherNumbering) {
                   })
                   .ok());
   EXPECT_NE(after, before);
-  EXPECT_TRUE(Eventually([&] {
+  EXPECT_TRUE(wire_.InTime([&] {
     return Agree(all_, group_, {{"b1", "1"}, {"b2", "2"}});
   })) << Refs(all_, group_);
   ExpectNoNumberTwice(all_, group_);
@@ -257,7 +257,7 @@ TEST_F(Restore, AForkSeenByOthersLosesNoKey) {
   b_.Start();
   ASSERT_TRUE(b_.Set(group_, "f1", "told a").ok());
   ASSERT_TRUE(b_.Set(group_, "f2", "told a").ok());
-  ASSERT_TRUE(Eventually([&] { return a_.Has(group_, "f2", "told a"); }));
+  ASSERT_TRUE(wire_.InTime([&] { return a_.Has(group_, "f2", "told a"); }));
   b_.Stop();
   a_.Stop();
   b_.RestoreFrom(copies_.path() + "/old");
@@ -266,11 +266,11 @@ TEST_F(Restore, AForkSeenByOthersLosesNoKey) {
   ASSERT_TRUE(b_.Set(group_, "g1", "told c").ok());
   ASSERT_TRUE(b_.Set(group_, "g2", "told c").ok());
   ASSERT_TRUE(b_.Set(group_, "g3", "told c").ok());
-  ASSERT_TRUE(Eventually([&] { return c_.Has(group_, "g3", "told c"); }));
+  ASSERT_TRUE(wire_.InTime([&] { return c_.Has(group_, "g3", "told c"); }));
   b_.Stop();
   a_.Start();
   // A and C alone find it out: from the fork on nothing counts for them.
-  EXPECT_TRUE(Eventually([&] {
+  EXPECT_TRUE(wire_.InTime([&] {
     return Agree({&a_, &c_}, group_, {{"b0", "0"}}) && !a_.Has(group_, "f1", "told a") &&
            !c_.Has(group_, "g1", "told c");
   })) << Refs({&a_, &c_}, group_);
@@ -278,7 +278,7 @@ TEST_F(Restore, AForkSeenByOthersLosesNoKey) {
   const std::map<std::string, std::string> keys = {{"b0", "0"},      {"f1", "told a"},
                                                    {"f2", "told a"}, {"g1", "told c"},
                                                    {"g2", "told c"}, {"g3", "told c"}};
-  EXPECT_TRUE(Eventually([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
+  EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   SetAndSpread("after", "all");
 }
 

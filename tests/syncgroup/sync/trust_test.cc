@@ -19,18 +19,20 @@ std::string Incarnation16(char fill) { return std::string(16, fill); }
 
 // Somebody who signs whatever it likes.
 struct Liar {
-  explicit Liar(uint64_t number) : peer(PeerNumber(number)) {}
+  Liar(uint64_t number, const base::Clock& at) : peer(PeerNumber(number)), clock(at) {}
   SealedEntry Sign(const base::GroupId& group, std::vector<Op> ops) {
     const Entry entry{.group = group,
                       .place = {peer, incarnation, ++generation},
                       .previous = previous,
-                      .time = base::SystemClock().WallNow(),
+                      // Later than what it follows, in a world whose time stands still.
+                      .time = clock.WallNow() + base::Millis(1000 * generation),
                       .ops = std::move(ops)};
     const SealedEntry sealed = SealEntry(TestIdentity(peer), entry);
     previous = PrepareEntry(group, sealed)->hash;
     return sealed;
   }
   const base::PeerId peer;
+  const base::Clock& clock;
   base::Incarnation incarnation = *base::Incarnation::FromBytes(Incarnation16('l'));
   uint64_t generation = 0;
   base::EntryHash previous;
@@ -78,7 +80,7 @@ TEST_F(TrustTest, AStrangersPapersLeaveNoTrace) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = a.Create("photos");
   const std::size_t before = MembershipRows(a, group);
-  Liar liar(66);
+  Liar liar(66, wire_.clock);
   HelloRequest hello{.name = "liar", .addresses = {"victim:1"}};
   hello.papers.push_back(
       {group,
@@ -101,7 +103,7 @@ TEST_F(TrustTest, AReaderWritesNothing) {
   EXPECT_TRUE(absl::IsPermissionDenied(r.groups().RemoveMember(group, a.self())));
   // What it signs all the same is kept, for the numbering's sake, and counts nowhere.
   r.Stop();
-  Liar liar(2);
+  Liar liar(2, wire_.clock);
   Page(
       a, PeerNumber(2), group,
       {liar.Sign(group, {PutRefOp{"k", BlobOf("lie"), 1}}),
@@ -125,16 +127,18 @@ TEST_F(TrustTest, AuthorityComesAndGoesWithItsEntries) {
   const base::GroupId group = a.Create("photos", Role::kServer);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
   ASSERT_TRUE(b.groups().ChangeRefs(group, {{"before", BlobOf("before")}}).ok());
-  ASSERT_TRUE(Eventually([&] { return Mentioned(a, "before"); }));
+  ASSERT_TRUE(wire_.InTime([&] { return Mentioned(a, "before"); }));
   ASSERT_TRUE(a.groups().ChangeMember(group, b.self(), {}, Authority::kReader).ok());
-  ASSERT_TRUE(Eventually([&] { return b.groups().Find(group)->authority == Authority::kReader; }));
+  ASSERT_TRUE(
+      wire_.InTime([&] { return b.groups().Find(group)->authority == Authority::kReader; }));
   EXPECT_TRUE(absl::IsPermissionDenied(b.groups().ChangeRefs(group, {{"no", BlobOf("no")}})));
   EXPECT_TRUE(a.groups().GetRef(group, "before").ok());
   EXPECT_TRUE(b.groups().GetRef(group, "before").ok());
   ASSERT_TRUE(a.groups().ChangeMember(group, b.self(), {}, Authority::kAdmin).ok());
-  ASSERT_TRUE(Eventually([&] { return b.groups().Find(group)->authority == Authority::kAdmin; }));
+  ASSERT_TRUE(wire_.InTime([&] { return b.groups().Find(group)->authority == Authority::kAdmin; }));
   ASSERT_TRUE(b.groups().ChangeMember(group, a.self(), {}, Authority::kWriter).ok());
-  ASSERT_TRUE(Eventually([&] { return a.groups().Find(group)->authority == Authority::kWriter; }));
+  ASSERT_TRUE(
+      wire_.InTime([&] { return a.groups().Find(group)->authority == Authority::kWriter; }));
   EXPECT_TRUE(absl::IsPermissionDenied(a.groups().CreateInvite(group, {}).status()));
   EXPECT_TRUE(
       absl::IsFailedPrecondition(b.groups().ChangeMember(group, b.self(), {}, Authority::kWriter)))
@@ -148,13 +152,13 @@ TEST_F(TrustTest, WhoComesInByALaterAdminCanShowItsWholeChain) {
   const base::GroupId group = a.Create("photos");
   ASSERT_TRUE(b.JoinAt(a, group, Role::kNormal, Authority::kWriter).ok());
   ASSERT_TRUE(a.groups().ChangeMember(group, b.self(), {}, Authority::kAdmin).ok());
-  ASSERT_TRUE(Eventually([&] { return b.groups().Find(group)->authority == Authority::kAdmin; }));
+  ASSERT_TRUE(wire_.InTime([&] { return b.groups().Find(group)->authority == Authority::kAdmin; }));
   a.Stop();
   // c sees papers alone before its first round with b.
   const auto joined = c.JoinAt(b, group, Role::kServer, Authority::kWriter);
   ASSERT_TRUE(joined.ok()) << joined;
   a.Start();
-  ASSERT_TRUE(Eventually([&] { return a.groups().Members(group)->size() == 3; }));
+  ASSERT_TRUE(wire_.InTime([&] { return a.groups().Members(group)->size() == 3; }));
 }
 
 TEST_F(TrustTest, AMemberCannotFillTheLogInTheNameOfOthers) {
@@ -162,9 +166,9 @@ TEST_F(TrustTest, AMemberCannotFillTheLogInTheNameOfOthers) {
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = a.Create("photos", Role::kServer);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  ASSERT_TRUE(Eventually([&] { return a.groups().Members(group)->size() == 2; }));
+  ASSERT_TRUE(wire_.InTime([&] { return a.groups().Members(group)->size() == 2; }));
   b.Stop();
-  Liar puppet(77);
+  Liar puppet(77, wire_.clock);
   const auto round = Page(a, PeerNumber(2), group,
                           {puppet.Sign(group, {PutRefOp{"k", BlobOf("junk"), 1}}),
                            puppet.Sign(group, {PutRefOp{"l", BlobOf("junk"), 1}})});
@@ -198,9 +202,9 @@ TEST_F(TrustTest, TwoEntriesUnderOneNumberAreFoundAlsoWhereOneCameWithPapers) {
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = a.Create("photos", Role::kServer);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  ASSERT_TRUE(Eventually([&] { return a.groups().Members(group)->size() == 2; }));
+  ASSERT_TRUE(wire_.InTime([&] { return a.groups().Members(group)->size() == 2; }));
   b.Stop();
-  Liar one(2), two(2);
+  Liar one(2, wire_.clock), two(2, wire_.clock);
   HelloRequest hello;
   hello.papers.push_back({group, {one.Sign(group, {ProfileOp{"one", {}, {}}})}});
   ASSERT_TRUE(a.node().replication().ServeHello(PeerNumber(2), hello).ok());
@@ -330,7 +334,7 @@ TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
   const auto info = a_.groups().ChangeSettings(group_, {.inviters = Authority::kWriter});
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->inviters, Authority::kWriter);
-  ASSERT_TRUE(Eventually([&] { return may(b, b.self()); }));
+  ASSERT_TRUE(wire_.InTime([&] { return may(b, b.self()); }));
   EXPECT_TRUE(absl::IsPermissionDenied(invite_by_b(Authority::kAdmin).status()));
   // All by b: c is a member everywhere, and what it writes is taken.
   const auto invite = invite_by_b(Authority::kWriter);
@@ -338,19 +342,19 @@ TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
   const auto joined = c.JoinWith(*invite, Role::kNormal);
   ASSERT_TRUE(joined.ok()) << joined.status();
   EXPECT_TRUE(c.Set(group_, "by c", "text").ok());
-  EXPECT_TRUE(Eventually([&] { return a_.Has(group_, "by c", "text"); }));
+  EXPECT_TRUE(wire_.InTime([&] { return a_.Has(group_, "by c", "text"); }));
   EXPECT_TRUE(may(a_, c.self())) << "a writer as the others";
   // Whom an admin removed comes back by an admin only.
   ASSERT_TRUE(a_.groups().RemoveMember(group_, c.self()).ok());
-  ASSERT_TRUE(Eventually([&] { return b.groups().Members(group_)->size() == 2; }));
+  ASSERT_TRUE(wire_.InTime([&] { return b.groups().Members(group_)->size() == 2; }));
   const auto again = c.JoinWith(*invite_by_b(Authority::kWriter), Role::kNormal);
   EXPECT_TRUE(absl::IsPermissionDenied(again.status())) << again.status();
   // The right ends, also for an invite that is out; who was invited by it stays.
   const auto out = invite_by_b(Authority::kReader);
   ASSERT_TRUE(d.JoinWith(*invite_by_b(Authority::kReader), Role::kNormal).ok());
-  ASSERT_TRUE(Eventually([&] { return a_.groups().Members(group_)->size() == 3; }));
+  ASSERT_TRUE(wire_.InTime([&] { return a_.groups().Members(group_)->size() == 3; }));
   ASSERT_TRUE(a_.groups().ChangeSettings(group_, {.inviters = Authority::kAdmin}).ok());
-  ASSERT_TRUE(Eventually([&] { return !may(b, b.self()); }));
+  ASSERT_TRUE(wire_.InTime([&] { return !may(b, b.self()); }));
   EXPECT_TRUE(absl::IsPermissionDenied(c.JoinWith(*out, Role::kNormal).status()));
   EXPECT_TRUE(absl::IsPermissionDenied(invite_by_b(Authority::kReader).status()));
   EXPECT_EQ(a_.groups().Members(group_)->size(), 3u);
@@ -358,7 +362,7 @@ TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
 
 TEST_F(InviteTest, AThousandMembersMayInviteByTwoEntries) {
   // An admin who admits many at once.
-  Liar other(2);
+  Liar other(2, wire_.clock);
   const Invite invite = Make({.authority = Authority::kAdmin});
   {
     TempDir dir;
@@ -415,7 +419,7 @@ TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
   }});
   const GroupStore::Settings settings{.name = "films", .description = "d", .is_public = true};
   ASSERT_TRUE(a_.groups().ChangeSettings(group_, settings).ok());
-  EXPECT_TRUE(Eventually([&] {
+  EXPECT_TRUE(wire_.InTime([&] {
     const auto info = b.groups().Find(group_);
     return info->name == "films" && info->description == "d" && info->is_public;
   }));
@@ -423,7 +427,7 @@ TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
   // What is left out stays.
   ASSERT_TRUE(a_.groups().ChangeSettings(group_, {.is_public = false}).ok());
   EXPECT_EQ(a_.groups().Find(group_)->name, "films");
-  EXPECT_TRUE(Eventually([&] { return !b.groups().Find(group_)->is_public; }));
+  EXPECT_TRUE(wire_.InTime([&] { return !b.groups().Find(group_)->is_public; }));
   EXPECT_EQ(made_private, 1);
   EXPECT_EQ(may_read.size(), 2u);
   a_.groups().SetAccessListener({});
