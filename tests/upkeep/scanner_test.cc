@@ -18,10 +18,9 @@ using base::BlobId;
 using base::PeerId;
 using base::Sha256;
 using base::Table;
-using fetcher::Eventually;
 using fetcher::FakeBlobClient;
-using fetcher::PeerNumber;
 using fetcher::Rig;
+using support::Peer;
 
 const std::string kSmall = "a small blob";
 std::string Large() { return std::string(3 << 20, 'L'); }
