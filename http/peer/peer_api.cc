@@ -63,7 +63,7 @@ struct PeerApi::Impl {
         turned(std::move(turned_sink)),
         guess_takes(limits.takes),
         misses(limits.per_minute, kMinute),
-        batch(index, blobs, groups, peers, {misses, guess_takes}) {}
+        batch(index, blobs, groups, service, peers, {misses, guess_takes}) {}
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
@@ -85,8 +85,9 @@ struct PeerApi::Impl {
   Response Poke(Request& request);
   Response GetBlob(Request& request);
   Response GetBatch(Request& request);
+  // `lost`: it was granted, and its bytes are gone.
   Response Miss(const base::PeerId& caller, const base::BlobId& blob,
-                const std::vector<base::GroupId>& groups, base::SteadyTime now);
+                const std::vector<base::GroupId>& groups, base::SteadyTime now, bool lost);
   Response Join(Request& request);
   Response Turn(Request& request);
 
@@ -119,7 +120,8 @@ Response PeerApi::Impl::Poke(Request& request) {
 
 // The same for a blob that is not here, one that is not granted, and one never heard of.
 Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blob,
-                             const std::vector<base::GroupId>& wanted, base::SteadyTime now) {
+                             const std::vector<base::GroupId>& wanted, base::SteadyTime now,
+                             bool lost) {
   const auto wait = misses.Wait(caller.ToHex(), now);
   signpost::SharedSignpost shared;
   bool guessed = true;
@@ -130,6 +132,7 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
+  if (!guessed && !lost) service.ToldNo(caller, {blob}, wanted);
   if (guessed && wait) {
     return ErrorResponse(base::WithRetryAfter(
         absl::ResourceExhaustedError("too many blobs asked for that nobody mentioned"), *wait));
@@ -199,10 +202,10 @@ Response PeerApi::Impl::GetBlob(Request& request) {
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
-  if (granted.empty()) return Miss(*request.peer, *blob, wanted, now);
+  if (granted.empty()) return Miss(*request.peer, *blob, wanted, now, /*lost=*/false);
   auto reader = blobs.Open(*blob);
   // Also a blob whose file was lost: it is not here.
-  if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now);
+  if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now, /*lost=*/true);
   std::shared_ptr<base::ByteSource> shared = std::move(*reader);
   const uint64_t size = shared->size_bytes();
 

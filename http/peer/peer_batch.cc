@@ -105,11 +105,12 @@ struct PeerBatch::Item {
 };
 
 PeerBatch::PeerBatch(base::Index& index, blobstore::BlobStore& blobs,
-                     const syncgroup::GroupStore& groups, signpost::PeerBook& peers,
-                     Guesses guesses)
+                     const syncgroup::GroupStore& groups, syncgroup::PeerService& service,
+                     signpost::PeerBook& peers, Guesses guesses)
     : index_(index),
       blobs_(blobs),
       groups_(groups),
+      service_(service),
       peers_(peers),
       guesses_(guesses),
       room_(kTotalBytesMax, kPeerBytesMax) {}
@@ -156,6 +157,12 @@ absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::Batc
     return absl::OkStatus();
   });
   if (guesses_left.count() > 0) AnswerNotBefore(base::SteadyNow() + guesses_left);
+  if (!read.ok()) return read;
+  std::vector<base::BlobId> misses;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (items[i].grants == 0 && !items[i].guessed) misses.push_back(request.blobs[i]);
+  }
+  service_.ToldNo(caller, misses, request.groups);
   return read;
 }
 

@@ -14,6 +14,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/group/group_store.h"
 #include "syncgroup/protocol/messages.h"
+#include "syncgroup/sync/peer_service.h"
 
 namespace waypost::http {
 
@@ -60,7 +61,7 @@ class PeerBatch {
     std::chrono::microseconds takes;  // each, whatever was found
   };
   PeerBatch(base::Index& index, blobstore::BlobStore& blobs, const syncgroup::GroupStore& groups,
-            signpost::PeerBook& peers, Guesses guesses);
+            syncgroup::PeerService& service, signpost::PeerBook& peers, Guesses guesses);
   Response Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request);
 
  private:
@@ -73,6 +74,7 @@ class PeerBatch {
   base::Index& index_;
   blobstore::BlobStore& blobs_;
   const syncgroup::GroupStore& groups_;
+  syncgroup::PeerService& service_;
   signpost::PeerBook& peers_;
   const Guesses guesses_;
   AnswerRoom room_;

@@ -12,6 +12,22 @@
 
 namespace waypost::service {
 
+// What the ledger tells of blobs, to all that want to hear it.
+class PeerParts::BlobNews final : public syncgroup::Wake {
+ public:
+  explicit BlobNews(PeerParts& parts) : parts_(parts) {}
+  void OnBlobChange(const syncgroup::BlobChange& change) override {
+    parts_.fetcher->OnBlobChange(change);
+    if (!change.granted.empty()) parts_.syncer->OnGranted(change.blob, change.granted);
+  }
+  void OnMembershipChange(const base::GroupId& group) override {
+    parts_.fetcher->OnMembershipChange(group);
+  }
+
+ private:
+  PeerParts& parts_;
+};
+
 PeerParts::PeerParts(const Outside& outside, std::string boot_id)
     : events(outside.clock, std::move(boot_id)), outside_(outside) {}
 
@@ -85,7 +101,8 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
 // Who hears of what, where a lower room knows the higher one by an interface only.
 void PeerParts::Wire(PeerPartsOptions& options) {
   peer_events = std::make_unique<PeerEvents>(outside_.clock, events);
-  ledger->SetWake(fetcher.get());
+  blob_news_ = std::make_unique<BlobNews>(*this);
+  ledger->SetWake(blob_news_.get());
   blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
   peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
     fetcher->OnPeerHealth(peer, health);

@@ -97,10 +97,12 @@ class PeerParts {
   std::unique_ptr<syncgroup::PeerService> peer_service;
 
  private:
+  class BlobNews;
   void Compose(PeerPartsOptions& options, const Clients& clients);
   void Wire(PeerPartsOptions& options);
 
   const Outside outside_;
+  std::unique_ptr<BlobNews> blob_news_;
   bool ended_ = false;
 };
 

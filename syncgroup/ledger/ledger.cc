@@ -119,6 +119,15 @@ void Charge(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& aft
   }
 }
 
+std::vector<base::GroupId> GrantedSince(const BlobRecord& before, const BlobRecord& after) {
+  std::vector<base::GroupId> granted;
+  if (!after.row) return granted;
+  for (const auto& [group, holding] : after.row->holdings) {
+    if (!before.row || !before.row->holdings.contains(group)) granted.push_back(group);
+  }
+  return granted;
+}
+
 std::optional<DueKey> DueOf(const base::BlobId& blob, const BlobRecord& record) {
   if (!IsWanted(record) || IsStopped(record)) return std::nullopt;
   return signpost::DueKeyOf(blob, *record.signpost);
@@ -236,11 +245,13 @@ void Ledger::MoveDueRow(base::WriteTxn& txn, const base::BlobId& blob, const Blo
   }
   change.wanted = change.due_after.has_value();
   change.stored = !before.row && after.row;
+  change.granted = GrantedSince(before, after);
   const uint64_t evidence = before.signpost ? before.signpost->evidence : 0;
   change.evidence = after.signpost && after.signpost->evidence > evidence;
   const bool wanted_before = IsWanted(before) && !IsStopped(before);
-  if (wake_ != nullptr && (change.due_before != change.due_after || change.stored ||
-                           change.evidence || change.wanted != wanted_before)) {
+  if (wake_ != nullptr &&
+      (change.due_before != change.due_after || change.stored || !change.granted.empty() ||
+       change.evidence || change.wanted != wanted_before)) {
     txn.AfterCommit([wake = wake_, change] { wake->OnBlobChange(change); });
   }
 }

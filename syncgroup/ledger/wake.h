@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "base/ids.h"
 #include "signpost/due.h"
@@ -14,6 +15,8 @@ struct BlobChange {
   std::optional<signpost::DueKey> due_after;
   bool wanted = false;    // wanted or asked for, and not stopped
   bool stored = false;    // the bytes were not here before and are now
+  // Groups to which this peer may serve the blob, and might not before.
+  std::vector<base::GroupId> granted;
   bool evidence = false;  // the signpost's evidence grew
 };
 

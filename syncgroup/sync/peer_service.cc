@@ -19,6 +19,15 @@ bool PeerService::SharesGroup(const base::PeerId& caller) const {
   return parts_.replication.SharesGroup(caller);
 }
 
+void PeerService::ToldNo(const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+                         const std::vector<base::GroupId>& groups) {
+  if (blobs.empty()) return;
+  parts_.syncer.NoteToldNo(caller, blobs, groups);
+  for (const auto& [blob, granted] : parts_.replication.GrantedNow(caller, blobs, groups)) {
+    parts_.syncer.OnGranted(blob, granted);
+  }
+}
+
 absl::StatusOr<HelloReply> PeerService::Hello(const base::PeerId& caller,
                                               const HelloRequest& request) {
   Arrived(caller);

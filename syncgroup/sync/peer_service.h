@@ -29,6 +29,11 @@ class PeerService {
   // Are both members of one group, as far as is known here?
   bool SharesGroup(const base::PeerId& caller) const;
 
+  // `caller` was told that these blobs are not here, which groups mention that it may know. It
+  // hears when they are; at once, if they came while it was told.
+  void ToldNo(const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+              const std::vector<base::GroupId>& groups);
+
   // Every request from a peer passes here first: those above call it, a request for a blob has only
   // it. A peer that is cooling down and shows signs of life is sent a hello.
   void Arrived(const base::PeerId& caller);

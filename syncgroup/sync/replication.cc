@@ -173,6 +173,29 @@ absl::Status Replication::NoteHaves(const base::PeerId& caller,
   });
 }
 
+std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>>
+Replication::GrantedNow(const base::PeerId& caller,
+                                    const std::vector<base::BlobId>& blobs,
+                                    const std::vector<base::GroupId>& groups) const {
+  std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>> granted;
+  const absl::Status read = impl_->core.index.Read([&](base::ReadTxn& txn) {
+    for (const base::BlobId& blob : blobs) {
+      const auto row = blobstore::LoadBlobRow(txn, blob);
+      if (!row) continue;
+      std::vector<base::GroupId> of_blob;
+      for (const base::GroupId& group : groups) {
+        if (row->holdings.contains(group) && Shared(txn, group, impl_->core.self(), caller)) {
+          of_blob.push_back(group);
+        }
+      }
+      if (!of_blob.empty()) granted.emplace_back(blob, std::move(of_blob));
+    }
+    return absl::OkStatus();
+  });
+  if (!read.ok()) granted.clear();
+  return granted;
+}
+
 absl::StatusOr<HeldReply> Replication::ServeHeld(const base::PeerId& caller,
                                                  const HeldRequest& request) {
   const Core& core = impl_->core;

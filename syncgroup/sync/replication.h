@@ -66,6 +66,11 @@ class Replication {
   absl::StatusOr<SyncReply> ServePage(const base::PeerId& caller, const SyncRequest& request);
   // `caller` has these blobs since now.
   absl::Status NoteHaves(const base::PeerId& caller, const std::vector<base::BlobId>& blobs);
+  // Those of the blobs that this peer may serve to `caller` now, and under which groups. An error
+  // answers none.
+  std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>> GrantedNow(
+      const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+      const std::vector<base::GroupId>& groups) const;
   absl::StatusOr<HeldReply> ServeHeld(const base::PeerId& caller, const HeldRequest& request);
 
   // ---- for a held report ----

@@ -200,6 +200,8 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
   peer.due = peer.again ? now : now + WithJitter(peer.pause, dice);
   if (peer.again) peer.pause = interval;
   peer.again = false;
+  // What it could not be told while it was away.
+  if (end.status.ok() && !peer.haves.empty()) peer.poke_due = std::min(peer.poke_due, now);
   wake_scheduler.NotifyAll();
 }
 
@@ -221,14 +223,20 @@ void Syncer::Impl::RunPoke(const base::PeerId& to) {
     addresses = peer.addresses;
   }
   const Endpoint endpoint = EndpointOf(to, std::move(addresses));
-  // Who is away hears of it with its own next round.
+  // Who is away hears of entries with its own next round, and of blobs when it is back.
+  bool heard = false;
   if ((!endpoint.addresses.empty() || client.HasLine(to)) && !Cooling(to)) {
     const uint64_t returns = peers.Health(to).returns;
-    NoteCall(to, returns, client.Poke(endpoint, request, stop.get_token()));
+    const absl::Status poked = client.Poke(endpoint, request, stop.get_token());
+    heard = !CountsAgainstPeer(poked);
+    NoteCall(to, returns, poked);
   }
   base::MutexLock lock(mutex);
   const auto it = contacts.find(to);
-  if (it != contacts.end()) it->second.poking = false;
+  if (it != contacts.end()) {
+    it->second.poking = false;
+    if (!heard) KeepHaves(it->second, request.haves);
+  }
   wake_scheduler.NotifyAll();
 }
 

@@ -191,12 +191,56 @@ void Syncer::Impl::OnLocalChange(const LocalChange& change) {
       peer.pause = interval;
       peer.due = std::min(peer.due, now + interval);
     }
-    if (peer.server && peer.haves.size() < kHavesWaitingMax) {  // a lost have costs only time
-      for (const base::BlobId& blob : change.haves) peer.haves.push_back(blob);
-      if (!change.haves.empty()) peer.poke_due = std::min(peer.poke_due, now + kHavesGather);
-    }
+    if (peer.server) AddHaves(peer, change.haves);
   }
   wake_scheduler.NotifyAll();
+}
+
+void Syncer::Impl::AddHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs) {
+  if (blobs.empty() || peer.haves.size() >= kHavesWaitingMax) return;  // costs only time
+  peer.haves.insert(peer.haves.end(), blobs.begin(), blobs.end());
+  peer.poke_due = std::min(peer.poke_due, clock.SteadyNow() + kHavesGather);
+}
+
+void Syncer::Impl::KeepHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs) {
+  if (blobs.empty() || peer.haves.size() >= kHavesWaitingMax) return;
+  const bool alone = peer.haves.empty();
+  peer.haves.insert(peer.haves.begin(), blobs.begin(), blobs.end());
+  // Not at once: it would be called again and again.
+  if (alone && peer.poke_groups.empty()) peer.poke_due = base::SteadyTime::max();
+}
+
+void Syncer::NoteToldNo(const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+                        const std::vector<base::GroupId>& groups) {
+  base::MutexLock lock(impl_->mutex);
+  const auto contact = impl_->contacts.find(caller);
+  if (contact == impl_->contacts.end()) return;
+  std::vector<base::GroupId> shared;
+  for (const base::GroupId& group : groups) {
+    if (std::binary_search(contact->second.groups.begin(), contact->second.groups.end(), group)) {
+      shared.push_back(group);
+    }
+  }
+  const base::SteadyTime now = impl_->clock.SteadyNow();
+  for (const base::BlobId& blob : blobs) impl_->told_no.Note(caller, blob, shared, now);
+}
+
+void Syncer::OnGranted(const base::BlobId& blob, const std::vector<base::GroupId>& groups) {
+  base::MutexLock lock(impl_->mutex);
+  bool news = false;
+  for (const base::PeerId& peer : impl_->told_no.Take(blob, groups, impl_->clock.SteadyNow())) {
+    const auto contact = impl_->contacts.find(peer);
+    if (contact == impl_->contacts.end()) continue;  // it left
+    // As a member of a group that it left meanwhile it may know nothing.
+    const bool may_know = std::any_of(groups.begin(), groups.end(), [&](const auto& group) {
+      return std::binary_search(contact->second.groups.begin(), contact->second.groups.end(),
+                                group);
+    });
+    if (!may_know) continue;
+    impl_->AddHaves(contact->second, {blob});
+    news = true;
+  }
+  if (news) impl_->wake_scheduler.NotifyAll();
 }
 
 // ---- the threads ----

@@ -47,6 +47,12 @@ class Syncer {
   void OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>& groups);
   // An inbound request from a peer in cool-down: one hello to it (PeerBook::NoteInbound said so).
   void ScheduleHello(const base::PeerId& peer);
+  // `caller` asked for these blobs under `groups` and was told that they are not here. It hears of
+  // them when they are, if it is a member of one of the groups with this peer.
+  void NoteToldNo(const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+                  const std::vector<base::GroupId>& groups);
+  // This peer may serve the blob to these groups from now on: whoever was told no is told. Quick.
+  void OnGranted(const base::BlobId& blob, const std::vector<base::GroupId>& groups);
 
   // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round.
   // `done` runs once on that worker (at Shutdown with kUnavailable) and must be quick.

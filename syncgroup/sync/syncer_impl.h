@@ -16,6 +16,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/sync/replication.h"
 #include "syncgroup/sync/syncer.h"
+#include "syncgroup/sync/told_no.h"
 
 namespace waypost::syncgroup {
 
@@ -55,6 +56,11 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   void GrowWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void OnLocalChange(const LocalChange& change);
   void MakeDue(SyncPeer& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void AddHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // Those that it did not hear of: for the next poke, at the latest after a round that succeeds.
+  void KeepHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void Chores();
 
   // ---- sync_round.cc: one round, one poke ----
@@ -116,6 +122,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   std::map<base::PeerId, SyncPeer> contacts GUARDED_BY(mutex);
   std::map<base::GroupId, base::SteadyTime> members_changed GUARDED_BY(mutex);
   std::set<base::PeerId> poked_by GUARDED_BY(mutex);  // not yet known as contacts
+  ToldNo told_no GUARDED_BY(mutex);
   std::deque<std::function<void()>> tasks GUARDED_BY(mutex);
   uint32_t active GUARDED_BY(mutex) = 0;
   // Callers' callbacks that must run, whatever happens.
