@@ -201,9 +201,8 @@ Problems BlobsThatAreMissing(const std::vector<Peer*>& peers) {
       // Peers are asked under the groups that want the blob; one that an app asked for, under all.
       const bool asked = signpost->second.asked_until != base::kNever;
       for (const auto& [group, mention] : signpost->second.groups) {
-        if (here.groups.contains(group) && (asked || mention.set_here)) {
-          say(group, blob, "is still wanted");
-        }
+        if (!here.groups.contains(group) || Holds(here, blob, group)) continue;
+        if (asked || mention.set_here) say(group, blob, "is still wanted");
       }
     }
   }
