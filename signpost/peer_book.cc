@@ -1,9 +1,9 @@
 #include "signpost/peer_book.h"
 
 #include <chrono>
+#include <map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -128,7 +128,8 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
   std::function<void(const base::PeerId&, const PeerHealth&)> listener;  // set before threads start
 
   mutable base::Mutex mutex;
-  absl::flat_hash_map<base::PeerId, Row> rows GUARDED_BY(mutex);
+  // In the order of ids: what walks it must not depend on how a hash map lies in memory.
+  std::map<base::PeerId, Row> rows GUARDED_BY(mutex);
   base::SteadyTime last_flush GUARDED_BY(mutex);
 };
 

@@ -101,6 +101,7 @@ absl::StatusOr<std::vector<BlobId>> Suspects(base::Index& index, std::size_t sli
       return absl::OkStatus();
     }));
   }
+  std::sort(suspects.begin(), suspects.end());
   return suspects;
 }
 
@@ -206,6 +207,8 @@ std::vector<Recount::Difference> Recount::Compare(base::ReadTxn& txn, const Ledg
   };
   compare(GroupId(), all_);
   for (const auto& [group, counts] : groups_) compare(*GroupId::FromBytes(group), counts);
+  std::sort(differences.begin(), differences.end(),
+            [](const Difference& a, const Difference& b) { return a.group < b.group; });
   return differences;
 }
 

@@ -42,6 +42,7 @@ class Network {
   void Cut(PeerNumber from, PeerNumber to);
   void Heal(PeerNumber from, PeerNumber to);
   void HealAll();
+  bool IsCut(PeerNumber from, PeerNumber to) const;
 
   // A callee's place in a call, given back when destroyed.
   class Line {
@@ -85,7 +86,6 @@ class Network {
   // Waits for a part of the latency; false when `stop` was requested.
   bool Wait(base::SteadyTime until, const std::stop_token& stop);
   base::SteadyTime Later(std::size_t bytes);
-  bool IsCut(PeerNumber from, PeerNumber to) const;
   // Why nothing goes from here to there just now, OK if it does.
   absl::Status Reach(const Call& call, PeerNumber to, const std::stop_token& stop);
 

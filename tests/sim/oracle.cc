@@ -164,7 +164,7 @@ Problems StatesThatDiffer(const std::vector<Peer*>& peers) {
 
 // ---- blobs ----
 
-Problems BlobsThatAreMissing(const std::vector<Peer*>& peers) {
+Problems BlobsThatAreMissing(const std::vector<Peer*>& peers, const Network& network) {
   std::map<Peer*, Snapshot> snapshots;
   std::map<GroupId, std::map<base::PeerId, Peer*>> members;
   for (Peer* peer : peers) {
@@ -174,7 +174,8 @@ Problems BlobsThatAreMissing(const std::vector<Peer*>& peers) {
   // Somebody else in the group who may serve it to this peer.
   const auto holder = [&](Peer* peer, const GroupId& group, const BlobId& blob) -> Peer* {
     for (const auto& [id, other] : members[group]) {
-      if (other != peer && Holds(snapshots[other], blob, group)) return other;
+      if (other == peer || network.IsCut(peer->number(), other->number())) continue;
+      if (Holds(snapshots[other], blob, group)) return other;
     }
     return nullptr;
   };

@@ -13,8 +13,9 @@ namespace waypost::sim {
 // Every peer of a group has the same members, references and knowledge.
 std::vector<std::string> StatesThatDiffer(const std::vector<Peer*>& peers);
 // Every blob that a server's group mentions is held there for the group, and so is what an app of
-// any peer referenced or asked for, if another member holds it for that group.
-std::vector<std::string> BlobsThatAreMissing(const std::vector<Peer*>& peers);
+// any peer referenced or asked for, if another member that it can call holds it for that group.
+std::vector<std::string> BlobsThatAreMissing(const std::vector<Peer*>& peers,
+                                             const Network& network);
 // Due rows, counts and holdings are what the references, signposts and blobs of the peer say.
 std::vector<std::string> RowsThatDisagree(Peer& peer);
 

@@ -50,6 +50,7 @@ class World {
   template <class... Args>
   void Say(const Args&... args);
 
+  void KeepApart();
   void MakeGroups();
   void Invite(PeerNumber joiner, const GroupId& group, PeerNumber founder);
   void PushJoins();
@@ -74,6 +75,8 @@ class World {
   base::TempDir folder_;
   Network network_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  // Two that never reach each other, also after the faults; the same twice: there are none.
+  std::pair<PeerNumber, PeerNumber> apart_{0, 0};
   std::vector<std::shared_ptr<Join>> joins_;
   std::vector<base::BlobId> blobs_;  // that were ever put
   // Of callers who wait, by peer: they leave when it stops.
@@ -104,14 +107,29 @@ void World::Say(const Args&... args) {
 
 // ---- groups and members ----
 
+// Peers behind two routers, say. All that they have of each other comes through the last peer,
+// which therefore founds every group, as a server.
+void World::KeepApart() {
+  if (peers_.size() < 3 || !Chance(0.4)) return;
+  const PeerNumber first = Below(peers_.size() - 1);
+  const PeerNumber other = Below(peers_.size() - 1);
+  if (first == other) return;
+  apart_ = {first, other};
+  Say("peers ", first, " and ", other, " never meet");
+  network_.Cut(first, other);
+  network_.Cut(other, first);
+}
+
 void World::MakeGroups() {
   const std::size_t count = 1 + Below(2);
   for (std::size_t i = 0; i < count; ++i) {
-    const PeerNumber founder = Below(peers_.size());
+    const bool meet = apart_.first == apart_.second;
+    const PeerNumber founder = meet ? Below(peers_.size()) : peers_.size() - 1;
     constexpr std::array kRoles = {syncgroup::Role::kServer, syncgroup::Role::kNormal,
                                    syncgroup::Role::kLeaf};
-    const auto info = peers_[founder]->groups().Create(
-        {.name = absl::StrCat("group-", i), .role = kRoles[Below(kRoles.size())]});
+    const syncgroup::Role role = kRoles[meet ? Below(kRoles.size()) : 0];
+    const auto info =
+        peers_[founder]->groups().Create({.name = absl::StrCat("group-", i), .role = role});
     CHECK(info.ok());
     Say("peer ", founder, " founds group ", i);
     for (PeerNumber joiner = 0; joiner < peers_.size(); ++joiner) {
@@ -219,7 +237,7 @@ void World::Ask(Peer& peer) {
 
 void World::CutOrHeal() {
   const PeerNumber from = Below(peers_.size()), to = Below(peers_.size());
-  if (from == to) return;
+  if (from == to || std::pair(from, to) == apart_ || std::pair(to, from) == apart_) return;
   if (Chance(0.4)) {
     Say("heals ", from, " > ", to);
     network_.Heal(from, to);
@@ -249,6 +267,10 @@ void World::StartDown(bool all) {
 void World::EndFaults() {
   Say("the faults end");
   network_.HealAll();
+  if (apart_.first != apart_.second) {
+    network_.Cut(apart_.first, apart_.second);
+    network_.Cut(apart_.second, apart_.first);
+  }
   StartDown(/*all=*/true);
 }
 
@@ -275,7 +297,7 @@ std::vector<std::string> World::Problems(bool rows) {
   const auto add = [&](std::vector<std::string> more) {
     problems.insert(problems.end(), more.begin(), more.end());
   };
-  add(BlobsThatAreMissing(peers));
+  add(BlobsThatAreMissing(peers, network_));
   for (const auto& join : joins_) {
     if (!join->in) problems.push_back(absl::StrCat("peer ", join->joiner, " has not joined"));
   }
@@ -287,6 +309,7 @@ std::vector<std::string> World::Problems(bool rows) {
 
 Outcome World::Run() {
   const base::SteadyTime began = sim_.SteadyNow();
+  KeepApart();
   MakeGroups();
   PushJoins();
   Sleep(Millis(20'000));
