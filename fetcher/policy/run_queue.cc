@@ -139,6 +139,7 @@ void RunQueue::SetCoolDown(const base::PeerId& id, base::WallTime end, base::Wal
     peer.unseen.clear();
     peer.walk = Peer::WalkState::kNone;
     peer.walk_again = false;
+    peer.usable.clear();
     if (!cooled) return;
     FreeRun(id, peer, now);
     BecameUsable(id);
@@ -183,8 +184,11 @@ void RunQueue::BecameUsable(const base::PeerId& id) {
   usable_.insert(id);
   chore_ = true;
   for (auto& item : peers_) {
-    if (item.first == id || !Cools(item.first)) continue;
     Peer& peer = item.second;
+    if (item.first == id || peer.cool_down_end == base::kNever) continue;
+    // Also where a cool-down has ended: it has not answered yet, and the next may begin.
+    peer.usable.insert(id);
+    if (!Cools(item.first)) continue;
     peer.walk_again = true;
     for (const Heap& shelf : peer.shelves) {
       shelf.ForEach([&](const Item& waits) {
@@ -206,6 +210,11 @@ void RunQueue::NoteEnds(base::WallTime now) {
 void RunQueue::Redirect(const base::BlobId& blob, const base::PeerId& peer) {
   const auto it = entries_.find(blob);
   if (it != entries_.end() && it->second.at != peer) MoveTo(blob, peer);
+}
+
+void RunQueue::GoHome(const base::BlobId& blob) {
+  const auto it = entries_.find(blob);
+  if (it != entries_.end()) Redirect(blob, base::PeerId(it->second.key.first_peer));
 }
 
 void RunQueue::MoveTo(const base::BlobId& blob, const base::PeerId& at) {
@@ -248,12 +257,16 @@ std::optional<RunQueue::Walk> RunQueue::BeginWalk(base::WallTime now, bool may_r
       peer.walk_from.reset();
     }
     if (peer.walk != State::kToDo || peer.away >= kRoutedMax / 2) continue;
-    if (!peer.walk_from) peer.walk_again = false;
+    if (!peer.walk_from) {
+      peer.walk_again = false;
+      peer.walk_usable.assign(peer.usable.begin(), peer.usable.end());
+      peer.usable.clear();
+    }
     peer.walk = State::kUnderWay;
     const std::string from = peer.walk_from
                                  ? signpost::EncodeDueKey(*peer.walk_from)
                                  : signpost::EncodeDueKey({.first_peer = id, .lane = Lane::kNew});
-    return Walk{.peer = id, .from = from};
+    return Walk{.peer = id, .from = from, .usable = peer.walk_usable};
   }
   return std::nullopt;
 }

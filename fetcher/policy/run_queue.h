@@ -79,6 +79,8 @@ class RunQueue {
   void NoteEnds(base::WallTime now);
   // The blob may be asked of `peer` meanwhile, or waits for its slot or return.
   void Redirect(const base::BlobId& blob, const base::PeerId& peer);
+  // There is news of its home: it waits nowhere else any more.
+  void GoHome(const base::BlobId& blob);
 
   // ---- routing around peers that cool: what to look up in the table ----
   // Blobs in memory that wait at a peer that cools, and for which somebody else might be asked.
@@ -96,6 +98,8 @@ class RunQueue {
   struct Walk {
     base::PeerId peer;
     std::string from;  // encoded key to seek
+    // The peers that became usable since the walk before this one: they are news to every row.
+    std::vector<base::PeerId> usable;
   };
   // `may_restart`: walks that ended may begin anew where a peer became usable since.
   std::optional<Walk> BeginWalk(base::WallTime now, bool may_restart);
@@ -202,7 +206,9 @@ class RunQueue {
     WalkState walk = WalkState::kNone;
     std::optional<signpost::DueKey> walk_from;  // nullopt: its first row
     bool walk_again = false;
-    std::size_t away = 0;  // entries at home here that wait elsewhere
+    std::set<base::PeerId> usable;          // since the last walk began
+    std::vector<base::PeerId> walk_usable;  // what `usable` was then
+    std::size_t away = 0;                   // entries at home here that wait elsewhere
   };
   struct Run {
     // Every row of the run below it is in memory; nullopt: every row is.

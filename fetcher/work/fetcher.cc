@@ -158,11 +158,13 @@ void Fetcher::OnBlobChange(const syncgroup::BlobChange& change) {
     if (due_moved && change.due_after) queue.CountRow(*change.due_after, +1);
     if (const auto it = impl_->flights.find(change.blob); it != impl_->flights.end()) {
       it->second->told = true;
+      it->second->news |= change.evidence;
       it->second->due = change.due_after;
       // Also where the bytes came in by another way.
       if (!change.wanted) it->second->stop.request_stop();
     } else if (change.due_after) {
       queue.Upsert(*change.due_after, impl_->audiences.contains(change.blob));
+      if (change.evidence) queue.GoHome(change.blob);
     } else if (change.due_before && impl_->left.size() < kLeftMax) {
       impl_->left.push_back(change.blob);
     }
@@ -332,7 +334,9 @@ void Fetcher::Impl::LandOne(const Taken& taken, RowState& row) {
   if (row.due) {
     queue.Upsert(*row.due, audiences.contains(blob));
     if (taken.alone) queue.MarkAlone(blob);
-    if (report.local == LocalEnd::kNoSlot) {
+    if (taken.flight->news) {
+      // Whoever was to be asked next, the first peer may have it now.
+    } else if (report.local == LocalEnd::kNoSlot) {
       queue.Redirect(blob, report.no_slot_at);
     } else if (taken.verdict.parked && !queue.Cools(row.due->first_peer)) {
       queue.Redirect(blob, report.first_to_end);

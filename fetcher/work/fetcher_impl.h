@@ -37,6 +37,7 @@ struct Fetcher::Impl {
     base::PeerId source;  // whom it is asking
     // The row changed meanwhile; the last that was told of it.
     bool told = false;
+    bool news = false;  // somebody may have the blob now
     std::optional<signpost::DueKey> due;
   };
   // A blob that a worker has taken, from its pick to its landing.
@@ -107,6 +108,9 @@ struct Fetcher::Impl {
   void WalkAround();
   std::optional<base::PeerId> AnotherPeerFor(base::ReadTxn& txn, const base::BlobId& blob,
                                              base::WallTime now) const;
+  std::optional<base::PeerId> ServerFor(base::ReadTxn& txn, const base::BlobId& blob,
+                                        const std::vector<base::PeerId>& back,
+                                        base::WallTime now) const;
   void ClampFarRows();
   void DropPartials();
   void CheckPause();

@@ -151,6 +151,26 @@ std::optional<base::PeerId> Fetcher::Impl::AnotherPeerFor(base::ReadTxn& txn,
   });
 }
 
+// Of peers that are back, one that collects the blob: it may have got it while it could not be
+// asked.
+std::optional<base::PeerId> Fetcher::Impl::ServerFor(base::ReadTxn& txn, const base::BlobId& blob,
+                                                     const std::vector<base::PeerId>& back,
+                                                     base::WallTime now) const {
+  if (back.empty()) return std::nullopt;
+  const auto signpost = signpost::LoadSignpost(txn, blob);
+  if (!signpost) return std::nullopt;
+  const auto collects = [&](const base::PeerId& peer) {
+    if (parts.peers.Health(peer).Cooling(now)) return false;
+    return std::any_of(signpost->groups.begin(), signpost->groups.end(), [&](const auto& item) {
+      const auto member = parts.groups.FindMember(txn, item.first, peer);
+      return item.second.wanted && member && member->role == syncgroup::Role::kServer;
+    });
+  };
+  const auto found = std::find_if(back.begin(), back.end(), collects);
+  if (found == back.end()) return std::nullopt;
+  return *found;
+}
+
 void Fetcher::Impl::LookAround() {
   while (true) {
     RunQueue::Look look;
@@ -223,7 +243,9 @@ void Fetcher::Impl::WalkAround() {
           next = key;
           break;
         }
-        if (const auto to = AnotherPeerFor(txn, key->blob, now)) routes.push_back({*key, *to});
+        auto to = AnotherPeerFor(txn, key->blob, now);
+        if (!to) to = ServerFor(txn, key->blob, walk->usable, now);
+        if (to) routes.push_back({*key, *to});
       }
       return absl::OkStatus();
     });

@@ -1,7 +1,9 @@
 #include "tests/sim/network.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/sim_scheduler.h"
@@ -104,9 +106,25 @@ absl::Status Network::Reach(const Call& call, PeerNumber to, const std::stop_tok
 
 absl::StatusOr<Network::Answer> Network::Send(const Call& call, http::Request request,
                                               std::stop_token stop) {
+  const std::string what = absl::StrCat(call.from, " > ", call.address, " ", request.path);
+  base::SimScheduler& sim = *base::SimScheduler::Active();
+  sim.Note(what);
+  auto answer = Travel(call, std::move(request), stop);
+  const std::string came_to =
+      answer.ok() ? absl::StrCat(answer->response.status) : std::string(answer.status().message());
+  sim.Note(came_to);
+  if (tell_) {
+    const auto ms = clock_.SteadyNow().time_since_epoch() / base::Millis(1) % (3600 * 1000);
+    std::fprintf(stderr, "%8.3f   %s: %s\n", static_cast<double>(ms) / 1000, what.c_str(),
+                 came_to.c_str());
+  }
+  return answer;
+}
+
+absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request request,
+                                                std::stop_token stop) {
   const auto to = NumberIn(call.address);
   if (!to) return absl::UnavailableError("no such address");
-  base::SimScheduler::Active()->Note(absl::StrCat(call.from, ">", *to, " ", request.path));
   RETURN_IF_ERROR(Reach(call, *to, stop));
   const std::size_t sent = request.body == nullptr ? 0 : request.body->length();
   if (!Wait(Later(sent), stop)) return absl::CancelledError("stopped");

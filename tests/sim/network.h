@@ -75,6 +75,8 @@ class Network {
 
   // How many calls were made.
   uint64_t calls() const;
+  // Each call and what it came to, on standard error.
+  void TellCalls() { tell_ = true; }
 
  private:
   struct Place {
@@ -83,12 +85,14 @@ class Network {
     uint64_t start = 0;  // of the peer: a connection does not outlive it
     int inside = 0;
   };
+  absl::StatusOr<Answer> Travel(const Call& call, http::Request request, std::stop_token stop);
   // Waits for a part of the latency; false when `stop` was requested.
   bool Wait(base::SteadyTime until, const std::stop_token& stop);
   base::SteadyTime Later(std::size_t bytes);
   // Why nothing goes from here to there just now, OK if it does.
   absl::Status Reach(const Call& call, PeerNumber to, const std::stop_token& stop);
 
+  bool tell_ = false;
   const base::SystemClock clock_;
   base::SeededRandom random_;
   mutable base::Mutex mutex_;

@@ -109,7 +109,7 @@ bool Holds(const Snapshot& snapshot, const BlobId& blob, const GroupId& group) {
 }
 
 // Why the blob is not here, as its signpost has it.
-std::string Story(const Snapshot& here, const BlobId& blob) {
+std::string Story(Peer& peer, const Snapshot& here, const BlobId& blob) {
   const auto found = here.signposts.find(blob);
   if (found == here.signposts.end()) return "no signpost";
   const signpost::Signpost& signpost = found->second;
@@ -119,9 +119,17 @@ std::string Story(const Snapshot& here, const BlobId& blob) {
                    " failures, the last: ", signpost::ErrorClassName(signpost.last_error.error),
                    " ", signpost.last_error.message, ", next attempt in ",
                    (signpost.next_attempt - now).count(), " ms, locations");
-  for (const auto& [peer, location] : signpost.locations) {
-    absl::StrAppend(&story, " ", Short(peer.ToHex()),
-                    location.denied == base::kNever ? "" : " (said no)");
+  for (const auto& [at, location] : signpost.locations) {
+    const base::Millis cools = peer.parts().peers->Health(at).cool_down_end - now;
+    absl::StrAppend(&story, " ", Short(at.ToHex()),
+                    location.denied == base::kNever ? "" : " (said no)",
+                    cools.count() > 0 ? absl::StrCat(" (cools for ", cools.count(), " ms)") : "");
+  }
+  const auto why = peer.parts().fetcher->Why(blob);
+  if (!why.ok()) return story;
+  for (const fetcher::WhyStep& step : *why) {
+    absl::StrAppend(&story, "\n    ", step.step, " ", step.verdict, " ", step.detail);
+    for (const auto& [name, value] : step.fields) absl::StrAppend(&story, " ", name, "=", value);
   }
   return story;
 }
@@ -188,7 +196,7 @@ Problems BlobsThatAreMissing(const std::vector<Peer*>& peers, const Network& net
       if (other == nullptr || !said.insert(blob).second) return;
       problems.push_back(absl::StrCat(
           At(*peer, group), "blob ", Short(blob.ToHex()), " ", what, ", and peer ", other->number(),
-          " (", Short(other->id().ToHex()), ") holds it: ", Story(here, blob)));
+          " (", Short(other->id().ToHex()), ") holds it: ", Story(*peer, here, blob)));
     };
     for (const auto& [group, state] : here.groups) {
       if (state.info.role != syncgroup::Role::kServer) continue;

@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   options.peers_min = NumberOr(argc, argv, 3, options.peers_min);
   options.peers_max = NumberOr(argc, argv, 4, options.peers_max);
   options.tell = seeds == 1;
+  options.tell_calls = std::getenv("SIM_CALLS") != nullptr;
   uint64_t failed = 0;
   long long settled_longest_ms = 0;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {

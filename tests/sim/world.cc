@@ -88,6 +88,7 @@ World::World(const WorldOptions& options)
       sim_({.seed = options.seed}),
       random_(options.seed * 7919 + 1),
       network_(options.seed * 7919 + 2) {
+  if (options.tell_calls) network_.TellCalls();
   const PeerNumber count = options.peers_min + Below(options.peers_max - options.peers_min + 1);
   for (PeerNumber number = 0; number < count; ++number) {
     peers_.push_back(std::make_unique<Peer>(network_, number, options.seed,

@@ -18,7 +18,8 @@ struct WorldOptions {
   PeerNumber peers_min = 2;
   PeerNumber peers_max = 5;
   int actions = 60;
-  bool tell = false;  // what happens, on standard error
+  bool tell = false;        // what happens, on standard error
+  bool tell_calls = false;  // ... and each call between peers
 };
 
 // What a run came to.
