@@ -116,7 +116,7 @@ void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& recor
     }
   }
   start_.members.insert(start_.members.end(), others.begin(), others.end());
-  start_.members = TurnMembers(std::move(start_.members), start_.signpost.failures);
+  start_.members = RotateMembers(std::move(start_.members), start_.signpost.failures);
 }
 
 bool Attempt::Ended() const {
@@ -164,7 +164,7 @@ void Attempt::Ask(const base::PeerId& peer) {
   const auto entry = parts_.peers.Find(peer);
   Begin(peer, entry ? entry->health.returns : 0);
   const std::vector<std::string> addresses = entry ? entry->addresses : std::vector<std::string>();
-  if (addresses.empty() && !parts_.client.HasLine(peer)) {
+  if (addresses.empty() && !parts_.client.ReachableWithoutAddress(peer)) {
     FailPeer(peer, Answer::kUnreachable, "no address of it is known", {});
     return;
   }
@@ -234,7 +234,8 @@ void Attempt::HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::S
   Complete(peer, *sink, std::move(staged));
 }
 
-void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss) {
+void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns,
+                       const syncgroup::Elsewhere& miss) {
   Begin(peer, returns);
   Miss(peer, start_.groups_of.at(peer), miss);
 }
@@ -268,13 +269,13 @@ bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
 }
 
 void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
-                   const syncgroup::Miss& miss) {
+                   const syncgroup::Elsewhere& miss) {
   parts_.peers.RecordSuccess(peer);
-  const bool greeted =
-      !parts_.greeted || std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
-        return parts_.greeted(peer, group);
-      });
-  if (greeted) {
+  const bool knows_us = !parts_.knows_us ||
+                        std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
+                          return parts_.knows_us(peer, group);
+                        });
+  if (knows_us) {
     Note(peer, Answer::kNotHere, "it does not have the blob");
   } else {
     Note(peer, Answer::kNotGreeted, "it does not know this peer as a member yet");
@@ -284,7 +285,7 @@ void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& g
   told.erase(parts_.ledger.options().self);
   signpost::MergeLocations(result_.learned, told, now);
   signpost::MergeLocations(locations_, told, now);
-  if (greeted && locations_.contains(peer)) locations_[peer].denied = now;
+  if (knows_us && locations_.contains(peer)) locations_[peer].denied = now;
   if (miss.size_hint_bytes && !result_.size_bytes) {
     result_.size_bytes = miss.size_hint_bytes;
   }

@@ -35,7 +35,7 @@ struct AttemptParts {
   BlobClient& client;
   const base::Clock& clock;
   RateLimiter& rate;
-  std::function<bool(const base::PeerId&, const base::GroupId&)> greeted;
+  std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
 };
 
 // What others may see of an attempt while it runs. Atomics: written by its worker, read by anyone.
@@ -125,7 +125,7 @@ class Attempt {
   std::optional<blobstore::ArrivedBlob> HearBlob(const base::PeerId& peer, uint64_t returns,
                                                  const BatchItem& item);
   void HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::StagedBlob> staged);
-  void HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Miss& miss);
+  void HearMiss(const base::PeerId& peer, uint64_t returns, const syncgroup::Elsewhere& miss);
   // The peer could not be heard.
   void HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply);
 
@@ -151,7 +151,7 @@ class Attempt {
   bool Complete(const base::PeerId& peer, StoreSink& sink,
                 absl::StatusOr<blobstore::StagedBlob> staged);
   void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
-            const syncgroup::Miss& miss);
+            const syncgroup::Elsewhere& miss);
   void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
                 std::optional<base::Millis> retry_after);
   void WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message);

@@ -47,7 +47,7 @@ struct BlobReply {
     kCancelled,    // `stop` was requested
   };
   Kind kind = Kind::kUnreachable;
-  syncgroup::Miss miss;
+  syncgroup::Elsewhere miss;
   std::optional<base::Millis> retry_after;
   absl::Status sink_error;
   std::string message;  // for people, at most 200 bytes
@@ -72,7 +72,7 @@ struct BatchItem {
   Kind kind = Kind::kLeftOut;
   std::string_view bytes;
   std::vector<base::GroupId> granted;
-  syncgroup::Miss miss;
+  syncgroup::Elsewhere miss;
   std::optional<uint64_t> size_bytes;
 };
 
@@ -91,7 +91,7 @@ class BlobClient {
  public:
   virtual ~BlobClient() = default;
   // Is there a connection on which the peer can be asked although no address of it is known?
-  virtual bool HasLine(const base::PeerId&) const { return false; }
+  virtual bool ReachableWithoutAddress(const base::PeerId&) const { return false; }
   // Blocks until the answer is complete, fails, stalls or `stop` is requested.
   virtual BlobReply Get(const BlobRequest& request, BlobSink& sink, std::stop_token stop) = 0;
   // As Get, for many. kComplete: each blob has had its item; else those before what went wrong.

@@ -42,15 +42,15 @@ class IndexedHeap {
     Handle handle;
     if (free_.empty()) {
       handle = static_cast<Handle>(positions_.size());
-      if (handle % kChunk == 0) chunks_.push_back(std::make_unique<Slot[]>(kChunk));
+      if (handle % kChunk == 0) chunks_.push_back(std::make_unique<Element[]>(kChunk));
       positions_.push_back(kNowhere);
     } else {
       handle = free_.back();
       free_.pop_back();
     }
-    Slot& slot = At(handle);
-    slot = {std::move(value), next_sequence_++};
-    const Node node{Rank()(slot.value), handle};
+    Element& element = At(handle);
+    element = {std::move(value), next_sequence_++};
+    const Node node{Rank()(element.value), handle};
     heap_.push_back(node);
     SiftUp(static_cast<uint32_t>(heap_.size() - 1), node);
     return handle;
@@ -90,7 +90,7 @@ class IndexedHeap {
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   static constexpr uint32_t kArity = 4;
   static constexpr uint32_t kChunk = 32;  // elements: there are three heaps a peer, mostly small
-  struct Slot {
+  struct Element {
     T value{};
     uint64_t sequence = 0;
   };
@@ -99,13 +99,13 @@ class IndexedHeap {
     Handle handle = 0;
   };
 
-  Slot& At(Handle handle) { return chunks_[handle / kChunk][handle % kChunk]; }
-  const Slot& At(Handle handle) const { return chunks_[handle / kChunk][handle % kChunk]; }
+  Element& At(Handle handle) { return chunks_[handle / kChunk][handle % kChunk]; }
+  const Element& At(Handle handle) const { return chunks_[handle / kChunk][handle % kChunk]; }
   bool Before(const Node& a, const Node& b) const {
     if (a.rank != b.rank) return a.rank < b.rank;
     const Less less;
-    const Slot& first = At(a.handle);
-    const Slot& second = At(b.handle);
+    const Element& first = At(a.handle);
+    const Element& second = At(b.handle);
     if (less(first.value, second.value)) return true;
     if (less(second.value, first.value)) return false;
     return first.sequence < second.sequence;
@@ -142,7 +142,7 @@ class IndexedHeap {
   std::vector<Node> heap_;
   // By handle. In chunks, so that a queue that grows does not move a million elements under its
   // owner's lock.
-  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::vector<std::unique_ptr<Element[]>> chunks_;
   // By handle. Apart from the elements, because every move in the heap writes one.
   std::vector<uint32_t> positions_;
   std::vector<Handle> free_;

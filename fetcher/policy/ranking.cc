@@ -35,7 +35,7 @@ std::vector<base::PeerId> Rank(const signpost::Locations& locations,
   return ranked;
 }
 
-std::vector<base::PeerId> TurnMembers(std::vector<base::PeerId> members, uint32_t failures) {
+std::vector<base::PeerId> RotateMembers(std::vector<base::PeerId> members, uint32_t failures) {
   if (members.size() <= kAskedMax) return members;
   const std::size_t by = failures % members.size() * kAskedMax % members.size();
   std::rotate(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(by), members.end());

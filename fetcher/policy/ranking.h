@@ -31,7 +31,7 @@ std::vector<base::PeerId> Rank(const signpost::Locations& locations,
 
 // Where the groups have more members than one attempt asks, others come first in each: `members`
 // turned by as many as earlier attempts asked.
-std::vector<base::PeerId> TurnMembers(std::vector<base::PeerId> members, uint32_t failures);
+std::vector<base::PeerId> RotateMembers(std::vector<base::PeerId> members, uint32_t failures);
 
 // Who may be asked while the first peer cools: the first location that is `usable` and has not said
 // no since it was seen.

@@ -15,13 +15,13 @@ namespace waypost::fetcher {
 using signpost::DueKey;
 using signpost::Lane;
 
-std::optional<Turn> TurnOf(uint32_t picks, bool waited, bool fresh, bool retry) {
-  if (retry && picks % RunQueue::kRetryEvery == RunQueue::kRetryEvery - 1) return Turn::kRetry;
+std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool retry) {
+  if (retry && picks % RunQueue::kRetryEvery == RunQueue::kRetryEvery - 1) return PickKind::kRetry;
   // Clients that keep coming must not hold back what a group mentioned.
-  if (fresh && picks % (2 * RunQueue::kRetryEvery) == 1) return Turn::kNew;
-  if (waited) return Turn::kWaited;
-  if (fresh) return Turn::kNew;
-  if (retry) return Turn::kRetry;
+  if (fresh && picks % (2 * RunQueue::kRetryEvery) == 1) return PickKind::kNew;
+  if (waited) return PickKind::kWaited;
+  if (fresh) return PickKind::kNew;
+  if (retry) return PickKind::kRetry;
   return std::nullopt;
 }
 
@@ -320,9 +320,9 @@ std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::Wal
   const auto ready = [&](Shelf shelf) {
     return !peer.shelves[shelf].empty() && peer.shelves[shelf].top().start <= now;
   };
-  const auto turn = TurnOf(peer.picks, ready(kWaited), ready(kFresh), ready(kRetried));
-  if (!turn) return std::nullopt;
-  return *turn == Turn::kWaited ? kWaited : *turn == Turn::kNew ? kFresh : kRetried;
+  const auto kind = KindOfPick(peer.picks, ready(kWaited), ready(kFresh), ready(kRetried));
+  if (!kind) return std::nullopt;
+  return *kind == PickKind::kWaited ? kWaited : *kind == PickKind::kNew ? kFresh : kRetried;
 }
 
 std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {

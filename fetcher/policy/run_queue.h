@@ -121,7 +121,7 @@ class RunQueue {
     bool alone = false;
   };
   // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over
-  // the peers that may start; at one peer as LaneToPick says.
+  // the peers that may start; at one peer as KindOfPick says.
   std::optional<Picked> Pick(base::WallTime now);
   // After Pick, up to `limit` more that may go in the same slot, in the order in which Pick would
   // give them: none where it was to go alone, or its peer has not answered since it cooled. Leaves
@@ -245,7 +245,7 @@ class RunQueue {
 // Which of what is ready at a peer goes next at its pick number `picks` (from 0): a waiting client
 // first, then new, then retry; every fourth pick a retry and, of those that find clients waiting,
 // every other one new, so that nothing starves. Pure.
-enum class Turn { kWaited, kNew, kRetry };
-std::optional<Turn> TurnOf(uint32_t picks, bool waited, bool fresh, bool retry);
+enum class PickKind { kWaited, kNew, kRetry };
+std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool retry);
 
 }  // namespace waypost::fetcher

@@ -257,7 +257,7 @@ void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<I
   Answer answer(*this, peer, returns, some);
   BlobReply reply;
   reply.message = "no address of it is known";
-  if (!request.from.addresses.empty() || impl.parts.client.HasLine(peer)) {
+  if (!request.from.addresses.empty() || impl.parts.client.ReachableWithoutAddress(peer)) {
     reply = impl.parts.client.GetBatch(request, answer, impl.shutdown.get_token());
   }
   received_bytes += reply.body_bytes;

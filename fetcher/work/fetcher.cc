@@ -40,7 +40,7 @@ Fetcher::Impl::Impl(FetcherOptions options_in, Parts parts_in)
                     .client = parts.client,
                     .clock = parts.clock,
                     .rate = rate,
-                    .greeted = parts.greeted},
+                    .knows_us = parts.knows_us},
       options(options_in),
       queue(options_in.per_peer) {
   rate.SetRate(options_in.rate_limit_bytes_per_s);

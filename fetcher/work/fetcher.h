@@ -96,7 +96,7 @@ class Fetcher final : public syncgroup::Wake {
     base::EventLog& events;
     base::Metrics& metrics;
     // Has a hello with the peer for the group succeeded since start? A miss without denies nothing.
-    std::function<bool(const base::PeerId&, const base::GroupId&)> greeted;
+    std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
     // A change of role or members asks for a scan.
     std::function<void()> request_scan;
   };

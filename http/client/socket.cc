@@ -44,8 +44,8 @@ struct Candidate {
   socklen_t length = 0;
 };
 
-// One connection attempt under way.
-struct Attempt {
+// One address that is being dialled.
+struct Dial {
   int fd = -1;
   std::string name;
   base::SteadyTime deadline;
@@ -68,7 +68,7 @@ class Dialling {
   Dialling(const Socket::ConnectOptions& options, const Interrupt& interrupt)
       : options_(options), interrupt_(interrupt) {}
   ~Dialling() {
-    for (const Attempt& attempt : attempts_) ::close(attempt.fd);
+    for (const Dial& dial : dials_) ::close(dial.fd);
   }
 
   void AddAddress(const std::string& text) {
@@ -102,14 +102,14 @@ class Dialling {
     while (true) {
       const auto now = base::SteadyNow();
       if (interrupt_.stopped()) return absl::CancelledError("stopped");
-      if (!candidates_.empty() && (attempts_.empty() || now >= next_start)) {
+      if (!candidates_.empty() && (dials_.empty() || now >= next_start)) {
         StartNext(now);
         next_start = now + options_.stagger;
         continue;
       }
-      if (attempts_.empty()) return absl::UnavailableError(failures_);
+      if (dials_.empty()) return absl::UnavailableError(failures_);
       base::SteadyTime wake = candidates_.empty() ? base::SteadyTime::max() : next_start;
-      for (const Attempt& attempt : attempts_) wake = std::min(wake, attempt.deadline);
+      for (const Dial& dial : dials_) wake = std::min(wake, dial.deadline);
       if (auto winner = WaitForOne(wake)) return std::move(*winner);
     }
   }
@@ -134,31 +134,31 @@ class Dialling {
       ::close(fd);
       return;
     }
-    attempts_.push_back({.fd = fd, .name = candidate.name, .deadline = now + options_.each});
+    dials_.push_back({.fd = fd, .name = candidate.name, .deadline = now + options_.each});
   }
 
   std::optional<std::pair<int, std::string>> WaitForOne(base::SteadyTime wake) {
     std::vector<pollfd> pollers;
-    for (const Attempt& attempt : attempts_) pollers.push_back({attempt.fd, POLLOUT, 0});
+    for (const Dial& dial : dials_) pollers.push_back({dial.fd, POLLOUT, 0});
     pollers.push_back({interrupt_.fd(), POLLIN, 0});
     ::poll(pollers.data(), pollers.size(), MillisUntil(wake));
     const auto now = base::SteadyNow();
-    for (std::size_t i = attempts_.size(); i-- > 0;) {
-      const Attempt attempt = attempts_[i];
+    for (std::size_t i = dials_.size(); i-- > 0;) {
+      const Dial dial = dials_[i];
       int error = 0;
       if (pollers[i].revents != 0) {
         socklen_t length = sizeof(error);
-        ::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length);
-        if (error == 0 && ConnectedToItself(attempt.fd)) error = ECONNREFUSED;
-      } else if (now >= attempt.deadline) {
+        ::getsockopt(dial.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+        if (error == 0 && ConnectedToItself(dial.fd)) error = ECONNREFUSED;
+      } else if (now >= dial.deadline) {
         error = ETIMEDOUT;
       } else {
         continue;
       }
-      attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (error == 0) return std::make_pair(attempt.fd, attempt.name);
-      Fail(attempt.name, ErrorText(error));
-      ::close(attempt.fd);
+      dials_.erase(dials_.begin() + static_cast<std::ptrdiff_t>(i));
+      if (error == 0) return std::make_pair(dial.fd, dial.name);
+      Fail(dial.name, ErrorText(error));
+      ::close(dial.fd);
     }
     return std::nullopt;
   }
@@ -166,7 +166,7 @@ class Dialling {
   const Socket::ConnectOptions options_;
   const Interrupt& interrupt_;
   std::deque<Candidate> candidates_;
-  std::vector<Attempt> attempts_;
+  std::vector<Dial> dials_;
   std::string failures_;
 };
 

@@ -79,7 +79,7 @@ std::optional<fetcher::BatchItem> ItemIn(const Frame& frame,
       return item;
     case FrameKind::kMiss: {
       item.kind = ItemKind::kMiss;
-      auto miss = syncgroup::DecodeMiss(frame.body);
+      auto miss = syncgroup::DecodeElsewhere(frame.body);
       if (!miss.ok()) return std::nullopt;
       item.miss = *std::move(miss);
       return item;

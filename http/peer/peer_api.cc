@@ -67,7 +67,7 @@ struct PeerApi::Impl {
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
-  Handler Exchange(Decode decode, Call call, Encode encode) {
+  Handler ProtobufCall(Decode decode, Call call, Encode encode) {
     return [this, decode, call, encode](Request& request) -> Response {
       std::string body;
       const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
@@ -141,7 +141,7 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
     misses.Note(caller.ToHex(), now);
     AnswerNotBefore(now + guess_takes);
   }
-  Response response = Protobuf(syncgroup::EncodeMiss(
+  Response response = Protobuf(syncgroup::EncodeElsewhere(
       {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes}));
   response.status = 404;
   return response;
@@ -253,14 +253,14 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
   Router& router = impl_->router;
   using base::PeerId;
   router.Add("POST", "/peer/v1/hello",
-             impl->Exchange(
+             impl->ProtobufCall(
                  syncgroup::DecodeHelloRequest,
                  [peer_service](const PeerId& caller, const syncgroup::HelloRequest& message) {
                    return peer_service->Hello(caller, message);
                  },
                  syncgroup::EncodeHelloReply));
   router.Add("POST", "/peer/v1/sync",
-             impl->Exchange(
+             impl->ProtobufCall(
                  syncgroup::DecodeSyncRequest,
                  [peer_service](const PeerId& caller, const syncgroup::SyncRequest& message) {
                    return peer_service->Sync(caller, message);
@@ -269,7 +269,7 @@ PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::Gro
   router.Add("POST", "/peer/v1/turn", [impl](Request& request) { return impl->Turn(request); });
   router.Add("POST", "/peer/v1/join", [impl](Request& request) { return impl->Join(request); });
   router.Add("POST", "/peer/v1/held",
-             impl->Exchange(
+             impl->ProtobufCall(
                  syncgroup::DecodeHeldRequest,
                  [peer_service](const PeerId& caller, const syncgroup::HeldRequest& message) {
                    return peer_service->Held(caller, message);

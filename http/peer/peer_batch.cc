@@ -129,7 +129,7 @@ void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
     guesses_.misses.Note(caller.ToHex(), now);
   }
   signpost::SharedSignpost shared = groups_.SharedSignpostFor(txn, blob, caller);
-  item.miss = syncgroup::EncodeMiss(
+  item.miss = syncgroup::EncodeElsewhere(
       {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes});
 }
 

@@ -115,7 +115,7 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
   } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
     return reply;
   } else if (status == 404) {
-    auto miss = syncgroup::DecodeMiss(body);
+    auto miss = syncgroup::DecodeElsewhere(body);
     reply.kind = miss.ok() ? Kind::kMiss : Kind::kUnreachable;
     reply.message = miss.ok() ? "not here" : "a malformed answer: its miss does not parse";
     if (miss.ok()) reply.miss = *std::move(miss);

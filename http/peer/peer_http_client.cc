@@ -174,7 +174,7 @@ void PeerHttpClient::SetConnectTimeout(base::Millis timeout) {
 
 void PeerHttpClient::Forget(const base::PeerId& peer) { impl_->pool.Forget(peer.ToHex()); }
 
-bool PeerHttpClient::HasLine(const base::PeerId& peer) const {
+bool PeerHttpClient::ReachableWithoutAddress(const base::PeerId& peer) const {
   return impl_->pool.HasTurned(peer.ToHex());
 }
 

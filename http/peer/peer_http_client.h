@@ -59,7 +59,7 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   absl::StatusOr<syncgroup::HeldReply> Held(const syncgroup::Endpoint& to,
                                             const syncgroup::HeldRequest& request,
                                             std::stop_token stop) override;
-  bool HasLine(const base::PeerId& peer) const override;
+  bool ReachableWithoutAddress(const base::PeerId& peer) const override;
   fetcher::BlobReply Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                          std::stop_token stop) override;
   fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,

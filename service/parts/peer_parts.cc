@@ -74,9 +74,9 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                         .random = outside_.random});
   scanner = std::make_unique<upkeep::Scanner>(options.scan, *index, *blobs, *groups, *ledger, clock,
                                               events, metrics);
-  if (!options.greeted) {
-    options.greeted = [this](const base::PeerId& peer, const base::GroupId& group) {
-      return syncer->Greeted(peer, group);
+  if (!options.knows_us) {
+    options.knows_us = [this](const base::PeerId& peer, const base::GroupId& group) {
+      return syncer->KnowsUs(peer, group);
     };
   }
   fetcher = std::make_unique<fetcher::Fetcher>(
@@ -90,7 +90,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                              .random = outside_.random,
                                              .events = events,
                                              .metrics = metrics,
-                                             .greeted = std::move(options.greeted),
+                                             .knows_us = std::move(options.knows_us),
                                              .request_scan = [this] { scanner->Request(); }});
   completeness =
       std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);

@@ -40,7 +40,7 @@ struct PeerPartsOptions {
   fetcher::FetcherOptions fetch;
   syncgroup::AccessListener access;  // who may read less from now on
   // Whether a peer is known to know us. Null: as the syncer has it.
-  std::function<bool(const base::PeerId&, const base::GroupId&)> greeted;
+  std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
 };
 
 // All of one peer but its sockets: put together here for the service, for tests and for the

@@ -52,7 +52,7 @@ bool AnotherAdmin(base::ReadTxn& txn, const base::GroupId& group, const base::Pe
 }
 
 // A removal names all that its author knows of the member.
-std::vector<Op> RemovalOf(base::ReadTxn& txn, const base::GroupId& group, const Member& member) {
+std::vector<Op> RemovalOps(base::ReadTxn& txn, const base::GroupId& group, const Member& member) {
   std::vector<Op> ops;
   const Knowledge knowledge = LoadKnowledgeOf(txn, group, member.peer);
   for (const auto& [numbering, known] : knowledge) {
@@ -142,7 +142,7 @@ absl::Status GroupStore::Leave(const base::GroupId& group) {
             "the last admin of a group cannot leave it; make another member admin first");
       }
       // The last word: it names itself as the last of its numbering that counts.
-      std::vector<Op> ops = RemovalOf(txn, group, *member);
+      std::vector<Op> ops = RemovalOps(txn, group, *member);
       const Known own = LoadKnowledge(txn, group, {core.self(), row.incarnation}).known;
       row.left_generation = own.generation + 1;
       std::erase_if(
@@ -165,7 +165,7 @@ absl::Status GroupStore::RemoveMember(const base::GroupId& group, const base::Pe
     if (!member) {
       return absl::NotFoundError(absl::StrCat("peer ", peer.ToHex(), " is no member of the group"));
     }
-    std::vector<Op> ops = RemovalOf(writer.txn(), group, *member);
+    std::vector<Op> ops = RemovalOps(writer.txn(), group, *member);
     RETURN_IF_ERROR(CheckAuthority(self, ops.front()));
     writer.Write(std::move(ops));
     return absl::OkStatus();

@@ -13,8 +13,8 @@ struct BlobChange {
   base::BlobId blob;
   std::optional<signpost::DueKey> due_before;
   std::optional<signpost::DueKey> due_after;
-  bool wanted = false;    // wanted or asked for, and not stopped
-  bool stored = false;    // the bytes were not here before and are now
+  bool wanted = false;  // wanted or asked for, and not stopped
+  bool stored = false;  // the bytes were not here before and are now
   // Groups to which this peer may serve the blob, and might not before.
   std::vector<base::GroupId> granted;
   bool evidence = false;  // the signpost's evidence grew

@@ -27,7 +27,7 @@ class PeerClient {
  public:
   virtual ~PeerClient() = default;
   // Is there a connection on which the peer can be called although no address of it is known?
-  virtual bool HasLine(const base::PeerId&) const { return false; }
+  virtual bool ReachableWithoutAddress(const base::PeerId&) const { return false; }
   virtual absl::StatusOr<HelloReply> Hello(const Endpoint& to, const HelloRequest& request,
                                            std::stop_token stop) = 0;
   virtual absl::StatusOr<SyncReply> Sync(const Endpoint& to, const SyncRequest& request,

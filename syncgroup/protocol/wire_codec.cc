@@ -573,7 +573,7 @@ absl::StatusOr<BatchRequest> DecodeBatchRequest(std::string_view bytes) {
   return out;
 }
 
-std::string EncodeMiss(const Miss& miss) {
+std::string EncodeElsewhere(const Elsewhere& miss) {
   wire::Miss out;
   for (const auto& [peer, location] : miss.locations) {
     auto* to = out.add_locations();
@@ -585,13 +585,13 @@ std::string EncodeMiss(const Miss& miss) {
   if (miss.size_hint_bytes) out.set_size_hint_bytes(*miss.size_hint_bytes);
   return Serialize(out);
 }
-absl::StatusOr<Miss> DecodeMiss(std::string_view bytes) {
+absl::StatusOr<Elsewhere> DecodeElsewhere(std::string_view bytes) {
   wire::Miss in;
   RETURN_IF_ERROR(Parse(bytes, kMissBytesMax, "miss", in));
   if (static_cast<std::size_t>(in.locations_size()) > kMissLocationsMax) {
     return Bad("locations", absl::StrCat("at most ", kMissLocationsMax));
   }
-  Miss out;
+  Elsewhere out;
   for (const wire::Location& location : in.locations()) {
     base::PeerId peer;
     RETURN_IF_ERROR(ReadId(location.peer(), "peer", peer));

@@ -50,12 +50,12 @@ std::string EncodeBatchRequest(const BatchRequest& message);
 absl::StatusOr<BatchRequest> DecodeBatchRequest(std::string_view bytes);
 
 // The body of a 404 of the peer API: where else the blob may be.
-struct Miss {
+struct Elsewhere {
   signpost::Locations locations;
   std::optional<uint64_t> size_hint_bytes;
 };
-std::string EncodeMiss(const Miss& miss);
-absl::StatusOr<Miss> DecodeMiss(std::string_view bytes);
+std::string EncodeElsewhere(const Elsewhere& miss);
+absl::StatusOr<Elsewhere> DecodeElsewhere(std::string_view bytes);
 
 // How a group begins: the bytes that its founder signs.
 std::string EncodeGenesis(const Genesis& genesis);

@@ -173,10 +173,9 @@ absl::Status Replication::NoteHaves(const base::PeerId& caller,
   });
 }
 
-std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>>
-Replication::GrantedNow(const base::PeerId& caller,
-                                    const std::vector<base::BlobId>& blobs,
-                                    const std::vector<base::GroupId>& groups) const {
+std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>> Replication::GrantedNow(
+    const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+    const std::vector<base::GroupId>& groups) const {
   std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>> granted;
   const absl::Status read = impl_->core.index.Read([&](base::ReadTxn& txn) {
     for (const base::BlobId& blob : blobs) {

@@ -85,7 +85,7 @@ void Syncer::Impl::RunRound(const base::PeerId& peer) {
 
 Syncer::Impl::RoundEnd Syncer::Impl::DoRound(const RoundTask& task, const Endpoint& endpoint) {
   RoundEnd end;
-  if (endpoint.addresses.empty() && !client.HasLine(endpoint.peer)) {
+  if (endpoint.addresses.empty() && !client.ReachableWithoutAddress(endpoint.peer)) {
     end.status = absl::NotFoundError("no address of the peer is known");
     return end;
   }
@@ -225,7 +225,7 @@ void Syncer::Impl::RunPoke(const base::PeerId& to) {
   const Endpoint endpoint = EndpointOf(to, std::move(addresses));
   // Who is away hears of entries with its own next round, and of blobs when it is back.
   bool heard = false;
-  if ((!endpoint.addresses.empty() || client.HasLine(to)) && !Cooling(to)) {
+  if ((!endpoint.addresses.empty() || client.ReachableWithoutAddress(to)) && !Cooling(to)) {
     const uint64_t returns = peers.Health(to).returns;
     const absl::Status poked = client.Poke(endpoint, request, stop.get_token());
     heard = !CountsAgainstPeer(poked);

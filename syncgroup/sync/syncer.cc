@@ -137,7 +137,7 @@ void Syncer::ScheduleHello(const base::PeerId& peer) {
   impl_->wake_scheduler.NotifyAll();
 }
 
-bool Syncer::Greeted(const base::PeerId& peer, const base::GroupId& group) const {
+bool Syncer::KnowsUs(const base::PeerId& peer, const base::GroupId& group) const {
   base::MutexLock lock(impl_->mutex);
   const auto it = impl_->contacts.find(peer);
   return it != impl_->contacts.end() && it->second.greeted.contains(group);

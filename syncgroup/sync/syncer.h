@@ -73,7 +73,7 @@ class Syncer {
 
   // Has a hello with the peer, which then knew us as a member of the group, succeeded since this
   // start?
-  bool Greeted(const base::PeerId& peer, const base::GroupId& group) const;
+  bool KnowsUs(const base::PeerId& peer, const base::GroupId& group) const;
 
   struct MemberStatus {
     base::PeerId peer;

@@ -35,7 +35,7 @@ class SilentPeers final : public syncgroup::PeerClient, public fetcher::BlobClie
                                             std::stop_token) override {
     return Nobody();
   }
-  bool HasLine(const base::PeerId&) const override { return false; }
+  bool ReachableWithoutAddress(const base::PeerId&) const override { return false; }
   fetcher::BlobReply Get(const fetcher::BlobRequest&, fetcher::BlobSink&,
                          std::stop_token) override {
     return {.kind = fetcher::BlobReply::Kind::kUnreachable};

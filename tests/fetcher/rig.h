@@ -69,7 +69,7 @@ class Rig {
                       .store = {.data_dir = folder_.path(), .min_free = {.bytes = 0}},
                       .scan = {.initial_delay = base::Millis(3600000)},
                       .fetch = options,
-                      .greeted = [](const auto&, const auto&) { return true; }},
+                      .knows_us = [](const auto&, const auto&) { return true; }},
                      [this](signpost::PeerBook&) {
                        return service::PeerParts::Clients{.calls = silent_, .blobs = client};
                      })

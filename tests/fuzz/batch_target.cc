@@ -57,7 +57,7 @@ std::vector<std::string> Seeds() {
   std::string answer = "\x07";
   http::AppendFrame(answer, {http::FrameKind::kBlob, 1, "a small blob"});
   http::AppendFrame(answer, {http::FrameKind::kMiss, 0,
-                             syncgroup::EncodeMiss({.locations = {}, .size_hint_bytes = 9})});
+                             syncgroup::EncodeElsewhere({.locations = {}, .size_hint_bytes = 9})});
   http::AppendFrame(answer, {http::FrameKind::kLeftOut, 0, "\1\2\3\4\5\6\7\x08"});
   http::AppendFrame(answer, {http::FrameKind::kLeftOut, 0, ""});
   http::AppendFrame(answer, {http::FrameKind::kBlob, 0xff, std::string(kBlobBytes, 'b')});

@@ -48,7 +48,7 @@ constexpr std::array<Check, 17> kChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeHeldRequest, EncodeHeldRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHeldReply, EncodeHeldReply); },
     [](std::string_view b) { CheckMessage(b, DecodeBatchRequest, EncodeBatchRequest); },
-    [](std::string_view b) { CheckMessage(b, DecodeMiss, EncodeMiss); },
+    [](std::string_view b) { CheckMessage(b, DecodeElsewhere, EncodeElsewhere); },
     [](std::string_view b) { CheckMessage(b, DecodeSealedEntry, EncodeSealedEntry); },
     [](std::string_view b) { CheckMessage(b, DecodeOp, EncodeOp); },
     CheckEntry,
@@ -89,7 +89,7 @@ std::vector<std::string> Seeds() {
   const SealedEntry sealed{EncodeEntry(entry), std::string(64, 's')};
   const Papers papers{group, {sealed, sealed}};
   const Knowledge knowledge{{{peer, incarnation}, {9, hash, 2}}};
-  Miss miss{.size_hint_bytes = 9};
+  Elsewhere miss{.size_hint_bytes = 9};
   miss.locations[peer] = {.when_seen = base::FromMs(5), .is_server = true, .is_proxy = true};
   const Invite invite{.group = group,
                       .group_name = "photos",
@@ -140,7 +140,7 @@ std::vector<std::string> Seeds() {
       EncodeHeldRequest({.group = group, .blobs = {blob}}),
       EncodeHeldReply({{blob}}),
       EncodeBatchRequest({.groups = {group}, .blobs = {blob, blob}, .blob_bytes_max = 99}),
-      EncodeMiss(miss),
+      EncodeElsewhere(miss),
       EncodeSealedEntry(sealed),
       EncodeOp(entry.ops[2]),
       EncodeEntry(entry),

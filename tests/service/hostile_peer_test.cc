@@ -172,7 +172,7 @@ class Liar {
       response.body = blob->second;
     } else {
       response.status = 404;
-      response.body = EncodeMiss({});
+      response.body = EncodeElsewhere({});
     }
   }
 

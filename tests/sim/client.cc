@@ -13,8 +13,8 @@
 #include "http/peer/peer_answers.h"
 #include "syncgroup/protocol/wire_codec.h"
 
-// Requests are built, and answers judged, as http/peer/peer_http_client.cc and peer_blob_client.cc do it
-// with what arrives on a socket.
+// Requests are built, and answers judged, as http/peer/peer_http_client.cc and peer_blob_client.cc
+// do it with what arrives on a socket.
 
 namespace waypost::sim {
 namespace {
@@ -171,7 +171,7 @@ fetcher::BlobReply Client::GetFrom(const fetcher::BlobRequest& request, uint64_t
     fetcher::BlobReply reply = RefusalOf(asked->head, asked->body);
     if (status == 416 && offset > 0) range_refused = true;
     if (status != 404) return reply;
-    auto miss = syncgroup::DecodeMiss(asked->body);
+    auto miss = syncgroup::DecodeElsewhere(asked->body);
     if (!miss.ok()) return reply;
     reply.kind = Kind::kMiss;
     reply.miss = *std::move(miss);

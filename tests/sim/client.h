@@ -22,7 +22,7 @@ class Client final : public syncgroup::PeerClient, public fetcher::BlobClient {
   Client(Network& network, PeerNumber number, const base::PeerId& self, signpost::PeerBook& peers)
       : network_(network), number_(number), self_(self), peers_(peers) {}
 
-  bool HasLine(const base::PeerId&) const override { return false; }
+  bool ReachableWithoutAddress(const base::PeerId&) const override { return false; }
   absl::StatusOr<syncgroup::HelloReply> Hello(const syncgroup::Endpoint& to,
                                               const syncgroup::HelloRequest& request,
                                               std::stop_token stop) override;

@@ -147,14 +147,14 @@ TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
   for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));
   std::set<PeerId> asked;
   for (uint32_t failures = 0; failures < 4; ++failures) {
-    const auto turned = TurnMembers(members, failures);
+    const auto turned = RotateMembers(members, failures);
     ASSERT_EQ(turned.size(), members.size());
     asked.insert(turned.begin(), turned.begin() + kAskedMax);
   }
   EXPECT_EQ(asked.size(), 30u);
-  EXPECT_EQ(TurnMembers(members, 0), members);
+  EXPECT_EQ(RotateMembers(members, 0), members);
   members.resize(kAskedMax);
-  EXPECT_EQ(TurnMembers(members, 3), members) << "few enough for one attempt stay in order";
+  EXPECT_EQ(RotateMembers(members, 3), members) << "few enough for one attempt stay in order";
 }
 
 TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {

@@ -211,10 +211,10 @@ TEST_F(PeerHttpClientTest, AResetIsUnreachable) {
 }
 
 TEST_F(PeerHttpClientTest, AMissSaysWhereElse) {
-  syncgroup::Miss miss;
+  syncgroup::Elsewhere miss;
   miss.locations[Id<base::PeerId>(7)] = {.when_seen = base::FromMs(1000), .is_server = true};
   miss.size_hint_bytes = 42;
-  const std::string body = syncgroup::EncodeMiss(miss);
+  const std::string body = syncgroup::EncodeElsewhere(miss);
   ScriptedServer server("HTTP/1.1 404 Not Found\r\nContent-Length: " + std::to_string(body.size()) +
                         "\r\n\r\n" + body);
   const auto reply = Get({server.address()});
@@ -311,7 +311,7 @@ TEST_F(PeerHttpClientTest, ABatchBringsEachBlobWithWhatIsSaidOfIt) {
   AppendFrame(frames, {FrameKind::kBlob, 0b10, "hello"});
   const std::string one = frames;
   AppendFrame(frames, {FrameKind::kMiss, 0,
-                       syncgroup::EncodeMiss({.locations = {}, .size_hint_bytes = 7})});
+                       syncgroup::EncodeElsewhere({.locations = {}, .size_hint_bytes = 7})});
   AppendFrame(frames, {FrameKind::kLeftOut, 0, std::string("\0\0\0\0\0\0\x01\x02", 8)});
   {
     BatchMemory sink;

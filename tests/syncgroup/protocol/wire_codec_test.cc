@@ -218,10 +218,10 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
   EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
   batch.blobs.clear();
   EXPECT_FALSE(DecodeBatchRequest(EncodeBatchRequest(batch)).ok());
-  Miss miss{.size_hint_bytes = 9};
+  Elsewhere miss{.size_hint_bytes = 9};
   miss.locations[Peer('p')] = {.when_seen = base::FromMs(5), .is_server = true, .is_proxy = true};
-  CutEverywhere(EncodeMiss(miss), Both(DecodeMiss, EncodeMiss));
-  EXPECT_EQ(DecodeMiss(EncodeMiss(miss))->locations, miss.locations);
+  CutEverywhere(EncodeElsewhere(miss), Both(DecodeElsewhere, EncodeElsewhere));
+  EXPECT_EQ(DecodeElsewhere(EncodeElsewhere(miss))->locations, miss.locations);
   PokeRequest many;
   many.haves.assign(kHavesMax + 1, Blob('b'));
   EXPECT_FALSE(DecodePokeRequest(EncodePokeRequest(many)).ok());

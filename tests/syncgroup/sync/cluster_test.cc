@@ -30,7 +30,7 @@ TEST(Cluster, TwoPeersConverge) {
   EXPECT_EQ(b.node().CountsOf(group).wanted, 2u);  // what it set itself is not here either
   EXPECT_TRUE(b.node().Record(BlobOf("1")).signpost->locations.contains(a.self()));
   EXPECT_TRUE(wire.InTime(
-      [&] { return a.syncer().Greeted(b.self(), group) && b.syncer().Greeted(a.self(), group); }));
+      [&] { return a.syncer().KnowsUs(b.self(), group) && b.syncer().KnowsUs(a.self(), group); }));
   EXPECT_TRUE(wire.InTime([&] {
     const auto status = b.syncer().Status(group);
     return status.size() == 1 && status[0].peer == a.self() && status[0].last_round_ok &&
@@ -179,7 +179,7 @@ TEST(Cluster, APokeStartsARoundAtOnce) {
   ClusterNode b(wire, {.number = 2, .interval = base::Millis(3600 * 1000)});
   const base::GroupId group = a.Create("photos");
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  ASSERT_TRUE(wire.AtOnce([&] { return a.syncer().Greeted(b.self(), group); }));
+  ASSERT_TRUE(wire.AtOnce([&] { return a.syncer().KnowsUs(b.self(), group); }));
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(a.Set(group, "k", std::to_string(i)).ok());
     EXPECT_TRUE(wire.AtOnce([&] { return b.Has(group, "k", std::to_string(i)); }));
