@@ -124,7 +124,8 @@ TEST_F(FetcherBatch, OneWithWrongBytesCoolsThePeerAndTheRestOfItsAnswerCounts) {
       }));
   MentionAll(60, {liar});
   rig_.Start();
-  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 1; }));
+  ASSERT_TRUE(rig_.AtOnce(
+      [&] { return rig_.DueRows() == 1 && rig_.fetcher->CountStates().fetching == 0; }));
   EXPECT_EQ(rig_.peers->Find(liar)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
   const auto record = rig_.Record(Sha256::Of(Numbered(30)));
   EXPECT_FALSE(record.row);
