@@ -83,6 +83,10 @@ function(waypost_test name)
   add_test(NAME ${name} COMMAND ${name})
   # ./dev test counts the cases in the results that each binary leaves.
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+  if(WAYPOST_SANITIZE)
+    # What is tested is optimised; optimising the tests themselves takes longer than it saves.
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300
     ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${name}.xml)
 endfunction()
