@@ -64,14 +64,6 @@ function(waypost_house room)
   endforeach()
 endfunction()
 
-# waypost_house(ROOM CHAMBER...): all chambers of a room, for what may use the whole of it.
-function(waypost_house room)
-  add_library(waypost_${room} INTERFACE)
-  foreach(chamber ${ARGN})
-    target_link_libraries(waypost_${room} INTERFACE waypost_${room}_${chamber})
-  endforeach()
-endfunction()
-
 # waypost_test(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary.
 function(waypost_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;APART" ${ARGN})
