@@ -43,11 +43,12 @@ void PutAll(Node& holder, const base::GroupId& group, const Set& set) {
       const uint64_t word = random();
       std::memcpy(bytes.data() + at, &word, 8);
     }
-    auto writer = *holder.blobs->StartPut(bytes.size());
+    auto writer = *holder.parts->blobs->StartPut(bytes.size());
     CHECK(writer->Append(bytes).ok());
     const auto staged = writer->Finish(std::nullopt);
     CHECK(staged.ok());
-    CHECK(holder.groups->Put(*staged, syncgroup::GroupStore::RefTarget{group, std::to_string(i)})
+    CHECK(holder.parts->groups
+              ->Put(*staged, syncgroup::GroupStore::RefTarget{group, std::to_string(i)})
               .ok());
   }
 }
@@ -61,18 +62,18 @@ struct Result {
 Result Fetch(const Set& set, bool tls) {
   const uint64_t max_blob = uint64_t{1} << 30;
   Node holder({.name = "holder", .max_blob_bytes = max_blob, .tls = tls});
-  const auto group = holder.groups->Create({.name = "bench"});
+  const auto group = holder.parts->groups->Create({.name = "bench"});
   CHECK(group.ok());
   PutAll(holder, group->id, set);
   Node server({.name = "server", .max_blob_bytes = max_blob, .tls = tls});
-  const auto invite = holder.groups->CreateInvite(group->id, {});
+  const auto invite = holder.parts->groups->CreateInvite(group->id, {});
   CHECK(invite.ok());
   const double cpu = bench::CpuSecondsOf(RUSAGE_SELF);
   const auto begin = Clock::now();
   server.Call("POST", "/v1/join",
-              http::Json{{"invite", EncodeInvite(*invite)}, {"role", "server"}}.dump());
+              http::Json{{"invite", syncgroup::EncodeInvite(*invite)}, {"role", "server"}}.dump());
   while (true) {
-    const auto now = server.groups->Find(group->id);
+    const auto now = server.parts->groups->Find(group->id);
     if (now.ok() && now->counts.blobs == set.count) break;
     CHECK(Clock::now() - begin < std::chrono::minutes(5));
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
