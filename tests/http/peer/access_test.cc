@@ -154,12 +154,16 @@ class World {
     uint64_t generation = 0;
     base::EntryHash previous;
   };
+
+ public:
+  base::SystemClock clock;  // outlives all that reads it when it ends
+
+ private:
   syncgroup::TempDir dir_;
   std::map<uint64_t, std::unique_ptr<Joiner>> joiners_;
   std::map<std::pair<uint64_t, base::GroupId>, Writer> writers_;
 
  public:
-  base::SystemClock clock;
   TestNode here;
   PeerHttpClient client;
   syncgroup::Syncer syncer;
