@@ -109,36 +109,6 @@ absl::StatusOr<Fetcher::WantedPage> Fetcher::Wanted(const WantedFilter& filter,
   return page;
 }
 
-Fetcher::StateCounts Fetcher::CountStates() const {
-  StateCounts counts;
-  syncgroup::Counts stored;
-  impl_->parts.index
-      .Read([&](base::ReadTxn& txn) {
-        stored = impl_->parts.ledger.LoadCounts(txn, base::GroupId());
-        return absl::OkStatus();
-      })
-      .IgnoreError();
-  const base::WallTime now = impl_->parts.clock.WallNow();
-  base::MutexLock lock(impl_->mutex);
-  const RunQueue::Counts queued = impl_->queue.Count(now);
-  counts.due = queued.due;
-  counts.waiting = queued.waiting;
-  counts.parked = queued.parked;
-  counts.fetching = impl_->flights.size();
-  counts.stopped = stored.stopped;
-  if (stored.wanted > 0) counts.oldest_wanted = impl_->oldest_wanted;
-  // What is not in the window: the table's count says how many, the runs say about how they wait.
-  const uint64_t seen =
-      counts.due + counts.waiting + counts.parked + counts.fetching + counts.stopped;
-  const uint64_t beyond = stored.wanted > seen ? stored.wanted - seen : 0;
-  const uint64_t parked = std::min(beyond, queued.beyond_parked);
-  const uint64_t due = std::min(beyond - parked, queued.beyond_due);
-  counts.parked += parked;
-  counts.due += due;
-  counts.waiting += beyond - parked - due;
-  return counts;
-}
-
 Fetcher::StateCounts Fetcher::CountStatesIn(const base::GroupId& group) const {
   StateCounts counts;
   const auto note = [&](const signpost::Signpost& signpost) {
