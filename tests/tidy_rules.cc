@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -152,6 +153,15 @@ constexpr Source kTimeAndChance[] = {
     {"/dev/urandom", "randomness"},
     {"/dev/random", "randomness"},
 };
+
+// Blob rows and the holdings in them begin and end here, whatever the way in which bytes came or
+// went; the codec of the rows reads and writes them.
+constexpr std::string_view kKeepersOfHoldings[] = {"syncgroup/ledger/holdings.cc",
+                                                   "blobstore/codec.cc"};
+// How C++ changes a map of holdings, or the row that has it.
+constexpr const char* kHoldingsChanged =
+    R"(\bholdings\s*(\[|=[^=]|(\.|->)\s*(try_emplace|emplace|emplace_hint|insert|insert_or_assign)"
+    R"(|erase|clear|swap|extract|merge)\b)|\brecord\.row\s*(=[^=]|\.\s*(emplace|reset|swap)\b))";
 
 constexpr std::size_t kProductLinesMax = 600;
 // A codec holds every message of its room, because nobody else may see the generated code.
@@ -332,6 +342,7 @@ class Checker {
     }
     if (!IsProduct(room_)) return;
     CheckTimeAndChance(line);
+    CheckHoldings(code);
     for (const std::string_view sleep : {"sleep_for", "sleep_until", "usleep(", "nanosleep("}) {
       if (code.find(sleep) != std::string::npos) {
         Found(std::string(sleep) + " in product code: wait on a CondVar with a deadline, so that" +
@@ -352,6 +363,22 @@ class Checker {
             ": take it from the base::Clock or base::Random that was handed in, or from" +
             " base::SteadyNow() and base::RandomBytes(), so that it can be simulated");
     }
+  }
+
+  void CheckHoldings(const std::string& code) {
+    static const std::regex changed(kHoldingsChanged);
+    if (std::find(std::begin(kKeepersOfHoldings), std::end(kKeepersOfHoldings), file_.path) !=
+        std::end(kKeepersOfHoldings)) {
+      return;
+    }
+    // A regex on every line would take seconds.
+    if (code.find("holdings") == std::string::npos && code.find(".row") == std::string::npos) {
+      return;
+    }
+    if (!std::regex_search(code, changed)) return;
+    Found(
+        "a holding or a blob row begins or ends here: let Ledger::Arrive, Grant or Release do it"
+        " (syncgroup/ledger/ledger.h)");
   }
 
   void Found(const std::string& what) {

@@ -352,11 +352,7 @@ absl::Status Scanner::Impl::ReconcileFolder(unsigned folder) {
       .adopt =
           [this](const blobstore::StagedBlob& staged) {
             return index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) {
-              ledger.Change(txn, staged.id, [&](syncgroup::BlobRecord& record) {
-                if (record.row) return;
-                record.row.emplace();
-                blobs.Install(txn, staged, *record.row);
-              });
+              ledger.Arrive(txn, blobs, staged, syncgroup::Ledger::ByScan{});
               return absl::OkStatus();
             });
           },
@@ -369,7 +365,7 @@ absl::Status Scanner::Impl::ReconcileFolder(unsigned folder) {
               }
               ASSIGN_OR_RETURN(const bool missing, blobs.FileMissing(blob, *before.row));
               if (!missing) return absl::OkStatus();
-              ledger.Change(txn, blob, [](syncgroup::BlobRecord& record) { record.row.reset(); });
+              ledger.ReleaseAll(txn, blob);
               return absl::OkStatus();
             });
           }};

@@ -146,7 +146,7 @@ void Scanner::ReportLost(const base::BlobId& blob) {
         if (before.row->placement == blobstore::Placement::kInline) {
           impl_->blobs.Uninstall(txn, blob, *before.row);
         }
-        impl_->ledger.Change(txn, blob, [](syncgroup::BlobRecord& record) { record.row.reset(); });
+        impl_->ledger.ReleaseAll(txn, blob);
         return absl::OkStatus();
       },
       nullptr);

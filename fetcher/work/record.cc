@@ -17,49 +17,14 @@ using base::Index;
 using base::WallTime;
 using syncgroup::BlobRecord;
 
-// Reads mentions, membership and `stopped` again: they may have changed while the bytes came.
 void Fetcher::Impl::WriteSuccess(base::WriteTxn& txn, const base::BlobId& blob,
                                  const AttemptResult& result, WallTime now,
                                  Written& written) const {
-  const blobstore::StagedBlob& staged = *result.staged;
-  written = {};
-  parts.ledger.Change(txn, blob, [&](BlobRecord& record) {
-    signpost::Signpost& signpost = record.NeedSignpost();
-    std::vector<base::GroupId> groups;
-    for (const base::GroupId& group : result.granted) {
-      if (signpost.groups.contains(group) && parts.groups.Has(txn, group)) {
-        groups.push_back(group);
-      }
-    }
-    const bool asked = signpost.asked_until != base::kNever;
-    if (signpost.stopped != base::kNever || (groups.empty() && !asked)) return;
-    written = {.kept = true, .stored = !record.row};
-    if (written.stored) record.row.emplace();
-    // A file takes the place of inline bytes, so that none is left without a row.
-    if (written.stored || (record.row->placement == blobstore::Placement::kInline &&
-                           staged.placement == blobstore::Placement::kFile)) {
-      parts.blobs.Install(txn, staged, *record.row);
-    }
-    for (const base::GroupId& group : groups) {
-      record.row->holdings.try_emplace(
-          group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kFetch});
-    }
-    // The count lives on in the blob's row.
-    record.row->fetch_attempts += signpost.fetch_attempts + 1;
-    signpost.fetch_attempts = 0;
-    signpost.failures = 0;
-    signpost.last_error = {};
-    signpost.size_hint_bytes = staged.size_bytes;
-    signpost::Location& location = signpost.locations[result.source];
-    location.when_seen = std::max(location.when_seen, now);
-    location.denied = base::kNever;
-  });
-  if (!written.kept && staged.placement == blobstore::Placement::kFile &&
-      !blobstore::LoadBlobRow(txn, blob)) {
-    blobstore::BlobRow orphan;
-    orphan.placement = blobstore::Placement::kFile;
-    parts.blobs.Uninstall(txn, blob, orphan);
-  }
+  CHECK(result.staged->id == blob);  // a writer finishes only what it was begun for
+  const syncgroup::Ledger::Arrived arrived = parts.ledger.Arrive(
+      txn, parts.blobs, *result.staged,
+      syncgroup::Ledger::ByFetch{.source = result.source, .granted = result.granted, .when = now});
+  written = {.kept = arrived.kept, .stored = arrived.created};
 }
 
 void Fetcher::Impl::NoteSuccess(const base::BlobId& blob, const AttemptResult& result,

@@ -150,26 +150,13 @@ absl::StatusOr<GroupStore::PutResult> GroupStore::Put(const blobstore::StagedBlo
           }
           RETURN_IF_ERROR(CheckAuthority(*self, Op(PutRefOp{})));
         }
-        const base::WallTime now = core.clock.WallNow();
-        core.ledger.Change(txn, staged.id, [&](BlobRecord& record) {
-          result.created = !record.row;
-          if (!record.row || !whole) {
-            blobstore::BlobRow row = record.row.value_or(blobstore::BlobRow());
-            core.blobs.Install(txn, staged, row);
-            record.row = std::move(row);
-          }
-          const blobstore::Holding holding{.acquired = now, .via = blobstore::Via::kPut};
-          if (target) record.row->holdings.try_emplace(target->group, holding);
-          if (!record.signpost) return;
-          for (const auto& item : record.signpost->groups) {
-            record.row->holdings.try_emplace(item.first, holding);
-            // The group's servers have looked for it in vain, maybe.
-            if (result.created) effects.Of(item.first).haves.push_back(staged.id);
-          }
-          record.signpost->failures = 0;
-          record.signpost->stopped = base::kNever;
-          record.signpost->last_error = {};
-        });
+        Ledger::ByPut put{.whole_here = whole};
+        if (target) put.reference_in = target->group;
+        const Ledger::Arrived arrived = core.ledger.Arrive(txn, core.blobs, staged, put);
+        for (const base::GroupId& group : arrived.awaited_in) {
+          effects.Of(group).haves.push_back(staged.id);
+        }
+        result.created = arrived.created;
         if (result.created) {
           effects.events.push_back({"blob.stored",
                                     {{"blob", staged.id.ToHex()},

@@ -231,11 +231,7 @@ absl::Status DropHoldings(const Core& core, base::WriteTxn& txn, const base::Gro
       if (blob && blob_row && blob_row->holdings.contains(group)) held.push_back(*blob);
     }
   }
-  for (const base::BlobId& blob : held) {
-    core.ledger.Change(txn, blob, [&](BlobRecord& record) {
-      if (record.row) record.row->holdings.erase(group);
-    });
-  }
+  for (const base::BlobId& blob : held) core.ledger.Release(txn, blob, group);
   row.drop_position = last;
   if (end) row.drop_phase = kDropRows;
   return absl::OkStatus();

@@ -281,10 +281,7 @@ void Ledger::ApplyMention(base::WriteTxn& txn, const base::BlobId& blob,
                        .is_server = LoadRole(txn, mention.group, peer) == Role::kServer};
     }
     const bool gained = signpost::MergeLocations(signpost.locations, learned, now);
-    if (mention.grants && record.row) {
-      record.row->holdings.try_emplace(
-          mention.group, blobstore::Holding{.acquired = now, .via = blobstore::Via::kReference});
-    }
+    if (mention.grants) Grant(record, mention.group);
     // A mention is a reason to try again, whatever was known before.
     if (mention.keys > 0 || gained) {
       ++signpost.evidence;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/index.h"
 #include "blobstore/blob_row.h"
+#include "blobstore/blob_store.h"
 #include "signpost/signpost.h"
 #include "syncgroup/ledger/wake.h"
 #include "syncgroup/protocol/types.h"
@@ -58,6 +60,52 @@ class Ledger {
   void Change(base::WriteTxn& txn, const base::BlobId& blob,
               absl::FunctionRef<void(BlobRecord&)> change) const;
 
+  // ---- where holdings begin and end ----
+  //
+  // A holding says that this peer may serve a blob's bytes to a group. Holdings begin and end, and
+  // blob rows come and go, in these three functions alone (holdings.cc). What they write is durable
+  // with the caller's transaction, and Wake hears of it after the commit.
+
+  // An app put the bytes, and vouches for them in every group that mentions the blob here, and in
+  // `reference_in`, where the same transaction sets a reference to it next.
+  struct ByPut {
+    std::optional<base::GroupId> reference_in;
+    // What is here already can be read: it stays, and the bytes that came are not needed.
+    bool whole_here = false;
+  };
+  // A peer sent them under `granted`, those groups in which it has a holding. They are kept while
+  // somebody wants them: a group of those that is here and still mentions the blob, or an app that
+  // asked for it, and a fetch that was not stopped meanwhile.
+  struct ByFetch {
+    base::PeerId source;
+    std::vector<base::GroupId> granted;
+    base::WallTime when;  // one moment for all that came in one answer
+  };
+  // They were found on the disk without a row. Nobody vouches for them: no holding begins.
+  struct ByScan {};
+  using Arrival = std::variant<ByPut, ByFetch, ByScan>;
+  struct Arrived {
+    bool kept = false;     // false: nobody wants them any more; they have no row, and go
+    bool created = false;  // the blob was not here before
+    // The groups that mentioned it before it was here: their servers may have looked in vain.
+    std::vector<base::GroupId> awaited_in;
+  };
+  // Bytes of a blob came and are durable: the blob has a row, holdings in the groups that are
+  // granted (one that is there stays as it is), and nothing that failed before counts any more. A
+  // fetch also moves its count of attempts into the row and notes that the source has the blob.
+  Arrived Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
+                 const blobstore::StagedBlob& staged, const Arrival& arrival) const;
+  // A group gets a holding of bytes that are here, because this peer's own app names them there.
+  // For the caller's function of Change; without a row nothing happens, and one that is there
+  // stays.
+  void Grant(BlobRecord& record, const base::GroupId& group) const;
+  // The group's holding ends; the bytes stay.
+  void Release(base::WriteTxn& txn, const base::BlobId& blob, const base::GroupId& group) const;
+  // All holdings end and the row goes: the bytes are gone or damaged. Wherever the blob is
+  // mentioned it is wanted again. What is left of the bytes is the caller's to remove.
+  void ReleaseAll(base::WriteTxn& txn, const base::BlobId& blob) const;
+
+  // ---- mentions ----
   // A key of `group` begins (+1) or ceases (-1) to have this blob as its value, or is set to it
   // again (0).
   struct Mention {
@@ -72,6 +120,7 @@ class Ledger {
   };
   void ApplyMention(base::WriteTxn& txn, const base::BlobId& blob, const Mention& mention) const;
 
+  // ---- members, and what is derived ----
   // Tells Wake after the commit that members or roles of the group changed.
   void AnnounceMembership(base::WriteTxn& txn, const base::GroupId& group) const;
 

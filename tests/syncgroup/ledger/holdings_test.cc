@@ -1,0 +1,173 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+#include "syncgroup/group/group_store.h"
+#include "syncgroup/ledger/ledger.h"
+#include "syncgroup/ledger/rows.h"
+#include "tests/syncgroup/seed.h"
+#include "tests/syncgroup/test_node.h"
+
+// Where holdings begin and end, on a real store: what a put, a fetch, a mention and damage leave.
+
+namespace waypost::syncgroup {
+namespace {
+
+using blobstore::Via;
+
+class HoldingsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    one_ = node_.groups->Create({.name = "one", .role = Role::kServer})->id;
+    two_ = node_.groups->Create({.name = "two", .role = Role::kServer})->id;
+  }
+  void Update(const std::function<void(base::WriteTxn&)>& body) {
+    ASSERT_TRUE(node_.index
+                    ->Update(base::Index::Lane::kForeground,
+                             [&](base::WriteTxn& txn) {
+                               body(txn);
+                               return absl::OkStatus();
+                             })
+                    .ok());
+  }
+  void Mention(const base::GroupId& group) {
+    Update([&](base::WriteTxn& txn) {
+      node_.ledger->ApplyMention(txn, blob_, {.group = group, .keys = 1});
+    });
+  }
+  Ledger::Arrived Arrive(const Ledger::Arrival& arrival) {
+    const auto staged = node_.Stage("content");
+    EXPECT_TRUE(staged.ok());
+    Ledger::Arrived arrived;
+    Update([&](base::WriteTxn& txn) {
+      arrived = node_.ledger->Arrive(txn, *node_.blobs, *staged, arrival);
+    });
+    return arrived;
+  }
+  std::map<base::GroupId, Via> Holdings() {
+    std::map<base::GroupId, Via> holdings;
+    const BlobRecord record = node_.Record(blob_);
+    if (!record.row) return holdings;
+    for (const auto& [group, holding] : record.row->holdings) holdings[group] = holding.via;
+    return holdings;
+  }
+  using Expected = std::map<base::GroupId, Via>;
+
+  base::TempDir dir_;
+  base::FakeClock clock_;
+  TestNode node_{PeerNumber(1), dir_.path(), clock_};
+  base::GroupId one_, two_;
+  const base::BlobId blob_ = BlobOf("content");
+};
+
+TEST_F(HoldingsTest, APutVouchesForEveryGroupThatMentionsTheBlob) {
+  Mention(one_);
+  Mention(two_);
+  const auto arrived = Arrive(Ledger::ByPut{});
+  EXPECT_TRUE(arrived.kept && arrived.created);
+  EXPECT_EQ(arrived.awaited_in.size(), 2u);
+  EXPECT_EQ(Holdings(), (Expected{{one_, Via::kPut}, {two_, Via::kPut}}));
+  EXPECT_EQ(node_.CountsOf(one_).blobs, 1u);
+}
+
+TEST_F(HoldingsTest, APutVouchesForTheGroupOfItsReferenceThatNobodyAwaited) {
+  const auto arrived = Arrive(Ledger::ByPut{.reference_in = two_});
+  EXPECT_TRUE(arrived.awaited_in.empty());
+  EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
+}
+
+TEST_F(HoldingsTest, AFetchServesOnlyTheGroupsThatGrantedItAndMentionIt) {
+  Mention(one_);
+  const auto arrived = Arrive(
+      Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_, two_}, .when = clock_.WallNow()});
+  EXPECT_TRUE(arrived.kept && arrived.created);
+  EXPECT_EQ(Holdings(), (Expected{{one_, Via::kFetch}}));
+  const BlobRecord record = node_.Record(blob_);
+  EXPECT_EQ(record.row->fetch_attempts, 1u);
+  EXPECT_EQ(record.signpost->locations.at(PeerNumber(2)).when_seen, clock_.WallNow());
+}
+
+TEST_F(HoldingsTest, WhatNobodyWantsAnyMoreLeavesNoRow) {
+  const auto arrived =
+      Arrive(Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}, .when = clock_.WallNow()});
+  EXPECT_FALSE(arrived.kept);
+  EXPECT_FALSE(node_.Record(blob_).row.has_value());
+}
+
+TEST_F(HoldingsTest, AFetchThatWasStoppedMeanwhileIsNotKept) {
+  Mention(one_);
+  Update([&](base::WriteTxn& txn) {
+    node_.ledger->Change(txn, blob_,
+                         [&](BlobRecord& record) { record.signpost->stopped = clock_.WallNow(); });
+  });
+  EXPECT_FALSE(
+      Arrive(Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}, .when = clock_.WallNow()})
+          .kept);
+}
+
+TEST_F(HoldingsTest, NothingThatFailedBeforeCountsWhenBytesCame) {
+  const Ledger::Arrival arrivals[] = {Ledger::ByPut{},
+                                      Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}}};
+  for (const Ledger::Arrival& arrival : arrivals) {
+    Mention(one_);
+    Update([&](base::WriteTxn& txn) {
+      node_.ledger->ReleaseAll(txn, blob_);
+      node_.ledger->Change(txn, blob_, [&](BlobRecord& record) {
+        record.signpost->failures = 3;
+        record.signpost->last_error.error = signpost::ErrorClass::kUnreachable;
+      });
+    });
+    ASSERT_TRUE(Arrive(arrival).kept);
+    EXPECT_EQ(node_.Record(blob_).signpost->failures, 0u);
+    EXPECT_EQ(node_.Record(blob_).signpost->last_error.error, signpost::ErrorClass::kNone);
+  }
+}
+
+TEST_F(HoldingsTest, BytesFoundOnTheDiskAreVouchedForByNobody) {
+  Mention(one_);
+  EXPECT_TRUE(Arrive(Ledger::ByScan{}).created);
+  EXPECT_TRUE(Holdings().empty());
+  EXPECT_TRUE(node_.Record(blob_).signpost->groups.at(one_).wanted);
+}
+
+TEST_F(HoldingsTest, AHoldingThatIsThereStaysAsItIs) {
+  Mention(one_);
+  Arrive(Ledger::ByPut{});
+  Arrive(Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}, .when = clock_.WallNow()});
+  EXPECT_EQ(Holdings(), (Expected{{one_, Via::kPut}}));
+}
+
+TEST_F(HoldingsTest, AMentionByTheOwnAppGrantsOnlyWhatIsHere) {
+  Update([&](base::WriteTxn& txn) {
+    node_.ledger->ApplyMention(txn, blob_, {.group = one_, .keys = 1, .grants = true});
+  });
+  EXPECT_TRUE(Holdings().empty());
+  Arrive(Ledger::ByScan{});
+  Update([&](base::WriteTxn& txn) {
+    node_.ledger->ApplyMention(txn, blob_, {.group = two_, .keys = 1, .grants = true});
+  });
+  EXPECT_EQ(Holdings(), (Expected{{two_, Via::kReference}}));
+}
+
+TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
+  Mention(one_);
+  Mention(two_);
+  Arrive(Ledger::ByPut{});
+  Update([&](base::WriteTxn& txn) { node_.ledger->Release(txn, blob_, one_); });
+  EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
+  EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
+  EXPECT_EQ(node_.CountsOf(base::GroupId()).blobs, 1u);
+}
+
+TEST_F(HoldingsTest, AfterDamageTheBlobIsWantedAgain) {
+  Mention(one_);
+  Arrive(Ledger::ByPut{});
+  Update([&](base::WriteTxn& txn) { node_.ledger->ReleaseAll(txn, blob_); });
+  EXPECT_FALSE(node_.Record(blob_).row.has_value());
+  EXPECT_TRUE(node_.Record(blob_).signpost->groups.at(one_).wanted);
+  EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
+}
+
+}  // namespace
+}  // namespace waypost::syncgroup
