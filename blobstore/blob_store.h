@@ -46,6 +46,20 @@ class BlobWriter {
   virtual absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) = 0;
   // Gives up and removes what was written, partial file included.
   virtual void Discard() = 0;
+
+  // Finish in two steps, of which BlobStore::FinishTogether makes use: with one sync of the file
+  // system after the first of all of them, and one of folders after the second of all of them.
+  // First: checks length and hash, writes what is still held back. With a value it has ended as
+  // after Finish; nullopt: a verified file, which waits for the sync and then for Place.
+  virtual absl::StatusOr<std::optional<StagedBlob>> FinishBytes(const base::BlobId& expected) {
+    auto staged = Finish(expected);
+    if (!staged.ok()) return staged.status();
+    return std::optional<StagedBlob>(*std::move(staged));
+  }
+  // Second: gives the file its name. kFailedPrecondition: it has ended already.
+  virtual absl::StatusOr<StagedBlob> Place(const base::BlobId&) {
+    return absl::FailedPreconditionError("it has ended already");
+  }
 };
 
 // A fetched blob all of whose bytes were appended.
@@ -86,10 +100,17 @@ class BlobStore {
   // `row` and writes inline bytes. What `row` says of an older placement is replaced.
   virtual void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) = 0;
   // Inside the transaction that removes the row: removes inline bytes; a file goes to `trash/`
-  // after the commit, unless a staged blob of that id waits to be installed. With a row that was
-  // never installed (`stored` is kNever), while the table has none: gives up the bytes of the
-  // caller's StagedBlob.
+  // after the commit, unless a staged blob of that id waits to be installed.
   virtual void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) = 0;
+  // Inside the transaction that decided not to install it: gives up what only `staged` needs. The
+  // bytes of a row, and of others that are staged, stay.
+  virtual void Discard(base::WriteTxn& txn, const StagedBlob& staged) = 0;
+  // Would the bytes of `row`, which are whole, have to give way to `staged`? True where otherwise
+  // a file would be left without a row.
+  virtual bool Supersedes(const StagedBlob& staged, const BlobRow& row) const = 0;
+
+  // What is in memory until its row is written: blobs of at most so many bytes.
+  virtual uint64_t inline_max_bytes() const = 0;
 
   // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a
   // second.

@@ -12,6 +12,7 @@
 #include "blobstore/inline_table.h"
 #include "blobstore/open_files.h"
 #include "blobstore/partial.h"
+#include "blobstore/pipelined_writer.h"
 #include "blobstore/reconcile.h"
 #include "blobstore/shelf.h"
 #include "blobstore/writers.h"
@@ -33,11 +34,6 @@ constexpr std::size_t kLossesRemembered = 10000;
 // Blob files kept open.
 constexpr std::size_t kOpenFilesMax = 64;
 constexpr std::size_t kTogetherMin = 8;
-
-// Every writer that comes from this store is one.
-DiskWriter& WriterOf(const ArrivedBlob& arrived) {
-  return static_cast<DiskWriter&>(*arrived.writer);
-}
 
 // Differs after each start of the machine.
 std::string KernelBootId(base::FileSystem& fs) {
@@ -121,6 +117,16 @@ struct DiskBlobStore::Impl {
         absl::StrCat("a blob of ", size_bytes, " bytes is over store.max_blob (", max, " bytes)"));
   }
 
+  absl::StatusOr<std::unique_ptr<BlobWriter>> NewPartialWriter(const base::BlobId& blob,
+                                                               uint64_t size_bytes,
+                                                               Claims::Claim claim) {
+    RETURN_IF_ERROR(CheckSize(size_bytes));
+    shelf.EmptyTrash();
+    ASSIGN_OR_RETURN(auto writer,
+                     PartialWriter::Open(shelf, partials, blob, size_bytes,
+                                         options.partial_mark_bytes, *space, std::move(claim)));
+    return std::unique_ptr<BlobWriter>(std::move(writer));
+  }
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewWriter(
       uint64_t size_bytes, std::unique_ptr<SpaceKeeper::Reservation> reservation,
       std::optional<Claims::Claim> claim) {
@@ -158,6 +164,9 @@ struct DiskBlobStore::Impl {
   // kAborted: the row changed meanwhile, look again.
   absl::StatusOr<std::unique_ptr<base::ByteSource>> OpenFile(const base::BlobId& blob,
                                                              const BlobRow& row, uint64_t version);
+
+  // Are the bytes of a row, looked at now, not here?
+  absl::StatusOr<bool> Missing(const base::BlobId& blob, const BlobRow& row);
 
   base::Index& index;
   base::FileSystem& fs;
@@ -210,16 +219,16 @@ absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartPut(uint64_t siz
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base::BlobId& blob,
                                                                       uint64_t size_bytes) {
   ASSIGN_OR_RETURN(auto claim, impl_->partials.Claim(blob));
-  if (size_bytes <= impl_->options.partial_over_bytes) {
+  std::unique_ptr<BlobWriter> writer;
+  if (size_bytes > impl_->options.partial_over_bytes) {
+    ASSIGN_OR_RETURN(writer, impl_->NewPartialWriter(blob, size_bytes, std::move(claim)));
+  } else {
     ASSIGN_OR_RETURN(auto reservation, impl_->Admit(size_bytes));
-    return impl_->NewWriter(size_bytes, std::move(reservation), std::move(claim));
+    ASSIGN_OR_RETURN(writer,
+                     impl_->NewWriter(size_bytes, std::move(reservation), std::move(claim)));
   }
-  RETURN_IF_ERROR(impl_->CheckSize(size_bytes));
-  impl_->shelf.EmptyTrash();
-  ASSIGN_OR_RETURN(auto writer, PartialWriter::Open(impl_->shelf, impl_->partials, blob, size_bytes,
-                                                    impl_->options.partial_mark_bytes,
-                                                    *impl_->space, std::move(claim)));
-  return std::unique_ptr<BlobWriter>(std::move(writer));
+  if (size_bytes - writer->offset() < impl_->options.hash_apart_from_bytes) return writer;
+  return std::make_unique<PipelinedWriter>(std::move(writer));
 }
 
 std::vector<absl::StatusOr<StagedBlob>> DiskBlobStore::FinishTogether(
@@ -233,7 +242,7 @@ std::vector<absl::StatusOr<StagedBlob>> DiskBlobStore::FinishTogether(
       results.push_back(blob.writer->Finish(blob.expected));
       continue;
     }
-    auto staged = WriterOf(blob).FinishBytes(blob.expected);
+    auto staged = blob.writer->FinishBytes(blob.expected);
     if (!staged.ok()) {
       results.push_back(staged.status());
     } else if (*staged) {
@@ -247,7 +256,7 @@ std::vector<absl::StatusOr<StagedBlob>> DiskBlobStore::FinishTogether(
   const absl::Status bytes_synced = impl_->shelf.SyncBytes();
   std::vector<base::BlobId> placed;
   for (const std::size_t i : files) {
-    results[i] = bytes_synced.ok() ? WriterOf(arrived[i]).Place(arrived[i].expected)
+    results[i] = bytes_synced.ok() ? arrived[i].writer->Place(arrived[i].expected)
                                    : absl::StatusOr<StagedBlob>(bytes_synced);
     if (results[i].ok()) placed.push_back(arrived[i].expected);
   }
@@ -287,18 +296,27 @@ void DiskBlobStore::Install(base::WriteTxn& txn, const StagedBlob& staged, BlobR
 }
 
 void DiskBlobStore::Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) {
-  const bool was_here = row.stored != base::kNever;
-  if (was_here && row.placement == Placement::kInline) DeleteInline(txn, row.inline_sequence);
-  if (row.placement == Placement::kInline) {
-    txn.AfterCommit([impl = impl_.get(), blob] { impl->Forget(blob); });
-    return;
-  }
-  txn.AfterCommit([impl = impl_.get(), blob, was_here] {
+  const bool file = row.placement == Placement::kFile;
+  if (!file) DeleteInline(txn, row.inline_sequence);
+  txn.AfterCommit([impl = impl_.get(), blob, file] {
     impl->Forget(blob);
-    // What was only staged is still pinned by its owner.
-    impl->shelf.Trash(blob, /*own=*/was_here ? 0 : 1);
+    if (file) impl->shelf.Trash(blob, /*own=*/0);
   });
 }
+
+void DiskBlobStore::Discard(base::WriteTxn& txn, const StagedBlob& staged) {
+  if (staged.placement != Placement::kFile) return;  // in memory alone
+  const auto row = LoadBlobRow(txn, staged.id);
+  if (row && row->placement == Placement::kFile) return;
+  // It is pinned once by its owner, who keeps it until the commit.
+  txn.AfterCommit([impl = impl_.get(), blob = staged.id] { impl->shelf.Trash(blob, /*own=*/1); });
+}
+
+bool DiskBlobStore::Supersedes(const StagedBlob& staged, const BlobRow& row) const {
+  return row.placement == Placement::kInline && staged.placement == Placement::kFile;
+}
+
+uint64_t DiskBlobStore::inline_max_bytes() const { return impl_->options.inline_max_bytes; }
 
 // ---- reading ----
 
@@ -382,14 +400,21 @@ absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
   return result;
 }
 
-absl::StatusOr<bool> DiskBlobStore::FileMissing(const base::BlobId& blob, const BlobRow& row) {
+absl::StatusOr<bool> DiskBlobStore::Impl::Missing(const base::BlobId& blob, const BlobRow& row) {
   if (row.placement == Placement::kInline) {
-    base::MutexLock lock(impl_->mutex);
-    const auto found = impl_->losses.find(blob);
-    return found != impl_->losses.end() && found->second == row.inline_sequence;
+    base::MutexLock lock(mutex);
+    const auto found = losses.find(blob);
+    return found != losses.end() && found->second == row.inline_sequence;
   }
-  ASSIGN_OR_RETURN(const auto info, impl_->fs.Stat(impl_->shelf.layout().BlobPath(blob)));
+  ASSIGN_OR_RETURN(const auto info, fs.Stat(shelf.layout().BlobPath(blob)));
   return !info || info->is_directory || info->size != row.size_bytes;
+}
+
+absl::StatusOr<bool> DiskBlobStore::RemoveIfLost(base::WriteTxn& txn, const base::BlobId& blob,
+                                                 const BlobRow& row) {
+  ASSIGN_OR_RETURN(const bool missing, impl_->Missing(blob, row));
+  if (missing && row.placement == Placement::kInline) Uninstall(txn, blob, row);
+  return missing;
 }
 
 }  // namespace waypost::blobstore

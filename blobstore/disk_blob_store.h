@@ -20,6 +20,8 @@ struct DiskBlobStoreOptions {
   uint64_t inline_max_bytes = 16 * 1024;
   FreeSpaceFloor min_free;
   uint64_t max_blob_bytes = uint64_t{64} << 30;
+  // A fetch of which so much is to come is hashed and written on a thread of its own.
+  uint64_t hash_apart_from_bytes = uint64_t{8} << 20;
   // A fetch larger than this goes through a partial file that outlives the process.
   uint64_t partial_over_bytes = uint64_t{1} << 20;
   // Unsynced bytes of a partial file at most.
@@ -57,6 +59,9 @@ class DiskBlobStore final : public BlobStore {
   absl::StatusOr<std::unique_ptr<base::ByteSource>> Open(const base::BlobId& blob) override;
   void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
   void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
+  void Discard(base::WriteTxn& txn, const StagedBlob& staged) override;
+  bool Supersedes(const StagedBlob& staged, const BlobRow& row) const override;
+  uint64_t inline_max_bytes() const override;
   absl::Status CheckSpace(uint64_t size_bytes) override;
   // As looked at within the last second; zeros when the disk cannot be asked.
   base::FileSystem::Space DiskSpace();
@@ -79,10 +84,12 @@ class DiskBlobStore final : public BlobStore {
   // too, and its row lost. What cannot be read is an error, never a loss.
   absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder,
                                                   const ReconcileCallbacks& callbacks);
-  // True when the bytes of a row are really missing: its file, looked at now, is not there or has
-  // another length; its inline bytes were found wrong by Open and not installed anew since. Starts
-  // no transaction.
-  absl::StatusOr<bool> FileMissing(const base::BlobId& blob, const BlobRow& row);
+  // Inside the transaction that removes `row` as lost. Looks again: true when its bytes are really
+  // missing, since its file is not there or has another length, or its inline bytes were found
+  // wrong by Open and not installed anew since. What is left of them is removed then; but a damaged
+  // file stays, to be set aside by whoever replaces it.
+  absl::StatusOr<bool> RemoveIfLost(base::WriteTxn& txn, const base::BlobId& blob,
+                                    const BlobRow& row);
 
  private:
   struct Impl;

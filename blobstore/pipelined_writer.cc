@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status.h"
+
 // Two threads with a queue of pieces between them. After an error nothing more is written, since
 // that would leave a gap; the caller hears of it with its next piece, or from Finish. The inner
 // writer belongs to the thread until that has ended.
@@ -81,16 +83,28 @@ void PipelinedWriter::End(bool drop) {
   thread_.Join();
 }
 
-absl::StatusOr<StagedBlob> PipelinedWriter::Finish(const std::optional<base::BlobId>& expected) {
-  absl::Status handed = filling_.empty() ? absl::OkStatus() : HandOver();
+absl::Status PipelinedWriter::WriteAll() {
+  const absl::Status handed = filling_.empty() ? absl::OkStatus() : HandOver();
   filling_.clear();
   End(/*drop=*/false);
-  if (handed.ok()) {
-    base::MutexLock lock(mutex_);
-    handed = error_;
-  }
   if (!handed.ok()) return handed;
+  base::MutexLock lock(mutex_);
+  return error_;
+}
+
+absl::StatusOr<StagedBlob> PipelinedWriter::Finish(const std::optional<base::BlobId>& expected) {
+  RETURN_IF_ERROR(WriteAll());
   return writer_->Finish(expected);
+}
+
+absl::StatusOr<std::optional<StagedBlob>> PipelinedWriter::FinishBytes(
+    const base::BlobId& expected) {
+  RETURN_IF_ERROR(WriteAll());
+  return writer_->FinishBytes(expected);
+}
+
+absl::StatusOr<StagedBlob> PipelinedWriter::Place(const base::BlobId& blob) {
+  return writer_->Place(blob);
 }
 
 void PipelinedWriter::Discard() {

@@ -34,6 +34,8 @@ class PipelinedWriter final : public BlobWriter {
   absl::Status Append(std::string_view data) override;
   absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
   void Discard() override;
+  absl::StatusOr<std::optional<StagedBlob>> FinishBytes(const base::BlobId& expected) override;
+  absl::StatusOr<StagedBlob> Place(const base::BlobId& blob) override;
 
  private:
   void Loop();
@@ -41,6 +43,8 @@ class PipelinedWriter final : public BlobWriter {
   bool Take(std::string& piece);
   // Waits while the writer is behind. What it said, if that was an error.
   absl::Status HandOver();
+  // Ends the thread with everything written. What the writer said, if that was an error.
+  absl::Status WriteAll();
   // The thread has ended: with everything written, or (`drop`) with what it was at.
   void End(bool drop);
 

@@ -37,24 +37,8 @@ class BodyCheck {
   base::Sha256 hasher_;
 };
 
-// What every writer of this room can do besides: end in two steps, so that the files of many end
-// together. See DiskBlobStore::FinishTogether.
-class DiskWriter : public BlobWriter {
- public:
-  // As Finish; nullopt: a verified file that waits for Shelf::SyncBytes and then Place.
-  virtual absl::StatusOr<std::optional<StagedBlob>> FinishBytes(const base::BlobId& expected) {
-    auto staged = Finish(expected);
-    if (!staged.ok()) return staged.status();
-    return std::optional<StagedBlob>(*std::move(staged));
-  }
-  // Gives it its name, which waits for Shelf::SyncPlaced.
-  virtual absl::StatusOr<StagedBlob> Place(const base::BlobId&) {
-    return absl::FailedPreconditionError("it has ended already");
-  }
-};
-
 // Bytes of a small blob, kept in memory until they are written with their row.
-class InlineWriter final : public DiskWriter {
+class InlineWriter final : public BlobWriter {
  public:
   InlineWriter(uint64_t size_bytes, std::unique_ptr<SpaceKeeper::Reservation> reservation,
                std::optional<Claims::Claim> claim);
@@ -71,7 +55,7 @@ class InlineWriter final : public DiskWriter {
 };
 
 // A file without a name until it is whole: gone with the process, whatever happens.
-class UnnamedWriter final : public DiskWriter {
+class UnnamedWriter final : public BlobWriter {
  public:
   UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
                 std::unique_ptr<SpaceKeeper::Reservation> reservation,
@@ -94,7 +78,7 @@ class UnnamedWriter final : public DiskWriter {
 };
 
 // A partial file, which outlives the process.
-class PartialWriter final : public DiskWriter {
+class PartialWriter final : public BlobWriter {
  public:
   // Reads what is there already, to hash it: takes a while for a large file.
   static absl::StatusOr<std::unique_ptr<PartialWriter>> Open(

@@ -245,7 +245,6 @@ absl::StatusOr<Resolved> Resolve(const Layers& layers) {
     }
   }
   RETURN_IF_ERROR(CheckTogether(resolved.config));
-  resolved.config.fetcher.inline_bytes = resolved.config.store_inline_max_bytes;
   return resolved;
 }
 

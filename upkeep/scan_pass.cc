@@ -360,11 +360,9 @@ absl::Status Scanner::Impl::ReconcileFolder(unsigned folder) {
           [this](const base::BlobId& blob) {
             return index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
               const syncgroup::BlobRecord before = ledger.Load(txn, blob);
-              if (!before.row || before.row->placement != blobstore::Placement::kFile) {
-                return absl::OkStatus();
-              }
-              ASSIGN_OR_RETURN(const bool missing, blobs.FileMissing(blob, *before.row));
-              if (!missing) return absl::OkStatus();
+              if (!before.row) return absl::OkStatus();
+              ASSIGN_OR_RETURN(const bool lost, blobs.RemoveIfLost(txn, blob, *before.row));
+              if (!lost) return absl::OkStatus();
               ledger.ReleaseAll(txn, blob);
               return absl::OkStatus();
             });

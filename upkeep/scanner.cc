@@ -140,12 +140,8 @@ void Scanner::ReportLost(const base::BlobId& blob) {
       [this, blob](base::WriteTxn& txn) -> absl::Status {
         const syncgroup::BlobRecord before = impl_->ledger.Load(txn, blob);
         if (!before.row) return absl::OkStatus();
-        ASSIGN_OR_RETURN(const bool missing, impl_->blobs.FileMissing(blob, *before.row));
-        if (!missing) return absl::OkStatus();  // put again meanwhile
-        // A damaged file stays where it is, to be set aside by whoever replaces it.
-        if (before.row->placement == blobstore::Placement::kInline) {
-          impl_->blobs.Uninstall(txn, blob, *before.row);
-        }
+        ASSIGN_OR_RETURN(const bool lost, impl_->blobs.RemoveIfLost(txn, blob, *before.row));
+        if (!lost) return absl::OkStatus();  // put again meanwhile
         impl_->ledger.ReleaseAll(txn, blob);
         return absl::OkStatus();
       },

@@ -6,8 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "blobstore/pipelined_writer.h"
-#include "syncgroup/protocol/messages.h"
 
 // The bytes of one answer on their way into the store. It refuses before the first byte what was
 // not granted, what is too large, and what does not fit; time that our own disk or rate limit took
@@ -18,10 +16,6 @@ namespace {
 
 // Where there is room for so much, a lack of space is the fault of the one large blob.
 constexpr uint64_t kRoomForOthers = uint64_t{1} << 20;
-// From so many bytes on that are to come a thread of their own for hashing pays.
-constexpr uint64_t kPipelinedFrom = uint64_t{8} << 20;
-// The store finishes the blobs of a batch together and must know their writers.
-static_assert(kPipelinedFrom > syncgroup::kBatchBlobBytesMax);
 
 }  // namespace
 
@@ -82,9 +76,6 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
       return Fail(Fault::kPartial, absl::AbortedError("the partial file no longer fits"));
     }
     RETURN_IF_ERROR(StartWriter());
-  }
-  if (total_ - offset >= kPipelinedFrom) {
-    writer_ = std::make_unique<blobstore::PipelinedWriter>(std::move(writer_));
   }
   resumed_ = offset > 0;
   progress_.total_bytes = total_bytes;

@@ -109,7 +109,6 @@ struct Fetcher::Impl::Batch {
   Slot& slot;
   base::Millis stall_timeout{};
   uint64_t blob_bytes_max = 0;
-  uint64_t inline_bytes = 0;
   uint64_t received_bytes = 0;
   base::SteadyTime began{};
   std::deque<Item> items;
@@ -122,7 +121,6 @@ void Fetcher::Impl::Batch::Load(std::vector<Taken>& all) {
     base::MutexLock lock(impl.mutex);
     stall_timeout = impl.options.stall_timeout;
     blob_bytes_max = impl.options.batch_blob_bytes;
-    inline_bytes = impl.options.inline_bytes;
   }
   for (Taken& taken : all) {
     items.push_back({.taken = taken,
@@ -204,7 +202,7 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
   }
   auto arrived = item.attempt.HearBlob(peer_, returns_, heard);
   if (!arrived) return OurFault(item);
-  if (heard.bytes.size() <= batch_.inline_bytes) {
+  if (heard.bytes.size() <= batch_.impl.parts.blobs.inline_max_bytes()) {
     item.attempt.HearFinished(peer_, arrived->writer->Finish(arrived->expected));
     return Finished(item);
   }

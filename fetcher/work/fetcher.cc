@@ -310,7 +310,7 @@ void Fetcher::Impl::FreeSlot(Slot& slot) {
 
 std::size_t Fetcher::Impl::BatchMax() const {
   const uint64_t bytes = kBatchesBytes / options.concurrency;
-  const uint64_t blobs = bytes / std::max<uint64_t>(options.inline_bytes, 1);
+  const uint64_t blobs = bytes / std::max<uint64_t>(parts.blobs.inline_max_bytes(), 1);
   return std::min<uint64_t>(options.batch_blobs, std::max(blobs, kBatchBlobsMin));
 }
 

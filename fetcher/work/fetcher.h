@@ -38,7 +38,6 @@ struct FetcherOptions {
   // Small blobs asked of one peer in one request, at most; 1: each by itself.
   uint32_t batch_blobs = syncgroup::kBatchBlobsMax;
   uint64_t batch_blob_bytes = syncgroup::kBatchBlobBytesMax;  // what counts as small
-  uint64_t inline_bytes = 16 * 1024;  // what the store keeps in memory until it commits
 };
 
 // How one blob stands, for those who wait and for people.

@@ -12,7 +12,6 @@
 namespace waypost::syncgroup {
 namespace {
 
-using blobstore::Placement;
 using blobstore::Via;
 
 bool IsHere(base::ReadTxn& txn, const base::GroupId& group) {
@@ -47,19 +46,6 @@ Grants GrantsOf(base::ReadTxn&, const BlobRecord&, const Ledger::ByScan&) {
   return std::vector<base::GroupId>();
 }
 
-// Do the bytes take the place of those that the row names?
-bool Replaces(const blobstore::BlobRow&, const blobstore::StagedBlob&, const Ledger::ByPut& put) {
-  return !put.whole_here;
-}
-// A file takes the place of inline bytes, so that none is left without a row.
-bool Replaces(const blobstore::BlobRow& row, const blobstore::StagedBlob& staged,
-              const Ledger::ByFetch&) {
-  return row.placement == Placement::kInline && staged.placement == Placement::kFile;
-}
-bool Replaces(const blobstore::BlobRow&, const blobstore::StagedBlob&, const Ledger::ByScan&) {
-  return false;
-}
-
 void NoteFetched(BlobRecord& record, const blobstore::StagedBlob& staged,
                  const Ledger::ByFetch& fetch) {
   signpost::Signpost& signpost = *record.signpost;
@@ -84,9 +70,8 @@ Ledger::Arrived Ledger::Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
         std::visit([&](const auto& how) { return GrantsOf(txn, record, how); }, arrival);
     if (!granted) return;
     arrived = {.kept = true, .created = !record.row};
-    const bool install =
-        arrived.created ||
-        std::visit([&](const auto& how) { return Replaces(*record.row, staged, how); }, arrival);
+    const bool install = arrived.created || (put != nullptr && !put->whole_here) ||
+                         blobs.Supersedes(staged, *record.row);
     if (arrived.created) record.row.emplace();
     if (install) blobs.Install(txn, staged, *record.row);
     const blobstore::Holding holding{.acquired = fetch != nullptr ? fetch->when : clock_.WallNow(),
@@ -102,12 +87,7 @@ Ledger::Arrived Ledger::Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
     if (!arrived.created) return;
     for (const auto& item : record.signpost->groups) arrived.awaited_in.push_back(item.first);
   });
-  if (!arrived.kept && staged.placement == Placement::kFile &&
-      !blobstore::LoadBlobRow(txn, staged.id)) {
-    blobstore::BlobRow orphan;
-    orphan.placement = Placement::kFile;
-    blobs.Uninstall(txn, staged.id, orphan);
-  }
+  if (!arrived.kept) blobs.Discard(txn, staged);
   return arrived;
 }
 

@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/thread.h"
 #include "blobstore/inline_table.h"
+#include "blobstore/pipelined_writer.h"
 #include "tests/blobstore/cutting_file_system.h"
 #include "tests/blobstore/disk_rig.h"
 
@@ -36,6 +37,18 @@ class DiskBlobStoreTest : public testing::Test {
     ASSERT_TRUE(writer.ok()) << writer.status();
     const std::string left = bytes.substr((*writer)->offset(), to - (*writer)->offset());
     ASSERT_TRUE(AppendAll(**writer, left).ok());
+  }
+  // What the scan asks before it removes a row, without removing it.
+  absl::StatusOr<bool> IsLost(const BlobId& id, const BlobRow& row) {
+    absl::StatusOr<bool> lost = false;
+    rig_.index()
+        .Update(base::Index::Lane::kForeground,
+                [&](base::WriteTxn& txn) -> absl::Status {
+                  lost = rig_.disk().RemoveIfLost(txn, id, row);
+                  return absl::AbortedError("only asked");
+                })
+        .IgnoreError();
+    return lost;
   }
 
   DiskRig rig_;
@@ -194,15 +207,15 @@ TEST_F(DiskBlobStoreTest, DamagedInlineBytesAreNeverServed) {
   const BlobId id = Sha256::Of(bytes);
   ASSERT_TRUE(rig_.Put(bytes).ok());
   const BlobRow row = *rig_.Row(id);
-  EXPECT_FALSE(*rig_.disk().FileMissing(id, row));
+  EXPECT_FALSE(*IsLost(id, row));
   rig_.Lose(id);
   const absl::Status refused = rig_.Read(id).status();
   EXPECT_TRUE(absl::IsDataLoss(refused));
   EXPECT_THAT(std::string(base::Std(refused.message())), HasSubstr(id.ToHex()));
   EXPECT_EQ(rig_.Metric("waypost_corrupt_blobs_total"), 1);
-  EXPECT_TRUE(*rig_.disk().FileMissing(id, row));
+  EXPECT_TRUE(*IsLost(id, row));
   ASSERT_TRUE(rig_.Put(bytes).ok());
-  EXPECT_FALSE(*rig_.disk().FileMissing(id, *rig_.Row(id))) << "put anew";
+  EXPECT_FALSE(*IsLost(id, *rig_.Row(id))) << "put anew";
   EXPECT_EQ(*rig_.Read(id), bytes);
 }
 
@@ -212,9 +225,9 @@ TEST_F(DiskBlobStoreTest, ALossIsReportedEachTimeAndCountedOnce) {
   const std::string bytes = SomeBytes(3000);
   const BlobId id = Sha256::Of(bytes);
   ASSERT_TRUE(rig_.Put(bytes).ok());
-  EXPECT_FALSE(*rig_.disk().FileMissing(id, *rig_.Row(id)));
+  EXPECT_FALSE(*IsLost(id, *rig_.Row(id)));
   rig_.Lose(id);
-  EXPECT_TRUE(*rig_.disk().FileMissing(id, *rig_.Row(id)));
+  EXPECT_TRUE(*IsLost(id, *rig_.Row(id)));
   EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
   EXPECT_TRUE(absl::IsDataLoss(rig_.Read(id).status()));
   EXPECT_THAT(rig_.losses(), ElementsAre(id, id));
@@ -236,7 +249,7 @@ TEST_F(DiskBlobStoreTest, AnErrorIsNoLoss) {
     EXPECT_FALSE(absl::IsDataLoss(failed)) << failed;
   }
   rig_.fs.FailNth(Op::kStat, 1, EIO);
-  EXPECT_FALSE(rig_.disk().FileMissing(id, *rig_.Row(id)).ok());
+  EXPECT_FALSE(IsLost(id, *rig_.Row(id)).ok());
   EXPECT_THAT(rig_.losses(), IsEmpty());
   EXPECT_EQ(*rig_.Read(id), bytes);
 }
@@ -319,13 +332,59 @@ TEST_F(DiskBlobStoreTest, StagedBytesThatNobodyWantsAreGivenUp) {
   ASSERT_TRUE(rig_.index()
                   .Update(base::Index::Lane::kForeground,
                           [&](base::WriteTxn& txn) {
-                            BlobRow never_installed;
-                            never_installed.placement = staged->placement;
-                            rig_.disk().Uninstall(txn, staged->id, never_installed);
+                            rig_.disk().Discard(txn, *staged);
                             return absl::OkStatus();
                           })
                   .ok());
   EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(staged->id)));
+}
+
+TEST_F(DiskBlobStoreTest, GivingUpStagedBytesLeavesThoseOfARow) {
+  const std::string bytes = SomeBytes(3000);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  const auto staged = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(staged.ok());
+  ASSERT_TRUE(rig_.index()
+                  .Update(base::Index::Lane::kForeground,
+                          [&](base::WriteTxn& txn) {
+                            rig_.disk().Discard(txn, *staged);
+                            return absl::OkStatus();
+                          })
+                  .ok());
+  EXPECT_EQ(*rig_.Read(staged->id), bytes);
+}
+
+// Of large ones a thread of their own is behind the writer; who uses it does not see that.
+TEST_F(DiskBlobStoreTest, FetchesThatAreHashedApartEndAloneAndTogether) {
+  rig_.hash_apart_from_bytes = 4500;
+  Restart("boot-1");
+  std::vector<std::string> all;
+  for (uint64_t i = 0; i < 12; ++i) all.push_back(SomeBytes(i % 2 == 0 ? 3000 : 200'000, 70 + i));
+  std::vector<ArrivedBlob> arrived;
+  for (const std::string& bytes : all) {
+    const BlobId id = Sha256::Of(bytes);
+    auto writer = rig_.disk().StartFetch(id, bytes.size());
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    EXPECT_EQ(dynamic_cast<PipelinedWriter*>(writer->get()) != nullptr, bytes.size() > 4500);
+    ASSERT_TRUE(AppendAll(**writer, bytes).ok());
+    arrived.push_back({*std::move(writer), id});
+  }
+  const auto staged = rig_.disk().FinishTogether(std::move(arrived));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    ASSERT_TRUE(staged[i].ok()) << staged[i].status();
+    ASSERT_TRUE(InstallStaged(rig_.disk(), rig_.index(), *staged[i]).ok());
+    EXPECT_EQ(*rig_.Read(staged[i]->id), all[i]);
+  }
+  const std::string alone = SomeBytes(300'000, 99);
+  FetchPart(alone, 100'000);
+  const auto writer = rig_.disk().StartFetch(Sha256::Of(alone), alone.size());
+  ASSERT_TRUE(writer.ok());
+  EXPECT_EQ((*writer)->offset(), 100'000u) << "what was given up is continued";
+  ASSERT_TRUE(AppendAll(**writer, alone.substr(100'000)).ok());
+  const auto last = (*writer)->Finish(Sha256::Of(alone));
+  ASSERT_TRUE(last.ok()) << last.status();
+  ASSERT_TRUE(InstallStaged(rig_.disk(), rig_.index(), *last).ok());
+  EXPECT_EQ(*rig_.Read(last->id), alone);
 }
 
 TEST_F(DiskBlobStoreTest, GivingUpOneOfTwoStagedBlobsLeavesTheOther) {
@@ -337,7 +396,7 @@ TEST_F(DiskBlobStoreTest, GivingUpOneOfTwoStagedBlobsLeavesTheOther) {
   ASSERT_TRUE(rig_.index()
                   .Update(base::Index::Lane::kForeground,
                           [&](base::WriteTxn& txn) {
-                            rig_.disk().Uninstall(txn, id, BlobRow());
+                            rig_.disk().Discard(txn, *one);
                             return absl::OkStatus();
                           })
                   .ok());

@@ -40,6 +40,7 @@ class DiskRig final : public BlobStoreHarness {
                                       {.data_dir = kDataDir,
                                        .inline_max_bytes = inline_max,
                                        .min_free = {.bytes = kFloor},
+                                       .hash_apart_from_bytes = hash_apart_from_bytes,
                                        .partial_over_bytes = kContractPartialOver,
                                        .partial_mark_bytes = mark_bytes,
                                        .boot_id = boot_id,
@@ -93,7 +94,7 @@ class DiskRig final : public BlobStoreHarness {
                   base::Index::Lane::kBulk, [&](base::WriteTxn& txn) -> absl::Status {
                     const auto row = LoadBlobRow(txn, blob);
                     if (!row) return absl::OkStatus();
-                    ASSIGN_OR_RETURN(const bool missing, store_->FileMissing(blob, *row));
+                    ASSIGN_OR_RETURN(const bool missing, store_->RemoveIfLost(txn, blob, *row));
                     if (missing) DeleteBlobRow(txn, blob);
                     return absl::OkStatus();
                   });
@@ -149,6 +150,7 @@ class DiskRig final : public BlobStoreHarness {
   std::string boot_id = "boot-1";
   uint64_t inline_max = kContractInlineMax;
   uint64_t mark_bytes = 8000;
+  uint64_t hash_apart_from_bytes = uint64_t{8} << 20;
 
  private:
   base::FileSystem* over_;

@@ -106,6 +106,11 @@ class FakeBlobStore final : public BlobStore {
       bytes_.erase(blob);
     });
   }
+  void Discard(base::WriteTxn& txn, const StagedBlob& staged) override {
+    if (!LoadBlobRow(txn, staged.id)) Uninstall(txn, staged.id, BlobRow());
+  }
+  bool Supersedes(const StagedBlob&, const BlobRow&) const override { return false; }
+  uint64_t inline_max_bytes() const override { return 0; }
   absl::Status CheckSpace(uint64_t size_bytes) override {
     base::MutexLock lock(mutex_);
     if (room_ >= reserved_ && room_ - reserved_ >= size_bytes) return absl::OkStatus();
