@@ -331,7 +331,8 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
     open_files.Drop(blob);
   }
   auto file = fs.OpenRead(shelf.layout().BlobPath(blob));
-  if (file.ok()) {
+  const bool is_there = file.ok();
+  if (is_there) {
     std::shared_ptr<const base::File> shared = *std::move(file);
     ASSIGN_OR_RETURN(const base::File::State state, shared->Look());
     if (state.size == row.size_bytes) {
@@ -344,7 +345,7 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
   // Perhaps it was removed, or put again, since the row was read.
   ASSIGN_OR_RETURN(const std::optional<BlobRow> now, shelf.RowOf(blob));
   if (now != row) return absl::AbortedError("the blob was replaced meanwhile");
-  return Lost(blob, row, file.ok() ? "its file has another length" : "its file is missing");
+  return Lost(blob, row, is_there ? "its file has another length" : "its file is missing");
 }
 
 absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base::BlobId& blob) {

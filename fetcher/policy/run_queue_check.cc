@@ -33,7 +33,9 @@ std::string RunQueue::CheckInvariants(const std::set<signpost::DueKey>& table) c
     if (!peers_.contains(entry.at)) found("entry ", Name(blob), " waits at nobody");
   }
   std::size_t waiting = 0;
-  for (const auto& [id, peer] : peers_) {
+  for (const auto& known : peers_) {
+    const base::PeerId& id = known.first;
+    const Peer& peer = known.second;
     for (std::size_t shelf = 0; shelf < std::size(peer.shelves); ++shelf) {
       waiting += peer.shelves[shelf].size();
       peer.shelves[shelf].ForEach([&](const Item& item) {
