@@ -213,6 +213,8 @@ void Service::Impl::MakeListeners(const Config& config) {
                      .blobs = *parts->blobs,
                      .ledger = *parts->ledger,
                      .groups = *parts->groups,
+                     .refs = *parts->refs,
+                     .invites = *parts->invites,
                      .syncer = *parts->syncer,
                      .client = *client,
                      .peers = *parts->peers,
@@ -231,10 +233,13 @@ void Service::Impl::MakeListeners(const Config& config) {
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
                     .started = started});
-  peer_api = std::make_unique<http::PeerApi>(
-      *parts->index, *parts->blobs, *parts->groups, *parts->peer_service, *parts->peers,
-      http::GuessLimits{},
-      http::TurnedSink{
+  peer_api = std::make_unique<http::PeerApi>(http::PeerApi::Parts{
+      .index = *parts->index,
+      .blobs = *parts->blobs,
+      .access = *parts->access,
+      .service = *parts->peer_service,
+      .peers = *parts->peers,
+      .turned = {
           .wants = [this](const base::PeerId& peer) { return client->WantsTurned(peer); },
           .take =
               [this](const base::PeerId& peer, std::unique_ptr<http::TurnedConnection> turned) {
@@ -243,7 +248,7 @@ void Service::Impl::MakeListeners(const Config& config) {
                 if (parts->peers->Health(peer).Cooling(clock.WallNow())) {
                   parts->syncer->ScheduleHello(peer);
                 }
-              }});
+              }}});
 
   http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, parts->metrics);
   for_peers.peers = true;

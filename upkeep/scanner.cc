@@ -29,11 +29,8 @@ base::SteadyTime NextAfter(base::SteadyTime end, base::Millis spent,
 
 }  // namespace
 
-Scanner::Scanner(ScannerOptions options, base::Index& index, blobstore::DiskBlobStore& blobs,
-                 syncgroup::GroupStore& groups, syncgroup::Ledger& ledger, const base::Clock& clock,
-                 base::EventLog& events, base::Metrics& metrics)
-    : impl_(std::make_unique<Impl>(options, index, blobs, groups, ledger, clock, events, metrics)) {
-}
+Scanner::Scanner(ScannerOptions options, Parts parts)
+    : impl_(std::make_unique<Impl>(options, parts)) {}
 
 Scanner::~Scanner() { Shutdown(); }
 

@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "base/notifier.h"
 #include "blobstore/disk_blob_store.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/ledger/ledger.h"
 
 namespace waypost::upkeep {
@@ -45,9 +45,17 @@ struct ScanStatus {
 // Start -> Shutdown (idempotent, joins).
 class Scanner {
  public:
-  Scanner(ScannerOptions options, base::Index& index, blobstore::DiskBlobStore& blobs,
-          syncgroup::GroupStore& groups, syncgroup::Ledger& ledger, const base::Clock& clock,
-          base::EventLog& events, base::Metrics& metrics);
+  // All outlive it.
+  struct Parts {
+    base::Index& index;
+    blobstore::DiskBlobStore& blobs;
+    syncgroup::Groups& groups;
+    syncgroup::Ledger& ledger;
+    const base::Clock& clock;
+    base::EventLog& events;
+    base::Metrics& metrics;
+  };
+  Scanner(ScannerOptions options, Parts parts);
   ~Scanner();
   void Start();
   void Shutdown();

@@ -22,16 +22,15 @@ namespace waypost::upkeep {
 struct Scanner::Impl {
   static constexpr unsigned kFolders = 256;
 
-  Impl(ScannerOptions options_in, base::Index& index_in, blobstore::DiskBlobStore& blobs_in,
-       syncgroup::GroupStore& groups_in, syncgroup::Ledger& ledger_in, const base::Clock& clock_in,
-       base::EventLog& events_in, base::Metrics& metrics)
-      : index(index_in),
-        blobs(blobs_in),
-        groups(groups_in),
-        ledger(ledger_in),
-        clock(clock_in),
-        events(events_in),
+  Impl(ScannerOptions options_in, const Parts& parts)
+      : index(parts.index),
+        blobs(parts.blobs),
+        groups(parts.groups),
+        ledger(parts.ledger),
+        clock(parts.clock),
+        events(parts.events),
         options(options_in) {
+    base::Metrics& metrics = parts.metrics;
     duration_seconds = metrics.AddHistogram("waypost_scan_duration_seconds", "Time of a full scan.",
                                             {0.01, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800});
     rows_total = metrics.AddCounter("waypost_scan_rows_total", "Rows looked at by scans.");
@@ -68,7 +67,7 @@ struct Scanner::Impl {
 
   base::Index& index;
   blobstore::DiskBlobStore& blobs;
-  syncgroup::GroupStore& groups;
+  syncgroup::Groups& groups;
   syncgroup::Ledger& ledger;
   const base::Clock& clock;
   base::EventLog& events;

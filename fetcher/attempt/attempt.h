@@ -18,7 +18,7 @@
 #include "fetcher/attempt/rate_limiter.h"
 #include "fetcher/policy/outcome.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/ledger/ledger.h"
 
 namespace waypost::fetcher {
@@ -30,7 +30,7 @@ struct AttemptParts {
   base::Index& index;
   blobstore::BlobStore& blobs;
   const syncgroup::Ledger& ledger;
-  syncgroup::GroupStore& groups;
+  syncgroup::Groups& groups;
   signpost::PeerBook& peers;
   BlobClient& client;
   const base::Clock& clock;

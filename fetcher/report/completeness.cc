@@ -40,7 +40,7 @@ void HeardPeers::Fill(Completeness& report) const {
   }
 }
 
-CompletenessReporter::CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
+CompletenessReporter::CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers,
                                            const upkeep::Scanner& scanner, const Fetcher& fetcher)
     : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), fetcher_(fetcher) {}

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "fetcher/work/fetcher.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/sync/syncer.h"
 #include "upkeep/scanner.h"
 
@@ -59,7 +59,7 @@ class HeardPeers {
 // Reads the facts for one group, or for all groups where this peer is a server.
 class CompletenessReporter {
  public:
-  CompletenessReporter(syncgroup::GroupStore& groups, syncgroup::Syncer& syncer,
+  CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                        const signpost::PeerBook& peers, const upkeep::Scanner& scanner,
                        const Fetcher& fetcher);
   // Without what AddStates says.
@@ -69,7 +69,7 @@ class CompletenessReporter {
   void AddStates(const std::optional<base::GroupId>& group, Completeness& report) const;
 
  private:
-  syncgroup::GroupStore& groups_;
+  syncgroup::Groups& groups_;
   syncgroup::Syncer& syncer_;
   const signpost::PeerBook& peers_;
   const upkeep::Scanner& scanner_;

@@ -19,7 +19,7 @@
 #include "fetcher/attempt/blob_client.h"
 #include "signpost/due.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/ledger/wake.h"
 #include "syncgroup/protocol/messages.h"
@@ -87,7 +87,7 @@ class Fetcher final : public syncgroup::Wake {
     base::Index& index;
     blobstore::BlobStore& blobs;
     syncgroup::Ledger& ledger;
-    syncgroup::GroupStore& groups;
+    syncgroup::Groups& groups;
     signpost::PeerBook& peers;
     BlobClient& client;
     const base::Clock& clock;

@@ -17,7 +17,9 @@
 #include "http/message/message.h"
 #include "http/message/router.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
+#include "syncgroup/group/invites.h"
+#include "syncgroup/group/refs.h"
 #include "syncgroup/protocol/peer_client.h"
 #include "syncgroup/sync/syncer.h"
 #include "upkeep/scanner.h"
@@ -43,7 +45,9 @@ struct AppParts {
   base::Index& index;
   blobstore::DiskBlobStore& blobs;
   syncgroup::Ledger& ledger;
-  syncgroup::GroupStore& groups;
+  syncgroup::Groups& groups;
+  syncgroup::Refs& refs;
+  syncgroup::Invites& invites;
   syncgroup::Syncer& syncer;
   syncgroup::PeerClient& client;
   signpost::PeerBook& peers;

@@ -21,20 +21,20 @@ namespace {
 constexpr std::size_t kRowsPerPage = 10000;
 
 // ?group=G&key=K: what the put is to be referenced as.
-absl::StatusOr<std::optional<syncgroup::GroupStore::RefTarget>> TargetIn(const Request& request) {
+absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& request) {
   const auto group_text = request.Query("group");
   const auto key = request.Query("key");
   if (!group_text) {
     if (key) return absl::InvalidArgumentError("\"key\" needs \"group\"");
-    return std::optional<syncgroup::GroupStore::RefTarget>();
+    return std::optional<syncgroup::Refs::Target>();
   }
-  syncgroup::GroupStore::RefTarget target;
+  syncgroup::Refs::Target target;
   ASSIGN_OR_RETURN(target.group, GroupIn(*group_text));
   if (key) {
     RETURN_IF_ERROR(syncgroup::CheckKey(*key));
     target.key = std::string(*key);
   }
-  return std::optional<syncgroup::GroupStore::RefTarget>(std::move(target));
+  return std::optional<syncgroup::Refs::Target>(std::move(target));
 }
 
 absl::StatusOr<Response> PutBlob(AppContext& context, Request& request,
@@ -58,7 +58,7 @@ absl::StatusOr<Response> PutBlob(AppContext& context, Request& request,
   ASSIGN_OR_RETURN(const blobstore::StagedBlob staged, writer->Finish(expected));
   writer.reset();
   if (target && target->key.empty()) target->key = staged.id.ToHex();
-  ASSIGN_OR_RETURN(const auto result, context.parts.groups.Put(staged, target));
+  ASSIGN_OR_RETURN(const auto result, context.parts.refs.Put(staged, target));
   return JsonResponse({{"id", staged.id.ToHex()}, {"size", result.size_bytes}},
                       result.created ? 201 : 200);
 }

@@ -20,8 +20,6 @@ constexpr base::Millis kJoinWait{60000};
 constexpr base::Millis kWaitMax{600000};
 constexpr base::Millis kHeldWait{60000};
 constexpr base::Millis kHeldAgain{1000};
-constexpr base::Millis kExpiresMax{int64_t{7} * 24 * 3600 * 1000};
-constexpr uint64_t kUsesMax = 1000;
 constexpr uint64_t kServersMax = 1000;
 
 void ReadRole(ObjectReader& reader, std::optional<syncgroup::Role>& role) {
@@ -42,7 +40,7 @@ absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {"duplicate"}));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
-  syncgroup::GroupStore::CreateOptions options;
+  syncgroup::Groups::CreateOptions options;
   reader.Require("name");
   options.name = reader.String("name").value_or("");
   options.description = reader.String("description").value_or("");
@@ -68,7 +66,7 @@ absl::StatusOr<Response> ChangeGroup(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
-  syncgroup::GroupStore::Settings settings;
+  syncgroup::Groups::Settings settings;
   settings.name = reader.String("name");
   settings.description = reader.String("description");
   settings.is_public = reader.Bool("public");
@@ -133,21 +131,21 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
-  syncgroup::GroupStore::InviteOptions options;
+  syncgroup::Invites::Options options;
   ReadRole(reader, options.role);
   ReadAuthority(reader, "authority", options.authority);
-  if (const auto uses = reader.Number("uses", 1, kUsesMax))
+  if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
     options.uses = static_cast<uint32_t>(*uses);
   if (const auto expires = reader.String("expires")) {
     const auto duration = ParseDuration(*expires);
-    if (!duration || duration->count() == 0 || *duration > kExpiresMax) {
+    if (!duration || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
       reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
     } else {
       options.expires = *duration;
     }
   }
   RETURN_IF_ERROR(reader.Done());
-  ASSIGN_OR_RETURN(const auto invite, context.parts.groups.CreateInvite(group, options));
+  ASSIGN_OR_RETURN(const auto invite, context.parts.invites.Create(group, options));
   return JsonResponse({{"invite", syncgroup::EncodeInvite(invite)},
                        {"id", base::ToHex(invite.id)},
                        {"group", invite.group.ToHex()},
@@ -159,7 +157,7 @@ absl::StatusOr<Response> ListInvites(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const auto invites, context.parts.groups.Invites(group));
+  ASSIGN_OR_RETURN(const auto invites, context.parts.invites.List(group));
   Json items = Json::array();
   std::string next;
   std::string last;
@@ -188,7 +186,7 @@ absl::StatusOr<Response> RevokeInvite(AppContext& context, Request& request) {
   if (!id || id->empty()) {
     return absl::InvalidArgumentError("an invite's id is hexadecimal, as the list of invites says");
   }
-  RETURN_IF_ERROR(context.parts.groups.RevokeInvite(group, *id));
+  RETURN_IF_ERROR(context.parts.invites.Revoke(group, *id));
   return EmptyResponse();
 }
 

@@ -36,15 +36,15 @@ absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
   const std::string text = reader.String("blob").value_or("");
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(text));
-  RETURN_IF_ERROR(context.parts.groups.ChangeRefs(place.group, {{.key = place.key, .blob = blob}}));
-  ASSIGN_OR_RETURN(const auto ref, context.parts.groups.GetRef(place.group, place.key));
+  RETURN_IF_ERROR(context.parts.refs.Change(place.group, {{.key = place.key, .blob = blob}}));
+  ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
   return JsonResponse(RefJson(ref));
 }
 
 absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {"content", "fetch", "timeout"}));
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
-  ASSIGN_OR_RETURN(const auto ref, context.parts.groups.GetRef(place.group, place.key));
+  ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
   if (request.Query("content")) return GetBlob(context, request, ref.blob);
   if (request.Query("fetch") || request.Query("timeout")) {
     return absl::InvalidArgumentError("\"fetch\" and \"timeout\" go with \"content\"");
@@ -56,7 +56,7 @@ absl::StatusOr<Response> DeleteRef(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   RETURN_IF_ERROR(
-      context.parts.groups.ChangeRefs(place.group, {{.key = place.key, .blob = std::nullopt}}));
+      context.parts.refs.Change(place.group, {{.key = place.key, .blob = std::nullopt}}));
   return EmptyResponse();
 }
 
@@ -67,7 +67,7 @@ absl::StatusOr<Response> ListRefs(AppContext& context, Request& request) {
   const std::string_view prefix = request.Query("prefix").value_or("");
   RETURN_IF_ERROR(context.parts.groups.Find(group).status());
   ASSIGN_OR_RETURN(const auto refs,
-                   context.parts.groups.ListRefs(group, prefix, paging.after, paging.limit));
+                   context.parts.refs.List(group, prefix, paging.after, paging.limit));
   Json items = Json::array();
   for (const auto& ref : refs) items.push_back(RefJson(ref));
   return ListResponse(std::move(items), refs.size() == paging.limit ? refs.back().key : "");
@@ -113,7 +113,7 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
     if (!key_ok.ok()) return base::Annotate(key_ok, where);
     changes.push_back({.key = key.get<std::string>(), .blob = std::nullopt});
   }
-  RETURN_IF_ERROR(context.parts.groups.ChangeRefs(group, changes));
+  RETURN_IF_ERROR(context.parts.refs.Change(group, changes));
   return JsonResponse({{"put", put_count}, {"deleted", delete_count}});
 }
 

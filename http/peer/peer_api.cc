@@ -52,18 +52,16 @@ absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body
 }  // namespace
 
 struct PeerApi::Impl {
-  Impl(base::Index& the_index, blobstore::BlobStore& the_blobs, syncgroup::GroupStore& the_groups,
-       syncgroup::PeerService& the_service, signpost::PeerBook& the_peers,
-       const GuessLimits& limits, TurnedSink turned_sink)
-      : index(the_index),
-        blobs(the_blobs),
-        groups(the_groups),
-        service(the_service),
-        peers(the_peers),
-        turned(std::move(turned_sink)),
-        guess_takes(limits.takes),
-        misses(limits.per_minute, kMinute),
-        batch(index, blobs, groups, service, peers, {misses, guess_takes}) {}
+  explicit Impl(Parts parts)
+      : index(parts.index),
+        blobs(parts.blobs),
+        access(parts.access),
+        service(parts.service),
+        peers(parts.peers),
+        turned(std::move(parts.turned)),
+        guess_takes(parts.limits.takes),
+        misses(parts.limits.per_minute, kMinute),
+        batch(index, blobs, access, service, peers, {misses, guess_takes}) {}
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
@@ -93,7 +91,7 @@ struct PeerApi::Impl {
 
   base::Index& index;
   blobstore::BlobStore& blobs;
-  syncgroup::GroupStore& groups;
+  const syncgroup::Access& access;
   syncgroup::PeerService& service;
   signpost::PeerBook& peers;
   AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
@@ -126,9 +124,9 @@ Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blo
   signpost::SharedSignpost shared;
   bool guessed = true;
   const absl::Status read = index.Read([&](base::ReadTxn& txn) {
-    guessed = !groups.MentionedFor(txn, blob, caller, wanted);
+    guessed = !access.MentionedFor(txn, blob, caller, wanted);
     if (guessed && wait) return absl::OkStatus();
-    shared = groups.SharedSignpostFor(txn, blob, caller);
+    shared = access.SharedSignpostFor(txn, blob, caller);
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
@@ -198,7 +196,7 @@ Response PeerApi::Impl::GetBlob(Request& request) {
   }
   std::vector<base::GroupId> granted;
   const absl::Status read = index.Read([&](base::ReadTxn& txn) {
-    granted = groups.Granted(txn, *request.peer, *blob, wanted);
+    granted = access.Granted(txn, *request.peer, *blob, wanted);
     return absl::OkStatus();
   });
   if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
@@ -243,13 +241,9 @@ Response PeerApi::Impl::GetBatch(Request& request) {
   return batch.Answer(*request.peer, *message);
 }
 
-PeerApi::PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-                 syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits,
-                 TurnedSink turned)
-    : impl_(
-          std::make_unique<Impl>(index, blobs, groups, service, peers, limits, std::move(turned))) {
+PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {
   Impl* impl = impl_.get();
-  syncgroup::PeerService* peer_service = &service;
+  syncgroup::PeerService* peer_service = &impl->service;
   Router& router = impl_->router;
   using base::PeerId;
   router.Add("POST", "/peer/v1/hello",

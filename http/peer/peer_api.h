@@ -10,7 +10,7 @@
 #include "http/message/message.h"
 #include "http/tls/turned.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/access.h"
 #include "syncgroup/sync/peer_service.h"
 
 namespace waypost::http {
@@ -35,9 +35,17 @@ struct TurnedSink {
 // GuessLimits.
 class PeerApi {
  public:
-  PeerApi(base::Index& index, blobstore::BlobStore& blobs, syncgroup::GroupStore& groups,
-          syncgroup::PeerService& service, signpost::PeerBook& peers, GuessLimits limits = {},
-          TurnedSink turned = {});
+  // All but the last two outlive it.
+  struct Parts {
+    base::Index& index;
+    blobstore::BlobStore& blobs;
+    const syncgroup::Access& access;
+    syncgroup::PeerService& service;
+    signpost::PeerBook& peers;
+    GuessLimits limits = {};
+    TurnedSink turned = {};
+  };
+  explicit PeerApi(Parts parts);
   ~PeerApi();
   Response Handle(Request& request);
   std::string RouteName(const Request& request) const;

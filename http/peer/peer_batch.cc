@@ -105,11 +105,11 @@ struct PeerBatch::Item {
 };
 
 PeerBatch::PeerBatch(base::Index& index, blobstore::BlobStore& blobs,
-                     const syncgroup::GroupStore& groups, syncgroup::PeerService& service,
+                     const syncgroup::Access& access, syncgroup::PeerService& service,
                      signpost::PeerBook& peers, Guesses guesses)
     : index_(index),
       blobs_(blobs),
-      groups_(groups),
+      access_(access),
       service_(service),
       peers_(peers),
       guesses_(guesses),
@@ -119,7 +119,7 @@ void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
                            const syncgroup::BatchRequest& request, std::size_t number, Item& item) {
   const base::BlobId& blob = request.blobs[number];
   const base::SteadyTime now = base::SteadyNow();
-  if (!groups_.MentionedFor(txn, blob, caller, request.groups)) {
+  if (!access_.MentionedFor(txn, blob, caller, request.groups)) {
     item.guessed = true;
     // Asked for by itself it is refused, and says so.
     if (guesses_.misses.Wait(caller.ToHex(), now)) {
@@ -128,7 +128,7 @@ void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
     }
     guesses_.misses.Note(caller.ToHex(), now);
   }
-  signpost::SharedSignpost shared = groups_.SharedSignpostFor(txn, blob, caller);
+  signpost::SharedSignpost shared = access_.SharedSignpostFor(txn, blob, caller);
   item.miss = syncgroup::EncodeElsewhere(
       {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes});
 }
@@ -139,7 +139,7 @@ absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::Batc
   const absl::Status read = index_.Read([&](base::ReadTxn& txn) {
     base::SteadyTime began = base::SteadyNow();
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const auto granted = groups_.Granted(txn, caller, request.blobs[i], request.groups);
+      const auto granted = access_.Granted(txn, caller, request.blobs[i], request.groups);
       for (std::size_t g = 0; g < request.groups.size(); ++g) {
         const bool grants =
             std::find(granted.begin(), granted.end(), request.groups[g]) != granted.end();

@@ -12,7 +12,7 @@
 #include "http/message/message.h"
 #include "http/peer/attempt_limiter.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/access.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/sync/peer_service.h"
 
@@ -60,7 +60,7 @@ class PeerBatch {
     AttemptLimiter& misses;
     std::chrono::microseconds takes;  // each, whatever was found
   };
-  PeerBatch(base::Index& index, blobstore::BlobStore& blobs, const syncgroup::GroupStore& groups,
+  PeerBatch(base::Index& index, blobstore::BlobStore& blobs, const syncgroup::Access& access,
             syncgroup::PeerService& service, signpost::PeerBook& peers, Guesses guesses);
   Response Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request);
 
@@ -73,7 +73,7 @@ class PeerBatch {
 
   base::Index& index_;
   blobstore::BlobStore& blobs_;
-  const syncgroup::GroupStore& groups_;
+  const syncgroup::Access& access_;
   syncgroup::PeerService& service_;
   signpost::PeerBook& peers_;
   const Guesses guesses_;

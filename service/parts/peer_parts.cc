@@ -52,28 +52,52 @@ absl::Status PeerParts::Open(PeerPartsOptions options,
   return groups->Load();
 }
 
-void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
+void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
   const base::Clock& clock = outside_.clock;
   ledger = std::make_unique<syncgroup::Ledger>(
       syncgroup::Ledger::Options{.self = outside_.identity.peer_id(),
                                  .max_locations = options.max_locations},
       clock);
-  groups = std::make_unique<syncgroup::GroupStore>(
-      syncgroup::GroupStore::Options{.identity = outside_.identity,
-                                     .name = options.name,
-                                     .addresses = options.addresses,
-                                     .limits = options.mentions},
-      *index, *ledger, *blobs, *peers, clock, events);
-  replication = std::make_unique<syncgroup::Replication>(groups->core(), groups->work());
+  group_core = std::unique_ptr<syncgroup::Core>(
+      new syncgroup::Core{.options = {.identity = outside_.identity,
+                                      .name = options.name,
+                                      .addresses = options.addresses,
+                                      .limits = options.mentions},
+                          .index = *index,
+                          .ledger = *ledger,
+                          .blobs = *blobs,
+                          .peers = *peers,
+                          .clock = clock,
+                          .events = events});
+  group_work = std::make_unique<syncgroup::GroupWork>(*group_core);
+  groups = std::make_unique<syncgroup::Groups>(*group_core, *group_work);
+  refs = std::make_unique<syncgroup::Refs>(*group_core, *group_work);
+  invites = std::make_unique<syncgroup::Invites>(*group_core, *group_work, *groups);
+  access = std::make_unique<syncgroup::Access>(*group_core);
+}
+
+void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
+  const base::Clock& clock = outside_.clock;
+  ComposeGroups(options);
+  replication = std::make_unique<syncgroup::Replication>(*group_core, *group_work);
   syncer = std::make_unique<syncgroup::Syncer>(options.sync,
-                                               syncgroup::Syncer::Parts{.groups = *groups,
+                                               syncgroup::Syncer::Parts{.core = *group_core,
+                                                                        .work = *group_work,
+                                                                        .groups = *groups,
+                                                                        .invites = *invites,
                                                                         .replication = *replication,
                                                                         .client = clients.calls,
                                                                         .peers = *peers,
                                                                         .clock = clock,
                                                                         .random = outside_.random});
-  scanner = std::make_unique<upkeep::Scanner>(options.scan, *index, *blobs, *groups, *ledger, clock,
-                                              events, metrics);
+  scanner =
+      std::make_unique<upkeep::Scanner>(options.scan, upkeep::Scanner::Parts{.index = *index,
+                                                                             .blobs = *blobs,
+                                                                             .groups = *groups,
+                                                                             .ledger = *ledger,
+                                                                             .clock = clock,
+                                                                             .events = events,
+                                                                             .metrics = metrics});
   if (!options.knows_us) {
     options.knows_us = [this](const base::PeerId& peer, const base::GroupId& group) {
       return syncer->KnowsUs(peer, group);
@@ -95,7 +119,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
   completeness =
       std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
-      .groups = *groups, .replication = *replication, .syncer = *syncer, .peers = *peers});
+      .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }
 
 // Who hears of what, where a lower room knows the higher one by an interface only.
@@ -108,7 +132,7 @@ void PeerParts::Wire(PeerPartsOptions& options) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);
   });
-  groups->SetAccessListener(std::move(options.access));
+  group_core->SetAccessListener(std::move(options.access));
   AddGauges(metrics,
             {.index = *index, .ledger = *ledger, .peers = *peers, .clock = outside_.clock});
 }

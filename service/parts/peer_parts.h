@@ -19,7 +19,12 @@
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_events.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/access.h"
+#include "syncgroup/group/core.h"
+#include "syncgroup/group/groups.h"
+#include "syncgroup/group/invites.h"
+#include "syncgroup/group/refs.h"
+#include "syncgroup/group/work.h"
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/protocol/peer_client.h"
 #include "syncgroup/sync/peer_service.h"
@@ -88,7 +93,12 @@ class PeerParts {
   std::unique_ptr<signpost::PeerBook> peers;
   std::unique_ptr<PeerEvents> peer_events;
   std::unique_ptr<syncgroup::Ledger> ledger;
-  std::unique_ptr<syncgroup::GroupStore> groups;
+  std::unique_ptr<syncgroup::Core> group_core;
+  std::unique_ptr<syncgroup::GroupWork> group_work;
+  std::unique_ptr<syncgroup::Groups> groups;
+  std::unique_ptr<syncgroup::Refs> refs;
+  std::unique_ptr<syncgroup::Invites> invites;
+  std::unique_ptr<syncgroup::Access> access;
   std::unique_ptr<syncgroup::Replication> replication;
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<upkeep::Scanner> scanner;
@@ -99,6 +109,7 @@ class PeerParts {
  private:
   class BlobNews;
   void Compose(PeerPartsOptions& options, const Clients& clients);
+  void ComposeGroups(const PeerPartsOptions& options);
   void Wire(PeerPartsOptions& options);
 
   const Outside outside_;

@@ -18,7 +18,9 @@
 #include "syncgroup/group/group_options.h"
 #include "syncgroup/ledger/ledger.h"
 
-// What the parts of this chamber share. Not for other rooms.
+// What Groups, Refs, Invites and Access stand on together, and replication above them: what is
+// below, and the one way to change groups in the index and to tell others of it. Not for other
+// rooms.
 namespace waypost::syncgroup {
 
 // An entry further ahead of our clock than this is not taken.
@@ -52,6 +54,8 @@ struct Effects {
   }
 };
 
+// One a peer, made before the classes that borrow it and gone after them. Thread-safe. It knows no
+// rule: who may do what, and what follows from it, is decided by those classes and by GroupWriter.
 struct Core {
   const GroupOptions options;
   base::Index& index;
@@ -67,8 +71,10 @@ struct Core {
   using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
   absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
 
+  // Who hears of it; one of each, null for nobody.
   void SetListener(std::function<void(const LocalChange&)> to);
   void SetAccessListener(AccessListener to);
+  // What Update does after its commit.
   void Announce(const Effects& effects) const;
 
   mutable base::Mutex listener_mutex;

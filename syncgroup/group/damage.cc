@@ -1,8 +1,9 @@
 #include <set>
 
 #include "base/status.h"
-#include "syncgroup/group/group_store_impl.h"
+#include "syncgroup/group/group_change.h"
 #include "syncgroup/group/group_writer.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
 
@@ -11,10 +12,9 @@
 
 namespace waypost::syncgroup {
 
-absl::Status GroupStore::RefoldDamaged() {
-  const Core& core = impl_->core;
+absl::Status Groups::RefoldDamaged() {
   std::set<base::GroupId> damaged;
-  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     for (const std::string& key : txn.BadRowKeys(base::Table::kRefs)) {
       if (const auto group = GroupOfKey(key)) damaged.insert(*group);
     }
@@ -22,8 +22,8 @@ absl::Status GroupStore::RefoldDamaged() {
   }));
   for (const base::GroupId& group : damaged) {
     RETURN_IF_ERROR(
-        core.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-          auto writer = GroupWriter::Open(core, txn, effects, group);
+        core_.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+          auto writer = GroupWriter::Open(core_, txn, effects, group);
           if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
           writer->StartRefold();
           writer->Finish();
@@ -33,9 +33,9 @@ absl::Status GroupStore::RefoldDamaged() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> GroupStore::Refolding() const {
+absl::StatusOr<bool> Groups::Refolding() const {
   bool refolding = false;
-  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     VisitPrefix(txn, base::Table::kGroups, "", [&](std::string_view key, std::string_view) {
       const auto group = GroupOfKey(key);
       const auto row = group ? LoadGroupRow(txn, *group) : std::nullopt;

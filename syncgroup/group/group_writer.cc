@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "syncgroup/group/membership_fold.h"
 #include "syncgroup/ledger/keys.h"
-#include "syncgroup/protocol/genesis.h"
 #include "syncgroup/protocol/hybrid_clock.h"
 #include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
@@ -297,16 +297,12 @@ void GroupWriter::StartRewrite(RetiredNumbering& retired, uint64_t generation, b
 void GroupWriter::FoldMembers(const EntryPlace* applying) {
   cuts_.clear();
   const Knowledge knowledge = LoadAllKnowledge(txn_, group_);
-  Forks forks;
-  for (const auto& [numbering, known] : knowledge) {
-    if (known.forked != 0) forks[numbering] = known.forked;
-  }
-  const auto genesis = ReadGenesis(row_.genesis);
-  if (!genesis.ok()) {  // no damage can have made it so: rows carry a checksum
+  const auto folded = FoldedMembership(row_.genesis, knowledge, LoadMembershipOps(txn_, group_));
+  if (!folded) {  // no damage can have made it so: rows carry a checksum
     base::LogError("group ", group_.ToHex(), " has no genesis; nobody's word counts there");
     return;
   }
-  const Membership now = FoldMembership(genesis->founder, LoadMembershipOps(txn_, group_), forks);
+  const Membership& now = *folded;
   if (now.name) row_.name = *now.name;
   if (now.description) row_.description = *now.description;
   if (now.is_public && *now.is_public != row_.is_public) {

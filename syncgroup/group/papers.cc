@@ -4,10 +4,10 @@
 #include <set>
 #include <utility>
 
+#include "syncgroup/group/membership_fold.h"
 #include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
 #include "syncgroup/membership/membership.h"
-#include "syncgroup/protocol/genesis.h"
 #include "syncgroup/protocol/wire_codec.h"
 
 // The few entries that show membership at once, before the log has come. From a member's admission
@@ -27,22 +27,6 @@ std::optional<SealedEntry> FindEntry(base::ReadTxn& txn, const base::GroupId& gr
   return *std::move(entry);
 }
 
-Forks LoadForks(base::ReadTxn& txn, const base::GroupId& group) {
-  Forks forks;
-  for (const auto& [numbering, known] : LoadAllKnowledge(txn, group)) {
-    if (known.forked != 0) forks[numbering] = known.forked;
-  }
-  return forks;
-}
-
-std::optional<Membership> LoadMembership(base::ReadTxn& txn, const base::GroupId& group,
-                                         const std::vector<StampedOp>& ops) {
-  const auto row = LoadGroupRow(txn, group);
-  const auto genesis = ReadGenesis(row ? row->genesis : std::string());
-  if (!genesis.ok()) return std::nullopt;
-  return FoldMembership(genesis->founder, ops, LoadForks(txn, group));
-}
-
 // Of two admissions of a peer the later; but an inviter's only adds to an admin's.
 const Membership::Admitted* Stronger(const Membership::Admitted* earlier,
                                      const Membership::Admitted* later) {
@@ -54,7 +38,9 @@ const Membership::Admitted* Stronger(const Membership::Admitted* earlier,
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
   Papers papers{.group = group};
   const std::vector<StampedOp> ops = LoadMembershipOps(txn, group);  // in the order of stamps
-  const auto membership = LoadMembership(txn, group, ops);
+  const auto row = LoadGroupRow(txn, group);
+  if (!row) return papers;
+  const auto membership = FoldedMembership(row->genesis, LoadAllKnowledge(txn, group), ops);
   if (!membership) return papers;
   std::set<EntryPlace> seen;
   const auto add = [&](const EntryPlace& place) {
@@ -136,15 +122,14 @@ void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries)
       ops.push_back({{entry.time, entry.place, static_cast<uint32_t>(i)}, entry.ops[i]});
     }
   }
-  const auto genesis = ReadGenesis(writer.row().genesis);
-  if (!genesis.ok()) return;
   const auto membership =
-      FoldMembership(genesis->founder, ops, LoadForks(writer.txn(), writer.group()));
+      FoldedMembership(writer.row().genesis, LoadAllKnowledge(writer.txn(), writer.group()), ops);
+  if (!membership) return;
   bool news = false;
   for (const PreparedEntry& entry : entries) {
     const EntryPlace& place = entry.entry.place;
-    const auto cut = membership.cuts.find(place.origin);
-    if (cut == membership.cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
+    const auto cut = membership->cuts.find(place.origin);
+    if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
     news |= writer.LearnPaper(entry);
   }
   if (news) writer.FoldMembers();

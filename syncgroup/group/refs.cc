@@ -1,10 +1,12 @@
+#include "syncgroup/group/refs.h"
+
 #include <algorithm>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "syncgroup/group/group_store_impl.h"
+#include "syncgroup/group/group_change.h"
 #include "syncgroup/ledger/keys.h"
 
 // References, and putting blobs. A put is one transaction: the row, holdings in the groups that
@@ -39,12 +41,12 @@ std::optional<uint64_t> KnownSize(base::ReadTxn& txn, const base::BlobId& blob) 
 
 }  // namespace
 
-absl::StatusOr<Ref> GroupStore::GetRef(const base::GroupId& group, std::string_view key) const {
+absl::StatusOr<Ref> Refs::Get(const base::GroupId& group, std::string_view key) const {
   RETURN_IF_ERROR(CheckKey(key));
   bool here = false;
   std::optional<RefRow> row;
-  RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-    here = Has(txn, group);
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+    here = IsActive(txn, group);
     if (here) row = LoadRefRow(txn, group, key);
     return absl::OkStatus();
   }));
@@ -53,10 +55,8 @@ absl::StatusOr<Ref> GroupStore::GetRef(const base::GroupId& group, std::string_v
   return RefOf(key, *row);
 }
 
-absl::StatusOr<std::vector<Ref>> GroupStore::ListRefs(const base::GroupId& group,
-                                                      std::string_view prefix,
-                                                      std::string_view after,
-                                                      std::size_t limit) const {
+absl::StatusOr<std::vector<Ref>> Refs::List(const base::GroupId& group, std::string_view prefix,
+                                            std::string_view after, std::size_t limit) const {
   // No key is longer, and a key of the table has a bounded length.
   if (prefix.size() > kKeyBytesMax || after.size() > kKeyBytesMax) {
     return absl::InvalidArgumentError(
@@ -72,8 +72,8 @@ absl::StatusOr<std::vector<Ref>> GroupStore::ListRefs(const base::GroupId& group
   const std::string within = RefRowKey(group, prefix);
   // Tombstones are passed over; a page of them must not hold a reader for long.
   while (here && !end) {
-    RETURN_IF_ERROR(impl_->core.index.Read([&](base::ReadTxn& txn) {
-      here = Has(txn, group);
+    RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+      here = IsActive(txn, group);
       end = true;
       base::Cursor cursor(txn, base::Table::kRefs);
       std::size_t looked = 0;
@@ -98,8 +98,7 @@ absl::StatusOr<std::vector<Ref>> GroupStore::ListRefs(const base::GroupId& group
   return refs;
 }
 
-absl::Status GroupStore::ChangeRefs(const base::GroupId& group,
-                                    const std::vector<RefChange>& changes) {
+absl::Status Refs::Change(const base::GroupId& group, const std::vector<RefChange>& changes) {
   if (changes.empty()) return absl::InvalidArgumentError("no change is named");
   if (changes.size() > kOpsPerEntryMax) {
     return absl::InvalidArgumentError(
@@ -112,47 +111,46 @@ absl::Status GroupStore::ChangeRefs(const base::GroupId& group,
       return absl::InvalidArgumentError(absl::StrCat("key \"", change.key, "\" is changed twice"));
     }
   }
-  return impl_->ChangeGroup(group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
-    std::vector<Op> ops;
-    for (const RefChange& change : changes) {
-      if (change.blob) {
-        ops.push_back(PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
-        continue;
-      }
-      const auto row = LoadRefRow(writer.txn(), group, change.key);
-      if (!row || !row->blob) return NoSuchKey(change.key);
-      ops.push_back(DeleteRefOp{change.key});
-    }
-    RETURN_IF_ERROR(CheckAuthority(self, ops.front()));
-    writer.Write(std::move(ops));
-    return absl::OkStatus();
-  });
+  return ChangeGroup(
+      core_, work_, group, [&](GroupWriter& writer, const Member& self) -> absl::Status {
+        std::vector<Op> ops;
+        for (const RefChange& change : changes) {
+          if (change.blob) {
+            ops.push_back(
+                PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
+            continue;
+          }
+          const auto row = LoadRefRow(writer.txn(), group, change.key);
+          if (!row || !row->blob) return NoSuchKey(change.key);
+          ops.push_back(DeleteRefOp{change.key});
+        }
+        return WriteAllowed(writer, self, std::move(ops));
+      });
 }
 
-absl::StatusOr<GroupStore::PutResult> GroupStore::Put(const blobstore::StagedBlob& staged,
-                                                      const std::optional<RefTarget>& target) {
-  const Core& core = impl_->core;
+absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
+                                          const std::optional<Target>& target) {
   if (target) RETURN_IF_ERROR(CheckKey(target->key));
   // Looks at the file: a row whose bytes are gone gets the new ones.
-  const bool whole = core.blobs.Open(staged.id).ok();
+  const bool whole = core_.blobs.Open(staged.id).ok();
   PutResult result{.size_bytes = staged.size_bytes};
   const absl::Status status =
-      core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+      core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
         std::optional<GroupWriter> writer =
-            target ? GroupWriter::Open(core, txn, effects, target->group) : std::nullopt;
+            target ? GroupWriter::Open(core_, txn, effects, target->group) : std::nullopt;
         if (target) {
           if (!writer || writer->row().state != GroupRow::State::kActive) {
             return NoSuchGroup(target->group);
           }
-          const auto self = LoadMember(txn, target->group, core.self());
+          const auto self = LoadMember(txn, target->group, core_.self());
           if (!self) {
             return absl::FailedPreconditionError("this peer is no longer a member of the group");
           }
-          RETURN_IF_ERROR(CheckAuthority(*self, Op(PutRefOp{})));
+          RETURN_IF_ERROR(CheckAuthority(*self, {PutRefOp{}}));
         }
         Ledger::ByPut put{.whole_here = whole};
         if (target) put.reference_in = target->group;
-        const Ledger::Arrived arrived = core.ledger.Arrive(txn, core.blobs, staged, put);
+        const Ledger::Arrived arrived = core_.ledger.Arrive(txn, core_.blobs, staged, put);
         for (const base::GroupId& group : arrived.awaited_in) {
           effects.Of(group).haves.push_back(staged.id);
         }

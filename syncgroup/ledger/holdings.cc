@@ -14,11 +14,6 @@ namespace {
 
 using blobstore::Via;
 
-bool IsHere(base::ReadTxn& txn, const base::GroupId& group) {
-  const auto row = LoadGroupRow(txn, group);
-  return row && row->state == GroupRow::State::kActive;
-}
-
 // The groups that get a holding; nullopt: nobody wants the bytes any more.
 using Grants = std::optional<std::vector<base::GroupId>>;
 
@@ -35,7 +30,7 @@ Grants GrantsOf(base::ReadTxn& txn, const BlobRecord& record, const Ledger::ByFe
   if (!record.signpost || record.signpost->stopped != base::kNever) return std::nullopt;
   std::vector<base::GroupId> groups;
   for (const base::GroupId& group : fetch.granted) {
-    if (record.signpost->groups.contains(group) && IsHere(txn, group)) groups.push_back(group);
+    if (record.signpost->groups.contains(group) && IsActive(txn, group)) groups.push_back(group);
   }
   const bool asked = record.signpost->asked_until != base::kNever;
   if (groups.empty() && !asked) return std::nullopt;

@@ -72,6 +72,11 @@ std::size_t DeletePrefix(base::WriteTxn& txn, Table table, std::string_view pref
 std::optional<GroupRow> LoadGroupRow(base::ReadTxn& txn, const base::GroupId& group) {
   return LoadRow(txn, Table::kGroups, GroupKey(group), DecodeGroupRow);
 }
+
+bool IsActive(base::ReadTxn& txn, const base::GroupId& group) {
+  const auto row = LoadGroupRow(txn, group);
+  return row && row->state == GroupRow::State::kActive;
+}
 std::vector<std::pair<base::GroupId, GroupRow>> LoadGroupRows(base::ReadTxn& txn) {
   std::vector<std::pair<base::GroupId, GroupRow>> groups;
   VisitPrefix(txn, Table::kGroups, "", [&](std::string_view key, std::string_view payload) {

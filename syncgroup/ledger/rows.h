@@ -109,6 +109,8 @@ struct InviteRow {
 };
 
 std::optional<GroupRow> LoadGroupRow(base::ReadTxn& txn, const base::GroupId& group);
+// Is the group here, and not about to be left?
+bool IsActive(base::ReadTxn& txn, const base::GroupId& group);
 // Those of all groups here, by id.
 std::vector<std::pair<base::GroupId, GroupRow>> LoadGroupRows(base::ReadTxn& txn);
 void StoreGroupRow(base::WriteTxn& txn, const base::GroupId& group, const GroupRow& row);

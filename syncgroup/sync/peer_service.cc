@@ -58,7 +58,7 @@ absl::Status PeerService::Poke(const base::PeerId& caller, const PokeRequest& re
 absl::StatusOr<JoinReply> PeerService::Join(const base::PeerId& caller,
                                             const JoinRequest& request) {
   Arrived(caller);
-  return parts_.groups.AcceptJoin(caller, request);
+  return parts_.invites.AcceptJoin(caller, request);
 }
 
 absl::StatusOr<HeldReply> PeerService::Held(const base::PeerId& caller,

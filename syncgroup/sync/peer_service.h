@@ -2,7 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/invites.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/sync/replication.h"
 #include "syncgroup/sync/syncer.h"
@@ -14,7 +14,7 @@ namespace waypost::syncgroup {
 class PeerService {
  public:
   struct Parts {
-    GroupStore& groups;
+    Invites& invites;
     Replication& replication;
     Syncer& syncer;
     signpost::PeerBook& peers;

@@ -49,7 +49,7 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
 }
 
 absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {
-  ASSIGN_OR_RETURN(const JoinRequest request, groups.PrepareJoin(invite, role));
+  ASSIGN_OR_RETURN(const JoinRequest request, invites.PrepareJoin(invite, role));
   const uint64_t returns = peers.Health(invite.inviter).returns;
   const auto reply = client.Join({invite.inviter, invite.addresses}, request, stop.get_token());
   if (absl::IsUnavailable(reply.status()) || absl::IsDeadlineExceeded(reply.status())) {
@@ -59,7 +59,7 @@ absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optio
   }
   if (!reply.ok()) return reply.status();
   NoteCall(invite.inviter, returns, absl::OkStatus());
-  return groups.FinishJoin(invite, request, *reply);
+  return invites.FinishJoin(invite, request, *reply);
 }
 
 absl::StatusOr<Syncer::HeldReport> Syncer::Impl::RunHeld(const base::GroupId& group,

@@ -28,7 +28,10 @@ constexpr std::size_t kHavesWaitingMax = 100 * kHavesMax;
 }  // namespace
 
 Syncer::Impl::Impl(SyncerOptions options, const Parts& parts)
-    : groups(parts.groups),
+    : core(parts.core),
+      work(parts.work),
+      groups(parts.groups),
+      invites(parts.invites),
       replication(parts.replication),
       client(parts.client),
       peers(parts.peers),
@@ -58,10 +61,9 @@ void Syncer::Start() {
     impl_->start_time = impl_->clock.SteadyNow();
     impl_->GrowWorkers();
   }
-  impl_->groups.SetLocalChangeListener(
-      [weak = std::weak_ptr<Impl>(impl_)](const LocalChange& change) {
-        if (const auto impl = weak.lock()) impl->OnLocalChange(change);
-      });
+  impl_->core.SetListener([weak = std::weak_ptr<Impl>(impl_)](const LocalChange& change) {
+    if (const auto impl = weak.lock()) impl->OnLocalChange(change);
+  });
   impl_->health_changed = impl_->peers.changed().Register([impl = impl_.get()] {
     base::MutexLock lock(impl->mutex);
     impl->wake_scheduler.NotifyAll();
@@ -81,7 +83,7 @@ void Syncer::Shutdown() {
     impl_->wake_scheduler.NotifyAll();
     impl_->wake_workers.NotifyAll();
   }
-  impl_->groups.SetLocalChangeListener({});
+  impl_->core.SetListener({});
   impl_->health_changed.Reset();
   impl_->stop.request_stop();
   impl_->scheduler.Join();
@@ -398,7 +400,7 @@ void Syncer::Impl::Chores() {
     const absl::Status published = groups.PublishProfile();
     if (!published.ok()) base::LogWarning("syncer: profile: ", published.ToString());
   }
-  const auto more = groups.work().DoAll(kChoreSteps);
+  const auto more = work.DoAll(kChoreSteps);
   if (!more.ok()) base::LogWarning("syncer: ", more.status().ToString());
   base::MutexLock lock(mutex);
   chores_running = false;

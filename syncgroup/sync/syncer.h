@@ -12,7 +12,9 @@
 #include "base/notifier.h"
 #include "base/random.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
+#include "syncgroup/group/invites.h"
+#include "syncgroup/group/work.h"
 #include "syncgroup/protocol/peer_client.h"
 #include "syncgroup/sync/replication.h"
 
@@ -30,7 +32,10 @@ struct SyncerOptions {
 class Syncer {
  public:
   struct Parts {
-    GroupStore& groups;
+    Core& core;  // whose local changes the syncer tells others
+    GroupWork& work;
+    Groups& groups;
+    Invites& invites;
     Replication& replication;
     PeerClient& client;
     signpost::PeerBook& peers;
@@ -96,7 +101,7 @@ class Syncer {
 
  private:
   struct Impl;
-  std::shared_ptr<Impl> impl_;  // shared with what GroupStore calls on a change
+  std::shared_ptr<Impl> impl_;  // shared with what Core calls on a change
 };
 
 }  // namespace waypost::syncgroup

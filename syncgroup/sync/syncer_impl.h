@@ -96,7 +96,10 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   absl::StatusOr<GroupInfo> RunJoin(const Invite& invite, std::optional<Role> role);
   absl::StatusOr<HeldReport> RunHeld(const base::GroupId& group, uint32_t servers);
 
-  GroupStore& groups;
+  Core& core;
+  GroupWork& work;
+  Groups& groups;
+  Invites& invites;
   Replication& replication;
   PeerClient& client;
   signpost::PeerBook& peers;

@@ -47,9 +47,7 @@ void PutAll(Node& holder, const base::GroupId& group, const Set& set) {
     CHECK(writer->Append(bytes).ok());
     const auto staged = writer->Finish(std::nullopt);
     CHECK(staged.ok());
-    CHECK(holder.parts->groups
-              ->Put(*staged, syncgroup::GroupStore::RefTarget{group, std::to_string(i)})
-              .ok());
+    CHECK(holder.parts->refs->Put(*staged, syncgroup::Refs::Target{group, std::to_string(i)}).ok());
   }
 }
 
@@ -66,7 +64,7 @@ Result Fetch(const Set& set, bool tls) {
   CHECK(group.ok());
   PutAll(holder, group->id, set);
   Node server({.name = "server", .max_blob_bytes = max_blob, .tls = tls});
-  const auto invite = holder.parts->groups->CreateInvite(group->id, {});
+  const auto invite = holder.parts->invites->Create(group->id, {});
   CHECK(invite.ok());
   const double cpu = bench::CpuSecondsOf(RUSAGE_SELF);
   const auto begin = Clock::now();

@@ -21,7 +21,8 @@
 #include "service/parts/peer_parts.h"
 #include "signpost/peer_book.h"
 #include "signpost/signpost_table.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
+#include "syncgroup/group/refs.h"
 #include "syncgroup/ledger/ledger.h"
 #include "tests/fakes/fake_blob_client.h"
 #include "tests/fakes/fake_clock.h"
@@ -81,6 +82,8 @@ class Rig {
     ledger = parts_->ledger.get();
     events = &parts_->events;
     groups = parts_->groups.get();
+    refs = parts_->refs.get();
+    work = parts_->group_work.get();
     fetcher = parts_->fetcher.get();
     scanner = parts_->scanner.get();
   }
@@ -180,7 +183,9 @@ class Rig {
   signpost::PeerBook* peers = nullptr;
   syncgroup::Ledger* ledger = nullptr;
   base::EventLog* events = nullptr;
-  syncgroup::GroupStore* groups = nullptr;
+  syncgroup::Groups* groups = nullptr;
+  syncgroup::Refs* refs = nullptr;
+  syncgroup::GroupWork* work = nullptr;
   Fetcher* fetcher = nullptr;
   upkeep::Scanner* scanner = nullptr;
 

@@ -39,6 +39,8 @@ Node::Node(NodeOptions options) {
                .blobs = *parts->blobs,
                .ledger = *parts->ledger,
                .groups = *parts->groups,
+               .refs = *parts->refs,
+               .invites = *parts->invites,
                .syncer = *parts->syncer,
                .client = *client,
                .peers = *parts->peers,
@@ -56,8 +58,11 @@ Node::Node(NodeOptions options) {
               .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
               .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
               .started = clock.SteadyNow()});
-  peer_api = std::make_unique<PeerApi>(*parts->index, *parts->blobs, *parts->groups,
-                                       *parts->peer_service, *parts->peers);
+  peer_api = std::make_unique<PeerApi>(PeerApi::Parts{.index = *parts->index,
+                                                      .blobs = *parts->blobs,
+                                                      .access = *parts->access,
+                                                      .service = *parts->peer_service,
+                                                      .peers = *parts->peers});
   app = std::make_unique<Engine>(
       EngineOptions{
           .listener = "app", .address = "127.0.0.1:0", .workers = 4, .metrics = &parts->metrics},

@@ -48,8 +48,11 @@ void Peer::Start() {
                      return service::PeerParts::Clients{.calls = *client_, .blobs = *client_};
                    })
             .ok());
-  api_ = std::make_unique<http::PeerApi>(*parts_->index, *parts_->blobs, *parts_->groups,
-                                         *parts_->peer_service, *parts_->peers);
+  api_ = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.index = *parts_->index,
+                                                              .blobs = *parts_->blobs,
+                                                              .access = *parts_->access,
+                                                              .service = *parts_->peer_service,
+                                                              .peers = *parts_->peers});
   CHECK(parts_
             ->Start([this] {
               network_.Attach(number_, id_, *api_);

@@ -31,7 +31,9 @@ class Peer {
   const base::PeerId& id() const { return id_; }
   // While it is up.
   service::PeerParts& parts() { return *parts_; }
-  syncgroup::GroupStore& groups() { return *parts_->groups; }
+  syncgroup::Groups& groups() { return *parts_->groups; }
+  syncgroup::Refs& refs() { return *parts_->refs; }
+  syncgroup::Invites& invites() { return *parts_->invites; }
 
   // Takes bytes in as an app's put does.
   absl::StatusOr<blobstore::StagedBlob> Stage(const std::string& content);

@@ -40,7 +40,7 @@ class ToldNo : public testing::Test {
   }
 
   void Join(PeerNumber joiner) {
-    const auto invite = peers_[0]->groups().CreateInvite(group_, {});
+    const auto invite = peers_[0]->invites().Create(group_, {});
     bool in = false;
     peers_[joiner]->parts().syncer->Join(*invite, syncgroup::Role::kServer,
                                          [&](const auto& info) { in = info.ok(); });
@@ -55,14 +55,14 @@ class ToldNo : public testing::Test {
   void Refer(const std::vector<std::string>& contents) {
     for (const std::string& content : contents) {
       const base::BlobId blob = base::Sha256::Of(content);
-      ASSERT_TRUE(peers_[0]->groups().ChangeRefs(group_, {{blob.ToHex(), blob}}).ok());
+      ASSERT_TRUE(peers_[0]->refs().Change(group_, {{blob.ToHex(), blob}}).ok());
     }
   }
   void Put(const std::vector<std::string>& contents) {
     for (const std::string& content : contents) {
       const auto staged = peers_[0]->Stage(content);
       ASSERT_TRUE(staged.ok());
-      ASSERT_TRUE(peers_[0]->groups().Put(*staged, std::nullopt).ok());
+      ASSERT_TRUE(peers_[0]->refs().Put(*staged, std::nullopt).ok());
     }
   }
   bool HoldsAll(PeerNumber number) {

@@ -143,7 +143,7 @@ void World::Invite(PeerNumber joiner, const GroupId& group, PeerNumber founder) 
   auto join = std::make_shared<Join>();
   join->joiner = joiner;
   join->group = group;
-  const auto invite = peers_[founder]->groups().CreateInvite(group, {});
+  const auto invite = peers_[founder]->invites().Create(group, {});
   CHECK(invite.ok());
   join->invite = *invite;
   const uint64_t dice = Below(5);
@@ -198,13 +198,13 @@ void World::Put(Peer& peer, const GroupId& group) {
   Say("peer ", peer.number(), " puts ", staged->id.ToHex().substr(0, 8), ", ", content.size(),
       " bytes, ", reference_first ? "after its reference" : "with its reference");
   if (reference_first) {
-    CHECK(peer.groups().ChangeRefs(group, {{key, staged->id}}).ok());
+    CHECK(peer.refs().Change(group, {{key, staged->id}}).ok());
     Sleep(Millis(2000));
     if (!peer.up()) return;
-    CHECK(peer.groups().Put(*staged, std::nullopt).ok());
+    CHECK(peer.refs().Put(*staged, std::nullopt).ok());
     return;
   }
-  CHECK(peer.groups().Put(*staged, syncgroup::GroupStore::RefTarget{group, key}).ok());
+  CHECK(peer.refs().Put(*staged, syncgroup::Refs::Target{group, key}).ok());
 }
 
 void World::Refer(Peer& peer, const GroupId& group) {
@@ -220,7 +220,7 @@ void World::Refer(Peer& peer, const GroupId& group) {
       changes.push_back({key, blobs_[Below(blobs_.size())]});
     }
   }
-  const absl::Status changed = peer.groups().ChangeRefs(group, changes);
+  const absl::Status changed = peer.refs().Change(group, changes);
   Say("peer ", peer.number(), " changes ", changes.size(),
       " references: ", absl::StatusCodeToString(changed.code()));
 }

@@ -185,7 +185,9 @@ class ClusterNode {
   }
 
   TestNode& node() { return *node_; }
-  GroupStore& groups() { return *node_->groups; }
+  syncgroup::Groups& groups() { return *node_->groups; }
+  syncgroup::Refs& refs() { return *node_->refs; }
+  syncgroup::Invites& invites() { return *node_->invites; }
   Syncer& syncer() { return *node_->parts.syncer; }
   const base::PeerId& self() const { return node_->self; }
 
@@ -197,7 +199,7 @@ class ClusterNode {
   absl::Status JoinAt(ClusterNode& inviter, const base::GroupId& group, Role role = Role::kNormal,
                       Authority authority = Authority::kWriter) {
     ASSIGN_OR_RETURN(const Invite invite,
-                     inviter.groups().CreateInvite(group, {.authority = authority}));
+                     inviter.invites().Create(group, {.authority = authority}));
     return JoinWith(invite, role).status();
   }
   absl::StatusOr<GroupInfo> JoinWith(const Invite& invite, std::optional<Role> role) {
@@ -214,18 +216,18 @@ class ClusterNode {
     return *std::move(result);
   }
   absl::Status Set(const base::GroupId& group, const std::string& key, const std::string& content) {
-    return groups().ChangeRefs(group, {{key, BlobOf(content)}});
+    return refs().Change(group, {{key, BlobOf(content)}});
   }
   // "key=<first digits of the blob> ..." of all references.
-  std::string Refs(const base::GroupId& group) {
-    const auto refs = groups().ListRefs(group, "", "", 100000);
-    if (!refs.ok()) return refs.status().ToString();
+  std::string RefsOf(const base::GroupId& group) {
+    const auto found = refs().List(group, "", "", 100000);
+    if (!found.ok()) return found.status().ToString();
     std::string all;
-    for (const Ref& ref : *refs) all += ref.key + "=" + ref.blob.ToHex().substr(0, 8) + " ";
+    for (const Ref& ref : *found) all += ref.key + "=" + ref.blob.ToHex().substr(0, 8) + " ";
     return all;
   }
   bool Has(const base::GroupId& group, const std::string& key, const std::string& content) {
-    const auto ref = groups().GetRef(group, key);
+    const auto ref = refs().Get(group, key);
     return ref.ok() && ref->blob == BlobOf(content);
   }
 

@@ -20,7 +20,9 @@
 #include "blobstore/disk_blob_store.h"
 #include "service/parts/peer_parts.h"
 #include "signpost/peer_book.h"
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
+#include "syncgroup/group/invites.h"
+#include "syncgroup/group/refs.h"
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/ledger/wake.h"
 #include "syncgroup/sync/replication.h"
@@ -119,6 +121,8 @@ struct TestNode {
     peers = parts.peers.get();
     ledger = parts.ledger.get();
     groups = parts.groups.get();
+    refs = parts.refs.get();
+    invites = parts.invites.get();
     ledger->SetWake(&wake);
   }
 
@@ -127,11 +131,10 @@ struct TestNode {
     RETURN_IF_ERROR(writer->Append(content));
     return writer->Finish(std::nullopt);
   }
-  absl::StatusOr<GroupStore::PutResult> Put(
-      const std::string& content,
-      const std::optional<GroupStore::RefTarget>& target = std::nullopt) {
+  absl::StatusOr<Refs::PutResult> Put(const std::string& content,
+                                      const std::optional<Refs::Target>& target = std::nullopt) {
     ASSIGN_OR_RETURN(const auto staged, Stage(content));
-    return groups->Put(staged, target);
+    return refs->Put(staged, target);
   }
   BlobRecord Record(const base::BlobId& blob) {
     BlobRecord record;
@@ -169,7 +172,9 @@ struct TestNode {
   blobstore::DiskBlobStore* blobs = nullptr;
   signpost::PeerBook* peers = nullptr;
   Ledger* ledger = nullptr;
-  GroupStore* groups = nullptr;
+  Groups* groups = nullptr;
+  Refs* refs = nullptr;
+  Invites* invites = nullptr;
 };
 
 }  // namespace waypost::syncgroup

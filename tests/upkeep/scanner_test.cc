@@ -40,7 +40,7 @@ class ScannerTest : public testing::Test {
                     .ok());
   }
   void SetRef(const std::string& key, const std::optional<BlobId>& blob) {
-    ASSERT_TRUE(rig_.groups->ChangeRefs(rig_.group, {{.key = key, .blob = blob}}).ok());
+    ASSERT_TRUE(rig_.refs->Change(rig_.group, {{.key = key, .blob = blob}}).ok());
   }
   void Put(const std::string& content) {
     auto writer = rig_.blobs->StartPut(content.size());
@@ -48,7 +48,7 @@ class ScannerTest : public testing::Test {
     ASSERT_TRUE((*writer)->Append(content).ok());
     const auto staged = (*writer)->Finish(std::nullopt);
     ASSERT_TRUE(staged.ok()) << staged.status();
-    ASSERT_TRUE(rig_.groups->Put(*staged, std::nullopt).ok());
+    ASSERT_TRUE(rig_.refs->Put(*staged, std::nullopt).ok());
   }
   // One pass that began after this call and ended well.
   ScanPass Scan() {
@@ -76,7 +76,7 @@ class ScannerTest : public testing::Test {
   // Refolding goes on over several transactions, which the syncer runs in the service.
   void Work() {
     for (int i = 0; i < 1000; ++i) {
-      const auto more = rig_.groups->work().DoAll(100);
+      const auto more = rig_.work->DoAll(100);
       ASSERT_TRUE(more.ok()) << more.status();
       if (!*more) return;
     }
@@ -191,15 +191,14 @@ TEST_F(ScannerTest, WhatItCountsIsWhatTheLedgerCounts) {
         break;
       case 1:
         // A key that is not there cannot be deleted.
-        (void)rig_.groups->ChangeRefs(group, {{.key = key, .blob = std::nullopt}});
+        (void)rig_.refs->Change(group, {{.key = key, .blob = std::nullopt}});
         break;
       case 2:
         // Nor can a blob be stopped that is not wanted.
         (void)rig_.fetcher->Stop(Sha256::Of(content));
         break;
       default:
-        ASSERT_TRUE(
-            rig_.groups->ChangeRefs(group, {{.key = key, .blob = Sha256::Of(content)}}).ok());
+        ASSERT_TRUE(rig_.refs->Change(group, {{.key = key, .blob = Sha256::Of(content)}}).ok());
     }
   }
   syncgroup::Recount recount({rig_.group, second->id});
@@ -286,7 +285,7 @@ TEST_F(ScannerTest, AReferenceLostToDamageComesBackFromTheLog) {
   ASSERT_NO_FATAL_FAILURE(Work());
   EXPECT_TRUE(
       rig_.Within(base::Millis(500), [&] { return rig_.scanner->Status().last.has_value(); }));
-  const auto ref = rig_.groups->GetRef(rig_.group, "key");
+  const auto ref = rig_.refs->Get(rig_.group, "key");
   ASSERT_TRUE(ref.ok()) << ref.status();
   EXPECT_EQ(ref->blob, blob);
   EXPECT_EQ(rig_.Record(blob).signpost->groups.at(rig_.group).keys, 1u) << "not counted twice";

@@ -13,7 +13,6 @@
 #include "base/key_codec.h"
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_api.h"
-#include "http/peer/peer_http_client.h"
 #include "syncgroup/group/group_writer.h"
 #include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
@@ -49,18 +48,12 @@ class World {
  public:
   explicit World(GuessLimits limits = {.per_minute = 1000000000})
       : here(PeerNumber(1), dir_.path(), clock),
-        client({.self = here.self, .plain_for_tests = true}, *here.peers, clock),
-        syncer({}, {.groups = *here.groups,
-                    .replication = here.replication(),
-                    .client = client,
-                    .peers = *here.peers,
-                    .clock = clock,
-                    .random = here.random}),
-        service({.groups = *here.groups,
-                 .replication = here.replication(),
-                 .syncer = syncer,
-                 .peers = *here.peers}),
-        api(*here.index, *here.blobs, *here.groups, service, *here.peers, limits) {}
+        api({.index = *here.index,
+             .blobs = *here.blobs,
+             .access = *here.parts.access,
+             .service = *here.parts.peer_service,
+             .peers = *here.peers,
+             .limits = limits}) {}
 
   base::GroupId Create(const std::string& name, bool is_public = false) {
     const auto group =
@@ -69,15 +62,15 @@ class World {
     return group->id;
   }
   void Admit(uint64_t number, const base::GroupId& group, Authority authority) {
-    const auto invite = here.groups->CreateInvite(group, {.authority = authority});
+    const auto invite = here.invites->Create(group, {.authority = authority});
     CHECK(invite.ok());
     auto& joiner = joiners_[number];
     if (joiner == nullptr) {
       joiner = std::make_unique<Joiner>(number, clock);
     }
-    const auto request = joiner->node.groups->PrepareJoin(*invite, {});
+    const auto request = joiner->node.invites->PrepareJoin(*invite, {});
     CHECK(request.ok());
-    CHECK(here.groups->AcceptJoin(PeerNumber(number), *request).ok());
+    CHECK(here.invites->AcceptJoin(PeerNumber(number), *request).ok());
     writers_[{number, group}] = {.incarnation = request->incarnation};
   }
   void Remove(uint64_t number, const base::GroupId& group) {
@@ -165,9 +158,6 @@ class World {
 
  public:
   TestNode here;
-  PeerHttpClient client;
-  syncgroup::Syncer syncer;
-  syncgroup::PeerService service;
   PeerApi api;
 };
 
@@ -191,7 +181,7 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
   world.Admit(kElsewhere, other, Authority::kAdmin);
   world.Admit(kRemoved, group, Authority::kAdmin);
   world.Remove(kRemoved, group);
-  ASSERT_TRUE(world.here.Put("here", syncgroup::GroupStore::RefTarget{group, "k"}).ok());
+  ASSERT_TRUE(world.here.Put("here", syncgroup::Refs::Target{group, "k"}).ok());
   const std::string blob = "/peer/v1/blobs/" + BlobOf("here").ToHex();
 
   syncgroup::SyncRequest sync;
@@ -347,13 +337,13 @@ class Model {
         holdings_[content].insert(mentions_[content].begin(), mentions_[content].end());
         return;
       case 4:  // a put with a reference
-        CHECK(world_.here.Put(content, syncgroup::GroupStore::RefTarget{group, content}).ok());
+        CHECK(world_.here.Put(content, syncgroup::Refs::Target{group, content}).ok());
         here_.insert(content);
         mentions_[content].insert(group);
         holdings_[content].insert(mentions_[content].begin(), mentions_[content].end());
         return;
       default:  // a reference by this peer's own app
-        CHECK(world_.here.groups->ChangeRefs(group, {{content, BlobOf(content)}}).ok());
+        CHECK(world_.here.refs->Change(group, {{content, BlobOf(content)}}).ok());
         mentions_[content].insert(group);
         if (here_.contains(content)) holdings_[content].insert(group);
         return;
@@ -475,8 +465,8 @@ TEST(Access, WhoGuessesIsSlowedDownAndWhoAsksForWhatItsGroupMentionsIsNot) {
   const base::GroupId group = world.Create("one");
   world.Admit(2, group, Authority::kReader);
   world.Admit(3, group, Authority::kReader);
-  ASSERT_TRUE(world.here.Put("here", syncgroup::GroupStore::RefTarget{group, "k"}).ok());
-  ASSERT_TRUE(world.here.groups->ChangeRefs(group, {{"l", BlobOf("wanted")}}).ok());
+  ASSERT_TRUE(world.here.Put("here", syncgroup::Refs::Target{group, "k"}).ok());
+  ASSERT_TRUE(world.here.refs->Change(group, {{"l", BlobOf("wanted")}}).ok());
   for (int i = 0; i < 150; ++i) {
     ASSERT_EQ(world.Read(2, BlobOf("wanted"), {group}).status, 404) << i;
   }
@@ -496,7 +486,7 @@ TEST(Access, ABatchOfGuessesIsSlowedDownAsManyGuessesAre) {
   World world(GuessLimits{.takes = std::chrono::microseconds(500)});
   const base::GroupId group = world.Create("one");
   world.Admit(2, group, Authority::kReader);
-  ASSERT_TRUE(world.here.Put("here", syncgroup::GroupStore::RefTarget{group, "k"}).ok());
+  ASSERT_TRUE(world.here.Put("here", syncgroup::Refs::Target{group, "k"}).ok());
   std::vector<base::BlobId> blobs = {BlobOf("here")};
   for (int i = 0; i < 150; ++i) blobs.push_back(BlobOf(std::to_string(i)));
   const auto began = std::chrono::steady_clock::now();
@@ -516,9 +506,7 @@ TEST(Access, ABatchLeavesOutWhatIsTooLargeOrFitsNoMore) {
   world.Admit(2, group, Authority::kReader);
   std::vector<base::BlobId> blobs;
   const auto put = [&](const std::string& content) {
-    ASSERT_TRUE(
-        world.here.Put(content, syncgroup::GroupStore::RefTarget{group, content.substr(0, 9)})
-            .ok());
+    ASSERT_TRUE(world.here.Put(content, syncgroup::Refs::Target{group, content.substr(0, 9)}).ok());
     blobs.push_back(BlobOf(content));
   };
   put("small");
@@ -559,7 +547,7 @@ TEST(Access, MissingAndForbiddenTakeTheSameTime) {
   std::vector<base::BlobId> forbidden, missing;
   for (int i = 0; i < 64; ++i) {
     const std::string name = std::to_string(i);
-    ASSERT_TRUE(world.here.Put(name, syncgroup::GroupStore::RefTarget{theirs, name}).ok());
+    ASSERT_TRUE(world.here.Put(name, syncgroup::Refs::Target{theirs, name}).ok());
     forbidden.push_back(BlobOf(name));
     missing.push_back(BlobOf("not " + name));
   }

@@ -17,7 +17,7 @@ class RefsTest : public ::testing::Test {
     node_ = std::make_unique<TestNode>(PeerNumber(1), dir_.path(), clock_);
   }
   absl::Status Set(const std::string& key, const base::BlobId& blob) {
-    return node_->groups->ChangeRefs(group_, {{key, blob}});
+    return node_->refs->Change(group_, {{key, blob}});
   }
 
   TempDir dir_;
@@ -54,39 +54,38 @@ TEST_F(RefsTest, SetReadOverwriteDelete) {
   const base::BlobId one = BlobOf("one");
   const base::BlobId two = BlobOf("two");
   ASSERT_TRUE(Set("a/b", one).ok());
-  EXPECT_EQ(node_->groups->GetRef(group_, "a/b")->blob, one);
-  EXPECT_EQ(node_->groups->GetRef(group_, "a/b")->origin, node_->self);
+  EXPECT_EQ(node_->refs->Get(group_, "a/b")->blob, one);
+  EXPECT_EQ(node_->refs->Get(group_, "a/b")->origin, node_->self);
   EXPECT_EQ(node_->CountsOf(group_).refs, 1u);
   ASSERT_TRUE(Set("a/b", two).ok());
-  EXPECT_EQ(node_->groups->GetRef(group_, "a/b")->blob, two);
+  EXPECT_EQ(node_->refs->Get(group_, "a/b")->blob, two);
   EXPECT_EQ(node_->CountsOf(group_).refs, 1u);
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"a/b", std::nullopt}}).ok());
-  EXPECT_TRUE(absl::IsNotFound(node_->groups->GetRef(group_, "a/b").status()));
+  ASSERT_TRUE(node_->refs->Change(group_, {{"a/b", std::nullopt}}).ok());
+  EXPECT_TRUE(absl::IsNotFound(node_->refs->Get(group_, "a/b").status()));
   EXPECT_EQ(node_->CountsOf(group_).refs, 0u);
   EXPECT_EQ(node_->CountsOf(base::GroupId()).refs, 0u);
-  EXPECT_TRUE(absl::IsNotFound(node_->groups->ChangeRefs(group_, {{"a/b", std::nullopt}})));
+  EXPECT_TRUE(absl::IsNotFound(node_->refs->Change(group_, {{"a/b", std::nullopt}})));
 }
 
 TEST_F(RefsTest, ABatchIsAllOrNothing) {
-  const auto status =
-      node_->groups->ChangeRefs(group_, {{"x", BlobOf("x")}, {"missing", std::nullopt}});
+  const auto status = node_->refs->Change(group_, {{"x", BlobOf("x")}, {"missing", std::nullopt}});
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
-  EXPECT_TRUE(absl::IsNotFound(node_->groups->GetRef(group_, "x").status()));
+  EXPECT_TRUE(absl::IsNotFound(node_->refs->Get(group_, "x").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(
-      node_->groups->ChangeRefs(group_, {{"x", BlobOf("x")}, {"x", BlobOf("y")}})));
-  EXPECT_TRUE(absl::IsInvalidArgument(node_->groups->ChangeRefs(group_, {})));
+      node_->refs->Change(group_, {{"x", BlobOf("x")}, {"x", BlobOf("y")}})));
+  EXPECT_TRUE(absl::IsInvalidArgument(node_->refs->Change(group_, {})));
   EXPECT_TRUE(absl::IsInvalidArgument(Set("a\nb", BlobOf("x"))));
-  EXPECT_TRUE(absl::IsNotFound(node_->groups->ChangeRefs(base::GroupId(), {{"k", BlobOf("x")}})));
+  EXPECT_TRUE(absl::IsNotFound(node_->refs->Change(base::GroupId(), {{"k", BlobOf("x")}})));
 }
 
 TEST_F(RefsTest, ListsInOrderWithinAPrefixPastTombstones) {
   std::vector<RefChange> changes;
   for (const char* key : {"b/1", "b/2", "b/3", "a", "c"}) changes.push_back({key, BlobOf(key)});
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, changes).ok());
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"b/2", std::nullopt}}).ok());
+  ASSERT_TRUE(node_->refs->Change(group_, changes).ok());
+  ASSERT_TRUE(node_->refs->Change(group_, {{"b/2", std::nullopt}}).ok());
   const auto keys = [&](std::string_view prefix, std::string_view after, std::size_t limit) {
     std::string all;
-    const auto refs = node_->groups->ListRefs(group_, prefix, after, limit);
+    const auto refs = node_->refs->List(group_, prefix, after, limit);
     for (const Ref& ref : refs.value()) all += ref.key + " ";
     return all;
   };
@@ -99,14 +98,14 @@ TEST_F(RefsTest, ListsInOrderWithinAPrefixPastTombstones) {
 
 TEST_F(RefsTest, TwoKeysOnOneBlobKeepItWantedUntilBothAreGone) {
   const base::BlobId blob = BlobOf("not here");
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"a", blob}, {"b", blob}}).ok());
+  ASSERT_TRUE(node_->refs->Change(group_, {{"a", blob}, {"b", blob}}).ok());
   EXPECT_TRUE(node_->Record(blob).signpost->groups.at(group_).wanted);
   EXPECT_EQ(node_->Record(blob).signpost->groups.at(group_).keys, 2u);
   EXPECT_EQ(node_->CountsOf(group_).wanted, 1u);
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"a", std::nullopt}}).ok());
+  ASSERT_TRUE(node_->refs->Change(group_, {{"a", std::nullopt}}).ok());
   EXPECT_EQ(node_->CountsOf(group_).wanted, 1u);
   node_->wake.TakeChanges();
-  ASSERT_TRUE(node_->groups->ChangeRefs(group_, {{"b", std::nullopt}}).ok());
+  ASSERT_TRUE(node_->refs->Change(group_, {{"b", std::nullopt}}).ok());
   EXPECT_EQ(node_->CountsOf(group_).wanted, 0u);
   EXPECT_TRUE(node_->Record(blob).signpost->groups.empty());
   const auto changes = node_->wake.TakeChanges();
@@ -117,23 +116,22 @@ TEST_F(RefsTest, TwoKeysOnOneBlobKeepItWantedUntilBothAreGone) {
 }
 
 TEST_F(RefsTest, APutWithAReferenceIsHeldForTheGroup) {
-  const auto put = node_->Put("content", GroupStore::RefTarget{group_, "k"});
+  const auto put = node_->Put("content", Refs::Target{group_, "k"});
   ASSERT_TRUE(put.ok()) << put.status();
   EXPECT_TRUE(put->created);
   EXPECT_EQ(put->size_bytes, 7u);
   const BlobRecord record = node_->Record(BlobOf("content"));
   EXPECT_EQ(record.row->holdings.at(group_).via, blobstore::Via::kPut);
   EXPECT_FALSE(record.signpost->groups.at(group_).wanted);
-  EXPECT_EQ(node_->groups->GetRef(group_, "k")->size_bytes, 7u);
+  EXPECT_EQ(node_->refs->Get(group_, "k")->size_bytes, 7u);
   EXPECT_EQ(node_->CountsOf(group_), (Counts{.refs = 1, .blobs = 1, .bytes = 7}));
-  EXPECT_FALSE(node_->Put("content", GroupStore::RefTarget{group_, "k"})->created);
+  EXPECT_FALSE(node_->Put("content", Refs::Target{group_, "k"})->created);
   EXPECT_EQ(node_->CountsOf(base::GroupId()),
             (Counts{.refs = 1, .blobs = 1, .bytes = 7, .signposts = 1}));
 }
 
 TEST_F(RefsTest, ARefusedReferenceKeepsNothingOfThePut) {
-  EXPECT_TRUE(absl::IsNotFound(
-      node_->Put("content", GroupStore::RefTarget{base::GroupId(), "k"}).status()));
+  EXPECT_TRUE(absl::IsNotFound(node_->Put("content", Refs::Target{base::GroupId(), "k"}).status()));
   EXPECT_FALSE(node_->Record(BlobOf("content")).row.has_value());
 }
 
@@ -147,7 +145,7 @@ TEST_F(RefsTest, AReferenceSetHereToABlobThatIsHereMakesAHolding) {
 
 TEST_F(RefsTest, AReferenceSetHereToABlobThatIsNotHereMakesItWantedAndAPutEndsThat) {
   std::vector<LocalChange> told;
-  node_->groups->SetLocalChangeListener([&](const LocalChange& change) { told.push_back(change); });
+  node_->parts.group_core->SetListener([&](const LocalChange& change) { told.push_back(change); });
   ASSERT_TRUE(Set("k", BlobOf("content")).ok());
   ASSERT_EQ(told.size(), 1u);
   EXPECT_TRUE(told[0].entries);
@@ -158,14 +156,14 @@ TEST_F(RefsTest, AReferenceSetHereToABlobThatIsNotHereMakesItWantedAndAPutEndsTh
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[1].group, group_);
   EXPECT_EQ(told[1].haves, std::vector<base::BlobId>{BlobOf("content")});
-  node_->groups->SetLocalChangeListener({});
+  node_->parts.group_core->SetListener({});
 }
 
 TEST_F(RefsTest, EverythingIsThereAfterReopening) {
-  ASSERT_TRUE(node_->Put("content", GroupStore::RefTarget{group_, "k"}).ok());
+  ASSERT_TRUE(node_->Put("content", Refs::Target{group_, "k"}).ok());
   const Counts before = node_->CountsOf(group_);
   Reopen();
-  EXPECT_EQ(node_->groups->GetRef(group_, "k")->blob, BlobOf("content"));
+  EXPECT_EQ(node_->refs->Get(group_, "k")->blob, BlobOf("content"));
   EXPECT_EQ(node_->CountsOf(group_), before);
   ASSERT_TRUE(Set("k2", BlobOf("content")).ok());
   EXPECT_EQ(node_->CountsOf(group_).refs, 2u);

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "syncgroup/group/group_store.h"
+#include "syncgroup/group/groups.h"
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/ledger/rows.h"
 #include "tests/syncgroup/seed.h"

@@ -53,14 +53,15 @@ TEST(Cluster, ThreePeersAgreeOnOverwritesAndDeletions) {
   }
   ASSERT_TRUE(a.Set(group, "gone", "x").ok());
   ASSERT_TRUE(wire.InTime([&] { return b.Has(group, "gone", "x") && c.Has(group, "gone", "x"); }));
-  ASSERT_TRUE(b.groups().ChangeRefs(group, {{"gone", std::nullopt}}).ok());
+  ASSERT_TRUE(b.refs().Change(group, {{"gone", std::nullopt}}).ok());
   EXPECT_TRUE(wire.InTime([&] {
-    const std::string refs = a.Refs(group);
-    return refs.find("gone") == std::string::npos && refs == b.Refs(group) && refs == c.Refs(group);
-  })) << a.Refs(group)
+    const std::string refs = a.RefsOf(group);
+    return refs.find("gone") == std::string::npos && refs == b.RefsOf(group) &&
+           refs == c.RefsOf(group);
+  })) << a.RefsOf(group)
       << "\n"
-      << b.Refs(group) << "\n"
-      << c.Refs(group);
+      << b.RefsOf(group) << "\n"
+      << c.RefsOf(group);
   for (ClusterNode* each : {&a, &b, &c}) EXPECT_EQ(each->node().CountsOf(group).refs, 7u);
 }
 
@@ -74,7 +75,7 @@ TEST(Cluster, ALateJoinerGetsEverything) {
       const std::string key = "k" + std::to_string(batch * 1000 + i);
       changes.push_back({key, BlobOf(key)});
     }
-    ASSERT_TRUE(a.groups().ChangeRefs(group, changes).ok());
+    ASSERT_TRUE(a.refs().Change(group, changes).ok());
   }
   ClusterNode b(wire, {.number = 2});
   ASSERT_TRUE(b.JoinAt(a, group, Role::kServer).ok());
@@ -252,11 +253,11 @@ TEST(Cluster, ARemovedMembersLaterEntriesAreVoidUntilItIsAdmittedAgain) {
   ASSERT_TRUE(b.Set(group, "again", "yes").ok());
   EXPECT_TRUE(wire.InTime([&] {
     return a.Has(group, "again", "yes") && c.Has(group, "again", "yes") &&
-           a.Refs(group) == b.Refs(group) && c.Refs(group) == b.Refs(group);
-  })) << a.Refs(group)
+           a.RefsOf(group) == b.RefsOf(group) && c.RefsOf(group) == b.RefsOf(group);
+  })) << a.RefsOf(group)
       << "\n"
-      << b.Refs(group) << "\n"
-      << c.Refs(group);
+      << b.RefsOf(group) << "\n"
+      << c.RefsOf(group);
 }
 
 TEST(Cluster, WhoLeavesIsGoneEverywhereAndCanJoinAgain) {
@@ -265,7 +266,7 @@ TEST(Cluster, WhoLeavesIsGoneEverywhereAndCanJoinAgain) {
   ClusterNode b(wire, {.number = 2});
   const base::GroupId group = a.Create("photos");
   ASSERT_TRUE(b.JoinAt(a, group, Role::kServer).ok());
-  ASSERT_TRUE(b.node().Put("x", GroupStore::RefTarget{group, "by b"}).ok());
+  ASSERT_TRUE(b.node().Put("x", Refs::Target{group, "by b"}).ok());
   ASSERT_TRUE(wire.InTime([&] { return a.Has(group, "by b", "x"); }));
   ASSERT_TRUE(b.groups().Leave(group).ok());
   EXPECT_TRUE(absl::IsNotFound(b.groups().Find(group).status()));
@@ -307,8 +308,8 @@ TEST(Cluster, HeldSaysWhichBlobsAServerLacks) {
   ClusterNode b(wire, {.number = 2});
   const base::GroupId group = a.Create("photos");
   ASSERT_TRUE(b.JoinAt(a, group, Role::kServer).ok());
-  ASSERT_TRUE(a.node().Put("one", GroupStore::RefTarget{group, "1"}).ok());
-  ASSERT_TRUE(a.node().Put("two", GroupStore::RefTarget{group, "2"}).ok());
+  ASSERT_TRUE(a.node().Put("one", Refs::Target{group, "1"}).ok());
+  ASSERT_TRUE(a.node().Put("two", Refs::Target{group, "2"}).ok());
   ASSERT_TRUE(wire.InTime([&] { return b.Has(group, "2", "two") && b.Has(group, "1", "one"); }));
   ASSERT_TRUE(b.node().Put("one").ok());
   const auto ask = [&](uint32_t servers) {
@@ -340,7 +341,7 @@ TEST(Cluster, AnInviteIsUsedOncePerPeerAndExpires) {
   ClusterNode b(wire, {.number = 2});
   ClusterNode c(wire, {.number = 3});
   const base::GroupId group = a.Create("photos");
-  const auto invite = a.groups().CreateInvite(group, {.role = Role::kLeaf});
+  const auto invite = a.invites().Create(group, {.role = Role::kLeaf});
   ASSERT_TRUE(invite.ok());
   const auto parsed = ParseInvite(EncodeInvite(*invite));
   ASSERT_TRUE(parsed.ok());
@@ -349,7 +350,7 @@ TEST(Cluster, AnInviteIsUsedOncePerPeerAndExpires) {
   EXPECT_EQ(joined->role, Role::kLeaf);           // what the invite says goes
   EXPECT_EQ(b.JoinWith(*parsed, {})->id, group);  // the same again
   EXPECT_TRUE(absl::IsPermissionDenied(c.JoinWith(*parsed, {}).status()));
-  Invite forged = *a.groups().CreateInvite(group, {.uses = 5});
+  Invite forged = *a.invites().Create(group, {.uses = 5});
   forged.secret[0] ^= 1;
   EXPECT_TRUE(absl::IsPermissionDenied(c.JoinWith(forged, {}).status()));
   forged.secret[0] ^= 1;
@@ -357,7 +358,7 @@ TEST(Cluster, AnInviteIsUsedOncePerPeerAndExpires) {
   EXPECT_TRUE(absl::IsCancelled(c.JoinWith(forged, {}).status()));
   a.Stop();
   EXPECT_TRUE(absl::IsDeadlineExceeded(c.JoinWith(forged, {}).status()));
-  EXPECT_TRUE(absl::IsPermissionDenied(b.groups().CreateInvite(group, {}).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(b.invites().Create(group, {}).status()));
 }
 
 }  // namespace

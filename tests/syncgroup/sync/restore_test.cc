@@ -66,9 +66,9 @@ void ExpectNoNumberTwice(const std::vector<ClusterNode*>& nodes, const base::Gro
 
 bool Agree(const std::vector<ClusterNode*>& nodes, const base::GroupId& group,
            const std::map<std::string, std::string>& keys) {
-  const std::string first = nodes.front()->Refs(group);
+  const std::string first = nodes.front()->RefsOf(group);
   for (ClusterNode* each : nodes) {
-    if (each->Refs(group) != first) return false;
+    if (each->RefsOf(group) != first) return false;
     for (const auto& [key, content] : keys) {
       if (!each->Has(group, key, content)) return false;
     }
@@ -78,7 +78,7 @@ bool Agree(const std::vector<ClusterNode*>& nodes, const base::GroupId& group,
 
 std::string Refs(const std::vector<ClusterNode*>& nodes, const base::GroupId& group) {
   std::string all;
-  for (ClusterNode* each : nodes) all += each->Refs(group) + "\n";
+  for (ClusterNode* each : nodes) all += each->RefsOf(group) + "\n";
   return all;
 }
 

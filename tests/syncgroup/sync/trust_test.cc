@@ -99,7 +99,7 @@ TEST_F(TrustTest, AReaderWritesNothing) {
   ClusterNode r(wire_, {.number = 2});
   const base::GroupId group = a.Create("photos", Role::kServer);
   ASSERT_TRUE(r.JoinAt(a, group, Role::kNormal, Authority::kReader).ok());
-  EXPECT_TRUE(absl::IsPermissionDenied(r.groups().ChangeRefs(group, {{"k", BlobOf("x")}})));
+  EXPECT_TRUE(absl::IsPermissionDenied(r.refs().Change(group, {{"k", BlobOf("x")}})));
   EXPECT_TRUE(absl::IsPermissionDenied(r.groups().RemoveMember(group, a.self())));
   // What it signs all the same is kept, for the numbering's sake, and counts nowhere.
   r.Stop();
@@ -126,20 +126,20 @@ TEST_F(TrustTest, AuthorityComesAndGoesWithItsEntries) {
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = a.Create("photos", Role::kServer);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  ASSERT_TRUE(b.groups().ChangeRefs(group, {{"before", BlobOf("before")}}).ok());
+  ASSERT_TRUE(b.refs().Change(group, {{"before", BlobOf("before")}}).ok());
   ASSERT_TRUE(wire_.InTime([&] { return Mentioned(a, "before"); }));
   ASSERT_TRUE(a.groups().ChangeMember(group, b.self(), {}, Authority::kReader).ok());
   ASSERT_TRUE(
       wire_.InTime([&] { return b.groups().Find(group)->authority == Authority::kReader; }));
-  EXPECT_TRUE(absl::IsPermissionDenied(b.groups().ChangeRefs(group, {{"no", BlobOf("no")}})));
-  EXPECT_TRUE(a.groups().GetRef(group, "before").ok());
-  EXPECT_TRUE(b.groups().GetRef(group, "before").ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(b.refs().Change(group, {{"no", BlobOf("no")}})));
+  EXPECT_TRUE(a.refs().Get(group, "before").ok());
+  EXPECT_TRUE(b.refs().Get(group, "before").ok());
   ASSERT_TRUE(a.groups().ChangeMember(group, b.self(), {}, Authority::kAdmin).ok());
   ASSERT_TRUE(wire_.InTime([&] { return b.groups().Find(group)->authority == Authority::kAdmin; }));
   ASSERT_TRUE(b.groups().ChangeMember(group, a.self(), {}, Authority::kWriter).ok());
   ASSERT_TRUE(
       wire_.InTime([&] { return a.groups().Find(group)->authority == Authority::kWriter; }));
-  EXPECT_TRUE(absl::IsPermissionDenied(a.groups().CreateInvite(group, {}).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(a.invites().Create(group, {}).status()));
   EXPECT_TRUE(
       absl::IsFailedPrecondition(b.groups().ChangeMember(group, b.self(), {}, Authority::kWriter)))
       << "the last admin";
@@ -187,13 +187,13 @@ TEST_F(TrustTest, AMemberCannotFillTheLogInTheNameOfOthers) {
     return found;
   };
   EXPECT_EQ(cursor().sequence, sequence_);
-  const auto invite = a.groups().CreateInvite(group, {});
+  const auto invite = a.invites().Create(group, {});
   ASSERT_TRUE(invite.ok());
   TempDir dir;
   TestNode joiner(puppet.peer, dir.path(), a.clock);
-  const auto request = joiner.groups->PrepareJoin(*invite, {});
+  const auto request = joiner.invites->PrepareJoin(*invite, {});
   ASSERT_TRUE(request.ok());
-  ASSERT_TRUE(a.groups().AcceptJoin(puppet.peer, *request).ok());
+  ASSERT_TRUE(a.invites().AcceptJoin(puppet.peer, *request).ok());
   EXPECT_EQ(cursor(), LogCursor());
 }
 
@@ -237,22 +237,20 @@ class InviteTest : public TrustTest {
   absl::Status JoinAs(uint64_t number, const Invite& invite) {
     TempDir dir;
     TestNode joiner(PeerNumber(number), dir.path(), a_.clock);
-    const auto request = joiner.groups->PrepareJoin(invite, {});
+    const auto request = joiner.invites->PrepareJoin(invite, {});
     if (!request.ok()) return request.status();
-    return a_.groups().AcceptJoin(joiner.self, *request).status();
+    return a_.invites().AcceptJoin(joiner.self, *request).status();
   }
-  Invite Make(GroupStore::InviteOptions options = {}) {
-    return *a_.groups().CreateInvite(group_, options);
-  }
-  std::size_t Open() { return a_.groups().Invites(group_)->size(); }
+  Invite Make(Invites::Options options = {}) { return *a_.invites().Create(group_, options); }
+  std::size_t Open() { return a_.invites().List(group_)->size(); }
 
   ClusterNode a_;
   const base::GroupId group_;
 };
 
 TEST_F(InviteTest, ItsBoundsAreChecked) {
-  const auto status = [&](const GroupStore::InviteOptions& options) {
-    return a_.groups().CreateInvite(group_, options).status();
+  const auto status = [&](const Invites::Options& options) {
+    return a_.invites().Create(group_, options).status();
   };
   constexpr base::Millis kDay{24 * 3600 * 1000};
   EXPECT_TRUE(status({.expires = 7 * kDay}).ok());
@@ -273,11 +271,11 @@ TEST_F(InviteTest, IsListedUntilItIsUsedUpExpiredOrRevoked) {
   EXPECT_EQ(Open(), 3u);
   EXPECT_TRUE(JoinAs(2, one).ok());
   EXPECT_EQ(Open(), 2u);
-  ASSERT_TRUE(a_.groups().RevokeInvite(group_, three.id).ok());
-  EXPECT_TRUE(absl::IsNotFound(a_.groups().RevokeInvite(group_, three.id)));
+  ASSERT_TRUE(a_.invites().Revoke(group_, three.id).ok());
+  EXPECT_TRUE(absl::IsNotFound(a_.invites().Revoke(group_, three.id)));
   EXPECT_TRUE(absl::IsPermissionDenied(JoinAs(3, three)));
   EXPECT_EQ(Open(), 1u);
-  const InviteInfo left = a_.groups().Invites(group_)->at(0);
+  const InviteInfo left = a_.invites().List(group_)->at(0);
   EXPECT_EQ(left.authority, Authority::kReader);
   EXPECT_EQ(left.uses_left, 2u);
   a_.clock.Shift(base::Millis(25 * 3600 * 1000));
@@ -299,27 +297,27 @@ TEST_F(InviteTest, AProofServesNobodyElseAndNothingElse) {
   const Invite invite = Make({.uses = 5});
   TempDir dir;
   TestNode joiner(PeerNumber(2), dir.path(), a_.clock);
-  JoinRequest request = *joiner.groups->PrepareJoin(invite, {});
-  EXPECT_TRUE(absl::IsPermissionDenied(a_.groups().AcceptJoin(PeerNumber(3), request).status()));
+  JoinRequest request = *joiner.invites->PrepareJoin(invite, {});
+  EXPECT_TRUE(absl::IsPermissionDenied(a_.invites().AcceptJoin(PeerNumber(3), request).status()));
   JoinRequest other = request;
   other.incarnation = *base::Incarnation::FromBytes(Incarnation16('x'));
-  EXPECT_TRUE(absl::IsPermissionDenied(a_.groups().AcceptJoin(PeerNumber(2), other).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(a_.invites().AcceptJoin(PeerNumber(2), other).status()));
   other = request;
   other.group = a_.Create("another");
-  EXPECT_TRUE(absl::IsPermissionDenied(a_.groups().AcceptJoin(PeerNumber(2), other).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(a_.invites().AcceptJoin(PeerNumber(2), other).status()));
   // At another inviter: the proof names whom it is for.
   Invite elsewhere = invite;
   elsewhere.inviter = PeerNumber(4);
-  other = *joiner.groups->PrepareJoin(elsewhere, {});
-  EXPECT_TRUE(absl::IsPermissionDenied(a_.groups().AcceptJoin(PeerNumber(2), other).status()));
-  EXPECT_TRUE(a_.groups().AcceptJoin(PeerNumber(2), request).ok());
+  other = *joiner.invites->PrepareJoin(elsewhere, {});
+  EXPECT_TRUE(absl::IsPermissionDenied(a_.invites().AcceptJoin(PeerNumber(2), other).status()));
+  EXPECT_TRUE(a_.invites().AcceptJoin(PeerNumber(2), request).ok());
 }
 
 TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
   ClusterNode b(wire_, {.number = 2}), c(wire_, {.number = 3}), d(wire_, {.number = 4});
   ASSERT_TRUE(b.JoinAt(a_, group_).ok());
   const auto invite_by_b = [&](Authority authority) {
-    return b.groups().CreateInvite(group_, {.authority = authority});
+    return b.invites().Create(group_, {.authority = authority});
   };
   const auto may = [&](ClusterNode& at, const base::PeerId& peer) {
     const auto members = at.groups().Members(group_);
@@ -367,9 +365,9 @@ TEST_F(InviteTest, AThousandMembersMayInviteByTwoEntries) {
   {
     TempDir dir;
     TestNode joiner(other.peer, dir.path(), a_.clock);
-    const auto request = joiner.groups->PrepareJoin(invite, {});
+    const auto request = joiner.invites->PrepareJoin(invite, {});
     ASSERT_TRUE(request.ok());
-    ASSERT_TRUE(a_.groups().AcceptJoin(other.peer, *request).ok());
+    ASSERT_TRUE(a_.invites().AcceptJoin(other.peer, *request).ok());
     other.incarnation = request->incarnation;
   }
   std::vector<Op> ops;
@@ -413,11 +411,12 @@ TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
       absl::IsAlreadyExists(a_.groups().ChangeSettings(group_, {.name = "taken"}).status()));
   std::vector<base::PeerId> may_read;
   int made_private = 0;
-  a_.groups().SetAccessListener({.made_private = [&](const std::vector<base::PeerId>& members) {
-    may_read = members;
-    ++made_private;
-  }});
-  const GroupStore::Settings settings{.name = "films", .description = "d", .is_public = true};
+  a_.node().parts.group_core->SetAccessListener(
+      {.made_private = [&](const std::vector<base::PeerId>& members) {
+        may_read = members;
+        ++made_private;
+      }});
+  const Groups::Settings settings{.name = "films", .description = "d", .is_public = true};
   ASSERT_TRUE(a_.groups().ChangeSettings(group_, settings).ok());
   EXPECT_TRUE(wire_.InTime([&] {
     const auto info = b.groups().Find(group_);
@@ -430,7 +429,7 @@ TEST_F(InviteTest, SettingsAreAnAdminsAndReachEveryMember) {
   EXPECT_TRUE(wire_.InTime([&] { return !b.groups().Find(group_)->is_public; }));
   EXPECT_EQ(made_private, 1);
   EXPECT_EQ(may_read.size(), 2u);
-  a_.groups().SetAccessListener({});
+  a_.node().parts.group_core->SetAccessListener({});
 }
 
 TEST_F(InviteTest, WhoseGenesisIsNotTheGroupsIsNotFollowed) {

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "blobstore/blob_store.h"
+#include "syncgroup/group/core.h"
+#include "syncgroup/group/work.h"
+#include "syncgroup/protocol/types.h"
+
+namespace waypost::syncgroup {
+
+// A change to references, as an app asks for it.
+struct RefChange {
+  std::string key;
+  std::optional<base::BlobId> blob;  // nullopt: delete
+};
+
+// The references of this peer's groups, and the put of a blob, which may set one. Thread-safe;
+// methods that change something return when it is durable. Errors carry the API's meaning:
+// kNotFound (no such group or key), kInvalidArgument, kFailedPrecondition, kPermissionDenied.
+// Borrows what the groups share; it outlives them.
+class Refs {
+ public:
+  Refs(const Core& core, GroupWork& work) : core_(core), work_(work) {}
+
+  absl::StatusOr<Ref> Get(const base::GroupId& group, std::string_view key) const;
+  // In key order, after `after`, those that begin with `prefix`.
+  absl::StatusOr<std::vector<Ref>> List(const base::GroupId& group, std::string_view prefix,
+                                        std::string_view after, std::size_t limit) const;
+  // One entry, all or nothing, at most kOpsPerEntryMax.
+  absl::Status Change(const base::GroupId& group, const std::vector<RefChange>& changes);
+  // Makes a staged blob known: row, a holding in every group that mentions it here and, with
+  // `target`, the reference in the same transaction: if that is refused nothing is kept. `created`:
+  // it was not here.
+  struct PutResult {
+    bool created = false;
+    uint64_t size_bytes = 0;
+  };
+  struct Target {
+    base::GroupId group;
+    std::string key;
+  };
+  absl::StatusOr<PutResult> Put(const blobstore::StagedBlob& staged,
+                                const std::optional<Target>& target);
+
+ private:
+  const Core& core_;
+  GroupWork& work_;
+};
+
+}  // namespace waypost::syncgroup
