@@ -219,6 +219,7 @@ void Service::Impl::MakeListeners(const Config& config) {
                      .client = *client,
                      .peers = *parts->peers,
                      .fetcher = *parts->fetcher,
+                     .report = *parts->report,
                      .scanner = *parts->scanner,
                      .completeness = *parts->completeness,
                      .settings = *settings,

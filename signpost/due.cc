@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/key_codec.h"
+#include "base/status.h"
 #include "signpost/rules.h"
 
 // Due rows. Byte order of the key is the order in which blobs are taken: peer, lane, time, blob.
@@ -33,7 +34,7 @@ std::optional<base::WallTime> FromStored(std::string_view eight_bytes) {
 
 DueKey DueKeyOf(const base::BlobId& blob, const Signpost& signpost) {
   return {.first_peer = FirstPeer(signpost.locations),
-          .lane = signpost.failures == 0 ? Lane::kNew : Lane::kRetry,
+          .lane = signpost.failures == 0 ? DueLane::kNew : DueLane::kRetry,
           .due = std::max({signpost.next_attempt, signpost.wanted_since, base::kNever}),
           .blob = blob};
 }
@@ -51,13 +52,14 @@ std::string EncodeDueKey(const DueKey& key) {
 std::optional<DueKey> DecodeDueKey(std::string_view bytes) {
   if (bytes.size() != kKeyBytes) return std::nullopt;
   const auto lane = static_cast<uint8_t>(bytes[kLaneAt]);
-  if (lane != static_cast<uint8_t>(Lane::kNew) && lane != static_cast<uint8_t>(Lane::kRetry)) {
+  if (lane != static_cast<uint8_t>(DueLane::kNew) &&
+      lane != static_cast<uint8_t>(DueLane::kRetry)) {
     return std::nullopt;
   }
   const auto due = FromStored(bytes.substr(kDueAt, 8));
   if (!due) return std::nullopt;
   return DueKey{.first_peer = *base::PeerId::FromBytes(bytes.substr(kPeerAt, base::PeerId::kBytes)),
-                .lane = static_cast<Lane>(lane),
+                .lane = static_cast<DueLane>(lane),
                 .due = *due,
                 .blob = *base::BlobId::FromBytes(bytes.substr(kBlobAt))};
 }
@@ -79,6 +81,36 @@ bool HasDueRow(base::ReadTxn& txn, const DueKey& key) {
 std::optional<base::WallTime> DecodeWantedSince(std::string_view payload) {
   if (payload.size() != 8) return std::nullopt;
   return FromStored(payload);
+}
+
+std::optional<base::WallTime> DueRow::WantedSince() const {
+  const auto payload = cursor.payload();
+  return payload ? DecodeWantedSince(*payload) : std::nullopt;
+}
+
+std::optional<DueKey> WalkDue(base::ReadTxn& txn, const DueRange& range,
+                              absl::FunctionRef<bool(const DueRow&)> visit) {
+  base::Cursor cursor(txn, base::Table::kDue);
+  std::size_t taken = 0;
+  for (cursor.Seek(EncodeDueKey(range.from)); cursor.valid(); cursor.Next()) {
+    const auto key = DecodeDueKey(cursor.key());
+    if (!key) continue;
+    if (range.first_peer && key->first_peer != *range.first_peer) return std::nullopt;
+    if (range.first_peer && range.lane && key->lane != *range.lane) return std::nullopt;
+    if (taken == range.rows_max || !visit({.key = *key, .txn = txn, .cursor = cursor})) return key;
+    ++taken;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<DueKey>> WalkDue(base::Index& index, const DueRange& range,
+                                              absl::FunctionRef<bool(const DueRow&)> visit) {
+  std::optional<DueKey> next;
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
+    next = WalkDue(txn, range, visit);
+    return absl::OkStatus();
+  }));
+  return next;
 }
 
 }  // namespace waypost::signpost

@@ -12,7 +12,7 @@
 namespace waypost::signpost {
 
 // Stored numbers: never renumbered. New: never failed; retry: failed before.
-enum class Lane : uint8_t { kNew = 1, kRetry = 2 };
+enum class DueLane : uint8_t { kNew = 1, kRetry = 2 };
 
 // A row of table `due`: every wanted or asked-for blob that is not stopped, grouped by the peer
 // that would be asked first. Byte order of the key is the order of the members here. Key: 32 bytes
@@ -20,7 +20,7 @@ enum class Lane : uint8_t { kNew = 1, kRetry = 2 };
 // big-endian.
 struct DueKey {
   base::PeerId first_peer;  // zero: nobody is known
-  Lane lane = Lane::kNew;
+  DueLane lane = DueLane::kNew;
   base::WallTime due;
   base::BlobId blob;
 

@@ -54,7 +54,7 @@ struct BlobReply {
   uint64_t body_bytes = 0;
 };
 
-struct BatchRequest {
+struct BatchCall {
   syncgroup::Endpoint from;
   std::vector<base::BlobId> blobs;    // at most syncgroup::kBatchBlobsMax
   std::vector<base::GroupId> groups;  // each wanted under all of them; at most 8
@@ -96,8 +96,7 @@ class BlobClient {
   virtual BlobReply Get(const BlobRequest& request, BlobSink& sink, std::stop_token stop) = 0;
   // As Get, for many. kComplete: each blob has had its item; else those before what went wrong.
   // Never kMiss or kWrongLength.
-  virtual BlobReply GetBatch(const BatchRequest& request, BatchSink& sink,
-                             std::stop_token stop) = 0;
+  virtual BlobReply GetBatch(const BatchCall& request, BatchSink& sink, std::stop_token stop) = 0;
 };
 
 }  // namespace waypost::fetcher

@@ -75,87 +75,117 @@ signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now)
 
 // The attempt was cut short for a reason of our own: what was heard until then stands, nothing
 // counts.
-void JudgeLocal(const AttemptReport& report, base::WallTime now, Verdict& verdict) {
+void JudgeLocal(const AttemptReport& report, base::WallTime now, Consequences& after) {
   switch (report.local) {
     case LocalEnd::kYielded:
-      verdict.metric = "yielded";
+      after.outcome = Outcome::kYielded;
       return;
     case LocalEnd::kNoSlot:
-      verdict.metric = "no_slot";
+      after.outcome = Outcome::kNoSlot;
       return;
     case LocalEnd::kNoSpace:
     case LocalEnd::kDisk:
       break;
     default:
-      verdict.metric = "cancelled";
+      after.outcome = Outcome::kCancelled;
       return;
   }
-  verdict.metric = "local_error";
-  verdict.pause_reason = report.local == LocalEnd::kNoSpace ? "space" : "disk";
-  verdict.error = ErrorOfOurs(report, now);
+  after.outcome = Outcome::kLocalError;
+  after.pause = report.local == LocalEnd::kNoSpace ? PauseReason::kSpace : PauseReason::kDisk;
+  after.error = ErrorOfOurs(report, now);
 }
 
 }  // namespace
 
-Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
-                     base::WallTime now, double unit_random) {
-  Verdict verdict;
+const char* OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kNotHere:
+      return "not_here";
+    case Outcome::kUnreachable:
+      return "unreachable";
+    case Outcome::kWrongBytes:
+      return "wrong_bytes";
+    case Outcome::kNobody:
+      return "nobody";
+    case Outcome::kYielded:
+      return "yielded";
+    case Outcome::kNoSlot:
+      return "no_slot";
+    case Outcome::kCancelled:
+      return "cancelled";
+    case Outcome::kLocalError:
+      return "local_error";
+    case Outcome::kTooLarge:
+      return "too_large";
+    case Outcome::kNoRoom:
+      return "no_room";
+    case Outcome::kOverLimit:
+      return "over_limit";
+  }
+  return "unknown";
+}
+
+Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
+                          base::WallTime now, double unit_random) {
+  Consequences after;
   const auto any = [&](Answer answer) {
     return std::any_of(report.asked.begin(), report.asked.end(),
                        [&](const Asked& asked) { return asked.answer == answer; });
   };
   for (const Asked& asked : report.asked) {
-    if (asked.answer == Answer::kNotHere) verdict.denied.push_back(asked.peer);
-    if (asked.answer == Answer::kWrongBytes) verdict.dropped.push_back(asked.peer);
+    if (asked.answer == Answer::kNotHere) after.denied.push_back(asked.peer);
+    if (asked.answer == Answer::kWrongBytes) after.dropped.push_back(asked.peer);
   }
   const bool over_limit = report.local == LocalEnd::kOverLimit;
   if (report.local != LocalEnd::kNone && !over_limit) {
-    JudgeLocal(report, now, verdict);
-    return verdict;
+    JudgeLocal(report, now, after);
+    return after;
   }
   const bool silence =
       any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
   if (over_limit) {
-    verdict.count_failure = true;
-    verdict.metric = "over_limit";
+    after.count_failure = true;
+    after.outcome = Outcome::kOverLimit;
   } else if (any(Answer::kWrongBytes)) {
-    verdict.count_attempt = verdict.count_failure = true;
-    verdict.metric = "wrong_bytes";
+    after.count_attempt = after.count_failure = true;
+    after.outcome = Outcome::kWrongBytes;
   } else if (any(Answer::kTooLarge)) {
-    verdict.count_attempt = verdict.count_failure = true;
-    verdict.metric = "too_large";
+    after.count_attempt = after.count_failure = true;
+    after.outcome = Outcome::kTooLarge;
   } else if (any(Answer::kNoRoom)) {
-    verdict.next_attempt = now + kNoRoomWait;
-    verdict.metric = "no_room";
+    after.next_attempt = now + kNoRoomWait;
+    after.outcome = Outcome::kNoRoom;
   } else if (silence) {
-    verdict.parked = true;
-    verdict.metric = "unreachable";
+    after.parked = true;
+    after.outcome = Outcome::kUnreachable;
   } else if (report.asked.empty()) {
-    verdict.count_failure = true;
-    verdict.metric = "nobody";
+    after.count_failure = true;
+    after.outcome = Outcome::kNobody;
   } else {
     // An honest no of everyone counts; one that knows us not yet judges nothing, but must not be
     // asked without a pause either.
-    verdict.count_attempt = any(Answer::kNotHere);
-    verdict.count_failure = true;
-    verdict.metric = "not_here";
+    after.count_attempt = any(Answer::kNotHere);
+    after.count_failure = true;
+    after.outcome = Outcome::kNotHere;
   }
   // Parked without having asked anybody is no news.
-  if (!report.asked.empty() || !verdict.parked) verdict.error = ErrorOf(report.asked, now);
-  if (over_limit) verdict.error = ErrorOfOurs(report, now);
+  if (!report.asked.empty() || !after.parked) after.error = ErrorOf(report.asked, now);
+  if (over_limit) after.error = ErrorOfOurs(report, now);
   if (report.evidence_moved) {
-    verdict.next_attempt = now;
-    verdict.parked = false;
-  } else if (verdict.count_failure) {
+    after.next_attempt = now;
+    after.parked = false;
+  } else if (after.count_failure) {
     base::Millis delay = RetryDelay(failures + 1, policy, unit_random);
     // A greeting is on its way, and nothing was learned of the blob.
     const bool learned =
         std::any_of(report.asked.begin(), report.asked.end(),
                     [](const Asked& one) { return one.answer != Answer::kNotGreeted; });
     if (!report.asked.empty() && !learned) delay = std::min(delay, kGreetingWait);
-    verdict.next_attempt = now + delay;
+    after.next_attempt = now + delay;
   }
-  return verdict;
+  return after;
 }
 
 }  // namespace waypost::fetcher

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "fetcher/policy/pause.h"
 #include "fetcher/policy/retry_policy.h"
 #include "signpost/signpost.h"
 
@@ -52,8 +54,26 @@ struct AttemptReport {
   bool evidence_moved = false;  // the signpost's evidence or a peer's returns, since the start
 };
 
+// What an attempt came to, as it is counted.
+enum class Outcome {
+  kOk,
+  kNotHere,
+  kUnreachable,
+  kWrongBytes,
+  kNobody,
+  kYielded,
+  kNoSlot,
+  kCancelled,
+  kLocalError,
+  kTooLarge,
+  kNoRoom,
+  kOverLimit,
+};
+inline constexpr std::size_t kOutcomes = 12;
+const char* OutcomeName(Outcome outcome);  // label of waypost_fetch_attempts_total: "ok", ...
+
 // What is written down of an attempt that did not bring the blob.
-struct Verdict {
+struct Consequences {
   bool count_attempt = false;
   bool count_failure = false;
   // nullopt: the wait stays as it is.
@@ -61,12 +81,11 @@ struct Verdict {
   // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a
   // return, in the queue alone. Nothing is written for that.
   bool parked = false;
-  signpost::LastError error;          // kNone: none worth keeping
-  std::vector<base::PeerId> denied;   // said no
-  std::vector<base::PeerId> dropped;  // sent wrong bytes
-  // The fetcher pauses: "space" or "disk".
-  std::string pause_reason;
-  const char* metric = "failed";  // label of waypost_fetch_attempts_total
+  signpost::LastError error;               // kNone: none worth keeping
+  std::vector<base::PeerId> denied;        // said no
+  std::vector<base::PeerId> dropped;       // sent wrong bytes
+  PauseReason pause = PauseReason::kNone;  // the fetcher pauses
+  Outcome outcome = Outcome::kCancelled;
 };
 
 // A blob for which there is no room, while others still fit, is tried again this often.
@@ -77,7 +96,7 @@ inline constexpr base::Millis kNoRoomWait{30 * 1000};
 inline constexpr base::Millis kGreetingWait{10 * 1000};
 
 // `failures` as in the signpost before; `unit_random` in [0, 1).
-Verdict JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
-                     base::WallTime now, double unit_random);
+Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
+                          base::WallTime now, double unit_random);
 
 }  // namespace waypost::fetcher

@@ -13,7 +13,7 @@
 namespace waypost::fetcher {
 
 using signpost::DueKey;
-using signpost::Lane;
+using signpost::DueLane;
 
 std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool retry) {
   if (retry && picks % RunQueue::kRetryEvery == RunQueue::kRetryEvery - 1) return PickKind::kRetry;
@@ -41,7 +41,7 @@ void RunQueue::CountRow(const DueKey& key, int change) {
 
 RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key) const {
   if (waiting_.contains(key.blob)) return kWaited;
-  return key.lane == Lane::kNew ? kFresh : kRetried;
+  return key.lane == DueLane::kNew ? kFresh : kRetried;
 }
 
 void RunQueue::Insert(const Item& item, const base::PeerId& at, bool alone) {
@@ -174,7 +174,7 @@ void RunQueue::FreeRun(const base::PeerId& id, Peer& peer, base::WallTime now) {
       entry.handle = shelf.Push({now, key});
     }
   }
-  for (const Lane lane : {Lane::kNew, Lane::kRetry}) {
+  for (const DueLane lane : {DueLane::kNew, DueLane::kRetry}) {
     const auto run = runs_.find({id, lane});
     if (run != runs_.end()) run->second.freed = run->second.bound.has_value();
   }
@@ -263,9 +263,7 @@ std::optional<RunQueue::Walk> RunQueue::BeginWalk(base::WallTime now, bool may_r
       peer.usable.clear();
     }
     peer.walk = State::kUnderWay;
-    const std::string from = peer.walk_from
-                                 ? signpost::EncodeDueKey(*peer.walk_from)
-                                 : signpost::EncodeDueKey({.first_peer = id, .lane = Lane::kNew});
+    const DueKey from = peer.walk_from.value_or(DueKey{.first_peer = id, .lane = DueLane::kNew});
     return Walk{.peer = id, .from = from, .usable = peer.walk_usable};
   }
   return std::nullopt;
@@ -421,7 +419,7 @@ std::optional<RunQueue::Refill> RunQueue::BeginRefill() {
   for (auto& [id, run] : runs_) {
     if (run.refilling || !run.bound || run.loaded >= kLowWater) continue;
     run.refilling = true;
-    return Refill{.run = id, .from = signpost::EncodeDueKey(*run.bound)};
+    return Refill{.run = id, .from = *run.bound};
   }
   return std::nullopt;
 }

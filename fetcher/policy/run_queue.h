@@ -49,7 +49,7 @@ class RunQueue {
   static constexpr uint32_t kRetryEvery = 4;        // every fourth pick at a peer is a retry
   static constexpr std::size_t kShareMin = 64;      // fewer are not shared among slots
 
-  using RunId = std::pair<base::PeerId, signpost::Lane>;
+  using RunId = std::pair<base::PeerId, signpost::DueLane>;
 
   explicit RunQueue(uint32_t per_peer) : per_peer_(per_peer) {}
   void SetPerPeer(uint32_t per_peer) { per_peer_ = per_peer; }
@@ -97,7 +97,7 @@ class RunQueue {
   // Rows of a cooling peer's runs, from `from` on, in key order over both lanes.
   struct Walk {
     base::PeerId peer;
-    std::string from;  // encoded key to seek
+    signpost::DueKey from;
     // The peers that became usable since the walk before this one: they are news to every row.
     std::vector<base::PeerId> usable;
   };
@@ -142,7 +142,7 @@ class RunQueue {
   // ---- filling up from the table ----
   struct Refill {
     RunId run;
-    std::string from;  // encoded key to seek
+    signpost::DueKey from;
   };
   // A run that should be filled up. From now on every Upsert to it is kept, so that no row
   // committed before the read that follows is missed.

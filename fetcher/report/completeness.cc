@@ -42,8 +42,9 @@ void HeardPeers::Fill(Completeness& report) const {
 
 CompletenessReporter::CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers,
-                                           const upkeep::Scanner& scanner, const Fetcher& fetcher)
-    : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), fetcher_(fetcher) {}
+                                           const upkeep::Scanner& scanner,
+                                           const fetcher::Report& states)
+    : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), states_(states) {}
 
 absl::StatusOr<Completeness> CompletenessReporter::Report(
     const std::optional<base::GroupId>& group) const {
@@ -94,8 +95,8 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(
 void CompletenessReporter::AddStates(const std::optional<base::GroupId>& group,
                                      Completeness& report) const {
   if (group && report.wanted == 0) return;
-  const Fetcher::StateCounts states =
-      group ? fetcher_.CountStatesIn(*group) : fetcher_.CountStates();
+  const fetcher::Report::StateCounts states =
+      group ? states_.CountStatesIn(*group) : states_.CountStates();
   report.fetching = states.fetching;
   report.parked = states.parked;
   report.stopped = states.stopped;

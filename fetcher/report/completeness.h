@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
-#include "fetcher/work/fetcher.h"
+#include "fetcher/report/report.h"
 #include "syncgroup/group/groups.h"
 #include "syncgroup/sync/syncer.h"
 #include "upkeep/scanner.h"
@@ -61,7 +61,7 @@ class CompletenessReporter {
  public:
   CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                        const signpost::PeerBook& peers, const upkeep::Scanner& scanner,
-                       const Fetcher& fetcher);
+                       const fetcher::Report& states);
   // Without what AddStates says.
   absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group) const;
   // How what is wanted waits: `fetching`, `parked`, `stopped` and `oldest_wanted`, for an answer
@@ -73,7 +73,7 @@ class CompletenessReporter {
   syncgroup::Syncer& syncer_;
   const signpost::PeerBook& peers_;
   const upkeep::Scanner& scanner_;
-  const Fetcher& fetcher_;
+  const fetcher::Report& states_;
 };
 
 }  // namespace waypost::fetcher

@@ -1,8 +1,9 @@
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "fetcher/work/fetcher_impl.h"
+#include "fetcher/report/report.h"
 #include "signpost/rules.h"
 
 // "Why is it not here yet?": the whole chain of reasons, in order, from the group that mentions the
@@ -24,17 +25,27 @@ struct GroupFact {
   uint32_t keys = 0;
 };
 
-std::string Sentence(const std::string& blocked_by) {
-  if (blocked_by == "slot") return "all slots are taken: raise fetcher.concurrency, or wait";
-  if (blocked_by == "peer_slot")
-    return "the slots of its peer are taken: raise fetcher.per_peer, or wait";
-  if (blocked_by == "peer_cool_down")
-    return "every peer that may have it cools down after failures";
-  if (blocked_by == "space") return "the fetcher is paused by itself: make room on the disk";
-  if (blocked_by == "paused") return "an operator paused the fetcher: resume it";
-  if (blocked_by == "not_due") return "it waits after failures: `waypost retry` starts it now";
-  if (blocked_by == "nobody") return "no peer that may have it is known";
-  if (blocked_by == "stopped") return "it was stopped: `waypost retry` starts it again";
+const char* Sentence(Obstacle obstacle) {
+  switch (obstacle) {
+    case Obstacle::kSlot:
+      return "all slots are taken: raise fetcher.concurrency, or wait";
+    case Obstacle::kPeerSlot:
+      return "the slots of its peer are taken: raise fetcher.per_peer, or wait";
+    case Obstacle::kPeerCoolDown:
+      return "every peer that may have it cools down after failures";
+    case Obstacle::kSpace:
+      return "the fetcher is paused by itself: make room on the disk";
+    case Obstacle::kPaused:
+      return "an operator paused the fetcher: resume it";
+    case Obstacle::kNotDue:
+      return "it waits after failures: `waypost retry` starts it now";
+    case Obstacle::kNobody:
+      return "no peer that may have it is known";
+    case Obstacle::kStopped:
+      return "it was stopped: `waypost retry` starts it again";
+    case Obstacle::kNone:
+      break;
+  }
   return "nothing: it is being fetched or starts at once";
 }
 
@@ -70,87 +81,111 @@ void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups
   }
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<WhyStep>> Fetcher::Why(const base::BlobId& blob) const {
-  syncgroup::BlobRecord record;
-  std::vector<GroupFact> groups;
-  RETURN_IF_ERROR(impl_->parts.index.Read([&](base::ReadTxn& txn) {
-    record = impl_->parts.ledger.Load(txn, blob);
-    if (!record.signpost) return absl::OkStatus();
-    for (const auto& [group, mention] : record.signpost->groups) {
-      GroupFact fact{.id = group};
-      if (const auto info = impl_->parts.groups.FindGroup(txn, group)) {
-        fact.name = info->name;
-        fact.role = info->role;
-      }
-      fact.held = record.row && record.row->holdings.contains(group);
-      fact.wanted = impl_->parts.ledger.WantedIn(txn, group, record);
-      fact.set_here = mention.set_here;
-      fact.keys = mention.keys;
-      groups.push_back(std::move(fact));
-    }
-    return absl::OkStatus();
-  }));
-  std::vector<WhyStep> steps;
-  AddGroups(steps, groups);
-  const FetchState state = impl_->StateOf(blob);
-  const uint64_t partial = impl_->parts.blobs.PartialBytes(blob);
+void AddBytes(std::vector<WhyStep>& steps, const syncgroup::BlobRecord& record,
+              uint64_t partial_bytes) {
   if (record.row) {
     steps.push_back({.step = "bytes",
                      .verdict = "held",
                      .detail = "the bytes are here",
                      .fields = {{"size", absl::StrCat(record.row->size_bytes)}}});
-  } else {
-    steps.push_back(
-        {.step = "bytes",
-         .verdict = partial > 0 ? "partial" : "missing",
-         .detail = partial > 0 ? "a part is here and will be continued" : "nothing is here yet",
-         .fields = {{"received", absl::StrCat(partial)}}});
+    return;
   }
-  if (!record.signpost) return steps;
-  const base::WallTime now = impl_->parts.clock.WallNow();
-  for (const base::PeerId& peer : signpost::LocationOrder(record.signpost->locations)) {
-    const signpost::Location& location = record.signpost->locations.at(peer);
-    const signpost::PeerHealth health = impl_->parts.peers.Health(peer);
-    const bool denied = location.denied != base::kNever && location.denied >= location.when_seen;
-    WhyStep step{.step = "location"};
-    step.verdict = health.Cooling(now) ? "cooling" : denied ? "denied" : "usable";
-    step.detail = health.Cooling(now) ? health.last_error.message
-                  : denied            ? "it said that it does not have it"
-                                      : "it probably has it";
-    step.fields = {{"peer", peer.ToHex()}, {"last_seen", base::FormatTime(location.when_seen)}};
-    if (denied) step.fields.emplace_back("denied", base::FormatTime(location.denied));
-    if (health.Cooling(now)) {
-      step.fields.emplace_back("until", base::FormatTime(health.cool_down_end));
+  const bool partial = partial_bytes > 0;
+  steps.push_back(
+      {.step = "bytes",
+       .verdict = partial ? "partial" : "missing",
+       .detail = partial ? "a part is here and will be continued" : "nothing is here yet",
+       .fields = {{"received", absl::StrCat(partial_bytes)}}});
+}
+
+WhyStep LocationStep(const base::PeerId& peer, const signpost::Location& location,
+                     const signpost::PeerHealth& health, base::WallTime now) {
+  const bool cools = health.Cooling(now);
+  const bool denied = location.denied != base::kNever && location.denied >= location.when_seen;
+  WhyStep step{.step = "location", .verdict = {}, .detail = {}, .fields = {}};
+  step.verdict = cools ? "cooling" : denied ? "denied" : "usable";
+  step.detail = cools    ? health.last_error.message
+                : denied ? "it said that it does not have it"
+                         : "it probably has it";
+  step.fields = {{"peer", peer.ToHex()}, {"last_seen", base::FormatTime(location.when_seen)}};
+  if (denied) step.fields.emplace_back("denied", base::FormatTime(location.denied));
+  if (cools) step.fields.emplace_back("until", base::FormatTime(health.cool_down_end));
+  return step;
+}
+
+WhyStep BlockedStep(const signpost::Signpost& signpost, const FetchState& state) {
+  if (signpost.wanted_since == base::kNever) {
+    return {.step = "blocked",
+            .verdict = "not_wanted",
+            .detail = "nobody here wants it: `waypost fetch` asks for it",
+            .fields = {}};
+  }
+  const bool blocked = state.blocked_by != Obstacle::kNone;
+  return {.step = "blocked",
+          .verdict = blocked ? ObstacleName(state.blocked_by) : "no",
+          .detail = Sentence(state.blocked_by),
+          .fields = {{"state", FetchStateName(state.kind)}}};
+}
+
+WhyStep NextAttemptStep(const signpost::Signpost& signpost, const FetchState& state) {
+  const base::WallTime at = std::max(signpost.next_attempt, state.parked_until);
+  WhyStep next{.step = "next_attempt",
+               .verdict = "at",
+               .detail = "",
+               .fields = {{"at", base::FormatTime(at)},
+                          {"attempts", absl::StrCat(signpost.fetch_attempts)},
+                          {"failures", absl::StrCat(signpost.failures)}}};
+  if (signpost.last_error.error != signpost::ErrorClass::kNone) {
+    next.detail = absl::StrCat("last error: ", signpost.last_error.message);
+    next.fields.emplace_back("last_error", signpost::ErrorClassName(signpost.last_error.error));
+  }
+  return next;
+}
+
+// What each group that mentions the blob makes of it.
+std::vector<GroupFact> GroupFacts(const Report::Parts& parts, base::ReadTxn& txn,
+                                  const syncgroup::BlobRecord& record) {
+  std::vector<GroupFact> facts;
+  for (const auto& [group, mention] : record.signpost->groups) {
+    GroupFact fact{.id = group};
+    if (const auto info = parts.groups.FindGroup(txn, group)) {
+      fact.name = info->name;
+      fact.role = info->role;
     }
-    steps.push_back(std::move(step));
+    fact.held = record.row && record.row->holdings.contains(group);
+    fact.wanted = parts.ledger.WantedIn(txn, group, record);
+    fact.set_here = mention.set_here;
+    fact.keys = mention.keys;
+    facts.push_back(std::move(fact));
   }
-  if (state.kind == FetchState::Kind::kDone && record.signpost->wanted_since == base::kNever) {
-    return steps;
+  return facts;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<WhyStep>> Report::Why(const base::BlobId& blob) const {
+  syncgroup::BlobRecord record;
+  std::vector<GroupFact> groups;
+  RETURN_IF_ERROR(parts_.index.Read([&](base::ReadTxn& txn) {
+    record = parts_.ledger.Load(txn, blob);
+    if (record.signpost) groups = GroupFacts(parts_, txn, record);
+    return absl::OkStatus();
+  }));
+  std::vector<WhyStep> steps;
+  AddGroups(steps, groups);
+  const FetchState state = parts_.work.State(blob);
+  AddBytes(steps, record, parts_.blobs.PartialBytes(blob));
+  if (!record.signpost) return steps;
+  const signpost::Signpost& signpost = *record.signpost;
+  const base::WallTime now = parts_.clock.WallNow();
+  for (const base::PeerId& peer : signpost::LocationOrder(signpost.locations)) {
+    steps.push_back(
+        LocationStep(peer, signpost.locations.at(peer), parts_.peers.Health(peer), now));
   }
-  if (record.signpost->wanted_since == base::kNever) {
-    steps.push_back({.step = "blocked",
-                     .verdict = "not_wanted",
-                     .detail = "nobody here wants it: `waypost fetch` asks for it",
-                     .fields = {}});
-    return steps;
-  }
-  steps.push_back({.step = "blocked",
-                   .verdict = state.blocked_by.empty() ? "no" : state.blocked_by,
-                   .detail = Sentence(state.blocked_by),
-                   .fields = {{"state", FetchStateName(state.kind)}}});
-  WhyStep next{.step = "next_attempt", .verdict = "at", .detail = "", .fields = {}};
-  next.fields = {
-      {"at", base::FormatTime(std::max(record.signpost->next_attempt, state.parked_until))},
-      {"attempts", absl::StrCat(record.signpost->fetch_attempts)},
-      {"failures", absl::StrCat(record.signpost->failures)}};
-  if (record.signpost->last_error.error != signpost::ErrorClass::kNone) {
-    next.detail = absl::StrCat("last error: ", record.signpost->last_error.message);
-    next.fields.emplace_back("last_error",
-                             signpost::ErrorClassName(record.signpost->last_error.error));
-  }
-  steps.push_back(std::move(next));
+  const bool wanted = signpost.wanted_since != base::kNever;
+  if (state.kind == FetchState::Kind::kDone && !wanted) return steps;
+  steps.push_back(BlockedStep(signpost, state));
+  if (wanted) steps.push_back(NextAttemptStep(signpost, state));
   return steps;
 }
 

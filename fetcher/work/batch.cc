@@ -1,19 +1,19 @@
+#include "fetcher/work/batch.h"
+
 #include <algorithm>
-#include <chrono>
-#include <deque>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "fetcher/policy/slow_window.h"
-#include "fetcher/work/fetcher_impl.h"
+#include "fetcher/work/row_state.h"
 #include "syncgroup/protocol/messages.h"
 
-// What a worker does with the blobs that it took: one, or many small ones of one peer, which travel
-// in one request. Each is an attempt of its own, which costs what it would cost alone; what they
-// share is the slot, the request and, as they are written down without waiting for one another, the
-// commit.
+// Load all in one view, ask the peer that most would go to, write down what came without waiting,
+// give the slot back, write down what did not come, wait for the commits, land. An item that goes
+// back is as it came; whatever happens, each lands once.
 
 namespace waypost::fetcher {
 namespace {
@@ -27,136 +27,123 @@ constexpr std::size_t kTogetherMax = 64;
 
 }  // namespace
 
-struct Fetcher::Impl::Batch {
-  // Operations under way in the index.
-  class Outstanding {
-   public:
-    void Begin() {
-      base::MutexLock lock(mutex_);
-      ++count_;
-    }
-    void End() {
-      base::MutexLock lock(mutex_);
-      if (--count_ == 0)
-        none_.NotifyAll();  // under the lock: the waiter ends as soon as it is free
-    }
-    void WaitForAll() {
-      base::MutexLock lock(mutex_);
-      while (count_ > 0) none_.Wait(mutex_);
-    }
+// Takes the answer of one peer that was asked for some of the items.
+class Batch::Answer final : public BatchSink {
+ public:
+  Answer(Batch& batch, const base::PeerId& peer, uint64_t returns, std::vector<Item*> items)
+      : batch_(batch), peer_(peer), returns_(returns), items_(std::move(items)) {}
+  absl::Status OnItem(std::size_t number, const BatchItem& item) override;
+  // What came and still waits, whatever ended the answer.
+  absl::Status FinishFiles();
+  std::size_t heard() const { return heard_; }        // items that came
+  std::size_t answered() const { return answered_; }  // of them those that need not come again
 
-   private:
-    base::Mutex mutex_;
-    base::CondVar none_;
-    std::size_t count_ GUARDED_BY(mutex_) = 0;
-  };
+ private:
+  absl::Status Finished(Item& item);
+  static absl::Status OurFault(const Item& item);
 
-  struct Item {
-    Taken& taken;
-    Attempt attempt;
-    bool open = true;       // somebody else may be asked yet
-    bool put_back = false;  // another attempt will get it
-    bool landed = false;
-    absl::Status recorded = absl::OkStatus();
-    Written written = {};
-    std::optional<Failure> failure = {};
-  };
-
-  // Asks one peer for some of the items.
-  class Answer final : public BatchSink {
-   public:
-    Answer(Batch& batch, const base::PeerId& peer, uint64_t returns, std::vector<Item*> items)
-        : batch_(batch), peer_(peer), returns_(returns), items_(std::move(items)) {}
-    absl::Status OnItem(std::size_t number, const BatchItem& item) override;
-    // What came and still waits, whatever ended the answer.
-    absl::Status FinishFiles();
-    std::size_t heard() const { return heard_; }        // items that came
-    std::size_t answered() const { return answered_; }  // of them those that need not come again
-
-   private:
-    absl::Status Finished(Item& item);
-    static absl::Status OurFault(const Item& item);
-
-    Batch& batch_;
-    const base::PeerId peer_;
-    const uint64_t returns_;
-    const std::vector<Item*> items_;
-    std::vector<Item*> waiting_;
-    std::vector<blobstore::ArrivedBlob> files_;  // of them
-    std::size_t heard_ = 0;
-    std::size_t answered_ = 0;
-    SlowWindow slow_{batch_.impl.parts.clock.SteadyNow()};
-  };
-
-  Batch(Impl& fetcher, Slot& batch_slot) : impl(fetcher), slot(batch_slot) {}
-
-  void Load(std::vector<Taken>& all);
-  void Ask();
-  bool AskFirst();
-  void AskSome(const base::PeerId& peer, const std::vector<Item*>& items);
-  void RunFirst();
-  // Goes back into the queue as it came, with the next Land.
-  void PutBack(Item& item);
-  // Other workers may have them. What was put back lands before this one waits for a large blob or
-  // its commit; the rest at the end.
-  enum class Which { kPutBack, kAll };
-  void Land(Which which);
-  void Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write);
-  void SubmitSuccess(Item& item);
-  void Conclude();
-
-  Impl& impl;
-  Slot& slot;
-  base::Millis stall_timeout{};
-  uint64_t blob_bytes_max = 0;
-  uint64_t received_bytes = 0;
-  base::SteadyTime began{};
-  std::deque<Item> items;
-  Outstanding outstanding;
+  Batch& batch_;
+  const base::PeerId peer_;
+  const uint64_t returns_;
+  const std::vector<Item*> items_;
+  std::vector<Item*> waiting_;
+  std::vector<blobstore::ArrivedBlob> files_;  // of them
+  std::size_t heard_ = 0;
+  std::size_t answered_ = 0;
+  SlowWindow slow_{batch_.parts_.attempt.clock.SteadyNow()};
 };
 
-void Fetcher::Impl::Batch::Load(std::vector<Taken>& all) {
-  began = impl.parts.clock.SteadyNow();
-  {
-    base::MutexLock lock(impl.mutex);
-    stall_timeout = impl.options.stall_timeout;
-    blob_bytes_max = impl.options.batch_blob_bytes;
+void Batch::Outstanding::Begin() {
+  base::MutexLock lock(mutex_);
+  ++count_;
+}
+
+void Batch::Outstanding::End() {
+  base::MutexLock lock(mutex_);
+  if (--count_ == 0) none_.NotifyAll();  // under the lock: the waiter ends as soon as it is free
+}
+
+void Batch::Outstanding::WaitForAll() {
+  base::MutexLock lock(mutex_);
+  while (count_ > 0) none_.Wait(mutex_);
+}
+
+Batch::Batch(const Parts& parts, std::vector<Taken>& all)
+    : parts_(parts),
+      options_(parts.board.options()),
+      began_(parts.attempt.clock.SteadyNow()),
+      all_(all),
+      slot_{.at = all.front().picked.at} {}
+
+void Batch::Run() {
+  Load();
+  Ask();
+  parts_.board.FreeSlot(slot_);
+  Land(Which::kPutBack);
+  Conclude();
+  Land(Which::kAll);
+}
+
+AttemptOptions Batch::OptionsFor(const RunQueue::Picked& picked) {
+  return {.stall_timeout = options_.stall_timeout,
+          .prefer = picked.at,
+          .free_since = picked.free_since,
+          .for_app = parts_.board.Waited(picked.key.blob),
+          .should_yield = [this] { return parts_.board.ShouldYield(slot_); }};
+}
+
+void Batch::Load() {
+  for (Taken& taken : all_) {
+    items_.push_back(
+        {.taken = taken,
+         .attempt = Attempt(parts_.attempt, taken.picked.key.blob, OptionsFor(taken.picked),
+                            taken.flight->progress, taken.flight->stop.get_token())});
   }
-  for (Taken& taken : all) {
-    items.push_back({.taken = taken,
-                     .attempt = Attempt(impl.attempt_parts, taken.picked.key.blob,
-                                        impl.OptionsFor(taken.picked, slot), taken.flight->progress,
-                                        taken.flight->stop.get_token())});
-  }
-  const absl::Status read = impl.parts.index.Read([&](base::ReadTxn& txn) {
+  const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
     MembersOfGroups members;
-    for (Item& item : items) item.attempt.Load(txn, members);
+    for (Item& item : items_) item.attempt.Load(txn, members);
     return absl::OkStatus();
   });
   if (read.ok()) return;
-  for (Item& item : items) item.attempt.LoadFailed(read);
+  for (Item& item : items_) item.attempt.LoadFailed(read);
 }
 
-void Fetcher::Impl::Batch::PutBack(Item& item) {
+void Batch::PutBack(Item& item) {
   item.open = false;
   item.put_back = true;
   item.taken.result.report.local = LocalEnd::kCancelled;
 }
 
-void Fetcher::Impl::Batch::Land(Which which) {
-  std::vector<Taken*> some;
-  for (Item& item : items) {
+void Batch::Land(Which which) {
+  std::vector<Board::Landing> landings;
+  for (Item& item : items_) {
     if (item.landed || (which == Which::kPutBack && !item.put_back)) continue;
     item.landed = true;
-    some.push_back(&item.taken);
+    landings.push_back({.taken = item.taken, .due = {}});
   }
-  impl.Land(some);
+  if (landings.empty()) return;
+  // Read while the flights stand: what is told of a row from now on is newer.
+  std::vector<RowState> rows;
+  const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
+    for (const Board::Landing& landing : landings) {
+      rows.push_back(ReadRowState(txn, landing.taken.picked.key.blob));
+    }
+    return absl::OkStatus();
+  });
+  if (!read.ok()) base::LogWarning("fetcher: ", landings.size(), " blobs: ", read.ToString());
+  for (std::size_t i = 0; i < landings.size(); ++i) {
+    const Taken& taken = landings[i].taken;
+    const base::BlobId& blob = taken.picked.key.blob;
+    landings[i].due = read.ok() ? rows[i].due : taken.picked.key;
+    const bool wanted = !read.ok() || rows[i].wanted;
+    if (!wanted && !taken.result.staged) parts_.attempt.blobs.DropPartial(blob);
+  }
+  parts_.board.Land(landings);
 }
 
-void Fetcher::Impl::Batch::Submit(Item& item, Index::Lane lane,
-                                  std::function<void(base::WriteTxn&)> write) {
-  outstanding.Begin();
-  impl.parts.index.Submit(
+void Batch::Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write) {
+  outstanding_.Begin();
+  parts_.attempt.index.Submit(
       lane,
       [write = std::move(write)](base::WriteTxn& txn) {
         write(txn);
@@ -164,24 +151,24 @@ void Fetcher::Impl::Batch::Submit(Item& item, Index::Lane lane,
       },
       [this, &item](absl::Status status) {
         item.recorded = std::move(status);
-        outstanding.End();
+        outstanding_.End();
       });
 }
 
-void Fetcher::Impl::Batch::SubmitSuccess(Item& item) {
+void Batch::SubmitSuccess(Item& item) {
   item.open = false;
   item.taken.result = item.attempt.Finish();
-  const base::WallTime now = impl.parts.clock.WallNow();
+  const base::WallTime now = parts_.attempt.clock.WallNow();
   Submit(item, Index::Lane::kForeground, [this, &item, now](base::WriteTxn& txn) {
-    impl.WriteSuccess(txn, item.attempt.blob(), item.taken.result, now, item.written);
+    item.written = parts_.recorder.WriteSuccess(txn, item.attempt.blob(), item.taken.result, now);
   });
 }
 
-absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
+absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
   Item& item = *items_.at(number);
   heard_ = number + 1;
-  if (slow_.Slow(heard.bytes.size(), batch_.impl.parts.clock.SteadyNow()) &&
-      batch_.impl.ShouldYield(batch_.slot)) {
+  if (slow_.Slow(heard.bytes.size(), batch_.parts_.attempt.clock.SteadyNow()) &&
+      batch_.parts_.board.ShouldYield(batch_.slot_)) {
     return absl::CancelledError("too slow");
   }
   if (heard.kind != BatchItem::Kind::kLeftOut) ++answered_;
@@ -192,7 +179,8 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
     case BatchItem::Kind::kLeftOut:
       // The answer was full: it is asked for again. Else the blob is large, or something is the
       // matter with it.
-      if (heard.size_bytes && *heard.size_bytes <= batch_.blob_bytes_max) return absl::OkStatus();
+      if (heard.size_bytes && *heard.size_bytes <= batch_.options_.batch_blob_bytes)
+        return absl::OkStatus();
       item.taken.alone = true;
       batch_.PutBack(item);
       ++answered_;
@@ -202,7 +190,7 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
   }
   auto arrived = item.attempt.HearBlob(peer_, returns_, heard);
   if (!arrived) return OurFault(item);
-  if (heard.bytes.size() <= batch_.impl.parts.blobs.inline_max_bytes()) {
+  if (heard.bytes.size() <= batch_.parts_.attempt.blobs.inline_max_bytes()) {
     item.attempt.HearFinished(peer_, arrived->writer->Finish(arrived->expected));
     return Finished(item);
   }
@@ -212,8 +200,8 @@ absl::Status Fetcher::Impl::Batch::Answer::OnItem(std::size_t number, const Batc
   return files_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
 }
 
-absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {
-  auto staged = batch_.impl.parts.blobs.FinishTogether(std::exchange(files_, {}));
+absl::Status Batch::Answer::FinishFiles() {
+  auto staged = batch_.parts_.attempt.blobs.FinishTogether(std::exchange(files_, {}));
   absl::Status first;
   const std::vector<Item*> finished = std::exchange(waiting_, {});
   for (std::size_t i = 0; i < finished.size(); ++i) {
@@ -223,14 +211,14 @@ absl::Status Fetcher::Impl::Batch::Answer::FinishFiles() {
   return first;
 }
 
-absl::Status Fetcher::Impl::Batch::Answer::Finished(Item& item) {
+absl::Status Batch::Answer::Finished(Item& item) {
   if (!item.attempt.result().staged) return OurFault(item);
   batch_.SubmitSuccess(item);
   return absl::OkStatus();
 }
 
 // Our own disk: it would not take the next one either.
-absl::Status Fetcher::Impl::Batch::Answer::OurFault(const Item& item) {
+absl::Status Batch::Answer::OurFault(const Item& item) {
   const AttemptReport& report = item.attempt.result().report;
   if (report.local != LocalEnd::kNoSpace && report.local != LocalEnd::kDisk) {
     return absl::OkStatus();
@@ -238,27 +226,27 @@ absl::Status Fetcher::Impl::Batch::Answer::OurFault(const Item& item) {
   return absl::UnavailableError(report.local_message);
 }
 
-void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
+void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
   if (some.size() == 1) {
     some.front()->attempt.Ask(peer);
     if (some.front()->attempt.result().staged) SubmitSuccess(*some.front());
     return;
   }
-  const auto entry = impl.parts.peers.Find(peer);
+  const auto entry = parts_.attempt.peers.Find(peer);
   const uint64_t returns = entry ? entry->health.returns : 0;
-  BatchRequest request{
+  BatchCall request{
       .from = {.peer = peer, .addresses = entry ? entry->addresses : std::vector<std::string>()},
       .groups = some.front()->attempt.GroupsAt(peer),
-      .blob_bytes_max = blob_bytes_max,
-      .stall_timeout = stall_timeout};
+      .blob_bytes_max = options_.batch_blob_bytes,
+      .stall_timeout = options_.stall_timeout};
   for (const Item* item : some) request.blobs.push_back(item->attempt.blob());
   Answer answer(*this, peer, returns, some);
   BlobReply reply;
   reply.message = "no address of it is known";
-  if (!request.from.addresses.empty() || impl.parts.client.ReachableWithoutAddress(peer)) {
-    reply = impl.parts.client.GetBatch(request, answer, impl.shutdown.get_token());
+  if (!request.from.addresses.empty() || parts_.attempt.client.ReachableWithoutAddress(peer)) {
+    reply = parts_.attempt.client.GetBatch(request, answer, parts_.board.stop_token());
   }
-  received_bytes += reply.body_bytes;
+  received_bytes_ += reply.body_bytes;
   const bool disk_failed = !answer.FinishFiles().ok();
   if (reply.kind == BlobReply::Kind::kComplete && !disk_failed) {
     if (answer.answered() > 0) return;
@@ -276,15 +264,15 @@ void Fetcher::Impl::Batch::AskSome(const base::PeerId& peer, const std::vector<I
     some[answer.heard()]->attempt.HearFailure(peer, returns, reply);
     return;
   }
-  for (Item& item : items) {
+  for (Item& item : items_) {
     if (item.open && !item.attempt.Ended()) PutBack(item);
   }
 }
 
 // Asks the peer that most of the items would go to next. False: nobody is left to be asked.
-bool Fetcher::Impl::Batch::AskFirst() {
+bool Batch::AskFirst() {
   std::map<base::PeerId, std::vector<Item*>> of_peer;
-  for (Item& item : items) {
+  for (Item& item : items_) {
     if (!item.open) continue;
     if (const auto peer = item.attempt.Next()) of_peer[*peer].push_back(&item);
   }
@@ -293,7 +281,7 @@ bool Fetcher::Impl::Batch::AskFirst() {
       [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
   if (most == of_peer.end()) return false;
   const auto& [peer, waiting] = *most;
-  if (!impl.TakeSlot(slot, peer)) {
+  if (!parts_.board.MoveSlot(slot_, peer)) {
     for (Item* item : waiting) item->attempt.SkipFull(peer);
     return true;
   }
@@ -307,85 +295,74 @@ bool Fetcher::Impl::Batch::AskFirst() {
     some.push_back(item);
     if (some.size() == syncgroup::kBatchBlobsMax) break;
   }
-  {
-    base::MutexLock lock(impl.mutex);
-    for (Item* item : some) item->taken.flight->source = peer;
+  for (const Item* item : some) {
+    parts_.board.NoteSource(*item->taken.flight, peer);
+    parts_.board.Announce(item->attempt.blob());
   }
-  for (const Item* item : some) impl.Announce(item->attempt.blob());
   AskSome(peer, some);
   return true;
 }
 
 // A large blob is a matter of its own: what was taken with it goes back.
-void Fetcher::Impl::Batch::RunFirst() {
-  for (Item& item : items) {
-    if (&item != &items.front()) PutBack(item);
+void Batch::RunFirst() {
+  for (Item& item : items_) {
+    if (&item != &items_.front()) PutBack(item);
   }
   Land(Which::kPutBack);
-  while (items.front().open && AskFirst()) {
+  while (items_.front().open && AskFirst()) {
   }
 }
 
-void Fetcher::Impl::Batch::Ask() {
-  for (Item& item : items) {
+void Batch::Ask() {
+  for (Item& item : items_) {
     const bool starts = item.attempt.result().start == AttemptResult::Start::kGo;
-    item.taken.alone = starts && item.attempt.size_hint().value_or(0) > blob_bytes_max;
+    item.taken.alone = starts && item.attempt.size_hint().value_or(0) > options_.batch_blob_bytes;
   }
-  if (items.front().taken.alone) return RunFirst();
-  for (Item& item : items) {
+  if (items_.front().taken.alone) return RunFirst();
+  for (Item& item : items_) {
     if (item.taken.alone) PutBack(item);
   }
-  while (received_bytes < kTurnBytes && AskFirst()) {
+  while (received_bytes_ < kTurnBytes && AskFirst()) {
   }
-  if (received_bytes < kTurnBytes) return;
-  for (Item& item : items) {
+  if (received_bytes_ < kTurnBytes) return;
+  for (Item& item : items_) {
     if (item.open && item.attempt.Next()) PutBack(item);
   }
 }
 
 // What nobody brought is written down too, and then everything that was written is told.
-void Fetcher::Impl::Batch::Conclude() {
-  for (Item& item : items) {
+void Batch::Conclude() {
+  for (Item& item : items_) {
     if (!item.open) continue;
     item.taken.result = item.attempt.Finish();
     const AttemptResult& result = item.taken.result;
     if (result.start == AttemptResult::Start::kNotWanted) {
-      const base::WallTime now = impl.parts.clock.WallNow();
+      const base::WallTime now = parts_.attempt.clock.WallNow();
       Submit(item, Index::Lane::kBulk, [this, &item, now](base::WriteTxn& txn) {
-        impl.WriteRepair(txn, item.attempt.blob(), now);
+        parts_.recorder.WriteRepair(txn, item.attempt.blob(), now);
       });
     } else if (result.start == AttemptResult::Start::kGo) {
-      item.failure = impl.BeginFailure(result);
+      item.failure = parts_.recorder.BeginFailure(result);
       if (!item.failure->to_write) continue;
       Submit(item, Index::Lane::kForeground, [this, &item](base::WriteTxn& txn) {
-        impl.WriteFailure(txn, item.attempt.blob(), item.taken.result, *item.failure);
+        parts_.recorder.WriteFailure(txn, item.attempt.blob(), item.taken.result, *item.failure);
       });
     }
   }
-  outstanding.WaitForAll();
-  for (Item& item : items) {
+  outstanding_.WaitForAll();
+  for (Item& item : items_) {
     const base::BlobId& blob = item.attempt.blob();
     const AttemptResult& result = item.taken.result;
-    impl.bytes_total.Add(static_cast<double>(result.body_bytes));
+    parts_.recorder.NoteReceived(result.body_bytes);
     if (result.staged) {
-      impl.NoteSuccess(blob, result, began, item.recorded, item.written);
+      parts_.recorder.NoteSuccess(blob, result, began_, item.recorded, item.written);
     } else if (item.failure) {
-      item.taken.verdict = item.failure->verdict;
-      impl.NoteFailure(blob, result, item.recorded, item.failure->verdict);
+      item.taken.consequences = item.failure->consequences;
+      parts_.recorder.NoteFailure(blob, result, item.recorded, item.failure->consequences);
     } else if (!item.recorded.ok()) {
       base::LogWarning("fetcher: blob ", blob.ToHex(), ": ", item.recorded.ToString());
     }
   }
-}
-
-void Fetcher::Impl::RunBatch(std::vector<Taken>& all, Slot& slot) {
-  Batch batch(*this, slot);
-  batch.Load(all);
-  batch.Ask();
-  FreeSlot(slot);
-  batch.Land(Batch::Which::kPutBack);
-  batch.Conclude();
-  batch.Land(Batch::Which::kAll);
 }
 
 }  // namespace waypost::fetcher

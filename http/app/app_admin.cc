@@ -29,12 +29,12 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
     return absl::OkStatus();
   }));
   Json fetching = Json::array();
-  for (const auto& running : parts.fetcher.InFlight()) {
+  for (const auto& running : parts.report.InFlight()) {
     Json item = {{"blob", running.blob.ToHex()}};
     item.update(FetchStateJson(running.state));
     fetching.push_back(std::move(item));
   }
-  const auto states = parts.fetcher.CountStates();
+  const auto states = parts.report.CountStates();
   const auto pause = parts.fetcher.Paused();
   const auto space = parts.blobs.DiskSpace();
   const auto uptime =
@@ -58,7 +58,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                          {"parked", states.parked},
                          {"stopped", states.stopped}}},
                        {"fetching", std::move(fetching)},
-                       {"paused", pause.paused},
+                       {"paused", pause.paused()},
                        {"pause", PauseJson(pause)},
                        {"scan", ScanJson(parts.scanner.Status())},
                        {"disk_free", space.free_bytes},
@@ -174,8 +174,9 @@ std::vector<std::string> NotReady(AppContext& context) {
     reasons.push_back("this clock is behind the clocks of most members: set it");
   }
   const auto pause = context.parts.fetcher.Paused();
-  if (pause.paused && (pause.reason == "disk" || pause.reason == "index")) {
-    reasons.push_back(absl::StrCat("the fetcher is paused (", pause.reason, "): ", pause.detail));
+  if (pause.reason == fetcher::PauseReason::kDisk || pause.reason == fetcher::PauseReason::kIndex) {
+    reasons.push_back(absl::StrCat("the fetcher is paused (",
+                                   fetcher::PauseReasonName(pause.reason), "): ", pause.detail));
   }
   return reasons;
 }

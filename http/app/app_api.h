@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/report/completeness.h"
+#include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "http/app/auth.h"
 #include "http/message/message.h"
@@ -52,6 +53,7 @@ struct AppParts {
   syncgroup::PeerClient& client;
   signpost::PeerBook& peers;
   fetcher::Fetcher& fetcher;
+  const fetcher::Report& report;
   upkeep::Scanner& scanner;
   fetcher::CompletenessReporter& completeness;
   SettingsAccess& settings;

@@ -37,21 +37,28 @@ struct Start {
 };
 Start StartOf(const FetchState& state) {
   if (state.kind == Kind::kParked) return {.at = state.parked_until};
-  if (state.blocked_by == "not_due") {
-    // An attempt with nobody to ask helps no one who waits; only news from elsewhere does.
-    if (state.error.error == signpost::ErrorClass::kNobody) return {.unknown = true};
-    return {.at = state.next_attempt};
-  }
-  if (state.blocked_by == "paused" || state.blocked_by == "space" || state.blocked_by == "nobody" ||
-      state.blocked_by == "stopped") {
-    return {.unknown = true};
+  switch (state.blocked_by) {
+    case fetcher::Obstacle::kNotDue:
+      // An attempt with nobody to ask helps no one who waits; only news from elsewhere does.
+      if (state.error.error == signpost::ErrorClass::kNobody) return {.unknown = true};
+      return {.at = state.next_attempt};
+    case fetcher::Obstacle::kPaused:
+    case fetcher::Obstacle::kSpace:
+    case fetcher::Obstacle::kNobody:
+    case fetcher::Obstacle::kStopped:
+      return {.unknown = true};
+    case fetcher::Obstacle::kNone:
+    case fetcher::Obstacle::kSlot:
+    case fetcher::Obstacle::kPeerSlot:
+    case fetcher::Obstacle::kPeerCoolDown:
+      break;
   }
   return {};
 }
 
 // The step of `why` that says what is in the way; null if there is none.
 Json BlockingStep(AppContext& context, const base::BlobId& blob) {
-  const auto steps = context.parts.fetcher.Why(blob);
+  const auto steps = context.parts.report.Why(blob);
   if (!steps.ok()) return nullptr;
   for (const auto& step : *steps) {
     if (step.step == "blocked") return WhyStepJson(step);
@@ -85,7 +92,7 @@ Response Blocked(AppContext& context, const base::BlobId& blob, const FetchState
 class BlobWait final : public Subscription {
  public:
   BlobWait(AppContext& context, const Request& request, const base::BlobId& blob,
-           std::unique_ptr<fetcher::Fetcher::Interest> interest, base::Millis timeout)
+           std::unique_ptr<fetcher::Interest> interest, base::Millis timeout)
       : context_(context),
         request_(request),
         blob_(blob),
@@ -128,7 +135,7 @@ class BlobWait final : public Subscription {
   AppContext& context_;
   Request request_;
   const base::BlobId blob_;
-  const std::unique_ptr<fetcher::Fetcher::Interest> interest_;
+  const std::unique_ptr<fetcher::Interest> interest_;
   const base::SteadyTime deadline_;
   const base::WallTime wall_deadline_;
   base::Notifier::Registration changed_;
@@ -137,7 +144,7 @@ class BlobWait final : public Subscription {
 // POST .../fetch: a line for each change.
 class FetchStream final : public Subscription {
  public:
-  explicit FetchStream(std::unique_ptr<fetcher::Fetcher::Interest> interest)
+  explicit FetchStream(std::unique_ptr<fetcher::Interest> interest)
       : interest_(std::move(interest)), attempts_before_(interest_->State().attempts_ended) {}
   std::string content_type() const override { return "application/x-ndjson"; }
   void Start(std::function<void()> wake) override {
@@ -173,7 +180,7 @@ class FetchStream final : public Subscription {
   }
 
  private:
-  const std::unique_ptr<fetcher::Fetcher::Interest> interest_;
+  const std::unique_ptr<fetcher::Interest> interest_;
   const uint64_t attempts_before_;
   base::Notifier::Registration changed_;
   base::SteadyTime last_line_;
@@ -213,7 +220,7 @@ absl::StatusOr<Response> GetSignpost(AppContext& context, Request& request) {
 absl::StatusOr<Response> GetWhy(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
-  ASSIGN_OR_RETURN(const auto steps, context.parts.fetcher.Why(blob));
+  ASSIGN_OR_RETURN(const auto steps, context.parts.report.Why(blob));
   Json list = Json::array();
   for (const auto& step : steps) list.push_back(WhyStepJson(step));
   return JsonResponse({{"blob", blob.ToHex()}, {"steps", std::move(list)}});

@@ -19,20 +19,19 @@ constexpr base::Millis kPauseMax{int64_t{366} * 24 * 3600 * 1000};
 absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
   RETURN_IF_ERROR(CheckQuery(request, {"state", "group", "limit", "cursor"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
-  fetcher::Fetcher::WantedFilter filter;
+  fetcher::Report::WantedFilter filter;
   if (const auto state = request.Query("state")) {
-    if (*state != "due" && *state != "waiting" && *state != "fetching" && *state != "parked" &&
-        *state != "stopped") {
+    filter.state = fetcher::WaitStateNamed(*state);
+    if (!filter.state) {
       return absl::InvalidArgumentError("state must be due, waiting, fetching, parked or stopped");
     }
-    filter.state = std::string(*state);
   }
   if (const auto text = request.Query("group")) {
     ASSIGN_OR_RETURN(filter.group, GroupIn(*text));
     RETURN_IF_ERROR(context.parts.groups.Find(*filter.group).status());
   }
   ASSIGN_OR_RETURN(const auto page,
-                   context.parts.fetcher.Wanted(filter, paging.after, paging.limit));
+                   context.parts.report.Wanted(filter, paging.after, paging.limit));
   Json items = Json::array();
   for (const auto& item : page.items) {
     items.push_back(WantedJson(

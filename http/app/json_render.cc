@@ -133,8 +133,8 @@ Json WantedJson(const fetcher::WantedItem& item, const NameOf& name_of) {
   return {{"blob", item.blob.ToHex()},
           {"groups", GroupsJson(signpost)},
           {"size", OrNull(signpost.size_hint_bytes)},
-          {"lane", item.lane == signpost::Lane::kNew ? "new" : "retry"},
-          {"state", item.state},
+          {"lane", item.lane == signpost::DueLane::kNew ? "new" : "retry"},
+          {"state", fetcher::WaitStateName(item.state)},
           {"fetch_attempts", signpost.fetch_attempts},
           {"failures", signpost.failures},
           {"wanted_since", TimeJson(signpost.wanted_since)},
@@ -152,8 +152,9 @@ Json FetchStateJson(const fetcher::FetchState& state) {
     json["source"] = state.source.ToHex();
   }
   if (state.kind == Kind::kParked) json["until"] = TimeJson(state.parked_until);
-  if (state.kind == Kind::kPending && !state.blocked_by.empty())
-    json["blocked_by"] = state.blocked_by;
+  if (state.kind == Kind::kPending && state.blocked_by != fetcher::Obstacle::kNone) {
+    json["blocked_by"] = fetcher::ObstacleName(state.blocked_by);
+  }
   if (state.kind == Kind::kFailed) {
     json["error"] = LastErrorJson(state.error);
     json["will_retry"] = state.will_retry;
@@ -246,9 +247,9 @@ Json EventJson(const base::Event& event, const std::string& boot_id) {
   return json;
 }
 
-Json PauseJson(const fetcher::Fetcher::PauseState& pause) {
-  if (!pause.paused) return nullptr;
-  return {{"reason", pause.reason},
+Json PauseJson(const fetcher::PauseState& pause) {
+  if (!pause.paused()) return nullptr;
+  return {{"reason", fetcher::PauseReasonName(pause.reason)},
           {"detail", pause.detail},
           {"until", pause.until ? TimeJson(*pause.until) : Json(nullptr)}};
 }

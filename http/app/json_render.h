@@ -4,8 +4,10 @@
 #include <string>
 
 #include "base/events.h"
+#include "fetcher/policy/pause.h"
 #include "fetcher/report/completeness.h"
-#include "fetcher/work/fetcher.h"
+#include "fetcher/report/report.h"
+#include "fetcher/work/fetch_state.h"
 #include "http/message/json.h"
 #include "http/message/message.h"
 #include "signpost/peer_book.h"
@@ -40,7 +42,7 @@ Json PeerJson(const signpost::PeerBook::Entry& entry, base::WallTime now);
 Json CompletenessJson(const fetcher::Completeness& report, base::WallTime now);
 Json HeldJson(const syncgroup::Syncer::HeldReport& report, uint32_t servers);
 Json EventJson(const base::Event& event, const std::string& boot_id);
-Json PauseJson(const fetcher::Fetcher::PauseState& pause);  // null when it runs
+Json PauseJson(const fetcher::PauseState& pause);  // null when it runs
 
 // A peer that answered or asked within two minutes (twice the longest pause between rounds, and
 // some) and is not cooling down.

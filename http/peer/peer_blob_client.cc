@@ -155,7 +155,7 @@ void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Starte
 
 // ---- many blobs ----
 
-void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Started& started,
+void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& request, Started& started,
                                      fetcher::BatchSink& sink, const Interrupt& interrupt,
                                      fetcher::BlobReply& reply) {
   FrameReader frames(request.blobs.size(),
@@ -187,7 +187,7 @@ void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchRequest& request, Start
   }
 }
 
-fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchRequest& request,
+fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchCall& request,
                                                   fetcher::BatchSink& sink,
                                                   const Interrupt& interrupt) {
   const std::string message = syncgroup::EncodeBatchRequest(
@@ -222,7 +222,7 @@ fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetc
   return reply;
 }
 
-fetcher::BlobReply PeerHttpClient::GetBatch(const fetcher::BatchRequest& request,
+fetcher::BlobReply PeerHttpClient::GetBatch(const fetcher::BatchCall& request,
                                             fetcher::BatchSink& sink, std::stop_token stop) {
   return impl_->GetBatch(request, sink, Interrupt(stop));
 }

@@ -62,7 +62,7 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   bool ReachableWithoutAddress(const base::PeerId& peer) const override;
   fetcher::BlobReply Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                          std::stop_token stop) override;
-  fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
+  fetcher::BlobReply GetBatch(const fetcher::BatchCall& request, fetcher::BatchSink& sink,
                               std::stop_token stop) override;
 
  private:

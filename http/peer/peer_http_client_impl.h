@@ -61,9 +61,9 @@ struct PeerHttpClient::Impl {
   void ReadBlob(const fetcher::BlobRequest& request, uint64_t offset, Started& started,
                 fetcher::BlobSink& sink, const Interrupt& interrupt, fetcher::BlobReply& reply);
 
-  fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
+  fetcher::BlobReply GetBatch(const fetcher::BatchCall& request, fetcher::BatchSink& sink,
                               const Interrupt& interrupt);
-  void ReadBatch(const fetcher::BatchRequest& request, Started& started, fetcher::BatchSink& sink,
+  void ReadBatch(const fetcher::BatchCall& request, Started& started, fetcher::BatchSink& sink,
                  const Interrupt& interrupt, fetcher::BlobReply& reply);
   // The answer to a request for blobs that is neither a blob nor blobs.
   bool ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt,

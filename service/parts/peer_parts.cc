@@ -116,8 +116,16 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                              .metrics = metrics,
                                              .knows_us = std::move(options.knows_us),
                                              .request_scan = [this] { scanner->Request(); }});
+  report = std::make_unique<fetcher::Report>(fetcher::Report::Parts{.index = *index,
+                                                                    .blobs = *blobs,
+                                                                    .ledger = *ledger,
+                                                                    .groups = *groups,
+                                                                    .peers = *peers,
+                                                                    .clock = clock,
+                                                                    .metrics = metrics,
+                                                                    .work = fetcher->work()});
   completeness =
-      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *fetcher);
+      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *report);
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }

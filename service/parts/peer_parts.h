@@ -16,6 +16,7 @@
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/attempt/blob_client.h"
 #include "fetcher/report/completeness.h"
+#include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_events.h"
 #include "signpost/peer_book.h"
@@ -103,6 +104,7 @@ class PeerParts {
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<upkeep::Scanner> scanner;
   std::unique_ptr<fetcher::Fetcher> fetcher;
+  std::unique_ptr<fetcher::Report> report;
   std::unique_ptr<fetcher::CompletenessReporter> completeness;
   std::unique_ptr<syncgroup::PeerService> peer_service;
 

@@ -33,7 +33,7 @@ class FakeBlobClient final : public BlobClient {
 
   // Each blob as its peer's behaviour has it; what is larger than asked for is left out. One that
   // fails ends the answer.
-  BlobReply GetBatch(const BatchRequest& request, BatchSink& sink, std::stop_token stop) override {
+  BlobReply GetBatch(const BatchCall& request, BatchSink& sink, std::stop_token stop) override {
     const Behaviour behaviour = Note(request, &FakeBlobClient::batches_);
     if (!behaviour) return {.kind = BlobReply::Kind::kUnreachable, .message = "nobody there"};
     BlobReply all{.kind = BlobReply::Kind::kComplete};
@@ -73,7 +73,7 @@ class FakeBlobClient final : public BlobClient {
     base::MutexLock lock(mutex_);
     return calls_;
   }
-  std::vector<BatchRequest> batches() const {
+  std::vector<BatchCall> batches() const {
     base::MutexLock lock(mutex_);
     return batches_;
   }
@@ -139,7 +139,7 @@ class FakeBlobClient final : public BlobClient {
   mutable base::Mutex mutex_;
   std::map<base::PeerId, Behaviour> behaviours_ GUARDED_BY(mutex_);
   std::vector<BlobRequest> calls_ GUARDED_BY(mutex_);
-  std::vector<BatchRequest> batches_ GUARDED_BY(mutex_);
+  std::vector<BatchCall> batches_ GUARDED_BY(mutex_);
 };
 
 }  // namespace waypost::fetcher

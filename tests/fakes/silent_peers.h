@@ -40,7 +40,7 @@ class SilentPeers final : public syncgroup::PeerClient, public fetcher::BlobClie
                          std::stop_token) override {
     return {.kind = fetcher::BlobReply::Kind::kUnreachable};
   }
-  fetcher::BlobReply GetBatch(const fetcher::BatchRequest&, fetcher::BatchSink&,
+  fetcher::BlobReply GetBatch(const fetcher::BatchCall&, fetcher::BatchSink&,
                               std::stop_token) override {
     return {.kind = fetcher::BlobReply::Kind::kUnreachable};
   }

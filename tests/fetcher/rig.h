@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "blobstore/disk_blob_store.h"
+#include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_parts.h"
 #include "signpost/peer_book.h"
@@ -85,6 +86,7 @@ class Rig {
     refs = parts_->refs.get();
     work = parts_->group_work.get();
     fetcher = parts_->fetcher.get();
+    report = parts_->report.get();
     scanner = parts_->scanner.get();
   }
   void Close() {
@@ -187,6 +189,7 @@ class Rig {
   syncgroup::Refs* refs = nullptr;
   syncgroup::GroupWork* work = nullptr;
   Fetcher* fetcher = nullptr;
+  Report* report = nullptr;
   upkeep::Scanner* scanner = nullptr;
 
  private:

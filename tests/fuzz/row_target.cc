@@ -126,7 +126,7 @@ std::vector<std::string> Seeds() {
       signpost::EncodeSignpost(post),
       blobstore::EncodeBlobRow(row),
       signpost::EncodePeerRow(entry),
-      signpost::EncodeDueKey({peer, signpost::Lane::kRetry, at, blob}),
+      signpost::EncodeDueKey({peer, signpost::DueLane::kRetry, at, blob}),
       std::string(8, '\1'),
       syncgroup::EncodeGroupRow(group_row),
       syncgroup::EncodeMember({.peer = peer, .incarnation = incarnation, .name = "m"}),

@@ -45,6 +45,7 @@ Node::Node(NodeOptions options) {
                .client = *client,
                .peers = *parts->peers,
                .fetcher = *parts->fetcher,
+               .report = *parts->report,
                .scanner = *parts->scanner,
                .completeness = *parts->completeness,
                .settings = settings,

@@ -16,7 +16,7 @@ using base::ToHex;
 
 TEST(DueKey, GoldenBytes) {
   const DueKey key = {.first_peer = Peer(0xab),
-                      .lane = Lane::kRetry,
+                      .lane = DueLane::kRetry,
                       .due = FromMs(0x0102030405060708),
                       .blob = Blob(0xcd)};
   std::string expected;
@@ -34,7 +34,7 @@ TEST(DueKey, ByteOrderIsTheOrderOfTheStruct) {
   const auto any = [&] {
     return DueKey{
         .first_peer = Peer(static_cast<uint8_t>(samples.Below(3))),
-        .lane = samples.Chance(50) ? Lane::kNew : Lane::kRetry,
+        .lane = samples.Chance(50) ? DueLane::kNew : DueLane::kRetry,
         .due = samples.Chance(50) ? FromMs(static_cast<int64_t>(samples.Below(3))) : samples.Time(),
         .blob = samples.Chance(50) ? Blob(static_cast<uint8_t>(samples.Below(255)))
                                    : samples.AnyId<base::BlobId>()};
@@ -77,12 +77,13 @@ TEST(DueKeyOf, GoesUnderTheFirstPeerAndTheLaneOfItsFailures) {
   signpost.wanted_since = FromMs(100);
   EXPECT_EQ(
       DueKeyOf(Blob(7), signpost),
-      (DueKey{.first_peer = Peer(2), .lane = Lane::kNew, .due = FromMs(100), .blob = Blob(7)}));
+      (DueKey{.first_peer = Peer(2), .lane = DueLane::kNew, .due = FromMs(100), .blob = Blob(7)}));
   signpost.failures = 1;
   signpost.next_attempt = FromMs(900);
   signpost.locations.clear();
-  EXPECT_EQ(DueKeyOf(Blob(7), signpost),
-            (DueKey{.first_peer = {}, .lane = Lane::kRetry, .due = FromMs(900), .blob = Blob(7)}));
+  EXPECT_EQ(
+      DueKeyOf(Blob(7), signpost),
+      (DueKey{.first_peer = {}, .lane = DueLane::kRetry, .due = FromMs(900), .blob = Blob(7)}));
 }
 
 // ---- the table ----

@@ -209,7 +209,7 @@ fetcher::BlobReply Client::Get(const fetcher::BlobRequest& request, fetcher::Blo
   return GetFrom(request, 0, sink, stop, again);
 }
 
-fetcher::BlobReply Client::GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
+fetcher::BlobReply Client::GetBatch(const fetcher::BatchCall& request, fetcher::BatchSink& sink,
                                     std::stop_token stop) {
   const std::string message = syncgroup::EncodeBatchRequest(
       {.groups = request.groups, .blobs = request.blobs, .blob_bytes_max = request.blob_bytes_max});

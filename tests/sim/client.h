@@ -39,7 +39,7 @@ class Client final : public syncgroup::PeerClient, public fetcher::BlobClient {
                                             std::stop_token stop) override;
   fetcher::BlobReply Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                          std::stop_token stop) override;
-  fetcher::BlobReply GetBatch(const fetcher::BatchRequest& request, fetcher::BatchSink& sink,
+  fetcher::BlobReply GetBatch(const fetcher::BatchCall& request, fetcher::BatchSink& sink,
                               std::stop_token stop) override;
 
  private:

@@ -125,7 +125,7 @@ std::string Story(Peer& peer, const Snapshot& here, const BlobId& blob) {
                     location.denied == base::kNever ? "" : " (said no)",
                     cools.count() > 0 ? absl::StrCat(" (cools for ", cools.count(), " ms)") : "");
   }
-  const auto why = peer.parts().fetcher->Why(blob);
+  const auto why = peer.parts().report->Why(blob);
   if (!why.ok()) return story;
   for (const fetcher::WhyStep& step : *why) {
     absl::StrAppend(&story, "\n    ", step.step, " ", step.verdict, " ", step.detail);

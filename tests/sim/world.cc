@@ -80,7 +80,7 @@ class World {
   std::vector<std::shared_ptr<Join>> joins_;
   std::vector<base::BlobId> blobs_;  // that were ever put
   // Of callers who wait, by peer: they leave when it stops.
-  std::map<PeerNumber, std::vector<std::unique_ptr<fetcher::Fetcher::Interest>>> asked_;
+  std::map<PeerNumber, std::vector<std::unique_ptr<fetcher::Interest>>> asked_;
 };
 
 World::World(const WorldOptions& options)

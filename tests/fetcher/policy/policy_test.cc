@@ -173,7 +173,7 @@ TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {
 
 class OutcomeTable : public testing::Test {
  protected:
-  Verdict Judge(AttemptReport report) {
+  Consequences Judge(AttemptReport report) {
     return JudgeFailure(report, /*failures=*/2, policy_, now_, /*unit_random=*/0.0);
   }
   const RetryPolicy policy_{.base = Millis(1000), .max = Millis(3600 * 1000)};
@@ -182,7 +182,7 @@ class OutcomeTable : public testing::Test {
 };
 
 TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
-  const Verdict v =
+  const Consequences v =
       Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kNotHere, ""}}});
   EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
@@ -194,7 +194,7 @@ TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
 
 TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
   for (const Answer answer : {Answer::kUnreachable, Answer::kBusy}) {
-    const Verdict v =
+    const Consequences v =
         Judge({.asked = {{Peer(1), answer, "gone"}}, .first_cool_down_end = now_ + Millis(9000)});
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
@@ -205,7 +205,7 @@ TEST_F(OutcomeTable, CountsNothingWhenNobodyCouldBeReached) {
 }
 
 TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
-  const Verdict v =
+  const Consequences v =
       Judge({.asked = {{Peer(1), Answer::kNotHere, ""}, {Peer(2), Answer::kUnreachable, ""}},
              .first_cool_down_end = now_ + Millis(9000)});
   EXPECT_FALSE(v.count_attempt);
@@ -215,16 +215,16 @@ TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
 }
 
 TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
-  const Verdict v = Judge(
+  const Consequences v = Judge(
       {.asked = {{Peer(1), Answer::kNotHere, ""}}, .first_cool_down_end = now_ + Millis(9000)});
   EXPECT_FALSE(v.count_failure);
 }
 
 TEST_F(OutcomeTable, OverALimitCountsAFailureButNoAttemptAndPausesNothing) {
-  const Verdict v = Judge({.local = LocalEnd::kOverLimit, .local_message = "limits.x"});
+  const Consequences v = Judge({.local = LocalEnd::kOverLimit, .local_message = "limits.x"});
   EXPECT_TRUE(v.count_failure);
   EXPECT_FALSE(v.count_attempt);
-  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.pause, PauseReason::kNone);
   EXPECT_FALSE(v.parked);
   ASSERT_TRUE(v.next_attempt);
   EXPECT_GT(*v.next_attempt, now_);
@@ -233,7 +233,7 @@ TEST_F(OutcomeTable, OverALimitCountsAFailureButNoAttemptAndPausesNothing) {
 }
 
 TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
-  const Verdict v = Judge({});
+  const Consequences v = Judge({});
   EXPECT_FALSE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
   EXPECT_EQ(v.next_attempt, backed_off_);
@@ -241,7 +241,7 @@ TEST_F(OutcomeTable, NobodyToAskCountsAFailureButNoAttempt) {
 }
 
 TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
-  const Verdict v =
+  const Consequences v =
       Judge({.asked = {{Peer(1), Answer::kWrongBytes, "bad"}, {Peer(2), Answer::kUnreachable, ""}},
              .first_cool_down_end = now_ + Millis(3600000)});
   EXPECT_TRUE(v.count_attempt);
@@ -252,7 +252,7 @@ TEST_F(OutcomeTable, WrongBytesCountAndDropTheLocation) {
 }
 
 TEST_F(OutcomeTable, AMissWithoutAGreetingDropsAndDeniesNothingButWaits) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotGreeted, ""}}});
+  const Consequences v = Judge({.asked = {{Peer(1), Answer::kNotGreeted, ""}}});
   EXPECT_TRUE(v.denied.empty());
   EXPECT_TRUE(v.dropped.empty());
   EXPECT_FALSE(v.count_attempt);
@@ -272,10 +272,10 @@ TEST_F(OutcomeTable, WhoWillBeGreetedSoonIsAskedSoonWhateverTheBlobsPast) {
 }
 
 TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
-  for (const auto& [local, reason] :
-       {std::pair{LocalEnd::kNoSpace, "space"}, std::pair{LocalEnd::kDisk, "disk"}}) {
-    const Verdict v = Judge({.local = local, .local_message = "full"});
-    EXPECT_EQ(v.pause_reason, reason);
+  for (const auto& [local, reason] : {std::pair{LocalEnd::kNoSpace, PauseReason::kSpace},
+                                      std::pair{LocalEnd::kDisk, PauseReason::kDisk}}) {
+    const Consequences v = Judge({.local = local, .local_message = "full"});
+    EXPECT_EQ(v.pause, reason);
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
     EXPECT_FALSE(v.next_attempt);
@@ -284,48 +284,48 @@ TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
 
 TEST_F(OutcomeTable, WhatIsCutShortCostsNothingButWhatWasHeardStands) {
   for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded, LocalEnd::kNoSlot}) {
-    const Verdict v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
+    const Consequences v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
     EXPECT_FALSE(v.next_attempt);
     EXPECT_FALSE(v.parked);
-    EXPECT_TRUE(v.pause_reason.empty());
+    EXPECT_EQ(v.pause, PauseReason::kNone);
     EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
     EXPECT_EQ(v.denied, std::vector{Peer(1)});
   }
 }
 
 TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
-  const Verdict counted =
+  const Consequences counted =
       Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .evidence_moved = true});
   EXPECT_EQ(counted.next_attempt, now_);
-  const Verdict parked =
+  const Consequences parked =
       Judge({.asked = {{Peer(1), Answer::kUnreachable, ""}}, .evidence_moved = true});
   EXPECT_EQ(parked.next_attempt, now_);
   EXPECT_FALSE(parked.parked);
 }
 
 TEST_F(OutcomeTable, ABlobOverTheSizeLimitBacksOffAlone) {
-  const Verdict v = Judge({.asked = {{Peer(1), Answer::kTooLarge, "over store.max_blob"}}});
+  const Consequences v = Judge({.asked = {{Peer(1), Answer::kTooLarge, "over store.max_blob"}}});
   EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
-  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.pause, PauseReason::kNone);
   EXPECT_EQ(v.next_attempt, backed_off_);
   EXPECT_EQ(v.error.message, "over store.max_blob");
 }
 
 TEST_F(OutcomeTable, ABlobThatDoesNotFitWaitsAloneAndCountsNothing) {
-  const Verdict v = Judge(
+  const Consequences v = Judge(
       {.asked = {{Peer(1), Answer::kNoRoom, "does not fit"}, {Peer(2), Answer::kNotHere, ""}}});
   EXPECT_FALSE(v.count_attempt);
   EXPECT_FALSE(v.count_failure);
-  EXPECT_TRUE(v.pause_reason.empty());
+  EXPECT_EQ(v.pause, PauseReason::kNone);
   EXPECT_EQ(v.next_attempt, now_ + kNoRoomWait);
   EXPECT_EQ(v.error.error, signpost::ErrorClass::kNoSpace);
 }
 
 TEST_F(OutcomeTable, ParkedWithoutHavingAskedAnybodyIsNoNews) {
-  const Verdict v = Judge({.first_cool_down_end = now_ + Millis(9000)});
+  const Consequences v = Judge({.first_cool_down_end = now_ + Millis(9000)});
   EXPECT_TRUE(v.parked);
   EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
   EXPECT_FALSE(v.next_attempt);
@@ -341,7 +341,7 @@ TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
       SCOPED_TRACE(std::to_string(static_cast<int>(a)) + " then " +
                    std::to_string(static_cast<int>(b)));
       const auto any = [&](Answer x) { return a == x || b == x; };
-      const Verdict v = Judge({.asked = {{Peer(1), a, ""}, {Peer(2), b, ""}}});
+      const Consequences v = Judge({.asked = {{Peer(1), a, ""}, {Peer(2), b, ""}}});
       const bool silent = any(Answer::kUnreachable) || any(Answer::kBusy);
       const bool ours = any(Answer::kNoRoom) || any(Answer::kTooLarge);
       const bool wrong = any(Answer::kWrongBytes);
@@ -365,7 +365,7 @@ TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
       EXPECT_EQ(v.denied, denied);
       EXPECT_EQ(v.dropped.size(),
                 static_cast<std::size_t>((a == Answer::kWrongBytes) + (b == Answer::kWrongBytes)));
-      EXPECT_TRUE(v.pause_reason.empty());
+      EXPECT_EQ(v.pause, PauseReason::kNone);
     }
   }
 }

@@ -18,7 +18,7 @@ using base::Millis;
 using base::PeerId;
 using base::WallTime;
 using signpost::DueKey;
-using signpost::Lane;
+using signpost::DueLane;
 using support::Peer;
 
 BlobId Blob(uint32_t n) {
@@ -28,7 +28,7 @@ BlobId Blob(uint32_t n) {
   return BlobId(bytes);
 }
 WallTime At(int64_t ms) { return WallTime(Millis(ms)); }
-DueKey Key(uint8_t peer, uint32_t blob, int64_t due_ms = 0, Lane lane = Lane::kNew) {
+DueKey Key(uint8_t peer, uint32_t blob, int64_t due_ms = 0, DueLane lane = DueLane::kNew) {
   return {.first_peer = Peer(peer), .lane = lane, .due = At(due_ms), .blob = Blob(blob)};
 }
 
@@ -63,14 +63,14 @@ TEST(RunQueue, TakesAtMostPerPeerSlotsOfOnePeerAndGoesRoundTheOthers) {
 TEST(RunQueue, NeitherLaneStarves) {
   RunQueue queue(1);
   for (uint32_t i = 0; i < 100; ++i) {
-    queue.Upsert(Key(1, i, 0, Lane::kNew));
-    queue.Upsert(Key(1, 1000 + i, 0, Lane::kRetry));
+    queue.Upsert(Key(1, i, 0, DueLane::kNew));
+    queue.Upsert(Key(1, 1000 + i, 0, DueLane::kRetry));
   }
   int retries = 0;
   for (int i = 0; i < 80; ++i) {
     const auto picked = queue.Pick(At(1));
     ASSERT_TRUE(picked);
-    retries += picked->key.lane == Lane::kRetry;
+    retries += picked->key.lane == DueLane::kRetry;
     queue.Release(picked->at);
   }
   EXPECT_EQ(retries, 20) << "every fourth pick";
@@ -133,12 +133,12 @@ TEST(RunQueue, BlobsOfACoolingPeerCanBeAskedOfAnother) {
 TEST(RunQueue, AnUpdatedRowReplacesTheOlderOne) {
   RunQueue queue(4);
   queue.Upsert(Key(1, 1, 0));
-  queue.Upsert(Key(1, 1, 900, Lane::kRetry));
+  queue.Upsert(Key(1, 1, 900, DueLane::kRetry));
   EXPECT_EQ(queue.size(), 1u);
   EXPECT_FALSE(queue.Pick(At(899)));
   queue.Erase(Key(1, 1, 0));
   EXPECT_TRUE(queue.Contains(Blob(1))) << "the erased row was not this one";
-  queue.Erase(Key(1, 1, 900, Lane::kRetry));
+  queue.Erase(Key(1, 1, 900, DueLane::kRetry));
   EXPECT_FALSE(queue.Contains(Blob(1)));
 }
 
@@ -227,7 +227,7 @@ TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
   std::size_t picked_total = 0;
   const auto refill = [&] {
     while (const auto wanted = queue.BeginRefill()) {
-      const DueKey from = *signpost::DecodeDueKey(wanted->from);
+      const DueKey from = wanted->from;
       std::vector<DueKey> rows;
       std::optional<DueKey> next;
       for (auto it = table.lower_bound(from); it != table.end(); ++it) {
@@ -347,7 +347,7 @@ class Walk {
     // Most are of one run, so that it has more rows than are read at once.
     const auto peer = static_cast<uint8_t>(Any(4) == 0 ? Any(4) : 1);
     return Key(peer, next_blob_++, static_cast<int64_t>(Any(5000)),
-               Any(8) == 0 ? Lane::kRetry : Lane::kNew);
+               Any(8) == 0 ? DueLane::kRetry : DueLane::kNew);
   }
   std::optional<DueKey> SomeRow() {
     if (table_.empty()) return std::nullopt;
@@ -394,10 +394,9 @@ class Walk {
       Put(again);
     }
   }
-  // The rows of a run from `from` on, as the index would give them.
-  std::vector<DueKey> Read(const std::string& from, std::size_t limit,
+  // The rows of a run from `first` on, as the index would give them.
+  std::vector<DueKey> Read(const DueKey& first, std::size_t limit,
                            std::optional<DueKey>& next) const {
-    const DueKey first = *signpost::DecodeDueKey(from);
     std::vector<DueKey> rows;
     for (auto it = table_.lower_bound(first); it != table_.end(); ++it) {
       if (it->first_peer != first.first_peer || it->lane != first.lane) break;

@@ -70,7 +70,7 @@ TEST_F(FetcherBatch, ManySmallBlobsOfAPeerTravelInFewRequests) {
     ASSERT_EQ(record.row->holdings.at(rig_.group).via, blobstore::Via::kFetch);
     ASSERT_EQ(rig_.Content(Sha256::Of(Numbered(i))), Numbered(i));
   }
-  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.fetcher->CountStates().fetching == 0; }));
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.report->CountStates().fetching == 0; }));
 }
 
 TEST_F(FetcherBatch, WhatDidNotFitIntoAnAnswerIsAskedForAgain) {
@@ -105,7 +105,7 @@ TEST_F(FetcherBatch, AMissingOneCostsOnlyItself) {
   MentionAll(100, {peer});
   rig_.Start();
   ASSERT_TRUE(rig_.AtOnce(
-      [&] { return rig_.DueRows() == 10 && rig_.fetcher->CountStates().fetching == 0; }));
+      [&] { return rig_.DueRows() == 10 && rig_.report->CountStates().fetching == 0; }));
   EXPECT_LT(Requests(), 20u);
   for (int i = 0; i < 100; ++i) {
     const auto record = rig_.Record(Sha256::Of(Numbered(i)));
@@ -124,8 +124,8 @@ TEST_F(FetcherBatch, OneWithWrongBytesCoolsThePeerAndTheRestOfItsAnswerCounts) {
       }));
   MentionAll(60, {liar});
   rig_.Start();
-  ASSERT_TRUE(rig_.AtOnce(
-      [&] { return rig_.DueRows() == 1 && rig_.fetcher->CountStates().fetching == 0; }));
+  ASSERT_TRUE(
+      rig_.AtOnce([&] { return rig_.DueRows() == 1 && rig_.report->CountStates().fetching == 0; }));
   EXPECT_EQ(rig_.peers->Find(liar)->health.last_error.error, signpost::ErrorClass::kWrongBytes);
   const auto record = rig_.Record(Sha256::Of(Numbered(30)));
   EXPECT_FALSE(record.row);
@@ -182,7 +182,7 @@ TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
   for (const BlobRequest& call : rig_.client.calls()) ++alone[call.blob];
   EXPECT_EQ(alone[Sha256::Of(large)], 1);
   EXPECT_EQ(alone[Sha256::Of(larger)], 1);
-  for (const BatchRequest& batch : rig_.client.batches()) {
+  for (const BatchCall& batch : rig_.client.batches()) {
     EXPECT_EQ(std::count(batch.blobs.begin(), batch.blobs.end(), Sha256::Of(larger)), 0);
   }
   EXPECT_EQ(rig_.Record(Sha256::Of(large)).row->fetch_attempts, 1u);
@@ -289,7 +289,7 @@ TEST_F(FetcherBatch, APeerThatFailsInTheMiddleCostsNoAttemptsAndTheRestComesOnIt
   rig_.Start();
   ASSERT_TRUE(rig_.AtOnce([&] {
     return rig_.DueRows() <= 80 && rig_.peers->Find(peer)->health.Cooling(rig_.clock.WallNow()) &&
-           rig_.fetcher->CountStates().fetching == 0;
+           rig_.report->CountStates().fetching == 0;
   }));
   const std::size_t before = Requests();
   EXPECT_LT(before, 10u) << "nobody hammers a peer that cools";
@@ -325,7 +325,7 @@ TEST_F(FetcherBatch, BlobsOfDifferentGroupsAreAskedForUnderTheirOwn) {
   }
   rig_.Start();
   ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 0; }));
-  for (const BatchRequest& batch : rig_.client.batches()) {
+  for (const BatchCall& batch : rig_.client.batches()) {
     ASSERT_EQ(batch.groups.size(), 1u);
     for (const BlobId& blob : batch.blobs) {
       EXPECT_TRUE(rig_.Record(blob).row->holdings.contains(batch.groups[0]));
@@ -346,7 +346,7 @@ TEST_F(FetcherBatch, WhatIsNoLongerWantedWhenItComesIsNotKept) {
   rig_.Mention(Sha256::Of(Numbered(7)), {}, -1);
   gate_.Open();
   ASSERT_TRUE(rig_.AtOnce([&] { return rig_.DueRows() == 0; }));
-  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.fetcher->CountStates().fetching == 0; }));
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.report->CountStates().fetching == 0; }));
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).row.has_value(), i != 7) << i;
   }
@@ -358,7 +358,8 @@ TEST_F(FetcherBatch, AFullDiskPausesOnceAndEverythingComesLater) {
   rig_.blobs->SetMinFree({.bytes = uint64_t{1} << 60});
   rig_.Start();
   ASSERT_TRUE(rig_.AtOnce([&] {
-    return rig_.fetcher->Paused().reason == "space" && rig_.fetcher->CountStates().fetching == 0;
+    return rig_.fetcher->Paused().reason == PauseReason::kSpace &&
+           rig_.report->CountStates().fetching == 0;
   }));
   EXPECT_LT(Requests(), 10u) << "the first refusal of our own disk ends an answer";
   for (int i = 0; i < 100; ++i) {

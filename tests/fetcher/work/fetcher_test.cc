@@ -84,7 +84,7 @@ TEST(Fetcher, AnHonestNoCountsAndTheCountsSurviveARestart) {
   rig.Start();
   const auto after = *rig.Record(blob).signpost;
   EXPECT_EQ(after, before);
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->CountStates().waiting == 1; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.report->CountStates().waiting == 1; }));
   EXPECT_EQ(rig.client.calls().size(), 1u) << "a restart does not forget a wait";
 }
 
@@ -188,7 +188,7 @@ TEST(Fetcher, ManyCallersShareOneFetch) {
   const BlobId blob = Sha256::Of(kSmall);
   rig.Start();
   rig.Mention(blob, {peer});
-  std::vector<std::unique_ptr<Fetcher::Interest>> callers;
+  std::vector<std::unique_ptr<Interest>> callers;
   for (int i = 0; i < 8; ++i) {
     auto interest = rig.fetcher->Ask(blob);
     ASSERT_TRUE(interest.ok()) << interest.status();
@@ -222,10 +222,10 @@ TEST(Fetcher, StopIsRememberedUntilARetry) {
   rig.AddPeer(1, FakeBlobClient::Sends(kSmall));
   rig.Start();
   EXPECT_EQ(rig.fetcher->State(blob).kind, FetchState::Kind::kStopped);
-  const auto page = rig.fetcher->Wanted({}, "", 100);
+  const auto page = rig.report->Wanted({}, "", 100);
   ASSERT_TRUE(page.ok());
   ASSERT_EQ(page->items.size(), 1u);
-  EXPECT_EQ(page->items[0].state, "stopped");
+  EXPECT_EQ(page->items[0].state, WaitState::kStopped);
   EXPECT_TRUE(rig.client.calls().empty());
   EXPECT_EQ(*rig.fetcher->Retry(blob), 1u);
   ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
@@ -254,20 +254,20 @@ TEST(Fetcher, HowTheBlobsOfOneGroupWaitIsCountedApart) {
   ASSERT_TRUE(rig.fetcher->Stop(Sha256::Of("stopped")).ok());
   rig.Start();
   gate.AwaitArrivals(1);
-  EXPECT_TRUE(rig.AtOnce([&] { return rig.fetcher->CountStatesIn(rig.group).parked == 2; }));
+  EXPECT_TRUE(rig.AtOnce([&] { return rig.report->CountStatesIn(rig.group).parked == 2; }));
 
-  const auto of_first = rig.fetcher->CountStatesIn(rig.group);
+  const auto of_first = rig.report->CountStatesIn(rig.group);
   EXPECT_EQ(of_first.fetching, 0u);
   EXPECT_EQ(of_first.stopped, 1u);
   EXPECT_EQ(of_first.due + of_first.waiting, 0u);
   EXPECT_EQ(of_first.oldest_wanted, rig.Record(Sha256::Of("parked")).signpost->wanted_since);
-  const auto of_second = rig.fetcher->CountStatesIn(second);
+  const auto of_second = rig.report->CountStatesIn(second);
   EXPECT_EQ(of_second.parked, 1u);
   EXPECT_EQ(of_second.fetching + of_second.stopped, 0u);
-  const auto of_third = rig.fetcher->CountStatesIn(third);
+  const auto of_third = rig.report->CountStatesIn(third);
   EXPECT_EQ(of_third.fetching, 1u);
   EXPECT_EQ(of_third.parked + of_third.stopped, 0u);
-  const auto none = rig.fetcher->CountStatesIn(empty);
+  const auto none = rig.report->CountStatesIn(empty);
   EXPECT_EQ(none.fetching + none.parked + none.stopped, 0u);
   EXPECT_FALSE(none.oldest_wanted.has_value());
   gate.Open();
@@ -282,9 +282,9 @@ TEST(Fetcher, APauseSurvivesARestartAndEndsWithResume) {
   rig.Close();
   rig.Open();
   rig.Start();
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().paused; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().paused(); }));
   rig.Mention(blob, {peer});
-  EXPECT_EQ(rig.fetcher->State(blob).blocked_by, "paused");
+  EXPECT_EQ(rig.fetcher->State(blob).blocked_by, Obstacle::kPaused);
   EXPECT_TRUE(rig.client.calls().empty());
   ASSERT_TRUE(rig.fetcher->Resume().ok());
   ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
@@ -297,12 +297,12 @@ TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
   rig.blobs->SetMinFree({.bytes = uint64_t{1} << 60});
   rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().reason == "space"; }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->Paused().reason == PauseReason::kSpace; }));
   EXPECT_EQ(rig.Record(blob).signpost->fetch_attempts, 0u);
   EXPECT_EQ(rig.Record(blob).signpost->failures, 0u);
   rig.blobs->SetMinFree({.bytes = 0});
   ASSERT_TRUE(rig.Within(Millis(5000), [&] { return rig.Held(blob); }));
-  EXPECT_FALSE(rig.fetcher->Paused().paused);
+  EXPECT_FALSE(rig.fetcher->Paused().paused());
 }
 
 TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {
@@ -326,7 +326,7 @@ TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {
   EXPECT_FALSE(cancelled);
   rig.Mention(blob, {}, -1);
   ASSERT_TRUE(rig.AtOnce([&] { return cancelled.load(); }));
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->InFlight().empty(); }));
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.report->InFlight().empty(); }));
   EXPECT_EQ(rig.DueRows(), 0u);
 }
 
@@ -355,15 +355,16 @@ TEST(Fetcher, WhyNamesTheWholeChain) {
   const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
   rig.Start();
   rig.Mention(blob, {peer});
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.fetcher->State(blob).blocked_by == "peer_cool_down"; }));
-  const auto steps = rig.fetcher->Why(blob);
+  ASSERT_TRUE(
+      rig.AtOnce([&] { return rig.fetcher->State(blob).blocked_by == Obstacle::kPeerCoolDown; }));
+  const auto steps = rig.report->Why(blob);
   ASSERT_TRUE(steps.ok());
   std::vector<std::string> names;
   for (const WhyStep& step : *steps) names.push_back(step.step + "=" + step.verdict);
   EXPECT_EQ(names, (std::vector<std::string>{"mentioned=yes", "role=server", "holding=wanted",
                                              "bytes=missing", "location=cooling",
                                              "blocked=peer_cool_down", "next_attempt=at"}));
-  const auto unknown = rig.fetcher->Why(Sha256::Of("unknown"));
+  const auto unknown = rig.report->Why(Sha256::Of("unknown"));
   ASSERT_TRUE(unknown.ok());
   EXPECT_EQ(unknown->front().verdict, "no");
 }

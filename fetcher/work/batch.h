@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/index.h"
+#include "base/mutex.h"
+#include "fetcher/attempt/attempt.h"
+#include "fetcher/work/board.h"
+#include "fetcher/work/recorder.h"
+
+namespace waypost::fetcher {
+
+// What a worker does with the blobs that it took: one, or many small ones of one peer, which travel
+// in one request. Each is an attempt of its own, which costs what it would cost alone; what they
+// share is the slot, the request and, as they are written down without waiting for one another, the
+// commit. Of one thread; the writer thread tells it what was committed.
+class Batch {
+ public:
+  // All outlive it.
+  struct Parts {
+    const AttemptParts& attempt;
+    Recorder& recorder;
+    Board& board;
+  };
+  // `all`: not empty, all at one peer, whose slot they have; outlives the batch.
+  Batch(const Parts& parts, std::vector<Taken>& all);
+
+  // Everything, until all of them have landed.
+  void Run();
+
+ private:
+  // Operations under way in the index.
+  class Outstanding {
+   public:
+    void Begin();
+    void End();
+    void WaitForAll();
+
+   private:
+    base::Mutex mutex_;
+    base::CondVar none_;
+    std::size_t count_ GUARDED_BY(mutex_) = 0;
+  };
+  struct Item {
+    Taken& taken;
+    Attempt attempt;
+    bool open = true;       // somebody else may be asked yet
+    bool put_back = false;  // another attempt will get it
+    bool landed = false;
+    absl::Status recorded = absl::OkStatus();
+    Written written = {};
+    std::optional<Failure> failure = {};
+  };
+  class Answer;
+
+  AttemptOptions OptionsFor(const RunQueue::Picked& picked);
+  void Load();
+  void Ask();
+  bool AskFirst();
+  void AskSome(const base::PeerId& peer, const std::vector<Item*>& some);
+  void RunFirst();
+  // Goes back into the queue as it came, with the next Land.
+  void PutBack(Item& item);
+  // Other workers may have them. What was put back lands before this one waits for a large blob or
+  // its commit; the rest at the end.
+  enum class Which { kPutBack, kAll };
+  void Land(Which which);
+  void Submit(Item& item, base::Index::Lane lane, std::function<void(base::WriteTxn&)> write);
+  void SubmitSuccess(Item& item);
+  // What nobody brought is written down too, and then everything that was written is told.
+  void Conclude();
+
+  const Parts parts_;
+  const FetcherOptions options_;
+  const base::SteadyTime began_;
+  std::vector<Taken>& all_;
+  Slot slot_;
+  uint64_t received_bytes_ = 0;
+  std::deque<Item> items_;
+  Outstanding outstanding_;
+};
+
+}  // namespace waypost::fetcher

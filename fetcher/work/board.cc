@@ -1,0 +1,422 @@
+#include "fetcher/work/board.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+// What changes the board. A worker takes work under the mutex, lets go of it, and runs. What the
+// index tells after a commit comes in on the writer thread and only moves entries of the queue.
+// What people see of it is read in board_view.cc.
+
+namespace waypost::fetcher {
+namespace {
+
+// Workers look so often without being called: the wall clock may have been set.
+constexpr base::Millis kIdle{1000};
+// What the batches of all workers together may have in memory, where every blob is as large as one
+// in a batch may be; but so many in each are worth a request.
+constexpr uint64_t kBatchesBytes = uint64_t{64} << 20;
+constexpr uint64_t kBatchBlobsMin = 64;
+// Blobs whose partial files may be dropped; more than that are found no more, which costs disk
+// alone.
+constexpr std::size_t kLeftMax = 65536;
+
+}  // namespace
+
+Board::Board(const FetcherOptions& options, const Parts& parts)
+    : parts_(parts), options_(options), queue_(options.per_peer) {}
+
+FetcherOptions Board::options() const {
+  base::MutexLock lock(mutex_);
+  return options_;
+}
+
+void Board::SetOptions(const FetcherOptions& options) {
+  base::MutexLock lock(mutex_);
+  options_ = options;
+  queue_.SetPerPeer(options.per_peer);
+  WakeAll();
+}
+
+void Board::Stop() {
+  std::vector<std::shared_ptr<Flight>> running;
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+    for (const auto& item : flights_) running.push_back(item.second);
+    work_.NotifyAll();
+    chore_.NotifyAll();
+  }
+  for (const auto& flight : running) flight->stop.request_stop();
+  stop_.request_stop();
+}
+
+bool Board::stopped() const {
+  base::MutexLock lock(mutex_);
+  return stopping_;
+}
+
+void Board::WakeAll() {
+  work_.NotifyAll();
+  if (queue_.TakeChore()) chore_.NotifyOne();
+}
+
+std::shared_ptr<Callers> Board::CallersOf(const base::BlobId& blob) const {
+  const auto it = callers_.find(blob);
+  return it == callers_.end() ? nullptr : it->second;
+}
+
+// ---- news ----
+
+void Board::OnBlobChange(const syncgroup::BlobChange& change) {
+  std::shared_ptr<Callers> callers;
+  std::shared_ptr<Flight> unwanted;
+  const bool due_moved = change.due_before != change.due_after;
+  {
+    base::MutexLock lock(mutex_);
+    if (due_moved && change.due_before) {
+      queue_.Erase(*change.due_before);
+      queue_.CountRow(*change.due_before, -1);
+    }
+    if (due_moved && change.due_after) queue_.CountRow(*change.due_after, +1);
+    callers = CallersOf(change.blob);
+    if (const auto it = flights_.find(change.blob); it != flights_.end()) {
+      Flight& flight = *it->second;
+      flight.told_ = true;
+      flight.news_ |= change.evidence;
+      flight.due_ = change.due_after;
+      // Also where the bytes came in by another way.
+      if (!change.wanted) unwanted = it->second;
+    } else if (change.due_after) {
+      queue_.Upsert(*change.due_after, /*force=*/callers != nullptr);
+      if (change.evidence) queue_.GoHome(change.blob);
+    } else if (change.due_before && left_.size() < kLeftMax) {
+      left_.push_back(change.blob);
+    }
+    work_.NotifyOne();
+    if (queue_.TakeChore()) chore_.NotifyOne();
+  }
+  if (unwanted) unwanted->stop.request_stop();
+  if (callers) callers->changed.Notify();
+  if (change.stored || change.due_before.has_value() != change.due_after.has_value()) {
+    changed_.Notify();
+  }
+}
+
+void Board::OnPeerHealth(const base::PeerId& peer) {
+  {
+    base::MutexLock lock(mutex_);
+    // Calls may overtake each other: looked up again, the last one leaves what is so.
+    const signpost::PeerHealth health = parts_.peers.Health(peer);
+    queue_.SetCoolDown(peer, health.cool_down_end, parts_.clock.WallNow());
+    WakeAll();
+  }
+  changed_.Notify();
+}
+
+// ---- the workers ----
+
+base::SteadyTime Board::ToSteady(base::WallTime wall) const {
+  return parts_.clock.SteadyNow() + (wall - parts_.clock.WallNow());
+}
+
+std::size_t Board::BatchMax() const {
+  const uint64_t bytes = kBatchesBytes / options_.concurrency;
+  const uint64_t blobs = bytes / std::max<uint64_t>(parts_.blobs.inline_max_bytes(), 1);
+  return std::min<uint64_t>(options_.batch_blobs, std::max(blobs, kBatchBlobsMin));
+}
+
+std::vector<Taken> Board::TakeNow(uint32_t number) {
+  std::vector<Taken> all;
+  if (!loaded_ || pause_.state().paused() || number >= options_.concurrency) return all;
+  if (running_ >= options_.concurrency) return all;
+  const base::WallTime now = parts_.clock.WallNow();
+  while (all.empty()) {
+    const auto picked = queue_.Pick(now);
+    if (!picked) return all;
+    std::vector<RunQueue::Picked> same = {*picked};
+    if (options_.batch_blobs > 1) queue_.PickMore(BatchMax() - 1, now, same);
+    for (const RunQueue::Picked& one : same) {
+      // The table was read while its attempt runs: single flight. The end of that puts it back.
+      if (flights_.contains(one.key.blob)) continue;
+      all.push_back(
+          {.picked = one, .flight = std::make_shared<Flight>(), .result = {}, .consequences = {}});
+    }
+    if (all.empty()) queue_.Release(picked->at);
+  }
+  return all;
+}
+
+std::vector<Taken> Board::Take(uint32_t number) {
+  base::MutexLock lock(mutex_);
+  while (!stopping_) {
+    std::vector<Taken> all = TakeNow(number);
+    if (queue_.TakeChore()) chore_.NotifyOne();
+    if (!all.empty()) {
+      for (const Taken& taken : all) flights_[taken.picked.key.blob] = taken.flight;
+      ++running_;
+      work_.NotifyOne();  // there may be more for another worker
+      return all;
+    }
+    const auto next = queue_.NextStart(parts_.clock.WallNow());
+    const base::SteadyTime idle = parts_.clock.SteadyNow() + kIdle;
+    parts_.clock.WaitUntil(work_, mutex_, next ? std::min(ToSteady(*next), idle) : idle);
+  }
+  return {};
+}
+
+bool Board::MoveSlot(Slot& slot, const base::PeerId& peer) {
+  base::MutexLock lock(mutex_);
+  if (!queue_.MoveSlot(slot.at, peer, parts_.clock.WallNow())) return false;
+  if (slot.at != peer) work_.NotifyOne();
+  slot.at = peer;
+  return true;
+}
+
+void Board::FreeSlot(Slot& slot) {
+  base::MutexLock lock(mutex_);
+  if (!std::exchange(slot.held, false)) return;
+  queue_.Release(slot.at);
+  --running_;
+  WakeAll();
+}
+
+bool Board::Waited(const base::BlobId& blob) const {
+  base::MutexLock lock(mutex_);
+  return callers_.contains(blob);
+}
+
+bool Board::ShouldYield(const Slot& slot) const {
+  base::MutexLock lock(mutex_);
+  return !pause_.state().paused() && running_ >= options_.concurrency &&
+         queue_.OtherReady(slot.at, parts_.clock.WallNow());
+}
+
+void Board::NoteSource(Flight& flight, const base::PeerId& peer) {
+  base::MutexLock lock(mutex_);
+  flight.source_ = peer;
+}
+
+void Board::Land(std::span<const Landing> landings) {
+  base::MutexLock lock(mutex_);
+  for (const Landing& landing : landings) LandOne(landing);
+  WakeAll();
+}
+
+void Board::LandOne(const Landing& landing) {
+  const Taken& taken = landing.taken;
+  const base::BlobId& blob = taken.picked.key.blob;
+  const AttemptReport& report = taken.result.report;
+  const std::optional<signpost::DueKey> due =
+      taken.flight->told_ ? taken.flight->due_ : landing.due;
+  flights_.erase(blob);
+  const std::shared_ptr<Callers> callers = CallersOf(blob);
+  if (due) {
+    queue_.Upsert(*due, /*force=*/callers != nullptr);
+    if (taken.alone) queue_.MarkAlone(blob);
+    if (taken.flight->news_) {
+      // Whoever was to be asked next, the first peer may have it now.
+    } else if (report.local == LocalEnd::kNoSlot) {
+      queue_.Redirect(blob, report.no_slot_at);
+    } else if (taken.consequences.parked && !queue_.Cools(due->first_peer)) {
+      queue_.Redirect(blob, report.first_to_end);
+    } else if (taken.consequences.parked && report.asked.empty()) {
+      queue_.MarkSeen(blob);
+    }
+  }
+  const bool whole = taken.result.start == AttemptResult::Start::kGo && !taken.result.staged &&
+                     report.local == LocalEnd::kNone;
+  if (whole && callers) {
+    ++callers->attempts_ended_;
+    callers->last_error_ = taken.consequences.error;
+  }
+}
+
+// ---- the starter ----
+
+void Board::AddStoredRuns(const std::map<RunQueue::RunId, StoredRun>& runs) {
+  base::MutexLock lock(mutex_);
+  for (const auto& [id, run] : runs) queue_.AddStoredRun(id, run.first, run.second);
+  const base::WallTime now = parts_.clock.WallNow();
+  for (const signpost::PeerBook::Entry& entry : parts_.peers.All()) {
+    if (entry.health.cool_down_end != base::kNever) {
+      queue_.SetCoolDown(entry.peer, entry.health.cool_down_end, now);
+    }
+  }
+  loaded_ = true;
+  work_.NotifyAll();  // also for what became due before this start's end, and is in the queue
+}
+
+std::vector<RunQueue::RunId> Board::Runs() const {
+  base::MutexLock lock(mutex_);
+  return queue_.Runs();
+}
+
+std::optional<RunQueue::Refill> Board::BeginRefill() {
+  base::MutexLock lock(mutex_);
+  return stopping_ ? std::nullopt : queue_.BeginRefill();
+}
+
+void Board::EndRefill(const RunQueue::RunId& run, const std::vector<signpost::DueKey>& rows,
+                      std::optional<signpost::DueKey> next) {
+  base::MutexLock lock(mutex_);
+  queue_.EndRefill(run, rows, next);
+  work_.NotifyAll();
+}
+
+RunQueue::Look Board::TakeLook(std::size_t limit, base::WallTime now) {
+  base::MutexLock lock(mutex_);
+  if (stopping_) return {};
+  queue_.NoteEnds(now);
+  return queue_.TakeLook(limit, now);
+}
+
+void Board::EndLook(const std::vector<std::pair<base::BlobId, base::PeerId>>& routes) {
+  base::MutexLock lock(mutex_);
+  for (const auto& [blob, peer] : routes) queue_.Redirect(blob, peer);
+  work_.NotifyAll();
+}
+
+std::optional<RunQueue::Walk> Board::BeginWalk(base::WallTime now, bool may_restart) {
+  base::MutexLock lock(mutex_);
+  return stopping_ ? std::nullopt : queue_.BeginWalk(now, may_restart);
+}
+
+void Board::EndWalk(const base::PeerId& peer, const std::vector<RunQueue::Route>& routes,
+                    std::optional<signpost::DueKey> next) {
+  base::MutexLock lock(mutex_);
+  queue_.EndWalk(peer, routes, next);
+  work_.NotifyAll();
+}
+
+std::optional<base::BlobId> Board::TakeLeft() {
+  base::MutexLock lock(mutex_);
+  while (!stopping_ && !left_.empty()) {
+    const base::BlobId blob = left_.front();
+    left_.pop_front();
+    if (!flights_.contains(blob)) return blob;
+  }
+  return std::nullopt;
+}
+
+void Board::SetOldestWanted(std::optional<base::WallTime> oldest) {
+  base::MutexLock lock(mutex_);
+  oldest_wanted_ = oldest;
+}
+
+bool Board::AwaitChore(base::Millis idle) {
+  base::MutexLock lock(mutex_);
+  if (stopping_) return false;
+  if (queue_.TakeChore() || !left_.empty()) return true;
+  parts_.clock.WaitUntil(chore_, mutex_, parts_.clock.SteadyNow() + idle);
+  return !stopping_;
+}
+
+// ---- those who wait ----
+
+std::shared_ptr<Callers> Board::Join(const base::BlobId& blob) {
+  base::MutexLock lock(mutex_);
+  std::shared_ptr<Callers>& callers = callers_[blob];
+  if (!callers) callers = std::make_shared<Callers>();
+  ++callers->count_;
+  queue_.SetWaiting(blob, true);
+  return callers;
+}
+
+void Board::NoteAsked(Callers& callers) {
+  base::MutexLock lock(mutex_);
+  callers.asked_ = true;
+}
+
+bool Board::Leave(const base::BlobId& blob) {
+  base::MutexLock lock(mutex_);
+  const auto it = callers_.find(blob);
+  if (it == callers_.end() || --it->second->count_ > 0) return false;
+  const bool asked = it->second->asked_;
+  callers_.erase(it);
+  queue_.SetWaiting(blob, false);
+  return asked && !stopping_;
+}
+
+void Board::BringIn(const signpost::DueKey& due) {
+  base::MutexLock lock(mutex_);
+  // What is there was told of, and is as new as what was read, or newer.
+  if (!flights_.contains(due.blob) && !queue_.Contains(due.blob)) {
+    queue_.Upsert(due, /*force=*/true);
+  }
+  WakeAll();
+}
+
+void Board::Announce(const base::BlobId& blob) {
+  std::shared_ptr<Callers> callers;
+  {
+    base::MutexLock lock(mutex_);
+    callers = CallersOf(blob);
+  }
+  if (callers) callers->changed.Notify();
+  changed_.Notify();
+}
+
+// ---- the pause ----
+
+void Board::PauseByOperator(std::optional<base::WallTime> until) {
+  {
+    base::MutexLock lock(mutex_);
+    pause_.ByOperator(until);
+  }
+  changed_.Notify();
+}
+
+std::optional<uint32_t> Board::PauseByItself(PauseReason reason, const std::string& detail) {
+  uint32_t in_a_row = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (stopping_ || !pause_.ByItself(reason, detail, parts_.clock.SteadyNow())) {
+      return std::nullopt;
+    }
+    in_a_row = pause_.in_a_row();
+  }
+  changed_.Notify();
+  return in_a_row;
+}
+
+void Board::Resume() {
+  {
+    base::MutexLock lock(mutex_);
+    pause_.End();
+    work_.NotifyAll();
+  }
+  changed_.Notify();
+}
+
+void Board::NoteArrival() {
+  base::MutexLock lock(mutex_);
+  pause_.NoteArrival();
+}
+
+bool Board::CheckPause() {
+  {
+    base::MutexLock lock(mutex_);
+    const Pause::Step step = pause_.Check(parts_.clock.WallNow(), parts_.clock.SteadyNow());
+    if (step != Pause::Step::kEnded) return step == Pause::Step::kLookAtDisk;
+    work_.NotifyAll();
+  }
+  changed_.Notify();
+  return false;
+}
+
+void Board::NoteDisk(const std::string& trouble) {
+  PauseReason ended = PauseReason::kNone;
+  bool log = false;
+  {
+    base::MutexLock lock(mutex_);
+    ended = pause_.state().reason;
+    if (!pause_.NoteDisk(trouble)) return;
+    log = pause_.in_a_row() == 1;
+    work_.NotifyAll();
+  }
+  if (log) base::LogInfo("fetcher: goes on after a pause (", PauseReasonName(ended), ")");
+  changed_.Notify();
+}
+
+}  // namespace waypost::fetcher
