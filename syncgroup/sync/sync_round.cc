@@ -65,10 +65,17 @@ void Syncer::Impl::RunRound(const base::PeerId& peer) {
     base::MutexLock lock(mutex);
     const auto it = contacts.find(peer);
     if (it == contacts.end()) return;
-    task.groups = it->second.groups;
-    task.hello = it->second.hello;
-    it->second.hello = false;  // what changes from here on asks for another
-    addresses = it->second.addresses;
+    SyncPeer& known = it->second;
+    task.hello = std::exchange(known.hello, false);  // what changes from here on asks for another
+    task.all_groups = task.hello || known.due <= clock.SteadyNow();
+    task.groups = known.groups;
+    if (!task.all_groups) {
+      // It may have left one of them since.
+      std::erase_if(task.groups,
+                    [&](const base::GroupId& group) { return !known.poked.contains(group); });
+    }
+    known.poked.clear();
+    addresses = known.addresses;
   }
   const base::SteadyTime round_started = clock.SteadyNow();
   const RoundEnd end = DoRound(task, EndpointOf(peer, std::move(addresses)));
@@ -171,8 +178,10 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
   if (it == contacts.end()) return;
   SyncPeer& peer = it->second;
   peer.running = false;
-  peer.forced = false;
-  peer.waits_for_cool_down = false;
+  if (task.all_groups) {
+    peer.forced = false;
+    peer.waits_for_cool_down = false;
+  }
   if (task.hello && !end.said_hello) peer.hello = true;  // still to be said
   // An answered sync says as much as an answered hello: the peer knows us as a member there.
   for (const base::GroupId& group : end.round.not_member) peer.greeted.erase(group);
@@ -194,11 +203,16 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
       status.caught_up_since = round_started;
     }
   }
-  const bool news = end.round.entries > 0;
-  peer.pause = NextPause(peer.pause, interval, end.status.ok() && news);
-  if (absl::IsNotFound(end.status)) peer.pause = std::max(peer.pause, kNoAddressPause);
-  peer.due = peer.again ? now : now + WithJitter(peer.pause, dice);
-  if (peer.again) peer.pause = interval;
+  if (task.all_groups) {
+    const bool news = end.round.entries > 0;
+    peer.pause = NextPause(peer.pause, interval, end.status.ok() && news);
+    if (absl::IsNotFound(end.status)) peer.pause = std::max(peer.pause, kNoAddressPause);
+    peer.due = now + WithJitter(peer.pause, dice);
+  }
+  if (peer.again) {
+    peer.due = now;
+    peer.pause = interval;
+  }
   peer.again = false;
   // What it could not be told while it was away.
   if (end.status.ok() && !peer.haves.empty()) peer.poke_due = std::min(peer.poke_due, now);

@@ -116,11 +116,19 @@ void Syncer::Impl::MakeDue(SyncPeer& peer) {
   if (peer.running) peer.again = true;
 }
 
-void Syncer::OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>&) {
+void Syncer::OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>& groups) {
   base::MutexLock lock(impl_->mutex);
   const auto it = impl_->contacts.find(caller);
   if (it != impl_->contacts.end()) {
-    impl_->MakeDue(it->second);
+    SyncPeer& peer = it->second;
+    for (const base::GroupId& group : groups) {
+      if (std::binary_search(peer.groups.begin(), peer.groups.end(), group)) {
+        peer.poked.insert(group);
+      }
+    }
+    // Where something is new there is more, soon.
+    peer.pause = impl_->interval;
+    peer.due = std::min(peer.due, impl_->clock.SteadyNow() + impl_->interval);
   } else if (impl_->poked_by.size() < 1000) {
     // A new member, perhaps, whose papers have just come.
     impl_->poked_by.insert(caller);
@@ -362,7 +370,7 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
     const bool cools = !peer.forced && Cooling(id);
     // A cool-down that ended early: somebody else reached the peer.
     if (peer.waits_for_cool_down && !cools) peer.due = now;
-    if (now < peer.due) {
+    if (now < peer.due && peer.poked.empty()) {
       next = std::min(next, peer.due);
       continue;
     }

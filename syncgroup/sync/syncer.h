@@ -48,7 +48,8 @@ class Syncer {
   void Shutdown();
   void SetOptions(base::Millis interval, uint32_t concurrency);
 
-  // `caller` said that it has something new: a round with it starts at once.
+  // `caller` said that it has something new in these groups: a round for them starts at once. Who
+  // is not known as a member yet is looked up first, and asked for all that both share.
   void OnPoke(const base::PeerId& caller, const std::vector<base::GroupId>& groups);
   // An inbound request from a peer in cool-down: one hello to it (PeerBook::NoteInbound said so).
   void ScheduleHello(const base::PeerId& peer);

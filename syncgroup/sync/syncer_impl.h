@@ -26,7 +26,8 @@ struct SyncPeer {
   std::vector<std::string> addresses;  // of its profile
   bool server = false;
   // rounds
-  base::SteadyTime due;
+  base::SteadyTime due;           // of the next one for all groups
+  std::set<base::GroupId> poked;  // a round for these is due at once
   base::Millis pause{0};
   bool running = false;
   bool again = false;   // asked for while one was running
@@ -67,6 +68,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   struct RoundTask {
     base::PeerId peer;
     std::vector<base::GroupId> groups;
+    bool all_groups = false;  // that both share; else those that the peer poked for
     bool hello = false;
   };
   struct RoundEnd {
