@@ -5,6 +5,9 @@ option(WAYPOST_THREAD_SAFETY "clang: -Wthread-safety as an error" OFF)
 # Several files a compilation: under a sanitizer it takes a third of the time. Not in release and clang,
 # which see each file alone and so find the include that is missing.
 option(WAYPOST_UNITY "compile the rooms as unity builds" OFF)
+# What is tested is what users run; the tests themselves need not be fast, and compiling them is half
+# of a build. Not in clang, for the same reason.
+option(WAYPOST_FAST_TEST_BUILD "compile the tests as unity builds and without optimising" OFF)
 # Not for users: every lock, thread, clock and random byte can be simulated (base/sim_scheduler.h).
 option(WAYPOST_SIM "build for the simulated world" OFF)
 set(WAYPOST_SANITIZE "" CACHE STRING "what -fsanitize= gets, empty for none")
@@ -64,6 +67,14 @@ function(waypost_house room)
   endforeach()
 endfunction()
 
+# Programs and libraries that only tests are made of.
+function(waypost_test_code target)
+  if(WAYPOST_FAST_TEST_BUILD)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+endfunction()
+
 # waypost_test(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary.
 function(waypost_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;APART" ${ARGN})
@@ -73,12 +84,8 @@ function(waypost_test name)
   endif()
   target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
+  waypost_test_code(${name})
   # ./dev test counts the cases in the results that each binary leaves.
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 6)
-  if(WAYPOST_SANITIZE)
-    # What is tested is optimised; optimising the tests themselves takes longer than it saves.
-    target_compile_options(${name} PRIVATE -O0)
-  endif()
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300
     ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${name}.xml)
 endfunction()
