@@ -130,6 +130,92 @@ TEST(RunQueue, BlobsOfACoolingPeerCanBeAskedOfAnother) {
   EXPECT_EQ(picked->key, Key(1, 2)) << "its row on disk is where it was";
 }
 
+TEST(RunQueue, ABlobThatWaitsElsewhereGoesHomeWhenThereIsNewsOfIt) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  queue.Redirect(Blob(1), Peer(7));
+  queue.Upsert(Key(1, 1));
+  EXPECT_EQ(queue.WaitsAt(Blob(1)), Peer(7)) << "the same row again is no news";
+  queue.GoHome(Blob(1));
+  EXPECT_EQ(queue.WaitsAt(Blob(1)), Peer(1));
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 1)}), "");
+  EXPECT_EQ(queue.Pick(At(1))->at, Peer(1));
+  queue.GoHome(Blob(1));  // it waits nowhere
+  EXPECT_FALSE(queue.Contains(Blob(1)));
+}
+
+TEST(RunQueue, ABlobThatGoesHomeToAPeerThatCoolsIsLookedAtAgain) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  queue.Redirect(Blob(1), Peer(7));
+  EXPECT_TRUE(queue.TakeLook(10, At(5)).at_home.empty());
+  queue.GoHome(Blob(1));
+  EXPECT_EQ(queue.TakeLook(10, At(5)).at_home, std::vector{Blob(1)});
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 1)}), "");
+}
+
+TEST(RunQueue, GuestsOfAPeerThatBeginsToCoolGoHomeOnlyWhereTheirHomeCoolsToo) {
+  RunQueue queue(2);
+  queue.Upsert(Key(1, 1));
+  queue.Upsert(Key(2, 2));
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  queue.Redirect(Blob(1), Peer(7));
+  queue.Redirect(Blob(2), Peer(7));  // its home said no
+  queue.SetCoolDown(Peer(7), At(10000), At(1));
+  EXPECT_EQ(queue.WaitsAt(Blob(1)), Peer(1)) << "to be sent elsewhere";
+  EXPECT_EQ(queue.WaitsAt(Blob(2)), Peer(7));
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 1), Key(2, 2)}), "");
+}
+
+TEST(RunQueue, WhoBecomesUsableIsNewsToWhatWaitsElsewhereAndToEveryRowOfCoolingPeers) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  for (const uint8_t peer : {1, 2, 3}) queue.SetCoolDown(Peer(peer), At(10000), At(1));
+  queue.Redirect(Blob(1), Peer(2));
+  while (!queue.TakeLook(10, At(5)).at_home.empty()) {
+  }
+  const auto end_walks = [&] {
+    std::map<PeerId, std::vector<PeerId>> usable;
+    while (const auto walk = queue.BeginWalk(At(5), true)) {
+      usable[walk->peer] = walk->usable;
+      queue.EndWalk(walk->peer, {}, std::nullopt);
+    }
+    return usable;
+  };
+  using Usable = std::map<PeerId, std::vector<PeerId>>;
+  EXPECT_EQ(end_walks(), (Usable{{Peer(1), {}}, {Peer(2), {}}, {Peer(3), {}}}));
+  EXPECT_EQ(end_walks(), Usable()) << "nothing is new";
+
+  queue.SetCoolDown(Peer(3), base::kNever, At(5));
+  const auto look = queue.TakeLook(10, At(5));
+  EXPECT_EQ(look.away, std::vector{Blob(1)});
+  EXPECT_EQ(look.usable, std::vector{Peer(3)});
+  EXPECT_EQ(end_walks(), (Usable{{Peer(1), {Peer(3)}}, {Peer(2), {Peer(3)}}}));
+  EXPECT_EQ(end_walks(), Usable()) << "told once";
+}
+
+TEST(RunQueue, WhoBecomesUsableDuringAWalkIsNewsToTheNextOneAndAWalkKeepsItsOwnToItsEnd) {
+  RunQueue queue(1);
+  for (const uint8_t peer : {1, 2, 3}) queue.SetCoolDown(Peer(peer), At(10000), At(1));
+  queue.SetCoolDown(Peer(2), base::kNever, At(2));
+  auto walk = queue.BeginWalk(At(5), true);
+  ASSERT_TRUE(walk);
+  EXPECT_EQ(walk->peer, Peer(1));
+  EXPECT_EQ(walk->usable, std::vector{Peer(2)});
+  queue.SetCoolDown(Peer(3), base::kNever, At(5));
+  queue.EndWalk(Peer(1), {}, Key(1, 500));  // there is more
+  walk = queue.BeginWalk(At(5), true);
+  ASSERT_TRUE(walk);
+  EXPECT_EQ(walk->from, Key(1, 500));
+  EXPECT_EQ(walk->usable, std::vector{Peer(2)}) << "every row hears of the same peers";
+  queue.EndWalk(Peer(1), {}, std::nullopt);
+  EXPECT_FALSE(queue.BeginWalk(At(5), /*may_restart=*/false)) << "it rests";
+  walk = queue.BeginWalk(At(5), true);
+  ASSERT_TRUE(walk);
+  EXPECT_EQ(walk->usable, std::vector{Peer(3)});
+}
+
 TEST(RunQueue, AnUpdatedRowReplacesTheOlderOne) {
   RunQueue queue(4);
   queue.Upsert(Key(1, 1, 0));
