@@ -95,6 +95,44 @@ void JudgeLocal(const AttemptReport& report, base::WallTime now, Consequences& a
   after.error = ErrorOfOurs(report, now);
 }
 
+// What nobody on our side cut short is judged by the worst that was heard.
+void JudgeAnswers(const AttemptReport& report, base::WallTime now, Consequences& after) {
+  const auto any = [&](Answer answer) {
+    return std::any_of(report.asked.begin(), report.asked.end(),
+                       [&](const Asked& asked) { return asked.answer == answer; });
+  };
+  const bool silence =
+      any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
+  if (any(Answer::kWrongBytes)) {
+    after.count_attempt = after.count_failure = true;
+    after.outcome = Outcome::kWrongBytes;
+  } else if (any(Answer::kTooLarge)) {
+    after.count_attempt = after.count_failure = true;
+    after.outcome = Outcome::kTooLarge;
+  } else if (any(Answer::kNoRoom)) {
+    after.next_attempt = now + kNoRoomWait;
+    after.outcome = Outcome::kNoRoom;
+  } else if (silence) {
+    after.parked = true;
+    after.outcome = Outcome::kUnreachable;
+  } else if (report.asked.empty()) {
+    after.count_failure = true;
+    after.outcome = Outcome::kNobody;
+  } else {
+    // An honest no of everyone counts; one that knows us not yet judges nothing, but must not be
+    // asked without a pause either.
+    after.count_attempt = any(Answer::kNotHere);
+    after.count_failure = true;
+    after.outcome = Outcome::kNotHere;
+  }
+}
+
+bool OnlyNotGreeted(const std::vector<Asked>& asked) {
+  return !asked.empty() && std::all_of(asked.begin(), asked.end(), [](const Asked& one) {
+    return one.answer == Answer::kNotGreeted;
+  });
+}
+
 }  // namespace
 
 const char* OutcomeName(Outcome outcome) {
@@ -130,10 +168,6 @@ const char* OutcomeName(Outcome outcome) {
 Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
                           base::WallTime now, double unit_random) {
   Consequences after;
-  const auto any = [&](Answer answer) {
-    return std::any_of(report.asked.begin(), report.asked.end(),
-                       [&](const Asked& asked) { return asked.answer == answer; });
-  };
   for (const Asked& asked : report.asked) {
     if (asked.answer == Answer::kNotHere) after.denied.push_back(asked.peer);
     if (asked.answer == Answer::kWrongBytes) after.dropped.push_back(asked.peer);
@@ -143,32 +177,11 @@ Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const 
     JudgeLocal(report, now, after);
     return after;
   }
-  const bool silence =
-      any(Answer::kUnreachable) || any(Answer::kBusy) || report.first_cool_down_end.has_value();
   if (over_limit) {
     after.count_failure = true;
     after.outcome = Outcome::kOverLimit;
-  } else if (any(Answer::kWrongBytes)) {
-    after.count_attempt = after.count_failure = true;
-    after.outcome = Outcome::kWrongBytes;
-  } else if (any(Answer::kTooLarge)) {
-    after.count_attempt = after.count_failure = true;
-    after.outcome = Outcome::kTooLarge;
-  } else if (any(Answer::kNoRoom)) {
-    after.next_attempt = now + kNoRoomWait;
-    after.outcome = Outcome::kNoRoom;
-  } else if (silence) {
-    after.parked = true;
-    after.outcome = Outcome::kUnreachable;
-  } else if (report.asked.empty()) {
-    after.count_failure = true;
-    after.outcome = Outcome::kNobody;
   } else {
-    // An honest no of everyone counts; one that knows us not yet judges nothing, but must not be
-    // asked without a pause either.
-    after.count_attempt = any(Answer::kNotHere);
-    after.count_failure = true;
-    after.outcome = Outcome::kNotHere;
+    JudgeAnswers(report, now, after);
   }
   // Parked without having asked anybody is no news.
   if (!report.asked.empty() || !after.parked) after.error = ErrorOf(report.asked, now);
@@ -179,10 +192,7 @@ Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const 
   } else if (after.count_failure) {
     base::Millis delay = RetryDelay(failures + 1, policy, unit_random);
     // A greeting is on its way, and nothing was learned of the blob.
-    const bool learned =
-        std::any_of(report.asked.begin(), report.asked.end(),
-                    [](const Asked& one) { return one.answer != Answer::kNotGreeted; });
-    if (!report.asked.empty() && !learned) delay = std::min(delay, kGreetingWait);
+    if (OnlyNotGreeted(report.asked)) delay = std::min(delay, kGreetingWait);
     after.next_attempt = now + delay;
   }
   return after;

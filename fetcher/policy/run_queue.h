@@ -171,6 +171,7 @@ class RunQueue {
   std::string CheckInvariants(const std::set<signpost::DueKey>& table) const;
 
  private:
+  class Check;  // of the invariants
   struct Item {
     base::WallTime start;  // the row's due time, or the return of its peer
     signpost::DueKey key;

@@ -16,65 +16,105 @@ std::string Name(const base::PeerId& peer) { return peer.ToHex().substr(0, 8); }
 
 }  // namespace
 
-std::string RunQueue::CheckInvariants(const std::set<signpost::DueKey>& table) const {
-  std::string broken;
-  const auto found = [&](const auto&... what) {
-    constexpr std::size_t kEnoughBytes = 500;  // one mistake may show in every row
-    if (broken.size() < kEnoughBytes) absl::StrAppend(&broken, what..., "\n");
-  };
+// What does not hold, and what was counted on the way.
+class RunQueue::Check {
+ public:
+  explicit Check(const RunQueue& queue) : queue_(queue) {}
 
-  std::map<RunId, std::size_t> loaded;
-  std::map<base::PeerId, std::size_t> away;
-  for (const auto& [blob, entry] : entries_) {
-    if (entry.key.blob != blob) found("entry ", Name(blob), " has the row of another blob");
-    if (entry.shelf != ShelfOf(entry.key)) found("entry ", Name(blob), " is on the wrong shelf");
-    ++loaded[{entry.key.first_peer, entry.key.lane}];
-    if (entry.at != entry.key.first_peer) ++away[entry.key.first_peer];
-    if (!peers_.contains(entry.at)) found("entry ", Name(blob), " waits at nobody");
+  void Entries();
+  void Peers();
+  void Runs();
+  void Rows(const std::set<signpost::DueKey>& table);
+  const std::string& broken() const { return broken_; }
+
+ private:
+  template <class... What>
+  void Found(const What&... what) {
+    constexpr std::size_t kEnoughBytes = 500;  // one mistake may show in every row
+    if (broken_.size() < kEnoughBytes) absl::StrAppend(&broken_, what..., "\n");
   }
+  void OnShelf(const base::PeerId& id, const Peer& peer, std::size_t shelf, const Item& item);
+
+  const RunQueue& queue_;
+  std::string broken_;
+  std::map<RunId, std::size_t> loaded_;       // by the entries
+  std::map<base::PeerId, std::size_t> away_;  // by the entries
+};
+
+void RunQueue::Check::Entries() {
+  for (const auto& [blob, entry] : queue_.entries_) {
+    if (entry.key.blob != blob) Found("entry ", Name(blob), " has the row of another blob");
+    if (entry.shelf != queue_.ShelfOf(entry.key)) {
+      Found("entry ", Name(blob), " is on the wrong shelf");
+    }
+    ++loaded_[{entry.key.first_peer, entry.key.lane}];
+    if (entry.at != entry.key.first_peer) ++away_[entry.key.first_peer];
+    if (!queue_.peers_.contains(entry.at)) Found("entry ", Name(blob), " waits at nobody");
+  }
+}
+
+void RunQueue::Check::OnShelf(const base::PeerId& id, const Peer& peer, std::size_t shelf,
+                              const Item& item) {
+  const auto it = queue_.entries_.find(item.key.blob);
+  if (it == queue_.entries_.end() || it->second.at != id || it->second.shelf != shelf ||
+      it->second.key != item.key) {
+    Found("a shelf of ", Name(id), " holds ", Name(item.key.blob), ", which is not there");
+  } else if (peer.shelves[shelf].Get(it->second.handle).key != item.key) {
+    Found("the handle of ", Name(item.key.blob), " leads elsewhere");
+  }
+  if (item.start > item.key.due) Found(Name(item.key.blob), " starts after it is due");
+}
+
+void RunQueue::Check::Peers() {
   std::size_t waiting = 0;
-  for (const auto& known : peers_) {
+  for (const auto& known : queue_.peers_) {
     const base::PeerId& id = known.first;
     const Peer& peer = known.second;
     for (std::size_t shelf = 0; shelf < std::size(peer.shelves); ++shelf) {
       waiting += peer.shelves[shelf].size();
-      peer.shelves[shelf].ForEach([&](const Item& item) {
-        const auto it = entries_.find(item.key.blob);
-        if (it == entries_.end() || it->second.at != id || it->second.shelf != shelf ||
-            it->second.key != item.key) {
-          found("a shelf of ", Name(id), " holds ", Name(item.key.blob), ", which is not there");
-        } else if (peer.shelves[shelf].Get(it->second.handle).key != item.key) {
-          found("the handle of ", Name(item.key.blob), " leads elsewhere");
-        }
-        if (item.start > item.key.due) found(Name(item.key.blob), " starts after it is due");
-      });
+      peer.shelves[shelf].ForEach([&](const Item& item) { OnShelf(id, peer, shelf, item); });
     }
-    if (peer.away != away[id]) {
-      found("peer ", Name(id), " counts ", peer.away, " away, there are ", away[id]);
+    if (peer.away != away_[id]) {
+      Found("peer ", Name(id), " counts ", peer.away, " away, there are ", away_[id]);
     }
     const bool cools = peer.cool_down_end != base::kNever;
-    if (!cools && !peer.unseen.empty()) found("peer ", Name(id), " has entries to look at");
-    if (cools == (peer.walk == Peer::WalkState::kNone)) found("the walk of peer ", Name(id));
-    if (!cools && peer.end_noted) found("the end of a cool-down that peer ", Name(id), " has not");
+    if (!cools && !peer.unseen.empty()) Found("peer ", Name(id), " has entries to look at");
+    if (cools == (peer.walk == Peer::WalkState::kNone)) Found("the walk of peer ", Name(id));
+    if (!cools && peer.end_noted) Found("the end of a cool-down that peer ", Name(id), " has not");
   }
-  if (waiting != entries_.size()) found(entries_.size(), " entries, ", waiting, " on shelves");
+  const std::size_t entries = queue_.entries_.size();
+  if (waiting != entries) Found(entries, " entries, ", waiting, " on shelves");
+}
 
-  for (const auto& [id, run] : runs_) {
-    if (run.loaded != loaded[id]) {
-      found("a run of ", Name(id.first), " counts ", run.loaded, ", there are ", loaded[id]);
+void RunQueue::Check::Runs() {
+  for (const auto& [id, run] : queue_.runs_) {
+    if (run.loaded != loaded_[id]) {
+      Found("a run of ", Name(id.first), " counts ", run.loaded, ", there are ", loaded_[id]);
     }
-    if (run.refilling && !run.bound) found("a run without a bound is being filled up");
-    if (run.freed && !run.bound) found("a run without a bound is freed beyond it");
+    if (run.refilling && !run.bound) Found("a run without a bound is being filled up");
+    if (run.freed && !run.bound) Found("a run without a bound is freed beyond it");
   }
+}
+
+void RunQueue::Check::Rows(const std::set<signpost::DueKey>& table) {
   for (const signpost::DueKey& key : table) {
-    const auto run = runs_.find({key.first_peer, key.lane});
-    const bool beyond = run != runs_.end() && run->second.bound && !(key < *run->second.bound);
-    const auto it = entries_.find(key.blob);
-    if (!beyond && (it == entries_.end() || it->second.key != key)) {
-      found("the row of ", Name(key.blob), " is below its run's bound and not in memory");
+    const auto run = queue_.runs_.find({key.first_peer, key.lane});
+    const bool known = run != queue_.runs_.end();
+    if (known && run->second.bound && !(key < *run->second.bound)) continue;
+    const auto it = queue_.entries_.find(key.blob);
+    if (it == queue_.entries_.end() || it->second.key != key) {
+      Found("the row of ", Name(key.blob), " is below its run's bound and not in memory");
     }
   }
-  return broken;
+}
+
+std::string RunQueue::CheckInvariants(const std::set<signpost::DueKey>& table) const {
+  Check check(*this);
+  check.Entries();
+  check.Peers();
+  check.Runs();
+  check.Rows(table);
+  return check.broken();
 }
 
 }  // namespace waypost::fetcher

@@ -6,7 +6,7 @@
 
 // What changes the board. A worker takes work under the mutex, lets go of it, and runs. What the
 // index tells after a commit comes in on the writer thread and only moves entries of the queue.
-// What people see of it is read in board_view.cc.
+// What the starter does is in board_fill.cc, what people see of it in board_view.cc.
 
 namespace waypost::fetcher {
 namespace {
@@ -230,86 +230,6 @@ void Board::LandOne(const Landing& landing) {
     ++callers->attempts_ended_;
     callers->last_error_ = taken.consequences.error;
   }
-}
-
-// ---- the starter ----
-
-void Board::AddStoredRuns(const std::map<RunQueue::RunId, StoredRun>& runs) {
-  base::MutexLock lock(mutex_);
-  for (const auto& [id, run] : runs) queue_.AddStoredRun(id, run.first, run.second);
-  const base::WallTime now = parts_.clock.WallNow();
-  for (const signpost::PeerBook::Entry& entry : parts_.peers.All()) {
-    if (entry.health.cool_down_end != base::kNever) {
-      queue_.SetCoolDown(entry.peer, entry.health.cool_down_end, now);
-    }
-  }
-  loaded_ = true;
-  work_.NotifyAll();  // also for what became due before this start's end, and is in the queue
-}
-
-std::vector<RunQueue::RunId> Board::Runs() const {
-  base::MutexLock lock(mutex_);
-  return queue_.Runs();
-}
-
-std::optional<RunQueue::Refill> Board::BeginRefill() {
-  base::MutexLock lock(mutex_);
-  return stopping_ ? std::nullopt : queue_.BeginRefill();
-}
-
-void Board::EndRefill(const RunQueue::RunId& run, const std::vector<signpost::DueKey>& rows,
-                      std::optional<signpost::DueKey> next) {
-  base::MutexLock lock(mutex_);
-  queue_.EndRefill(run, rows, next);
-  work_.NotifyAll();
-}
-
-RunQueue::Look Board::TakeLook(std::size_t limit, base::WallTime now) {
-  base::MutexLock lock(mutex_);
-  if (stopping_) return {};
-  queue_.NoteEnds(now);
-  return queue_.TakeLook(limit, now);
-}
-
-void Board::EndLook(const std::vector<std::pair<base::BlobId, base::PeerId>>& routes) {
-  base::MutexLock lock(mutex_);
-  for (const auto& [blob, peer] : routes) queue_.Redirect(blob, peer);
-  work_.NotifyAll();
-}
-
-std::optional<RunQueue::Walk> Board::BeginWalk(base::WallTime now, bool may_restart) {
-  base::MutexLock lock(mutex_);
-  return stopping_ ? std::nullopt : queue_.BeginWalk(now, may_restart);
-}
-
-void Board::EndWalk(const base::PeerId& peer, const std::vector<RunQueue::Route>& routes,
-                    std::optional<signpost::DueKey> next) {
-  base::MutexLock lock(mutex_);
-  queue_.EndWalk(peer, routes, next);
-  work_.NotifyAll();
-}
-
-std::optional<base::BlobId> Board::TakeLeft() {
-  base::MutexLock lock(mutex_);
-  while (!stopping_ && !left_.empty()) {
-    const base::BlobId blob = left_.front();
-    left_.pop_front();
-    if (!flights_.contains(blob)) return blob;
-  }
-  return std::nullopt;
-}
-
-void Board::SetOldestWanted(std::optional<base::WallTime> oldest) {
-  base::MutexLock lock(mutex_);
-  oldest_wanted_ = oldest;
-}
-
-bool Board::AwaitChore(base::Millis idle) {
-  base::MutexLock lock(mutex_);
-  if (stopping_) return false;
-  if (queue_.TakeChore() || !left_.empty()) return true;
-  parts_.clock.WaitUntil(chore_, mutex_, parts_.clock.SteadyNow() + idle);
-  return !stopping_;
 }
 
 // ---- those who wait ----
