@@ -28,7 +28,7 @@ base::SteadyTime RateLimiter::Reserve(uint64_t bytes) {
   return free_at_;
 }
 
-bool RateLimiter::Take(uint64_t bytes, std::stop_token stop) {
+bool RateLimiter::Take(uint64_t bytes, const std::stop_token& stop) {
   {
     base::MutexLock lock(mutex_);
     if (rate_ == 0) return !stop.stop_requested();

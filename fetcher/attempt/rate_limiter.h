@@ -17,7 +17,7 @@ class RateLimiter {
   // 0: no limit. Holds at once, also for those who wait.
   void SetRate(uint64_t bytes_per_s);
   // Waits until `bytes` more may be taken; false when `stop` was requested meanwhile.
-  bool Take(uint64_t bytes, std::stop_token stop);
+  bool Take(uint64_t bytes, const std::stop_token& stop);
 
  private:
   // The next `bytes` in turn: when they may be taken.

@@ -15,7 +15,6 @@
 
 namespace waypost::fetcher {
 
-using base::Index;
 using base::WallTime;
 using syncgroup::BlobRecord;
 

@@ -95,13 +95,13 @@ class CommandLine {
   }
 
   CLI::App* Command(CLI::App& parent, const std::string& name, const std::string& help,
-                    WithService run) {
+                    const WithService& run) {
     CLI::App* command = parent.add_subcommand(name, help);
     command->callback([this, run] { choice_.with_service = run; });
     return command;
   }
   CLI::App* Alone(CLI::App& parent, const std::string& name, const std::string& help,
-                  std::function<Exit(const Common&)> run) {
+                  const std::function<Exit(const Common&)>& run) {
     CLI::App* command = parent.add_subcommand(name, help);
     command->callback([this, run] { choice_.alone = run; });
     return command;
