@@ -207,6 +207,8 @@ void DiskBlobStore::SetLossHandler(std::function<void(const base::BlobId&)> on_l
 }
 void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) { impl_->space->SetFloor(floor); }
 void DiskBlobStore::SetMaxBlob(uint64_t bytes) { impl_->max_blob = bytes; }
+FreeSpaceFloor DiskBlobStore::min_free() const { return impl_->space->floor(); }
+uint64_t DiskBlobStore::blob_bytes_max() const { return impl_->max_blob; }
 void DiskBlobStore::EmptyTrash() { impl_->shelf.EmptyTrash(); }
 
 // ---- writing ----

@@ -49,6 +49,8 @@ class DiskBlobStore final : public BlobStore {
   // Live settings.
   void SetMinFree(FreeSpaceFloor floor);
   void SetMaxBlob(uint64_t bytes);
+  FreeSpaceFloor min_free() const;
+  uint64_t blob_bytes_max() const;
 
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) override;
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,

@@ -55,6 +55,11 @@ void SpaceKeeper::SetFloor(FreeSpaceFloor floor) {
   floor_ = floor;
 }
 
+FreeSpaceFloor SpaceKeeper::floor() {
+  base::MutexLock lock(mutex_);
+  return floor_;
+}
+
 absl::StatusOr<base::FileSystem::Space> SpaceKeeper::Space() {
   RETURN_IF_ERROR(LookIfStale());
   base::MutexLock lock(mutex_);

@@ -47,6 +47,7 @@ class SpaceKeeper {
   absl::StatusOr<std::unique_ptr<Reservation>> Reserve(uint64_t bytes);
   absl::Status Check(uint64_t bytes);
   void SetFloor(FreeSpaceFloor floor);
+  FreeSpaceFloor floor();
   // As last looked at, at most a second ago.
   absl::StatusOr<base::FileSystem::Space> Space();
 

@@ -11,8 +11,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "service/settings_table.h"
 
@@ -45,9 +43,9 @@ absl::Status AddTomlValue(const std::string& key, const toml::node& node, const 
   if (setting == nullptr) return UnknownSetting(where, key);
   RawValue value{.where = where};
   if (const auto* array = node.as_array()) {
-    if (!setting->list) {
+    if (!setting->kind.list) {
       return absl::InvalidArgumentError(absl::StrCat(
-          where, ": ", key, " takes one value, not a list; allowed: ", setting->allowed));
+          where, ": ", key, " takes one value, not a list; allowed: ", setting->kind.allowed));
     }
     for (const toml::node& element : *array) {
       const auto text = ScalarText(element);
@@ -57,10 +55,10 @@ absl::Status AddTomlValue(const std::string& key, const toml::node& node, const 
     }
   } else {
     const auto text = ScalarText(node);
-    if (!text || setting->list) {
+    if (!text || setting->kind.list) {
       return absl::InvalidArgumentError(absl::StrCat(where, ": ", key, " takes ",
-                                                     setting->list ? "a list" : "one value",
-                                                     "; allowed: ", setting->allowed));
+                                                     setting->kind.list ? "a list" : "one value",
+                                                     "; allowed: ", setting->kind.allowed));
     }
     value.items.push_back(*text);
   }
@@ -91,7 +89,7 @@ std::string TomlItem(const std::string& text) {
 }
 
 std::string TomlValue(const Setting& setting, const std::vector<std::string>& items) {
-  if (!setting.list) return TomlItem(items.empty() ? "" : items[0]);
+  if (!setting.kind.list) return TomlItem(items.empty() ? "" : items[0]);
   std::vector<std::string> quoted;
   for (const std::string& item : items) quoted.push_back(Quoted(item));
   return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
@@ -188,15 +186,7 @@ absl::StatusOr<Layer> LayerFromEnvironment(const char* const* environment) {
       if (underscore != std::string::npos) key[underscore] = '.';
       return UnknownSetting(where, key);
     }
-    RawValue value{.where = where};
-    const std::string text(variable.substr(equals + 1));
-    if (setting->list) {
-      value.items = absl::StrSplit(text, ',', absl::SkipWhitespace());
-      for (std::string& item : value.items) item = std::string(absl::StripAsciiWhitespace(item));
-    } else {
-      value.items = {text};
-    }
-    layer[setting->key] = std::move(value);
+    layer[setting->key] = {.items = setting->ItemsOf(variable.substr(equals + 1)), .where = where};
   }
   return layer;
 }
@@ -210,12 +200,9 @@ absl::StatusOr<Layer> LayerFromCommandLine(
     if (setting == nullptr) return UnknownSetting(where, argument.first);
     RawValue& value = layer[argument.first];
     value.where = where;
-    if (!setting->list) {
-      value.items = {argument.second};
-    } else if (!argument.second.empty()) {
-      for (const auto item : absl::StrSplit(argument.second, ',', absl::SkipEmpty())) {
-        value.items.emplace_back(item);
-      }
+    if (!setting->kind.list) value.items.clear();
+    for (std::string& item : setting->ItemsOf(argument.second)) {
+      value.items.push_back(std::move(item));
     }
   }
   return layer;
@@ -229,7 +216,7 @@ absl::StatusOr<Resolved> Resolve(const Layers& layers) {
       {Origin::kEnvironment, &layers.environment},
       {Origin::kCommandLine, &layers.command_line}};
   for (const Setting& setting : Settings()) {
-    CHECK(setting.apply(setting.standard, resolved.config).ok());
+    CHECK(setting.kind.parse(setting.ItemsOf(setting.standard), resolved.config).ok());
     Origin& origin = resolved.origins[setting.key];
     origin = Origin::kDefault;
     // Also what is overruled is checked: a mistake in the file shows before the day it counts.
@@ -237,7 +224,7 @@ absl::StatusOr<Resolved> Resolve(const Layers& layers) {
       const auto found = layer.second->find(setting.key);
       if (found == layer.second->end()) continue;
       const RawValue& value = found->second;
-      const absl::Status applied = setting.apply(value.items, resolved.config);
+      const absl::Status applied = setting.kind.parse(value.items, resolved.config);
       if (!applied.ok()) {
         return base::Annotate(applied, absl::StrCat(value.where, ": ", setting.key));
       }
@@ -252,17 +239,18 @@ std::string TemplateToml(const Layer& values) {
   std::string out = "# Settings of this Waypost. What is commented out shows the default.\n";
   std::vector<std::string> sections;
   for (const Setting& setting : Settings()) {
-    const std::string section = setting.key.substr(0, setting.key.find('.'));
+    const std::string section = setting.section();
     if (sections.empty() || sections.back() != section) {
       sections.push_back(section);
       absl::StrAppend(&out, "\n[", section, "]\n");
     }
-    const std::string name = setting.key.substr(section.size() + 1);
     const auto given = values.find(setting.key);
     const bool is_given = given != values.end();
-    absl::StrAppend(&out, "# ", setting.help, " (", setting.allowed, ")\n", is_given ? "" : "#",
-                    name, " = ",
-                    TomlValue(setting, is_given ? given->second.items : setting.standard), "\n");
+    absl::StrAppend(
+        &out, "# ", setting.help, " (", setting.kind.allowed, ")\n", is_given ? "" : "#",
+        setting.name(), " = ",
+        TomlValue(setting, is_given ? given->second.items : setting.ItemsOf(setting.standard)),
+        "\n");
   }
   return out;
 }

@@ -31,8 +31,8 @@ absl::StatusOr<Layer> ReadPatched(base::Index& index) {
   for (auto it = patched.begin(); it != patched.end();) {
     const Setting* setting = FindSetting(it->first);
     Config scratch;
-    const bool fits =
-        setting != nullptr && setting->live && setting->apply(it->second.items, scratch).ok();
+    const bool fits = setting != nullptr && setting->live() &&
+                      setting->kind.parse(it->second.items, scratch).ok();
     if (!fits) {
       base::LogWarning("a patched setting no longer fits and is left out: ", it->first, " = ",
                        it->second.items[0]);
@@ -83,9 +83,9 @@ std::vector<LiveSettings::Item> LiveSettings::All() const {
   std::vector<Item> items;
   for (const Setting& setting : Settings()) {
     items.push_back({.key = setting.key,
-                     .value = ShowSetting(setting, resolved_.config),
+                     .value = setting.Show(resolved_.config),
                      .origin = OriginName(resolved_.origins.at(setting.key)),
-                     .live = setting.live});
+                     .live = setting.live()});
   }
   return items;
 }
@@ -93,7 +93,7 @@ std::vector<LiveSettings::Item> LiveSettings::All() const {
 absl::Status LiveSettings::CheckPatch(const std::string& key, const std::string& value) const {
   const Setting* setting = FindSetting(key);
   if (setting == nullptr) return UnknownSetting("patch", key);
-  if (!setting->live) {
+  if (!setting->live()) {
     return absl::FailedPreconditionError(absl::StrCat(
         key, " cannot change while the service runs: write it to ", options_.file, " and restart"));
   }
@@ -104,14 +104,14 @@ absl::Status LiveSettings::CheckPatch(const std::string& key, const std::string&
         absl::StrCat(key, " is fixed by ", fixed->second.where, ": change it there"));
   }
   Config scratch;
-  return base::Annotate(setting->apply({value}, scratch), key);
+  return base::Annotate(setting->kind.parse(setting->ItemsOf(value), scratch), key);
 }
 
 absl::Status LiveSettings::Patch(const std::vector<std::pair<std::string, std::string>>& changes) {
   Layer patch;
   for (const auto& change : changes) {
     RETURN_IF_ERROR(CheckPatch(change.first, change.second));
-    patch[change.first] = RawValue{.items = {change.second}, .where = "patched"};
+    patch[change.first] = {.items = {change.second}, .where = "patched"};
   }
   {
     // What no setting can say alone is checked with all that is effective.
@@ -151,7 +151,7 @@ absl::Status LiveSettings::ReloadFile() {
     layers.file = fresh;
     RETURN_IF_ERROR(Resolve(layers).status());
     for (const Setting& setting : Settings()) {
-      if (setting.live || SameValue(fresh, layers_.file, setting.key)) continue;
+      if (setting.live() || SameValue(fresh, layers_.file, setting.key)) continue;
       base::LogWarning(setting.key, " was changed in ", options_.file,
                        ": it counts from the next start");
       layers.file.erase(setting.key);

@@ -24,6 +24,7 @@
 #include "service/data_dir.h"
 #include "service/live_settings.h"
 #include "service/parts/peer_parts.h"
+#include "service/settings_table.h"
 #include "service/version.h"
 
 // The composition: every part is made here, once, and given what it needs by constructor arguments.
@@ -46,11 +47,17 @@ std::string HostName() {
   return name.data();
 }
 
-http::EngineOptions EngineOptionsOf(const std::string& listener, const ListenerConfig& config,
-                                    const base::HostPort& bind, base::Metrics& metrics) {
+// `section`: of the settings.
+http::EngineOptions EngineOptionsOf(const std::string& listener, const std::string& section,
+                                    const ListenerConfig& config, const base::HostPort& bind,
+                                    base::Metrics& metrics) {
   http::EngineOptions options;
   options.listener = listener;
   options.address = bind.ToString();
+  options.names = {.address = absl::StrCat(section, ".listen"),
+                   .max_connections = absl::StrCat(section, ".max_connections"),
+                   .max_per_address = absl::StrCat(section, ".max_per_address"),
+                   .max_waiting = absl::StrCat(section, ".max_waiting")};
   options.max_connections = config.max_connections;
   options.max_per_address = config.max_per_address;
   options.workers = config.workers;
@@ -132,7 +139,7 @@ struct Service::Impl {
   absl::Status WriteEndpoints();
   absl::Status ReloadCertificate();
   std::vector<std::string> BoundHosts();
-  void ApplyLive(const Config& config);
+  LiveParts PartsOfLiveSettings();
 };
 
 absl::Status Service::Impl::Open(const ServiceOptions& options) {
@@ -170,7 +177,8 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenParts(config));
   MakeListeners(config);
-  settings->SetListener([this](const Config& now) { ApplyLive(now); });
+  settings->SetListener(
+      [this](const Config& now) { ApplyLiveSettings(now, PartsOfLiveSettings()); });
   return absl::OkStatus();
 }
 
@@ -251,7 +259,8 @@ void Service::Impl::MakeListeners(const Config& config) {
                 }
               }}});
 
-  http::EngineOptions for_peers = EngineOptionsOf("peer", config.peer, peer_bind, parts->metrics);
+  http::EngineOptions for_peers =
+      EngineOptionsOf("peer", "peer", config.peer, peer_bind, parts->metrics);
   for_peers.peers = true;
   for_peers.tls = peer_tls;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
@@ -271,7 +280,8 @@ void Service::Impl::MakeListeners(const Config& config) {
           [this](std::unique_ptr<http::TurnedConnection> turned) {
             return peer_engine->Serve(std::move(turned));
           }});
-  http::EngineOptions for_apps = EngineOptionsOf("app", config.http, http_bind, parts->metrics);
+  http::EngineOptions for_apps =
+      EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
   for_apps.express = {"/healthz", "/readyz"};
@@ -290,14 +300,12 @@ std::vector<std::string> Service::Impl::BoundHosts() {
   return hosts;
 }
 
-void Service::Impl::ApplyLive(const Config& config) {
-  base::SetLogLevel(config.log_level);
-  parts->blobs->SetMinFree(config.store_min_free);
-  parts->blobs->SetMaxBlob(config.store_max_blob_bytes);
-  client->SetConnectTimeout(config.fetcher_connect_timeout);
-  parts->syncer->SetOptions(config.sync_interval, config.sync_concurrency);
-  parts->scanner->SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
-  parts->fetcher->SetOptions(config.fetcher);
+LiveParts Service::Impl::PartsOfLiveSettings() {
+  return {.blobs = *parts->blobs,
+          .client = *client,
+          .syncer = *parts->syncer,
+          .scanner = *parts->scanner,
+          .fetcher = *parts->fetcher};
 }
 
 absl::StatusOr<std::unique_ptr<Service>> Service::Create(const ServiceOptions& options) {

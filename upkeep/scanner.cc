@@ -50,6 +50,11 @@ void Scanner::Shutdown() {
   impl_->thread.Join();
 }
 
+ScannerOptions Scanner::options() const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->options;
+}
+
 void Scanner::SetOptions(base::Millis extra_delay, double delay_multiplier) {
   base::MutexLock lock(impl_->mutex);
   impl_->options.extra_delay = extra_delay;

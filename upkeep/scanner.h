@@ -60,6 +60,7 @@ class Scanner {
   void Start();
   void Shutdown();
   void SetOptions(base::Millis extra_delay, double delay_multiplier);
+  ScannerOptions options() const;
   // A pass that begins after this call. While one runs, another follows it.
   void Request();
   ScanStatus Status() const;

@@ -53,6 +53,7 @@ class Fetcher final : public syncgroup::Wake {
   void Start();
   void Shutdown();
   void SetOptions(const FetcherOptions& options);
+  FetcherOptions options() const;
 
   // ---- Wake, PeerBook listener ----
   void OnBlobChange(const syncgroup::BlobChange& change) override;

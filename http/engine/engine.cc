@@ -53,9 +53,7 @@ Engine::~Engine() { Shutdown(base::Millis(0)); }
 absl::Status Engine::Start() {
   const auto& options = impl_->shared.options;
   CHECK(!options.peers || options.tls != nullptr || options.plain_peers_for_tests);
-  ASSIGN_OR_RETURN(
-      Listening listening,
-      Listen(options.address, options.listener == "app" ? "http.listen" : "peer.listen"));
+  ASSIGN_OR_RETURN(Listening listening, Listen(options.address, options.names.address));
   impl_->bound_address = listening.bound_address;
   impl_->workers = std::make_unique<WorkerPool>(impl_->shared, options.workers);
   impl_->loop = std::make_unique<EngineLoop>(impl_->shared, *impl_->workers, listening.fd);

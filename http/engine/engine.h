@@ -18,6 +18,14 @@ namespace waypost::http {
 struct EngineOptions {
   std::string listener;  // "app" or "peer": in metrics, logs and thread names
   std::string address;   // "127.0.0.1:7440"; port 0: any free one
+  // What operators call these options: errors say where to change what stood in the way.
+  struct Names {
+    std::string address = "address";
+    std::string max_connections = "max_connections";
+    std::string max_per_address = "max_per_address";
+    std::string max_waiting = "max_waiting";
+  };
+  Names names;
   uint32_t max_connections = 1024;
   uint32_t max_per_address = 256;
   uint32_t max_waiting = 512;  // subscriptions

@@ -123,17 +123,16 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   event.data.u64 = connection->id;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
   const auto& options = shared_.options;
-  const char* const section = options.listener == "app" ? "http" : "peer";
   if (counted_ >= options.max_connections) {
     TurnAway(std::move(connection), "connections",
-             absl::StrCat(options.max_connections, " connections are open: see ", section,
-                          ".max_connections"));
+             absl::StrCat(options.max_connections, " connections are open: see ",
+                          options.names.max_connections));
     return nullptr;
   }
   const auto of_address = per_address_.find(remote);
   if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
     const std::string message = absl::StrCat(options.max_per_address, " connections from ", remote,
-                                             " are open: see ", section, ".max_per_address");
+                                             " are open: see ", options.names.max_per_address);
     TurnAway(std::move(connection), "address", message);
     return nullptr;
   }

@@ -104,9 +104,9 @@ void RequestRunner::Accept(Connection& c, Response response) {
   }
   shared_.waiting.fetch_sub(1);
   shared_.CountRejected("waiting");
-  Answer(c, ErrorResponse(absl::UnavailableError(absl::StrCat(
-                              shared_.options.max_waiting, " requests are waiting already: see ",
-                              shared_.options.listener == "app" ? "http" : "peer", ".max_waiting")),
+  Answer(c, ErrorResponse(absl::UnavailableError(absl::StrCat(shared_.options.max_waiting,
+                                                              " requests are waiting already: see ",
+                                                              shared_.options.names.max_waiting)),
                           base::Millis(1000)));
 }
 

@@ -39,7 +39,7 @@ std::string AddressOf(int fd) {
 
 }  // namespace
 
-absl::StatusOr<Listening> Listen(const std::string& address, const char* setting) {
+absl::StatusOr<Listening> Listen(const std::string& address, const std::string& setting) {
   auto where = base::ParseHostPort(address);
   if (!where.ok()) return base::Annotate(where.status(), setting);
   addrinfo hints{};

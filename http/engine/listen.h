@@ -12,6 +12,6 @@ struct Listening {
 };
 // Binds a numeric address (or "localhost") and listens, without SO_REUSEPORT: two services never
 // share a port. kUnavailable names the address and `setting`; kInvalidArgument if it is no address.
-absl::StatusOr<Listening> Listen(const std::string& address, const char* setting);
+absl::StatusOr<Listening> Listen(const std::string& address, const std::string& setting);
 
 }  // namespace waypost::http

@@ -172,6 +172,10 @@ void PeerHttpClient::SetConnectTimeout(base::Millis timeout) {
   impl_->connect_timeout_ms.store(timeout.count());
 }
 
+base::Millis PeerHttpClient::connect_timeout() const {
+  return base::Millis(impl_->connect_timeout_ms.load());
+}
+
 void PeerHttpClient::Forget(const base::PeerId& peer) { impl_->pool.Forget(peer.ToHex()); }
 
 bool PeerHttpClient::ReachableWithoutAddress(const base::PeerId& peer) const {

@@ -33,6 +33,7 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
                  const base::Clock& clock);
   ~PeerHttpClient() override;
   void SetConnectTimeout(base::Millis timeout);
+  base::Millis connect_timeout() const;
   // Closes the connections to it that are kept.
   void Forget(const base::PeerId& peer);
 

@@ -160,7 +160,7 @@ void CommandLine::AddService() {
             [&serve, key](const std::vector<std::string>& values) {
               for (const std::string& value : values) serve.settings.emplace_back(key, value);
             },
-            absl::StrCat(setting.help, " (", setting.allowed, ")"))
+            absl::StrCat(setting.help, " (", setting.kind.allowed, ")"))
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->group("Settings");

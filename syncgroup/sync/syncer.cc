@@ -96,6 +96,16 @@ void Syncer::Shutdown() {
   for (auto& [job, tell] : abandoned) tell(absl::UnavailableError("the service is stopping"));
 }
 
+base::Millis Syncer::interval() const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->interval;
+}
+
+uint32_t Syncer::concurrency() const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->concurrency;
+}
+
 void Syncer::SetOptions(base::Millis interval, uint32_t concurrency) {
   base::MutexLock lock(impl_->mutex);
   impl_->interval = interval;

@@ -47,6 +47,8 @@ class Syncer {
   void Start();
   void Shutdown();
   void SetOptions(base::Millis interval, uint32_t concurrency);
+  base::Millis interval() const;
+  uint32_t concurrency() const;
 
   // `caller` said that it has something new in these groups: a round for them starts at once. Who
   // is not known as a member yet is looked up first, and asked for all that both share.

@@ -69,7 +69,7 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheContract) {
 TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
   std::set<std::string> live;
   for (const Setting& setting : Settings()) {
-    if (setting.live) live.insert(setting.key);
+    if (setting.live()) live.insert(setting.key);
   }
   EXPECT_THAT(live, ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
                                 "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
@@ -230,12 +230,12 @@ TEST(ConfigTest, WhatIsShownCanBeReadBackToTheSame) {
       Resolve({.file = File("[store]\nmin_free = \"5%\"\n[peer]\nallow_cidr = [\"::/0\"]\n")});
   ASSERT_TRUE(resolved.ok());
   for (const Setting& setting : Settings()) {
-    const std::vector<std::string> shown = setting.show(resolved->config);
+    const std::vector<std::string> shown = setting.kind.show(resolved->config);
     Config again;
-    ASSERT_TRUE(setting.apply(shown, again).ok()) << setting.key;
-    EXPECT_EQ(setting.show(again), shown) << setting.key;
+    ASSERT_TRUE(setting.kind.parse(shown, again).ok()) << setting.key;
+    EXPECT_EQ(setting.kind.show(again), shown) << setting.key;
   }
-  EXPECT_EQ(ShowSetting(*FindSetting("store.min_free"), resolved->config), "5%");
+  EXPECT_EQ(FindSetting("store.min_free")->Show(resolved->config), "5%");
 }
 
 TEST(ConfigTest, TheTemplateHasEverySettingAndReadsBack) {

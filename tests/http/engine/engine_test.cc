@@ -466,6 +466,7 @@ TEST_P(EngineTest, AReaderThatStopsIsCut) {
 
 TEST_P(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
   options_.max_per_address = 2;
+  options_.names.max_per_address = "http.max_per_address";
   StartEngine();
   RawClient first(address_), second(address_);
   EXPECT_EQ(first.Get("/hello").status, 200);
@@ -567,6 +568,7 @@ TEST_P(EngineTest, AClientThatLeavesEndsItsSubscription) {
 
 TEST_P(EngineTest, SubscriptionsAreLimited) {
   options_.max_waiting = 1;
+  options_.names.max_waiting = "http.max_waiting";
   StartEngine();
   RawClient first(address_), second(address_);
   first.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -670,6 +672,7 @@ TEST_P(EngineTest, AnAddressInUseIsNamed) {
   StartEngine();
   EngineOptions again = options_;
   again.address = engine_->bound_address();
+  again.names.address = "http.listen";
   again.metrics = nullptr;
   Engine second(
       again, [](Request&) { return Response(); }, [](const Request&) { return ""; });

@@ -1,0 +1,110 @@
+#include "service/settings_table.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "absl/cleanup/cleanup.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/random.h"
+#include "http/peer/peer_http_client.h"
+#include "service/live_settings.h"
+#include "service/parts/peer_parts.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::service {
+namespace {
+
+// A running peer, with no listeners.
+class SettingsTableTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(base::InitCrypto());
+    ASSERT_TRUE(std::filesystem::create_directory(folder_ / "index"));
+    identity_ = base::Identity::Generate();
+    parts_ = std::make_unique<PeerParts>(
+        PeerParts::Outside{.clock = clock_, .random = random_, .fs = *fs_, .identity = *identity_},
+        "boot");
+    ASSERT_TRUE(parts_->OpenIndex({.dir = folder_ / "index"}).ok());
+    const absl::Status opened = parts_->Open(
+        {.addresses = [] { return std::vector<std::string>(); },
+         .store = {.data_dir = folder_.path()}},
+        [this](signpost::PeerBook& peers) {
+          client_ = std::make_unique<http::PeerHttpClient>(
+              http::PeerHttpClientOptions{.self = identity_->peer_id(), .plain_for_tests = true},
+              peers, clock_);
+          return PeerParts::Clients{.calls = *client_, .blobs = *client_};
+        });
+    ASSERT_TRUE(opened.ok()) << opened;
+    ASSERT_TRUE(parts_->Start().ok());
+  }
+  void TearDown() override { parts_->Shutdown(); }
+
+  LiveParts Parts() {
+    return {.blobs = *parts_->blobs,
+            .client = *client_,
+            .syncer = *parts_->syncer,
+            .scanner = *parts_->scanner,
+            .fetcher = *parts_->fetcher};
+  }
+  // What the running parts go by just now.
+  Config InEffect() {
+    Config config;
+    config.fetcher = parts_->fetcher->options();
+    config.fetcher_connect_timeout = client_->connect_timeout();
+    config.scan_extra_delay = parts_->scanner->options().extra_delay;
+    config.scan_delay_multiplier = parts_->scanner->options().delay_multiplier;
+    config.sync_interval = parts_->syncer->interval();
+    config.sync_concurrency = parts_->syncer->concurrency();
+    config.store_min_free = parts_->blobs->min_free();
+    config.store_max_blob_bytes = parts_->blobs->blob_bytes_max();
+    using base::LogLevel;
+    for (const auto level :
+         {LogLevel::kError, LogLevel::kWarning, LogLevel::kInfo, LogLevel::kDebug}) {
+      if (base::LogEnabled(level)) config.log_level = level;
+    }
+    return config;
+  }
+
+  const base::TempDir folder_;
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  const std::unique_ptr<base::FileSystem> fs_ = base::NewPosixFileSystem();
+  std::unique_ptr<base::Identity> identity_;
+  std::unique_ptr<PeerParts> parts_;
+  std::unique_ptr<http::PeerHttpClient> client_;
+};
+
+// A value that fits, and is not what is in effect.
+std::string AnotherValue(const Setting& setting, const Config& now) {
+  for (const char* const text : {"7KiB", "7", "7s", "error"}) {
+    Config changed = now;
+    if (setting.kind.parse({text}, changed).ok() && setting.Show(changed) != setting.Show(now)) {
+      return text;
+    }
+  }
+  ADD_FAILURE() << "no other value for " << setting.key;
+  return "";
+}
+
+TEST_F(SettingsTableTest, EveryLiveSettingActsOnWhatRuns) {
+  const absl::Cleanup level = [] { base::SetLogLevel(base::LogLevel::kInfo); };
+  const auto settings =
+      LiveSettings::Load(*parts_->index, {.file = folder_ / "there_is_none.toml"});
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  (*settings)->SetListener([this](const Config& config) { ApplyLiveSettings(config, Parts()); });
+  int live = 0;
+  for (const Setting& setting : Settings()) {
+    if (!setting.live()) continue;
+    const std::string value = AnotherValue(setting, InEffect());
+    const absl::Status patched = (*settings)->Patch({{setting.key, value}});
+    EXPECT_TRUE(patched.ok()) << patched;
+    EXPECT_EQ(setting.Show(InEffect()), value) << setting.key;
+    ++live;
+  }
+  EXPECT_EQ(live, 15);
+}
+
+}  // namespace
+}  // namespace waypost::service
