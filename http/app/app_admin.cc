@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/app/app_context.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -18,8 +18,49 @@ namespace {
 
 constexpr base::Millis kWaitMax{600000};
 
-absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
+Response ConfigResponse(AppContext& context) {
+  Json settings = Json::object();
+  for (const auto& item : context.parts.settings.All()) {
+    settings[item.key] = {{"value", item.value}, {"origin", item.origin}, {"live", item.live}};
+  }
+  return JsonResponse({{"settings", std::move(settings)}});
+}
+
+// A setting's value as the text that a file or the environment would have.
+absl::StatusOr<std::string> SettingText(const std::string& key, const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean() || value.is_number()) return Dump(value);
+  if (value.is_array()) {
+    std::string text;
+    for (const Json& item : value) {
+      if (!item.is_string() || item.get<std::string>().find(',') != std::string::npos) {
+        return absl::InvalidArgumentError(absl::StrCat(key, ": a list has strings without commas"));
+      }
+      absl::StrAppend(&text, text.empty() ? "" : ",", item.get<std::string>());
+    }
+    return text;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, ": write a string, a number, true, false or a list"));
+}
+
+// 200 or 503 with the reasons.
+Response Health(const std::vector<std::string>& reasons) {
+  return JsonResponse({{"status", reasons.empty() ? "ok" : "failing"}, {"reasons", reasons}},
+                      reasons.empty() ? 200 : 503);
+}
+
+// Why nothing here can work.
+std::vector<std::string> Failures(AppContext& context) {
+  std::vector<std::string> reasons;
+  const absl::Status read = context.parts.index.State();
+  if (!read.ok()) reasons.push_back(absl::StrCat("the index cannot be read: ", read.message()));
+  return reasons;
+}
+
+}  // namespace
+
+absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
   const AppParts& parts = context.parts;
   syncgroup::Counts counts;
   uint64_t groups = 0;
@@ -68,34 +109,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"clock_behind", parts.syncer.ClockBehind()}});
 }
 
-Response ConfigResponse(AppContext& context) {
-  Json settings = Json::object();
-  for (const auto& item : context.parts.settings.All()) {
-    settings[item.key] = {{"value", item.value}, {"origin", item.origin}, {"live", item.live}};
-  }
-  return JsonResponse({{"settings", std::move(settings)}});
-}
-
-// A setting's value as the text that a file or the environment would have.
-absl::StatusOr<std::string> SettingText(const std::string& key, const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean() || value.is_number()) return Dump(value);
-  if (value.is_array()) {
-    std::string text;
-    for (const Json& item : value) {
-      if (!item.is_string() || item.get<std::string>().find(',') != std::string::npos) {
-        return absl::InvalidArgumentError(absl::StrCat(key, ": a list has strings without commas"));
-      }
-      absl::StrAppend(&text, text.empty() ? "" : ",", item.get<std::string>());
-    }
-    return text;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat(key, ": write a string, a number, true, false or a list"));
-}
-
 absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   std::vector<std::pair<std::string, std::string>> changes;
   for (auto item = body.begin(); item != body.end(); ++item) {
@@ -108,7 +122,6 @@ absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> ListPeers(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   auto peers = context.parts.peers.All();
   std::sort(peers.begin(), peers.end(),
@@ -129,7 +142,6 @@ absl::StatusOr<Response> ListPeers(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"group", "wait"}));
   ASSIGN_OR_RETURN(const base::Millis wait, DurationIn(request, "wait", base::Millis(0), kWaitMax));
   std::optional<base::GroupId> group;
   if (const auto text = request.Query("group")) {
@@ -154,21 +166,31 @@ absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
   return response;
 }
 
-// 200 or 503 with the reasons.
-Response Health(const std::vector<std::string>& reasons) {
-  return JsonResponse({{"status", reasons.empty() ? "ok" : "failing"}, {"reasons", reasons}},
-                      reasons.empty() ? 200 : 503);
+absl::StatusOr<Response> GetConfig(AppContext& context, Request&) {
+  return ConfigResponse(context);
 }
 
-// This and the next are asked on the listener's loop: they look at what is in memory.
-std::vector<std::string> Failures(AppContext& context) {
-  std::vector<std::string> reasons;
-  const absl::Status read = context.parts.index.State();
-  if (!read.ok()) reasons.push_back(absl::StrCat("the index cannot be read: ", read.message()));
-  return reasons;
+absl::StatusOr<Response> GetScan(AppContext& context, Request&) {
+  return JsonResponse(ScanJson(context.parts.scanner.Status()));
 }
 
-std::vector<std::string> NotReady(AppContext& context) {
+absl::StatusOr<Response> StartScan(AppContext& context, Request&) {
+  context.parts.scanner.Request();
+  return JsonResponse(ScanJson(context.parts.scanner.Status()), 202);
+}
+
+absl::StatusOr<Response> GetMetrics(AppContext& context, Request&) {
+  Response response;
+  response.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  response.body = context.parts.metrics.Render();
+  return response;
+}
+
+absl::StatusOr<Response> GetHealth(AppContext& context, Request&) {
+  return Health(Failures(context));
+}
+
+absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
   std::vector<std::string> reasons = Failures(context);
   if (context.parts.syncer.ClockBehind()) {
     reasons.push_back("this clock is behind the clocks of most members: set it");
@@ -178,44 +200,7 @@ std::vector<std::string> NotReady(AppContext& context) {
     reasons.push_back(absl::StrCat("the fetcher is paused (",
                                    fetcher::PauseReasonName(pause.reason), "): ", pause.detail));
   }
-  return reasons;
-}
-
-}  // namespace
-
-void AddAdminRoutes(Router& router, AppContext& context) {
-  const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
-                 return function(context, request);
-               }));
-  };
-  add("GET", "/v1/status", GetStatus);
-  add("GET", "/v1/config", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    return ConfigResponse(c);
-  });
-  add("PATCH", "/v1/config", PatchConfig);
-  add("GET", "/v1/scan", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    return JsonResponse(ScanJson(c.parts.scanner.Status()));
-  });
-  add("POST", "/v1/scan", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    c.parts.scanner.Request();
-    return JsonResponse(ScanJson(c.parts.scanner.Status()), 202);
-  });
-  add("GET", "/v1/peers", ListPeers);
-  add("GET", "/v1/complete", GetComplete);
-  add("GET", "/metrics", [](AppContext& c, Request&) -> absl::StatusOr<Response> {
-    Response response;
-    response.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-    response.body = c.parts.metrics.Render();
-    return response;
-  });
-  add("GET", "/healthz",
-      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(Failures(c)); });
-  add("GET", "/readyz",
-      [](AppContext& c, Request&) -> absl::StatusOr<Response> { return Health(NotReady(c)); });
+  return Health(reasons);
 }
 
 }  // namespace waypost::http

@@ -80,8 +80,8 @@ class AppApi {
   Response Handle(Request& request);
   void SetTokens(Tokens tokens);
   std::string RouteName(const Request& request) const;
-  // Every "METHOD pattern": what docs/openapi.yaml describes.
-  std::vector<std::string> Routes() const;
+  // What docs/openapi.yaml describes.
+  std::vector<const Route*> Routes() const;
 
  private:
   struct Impl;

@@ -1,24 +1,18 @@
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "blobstore/blob_row.h"
-#include "http/app/app_context.h"
+#include "blobstore/blob_listing.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
-#include "http/message/range.h"
-#include "http/message/text.h"
 
-// Putting, listing and serving blobs. A put is judged by its announced size before a byte of it is
+// Putting and listing blobs. A put is judged by its announced size before a byte of it is
 // read, and is answered when it is durable; whether its bytes hash to the announced id is decided
 // by the writer, not here.
 
 namespace waypost::http {
 namespace {
-
-// Rows that one page looks at.
-constexpr std::size_t kRowsPerPage = 10000;
 
 // ?group=G&key=K: what the put is to be referenced as.
 absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& request) {
@@ -37,9 +31,8 @@ absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& r
   return std::optional<syncgroup::Refs::Target>(std::move(target));
 }
 
-absl::StatusOr<Response> PutBlob(AppContext& context, Request& request,
-                                 const std::optional<base::BlobId>& expected) {
-  RETURN_IF_ERROR(CheckQuery(request, {"group", "key"}));
+absl::StatusOr<Response> Put(AppContext& context, Request& request,
+                             const std::optional<base::BlobId>& expected) {
   ASSIGN_OR_RETURN(auto target, TargetIn(request));
   if (target) RETURN_IF_ERROR(context.parts.groups.Find(target->group).status());
   if (request.body == nullptr) {
@@ -63,101 +56,34 @@ absl::StatusOr<Response> PutBlob(AppContext& context, Request& request,
                       result.created ? 201 : 200);
 }
 
+}  // namespace
+
+absl::StatusOr<Response> PostBlob(AppContext& context, Request& request) {
+  return Put(context, request, std::nullopt);
+}
+
+absl::StatusOr<Response> PutBlob(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
+  return Put(context, request, blob);
+}
+
 absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor", "group"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   std::optional<base::GroupId> group;
   if (const auto text = request.Query("group")) {
     ASSIGN_OR_RETURN(group, GroupIn(*text));
     RETURN_IF_ERROR(context.parts.groups.Find(*group).status());
   }
-  Json items = Json::array();
-  std::string next;
+  blobstore::BlobPage page;
   RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
-    items = Json::array();
-    next.clear();
-    base::Cursor cursor(txn, base::Table::kBlobs);
-    bool more = cursor.Seek(paging.after);
-    if (more && !paging.after.empty() && cursor.key() == paging.after) more = cursor.Next();
-    std::string last;
-    for (std::size_t rows = 0; more; more = cursor.Next()) {
-      if (items.size() == paging.limit || rows++ == kRowsPerPage) {
-        next = last;
-        break;
-      }
-      last = std::string(cursor.key());
-      const auto payload = cursor.payload();
-      const auto row = payload ? blobstore::DecodeBlobRow(*payload) : std::nullopt;
-      const auto id = base::BlobId::FromBytes(last);
-      if (!row || !id || (group && row->holdings.count(*group) == 0)) continue;
-      items.push_back({{"id", id->ToHex()}, {"size", row->size_bytes}});
-    }
+    page = blobstore::ListBlobs(txn, group, paging.after, paging.limit);
     return absl::OkStatus();
   }));
-  return ListResponse(std::move(items), next);
-}
-
-}  // namespace
-
-Response ServeBlob(const Request& request, const base::BlobId& blob,
-                   std::shared_ptr<base::ByteSource> reader) {
-  const uint64_t size = reader->size_bytes();
-  const std::string etag = absl::StrCat("\"", blob.ToHex(), "\"");
-  Response response;
-  response.Set("ETag", etag);
-  response.Set("Cache-Control", "private, max-age=31536000, immutable");
-  const auto if_none_match = request.Header("if-none-match");
-  if (if_none_match && MatchesEtag(*if_none_match, etag)) {
-    response.status = 304;
-    return response;
+  Json items = Json::array();
+  for (const auto& blob : page.blobs) {
+    items.push_back({{"id", blob.id.ToHex()}, {"size", blob.size_bytes}});
   }
-  response.Set("Accept-Ranges", "bytes");
-  // Bytes that someone else wrote: no browser is to guess what they are, or run them.
-  response.Set("Content-Type", "application/octet-stream");
-  response.Set("X-Content-Type-Options", "nosniff");
-  response.Set("Content-Security-Policy", "sandbox");
-  response.Set("Repr-Digest", absl::StrCat("sha-256=:", Base64(blob.bytes()), ":"));
-  const auto if_range = request.Header("if-range");
-  // Only a strong tag that is ours makes the range count.
-  const bool range_counts = !if_range || TrimSpaces(*if_range) == etag;
-  const RangeResult range = ParseRange(range_counts ? request.Header("range") : std::nullopt, size);
-  switch (range.kind) {
-    case RangeResult::Kind::kUnsatisfiable:
-    case RangeResult::Kind::kMultiple: {
-      Response refused =
-          ErrorResponse(416, "out_of_range",
-                        absl::StrCat("the blob has ", size, " bytes; ask for one range in it"));
-      refused.Set("Content-Range", ContentRangeUnsatisfied(size));
-      return refused;
-    }
-    case RangeResult::Kind::kPart:
-      response.status = 206;
-      response.Set("Content-Range", ContentRange(range.offset, range.length, size));
-      break;
-    case RangeResult::Kind::kWhole:
-      break;
-  }
-  response.body = SourcePart{std::move(reader), range.offset, range.length};
-  return response;
-}
-
-void AddBlobRoutes(Router& router, AppContext& context) {
-  router.Add("POST", "/v1/blobs", JsonHandler([&context](Request& request) {
-               return PutBlob(context, request, std::nullopt);
-             }));
-  router.Add("PUT", "/v1/blobs/{id}",
-             JsonHandler([&context](Request& request) -> absl::StatusOr<Response> {
-               ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
-               return PutBlob(context, request, blob);
-             }));
-  router.Add("GET", "/v1/blobs",
-             JsonHandler([&context](Request& request) { return ListBlobs(context, request); }));
-  router.Add("GET", "/v1/blobs/{id}",
-             JsonHandler([&context](Request& request) -> absl::StatusOr<Response> {
-               RETURN_IF_ERROR(CheckQuery(request, {"fetch", "timeout"}));
-               ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
-               return GetBlob(context, request, blob);
-             }));
+  return ListResponse(std::move(items), page.next);
 }
 
 }  // namespace waypost::http

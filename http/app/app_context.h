@@ -3,7 +3,6 @@
 // What the files of the app API (app_*.cc) share. Nobody else includes it.
 
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,21 +25,10 @@ struct AppContext {
   std::string NameOfPeer(const base::PeerId& peer) const;
 };
 
-// One file a topic; each adds its routes. `context` outlives the router.
-void AddBlobRoutes(Router& router, AppContext& context);
-void AddFetchRoutes(Router& router, AppContext& context);
-void AddGroupRoutes(Router& router, AppContext& context);
-void AddRefRoutes(Router& router, AppContext& context);
-void AddWantedRoutes(Router& router, AppContext& context);
-void AddAdminRoutes(Router& router, AppContext& context);
-void AddEventRoutes(Router& router, AppContext& context);
-
 // ---- input ----
 absl::StatusOr<base::BlobId> BlobIn(std::string_view text);
 absl::StatusOr<base::GroupId> GroupIn(std::string_view text);
 absl::StatusOr<base::PeerId> PeerIn(std::string_view text);
-// kInvalidArgument naming the first query parameter that is not one of these, or comes twice.
-absl::Status CheckQuery(const Request& request, std::initializer_list<std::string_view> known);
 // ?name=30s; `fallback` without it.
 absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view name,
                                         base::Millis fallback, base::Millis max);
@@ -49,19 +37,15 @@ struct Paging {
   std::string after;  // decoded cursor, empty: from the start
 };
 absl::StatusOr<Paging> PagingIn(const Request& request);
-// A handler that answers with a JSON body or an error.
-Handler JsonHandler(std::function<absl::StatusOr<Response>(Request&)> handle);
 
 // ---- output ----
 Response EmptyResponse(int status = 204);
 // {"items": [...], "next": cursor or null}
 Response ListResponse(Json items, const std::string& next_position);
 
-// What serves the bytes of a blob that is here, with all conditions of the request.
-Response ServeBlob(const Request& request, const base::BlobId& blob,
-                   std::shared_ptr<base::ByteSource> reader);
 // GET and HEAD of a blob, here or not; also for ?content of a reference.
-absl::StatusOr<Response> GetBlob(AppContext& context, Request& request, const base::BlobId& blob);
+absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
+                                    const base::BlobId& blob);
 
 // ---- waiting ----
 // An answer that comes when something elsewhere is done: Resolve may be called from any thread,

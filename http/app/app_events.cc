@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/app/app_context.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
@@ -73,8 +73,9 @@ absl::Status ReadPosition(std::string_view text, const base::EventLog& events, u
   return absl::OkStatus();
 }
 
+}  // namespace
+
 absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"since"}));
   base::EventLog& events = context.parts.events;
   uint64_t after = events.last_number();
   bool gap_first = false;
@@ -89,13 +90,6 @@ absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
   response.body =
       std::shared_ptr<Subscription>(std::make_shared<EventStream>(events, after, gap_first));
   return response;
-}
-
-}  // namespace
-
-void AddEventRoutes(Router& router, AppContext& context) {
-  router.Add("GET", "/v1/events",
-             JsonHandler([&context](Request& request) { return GetEvents(context, request); }));
 }
 
 }  // namespace waypost::http

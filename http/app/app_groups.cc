@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/app/app_context.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -36,221 +36,11 @@ void ReadAuthority(ObjectReader& reader, const char* name,
   }
 }
 
-absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"duplicate"}));
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  syncgroup::Groups::CreateOptions options;
-  reader.Require("name");
-  options.name = reader.String("name").value_or("");
-  options.description = reader.String("description").value_or("");
-  options.is_public = reader.Bool("public").value_or(false);
-  std::optional<syncgroup::Role> role;
-  ReadRole(reader, role);
-  if (role) options.role = *role;
-  if (options.name.empty() || options.name.size() > syncgroup::kNameBytesMax) {
-    reader.Fail("name", absl::StrCat("must have 1 to ", syncgroup::kNameBytesMax, " bytes"));
-  }
-  RETURN_IF_ERROR(reader.Done());
-  const auto duplicate = request.Query("duplicate");
-  if (duplicate && *duplicate != "true" && *duplicate != "false") {
-    return absl::InvalidArgumentError("duplicate must be true or false");
-  }
-  options.duplicate = duplicate == "true";
-  ASSIGN_OR_RETURN(const auto group, context.parts.groups.Create(options));
-  return JsonResponse(GroupJson(group), 201);
-}
-
-absl::StatusOr<Response> ChangeGroup(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  syncgroup::Groups::Settings settings;
-  settings.name = reader.String("name");
-  settings.description = reader.String("description");
-  settings.is_public = reader.Bool("public");
-  ReadAuthority(reader, "inviters", settings.inviters);
-  RETURN_IF_ERROR(reader.Done());
-  if (body.empty()) {
-    return absl::InvalidArgumentError("name what to set: name, description, public, inviters");
-  }
-  ASSIGN_OR_RETURN(const auto info, context.parts.groups.ChangeSettings(group, settings));
-  return JsonResponse(GroupJson(info));
-}
-
-absl::StatusOr<Response> ListGroups(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
-  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
-  base::GroupId after;
-  if (!paging.after.empty()) {
-    const auto id = base::GroupId::FromBytes(paging.after);
-    if (!id) return absl::InvalidArgumentError("cursor must be what \"next\" said");
-    after = *id;
-  }
-  ASSIGN_OR_RETURN(const auto groups, context.parts.groups.List(after, paging.limit));
-  Json items = Json::array();
-  for (const auto& group : groups) items.push_back(GroupJson(group));
-  const bool full = groups.size() == paging.limit;
-  return ListResponse(std::move(items), full ? std::string(groups.back().id.bytes()) : "");
-}
-
-absl::StatusOr<Response> ListMembers(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
-  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(auto members, context.parts.groups.Members(group));
-  std::sort(members.begin(), members.end(),
-            [](const auto& a, const auto& b) { return a.peer < b.peer; });
-  ASSIGN_OR_RETURN(auto fetched_for, context.parts.groups.BytesFetchedFor(group));
-  const auto statuses = context.parts.syncer.Status(group);
-  const base::WallTime now = context.parts.clock.WallNow();
-  Json items = Json::array();
-  std::string next;
-  std::string last;
-  for (const auto& member : members) {
-    if (member.peer.bytes() <= paging.after && !paging.after.empty()) continue;
-    if (items.size() == paging.limit) {
-      next = last;
-      break;
-    }
-    last = std::string(member.peer.bytes());
-    const auto entry = context.parts.peers.Find(member.peer);
-    const syncgroup::Syncer::MemberStatus* status = nullptr;
-    for (const auto& item : statuses) {
-      if (item.peer == member.peer) status = &item;
-    }
-    items.push_back(MemberJson(member, fetched_for[member.peer], member.peer == context.info.peer,
-                               entry ? &*entry : nullptr, status, now));
-  }
-  return ListResponse(std::move(items), next);
-}
-
-absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  syncgroup::Invites::Options options;
-  ReadRole(reader, options.role);
-  ReadAuthority(reader, "authority", options.authority);
-  if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
-    options.uses = static_cast<uint32_t>(*uses);
-  if (const auto expires = reader.String("expires")) {
-    const auto duration = ParseDuration(*expires);
-    if (!duration || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
-      reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
-    } else {
-      options.expires = *duration;
-    }
-  }
-  RETURN_IF_ERROR(reader.Done());
-  ASSIGN_OR_RETURN(const auto invite, context.parts.invites.Create(group, options));
-  return JsonResponse({{"invite", syncgroup::EncodeInvite(invite)},
-                       {"id", base::ToHex(invite.id)},
-                       {"group", invite.group.ToHex()},
-                       {"expires", TimeJson(invite.expires)}},
-                      201);
-}
-
-absl::StatusOr<Response> ListInvites(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"limit", "cursor"}));
-  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const auto invites, context.parts.invites.List(group));
-  Json items = Json::array();
-  std::string next;
-  std::string last;
-  for (const auto& invite : invites) {  // in the order of ids
-    if (!paging.after.empty() && invite.id <= paging.after) continue;
-    if (items.size() == paging.limit) {
-      next = last;
-      break;
-    }
-    last = invite.id;
-    Json item = {{"id", base::ToHex(invite.id)},
-                 {"authority", syncgroup::AuthorityName(invite.authority)},
-                 {"uses_left", invite.uses_left},
-                 {"created", TimeJson(invite.created)},
-                 {"expires", TimeJson(invite.expires)}};
-    if (invite.role) item["role"] = syncgroup::RoleName(*invite.role);
-    items.push_back(std::move(item));
-  }
-  return ListResponse(std::move(items), next);
-}
-
-absl::StatusOr<Response> RevokeInvite(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  const auto id = base::FromHex(request.params["i"]);
-  if (!id || id->empty()) {
-    return absl::InvalidArgumentError("an invite's id is hexadecimal, as the list of invites says");
-  }
-  RETURN_IF_ERROR(context.parts.invites.Revoke(group, *id));
-  return EmptyResponse();
-}
-
-absl::StatusOr<Response> Join(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  reader.Require("invite");
-  const std::string text = reader.String("invite").value_or("");
-  std::optional<syncgroup::Role> role;
-  ReadRole(reader, role);
-  RETURN_IF_ERROR(reader.Done());
-  ASSIGN_OR_RETURN(const auto invite, syncgroup::ParseInvite(TrimSpaces(text)));
-  const auto unreached = absl::DeadlineExceededError(
-      "the inviter was not reached: is it running, and are its addresses right?");
-  auto pending = PendingAnswer::Make(context.parts.clock.SteadyNow() + kJoinWait, unreached);
-  context.parts.syncer.Join(invite, role, [pending](absl::StatusOr<syncgroup::GroupInfo> group) {
-    if (group.ok()) {
-      pending->Resolve(JsonResponse(GroupJson(*group)));
-      return;
-    }
-    absl::Status status = group.status();
-    if (absl::IsUnavailable(status)) {
-      status = absl::DeadlineExceededError(
-          absl::StrCat("the inviter was not reached: ", status.message()));
-    }
-    pending->Resolve(ErrorResponse(status));
-  });
-  Response response;
-  response.body = pending->subscription();
-  return response;
-}
-
 // A member named in the path; "self" is this peer.
 absl::StatusOr<base::PeerId> MemberIn(AppContext& context, Request& request) {
   const std::string& text = request.params["p"];
   if (text == "self") return context.info.peer;
   return PeerIn(text);
-}
-
-absl::StatusOr<Response> RemoveMember(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const auto peer, MemberIn(context, request));
-  // Removing oneself is leaving.
-  RETURN_IF_ERROR(peer == context.info.peer ? context.parts.groups.Leave(group)
-                                            : context.parts.groups.RemoveMember(group, peer));
-  return EmptyResponse();
-}
-
-absl::StatusOr<Response> ChangeMember(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
-  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-  ASSIGN_OR_RETURN(const auto peer, MemberIn(context, request));
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  std::optional<syncgroup::Role> role;
-  std::optional<syncgroup::Authority> authority;
-  ReadRole(reader, role);
-  ReadAuthority(reader, "authority", authority);
-  RETURN_IF_ERROR(reader.Done());
-  if (!role && !authority) return absl::InvalidArgumentError("name a role or an authority to set");
-  RETURN_IF_ERROR(context.parts.groups.ChangeMember(group, peer, role, authority));
-  return EmptyResponse();
 }
 
 // Asks the servers, and again while there is time and something is missing.
@@ -331,8 +121,209 @@ class HeldWait final : public Subscription {
   base::SteadyTime ask_again_;
 };
 
+}  // namespace
+
+absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  syncgroup::Groups::CreateOptions options;
+  reader.Require("name");
+  options.name = reader.String("name").value_or("");
+  options.description = reader.String("description").value_or("");
+  options.is_public = reader.Bool("public").value_or(false);
+  std::optional<syncgroup::Role> role;
+  ReadRole(reader, role);
+  if (role) options.role = *role;
+  if (options.name.empty() || options.name.size() > syncgroup::kNameBytesMax) {
+    reader.Fail("name", absl::StrCat("must have 1 to ", syncgroup::kNameBytesMax, " bytes"));
+  }
+  RETURN_IF_ERROR(reader.Done());
+  const auto duplicate = request.Query("duplicate");
+  if (duplicate && *duplicate != "true" && *duplicate != "false") {
+    return absl::InvalidArgumentError("duplicate must be true or false");
+  }
+  options.duplicate = duplicate == "true";
+  ASSIGN_OR_RETURN(const auto group, context.parts.groups.Create(options));
+  return JsonResponse(GroupJson(group), 201);
+}
+
+absl::StatusOr<Response> ChangeGroup(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  syncgroup::Groups::Settings settings;
+  settings.name = reader.String("name");
+  settings.description = reader.String("description");
+  settings.is_public = reader.Bool("public");
+  ReadAuthority(reader, "inviters", settings.inviters);
+  RETURN_IF_ERROR(reader.Done());
+  if (body.empty()) {
+    return absl::InvalidArgumentError("name what to set: name, description, public, inviters");
+  }
+  ASSIGN_OR_RETURN(const auto info, context.parts.groups.ChangeSettings(group, settings));
+  return JsonResponse(GroupJson(info));
+}
+
+absl::StatusOr<Response> ListGroups(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  base::GroupId after;
+  if (!paging.after.empty()) {
+    const auto id = base::GroupId::FromBytes(paging.after);
+    if (!id) return absl::InvalidArgumentError("cursor must be what \"next\" said");
+    after = *id;
+  }
+  ASSIGN_OR_RETURN(const auto groups, context.parts.groups.List(after, paging.limit));
+  Json items = Json::array();
+  for (const auto& group : groups) items.push_back(GroupJson(group));
+  const bool full = groups.size() == paging.limit;
+  return ListResponse(std::move(items), full ? std::string(groups.back().id.bytes()) : "");
+}
+
+absl::StatusOr<Response> ListMembers(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(auto members, context.parts.groups.Members(group));
+  std::sort(members.begin(), members.end(),
+            [](const auto& a, const auto& b) { return a.peer < b.peer; });
+  ASSIGN_OR_RETURN(auto fetched_for, context.parts.groups.BytesFetchedFor(group));
+  const auto statuses = context.parts.syncer.Status(group);
+  const base::WallTime now = context.parts.clock.WallNow();
+  Json items = Json::array();
+  std::string next;
+  std::string last;
+  for (const auto& member : members) {
+    if (member.peer.bytes() <= paging.after && !paging.after.empty()) continue;
+    if (items.size() == paging.limit) {
+      next = last;
+      break;
+    }
+    last = std::string(member.peer.bytes());
+    const auto entry = context.parts.peers.Find(member.peer);
+    const syncgroup::Syncer::MemberStatus* status = nullptr;
+    for (const auto& item : statuses) {
+      if (item.peer == member.peer) status = &item;
+    }
+    items.push_back(MemberJson(member, fetched_for[member.peer], member.peer == context.info.peer,
+                               entry ? &*entry : nullptr, status, now));
+  }
+  return ListResponse(std::move(items), next);
+}
+
+absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  syncgroup::Invites::Options options;
+  ReadRole(reader, options.role);
+  ReadAuthority(reader, "authority", options.authority);
+  if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
+    options.uses = static_cast<uint32_t>(*uses);
+  if (const auto expires = reader.String("expires")) {
+    const auto duration = ParseDuration(*expires);
+    if (!duration || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
+      reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
+    } else {
+      options.expires = *duration;
+    }
+  }
+  RETURN_IF_ERROR(reader.Done());
+  ASSIGN_OR_RETURN(const auto invite, context.parts.invites.Create(group, options));
+  return JsonResponse({{"invite", syncgroup::EncodeInvite(invite)},
+                       {"id", base::ToHex(invite.id)},
+                       {"group", invite.group.ToHex()},
+                       {"expires", TimeJson(invite.expires)}},
+                      201);
+}
+
+absl::StatusOr<Response> ListInvites(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const auto invites, context.parts.invites.List(group));
+  Json items = Json::array();
+  std::string next;
+  std::string last;
+  for (const auto& invite : invites) {  // in the order of ids
+    if (!paging.after.empty() && invite.id <= paging.after) continue;
+    if (items.size() == paging.limit) {
+      next = last;
+      break;
+    }
+    last = invite.id;
+    Json item = {{"id", base::ToHex(invite.id)},
+                 {"authority", syncgroup::AuthorityName(invite.authority)},
+                 {"uses_left", invite.uses_left},
+                 {"created", TimeJson(invite.created)},
+                 {"expires", TimeJson(invite.expires)}};
+    if (invite.role) item["role"] = syncgroup::RoleName(*invite.role);
+    items.push_back(std::move(item));
+  }
+  return ListResponse(std::move(items), next);
+}
+
+absl::StatusOr<Response> RevokeInvite(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  const auto id = base::FromHex(request.params["i"]);
+  if (!id || id->empty()) {
+    return absl::InvalidArgumentError("an invite's id is hexadecimal, as the list of invites says");
+  }
+  RETURN_IF_ERROR(context.parts.invites.Revoke(group, *id));
+  return EmptyResponse();
+}
+
+absl::StatusOr<Response> Join(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  reader.Require("invite");
+  const std::string text = reader.String("invite").value_or("");
+  std::optional<syncgroup::Role> role;
+  ReadRole(reader, role);
+  RETURN_IF_ERROR(reader.Done());
+  ASSIGN_OR_RETURN(const auto invite, syncgroup::ParseInvite(TrimSpaces(text)));
+  const auto unreached = absl::DeadlineExceededError(
+      "the inviter was not reached: is it running, and are its addresses right?");
+  auto pending = PendingAnswer::Make(context.parts.clock.SteadyNow() + kJoinWait, unreached);
+  context.parts.syncer.Join(invite, role, [pending](absl::StatusOr<syncgroup::GroupInfo> group) {
+    if (group.ok()) {
+      pending->Resolve(JsonResponse(GroupJson(*group)));
+      return;
+    }
+    absl::Status status = group.status();
+    if (absl::IsUnavailable(status)) {
+      status = absl::DeadlineExceededError(
+          absl::StrCat("the inviter was not reached: ", status.message()));
+    }
+    pending->Resolve(ErrorResponse(status));
+  });
+  Response response;
+  response.body = pending->subscription();
+  return response;
+}
+
+absl::StatusOr<Response> RemoveMember(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const auto peer, MemberIn(context, request));
+  // Removing oneself is leaving.
+  RETURN_IF_ERROR(peer == context.info.peer ? context.parts.groups.Leave(group)
+                                            : context.parts.groups.RemoveMember(group, peer));
+  return EmptyResponse();
+}
+
+absl::StatusOr<Response> ChangeMember(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const auto peer, MemberIn(context, request));
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  std::optional<syncgroup::Role> role;
+  std::optional<syncgroup::Authority> authority;
+  ReadRole(reader, role);
+  ReadAuthority(reader, "authority", authority);
+  RETURN_IF_ERROR(reader.Done());
+  if (!role && !authority) return absl::InvalidArgumentError("name a role or an authority to set");
+  RETURN_IF_ERROR(context.parts.groups.ChangeMember(group, peer, role, authority));
+  return EmptyResponse();
+}
+
 absl::StatusOr<Response> GetHeld(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"servers", "wait"}));
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   ASSIGN_OR_RETURN(const base::Millis wait, DurationIn(request, "wait", base::Millis(0), kWaitMax));
   uint64_t servers = 1;
@@ -351,38 +342,16 @@ absl::StatusOr<Response> GetHeld(AppContext& context, Request& request) {
   return response;
 }
 
-}  // namespace
+absl::StatusOr<Response> GetGroup(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  ASSIGN_OR_RETURN(const auto info, context.parts.groups.Find(group));
+  return JsonResponse(GroupJson(info));
+}
 
-void AddGroupRoutes(Router& router, AppContext& context) {
-  const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
-                 return function(context, request);
-               }));
-  };
-  add("POST", "/v1/groups", CreateGroup);
-  add("GET", "/v1/groups", ListGroups);
-  add("GET", "/v1/groups/{g}", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-    ASSIGN_OR_RETURN(const auto info, c.parts.groups.Find(group));
-    return JsonResponse(GroupJson(info));
-  });
-  add("PATCH", "/v1/groups/{g}", ChangeGroup);
-  add("GET", "/v1/groups/{g}/members", ListMembers);
-  add("POST", "/v1/groups/{g}/invites", CreateInvite);
-  add("GET", "/v1/groups/{g}/invites", ListInvites);
-  add("DELETE", "/v1/groups/{g}/invites/{i}", RevokeInvite);
-  add("POST", "/v1/join", Join);
-  add("POST", "/v1/groups/{g}/leave",
-      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-        RETURN_IF_ERROR(CheckQuery(request, {}));
-        ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
-        RETURN_IF_ERROR(c.parts.groups.Leave(group));
-        return EmptyResponse();
-      });
-  add("DELETE", "/v1/groups/{g}/members/{p}", RemoveMember);
-  add("PATCH", "/v1/groups/{g}/members/{p}", ChangeMember);
-  add("GET", "/v1/groups/{g}/held", GetHeld);
+absl::StatusOr<Response> LeaveGroup(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
+  RETURN_IF_ERROR(context.parts.groups.Leave(group));
+  return EmptyResponse();
 }
 
 }  // namespace waypost::http

@@ -8,9 +8,8 @@
 #include "http/message/errors.h"
 #include "http/message/text.h"
 
-// What handlers read of a request: ids, durations, pages, names of query parameters. Anything
-// unknown, malformed or said twice is refused by name, so that a typing error is never taken for a
-// wish to have the default.
+// What handlers read of a request: ids, durations, pages. Anything malformed is refused by name, so
+// that a typing error is never taken for a wish to have the default.
 
 namespace waypost::http {
 namespace {
@@ -49,28 +48,6 @@ absl::StatusOr<base::PeerId> PeerIn(std::string_view text) {
   return *id;
 }
 
-absl::Status CheckQuery(const Request& request, std::initializer_list<std::string_view> known) {
-  for (std::size_t i = 0; i < request.query.size(); ++i) {
-    const std::string& name = request.query[i].first;
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      std::string names;
-      for (std::string_view item : known) {
-        absl::StrAppend(&names, names.empty() ? "" : ", ", base::Abs(item));
-      }
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown query parameter \"", Shorten(name, 100),
-                       "\"; known are: ", names.empty() ? "none" : names));
-    }
-    for (std::size_t j = 0; j < i; ++j) {
-      if (request.query[j].first == name) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the query parameter \"", name, "\" comes twice"));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view name,
                                         base::Millis fallback, base::Millis max) {
   const auto text = request.Query(name);
@@ -102,14 +79,6 @@ absl::StatusOr<Paging> PagingIn(const Request& request) {
     paging.after = *position;
   }
   return paging;
-}
-
-Handler JsonHandler(std::function<absl::StatusOr<Response>(Request&)> handle) {
-  return [handle = std::move(handle)](Request& request) -> Response {
-    auto response = handle(request);
-    if (!response.ok()) return ErrorResponse(response.status());
-    return *std::move(response);
-  };
 }
 
 Response EmptyResponse(int status) {

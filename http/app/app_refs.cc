@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/app/app_context.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -27,8 +27,9 @@ absl::StatusOr<Place> PlaceIn(Request& request) {
   return place;
 }
 
+}  // namespace
+
 absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
@@ -42,10 +43,9 @@ absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"content", "fetch", "timeout"}));
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
-  if (request.Query("content")) return GetBlob(context, request, ref.blob);
+  if (request.Query("content")) return AnswerBlob(context, request, ref.blob);
   if (request.Query("fetch") || request.Query("timeout")) {
     return absl::InvalidArgumentError("\"fetch\" and \"timeout\" go with \"content\"");
   }
@@ -53,7 +53,6 @@ absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> DeleteRef(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   RETURN_IF_ERROR(
       context.parts.refs.Change(place.group, {{.key = place.key, .blob = std::nullopt}}));
@@ -61,7 +60,6 @@ absl::StatusOr<Response> DeleteRef(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> ListRefs(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"prefix", "limit", "cursor"}));
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   const std::string_view prefix = request.Query("prefix").value_or("");
@@ -74,7 +72,6 @@ absl::StatusOr<Response> ListRefs(AppContext& context, Request& request) {
 }
 
 absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
@@ -115,21 +112,6 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
   }
   RETURN_IF_ERROR(context.parts.refs.Change(group, changes));
   return JsonResponse({{"put", put_count}, {"deleted", delete_count}});
-}
-
-}  // namespace
-
-void AddRefRoutes(Router& router, AppContext& context) {
-  const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
-                 return function(context, request);
-               }));
-  };
-  add("PUT", "/v1/groups/{g}/refs/{key...}", PutRef);
-  add("GET", "/v1/groups/{g}/refs/{key...}", GetRef);
-  add("DELETE", "/v1/groups/{g}/refs/{key...}", DeleteRef);
-  add("GET", "/v1/groups/{g}/refs", ListRefs);
-  add("POST", "/v1/groups/{g}/refs:batch", BatchRefs);
 }
 
 }  // namespace waypost::http

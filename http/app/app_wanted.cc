@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "http/app/app_context.h"
+#include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -16,8 +16,9 @@ namespace {
 
 constexpr base::Millis kPauseMax{int64_t{366} * 24 * 3600 * 1000};
 
+}  // namespace
+
 absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {"state", "group", "limit", "cursor"}));
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   fetcher::Report::WantedFilter filter;
   if (const auto state = request.Query("state")) {
@@ -40,8 +41,7 @@ absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
   return ListResponse(std::move(items), page.next);
 }
 
-absl::StatusOr<Response> Pause(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(CheckQuery(request, {}));
+absl::StatusOr<Response> PauseFetcher(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
   std::optional<base::Millis> how_long;
@@ -56,40 +56,26 @@ absl::StatusOr<Response> Pause(AppContext& context, Request& request) {
   return EmptyResponse();
 }
 
-}  // namespace
+absl::StatusOr<Response> RetryWanted(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
+  ASSIGN_OR_RETURN(const uint64_t moved, context.parts.fetcher.Retry(blob));
+  return JsonResponse({{"moved", moved}}, 202);
+}
 
-void AddWantedRoutes(Router& router, AppContext& context) {
-  const auto add = [&](const char* method, const char* pattern, auto function) {
-    router.Add(method, pattern, JsonHandler([&context, function](Request& request) {
-                 return function(context, request);
-               }));
-  };
-  add("GET", "/v1/wanted", ListWanted);
-  add("POST", "/v1/wanted/{id}/retry",
-      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-        RETURN_IF_ERROR(CheckQuery(request, {}));
-        ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
-        ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.Retry(blob));
-        return JsonResponse({{"moved", moved}}, 202);
-      });
-  add("POST", "/v1/wanted:retry", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    ASSIGN_OR_RETURN(const uint64_t moved, c.parts.fetcher.RetryAll());
-    return JsonResponse({{"moved", moved}}, 202);
-  });
-  add("DELETE", "/v1/wanted/{id}", [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-    RETURN_IF_ERROR(CheckQuery(request, {}));
-    ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
-    RETURN_IF_ERROR(c.parts.fetcher.Stop(blob));
-    return EmptyResponse();
-  });
-  add("POST", "/v1/fetcher/pause", Pause);
-  add("POST", "/v1/fetcher/resume",
-      [](AppContext& c, Request& request) -> absl::StatusOr<Response> {
-        RETURN_IF_ERROR(CheckQuery(request, {}));
-        RETURN_IF_ERROR(c.parts.fetcher.Resume());
-        return EmptyResponse();
-      });
+absl::StatusOr<Response> RetryAllWanted(AppContext& context, Request&) {
+  ASSIGN_OR_RETURN(const uint64_t moved, context.parts.fetcher.RetryAll());
+  return JsonResponse({{"moved", moved}}, 202);
+}
+
+absl::StatusOr<Response> StopWanted(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
+  RETURN_IF_ERROR(context.parts.fetcher.Stop(blob));
+  return EmptyResponse();
+}
+
+absl::StatusOr<Response> ResumeFetcher(AppContext& context, Request&) {
+  RETURN_IF_ERROR(context.parts.fetcher.Resume());
+  return EmptyResponse();
 }
 
 }  // namespace waypost::http

@@ -89,8 +89,9 @@ void Auth::SetTokens(Tokens tokens) {
   tokens_ = std::move(fresh);
 }
 
-std::optional<Response> Auth::Check(const Request& request) const {
+std::optional<Response> Auth::Check(const Request& request, Right right) const {
   if (auto refused = CheckOrigin(request)) return refused;
+  if (right == Right::kAnybody) return std::nullopt;
   const std::string_view token = BearerOf(request);
   std::shared_ptr<const Tokens> tokens;
   {
@@ -99,7 +100,7 @@ std::optional<Response> Auth::Check(const Request& request) const {
   }
   if (Same(token, tokens->api)) return std::nullopt;
   if (Same(token, tokens->read)) {
-    if (request.method == "GET" || request.method == "HEAD") return std::nullopt;
+    if (right == Right::kReader) return std::nullopt;
     return ErrorResponse(
         absl::PermissionDeniedError("the read token only reads: use the token in api.token"));
   }

@@ -9,6 +9,7 @@
 
 #include "base/mutex.h"
 #include "http/message/message.h"
+#include "http/message/router.h"
 
 namespace waypost::http {
 
@@ -31,15 +32,14 @@ class Auth {
   // From now on these are asked for, and those of before are no good.
   void SetTokens(Tokens tokens);
 
-  // The answer that refuses the request, or nothing. 403: a Host that is not ours (a name that some
-  // page let point here), or an Origin other than the Host (a page of someone else's in a browser);
-  // 401: no or a wrong token; 403: the read token for more than reading.
-  std::optional<Response> Check(const Request& request) const;
-
-  // Of /healthz and /readyz: Host and Origin only.
-  std::optional<Response> CheckOrigin(const Request& request) const;
+  // The answer that refuses the request, or nothing. 403, also for what anybody may ask: a Host
+  // that is not ours (a name that some page let point here), or an Origin other than the Host (a
+  // page of someone else's in a browser); 401: no or a wrong token; 403: the read token for more
+  // than reading.
+  std::optional<Response> Check(const Request& request, Right right) const;
 
  private:
+  std::optional<Response> CheckOrigin(const Request& request) const;
   bool HostAllowed(std::string_view host) const;
   const Options options_;
   mutable base::Mutex mutex_;

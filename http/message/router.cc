@@ -1,9 +1,11 @@
 #include "http/message/router.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
@@ -13,6 +15,11 @@
 
 namespace waypost::http {
 namespace {
+
+using base::Abs;
+
+// What comes more than once, or goes on, ends in this.
+constexpr std::string_view kMore = "...";
 
 // The text up to the next slash; `rest` goes behind that slash, or is nullopt at the end.
 std::string_view TakeSegment(std::optional<std::string_view>& rest) {
@@ -29,10 +36,6 @@ std::string_view TakeSegment(std::optional<std::string_view>& rest) {
 }  // namespace
 
 struct Router::Node {
-  struct Route {
-    std::string pattern;
-    Handler handler;
-  };
   std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
   std::unique_ptr<Node> parameter;
   std::string parameter_name;
@@ -97,17 +100,18 @@ struct RouterMatch {
   }
 };
 
-void Router::Add(std::string method, std::string_view pattern, Handler handler) {
-  if (root_ == nullptr) root_ = std::make_shared<Node>();
-  CHECK(!pattern.empty() && pattern[0] == '/');
+Router::Router(Guard guard) : guard_(std::move(guard)), root_(std::make_shared<Node>()) {}
+
+void Router::Add(Route route) {
+  CHECK(!route.pattern.empty() && route.pattern[0] == '/');
   Node* node = root_.get();
-  std::optional<std::string_view> rest = pattern.substr(1);
+  std::optional<std::string_view> rest = route.pattern.substr(1);
   while (rest) {
     const std::string_view segment = TakeSegment(rest);
     if (segment.size() > 2 && segment.front() == '{' && segment.back() == '}') {
       std::string_view name = segment.substr(1, segment.size() - 2);
-      const bool takes_rest = name.size() > 3 && name.substr(name.size() - 3) == "...";
-      if (takes_rest) name.remove_suffix(3);
+      const bool takes_rest = name.ends_with(kMore);
+      if (takes_rest) name.remove_suffix(kMore.size());
       auto& child = takes_rest ? node->rest : node->parameter;
       auto& child_name = takes_rest ? node->rest_name : node->parameter_name;
       if (child == nullptr) {
@@ -123,23 +127,18 @@ void Router::Add(std::string method, std::string_view pattern, Handler handler) 
       node = child.get();
     }
   }
-  const bool added =
-      node->methods
-          .emplace(std::move(method), Node::Route{std::string(pattern), std::move(handler)})
-          .second;
+  std::string method(route.method);
+  const bool added = node->methods.emplace(std::move(method), std::move(route)).second;
   CHECK(added);
 }
 
-std::vector<std::string> Router::Routes() const {
-  std::vector<std::string> routes;
-  std::vector<const Node*> nodes;
-  if (root_ != nullptr) nodes.push_back(root_.get());
+std::vector<const Route*> Router::Routes() const {
+  std::vector<const Route*> routes;
+  std::vector<const Node*> nodes = {root_.get()};
   while (!nodes.empty()) {
     const Node* node = nodes.back();
     nodes.pop_back();
-    for (const auto& method : node->methods) {
-      routes.push_back(absl::StrCat(method.first, " ", method.second.pattern));
-    }
+    for (const auto& method : node->methods) routes.push_back(&method.second);
     for (const auto& literal : node->literals) nodes.push_back(literal.second.get());
     if (node->parameter != nullptr) nodes.push_back(node->parameter.get());
     if (node->rest != nullptr) nodes.push_back(node->rest.get());
@@ -147,18 +146,26 @@ std::vector<std::string> Router::Routes() const {
   return routes;
 }
 
-Response Router::Route(Request& request) const {
+Response Router::Answer(Request& request) const {
   Params params;
   const Node* fits = nullptr;
-  const Node* found = root_ == nullptr
-                          ? nullptr
-                          : RouterMatch::Start(*root_, request.path, request.method, params, fits);
-  if (found != nullptr) {
-    request.params.clear();
-    for (auto& param : params)
-      request.params.emplace(std::string(param.first), std::move(param.second));
-    return found->Find(request.method)->handler(request);
+  const Node* found = RouterMatch::Start(*root_, request.path, request.method, params, fits);
+  const Route* route = found == nullptr ? nullptr : found->Find(request.method);
+  if (guard_) {
+    auto refused = guard_(request, route == nullptr ? Right::kReader : route->right);
+    if (refused) return *std::move(refused);
   }
+  if (route == nullptr) return NotFound(request, fits);
+  const absl::Status query = CheckQuery(request, route->query);
+  if (!query.ok()) return ErrorResponse(query);
+  request.params.clear();
+  for (auto& param : params) {
+    request.params.emplace(std::string(param.first), std::move(param.second));
+  }
+  return route->handler(request);
+}
+
+Response Router::NotFound(const Request& request, const Node* fits) const {
   if (fits == nullptr) {
     if (!PercentDecode(request.path)) {
       return ErrorResponse(
@@ -182,12 +189,32 @@ Response Router::Route(Request& request) const {
 std::string Router::RouteName(const Request& request) const {
   Params params;
   const Node* fits = nullptr;
-  const Node* found = root_ == nullptr
-                          ? nullptr
-                          : RouterMatch::Start(*root_, request.path, request.method, params, fits);
-  if (found != nullptr) return found->Find(request.method)->pattern;
-  if (fits != nullptr) return fits->methods.begin()->second.pattern;
+  const Node* found = RouterMatch::Start(*root_, request.path, request.method, params, fits);
+  if (found != nullptr) return std::string(found->Find(request.method)->pattern);
+  if (fits != nullptr) return std::string(fits->methods.begin()->second.pattern);
   return "none";
+}
+
+absl::Status CheckQuery(const Request& request, const std::vector<std::string_view>& known) {
+  std::set<std::string_view> seen;
+  for (const auto& parameter : request.query) {
+    const std::string& name = parameter.first;
+    const auto found = std::find_if(known.begin(), known.end(), [&](std::string_view each) {
+      return each == name || each == absl::StrCat(name, Abs(kMore));
+    });
+    if (found == known.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "unknown query parameter \"", Shorten(name, 100), "\"; known are: ",
+          known.empty() ? "none" : absl::StrJoin(known, ", ", [](std::string* out, auto each) {
+            absl::StrAppend(out, Abs(each));
+          })));
+    }
+    if (!seen.insert(name).second && !found->ends_with(kMore)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the query parameter \"", name, "\" comes twice"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace waypost::http

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "http/message/blob_answer.h"
 #include "http/message/errors.h"
-#include "http/message/range.h"
 #include "http/message/router.h"
 #include "http/message/text.h"
 #include "http/peer/attempt_limiter.h"
@@ -49,6 +49,12 @@ absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body
   return absl::OkStatus();
 }
 
+// Who has proved its key may call.
+std::optional<Response> Guard(const Request& request, Right) {
+  if (request.peer) return std::nullopt;
+  return ErrorResponse(absl::UnauthenticatedError("say which peer is calling"));
+}
+
 }  // namespace
 
 struct PeerApi::Impl {
@@ -80,6 +86,7 @@ struct PeerApi::Impl {
     };
   }
 
+  std::vector<Route> Routes();
   Response Poke(Request& request);
   Response GetBlob(Request& request);
   Response GetBatch(Request& request);
@@ -99,8 +106,44 @@ struct PeerApi::Impl {
   const std::chrono::microseconds guess_takes;
   AttemptLimiter misses;
   PeerBatch batch;
-  Router router;
+  Router router{Guard};
 };
+
+// The table of the peer listener: everything that it does. All of it is for whoever has proved its
+// key; what a caller may know of a group is decided call by call, below.
+std::vector<Route> PeerApi::Impl::Routes() {
+  using base::PeerId;
+  const auto hello = [this](const PeerId& caller, const syncgroup::HelloRequest& message) {
+    return service.Hello(caller, message);
+  };
+  const auto sync = [this](const PeerId& caller, const syncgroup::SyncRequest& message) {
+    return service.Sync(caller, message);
+  };
+  const auto held = [this](const PeerId& caller, const syncgroup::HeldRequest& message) {
+    return service.Held(caller, message);
+  };
+  const auto to = [this](Response (Impl::*handle)(Request&)) -> Handler {
+    return [this, handle](Request& request) { return (this->*handle)(request); };
+  };
+  const auto call = [this](auto decode, auto answer, auto encode) {
+    return ProtobufCall(decode, answer, encode);
+  };
+  using namespace syncgroup;  // NOLINT: the codecs of the messages
+  return {
+      {"POST",
+       "/peer/v1/hello",
+       Right::kPeer,
+       {},
+       call(DecodeHelloRequest, hello, EncodeHelloReply)},
+      {"POST", "/peer/v1/sync", Right::kPeer, {}, call(DecodeSyncRequest, sync, EncodeSyncReply)},
+      {"POST", "/peer/v1/held", Right::kPeer, {}, call(DecodeHeldRequest, held, EncodeHeldReply)},
+      {"POST", "/peer/v1/poke", Right::kPeer, {}, to(&Impl::Poke)},
+      {"POST", "/peer/v1/join", Right::kPeer, {}, to(&Impl::Join)},
+      {"POST", "/peer/v1/turn", Right::kPeer, {}, to(&Impl::Turn)},
+      {"GET", "/peer/v1/blobs/{id}", Right::kPeer, {"group..."}, to(&Impl::GetBlob)},
+      {"POST", "/peer/v1/blobs:batch", Right::kPeer, {}, to(&Impl::GetBatch)},
+  };
+}
 
 Response PeerApi::Impl::Poke(Request& request) {
   std::string body;
@@ -204,30 +247,18 @@ Response PeerApi::Impl::GetBlob(Request& request) {
   auto reader = blobs.Open(*blob);
   // Also a blob whose file was lost: it is not here.
   if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now, /*lost=*/true);
-  std::shared_ptr<base::ByteSource> shared = std::move(*reader);
-  const uint64_t size = shared->size_bytes();
 
-  Response response;
-  const RangeResult range = ParseRange(request.Header("range"), size);
-  if (range.kind == RangeResult::Kind::kUnsatisfiable ||
-      range.kind == RangeResult::Kind::kMultiple) {
-    response = ErrorResponse(416, "out_of_range", "no such range of the blob");
-    response.Set("Content-Range", ContentRangeUnsatisfied(size));
-    return response;
-  }
-  if (range.kind == RangeResult::Kind::kPart) {
-    response.status = 206;
-    response.Set("Content-Range", ContentRange(range.offset, range.length, size));
-  }
   std::string names;
   for (const base::GroupId& group : granted) {
     absl::StrAppend(&names, names.empty() ? "" : ",", group.ToHex());
   }
+  Response response;
   response.Set("Waypost-Groups", names);
-  response.Set("Content-Type", "application/octet-stream");
-  response.Set("Accept-Ranges", "bytes");
-  response.body = SourcePart{std::move(shared), range.offset, range.length};
-  if (request.method != "HEAD") peers.NoteTraffic(*request.peer, 0, range.length);
+  response = BlobAnswer(std::move(response), request.Header("range"), std::move(*reader));
+  const auto* part = std::get_if<SourcePart>(&response.body);
+  if (part != nullptr && request.method != "HEAD") {
+    peers.NoteTraffic(*request.peer, 0, part->length);
+  }
   return response;
 }
 
@@ -242,48 +273,12 @@ Response PeerApi::Impl::GetBatch(Request& request) {
 }
 
 PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {
-  Impl* impl = impl_.get();
-  syncgroup::PeerService* peer_service = &impl->service;
-  Router& router = impl_->router;
-  using base::PeerId;
-  router.Add("POST", "/peer/v1/hello",
-             impl->ProtobufCall(
-                 syncgroup::DecodeHelloRequest,
-                 [peer_service](const PeerId& caller, const syncgroup::HelloRequest& message) {
-                   return peer_service->Hello(caller, message);
-                 },
-                 syncgroup::EncodeHelloReply));
-  router.Add("POST", "/peer/v1/sync",
-             impl->ProtobufCall(
-                 syncgroup::DecodeSyncRequest,
-                 [peer_service](const PeerId& caller, const syncgroup::SyncRequest& message) {
-                   return peer_service->Sync(caller, message);
-                 },
-                 syncgroup::EncodeSyncReply));
-  router.Add("POST", "/peer/v1/turn", [impl](Request& request) { return impl->Turn(request); });
-  router.Add("POST", "/peer/v1/join", [impl](Request& request) { return impl->Join(request); });
-  router.Add("POST", "/peer/v1/held",
-             impl->ProtobufCall(
-                 syncgroup::DecodeHeldRequest,
-                 [peer_service](const PeerId& caller, const syncgroup::HeldRequest& message) {
-                   return peer_service->Held(caller, message);
-                 },
-                 syncgroup::EncodeHeldReply));
-  router.Add("POST", "/peer/v1/poke", [impl](Request& request) { return impl->Poke(request); });
-  router.Add("GET", "/peer/v1/blobs/{id}",
-             [impl](Request& request) { return impl->GetBlob(request); });
-  router.Add("POST", "/peer/v1/blobs:batch",
-             [impl](Request& request) { return impl->GetBatch(request); });
+  for (Route& route : impl_->Routes()) impl_->router.Add(std::move(route));
 }
 
 PeerApi::~PeerApi() = default;
 
-Response PeerApi::Handle(Request& request) {
-  if (!request.peer) {
-    return ErrorResponse(absl::UnauthenticatedError("say which peer is calling"));
-  }
-  return impl_->router.Route(request);
-}
+Response PeerApi::Handle(Request& request) { return impl_->router.Answer(request); }
 
 std::string PeerApi::RouteName(const Request& request) const {
   return impl_->router.RouteName(request);

@@ -19,11 +19,13 @@ const http::Router& TheRouter() {
           "DELETE /v1/groups/{g}/members/{p}"}) {
       const std::string text = route;
       const std::size_t space = text.find(' ');
-      built.Add(text.substr(0, space), text.substr(space + 1), [text](http::Request&) {
-        http::Response response;
-        response.body = text;
-        return response;
-      });
+      built.Add({.method = std::string_view(route).substr(0, space),
+                 .pattern = std::string_view(route).substr(space + 1),
+                 .handler = [text](http::Request&) {
+                   http::Response response;
+                   response.body = text;
+                   return response;
+                 }});
     }
     return built;
   }();
@@ -42,7 +44,7 @@ void Run(std::string_view input) {
   request.method = std::string(input.substr(0, line));
   request.path = std::string(input.substr(std::min(line + 1, input.size())));
   const std::string name = TheRouter().RouteName(request);
-  const http::Response response = TheRouter().Route(request);
+  const http::Response response = TheRouter().Answer(request);
   switch (response.status) {
     case 200: {
       const std::string& route = std::get<std::string>(response.body);

@@ -16,11 +16,14 @@ class RouterTest : public testing::Test {
           "HEAD /only-head"}) {
       const std::string text = route;
       const std::size_t space = text.find(' ');
-      router_.Add(text.substr(0, space), text.substr(space + 1), [text](Request&) {
-        Response response;
-        response.body = text;
-        return response;
-      });
+      router_.Add({.method = std::string_view(route).substr(0, space),
+                   .pattern = std::string_view(route).substr(space + 1),
+                   .query = {"limit", "group..."},
+                   .handler = [text](Request&) {
+                     Response response;
+                     response.body = text;
+                     return response;
+                   }});
     }
   }
   // The route that answered, or the status.
@@ -28,7 +31,7 @@ class RouterTest : public testing::Test {
     request_ = Request();
     request_.method = method;
     request_.path = path;
-    response_ = router_.Route(request_);
+    response_ = router_.Answer(request_);
     if (response_.status != 200) return std::to_string(response_.status);
     return std::get<std::string>(response_.body);
   }
@@ -110,6 +113,60 @@ TEST_F(RouterTest, NamesOfRoutesAreBounded) {
   EXPECT_EQ(router_.RouteName(request), "/v1/blobs/{id}");
   request.path = "/nothing";
   EXPECT_EQ(router_.RouteName(request), "none");
+}
+
+TEST_F(RouterTest, AQueryHasTheNamesThatTheRouteKnowsEachOnceOrMarkedForMore) {
+  using Query = std::vector<std::pair<std::string, std::string>>;
+  const auto ask = [&](Query query) {
+    request_ = Request();
+    request_.method = "GET";
+    request_.path = "/v1/blobs";
+    request_.query = std::move(query);
+    response_ = router_.Answer(request_);
+    return std::get<std::string>(response_.body);
+  };
+  EXPECT_EQ(ask({{"limit", "1"}}), "GET /v1/blobs");
+  EXPECT_EQ(ask({{"group", "a"}, {"limit", "1"}, {"group", "b"}}), "GET /v1/blobs");
+  EXPECT_NE(ask({{"limit", "1"}, {"limit", "1"}}).find("\"limit\" comes twice"), std::string::npos);
+  EXPECT_EQ(response_.status, 400);
+  for (const char* unknown : {"Limit", "group...", ""}) {
+    EXPECT_NE(ask({{unknown, "1"}}).find("known are: limit, group..."), std::string::npos)
+        << unknown;
+    EXPECT_EQ(response_.status, 400);
+  }
+}
+
+TEST(RouterGuardTest, IsAskedForTheRightBeforeAnythingIsTold) {
+  Right has = Right::kAnybody;
+  Router router([&has](const Request&, Right right) -> std::optional<Response> {
+    if (right <= has) return std::nullopt;
+    Response refused;
+    refused.status = 403;
+    return refused;
+  });
+  const auto handler = [](Request&) { return Response(); };
+  router.Add({"GET", "/open", Right::kAnybody, {}, handler});
+  router.Add({"GET", "/things", Right::kReader, {}, handler});
+  router.Add({"POST", "/things", Right::kOwner, {}, handler});
+  const auto ask = [&](const char* method, const char* path, const char* query = nullptr) {
+    Request request;
+    request.method = method;
+    request.path = path;
+    if (query != nullptr) request.query = {{query, ""}};
+    return router.Answer(request).status;
+  };
+  EXPECT_EQ(ask("GET", "/open"), 200);
+  for (const char* path : {"/things", "/none", "/%zz"}) EXPECT_EQ(ask("GET", path), 403) << path;
+  EXPECT_EQ(ask("GET", "/things", "unknown"), 403);
+  EXPECT_EQ(ask("DELETE", "/things"), 403);
+  has = Right::kReader;
+  EXPECT_EQ(ask("GET", "/things"), 200);
+  EXPECT_EQ(ask("HEAD", "/things"), 200);
+  EXPECT_EQ(ask("POST", "/things"), 403);
+  EXPECT_EQ(ask("GET", "/none"), 404);
+  EXPECT_EQ(ask("DELETE", "/things"), 405);
+  has = Right::kOwner;
+  EXPECT_EQ(ask("POST", "/things"), 200);
 }
 
 TEST_F(RouterTest, LongPathsWithManySegmentsAreHandled) {

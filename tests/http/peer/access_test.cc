@@ -263,10 +263,10 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
 TEST(Access, EveryAppCallWithEachToken) {
   Node node;
   std::size_t asked = 0;
-  for (const std::string& route : node.app_api->Routes()) {
-    const std::size_t space = route.find(' ');
-    std::string path = route.substr(space + 1);
-    const std::string method = route.substr(0, space);
+  for (const Route* of : node.app_api->Routes()) {
+    const std::string method(of->method);
+    std::string path(of->pattern);
+    const std::string route = method + " " + path;
     // A thing of every kind, and none of them exists.
     for (std::size_t at; (at = path.find('{')) != std::string::npos;) {
       path.replace(at, path.find('}') - at + 1, std::string(64, 'a'));
