@@ -26,6 +26,14 @@ WallTime SystemClock::WallNow() const {
 
 SteadyTime SystemClock::SteadyNow() const { return base::SteadyNow(); }
 
+void WaitUntil(SteadyTime then) {
+  Mutex mutex;
+  CondVar nobody;
+  MutexLock lock(mutex);
+  while (nobody.WaitUntil(mutex, then)) {
+  }
+}
+
 bool SystemClock::WaitUntil(CondVar& changed, Mutex& mutex, SteadyTime deadline) const {
   return changed.WaitUntil(mutex, deadline);
 }

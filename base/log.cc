@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/utf8.h"
+
 // One line a message on standard error. What strangers say ends up in messages, so everything that
 // could begin a line, move a terminal's cursor, or break out of a JSON string is escaped before the
 // library sees it.
@@ -28,51 +30,23 @@ spdlog::level::level_enum SpdLevel(LogLevel level) {
   return spdlog::level::err;
 }
 
-// Bytes of the well-formed UTF-8 character at the front of `text`; 0 if there is none.
-std::size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](std::size_t i) -> unsigned { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xf0 && first < 0xf5 ? 4
-                                                             : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Longer than needed, surrogates, beyond U+10FFFF.
-  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) >= 0xa0) ||
-      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) >= 0x90)) {
-    return 0;
-  }
-  return length;
-}
-
-bool IsControl(std::string_view character) {
-  const auto first = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return first < 0x20 || first == 0x7f;
-  // C1: a terminal obeys them too.
-  return first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
-}
-
 // What strangers say ends up in messages: it must not begin a line of its own, move the cursor of a
 // terminal, or break out of a JSON string.
 std::string Escape(std::string_view message, LogFormat format) {
   std::string out;
   out.reserve(message.size() + 8);
   while (!message.empty()) {
-    const std::size_t length = Utf8Length(message);
-    const std::string_view character = message.substr(0, length == 0 ? 1 : length);
+    const auto first = FirstCharacter(message);
+    const std::string_view character = message.substr(0, first ? first->bytes : 1);
     message.remove_prefix(character.size());
     const unsigned value = static_cast<unsigned char>(character.back());
     char escaped[8];
     if (character == "\n") {
       out += "\\n";
-    } else if (length == 0 || IsControl(character)) {
+    } else if (!first || IsControl(first->code)) {
       const bool json = format == LogFormat::kJson;
       // In JSON a byte that is not UTF-8 becomes U+FFFD, as nothing else can stand there.
-      if (json && length == 0) {
+      if (json && !first) {
         out += "\\ufffd";
       } else {
         std::snprintf(escaped, sizeof escaped, json ? "\\u%04x" : "\\x%02x", value);

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
-#include "service/units.h"
+#include "base/units.h"
 
 // A kind is two functions over one field: from text and back. What a kind of one value needs to say
 // is how its text becomes a value within its bounds, or an error that names them.
@@ -76,13 +76,14 @@ SettingKind Count(Field<uint32_t> field, uint32_t low, uint32_t high) {
 }
 
 SettingKind Duration(Field<Millis> field, Millis low, Millis high) {
-  return Bounded<Millis>(absl::StrCat(FormatDuration(low), " to ", FormatDuration(high)),
-                         std::move(field), low, high, ParseDuration, FormatDuration);
+  return Bounded<Millis>(
+      absl::StrCat(base::FormatDuration(low), " to ", base::FormatDuration(high)), std::move(field),
+      low, high, base::ParseDuration, base::FormatDuration);
 }
 
 SettingKind Size(Field<uint64_t> field, uint64_t low, uint64_t high) {
-  return Bounded<uint64_t>(absl::StrCat(FormatSize(low), " to ", FormatSize(high)),
-                           std::move(field), low, high, ParseSize, FormatSize);
+  return Bounded<uint64_t>(absl::StrCat(base::FormatSize(low), " to ", base::FormatSize(high)),
+                           std::move(field), low, high, base::ParseSize, base::FormatSize);
 }
 
 SettingKind Factor(Field<double> field, double low, double high) {
@@ -99,21 +100,22 @@ SettingKind Factor(Field<double> field, double low, double high) {
 
 SettingKind FreeSpace(Field<blobstore::FreeSpaceFloor> field, uint64_t bytes_max) {
   using blobstore::FreeSpaceFloor;
-  const std::string allowed = absl::StrCat("0 to ", FormatSize(bytes_max), ", or 0% to 99%");
+  const std::string allowed = absl::StrCat("0 to ", base::FormatSize(bytes_max), ", or 0% to 99%");
   return OneValue<FreeSpaceFloor>(
       allowed, std::move(field),
       [=](const std::string& text) -> absl::StatusOr<FreeSpaceFloor> {
         FreeSpaceFloor floor{.bytes = 0, .percent = 0};
         if (!text.empty() && text.back() == '%') {
-          ASSIGN_OR_RETURN(floor.percent, ParsePercent(text));
+          ASSIGN_OR_RETURN(floor.percent, base::ParsePercent(text));
           return floor;
         }
-        ASSIGN_OR_RETURN(floor.bytes, ParseSize(text));
+        ASSIGN_OR_RETURN(floor.bytes, base::ParseSize(text));
         if (floor.bytes > bytes_max) return OutOfRange(text, allowed);
         return floor;
       },
       [](const FreeSpaceFloor& floor) {
-        return floor.percent != 0 ? absl::StrCat(floor.percent, "%") : FormatSize(floor.bytes);
+        return floor.percent != 0 ? absl::StrCat(floor.percent, "%")
+                                  : base::FormatSize(floor.bytes);
       });
 }
 

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "base/utf8.h"
 #include "base/wire_reader.h"
 #include "signpost/peer_row.h"
 #include "signpost/signpost.pb.h"
@@ -12,21 +13,11 @@
 namespace waypost::signpost {
 namespace {
 
-constexpr std::size_t kMessageBytesMax = 200;
-
-// At most `max` bytes of `text`, cut between characters.
-std::string_view CutText(std::string_view text, std::size_t max) {
-  if (text.size() <= max) return text;
-  std::size_t end = max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
-}
-
 void EncodeError(const LastError& error, proto::LastError& out) {
   out.set_error(static_cast<proto::ErrorClass>(error.error));
   if (!error.peer.IsZero()) out.set_peer(std::string(error.peer.bytes()));
   out.set_at_ms(base::ToMs(error.at));
-  out.set_message(std::string(CutText(error.message, kMessageBytesMax)));
+  out.set_message(base::ShortMessage(error.message));
 }
 
 std::optional<LastError> DecodeError(const proto::LastError& stored) {

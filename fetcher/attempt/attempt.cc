@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/fault_point.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "fetcher/attempt/store_sink.h"
 #include "fetcher/policy/ranking.h"
 #include "signpost/due.h"
@@ -16,12 +17,6 @@
 // once. Nothing is written here: what it came to is a result that somebody else records.
 
 namespace waypost::fetcher {
-namespace {
-
-constexpr std::size_t kMessageBytesMax = 200;
-
-}  // namespace
-
 Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
                  AttemptProgress& progress, std::stop_token stop)
     : parts_(parts),
@@ -349,7 +344,7 @@ void Attempt::LocalError(const absl::Status& error) {
 }
 
 void Attempt::Note(const base::PeerId& peer, Answer answer, std::string_view message) {
-  result_.report.asked.push_back({peer, answer, std::string(message.substr(0, kMessageBytesMax))});
+  result_.report.asked.push_back({peer, answer, base::ShortMessage(message)});
 }
 
 signpost::LastError Attempt::ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
@@ -357,7 +352,7 @@ signpost::LastError Attempt::ErrorAt(const base::PeerId& peer, signpost::ErrorCl
   return {.error = error,
           .peer = peer,
           .at = parts_.clock.WallNow(),
-          .message = std::string(message.substr(0, kMessageBytesMax))};
+          .message = base::ShortMessage(message)};
 }
 
 }  // namespace waypost::fetcher

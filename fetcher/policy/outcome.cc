@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 // The table of outcomes: what an attempt that brought nothing costs, and whom. Silence parks the
 // blob and costs it nothing; wrong bytes and an honest no of everybody count; reasons of our own
 // count for nobody. Evidence that came meanwhile makes it due at once, whatever else happened.
 
 namespace waypost::fetcher {
 namespace {
-
-constexpr std::size_t kMessageBytesMax = 200;
 
 using signpost::ErrorClass;
 
@@ -63,14 +63,14 @@ signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now)
   return {.error = ClassOf(worst->answer),
           .peer = worst->peer,
           .at = now,
-          .message = worst->message.substr(0, kMessageBytesMax)};
+          .message = base::ShortMessage(worst->message)};
 }
 
 signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now) {
   const bool disk = report.local == LocalEnd::kDisk;
   return {.error = disk ? ErrorClass::kDisk : ErrorClass::kNoSpace,
           .at = now,
-          .message = report.local_message.substr(0, kMessageBytesMax)};
+          .message = base::ShortMessage(report.local_message)};
 }
 
 // The attempt was cut short for a reason of our own: what was heard until then stands, nothing

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
@@ -219,8 +220,8 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
     options.uses = static_cast<uint32_t>(*uses);
   if (const auto expires = reader.String("expires")) {
-    const auto duration = ParseDuration(*expires);
-    if (!duration || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
+    const auto duration = base::ParseDuration(*expires);
+    if (!duration.ok() || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
       reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
     } else {
       options.expires = *duration;

@@ -3,6 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/units.h"
+#include "base/utf8.h"
 #include "http/app/app_context.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
@@ -17,7 +19,7 @@ namespace {
 constexpr std::size_t kLimitMax = 1000;
 
 absl::Status BadId(const char* what, std::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("\"", Shorten(text, 100), "\" is no ", what,
+  return absl::InvalidArgumentError(absl::StrCat("\"", base::CutText(text, 100), "\" is no ", what,
                                                  ": write 64 lower-case hexadecimal digits"));
 }
 
@@ -52,8 +54,8 @@ absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view
                                         base::Millis fallback, base::Millis max) {
   const auto text = request.Query(name);
   if (!text) return fallback;
-  const auto duration = ParseDuration(*text);
-  if (!duration || *duration > max) {
+  const auto duration = base::ParseDuration(*text);
+  if (!duration.ok() || *duration > max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the query parameter \"", base::Abs(name),
         "\" must be a duration like 500ms, 30s, 10m, at most ", max.count() / 1000, "s"));

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
@@ -46,9 +47,11 @@ absl::StatusOr<Response> PauseFetcher(AppContext& context, Request& request) {
   ObjectReader reader(body, "the body");
   std::optional<base::Millis> how_long;
   if (const auto text = reader.String("for")) {
-    how_long = ParseDuration(*text);
-    if (!how_long || how_long->count() == 0 || *how_long > kPauseMax) {
+    const auto duration = base::ParseDuration(*text);
+    if (!duration.ok() || duration->count() == 0 || *duration > kPauseMax) {
       reader.Fail("for", "must be a duration like 30m or 1h, at most a year");
+    } else {
+      how_long = *duration;
     }
   }
   RETURN_IF_ERROR(reader.Done());

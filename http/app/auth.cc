@@ -2,8 +2,12 @@
 
 #include <arpa/inet.h>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
+#include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
 
@@ -26,8 +30,7 @@ bool IsNumeric(const std::string& host) {
 // The token of "Bearer <token>"; empty for anything else.
 std::string_view BearerOf(const Request& request) {
   const auto header = request.Header("authorization");
-  if (!header || header->size() < 7 || !EqualsIgnoringCase(header->substr(0, 7), "Bearer "))
-    return "";
+  if (!header || !absl::StartsWithIgnoreCase(base::Abs(*header), "Bearer ")) return "";
   return TrimSpaces(header->substr(7));
 }
 
@@ -38,7 +41,7 @@ bool Same(std::string_view given, const std::string& token) {
 }  // namespace
 
 std::string HostOf(std::string_view authority) {
-  std::string host = LowerCase(authority);
+  std::string host = absl::AsciiStrToLower(base::Abs(authority));
   if (!host.empty() && host.front() == '[') {
     const std::size_t end = host.find(']');
     if (end == std::string::npos) return "";
@@ -57,7 +60,10 @@ bool Auth::HostAllowed(std::string_view authority) const {
   if (host.empty()) return false;
   if (host == "localhost" || host == "127.0.0.1" || host == "[::1]") return true;
   for (const std::string& allowed : options_.allowed_hosts) {
-    if (EqualsIgnoringCase(allowed, authority) || EqualsIgnoringCase(allowed, host)) return true;
+    if (absl::EqualsIgnoreCase(allowed, base::Abs(authority)) ||
+        absl::EqualsIgnoreCase(allowed, host)) {
+      return true;
+    }
   }
   for (const std::string& bound : options_.bound_hosts()) {
     const std::string bound_host = HostOf(bound);
@@ -73,11 +79,13 @@ std::optional<Response> Auth::CheckOrigin(const Request& request) const {
   const std::string_view host = request.Header("host").value_or("");
   if (!HostAllowed(host)) {
     return ErrorResponse(absl::PermissionDeniedError(absl::StrCat(
-        "the Host \"", Shorten(host, 200), "\" is not served: see http.allowed_hosts")));
+        "the Host \"", base::CutText(host, 200), "\" is not served: see http.allowed_hosts")));
   }
   const auto origin = request.Header("origin");
-  if (origin && !EqualsIgnoringCase(*origin, "http://" + std::string(host)) &&
-      !EqualsIgnoringCase(*origin, "https://" + std::string(host))) {
+  const auto is_origin = [&](const char* scheme) {
+    return absl::EqualsIgnoreCase(base::Abs(*origin), absl::StrCat(scheme, base::Abs(host)));
+  };
+  if (origin && !is_origin("http://") && !is_origin("https://")) {
     return ErrorResponse(absl::PermissionDeniedError("requests of other web pages are refused"));
   }
   return std::nullopt;

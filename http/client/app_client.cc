@@ -167,14 +167,7 @@ absl::StatusOr<AppClient::Reply> AppClient::Send(const Call& call) {
 absl::StatusOr<AppClient::Reply> AppClient::Must(const Call& call) {
   auto reply = Send(call);
   if (!reply.ok() || (reply->status >= 200 && reply->status < 300)) return reply;
-  const Json body = Json::parse(reply->body, nullptr, /*allow_exceptions=*/false);
-  std::string code, message;
-  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
-    const Json& error = body["error"];
-    if (error.contains("code") && error["code"].is_string()) code = error["code"];
-    if (error.contains("message") && error["message"].is_string()) message = error["message"];
-  }
-  return StatusOf(reply->status, code, message);
+  return StatusOf(reply->status, reply->body);
 }
 
 std::optional<std::string_view> AppClient::Reply::Header(std::string_view lower_case_name) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/message/text.h"
@@ -48,20 +50,22 @@ absl::Status ParseHeaderLine(std::string_view line, const ResponseLimits& limits
       HasControl(value)) {
     return Bad("a header with spaces or control characters");
   }
-  std::string name = LowerCase(raw_name);
+  std::string name = absl::AsciiStrToLower(base::Abs(raw_name));
   if (name == "content-length") {
     const auto length = ParseDecimal(value);
     if (head.content_length || !length || *length > INT64_MAX) return Bad("its Content-Length");
     head.content_length = *length;
   } else if (name == "transfer-encoding") {
-    if (!limits.allow_streams || head.chunked || !EqualsIgnoringCase(value, "chunked")) {
+    if (!limits.allow_streams || head.chunked ||
+        !absl::EqualsIgnoreCase(base::Abs(value), "chunked")) {
       return Bad("it has a Transfer-Encoding");
     }
     head.chunked = true;
   } else if (name == "content-encoding") {
     return Bad("it has a Content-Encoding");
   } else if (name == "connection") {
-    if (LowerCase(value).find("close") != std::string::npos) head.keep_alive = false;
+    if (absl::StrContains(absl::AsciiStrToLower(base::Abs(value)), "close"))
+      head.keep_alive = false;
   }
   head.headers.emplace_back(std::move(name), std::string(value));
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/json.h"
 
 // One table from status to HTTP and back. An error that crosses to another peer or to the command
@@ -83,8 +84,16 @@ Response ErrorResponse(int status, const char* code, const std::string& message)
   return Render(status, code, message, std::nullopt);
 }
 
-absl::Status StatusOf(int http_status, const std::string& code, const std::string& message) {
-  const std::string text = message.empty() ? absl::StrCat("HTTP status ", http_status) : message;
+absl::Status StatusOf(int http_status, std::string_view body, std::size_t message_bytes_max) {
+  std::string code, message;
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
+    const Json& error = json["error"];
+    if (error.contains("code") && error["code"].is_string()) code = error["code"];
+    if (error.contains("message") && error["message"].is_string()) message = error["message"];
+  }
+  const std::string text = message.empty() ? absl::StrCat("HTTP status ", http_status)
+                                           : base::CutText(message, message_bytes_max);
   if (http_status == 507 || code == "no_space") return base::NoSpaceError(text);
   if (http_status == 422 || code == "digest_mismatch") return base::DigestMismatchError(text);
   for (const Row& row : kTable) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -20,7 +21,9 @@ Response ErrorResponse(const absl::Status& status,
                        std::optional<base::Millis> retry_after = std::nullopt);
 // For codes that no absl::Status has: 405, 411, 414, 416, 431.
 Response ErrorResponse(int status, const char* code, const std::string& message);
-// The way back, for clients: from an answer's status and error body.
-absl::Status StatusOf(int http_status, const std::string& code, const std::string& message);
+// The way back, for clients: from an answer's status and its body, if that is one of an error. Of
+// its message that much is kept.
+absl::Status StatusOf(int http_status, std::string_view body,
+                      std::size_t message_bytes_max = std::string_view::npos);
 
 }  // namespace waypost::http

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/message/text.h"
@@ -56,7 +58,8 @@ bool HasControl(std::string_view text, bool tab_allowed) {
 bool ListHas(std::string_view list, std::string_view word) {
   while (true) {
     const std::size_t comma = list.find(',');
-    if (EqualsIgnoringCase(TrimSpaces(list.substr(0, comma)), word)) return true;
+    if (absl::EqualsIgnoreCase(base::Abs(TrimSpaces(list.substr(0, comma))), base::Abs(word)))
+      return true;
     if (comma == std::string_view::npos) return false;
     list.remove_prefix(comma + 1);
   }
@@ -118,7 +121,7 @@ class HeaderScan {
                  "a header line must be: Name: value, with no space before the colon and no "
                  "continuation lines");
     }
-    std::string name = LowerCase(line.substr(0, colon));
+    std::string name = absl::AsciiStrToLower(base::Abs(line.substr(0, colon)));
     const std::string_view value = TrimSpaces(line.substr(colon + 1));
     if (HasControl(value, true)) {
       return Bad("header", absl::StrCat("the header ", name, " has control characters"));
@@ -167,7 +170,7 @@ class HeaderScan {
     } else if (name == "transfer-encoding") {
       has_transfer_encoding_ = true;
     } else if (name == "content-encoding") {
-      if (!EqualsIgnoringCase(value, "identity")) {
+      if (!absl::EqualsIgnoreCase(base::Abs(value), "identity")) {
         return Bad("content_encoding", "encoded bodies are not taken: send the bytes as they are");
       }
     } else if (name == "range") {
@@ -177,7 +180,7 @@ class HeaderScan {
       has_range_ = true;
     } else if (name == "expect") {
       left_out_ = true;
-      if (!EqualsIgnoringCase(value, "100-continue")) {
+      if (!absl::EqualsIgnoreCase(base::Abs(value), "100-continue")) {
         return Bad("expect", "the only expectation met here is 100-continue");
       }
       facts_.expect_continue = !facts_.http_1_0;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/text.h"
 
 // JSON bodies, strictly: bounded in size and depth, no key twice, nothing after the end.
@@ -34,7 +35,7 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   }
   bool key(string_t& value) override {
     if (!keys_.back().insert(value).second) {
-      error_ = absl::StrCat("the key \"", Shorten(value, 100), "\" comes twice");
+      error_ = absl::StrCat("the key \"", base::CutText(value, 100), "\" comes twice");
       return false;
     }
     return builder_.key(value);
@@ -171,7 +172,7 @@ absl::Status ObjectReader::Done() {
     std::string names;
     for (const std::string& name : known_) absl::StrAppend(&names, names.empty() ? "" : ", ", name);
     return absl::InvalidArgumentError(absl::StrCat(
-        where_, ": unknown key \"", Shorten(item.key(), 100), "\"; known are: ", names));
+        where_, ": unknown key \"", base::CutText(item.key(), 100), "\"; known are: ", names));
   }
   return status_;
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "http/message/text.h"
 
 // Range, Content-Range and ETags. A Range that is malformed is ignored, as RFC 9110 wants it, and
@@ -15,7 +17,8 @@ RangeResult ParseRange(std::optional<std::string_view> header, uint64_t size) {
   if (!header) return whole;
   const std::string_view value = TrimSpaces(*header);
   const std::size_t equals = value.find('=');
-  if (equals == std::string_view::npos || !EqualsIgnoringCase(value.substr(0, equals), "bytes")) {
+  if (equals == std::string_view::npos ||
+      !absl::EqualsIgnoreCase(base::Abs(value.substr(0, equals)), "bytes")) {
     return whole;
   }
   const std::string_view spec = TrimSpaces(value.substr(equals + 1));

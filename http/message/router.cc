@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
 
@@ -204,7 +205,7 @@ absl::Status CheckQuery(const Request& request, const std::vector<std::string_vi
     });
     if (found == known.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "unknown query parameter \"", Shorten(name, 100), "\"; known are: ",
+          "unknown query parameter \"", base::CutText(name, 100), "\"; known are: ",
           known.empty() ? "none" : absl::StrJoin(known, ", ", [](std::string* out, auto each) {
             absl::StrAppend(out, Abs(each));
           })));

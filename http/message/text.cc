@@ -11,8 +11,6 @@
 namespace waypost::http {
 namespace {
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -26,20 +24,6 @@ bool IsControl(char c) {
 }
 
 }  // namespace
-
-std::string LowerCase(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = Lower(c);
-  return out;
-}
-
-bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (Lower(a[i]) != Lower(b[i])) return false;
-  }
-  return true;
-}
 
 std::string_view TrimSpaces(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -81,23 +65,6 @@ std::optional<std::string> PercentDecode(std::string_view text) {
   return out;
 }
 
-std::optional<base::Millis> ParseDuration(std::string_view text) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  const auto number = ParseDecimal(text.substr(0, digits));
-  if (!number) return std::nullopt;
-  const std::string_view unit = text.substr(digits);
-  uint64_t factor = 0;
-  if (unit == "ms") factor = 1;
-  if (unit == "s") factor = 1000;
-  if (unit == "m") factor = 60 * 1000;
-  if (unit == "h") factor = 3600 * 1000;
-  // A century: sums with any time of day stay far from overflow.
-  constexpr uint64_t kMax = uint64_t{100} * 366 * 24 * 3600 * 1000;
-  if (factor == 0 || *number > kMax / factor) return std::nullopt;
-  return base::Millis(static_cast<int64_t>(*number * factor));
-}
-
 std::string Base64(std::string_view bytes) { return absl::Base64Escape(base::Abs(bytes)); }
 
 std::string Base64Url(std::string_view bytes) {
@@ -110,12 +77,6 @@ std::optional<std::string> FromBase64Url(std::string_view text) {
   // Only the one spelling that we write: nothing ignored, no padding.
   if (Base64Url(out) != text) return std::nullopt;
   return out;
-}
-
-std::string Shorten(std::string_view text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return std::string(text);
-  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0) == 0x80) --bytes_max;
-  return std::string(text.substr(0, bytes_max));
 }
 
 }  // namespace waypost::http

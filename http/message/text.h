@@ -5,14 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
-
 // Small pure text functions that several files of this room share.
 namespace waypost::http {
 
-// ASCII only.
-std::string LowerCase(std::string_view text);
-bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 std::string_view TrimSpaces(std::string_view text);  // spaces and tabs at both ends
 
 // Decimal digits only, no sign, no overflow.
@@ -20,9 +15,6 @@ std::optional<uint64_t> ParseDecimal(std::string_view digits);
 
 // Percent-decodes once; nullopt for a malformed escape or a control character. A plus is a plus.
 std::optional<std::string> PercentDecode(std::string_view text);
-
-// "500ms", "30s", "10m", "24h"; nullopt for anything else, also for what overflows.
-std::optional<base::Millis> ParseDuration(std::string_view text);
 
 // base64 with padding (Repr-Digest), and base64url without (cursors).
 std::string Base64(std::string_view bytes);
@@ -34,8 +26,5 @@ inline std::string EncodeCursor(std::string_view position) { return Base64Url(po
 inline std::optional<std::string> DecodeCursor(std::string_view cursor) {
   return FromBase64Url(cursor);
 }
-
-// Shortens to at most `bytes_max` at a character's border.
-std::string Shorten(std::string_view text, std::size_t bytes_max);
 
 }  // namespace waypost::http

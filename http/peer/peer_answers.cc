@@ -5,8 +5,8 @@
 
 #include "base/key_codec.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/errors.h"
-#include "http/message/json.h"
 #include "http/message/text.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/protocol/wire_codec.h"
@@ -17,7 +17,6 @@
 namespace waypost::http {
 namespace {
 
-constexpr std::size_t kErrorMessageBytesMax = 200;
 // What is honoured of a Retry-After at most is the fetcher's business; this only keeps numbers
 // sane.
 constexpr base::Millis kRetryAfterMax{24 * 3600 * 1000};
@@ -34,15 +33,7 @@ std::optional<base::Millis> RetryAfterIn(const ResponseHead& head) {
 }  // namespace
 
 absl::Status ErrorIn(const ResponseHead& head, const std::string& body) {
-  std::string code, message;
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
-    const Json& error = json["error"];
-    if (error.contains("code") && error["code"].is_string()) code = error["code"];
-    if (error.contains("message") && error["message"].is_string()) message = error["message"];
-  }
-  message = Shorten(message, kErrorMessageBytesMax);
-  absl::Status status = StatusOf(head.status, code, message);
+  absl::Status status = StatusOf(head.status, body, base::kMessageBytesMax);
   // Whatever goes wrong over there is, from here, a peer that cannot answer now.
   if (head.status >= 500) status = absl::UnavailableError(status.message());
   if (const auto retry_after = RetryAfterIn(head))

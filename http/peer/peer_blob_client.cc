@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/message/range.h"
 #include "http/message/text.h"
 #include "http/peer/batch_frames.h"
@@ -29,7 +30,7 @@ using Kind = fetcher::BlobReply::Kind;
 fetcher::BlobReply ReplyOf(Kind kind, std::string_view message) {
   fetcher::BlobReply reply;
   reply.kind = kind;
-  reply.message = Shorten(message, kMessageBytesMax);
+  reply.message = base::ShortMessage(message);
   return reply;
 }
 
@@ -83,7 +84,7 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
     reply.sink_error = exchange.take_status();
   } else if (!status.ok()) {
     reply.kind = absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable;
-    reply.message = Shorten(base::Std(status.message()), kMessageBytesMax);
+    reply.message = base::ShortMessage(base::Std(status.message()));
   } else if (exchange.HasSurplus()) {
     reply.kind = Kind::kWrongLength;
     reply.message = "it sent more bytes than its Content-Length says";
@@ -138,7 +139,7 @@ bool PeerHttpClient::Impl::ReadRefusal(Started& started, base::SteadyTime deadli
   const int status = started.head.status;
   const absl::Status error = ErrorIn(started.head, body);
   reply.kind = status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable;
-  reply.message = Shorten(base::Std(error.message()), kMessageBytesMax);
+  reply.message = base::ShortMessage(base::Std(error.message()));
   reply.retry_after = base::RetryAfterOf(error);
   return true;
 }
@@ -178,7 +179,7 @@ void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& request, Started&
     reply.kind = Kind::kSinkError;
   } else if (!status.ok()) {
     reply.kind = absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable;
-    reply.message = Shorten(base::Std(status.message()), kMessageBytesMax);
+    reply.message = base::ShortMessage(base::Std(status.message()));
   } else if (!frames.done() || exchange.HasSurplus()) {
     reply.kind = Kind::kUnreachable;
     reply.message = "a malformed answer: not a frame for each blob";

@@ -18,8 +18,6 @@
 // (blobs) share.
 namespace waypost::http {
 
-inline constexpr std::size_t kMessageBytesMax = 200;
-
 struct PeerHttpClient::Impl {
   Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book);
 

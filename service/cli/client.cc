@@ -88,13 +88,7 @@ absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call&
   }
   RETURN_IF_ERROR(reply.status());
   if (reply->status >= 200 && reply->status < 300) return *reply;
-  const Json json = Json::parse(reply->body, nullptr, /*allow_exceptions=*/false);
-  std::string code, message;
-  if (json.is_object() && json.contains("error")) {
-    code = TextOf(json["error"], "code");
-    message = TextOf(json["error"], "message");
-  }
-  return http::StatusOf(reply->status, code, message);
+  return http::StatusOf(reply->status, reply->body);
 }
 
 absl::StatusOr<Json> Client::Get(const std::string& target) {

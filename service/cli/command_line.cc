@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
 #include "service/settings_table.h"
-#include "service/units.h"
 
 // Every command with its words and help, once. Parsing binds words and chooses a command; it runs
 // afterwards, so that nothing happens on a line that has a mistake. Exit statuses are in
@@ -116,7 +116,7 @@ class CommandLine {
   // Of the --timeout option.
   absl::Status ReadTimeout() {
     if (words_.timeout.empty()) return absl::OkStatus();
-    const auto parsed = ParseDuration(words_.timeout);
+    const auto parsed = base::ParseDuration(words_.timeout);
     if (!parsed.ok())
       return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
     words_.wait.timeout = *parsed;

@@ -4,10 +4,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
 #include "service/cli/tree_writer.h"
-#include "service/units.h"
 
 // Commands about blobs: get, fetch, ls, why. What is written to a file or to standard output is
 // hashed on the way, and a file gets its name only when its bytes are the blob's.
@@ -118,7 +118,7 @@ Exit Ls(const Common& common, Client& client, const LsArgs& args) {
     if (common.json) {
       list.push_back(item);
     } else if (args.details) {
-      PrintLine(absl::StrCat(TextOf(item, "id"), "  ", HumanSize(NumberOf(item, "size"))));
+      PrintLine(absl::StrCat(TextOf(item, "id"), "  ", base::HumanSize(NumberOf(item, "size"))));
     } else {
       PrintLine(TextOf(item, "id"));
     }

@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
-#include "service/units.h"
 
 // Commands about references, groups, members and invites. Each is one call of the API; texts are
 // resolved to ids first, so that a mistake is found before anything changes.
@@ -19,7 +19,7 @@ void PrintGroup(const Common& common, const Json& group) {
     const std::string value = TextOf(group, key);
     if (!value.empty()) PrintLine(absl::StrCat(key, ": ", value));
   }
-  PrintLine(absl::StrCat("bytes: ", HumanSize(NumberOf(group, "bytes"))));
+  PrintLine(absl::StrCat("bytes: ", base::HumanSize(NumberOf(group, "bytes"))));
 }
 
 // Sends, prints nothing.
@@ -120,7 +120,7 @@ Exit GroupList(const Common& common, Client& client) {
     list.push_back(group);
     rows.push_back({TextOf(group, "name"), TextOf(group, "role"), TextOf(group, "members"),
                     TextOf(group, "refs"), TextOf(group, "wanted"), TextOf(group, "blobs"),
-                    HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
+                    base::HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
     return absl::OkStatus();
   }));
   PrintList(common.json, list, rows);

@@ -5,11 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
-#include "service/units.h"
 
 // Commands that show how things are and wait for them to be so. Waiting is done by the service, in
 // slices, so that progress is drawn in between and the time that was given is kept.
@@ -30,9 +29,9 @@ bool IsSize(const std::string& key) {
 std::string Shown(const std::string& key, const Json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_number_unsigned() && IsSize(key)) return HumanSize(value.get<uint64_t>());
+  if (value.is_number_unsigned() && IsSize(key)) return base::HumanSize(value.get<uint64_t>());
   if (value.is_number_integer() && absl::EndsWith(key, "_ms")) {
-    return HumanDuration(base::Millis(value.get<int64_t>()));
+    return base::HumanDuration(base::Millis(value.get<int64_t>()));
   }
   if (value.is_array() && value.empty()) return "-";
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -72,9 +71,9 @@ absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::M
   while (true) {
     const base::Millis left = Left(deadline);
     Json answer;
-    ASSIGN_OR_RETURN(answer,
-                     client.Get(absl::StrCat(target, absl::StrContains(target, "?") ? "&" : "?",
-                                             "wait=", FormatDuration(std::min(left, kSlice)))));
+    ASSIGN_OR_RETURN(
+        answer, client.Get(absl::StrCat(target, absl::StrContains(target, "?") ? "&" : "?",
+                                        "wait=", base::FormatDuration(std::min(left, kSlice)))));
     if (done(answer) || left <= base::Millis(0)) return answer;
     meanwhile(answer);
   }
@@ -102,8 +101,9 @@ Exit Wanted(const Common& common, Client& client, const std::string& state) {
     }
     const bool sized = item.contains("size") && item["size"].is_number();
     rows.push_back({TextOf(item, "blob"), TextOf(item, "state"),
-                    sized ? HumanSize(NumberOf(item, "size")) : "?", TextOf(item, "fetch_attempts"),
-                    TextOf(item, "failures"), TextOf(item, "next_attempt", "-")});
+                    sized ? base::HumanSize(NumberOf(item, "size")) : "?",
+                    TextOf(item, "fetch_attempts"), TextOf(item, "failures"),
+                    TextOf(item, "next_attempt", "-")});
     return absl::OkStatus();
   }));
   PrintList(common.json, list, rows);
@@ -149,9 +149,6 @@ Exit Scan(const Common& common, Client& client, bool wait) {
   RETURN_IF_ERROR(client.Send("POST", "/v1/scan", nullptr).status());
   if (!wait) return kExitOk;
   Progress progress("scan");
-  base::Mutex mutex;  // nobody else has it: the wait is only a timer
-  base::CondVar timer;
-  base::MutexLock lock(mutex);
   while (true) {
     Json scan;
     ASSIGN_OR_RETURN(scan, client.Get("/v1/scan"));
@@ -165,7 +162,7 @@ Exit Scan(const Common& common, Client& client, bool wait) {
     progress.Show(
         0, 0,
         "rows so far " + TextOf(scan.contains("running") ? scan["running"] : Json(), "rows", "0"));
-    timer.WaitUntil(mutex, base::SteadyNow() + kLookAgain);
+    base::WaitUntil(base::SteadyNow() + kLookAgain);
   }
 }
 
@@ -206,7 +203,7 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
   ASSIGN_OR_RETURN(answer, AskUntil(client, target, args.timeout, done, [&](const Json& now) {
                      progress.Show(0, 0,
                                    absl::StrCat(NumberOf(now, "wanted"), " wanted, ",
-                                                HumanSize(NumberOf(now, "bytes_wanted"))));
+                                                base::HumanSize(NumberOf(now, "bytes_wanted"))));
                    }));
   progress.Finish();
   PrintObject(common, answer);

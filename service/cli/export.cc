@@ -2,10 +2,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
 #include "service/cli/tree_writer.h"
-#include "service/units.h"
 
 // Writing a group's references as files. A file that already has the blob's bytes is left alone,
 // one that fails is named and does not keep the others from being written.
@@ -75,8 +75,8 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
   if (common.json) {
     PrintJson({{"written", written}, {"skipped", skipped}, {"failed", failed}, {"bytes", bytes}});
   } else {
-    PrintLine(absl::StrCat(written, " written (", HumanSize(bytes), "), ", skipped, " were equal, ",
-                           failed, " failed"));
+    PrintLine(absl::StrCat(written, " written (", base::HumanSize(bytes), "), ", skipped,
+                           " were equal, ", failed, " failed"));
   }
   return failed == 0 ? kExitOk : kExitError;
 }

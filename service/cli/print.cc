@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "service/units.h"
+#include "base/units.h"
 
 // Everything that the command line prints. Names come from other peers, so control characters never
 // reach the terminal; progress is drawn only on a terminal, on standard error, and wiped before
@@ -94,8 +94,8 @@ void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& det
   on_line_ = true;
   std::string line = "\r" + label_ + " ";
   if (total_bytes != 0) absl::StrAppend(&line, Bar(bytes, total_bytes), " ");
-  absl::StrAppend(&line, HumanSize(bytes));
-  if (total_bytes != 0) absl::StrAppend(&line, " of ", HumanSize(total_bytes));
+  absl::StrAppend(&line, base::HumanSize(bytes));
+  if (total_bytes != 0) absl::StrAppend(&line, " of ", base::HumanSize(total_bytes));
   absl::StrAppend(&line, detail.empty() ? "" : ", ", Harmless(detail), "\x1b[K");
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "syncgroup/sync/schedule.h"
 #include "syncgroup/sync/syncer_impl.h"
 
@@ -54,7 +55,7 @@ void Syncer::Impl::NoteCall(const base::PeerId& peer, uint64_t returns_at_start,
                                          : signpost::ErrorClass::kUnreachable,
                             .peer = peer,
                             .at = clock.WallNow(),
-                            .message = std::string(status.message().substr(0, 200))};
+                            .message = base::ShortMessage(base::Std(status.message()))};
   peers.RecordFailure(peer, returns_at_start, std::move(error), base::RetryAfterOf(status));
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "http/client/response_reader.h"
 #include "http/engine/engine_head.h"
@@ -39,7 +40,7 @@ void CheckAccepted(HeadFacts facts) {
   std::set<std::string> names;
   for (const auto& [name, value] : facts.headers) {
     CHECK(!HasControl(name) && !HasControl(value));
-    CHECK(name == http::LowerCase(name) && value == http::TrimSpaces(value));
+    CHECK(name == absl::AsciiStrToLower(name) && value == http::TrimSpaces(value));
     names.insert(name);
   }
   CHECK(names.contains("host") && !names.contains("transfer-encoding"));

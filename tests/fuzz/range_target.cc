@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "base/units.h"
+#include "base/utf8.h"
 #include "http/message/range.h"
 #include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -31,11 +33,11 @@ void Run(std::string_view input) {
     const std::string digits = std::to_string(*decimal);
     CHECK(text.ends_with(digits) || *decimal == 0);
   }
-  if (const auto duration = http::ParseDuration(text)) CHECK(duration->count() >= 0);
+  if (const auto duration = base::ParseDuration(text); duration.ok()) CHECK(duration->count() >= 0);
   if (const auto bytes = http::FromBase64Url(text)) {
     CHECK(http::FromBase64Url(http::Base64Url(*bytes)) == bytes);
   }
-  CHECK(http::Shorten(text, 10).size() <= 10);
+  CHECK(base::CutText(text, 10).size() <= 10);
 }
 
 std::vector<std::string> Seeds() {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "absl/strings/ascii.h"
 #include "base/host_port.h"
 #include "base/status.h"
 #include "http/message/text.h"
@@ -142,7 +143,7 @@ RawClient::Answer RawClient::ReadAnswer(bool head_request) {
     const std::size_t next = head.find("\r\n", line);
     const std::string text = head.substr(line, next - line);
     const std::size_t colon = text.find(':');
-    answer.headers[LowerCase(text.substr(0, colon))] =
+    answer.headers[absl::AsciiStrToLower(text.substr(0, colon))] =
         std::string(TrimSpaces(std::string_view(text).substr(colon + 1)));
     line = next + 2;
   }

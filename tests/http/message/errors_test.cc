@@ -45,7 +45,7 @@ TEST(ErrorsTest, EveryStatusHasItsNumberAndCodeBothWays) {
     EXPECT_EQ(body["error"]["code"], c.code);
     EXPECT_EQ(body["error"]["message"], "m");
     EXPECT_FALSE(body["error"].contains("retry_after_ms"));
-    const absl::Status back = StatusOf(c.http, c.code, "m");
+    const absl::Status back = StatusOf(c.http, std::get<std::string>(response.body));
     EXPECT_EQ(ErrorOf(back).status, c.http) << c.code;
     EXPECT_STREQ(ErrorOf(back).code, c.code);
     EXPECT_EQ(back.message(), "m");
@@ -68,10 +68,23 @@ TEST(ErrorsTest, TextThatIsNoUtf8IsReplacedInTheBody) {
 }
 
 TEST(ErrorsTest, AnUnknownCodeFallsBackToTheNumber) {
-  EXPECT_EQ(StatusOf(404, "", "").code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(StatusOf(418, "teapot", "m").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(StatusOf(502, "", "").code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(StatusOf(404, "", "").message(), "HTTP status 404");
+  EXPECT_EQ(StatusOf(404, "").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(StatusOf(418, R"({"error":{"code":"teapot","message":"m"}})").code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(StatusOf(502, "<html>").code(), absl::StatusCode::kUnavailable);
+  // Not the shape of an error, or only a part of it.
+  for (const char* body : {"[]", "{}", R"({"error":"not_found"})", R"({"error":{"code":404}})",
+                           R"({"error":{"message":["m"]}})"}) {
+    EXPECT_EQ(StatusOf(400, body), absl::InvalidArgumentError("HTTP status 400")) << body;
+  }
+}
+
+TEST(ErrorsTest, OfALongMessageAsMuchIsKeptAsIsWanted) {
+  const char* const body = R"({"error":{"code":"no_space","message":"0123456789"}})";
+  const absl::Status status = StatusOf(507, body, /*message_bytes_max=*/4);
+  EXPECT_EQ(status.message(), "0123");
+  EXPECT_TRUE(base::IsNoSpace(status));
+  EXPECT_EQ(StatusOf(404, "").message(), "HTTP status 404");
 }
 
 }  // namespace

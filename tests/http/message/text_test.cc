@@ -5,18 +5,6 @@
 namespace waypost::http {
 namespace {
 
-TEST(TextTest, DurationsHaveAUnit) {
-  EXPECT_EQ(ParseDuration("500ms"), base::Millis(500));
-  EXPECT_EQ(ParseDuration("30s"), base::Millis(30000));
-  EXPECT_EQ(ParseDuration("10m"), base::Millis(600000));
-  EXPECT_EQ(ParseDuration("24h"), base::Millis(86400000));
-  EXPECT_EQ(ParseDuration("0s"), base::Millis(0));
-  for (const char* bad :
-       {"", "5", "s", "-1s", "1.5s", "5 s", "5d", "99999999999999999999h", "1h1m"}) {
-    EXPECT_FALSE(ParseDuration(bad)) << bad;
-  }
-}
-
 TEST(TextTest, NumbersAreDigitsThatFit) {
   EXPECT_EQ(ParseDecimal("18446744073709551615"), UINT64_MAX);
   for (const char* bad :
@@ -31,12 +19,6 @@ TEST(TextTest, CursorsComeBackAndOthersAreRefused) {
   EXPECT_EQ(EncodeCursor(position).find_first_of("+/="), std::string::npos);
   for (const char* bad : {"%", "a", "ab==", "a b", "YQ==", "YR"})
     EXPECT_FALSE(DecodeCursor(bad)) << bad;
-}
-
-TEST(TextTest, ShortenCutsAtACharacter) {
-  EXPECT_EQ(Shorten("abc", 5), "abc");
-  EXPECT_EQ(Shorten("abcdef", 3), "abc");
-  EXPECT_EQ(Shorten("ab\xC3\xA9", 3), "ab");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "service/units.h"
+#include "base/units.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -14,10 +14,8 @@
 // Durations and sizes as people write them, exact or refused: "1.5h" is a whole number of
 // milliseconds, and anything that is not is a mistake. What is formatted parses to the same value.
 
-namespace waypost::service {
+namespace waypost::base {
 namespace {
-
-using base::Abs;
 
 struct Unit {
   std::string_view name;
@@ -30,6 +28,7 @@ constexpr Unit kSizes[] = {{"B", 1},
                            {"MiB", uint64_t{1} << 20},
                            {"GiB", uint64_t{1} << 30},
                            {"TiB", uint64_t{1} << 40}};
+constexpr uint64_t kDurationMax = uint64_t{100} * 366 * 24 * 3'600'000;
 // What a double still counts in ones.
 constexpr double kLargest = 9'007'199'254'740'992.0;
 
@@ -71,17 +70,17 @@ std::string FormatWithUnit(uint64_t value, const Unit (&units)[N], std::size_t s
 
 }  // namespace
 
-absl::StatusOr<base::Millis> ParseDuration(std::string_view text) {
+absl::StatusOr<Millis> ParseDuration(std::string_view text) {
   const auto value = ParseWithUnit(text, kDurations, /*bare_allowed=*/false);
-  if (!value) {
+  if (!value || *value > kDurationMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Abs(text),
                      "\" is no duration: write a number and ms, s, m or h, as in 250ms or 1.5h"));
   }
-  return base::Millis(static_cast<int64_t>(*value));
+  return Millis(static_cast<int64_t>(*value));
 }
 
-std::string FormatDuration(base::Millis duration) {
+std::string FormatDuration(Millis duration) {
   return FormatWithUnit(static_cast<uint64_t>(duration.count()), kDurations,
                         /*smallest_for_zero=*/1);
 }
@@ -121,7 +120,7 @@ std::string HumanSize(uint64_t bytes) {
                          std::string(unit->name));
 }
 
-std::string HumanDuration(base::Millis duration) {
+std::string HumanDuration(Millis duration) {
   const int64_t ms = duration.count();
   if (ms < 1000) return absl::StrCat(ms, " ms");
   if (ms < 60'000) return absl::StrFormat("%.1f s", static_cast<double>(ms) / 1000);
@@ -130,4 +129,4 @@ std::string HumanDuration(base::Millis duration) {
   return absl::StrCat(seconds / 3600, " h ", seconds % 3600 / 60, " min");
 }
 
-}  // namespace waypost::service
+}  // namespace waypost::base

@@ -5,16 +5,16 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "base/clock.h"
+#include "base/time.h"
 
-// The units that people write in settings and on the command line. Pure.
-namespace waypost::service {
+// The units that people write: in settings, on the command line, in requests. Pure.
+namespace waypost::base {
 
-// "250ms", "10s", "1.5h", "0": a number and ms, s, m or h. Not negative. kInvalidArgument says what
-// is allowed.
-absl::StatusOr<base::Millis> ParseDuration(std::string_view text);
+// "250ms", "10s", "1.5h", "0": a number and ms, s, m or h; from 0 to a hundred years, so that it can
+// be added to any time of day. kInvalidArgument says what is allowed.
+absl::StatusOr<Millis> ParseDuration(std::string_view text);
 // The largest unit that gives a whole number: "90s", "1h", "0s".
-std::string FormatDuration(base::Millis duration);
+std::string FormatDuration(Millis duration);
 
 // "0", "4096", "16KiB", "1.5GiB": bytes, or a number and B, KiB, MiB, GiB or TiB.
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);
@@ -27,6 +27,6 @@ absl::StatusOr<uint32_t> ParsePercent(std::string_view text);
 // For people: "1.4 GiB", "312 B".
 std::string HumanSize(uint64_t bytes);
 // For people: "3.2 s", "5 min 12 s".
-std::string HumanDuration(base::Millis duration);
+std::string HumanDuration(Millis duration);
 
-}  // namespace waypost::service
+}  // namespace waypost::base
