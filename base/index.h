@@ -78,7 +78,6 @@ class Cursor {
   bool Seek(std::string_view key);
   bool Next();
   bool Last();
-  bool Prev();
   bool valid() const { return valid_; }
   std::string_view key() const { return key_; }
   std::string_view raw() const { return value_; }

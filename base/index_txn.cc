@@ -99,7 +99,6 @@ bool Cursor::Seek(std::string_view key) {
 }
 bool Cursor::Next() { return valid_ && Move(MDB_NEXT, {}); }
 bool Cursor::Last() { return Move(MDB_LAST, {}); }
-bool Cursor::Prev() { return valid_ && Move(MDB_PREV, {}); }
 
 std::optional<std::string_view> Cursor::payload() {
   if (!valid_) return std::nullopt;

@@ -16,7 +16,5 @@ inline uint64_t ReadU64(std::string_view eight_bytes) {
   for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(eight_bytes[i]);
   return value;
 }
-// The smallest key after every key that begins with `prefix`; empty when there is none.
-std::string PrefixEnd(std::string_view prefix);
 
 }  // namespace waypost::base

@@ -15,12 +15,6 @@ double Random::Unit() {
   return static_cast<double>(Next() >> 11) * 0x1.0p-53;
 }
 
-Millis Random::Between(Millis low, Millis high) {
-  if (high <= low) return low;
-  const auto width = static_cast<double>((high - low).count());
-  return low + Millis(static_cast<int64_t>(Unit() * width));
-}
-
 std::string Random::Bytes(std::size_t count) {
   std::string bytes(count, '\0');
   for (std::size_t at = 0; at < count; at += sizeof(uint64_t)) {

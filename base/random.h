@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -8,7 +7,6 @@
 
 #include "base/ids.h"
 #include "base/mutex.h"
-#include "base/time.h"
 
 namespace waypost::base {
 
@@ -19,8 +17,6 @@ class Random {
   virtual uint64_t Next() = 0;
   // Uniform in [0, 1).
   double Unit();
-  // Uniform in [low, high); `low` when the range is empty.
-  Millis Between(Millis low, Millis high);
   // `count` bytes: ids, and secrets where this is a SystemRandom.
   std::string Bytes(std::size_t count);
 };

@@ -1,7 +1,6 @@
 # How the rooms are built: one folder = one library, and the chambers of a room share its namespace.
 # Arrows point down only (tests/tidy_test.cc reads the includes and fails on any other).
 
-option(WAYPOST_THREAD_SAFETY "clang: -Wthread-safety as an error" OFF)
 # Several files a compilation: under a sanitizer it takes a third of the time. Not in release and clang,
 # which see each file alone and so find the include that is missing.
 option(WAYPOST_UNITY "compile the rooms as unity builds" OFF)

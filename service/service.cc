@@ -135,7 +135,10 @@ struct Service::Impl {
   absl::Status Open(const ServiceOptions& options);
   absl::Status OpenParts(const Config& config);
   syncgroup::AccessListener CutWhoMayReadLess();
-  void MakeListeners(const Config& config);
+  void MakeAppListener(const Config& config);
+  http::TurnedSink TakeTurned();
+  void MakePeerListener(const Config& config);
+  void MakeTurnKeeper();
   absl::Status WriteEndpoints();
   absl::Status ReloadCertificate();
   std::vector<std::string> BoundHosts();
@@ -176,7 +179,9 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   }
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenParts(config));
-  MakeListeners(config);
+  MakePeerListener(config);
+  MakeTurnKeeper();
+  MakeAppListener(config);
   settings->SetListener(
       [this](const Config& now) { ApplyLiveSettings(now, PartsOfLiveSettings()); });
   return absl::OkStatus();
@@ -192,7 +197,7 @@ absl::Status Service::Impl::OpenParts(const Config& config) {
                                     .connect_timeout = config.fetcher_connect_timeout,
                                     .dial = DialRulesOf(config),
                                     .tls = peer_tls},
-        peers, clock);
+        peers);
     return PeerParts::Clients{.calls = *client, .blobs = *client};
   });
 }
@@ -215,7 +220,7 @@ syncgroup::AccessListener Service::Impl::CutWhoMayReadLess() {
           }};
 }
 
-void Service::Impl::MakeListeners(const Config& config) {
+void Service::Impl::MakeAppListener(const Config& config) {
   app_api = std::make_unique<http::AppApi>(
       http::AppParts{.index = *parts->index,
                      .blobs = *parts->blobs,
@@ -242,14 +247,19 @@ void Service::Impl::MakeListeners(const Config& config) {
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
                     .started = started});
-  peer_api = std::make_unique<http::PeerApi>(http::PeerApi::Parts{
-      .index = *parts->index,
-      .blobs = *parts->blobs,
-      .access = *parts->access,
-      .service = *parts->peer_service,
-      .peers = *parts->peers,
-      .turned = {
-          .wants = [this](const base::PeerId& peer) { return client->WantsTurned(peer); },
+  http::EngineOptions for_apps =
+      EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
+  for_apps.max_waiting = config.http_max_waiting;
+  for_apps.tls = app_tls;
+  for_apps.express = {"/healthz", "/readyz"};
+  app_engine = std::make_unique<http::Engine>(
+      std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
+      [this](const http::Request& request) { return app_api->RouteName(request); });
+}
+
+// The connections that peers turn here are used to call them.
+http::TurnedSink Service::Impl::TakeTurned() {
+  return {.wants = [this](const base::PeerId& peer) { return client->WantsTurned(peer); },
           .take =
               [this](const base::PeerId& peer, std::unique_ptr<http::TurnedConnection> turned) {
                 client->TakeTurned(peer, std::move(turned));
@@ -257,8 +267,16 @@ void Service::Impl::MakeListeners(const Config& config) {
                 if (parts->peers->Health(peer).Cooling(clock.WallNow())) {
                   parts->syncer->ScheduleHello(peer);
                 }
-              }}});
+              }};
+}
 
+void Service::Impl::MakePeerListener(const Config& config) {
+  peer_api = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.index = *parts->index,
+                                                                  .blobs = *parts->blobs,
+                                                                  .access = *parts->access,
+                                                                  .service = *parts->peer_service,
+                                                                  .peers = *parts->peers,
+                                                                  .turned = TakeTurned()});
   http::EngineOptions for_peers =
       EngineOptionsOf("peer", "peer", config.peer, peer_bind, parts->metrics);
   for_peers.peers = true;
@@ -270,6 +288,9 @@ void Service::Impl::MakeListeners(const Config& config) {
   peer_engine = std::make_unique<http::Engine>(
       std::move(for_peers), [this](http::Request& request) { return peer_api->Handle(request); },
       [this](const http::Request& request) { return peer_api->RouteName(request); });
+}
+
+void Service::Impl::MakeTurnKeeper() {
   turn_keeper = std::make_unique<http::TurnKeeper>(http::TurnKeeper::Parts{
       .replication = *parts->replication,
       .client = *client,
@@ -280,14 +301,6 @@ void Service::Impl::MakeListeners(const Config& config) {
           [this](std::unique_ptr<http::TurnedConnection> turned) {
             return peer_engine->Serve(std::move(turned));
           }});
-  http::EngineOptions for_apps =
-      EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
-  for_apps.max_waiting = config.http_max_waiting;
-  for_apps.tls = app_tls;
-  for_apps.express = {"/healthz", "/readyz"};
-  app_engine = std::make_unique<http::Engine>(
-      std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
-      [this](const http::Request& request) { return app_api->RouteName(request); });
 }
 
 std::vector<std::string> Service::Impl::BoundHosts() {

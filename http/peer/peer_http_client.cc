@@ -163,8 +163,7 @@ absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint
 
 // ---- the interfaces ----
 
-PeerHttpClient::PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers,
-                               const base::Clock&)
+PeerHttpClient::PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers)
     : impl_(std::make_unique<Impl>(std::move(options), peers)) {}
 PeerHttpClient::~PeerHttpClient() = default;
 

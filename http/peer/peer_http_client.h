@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "fetcher/attempt/blob_client.h"
 #include "http/client/dial_rules.h"
 #include "http/tls/tls_peer.h"
@@ -29,8 +29,8 @@ struct PeerHttpClientOptions {
 // Thread-safe.
 class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobClient {
  public:
-  PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers,
-                 const base::Clock& clock);
+  // `peers` outlives it.
+  PeerHttpClient(PeerHttpClientOptions options, signpost::PeerBook& peers);
   ~PeerHttpClient() override;
   void SetConnectTimeout(base::Millis timeout);
   base::Millis connect_timeout() const;

@@ -102,10 +102,6 @@ std::string PlaceKey(const base::GroupId& group, const EntryPlace& place) {
   AppendPlace(key, place);
   return key;
 }
-std::optional<EntryPlace> PlaceOfPlaceKey(std::string_view key) {
-  if (key.size() != kGroup + kNumber + kPlace) return std::nullopt;
-  return ReadPlace(key.substr(kGroup + kNumber));
-}
 
 std::string KnowledgeKey(const base::GroupId& group, const OriginKey& numbering) {
   return KnowledgePrefix(group, numbering.first).append(numbering.second.bytes());

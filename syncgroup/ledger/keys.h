@@ -52,7 +52,6 @@ std::string LogKey(const base::GroupId& group, uint64_t sequence);
 // The sequence of a log row; nullopt for a row of the index of places.
 std::optional<uint64_t> SequenceOfLogKey(std::string_view key);
 std::string PlaceKey(const base::GroupId& group, const EntryPlace& place);
-std::optional<EntryPlace> PlaceOfPlaceKey(std::string_view key);
 
 std::string KnowledgeKey(const base::GroupId& group, const OriginKey& numbering);
 // All that one origin is known by.

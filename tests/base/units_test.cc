@@ -11,11 +11,11 @@ TEST(UnitsTest, DurationsReadAndWriteInTheLargestWholeUnit) {
     int64_t ms;
     const char* written;
   };
-  for (const Case& c : {Case{"0", 0, "0s"}, Case{"0s", 0, "0s"}, Case{"250ms", 250, "250ms"},
-                        Case{"10s", 10'000, "10s"}, Case{"60s", 60'000, "1m"},
-                        Case{"90s", 90'000, "90s"}, Case{"1.5h", 5'400'000, "90m"},
-                        Case{"720h", 2'592'000'000, "720h"}, Case{"0.25s", 250, "250ms"},
-                        Case{"878400h", 3'162'240'000'000, "878400h"}}) {
+  for (const Case& c :
+       {Case{"0", 0, "0s"}, Case{"0s", 0, "0s"}, Case{"250ms", 250, "250ms"},
+        Case{"10s", 10'000, "10s"}, Case{"60s", 60'000, "1m"}, Case{"90s", 90'000, "90s"},
+        Case{"1.5h", 5'400'000, "90m"}, Case{"720h", 2'592'000'000, "720h"},
+        Case{"0.25s", 250, "250ms"}, Case{"878400h", 3'162'240'000'000, "878400h"}}) {
     const auto parsed = ParseDuration(c.text);
     ASSERT_TRUE(parsed.ok()) << c.text << ": " << parsed.status();
     EXPECT_EQ(parsed->count(), c.ms) << c.text;

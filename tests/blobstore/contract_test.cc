@@ -1,32 +1,9 @@
 #include "base/file_system.h"
 #include "tests/blobstore/disk_rig.h"
 #include "tests/contract/blob_store_contract.h"
-#include "tests/fakes/fake_blob_store.h"
 
 namespace waypost::blobstore {
 namespace {
-
-class FakeHarness final : public BlobStoreHarness {
- public:
-  FakeHarness() {
-    auto index = base::Index::Open({.dir = dir_.path()});
-    CHECK(index.ok());
-    index_ = *std::move(index);
-    store_ = std::make_unique<FakeBlobStore>(*index_, clock_);
-  }
-  BlobStore& store() override { return *store_; }
-  base::Index& index() override { return *index_; }
-  void SetRoom(uint64_t bytes) override { store_->SetRoom(bytes); }
-  void SetMaxBlob(uint64_t bytes) override { store_->SetMaxBlob(bytes); }
-  void Lose(const base::BlobId& blob) override { store_->Lose(blob); }
-  std::vector<base::BlobId> losses() override { return store_->losses(); }
-
- private:
-  base::TempDir dir_;
-  base::FakeClock clock_;
-  std::unique_ptr<base::Index> index_;
-  std::unique_ptr<FakeBlobStore> store_;
-};
 
 // The real store on the real file system; free space comes from the test.
 class PosixHarness final : public BlobStoreHarness {
@@ -77,8 +54,6 @@ class PosixHarness final : public BlobStoreHarness {
   std::vector<base::BlobId> losses_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Fake, BlobStoreContract,
-                         testing::Values([] { return std::make_unique<FakeHarness>(); }));
 INSTANTIATE_TEST_SUITE_P(Disk, BlobStoreContract, testing::Values([] {
                            auto rig = std::make_unique<DiskRig>();
                            CHECK(rig->Open().ok());

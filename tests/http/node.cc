@@ -21,7 +21,7 @@ Node::Node(NodeOptions options) {
   const auto make_client = [&](signpost::PeerBook& peers) {
     client = std::make_unique<PeerHttpClient>(
         PeerHttpClientOptions{.self = self, .tls = peer_tls, .plain_for_tests = !options.tls},
-        peers, clock);
+        peers);
     return service::PeerParts::Clients{.calls = *client, .blobs = *client};
   };
   CHECK(parts

@@ -61,7 +61,7 @@ class Liar {
         [](const http::Request&) { return std::string("any"); });
     CHECK(engine_->Start().ok());
     client = std::make_unique<http::PeerHttpClient>(
-        http::PeerHttpClientOptions{.self = identity->peer_id(), .tls = tls_}, *peers_, clock_);
+        http::PeerHttpClientOptions{.self = identity->peer_id(), .tls = tls_}, *peers_);
   }
   ~Liar() {
     engine_->Shutdown(base::Millis(100));

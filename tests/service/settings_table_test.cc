@@ -33,7 +33,7 @@ class SettingsTableTest : public ::testing::Test {
         [this](signpost::PeerBook& peers) {
           client_ = std::make_unique<http::PeerHttpClient>(
               http::PeerHttpClientOptions{.self = identity_->peer_id(), .plain_for_tests = true},
-              peers, clock_);
+              peers);
           return PeerParts::Clients{.calls = *client_, .blobs = *client_};
         });
     ASSERT_TRUE(opened.ok()) << opened;

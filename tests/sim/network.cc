@@ -79,7 +79,8 @@ bool Network::IsCut(PeerNumber from, PeerNumber to) const {
 }
 
 base::SteadyTime Network::Later(std::size_t bytes) {
-  const base::Millis latency = random_.Between(kLatencyMin, kLatencyMax);
+  const auto latency = std::chrono::duration_cast<base::Millis>(
+      kLatencyMin + random_.Unit() * (kLatencyMax - kLatencyMin));
   return clock_.SteadyNow() + latency +
          base::Millis(static_cast<int64_t>(static_cast<double>(bytes) / kBytesPerMs));
 }

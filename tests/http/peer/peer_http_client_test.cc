@@ -58,7 +58,7 @@ class PeerHttpClientTest : public testing::Test {
         std::make_unique<PeerHttpClient>(PeerHttpClientOptions{.self = Id<base::PeerId>(1),
                                                                .call_timeout = base::Millis(20000),
                                                                .plain_for_tests = true},
-                                         *peers_, clock_);
+                                         *peers_);
   }
   ~PeerHttpClientTest() override { index_->Shutdown(); }
 

@@ -292,7 +292,6 @@ TEST(Keys, ComeBackAsTheyWere) {
   const EntryPlace place{Peer('p'), Inc('i'), 258};
   const Stamp stamp{base::FromMs(3), place, 4};
   EXPECT_EQ(StampOfMembershipOpKey(MembershipOpKey(Group('g'), stamp)), stamp);
-  EXPECT_EQ(PlaceOfPlaceKey(PlaceKey(Group('g'), place)), place);
   EXPECT_EQ(SequenceOfLogKey(LogKey(Group('g'), 77)), 77u);
   EXPECT_EQ(SequenceOfLogKey(PlaceKey(Group('g'), place)), std::nullopt);
   EXPECT_EQ(NumberingOfKey(KnowledgeKey(Group('g'), {Peer('p'), Inc('i')})),
