@@ -1,5 +1,8 @@
 #include "base/ids.h"
 
+#include "absl/strings/escaping.h"
+#include "base/status.h"
+
 // Hexadecimal, in one spelling only: lower case, two digits a byte. So an id has one text, and
 // texts may be compared instead of ids.
 
@@ -14,16 +17,7 @@ int Digit(char c) {
 
 }  // namespace
 
-std::string ToHex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(bytes.size() * 2);
-  for (const unsigned char byte : bytes) {
-    hex.push_back(kDigits[byte >> 4]);
-    hex.push_back(kDigits[byte & 15]);
-  }
-  return hex;
-}
+std::string ToHex(std::string_view bytes) { return absl::BytesToHexString(Abs(bytes)); }
 
 std::optional<std::string> FromHex(std::string_view hex) {
   if (hex.size() % 2 != 0) return std::nullopt;

@@ -1,7 +1,8 @@
 #include "base/short_id.h"
 
-#include <cctype>
 #include <optional>
+
+#include "absl/strings/ascii.h"
 
 // 115 bits of the id and one check digit, in base32. The check digit is Luhn's over digits to the
 // base of 32: it finds one wrong character and most exchanges of neighbours.
@@ -30,7 +31,7 @@ std::optional<std::string> Values(std::string_view text) {
   std::string values;
   for (const char c : text) {
     if (c == '-') continue;
-    const auto at = kAlphabet.find(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+    const auto at = kAlphabet.find(absl::ascii_tolower(static_cast<unsigned char>(c)));
     if (at == std::string_view::npos || values.size() > kDigits) return std::nullopt;
     values.push_back(static_cast<char>(at));
   }

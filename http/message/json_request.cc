@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "http/message/text.h"
@@ -169,10 +170,9 @@ absl::Status ObjectReader::Done() {
   if (!status_.ok() || !object_.is_object()) return status_;
   for (auto item = object_.begin(); item != object_.end(); ++item) {
     if (std::find(known_.begin(), known_.end(), item.key()) != known_.end()) continue;
-    std::string names;
-    for (const std::string& name : known_) absl::StrAppend(&names, names.empty() ? "" : ", ", name);
-    return absl::InvalidArgumentError(absl::StrCat(
-        where_, ": unknown key \"", base::CutText(item.key(), 100), "\"; known are: ", names));
+    return absl::InvalidArgumentError(absl::StrCat(where_, ": unknown key \"",
+                                                   base::CutText(item.key(), 100),
+                                                   "\"; known are: ", absl::StrJoin(known_, ", ")));
   }
   return status_;
 }
