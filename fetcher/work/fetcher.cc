@@ -90,10 +90,7 @@ void Fetcher::Shutdown() {
   inside_->workers.Join();
 }
 
-FetcherOptions Fetcher::options() const {
-  base::MutexLock lock(impl_->mutex);
-  return impl_->options;
-}
+FetcherOptions Fetcher::options() const { return inside_->board.options(); }
 
 void Fetcher::SetOptions(const FetcherOptions& options) {
   inside_->rate.SetRate(options.rate_limit_bytes_per_s);

@@ -6,6 +6,7 @@
 #include "http/app/auth.h"
 
 // Puts the app API together: the table of routes on one router, guarded by tokens, Host and Origin.
+// Nothing is answered before the guard was asked.
 
 namespace waypost::http {
 

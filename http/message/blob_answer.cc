@@ -6,7 +6,8 @@
 #include "http/message/errors.h"
 #include "http/message/range.h"
 
-// The one place that turns a range of a blob into an answer, on both listeners.
+// The one place that turns a range of a blob into an answer, on both listeners. No more than one
+// range is ever served: an answer with many could be far larger than the blob.
 
 namespace waypost::http {
 

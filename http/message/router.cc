@@ -201,7 +201,7 @@ absl::Status CheckQuery(const Request& request, const std::vector<std::string_vi
   for (const auto& parameter : request.query) {
     const std::string& name = parameter.first;
     const auto found = std::find_if(known.begin(), known.end(), [&](std::string_view each) {
-      return each == name || each == absl::StrCat(name, Abs(kMore));
+      return (each.ends_with(kMore) ? each.substr(0, each.size() - kMore.size()) : each) == name;
     });
     if (found == known.end()) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -334,6 +334,9 @@ TEST_F(AppApiTest, AnUnknownBlobIs404AndItsWhySaysSo) {
   EXPECT_EQ(node.Status("GET", target + "?fetch=async"), 404);
   EXPECT_EQ(node.Status("GET", target + "?fetch=soon"), 400);
   EXPECT_EQ(node.Status("GET", target + "?timeout=11m"), 400);
+  // What the command line takes for a duration, the service takes too.
+  EXPECT_EQ(node.Status("GET", target + "?timeout=1.5m"), 404);
+  EXPECT_EQ(node.Status("GET", target + "?timeout=1.5"), 400);
   EXPECT_EQ(node.Status("POST", target + "/fetch"), 404);
   EXPECT_EQ(node.Status("GET", target + "/signpost"), 404);
   const Json why = node.Call("GET", target + "/why");

@@ -127,7 +127,7 @@ TEST_F(RouterTest, AQueryHasTheNamesThatTheRouteKnowsEachOnceOrMarkedForMore) {
   };
   EXPECT_EQ(ask({{"limit", "1"}}), "GET /v1/blobs");
   EXPECT_EQ(ask({{"group", "a"}, {"limit", "1"}, {"group", "b"}}), "GET /v1/blobs");
-  EXPECT_NE(ask({{"limit", "1"}, {"limit", "1"}}).find("\"limit\" comes twice"), std::string::npos);
+  EXPECT_NE(ask({{"limit", "1"}, {"limit", "1"}}).find("comes twice"), std::string::npos);
   EXPECT_EQ(response_.status, 400);
   for (const char* unknown : {"Limit", "group...", ""}) {
     EXPECT_NE(ask({{unknown, "1"}}).find("known are: limit, group..."), std::string::npos)

@@ -207,14 +207,14 @@ TEST_F(PeerTlsTest, TheClientGoesOnToAnotherAddressWhenSomebodyElseHasTheFirst) 
       },
       [](const Request&) { return std::string("any"); });
   ASSERT_TRUE(other.Start().ok());
-  PeerHttpClient client({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_, clock_);
+  PeerHttpClient client({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_);
   const auto ask = [&](std::vector<std::string> addresses) {
     return client.Held({.peer = callee_->peer_id(), .addresses = std::move(addresses)}, {}, {});
   };
   // The answer is no Protobuf; that it came is what counts.
   const auto reached = ask({other.bound_address(), engine_->bound_address()});
   EXPECT_TRUE(absl::IsInvalidArgument(reached.status())) << reached.status();
-  PeerHttpClient fresh({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_, clock_);
+  PeerHttpClient fresh({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_);
   const auto wrong =
       fresh.Held({.peer = callee_->peer_id(), .addresses = {other.bound_address()}}, {}, {});
   EXPECT_TRUE(absl::IsUnavailable(wrong.status())) << wrong.status();
@@ -302,7 +302,7 @@ TEST_F(PeerTlsTest, AHalfClosedDownloadThatIsReadEnds) {
 }
 
 TEST_F(PeerTlsTest, NobodyIsCalledWithoutAnId) {
-  PeerHttpClient client({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_, clock_);
+  PeerHttpClient client({.self = caller_->peer_id(), .tls = Tls(*caller_)}, *peers_);
   Listen();
   const auto reply = client.Held({.addresses = {engine_->bound_address()}}, {}, {});
   EXPECT_TRUE(absl::IsInvalidArgument(reply.status())) << reply.status();
