@@ -271,8 +271,7 @@ http::TurnedSink Service::Impl::TakeTurned() {
 }
 
 void Service::Impl::MakePeerListener(const Config& config) {
-  peer_api = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.index = *parts->index,
-                                                                  .blobs = *parts->blobs,
+  peer_api = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.blobs = *parts->blobs,
                                                                   .access = *parts->access,
                                                                   .service = *parts->peer_service,
                                                                   .peers = *parts->peers,

@@ -1,24 +1,23 @@
 #include "http/peer/peer_api.h"
 
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/attempt_limiter.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
 #include "http/message/router.h"
 #include "http/message/text.h"
-#include "http/peer/attempt_limiter.h"
 #include "http/peer/peer_batch.h"
+#include "http/peer/slow_answer.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/protocol/wire_codec.h"
 
 // The routes that peers call. Who is calling is what the listener proved and never what a message
-// says. A blob that is missing, one that is not granted and one never heard of get the same answer,
-// and guesses take the same time and are limited.
+// says. Who may read a blob, and what it is told otherwise, decides syncgroup::Access; here that
+// becomes statuses and messages.
 
 namespace waypost::http {
 namespace {
@@ -59,15 +58,12 @@ std::optional<Response> Guard(const Request& request, Right) {
 
 struct PeerApi::Impl {
   explicit Impl(Parts parts)
-      : index(parts.index),
-        blobs(parts.blobs),
+      : blobs(parts.blobs),
         access(parts.access),
         service(parts.service),
         peers(parts.peers),
         turned(std::move(parts.turned)),
-        guess_takes(parts.limits.takes),
-        misses(parts.limits.per_minute, kMinute),
-        batch(index, blobs, access, service, peers, {misses, guess_takes}) {}
+        batch({.blobs = blobs, .access = access, .peers = peers}) {}
 
   // A call with a Protobuf body each way.
   template <class Decode, class Call, class Encode>
@@ -90,21 +86,17 @@ struct PeerApi::Impl {
   Response Poke(Request& request);
   Response GetBlob(Request& request);
   Response GetBatch(Request& request);
-  // `lost`: it was granted, and its bytes are gone.
-  Response Miss(const base::PeerId& caller, const base::BlobId& blob,
-                const std::vector<base::GroupId>& groups, base::SteadyTime now, bool lost);
+  // Of one blob, which was not granted; asked for at `asked`.
+  Response Miss(const absl::StatusOr<syncgroup::Access::Judgement>& judged, base::SteadyTime asked);
   Response Join(Request& request);
   Response Turn(Request& request);
 
-  base::Index& index;
   blobstore::BlobStore& blobs;
-  const syncgroup::Access& access;
+  syncgroup::Access& access;
   syncgroup::PeerService& service;
   signpost::PeerBook& peers;
-  AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
+  base::AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
   const TurnedSink turned;
-  const std::chrono::microseconds guess_takes;
-  AttemptLimiter misses;
   PeerBatch batch;
   Router router{Guard};
 };
@@ -159,31 +151,17 @@ Response PeerApi::Impl::Poke(Request& request) {
   return response;
 }
 
-// The same for a blob that is not here, one that is not granted, and one never heard of.
-Response PeerApi::Impl::Miss(const base::PeerId& caller, const base::BlobId& blob,
-                             const std::vector<base::GroupId>& wanted, base::SteadyTime now,
-                             bool lost) {
-  const auto wait = misses.Wait(caller.ToHex(), now);
-  signpost::SharedSignpost shared;
-  bool guessed = true;
-  const absl::Status read = index.Read([&](base::ReadTxn& txn) {
-    guessed = !access.MentionedFor(txn, blob, caller, wanted);
-    if (guessed && wait) return absl::OkStatus();
-    shared = access.SharedSignpostFor(txn, blob, caller);
-    return absl::OkStatus();
-  });
-  if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
-  if (!guessed && !lost) service.ToldNo(caller, {blob}, wanted);
-  if (guessed && wait) {
+Response PeerApi::Impl::Miss(const absl::StatusOr<syncgroup::Access::Judgement>& judged,
+                             base::SteadyTime asked) {
+  if (!judged.ok()) return ErrorResponse(judged.status());
+  HoldAnswerUntil(asked + judged->answer_after);
+  const syncgroup::Access::Verdict& verdict = judged->verdicts.front();
+  if (verdict.kind == syncgroup::Access::Verdict::Kind::kRefused) {
     return ErrorResponse(base::WithRetryAfter(
-        absl::ResourceExhaustedError("too many blobs asked for that nobody mentioned"), *wait));
+        absl::ResourceExhaustedError("too many blobs asked for that nobody mentioned"),
+        verdict.retry_after));
   }
-  if (guessed) {
-    misses.Note(caller.ToHex(), now);
-    AnswerNotBefore(now + guess_takes);
-  }
-  Response response = Protobuf(syncgroup::EncodeElsewhere(
-      {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes}));
+  Response response = Protobuf(ElsewhereBytes(verdict));
   response.status = 404;
   return response;
 }
@@ -223,7 +201,7 @@ Response PeerApi::Impl::Turn(Request& request) {
 }
 
 Response PeerApi::Impl::GetBlob(Request& request) {
-  const base::SteadyTime now = base::SteadyNow();
+  const base::SteadyTime asked = base::SteadyNow();
   service.Arrived(*request.peer);
   const auto blob = base::ParseBlobId(request.params["id"]);
   if (!blob) return ErrorResponse(absl::InvalidArgumentError("not a blob id"));
@@ -237,19 +215,15 @@ Response PeerApi::Impl::GetBlob(Request& request) {
     return ErrorResponse(absl::InvalidArgumentError(absl::StrCat(
         "name 1 to ", syncgroup::kReadGroupsMax, " groups under which the blob is wanted")));
   }
-  std::vector<base::GroupId> granted;
-  const absl::Status read = index.Read([&](base::ReadTxn& txn) {
-    granted = access.Granted(txn, *request.peer, *blob, wanted);
-    return absl::OkStatus();
-  });
-  if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
-  if (granted.empty()) return Miss(*request.peer, *blob, wanted, now, /*lost=*/false);
+  const auto judged = access.Judge(*request.peer, {*blob}, wanted);
+  if (!judged.ok()) return ErrorResponse(judged.status());
+  const syncgroup::Access::Verdict& verdict = judged->verdicts.front();
+  if (verdict.kind != syncgroup::Access::Verdict::Kind::kGranted) return Miss(judged, asked);
   auto reader = blobs.Open(*blob);
-  // Also a blob whose file was lost: it is not here.
-  if (!reader.ok()) return Miss(*request.peer, *blob, wanted, now, /*lost=*/true);
+  if (!reader.ok()) return Miss(access.JudgeLost(*request.peer, *blob, wanted), asked);
 
   std::string names;
-  for (const base::GroupId& group : granted) {
+  for (const base::GroupId& group : verdict.granted) {
     absl::StrAppend(&names, names.empty() ? "" : ",", group.ToHex());
   }
   Response response;

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/key_codec.h"
 #include "base/status.h"
-#include "blobstore/blob_row.h"
 #include "http/message/errors.h"
 #include "http/peer/batch_frames.h"
+#include "http/peer/slow_answer.h"
 #include "syncgroup/protocol/wire_codec.h"
 
 // Many small blobs in one answer. Each is judged as it would be alone, in one view of the index,
@@ -96,80 +96,41 @@ AnswerRoom::Lease::~Lease() {
 
 // ---- PeerBatch ----
 
+std::string ElsewhereBytes(const syncgroup::Access::Verdict& verdict) {
+  return syncgroup::EncodeElsewhere({.locations = verdict.elsewhere.locations,
+                                     .size_hint_bytes = verdict.elsewhere.size_hint_bytes});
+}
+
 struct PeerBatch::Item {
-  uint8_t grants = 0;  // 0: a miss
-  bool left_out = false;
-  bool guessed = false;  // no group mentions it that the caller could know it from
+  uint8_t grants = 0;     // a bit for each group of the request; 0: a miss
+  bool left_out = false;  // asked for by itself it is refused, and says so
   uint64_t size_bytes = 0;
   std::string miss;
 };
 
-PeerBatch::PeerBatch(base::Index& index, blobstore::BlobStore& blobs,
-                     const syncgroup::Access& access, syncgroup::PeerService& service,
-                     signpost::PeerBook& peers, Guesses guesses)
-    : index_(index),
-      blobs_(blobs),
-      access_(access),
-      service_(service),
-      peers_(peers),
-      guesses_(guesses),
-      room_(kTotalBytesMax, kPeerBytesMax) {}
+PeerBatch::PeerBatch(Parts parts) : parts_(parts), room_(kTotalBytesMax, kPeerBytesMax) {}
 
-void PeerBatch::LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
-                           const syncgroup::BatchRequest& request, std::size_t number, Item& item) {
-  const base::BlobId& blob = request.blobs[number];
-  const base::SteadyTime now = base::SteadyNow();
-  if (!access_.MentionedFor(txn, blob, caller, request.groups)) {
-    item.guessed = true;
-    // Asked for by itself it is refused, and says so.
-    if (guesses_.misses.Wait(caller.ToHex(), now)) {
-      item.left_out = true;
-      return;
-    }
-    guesses_.misses.Note(caller.ToHex(), now);
+PeerBatch::Item PeerBatch::ItemOf(const syncgroup::Access::Verdict& verdict,
+                                  const std::vector<base::GroupId>& groups) {
+  using Kind = syncgroup::Access::Verdict::Kind;
+  Item item{.left_out = verdict.kind == Kind::kRefused, .size_bytes = verdict.size_bytes};
+  if (verdict.kind == Kind::kElsewhere) item.miss = ElsewhereBytes(verdict);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const bool grants = std::find(verdict.granted.begin(), verdict.granted.end(), groups[i]) !=
+                        verdict.granted.end();
+    if (grants) item.grants = static_cast<uint8_t>(item.grants | 1u << i);
   }
-  signpost::SharedSignpost shared = access_.SharedSignpostFor(txn, blob, caller);
-  item.miss = syncgroup::EncodeElsewhere(
-      {.locations = std::move(shared.locations), .size_hint_bytes = shared.size_hint_bytes});
-}
-
-absl::Status PeerBatch::LookUp(const base::PeerId& caller, const syncgroup::BatchRequest& request,
-                               std::vector<Item>& items) {
-  base::SteadyTime::duration guesses_left{};
-  const absl::Status read = index_.Read([&](base::ReadTxn& txn) {
-    base::SteadyTime began = base::SteadyNow();
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      const auto granted = access_.Granted(txn, caller, request.blobs[i], request.groups);
-      for (std::size_t g = 0; g < request.groups.size(); ++g) {
-        const bool grants =
-            std::find(granted.begin(), granted.end(), request.groups[g]) != granted.end();
-        if (grants) items[i].grants = static_cast<uint8_t>(items[i].grants | 1u << g);
-      }
-      if (granted.empty()) {
-        LookUpMiss(txn, caller, request, i, items[i]);
-      } else if (const auto row = blobstore::LoadBlobRow(txn, request.blobs[i])) {
-        items[i].size_bytes = row->size_bytes;
-      }
-      const base::SteadyTime ended = base::SteadyNow();
-      if (items[i].guessed) guesses_left += guesses_.takes - (ended - began);
-      began = ended;
-    }
-    return absl::OkStatus();
-  });
-  if (guesses_left.count() > 0) AnswerNotBefore(base::SteadyNow() + guesses_left);
-  if (!read.ok()) return read;
-  std::vector<base::BlobId> misses;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].grants == 0 && !items[i].guessed) misses.push_back(request.blobs[i]);
-  }
-  service_.ToldNo(caller, misses, request.groups);
-  return read;
+  return item;
 }
 
 Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request) {
-  std::vector<Item> items(request.blobs.size());
-  const absl::Status read = LookUp(caller, request, items);
-  if (!read.ok()) return ErrorResponse(absl::UnavailableError(read.message()));
+  const base::SteadyTime asked = base::SteadyNow();
+  const auto judged = parts_.access.Judge(caller, request.blobs, request.groups);
+  if (!judged.ok()) return ErrorResponse(judged.status());
+  HoldAnswerUntil(asked + judged->answer_after);
+  std::vector<Item> items;
+  items.reserve(judged->verdicts.size());
+  for (const auto& verdict : judged->verdicts) items.push_back(ItemOf(verdict, request.groups));
   // Sizes first: what fits is known before a byte is read.
   const uint64_t blob_max = std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax);
   uint64_t wanted = 0;
@@ -186,7 +147,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
     const bool granted = item.grants != 0;
     const uint64_t bytes = granted ? item.size_bytes : item.miss.size();
     const bool fits = !item.left_out && bytes <= room && (!granted || bytes <= blob_max);
-    if (fits && granted && AppendBlob(blobs_, request.blobs[i], bytes, item.grants, out)) {
+    if (fits && granted && AppendBlob(parts_.blobs, request.blobs[i], bytes, item.grants, out)) {
       room -= bytes;
     } else if (fits && !granted) {
       AppendFrame(out, {FrameKind::kMiss, 0, item.miss});
@@ -197,7 +158,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
       AppendFrame(out, {FrameKind::kLeftOut, 0, size});
     }
   }
-  peers_.NoteTraffic(caller, 0, out.size());
+  parts_.peers.NoteTraffic(caller, 0, out.size());
   Response response;
   response.Set("Content-Type", "application/octet-stream");
   const uint64_t length = out.size();

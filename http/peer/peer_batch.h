@@ -1,20 +1,16 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <vector>
 
-#include "base/index.h"
 #include "base/mutex.h"
 #include "blobstore/blob_store.h"
 #include "http/message/message.h"
-#include "http/peer/attempt_limiter.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group/access.h"
 #include "syncgroup/protocol/messages.h"
-#include "syncgroup/sync/peer_service.h"
 
 namespace waypost::http {
 
@@ -56,28 +52,25 @@ class AnswerRoom {
 // itself, as GET /peer/v1/blobs/{id} would. Thread-safe.
 class PeerBatch {
  public:
-  struct Guesses {
-    AttemptLimiter& misses;
-    std::chrono::microseconds takes;  // each, whatever was found
+  // All outlive it.
+  struct Parts {
+    blobstore::BlobStore& blobs;
+    syncgroup::Access& access;
+    signpost::PeerBook& peers;
   };
-  PeerBatch(base::Index& index, blobstore::BlobStore& blobs, const syncgroup::Access& access,
-            syncgroup::PeerService& service, signpost::PeerBook& peers, Guesses guesses);
+  explicit PeerBatch(Parts parts);
   Response Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request);
 
  private:
   struct Item;
-  absl::Status LookUp(const base::PeerId& caller, const syncgroup::BatchRequest& request,
-                      std::vector<Item>& items);
-  void LookUpMiss(base::ReadTxn& txn, const base::PeerId& caller,
-                  const syncgroup::BatchRequest& request, std::size_t number, Item& item);
+  static Item ItemOf(const syncgroup::Access::Verdict& verdict,
+                     const std::vector<base::GroupId>& groups);
 
-  base::Index& index_;
-  blobstore::BlobStore& blobs_;
-  const syncgroup::Access& access_;
-  syncgroup::PeerService& service_;
-  signpost::PeerBook& peers_;
-  const Guesses guesses_;
+  const Parts parts_;
   AnswerRoom room_;
 };
+
+// What the caller of a miss may learn, as the message that says so.
+std::string ElsewhereBytes(const syncgroup::Access::Verdict& verdict);
 
 }  // namespace waypost::http

@@ -73,7 +73,13 @@ void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
   groups = std::make_unique<syncgroup::Groups>(*group_core, *group_work);
   refs = std::make_unique<syncgroup::Refs>(*group_core, *group_work);
   invites = std::make_unique<syncgroup::Invites>(*group_core, *group_work, *groups);
-  access = std::make_unique<syncgroup::Access>(*group_core);
+  access = std::make_unique<syncgroup::Access>(syncgroup::Access::Parts{
+      .core = *group_core,
+      .guesses = options.guesses,
+      .told_no = [this](const base::PeerId& caller, const std::vector<base::BlobId>& blobs_missed,
+                        const std::vector<base::GroupId>& asked_under) {
+        peer_service->ToldNo(caller, blobs_missed, asked_under);
+      }});
 }
 
 void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {

@@ -59,8 +59,7 @@ Node::Node(NodeOptions options) {
               .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
               .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
               .started = clock.SteadyNow()});
-  peer_api = std::make_unique<PeerApi>(PeerApi::Parts{.index = *parts->index,
-                                                      .blobs = *parts->blobs,
+  peer_api = std::make_unique<PeerApi>(PeerApi::Parts{.blobs = *parts->blobs,
                                                       .access = *parts->access,
                                                       .service = *parts->peer_service,
                                                       .peers = *parts->peers});

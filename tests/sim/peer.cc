@@ -48,8 +48,7 @@ void Peer::Start() {
                      return service::PeerParts::Clients{.calls = *client_, .blobs = *client_};
                    })
             .ok());
-  api_ = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.index = *parts_->index,
-                                                              .blobs = *parts_->blobs,
+  api_ = std::make_unique<http::PeerApi>(http::PeerApi::Parts{.blobs = *parts_->blobs,
                                                               .access = *parts_->access,
                                                               .service = *parts_->peer_service,
                                                               .peers = *parts_->peers});

@@ -26,6 +26,7 @@ namespace {
 
 using syncgroup::Authority;
 using syncgroup::BlobOf;
+using syncgroup::GuessLimits;
 using syncgroup::PeerNumber;
 using syncgroup::Role;
 using syncgroup::TestIdentity;
@@ -48,12 +49,17 @@ class World {
  public:
   explicit World(GuessLimits limits = {.per_minute = 1000000000})
       : here(PeerNumber(1), dir_.path(), clock),
-        api({.index = *here.index,
-             .blobs = *here.blobs,
-             .access = *here.parts.access,
+        access({.core = *here.parts.group_core,
+                .guesses = limits,
+                .told_no =
+                    [this](const base::PeerId& caller, const std::vector<base::BlobId>& blobs,
+                           const std::vector<base::GroupId>& groups) {
+                      here.parts.peer_service->ToldNo(caller, blobs, groups);
+                    }}),
+        api({.blobs = *here.blobs,
+             .access = access,
              .service = *here.parts.peer_service,
-             .peers = *here.peers,
-             .limits = limits}) {}
+             .peers = *here.peers}) {}
 
   base::GroupId Create(const std::string& name, bool is_public = false) {
     const auto group =
@@ -158,6 +164,7 @@ class World {
 
  public:
   TestNode here;
+  syncgroup::Access access;
   PeerApi api;
 };
 

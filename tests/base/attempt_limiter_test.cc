@@ -1,10 +1,10 @@
-#include "http/peer/attempt_limiter.h"
+#include "base/attempt_limiter.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace waypost::http {
+namespace waypost::base {
 namespace {
 
 base::SteadyTime At(int64_t ms) { return base::SteadyTime() + base::Millis(ms); }
@@ -35,4 +35,4 @@ TEST(AttemptLimiter, OfTooManyKeysTheQuietestIsForgotten) {
 }
 
 }  // namespace
-}  // namespace waypost::http
+}  // namespace waypost::base

@@ -1,4 +1,4 @@
-#include "http/peer/attempt_limiter.h"
+#include "base/attempt_limiter.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,19 +7,19 @@
 // many, the one that was quiet the longest is forgotten, so that nobody can fill the memory with
 // names.
 
-namespace waypost::http {
+namespace waypost::base {
 
-std::optional<base::Millis> AttemptLimiter::Wait(const std::string& key, base::SteadyTime now) {
-  base::MutexLock lock(mutex_);
+std::optional<Millis> AttemptLimiter::Wait(const std::string& key, SteadyTime now) {
+  MutexLock lock(mutex_);
   const auto found = times_.find(key);
   if (found == times_.end() || found->second.size() < limit_) return std::nullopt;
-  const base::SteadyTime free = found->second.front() + window_;
+  const SteadyTime free = found->second.front() + window_;
   if (free <= now) return std::nullopt;
-  return std::chrono::ceil<base::Millis>(free - now);
+  return std::chrono::ceil<Millis>(free - now);
 }
 
-void AttemptLimiter::Note(const std::string& key, base::SteadyTime now) {
-  base::MutexLock lock(mutex_);
+void AttemptLimiter::Note(const std::string& key, SteadyTime now) {
+  MutexLock lock(mutex_);
   if (times_.size() >= keys_max_ && !times_.contains(key)) {
     times_.erase(std::min_element(times_.begin(), times_.end(), [](const auto& a, const auto& b) {
       return a.second.back() < b.second.back();
@@ -31,12 +31,4 @@ void AttemptLimiter::Note(const std::string& key, base::SteadyTime now) {
   if (times.size() > limit_) times.pop_front();
 }
 
-void AnswerNotBefore(base::SteadyTime then) {
-  base::Mutex mutex;
-  base::CondVar never;
-  base::MutexLock lock(mutex);
-  while (never.WaitUntil(mutex, then)) {
-  }
-}
-
-}  // namespace waypost::http
+}  // namespace waypost::base
