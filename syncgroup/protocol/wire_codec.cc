@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/status.h"
+#include "base/wire_reader.h"
 #include "syncgroup/protocol/wire.pb.h"
 
 // Every message between peers, encoded and decoded, and the bytes of entries that are hashed and
@@ -133,71 +134,83 @@ struct OpWriter {
   }
 };
 
+absl::Status ReadInto(const wire::PutRef& from, PutRefOp& op) {
+  op.key = from.key();
+  RETURN_IF_ERROR(CheckKey(op.key));
+  RETURN_IF_ERROR(ReadId(from.blob(), "blob", op.blob));
+  if (!from.has_size_bytes()) return absl::OkStatus();
+  // Sizes are summed in counts: bounded, so that sums do not overflow.
+  if (from.size_bytes() > (uint64_t{1} << 62)) return Bad("size", "too large");
+  op.size_bytes = from.size_bytes();
+  return absl::OkStatus();
+}
+
+absl::Status ReadInto(const wire::DeleteRef& from, DeleteRefOp& op) {
+  op.key = from.key();
+  return CheckKey(op.key);
+}
+
+absl::Status ReadInto(const wire::Admit& from, AdmitOp& op) {
+  RETURN_IF_ERROR(ReadId(from.peer(), "peer", op.peer));
+  RETURN_IF_ERROR(ReadId(from.incarnation(), "incarnation", op.incarnation));
+  RETURN_IF_ERROR(ReadRole(from.role(), op.role));
+  RETURN_IF_ERROR(ReadAuthority(from.authority(), op.authority));
+  op.generation = from.generation();
+  op.invites = from.invites();
+  op.as_inviter = from.as_inviter();
+  return absl::OkStatus();
+}
+
+absl::Status ReadInto(const wire::Remove& from, RemoveOp& op) {
+  RETURN_IF_ERROR(ReadId(from.peer(), "peer", op.peer));
+  RETURN_IF_ERROR(ReadId(from.incarnation(), "incarnation", op.incarnation));
+  op.generation = from.generation();
+  return absl::OkStatus();
+}
+
+absl::Status ReadInto(const wire::Profile& from, ProfileOp& op) {
+  op.name = from.name();
+  RETURN_IF_ERROR(CheckText(op.name, kNameBytesMax, "a peer's name"));
+  RETURN_IF_ERROR(ReadAddresses(from.addresses(), op.addresses));
+  if (!from.has_lowered_role()) return absl::OkStatus();
+  return ReadRole(from.lowered_role(), op.lowered_role.emplace());
+}
+
+absl::Status ReadInto(const wire::Settings& from, SettingsOp& op) {
+  if (from.has_name()) {
+    op.name = from.name();
+    RETURN_IF_ERROR(CheckText(*op.name, kNameBytesMax, "a group's name"));
+  }
+  if (from.has_description()) {
+    op.description = from.description();
+    RETURN_IF_ERROR(CheckText(*op.description, kDescriptionBytesMax, "a description"));
+  }
+  if (from.has_is_public()) op.is_public = from.is_public();
+  if (!from.has_inviters()) return absl::OkStatus();
+  return ReadAuthority(from.inviters(), op.inviters.emplace());
+}
+
+template <class Kind, class Message>
+absl::StatusOr<Op> ReadAs(const Message& from) {
+  Kind op;
+  RETURN_IF_ERROR(ReadInto(from, op));
+  return Op(std::move(op));
+}
+
 absl::StatusOr<Op> ReadOp(const wire::Op& from) {
   switch (from.op_case()) {
-    case wire::Op::kPutRef: {
-      PutRefOp op;
-      op.key = from.put_ref().key();
-      RETURN_IF_ERROR(CheckKey(op.key));
-      RETURN_IF_ERROR(ReadId(from.put_ref().blob(), "blob", op.blob));
-      if (from.put_ref().has_size_bytes()) {
-        // Sizes are summed in counts: bounded, so that sums do not overflow.
-        if (from.put_ref().size_bytes() > (uint64_t{1} << 62)) return Bad("size", "too large");
-        op.size_bytes = from.put_ref().size_bytes();
-      }
-      return Op(std::move(op));
-    }
-    case wire::Op::kDeleteRef: {
-      DeleteRefOp op{from.delete_ref().key()};
-      RETURN_IF_ERROR(CheckKey(op.key));
-      return Op(std::move(op));
-    }
-    case wire::Op::kAdmit: {
-      AdmitOp op;
-      RETURN_IF_ERROR(ReadId(from.admit().peer(), "peer", op.peer));
-      RETURN_IF_ERROR(ReadId(from.admit().incarnation(), "incarnation", op.incarnation));
-      RETURN_IF_ERROR(ReadRole(from.admit().role(), op.role));
-      RETURN_IF_ERROR(ReadAuthority(from.admit().authority(), op.authority));
-      op.generation = from.admit().generation();
-      op.invites = from.admit().invites();
-      op.as_inviter = from.admit().as_inviter();
-      return Op(op);
-    }
-    case wire::Op::kRemove: {
-      RemoveOp op;
-      RETURN_IF_ERROR(ReadId(from.remove().peer(), "peer", op.peer));
-      RETURN_IF_ERROR(ReadId(from.remove().incarnation(), "incarnation", op.incarnation));
-      op.generation = from.remove().generation();
-      return Op(op);
-    }
-    case wire::Op::kProfile: {
-      ProfileOp op;
-      op.name = from.profile().name();
-      RETURN_IF_ERROR(CheckText(op.name, kNameBytesMax, "a peer's name"));
-      RETURN_IF_ERROR(ReadAddresses(from.profile().addresses(), op.addresses));
-      if (from.profile().has_lowered_role()) {
-        Role role{};
-        RETURN_IF_ERROR(ReadRole(from.profile().lowered_role(), role));
-        op.lowered_role = role;
-      }
-      return Op(std::move(op));
-    }
-    case wire::Op::kSettings: {
-      SettingsOp op;
-      if (from.settings().has_name()) {
-        op.name = from.settings().name();
-        RETURN_IF_ERROR(CheckText(*op.name, kNameBytesMax, "a group's name"));
-      }
-      if (from.settings().has_description()) {
-        op.description = from.settings().description();
-        RETURN_IF_ERROR(CheckText(*op.description, kDescriptionBytesMax, "a description"));
-      }
-      if (from.settings().has_is_public()) op.is_public = from.settings().is_public();
-      if (from.settings().has_inviters()) {
-        RETURN_IF_ERROR(ReadAuthority(from.settings().inviters(), op.inviters.emplace()));
-      }
-      return Op(std::move(op));
-    }
+    case wire::Op::kPutRef:
+      return ReadAs<PutRefOp>(from.put_ref());
+    case wire::Op::kDeleteRef:
+      return ReadAs<DeleteRefOp>(from.delete_ref());
+    case wire::Op::kAdmit:
+      return ReadAs<AdmitOp>(from.admit());
+    case wire::Op::kRemove:
+      return ReadAs<RemoveOp>(from.remove());
+    case wire::Op::kProfile:
+      return ReadAs<ProfileOp>(from.profile());
+    case wire::Op::kSettings:
+      return ReadAs<SettingsOp>(from.settings());
     case wire::Op::OP_NOT_SET:
       break;
   }
@@ -674,43 +687,25 @@ std::optional<EntryPlace> PeekPlace(std::string_view bytes) {
   // A page of a log skips what the caller knows; decoding every entry for that would cost more than
   // all else. Fields are written in order, so the place is within the first 100 bytes.
   EntryPlace place;
-  unsigned seen = 0;
-  const auto varint = [&bytes]() -> std::optional<uint64_t> {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-      const unsigned char byte = bytes.front();
-      bytes.remove_prefix(1);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    return std::nullopt;
-  };
-  while (!bytes.empty() && seen != 7) {
-    const auto tag = varint();
-    if (!tag) return std::nullopt;
-    if ((*tag & 7) == 2) {
-      const auto length = varint();
-      if (!length || *length > bytes.size()) return std::nullopt;
-      const std::string_view field = bytes.substr(0, *length);
-      bytes.remove_prefix(*length);
-      if (*tag >> 3 == wire::Entry::kOriginFieldNumber) {
-        const auto id = base::PeerId::FromBytes(field);
-        if (!id) return std::nullopt;
-        place.origin = *id, seen |= 1;
-      } else if (*tag >> 3 == wire::Entry::kIncarnationFieldNumber) {
-        const auto id = base::Incarnation::FromBytes(field);
-        if (!id) return std::nullopt;
-        place.incarnation = *id, seen |= 2;
-      }
-    } else if ((*tag & 7) == 0) {
-      const auto value = varint();
-      if (!value) return std::nullopt;
-      if (*tag >> 3 == wire::Entry::kGenerationFieldNumber) place.generation = *value, seen |= 4;
-    } else {
-      return std::nullopt;
+  bool origin = false, incarnation = false, generation = false;
+  base::WireReader field(bytes);
+  while (!(origin && incarnation && generation) && field.Next()) {
+    if (field.Is(wire::Entry::kOriginFieldNumber, base::WireReader::kBytes)) {
+      const auto id = base::PeerId::FromBytes(field.bytes());
+      if (!id) return std::nullopt;
+      place.origin = *id;
+      origin = true;
+    } else if (field.Is(wire::Entry::kIncarnationFieldNumber, base::WireReader::kBytes)) {
+      const auto id = base::Incarnation::FromBytes(field.bytes());
+      if (!id) return std::nullopt;
+      place.incarnation = *id;
+      incarnation = true;
+    } else if (field.Is(wire::Entry::kGenerationFieldNumber, base::WireReader::kVarint)) {
+      place.generation = field.number();
+      generation = true;
     }
   }
-  if (seen != 7) return std::nullopt;
+  if (!origin || !incarnation || !generation) return std::nullopt;
   return place;
 }
 

@@ -216,93 +216,102 @@ absl::Status Replication::Impl::ApplyProbed(const base::PeerId& peer, const base
   return absl::OkStatus();
 }
 
+std::optional<ProbeState> Replication::Impl::TakeAsked(const ProbeKey& key) {
+  base::MutexLock lock(mutex);
+  const auto it = probes.find(key);
+  if (it == probes.end() || !it->second.asked) return std::nullopt;
+  it->second.asked = false;
+  return it->second;
+}
+
+void Replication::Impl::KeepProbe(const ProbeKey& key, const ProbeState& state, Round& round) {
+  base::MutexLock lock(mutex);
+  probes[key] = state;
+  if (!state.done) round.again = true;
+}
+
+absl::Status Replication::Impl::Resolve(const base::GroupId& group,
+                                        const base::Incarnation& incarnation) {
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer) return absl::OkStatus();
+    for (RetiredNumbering& retired : writer->row().retired) {
+      if (retired.incarnation == incarnation) retired.resolved = true;
+    }
+    writer->Finish();
+    return absl::OkStatus();
+  });
+}
+
 absl::Status Replication::Impl::ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
                                               const OriginKey& numbering,
                                               std::vector<PreparedEntry> entries, Round& round) {
-  ProbeState state;
-  bool asked = false;
-  {
-    base::MutexLock lock(mutex);
-    const auto it = probes.find({group, peer, numbering});
-    if (it != probes.end() && it->second.asked) {
-      asked = true;
-      it->second.asked = false;
-      state = it->second;
-      state.asked = false;
-    }
-  }
-  const auto keep = [&](const ProbeState& next) {
-    base::MutexLock lock(mutex);
-    probes[{group, peer, numbering}] = next;
-    if (!next.done) round.again = true;
-  };
+  const ProbeKey key{group, peer, numbering};
+  const std::optional<ProbeState> asked = TakeAsked(key);
   // What the peer showed unasked may lie before what was asked for.
   if (asked) {
     std::erase_if(entries, [&](const PreparedEntry& entry) {
-      return entry.entry.place.generation < state.from;
+      return entry.entry.place.generation < asked->from;
     });
   }
   KeepChain(entries);
-  if (entries.empty()) {
-    if (!asked) return absl::OkStatus();
-    // The member has nothing from there on: what it has lies before, unless that was seen.
-    state.done = state.forward || state.salvage || state.from == 1;
-    state.span *= 4;
-    if (!state.done) state.from = StartOf(state.from, state.span);
-    keep(state);
-    return absl::OkStatus();
-  }
-  const uint64_t last = entries.back().entry.place.generation;
-  if (asked && state.salvage) {
-    RETURN_IF_ERROR(work.Finish(group));
-    RETURN_IF_ERROR(Salvage(group, entries));
-    state.from = last + 1;
-    keep(state);
-    return absl::OkStatus();
-  }
-
+  if (asked) return FollowProbe(key, *asked, std::move(entries), round);
+  if (entries.empty()) return absl::OkStatus();
   Comparison comparison;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     comparison = Compare(txn, group, core.self(), numbering, entries);
     return absl::OkStatus();
   }));
-  if (!asked) {
-    if (comparison.differs && StartProbe(group, peer, numbering, comparison.known)) {
-      round.again = true;
-    }
+  if (comparison.differs && StartProbe(group, peer, numbering, comparison.known)) {
+    round.again = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Impl::FollowProbe(const ProbeKey& key, ProbeState state,
+                                            std::vector<PreparedEntry> entries, Round& round) {
+  const auto& [group, peer, numbering] = key;
+  if (entries.empty()) {
+    // The member has nothing from there on: what it has lies before, unless that was seen.
+    state.done = state.forward || state.salvage || state.from == 1;
+    state.span *= 4;
+    if (!state.done) state.from = StartOf(state.from, state.span);
+    KeepProbe(key, state, round);
     return absl::OkStatus();
   }
+  const uint64_t last = entries.back().entry.place.generation;
+  if (state.salvage) {
+    RETURN_IF_ERROR(work.Finish(group));
+    RETURN_IF_ERROR(Salvage(group, entries));
+    state.from = last + 1;
+    KeepProbe(key, state, round);
+    return absl::OkStatus();
+  }
+  Comparison comparison;
+  RETURN_IF_ERROR(core.index.Read([&, &of_group = group, &of = numbering](base::ReadTxn& txn) {
+    comparison = Compare(txn, of_group, core.self(), of, entries);
+    return absl::OkStatus();
+  }));
   if (!comparison.differs) {
     state.done = last >= comparison.known;
     state.forward = true;
     state.from = last + 1;
-    if (state.done && comparison.unresolved) {
-      // The member has all of ours: our copy is an older one, and what is missing comes as other
-      // entries do.
-      RETURN_IF_ERROR(
-          core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-            auto writer = GroupWriter::Open(core, txn, effects, group);
-            if (!writer) return absl::OkStatus();
-            for (RetiredNumbering& retired : writer->row().retired) {
-              if (retired.incarnation == numbering.second) retired.resolved = true;
-            }
-            writer->Finish();
-            return absl::OkStatus();
-          }));
-    }
-    keep(state);
+    // The member has all of ours: our copy is an older one, and what is missing comes as other
+    // entries do.
+    if (state.done && comparison.unresolved) RETURN_IF_ERROR(Resolve(group, numbering.second));
+    KeepProbe(key, state, round);
     return absl::OkStatus();
   }
   if (!comparison.certain) {
     state.span *= 4;
     state.from = StartOf(entries.front().entry.place.generation, state.span);
-    keep(state);
+    KeepProbe(key, state, round);
     return absl::OkStatus();
   }
   entries.erase(entries.begin(),
                 entries.begin() + static_cast<std::ptrdiff_t>(*comparison.differs));
   state.done = true;
-  keep(state);
+  KeepProbe(key, state, round);
   return Part(peer, group, numbering, std::move(entries), round);
 }
 

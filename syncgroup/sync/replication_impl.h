@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -26,6 +27,8 @@ struct ProbeState {
   bool done = false;   // with this member, until the process ends
 };
 
+struct ChunkResult;  // sync_apply.cc
+
 struct Replication::Impl {
   Impl(const Core& shared, GroupWork& group_work) : core(shared), work(group_work) {}
 
@@ -45,6 +48,14 @@ struct Replication::Impl {
   absl::Status ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
                             std::vector<SealedEntry> sealed, const std::optional<LogCursor>& cursor,
                             Round& round);
+  // Decodes and hashes a page, off the writer thread. Of a numbering with an entry that cannot be
+  // taken, which goes into `ended`, nothing that follows is.
+  std::vector<PreparedEntry> PreparePage(const base::PeerId& peer, const base::GroupId& group,
+                                         std::vector<SealedEntry> sealed, Round& round,
+                                         std::set<OriginKey>& ended) const;
+  // What the entries of one transaction mean for the round.
+  absl::Status NoteChunk(const base::PeerId& peer, const base::GroupId& group,
+                         const ChunkResult& result, Round& round);
 
   // ---- repair.cc ----
   // `claims`: what a member knows of our own numberings. If it knows the one of now further or
@@ -62,6 +73,14 @@ struct Replication::Impl {
   absl::Status ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
                              const OriginKey& numbering, std::vector<PreparedEntry> entries,
                              Round& round);
+  // The next step of a probe that was asked for, by what the peer answered.
+  absl::Status FollowProbe(const ProbeKey& key, ProbeState state,
+                           std::vector<PreparedEntry> entries, Round& round);
+  // Of a probe whose answer has come; nullopt: nothing was asked.
+  std::optional<ProbeState> TakeAsked(const ProbeKey& key);
+  void KeepProbe(const ProbeKey& key, const ProbeState& state, Round& round);
+  // An own retired numbering needs no more comparing.
+  absl::Status Resolve(const base::GroupId& group, const base::Incarnation& incarnation);
   absl::Status Part(const base::PeerId& peer, const base::GroupId& group,
                     const OriginKey& numbering, std::vector<PreparedEntry> from_there,
                     Round& round);

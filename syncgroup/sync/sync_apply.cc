@@ -14,15 +14,6 @@
 // over what was taken or need never be, so that whatever is held back is asked for again.
 
 namespace waypost::syncgroup {
-namespace {
-
-using base::Index;
-using Round = Replication::Round;
-
-// Leaves room below kRequestBytesMax for what is around it.
-constexpr std::size_t kKnowledgeBytesMax = kRequestBytesMax - (std::size_t{64} << 10);
-constexpr std::size_t kKnownBytes = 110;  // of one numbering on the wire, at most
-constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 
 // What became of the entries of one transaction; the operation may run several times.
 struct ChunkResult {
@@ -34,6 +25,16 @@ struct ChunkResult {
   bool cursors_reset = false;
   std::string problem;
 };
+
+namespace {
+
+using base::Index;
+using Round = Replication::Round;
+
+// Leaves room below kRequestBytesMax for what is around it.
+constexpr std::size_t kKnowledgeBytesMax = kRequestBytesMax - (std::size_t{64} << 10);
+constexpr std::size_t kKnownBytes = 110;  // of one numbering on the wire, at most
+constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 
 // Empty: the entry keeps its author within the limits of a member.
 std::string BeyondLimits(GroupWriter& writer, const Core& core, const Entry& entry) {
@@ -220,12 +221,12 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
   return ApplyEntries(peer, group, std::move(reply.entries), cursor, round);
 }
 
-absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
-                                             std::vector<SealedEntry> sealed,
-                                             const std::optional<LogCursor>& cursor, Round& round) {
-  // Decoded and hashed here, off the writer thread.
+std::vector<PreparedEntry> Replication::Impl::PreparePage(const base::PeerId& peer,
+                                                          const base::GroupId& group,
+                                                          std::vector<SealedEntry> sealed,
+                                                          Round& round,
+                                                          std::set<OriginKey>& ended) const {
   std::vector<PreparedEntry> entries;
-  std::set<OriginKey> ended;
   const base::WallTime latest_allowed = core.clock.WallNow() + kClockAheadMax;
   for (SealedEntry& one : sealed) {
     const auto place = PeekPlace(one.bytes);
@@ -247,7 +248,35 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
     }
     entries.push_back(*std::move(entry));
   }
+  return entries;
+}
 
+absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::GroupId& group,
+                                          const ChunkResult& result, Round& round) {
+  round.entries += result.applied;
+  if (!result.ended.empty()) round.held_back.insert(group);
+  if (result.cursors_reset) {
+    round.held_back.insert(group);
+    round.cursors.erase(group);
+    round.again = true;
+  }
+  if (!result.problem.empty()) NoteProblem(round, group, peer, result.problem);
+  for (const auto& [numbering, generation] : result.parted) {
+    if (StartProbe(group, peer, numbering, generation)) round.again = true;
+  }
+  if (!result.retire) return absl::OkStatus();
+  RETURN_IF_ERROR(Retire(group, *result.retire));
+  round.cursors.erase(group);
+  round.again = true;
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
+                                             std::vector<SealedEntry> sealed,
+                                             const std::optional<LogCursor>& cursor, Round& round) {
+  std::set<OriginKey> ended;
+  const std::vector<PreparedEntry> entries =
+      PreparePage(peer, group, std::move(sealed), round, ended);
   std::size_t begin = 0;
   do {
     std::size_t end = begin;
@@ -257,40 +286,23 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
       ops += entries[end++].entry.ops.size();
     }
     ChunkResult result;
-    const absl::Status status =
-        core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-          result = ChunkResult{.ended = ended};
-          auto writer = GroupWriter::Open(core, txn, effects, group);
-          if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
-          ApplyChunk(*writer, core, peer, entries, begin, end, result);
-          if (result.applied + result.passed_over > 0) writer->Finish();
-          result.cursors_reset = writer->cursors_reset();
-          // Together with the last of the page: everything before it is here, or never will be.
-          if (end == entries.size() && cursor && !round.held_back.contains(group) &&
-              result.ended.empty() && !result.cursors_reset) {
-            StoreCursor(txn, group, peer, *cursor);
-          }
-          return absl::OkStatus();
-        });
-    RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+      result = ChunkResult{.ended = ended};
+      auto writer = GroupWriter::Open(core, txn, effects, group);
+      if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+      ApplyChunk(*writer, core, peer, entries, begin, end, result);
+      if (result.applied + result.passed_over > 0) writer->Finish();
+      result.cursors_reset = writer->cursors_reset();
+      // Together with the last of the page: everything before it is here, or never will be.
+      if (end == entries.size() && cursor && !round.held_back.contains(group) &&
+          result.ended.empty() && !result.cursors_reset) {
+        StoreCursor(txn, group, peer, *cursor);
+      }
+      return absl::OkStatus();
+    }));
     base::FaultPoint("sync.applied");
-    round.entries += result.applied;
+    RETURN_IF_ERROR(NoteChunk(peer, group, result, round));
     ended = std::move(result.ended);
-    if (!ended.empty()) round.held_back.insert(group);
-    if (result.cursors_reset) {
-      round.held_back.insert(group);
-      round.cursors.erase(group);
-      round.again = true;
-    }
-    if (!result.problem.empty()) NoteProblem(round, group, peer, result.problem);
-    for (const auto& [numbering, generation] : result.parted) {
-      if (StartProbe(group, peer, numbering, generation)) round.again = true;
-    }
-    if (result.retire) {
-      RETURN_IF_ERROR(Retire(group, *result.retire));
-      round.cursors.erase(group);
-      round.again = true;
-    }
     begin = end;
   } while (begin < entries.size());
   return absl::OkStatus();
