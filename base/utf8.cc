@@ -1,7 +1,7 @@
 #include "base/utf8.h"
 
-// One decoder for what is checked, logged and cut. It is strict, because a lenient one lets the same
-// text be written in several ways, and a control character pass as something longer.
+// One decoder for what is checked, logged and cut. It is strict, because a lenient one lets the
+// same text be written in several ways, and a control character pass as something longer.
 
 namespace waypost::base {
 namespace {
