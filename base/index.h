@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -140,6 +141,14 @@ class Index {
 
   // Returns what `read` returned, or the transaction's error. No I/O, lock or Update inside.
   absl::Status Read(absl::FunctionRef<absl::Status(ReadTxn&)> read);
+  // The same for what can only look.
+  template <class Look>
+  requires std::is_void_v<std::invoke_result_t<Look&, ReadTxn&>> absl::Status Read(Look&& look) {
+    return Read(absl::FunctionRef<absl::Status(ReadTxn&)>([&look](ReadTxn& txn) {
+      look(txn);
+      return absl::OkStatus();
+    }));
+  }
 
   // Runs `operation` in a write transaction and returns after the commit: durable when OK. Not from
   // inside a Read, an Update or an AfterCommit callback (CHECKed). kUnavailable after Shutdown;

@@ -21,7 +21,7 @@ class Thread {
   Thread(Thread&& other) noexcept
       : thread_(std::move(other.thread_)), simulated_(std::exchange(other.simulated_, nullptr)) {}
   // Joins what ran here before.
-  Thread& operator=(Thread&& other) {
+  Thread& operator=(Thread&& other) noexcept {
     Join();
     thread_ = std::move(other.thread_);
     simulated_ = std::exchange(other.simulated_, nullptr);

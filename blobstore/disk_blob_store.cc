@@ -359,7 +359,6 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
     RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
       row = LoadBlobRow(txn, blob);
       if (row && row->placement == Placement::kInline) bytes = LoadInline(txn, blob, *row);
-      return absl::OkStatus();
     }));
     if (!row) return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
     if (row->placement == Placement::kInline) {

@@ -55,7 +55,6 @@ absl::Status Reconciler::LoadRows(unsigned folder) {
         const auto row = DecodeBlobRow(*payload);
         if (row) rows_[*blob] = {.size_bytes = row->size_bytes, .placement = row->placement};
       }
-      return absl::OkStatus();
     }));
   }
   return absl::OkStatus();

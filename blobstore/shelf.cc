@@ -234,10 +234,7 @@ absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
 
 absl::StatusOr<std::optional<BlobRow>> Shelf::RowOf(const base::BlobId& blob) {
   std::optional<BlobRow> row;
-  RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) {
-    row = LoadBlobRow(txn, blob);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) { row = LoadBlobRow(txn, blob); }));
   return row;
 }
 

@@ -26,7 +26,6 @@ absl::StatusOr<Layer> ReadPatched(base::Index& index) {
       patched[std::string(cursor.key())] =
           RawValue{.items = {std::string(*text)}, .where = "patched"};
     }
-    return absl::OkStatus();
   }));
   for (auto it = patched.begin(); it != patched.end();) {
     const Setting* setting = FindSetting(it->first);

@@ -156,7 +156,7 @@ bool ReadView(std::string_view payload, SignpostView& view) {
   return row.ok();
 }
 
-std::string EncodePeerRow(const PeerBook::Entry& entry) {
+std::string EncodePeerRow(const PeerBook::KnownPeer& entry) {
   proto::Peer out;
   out.set_name(entry.name);
   for (const std::string& address : entry.addresses) out.add_addresses(address);
@@ -174,12 +174,13 @@ std::string EncodePeerRow(const PeerBook::Entry& entry) {
   return out.SerializeAsString();
 }
 
-std::optional<PeerBook::Entry> DecodePeerRow(const base::PeerId& peer, std::string_view payload) {
+std::optional<PeerBook::KnownPeer> DecodePeerRow(const base::PeerId& peer,
+                                                 std::string_view payload) {
   proto::Peer stored;
   if (!stored.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
   auto error = DecodeError(stored.last_error());
   if (!error) return std::nullopt;
-  PeerBook::Entry entry;
+  PeerBook::KnownPeer entry;
   entry.peer = peer;
   entry.name = stored.name();
   entry.addresses.assign(stored.addresses().begin(), stored.addresses().end());

@@ -106,10 +106,7 @@ std::optional<DueKey> WalkDue(base::ReadTxn& txn, const DueRange& range,
 absl::StatusOr<std::optional<DueKey>> WalkDue(base::Index& index, const DueRange& range,
                                               absl::FunctionRef<bool(const DueRow&)> visit) {
   std::optional<DueKey> next;
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    next = WalkDue(txn, range, visit);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { next = WalkDue(txn, range, visit); }));
   return next;
 }
 

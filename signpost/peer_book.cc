@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kHelloEvery{5};
 
 struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
   struct Row {
-    Entry entry;
+    KnownPeer entry;
     bool dirty = false;  // memory is ahead of what the index was last given
     std::optional<base::SteadyTime> last_hello;
   };
@@ -137,7 +137,7 @@ PeerBook::PeerBook(base::Index& index, const base::Clock& clock, base::Random& r
     : impl_(std::make_shared<Impl>(index, clock, random)) {}
 
 absl::Status PeerBook::Load() {
-  std::vector<Entry> loaded;
+  std::vector<KnownPeer> loaded;
   RETURN_IF_ERROR(impl_->index.Read([&](base::ReadTxn& txn) {
     base::Cursor cursor(txn, base::Table::kPeers);
     for (cursor.Seek({}); cursor.valid(); cursor.Next()) {
@@ -151,11 +151,10 @@ absl::Status PeerBook::Load() {
         txn.ReportBadRow(base::Table::kPeers, cursor.key());
       }
     }
-    return absl::OkStatus();
   }));
   const base::WallTime now = impl_->clock.WallNow();
   base::MutexLock lock(impl_->mutex);
-  for (Entry& entry : loaded) {
+  for (KnownPeer& entry : loaded) {
     entry.health = AfterLoad(std::move(entry.health), now);
     impl_->rows[entry.peer].entry = entry;
   }
@@ -176,7 +175,7 @@ absl::Status PeerBook::Flush() {
   return base::Annotate(written, "cannot write the table of peers");
 }
 
-std::optional<PeerBook::Entry> PeerBook::Find(const base::PeerId& peer) const {
+std::optional<PeerBook::KnownPeer> PeerBook::Find(const base::PeerId& peer) const {
   base::MutexLock lock(impl_->mutex);
   const Impl::Row* row = impl_->FindRow(peer);
   if (row == nullptr) return std::nullopt;
@@ -196,8 +195,8 @@ bool PeerBook::Cooling(const base::PeerId& peer) const {
   return row != nullptr && row->entry.health.Cooling(now);
 }
 
-std::vector<PeerBook::Entry> PeerBook::All() const {
-  std::vector<Entry> all;
+std::vector<PeerBook::KnownPeer> PeerBook::All() const {
+  std::vector<KnownPeer> all;
   base::MutexLock lock(impl_->mutex);
   all.reserve(impl_->rows.size());
   for (const auto& item : impl_->rows) all.push_back(item.second.entry);

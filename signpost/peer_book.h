@@ -22,7 +22,7 @@ namespace waypost::signpost {
 // 32 bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
 class PeerBook {
  public:
-  struct Entry {
+  struct KnownPeer {
     base::PeerId peer;
     std::string name;
     std::vector<std::string> addresses;  // as its own profile says, "host:port"
@@ -39,10 +39,10 @@ class PeerBook {
   // Writes what is not yet written; blocks.
   absl::Status Flush();
 
-  std::optional<Entry> Find(const base::PeerId& peer) const;
+  std::optional<KnownPeer> Find(const base::PeerId& peer) const;
   PeerHealth Health(const base::PeerId& peer) const;
   bool Cooling(const base::PeerId& peer) const;
-  std::vector<Entry> All() const;
+  std::vector<KnownPeer> All() const;
 
   void SetProfile(const base::PeerId& peer, std::string name, std::vector<std::string> addresses);
   void NoteGoodAddress(const base::PeerId& peer, const std::string& address);

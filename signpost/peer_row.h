@@ -10,7 +10,8 @@
 namespace waypost::signpost {
 
 // Without `peer`, which is the key, and without `health.returns`, which counts since this start.
-std::string EncodePeerRow(const PeerBook::Entry& entry);
-std::optional<PeerBook::Entry> DecodePeerRow(const base::PeerId& peer, std::string_view payload);
+std::string EncodePeerRow(const PeerBook::KnownPeer& entry);
+std::optional<PeerBook::KnownPeer> DecodePeerRow(const base::PeerId& peer,
+                                                 std::string_view payload);
 
 }  // namespace waypost::signpost

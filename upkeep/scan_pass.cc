@@ -54,7 +54,6 @@ absl::Status Scanner::Impl::LoadRoles() {
     snapshot = txn.Snapshot();
     rows_expected = std::max(txn.Rows(base::Table::kSignposts), txn.Rows(base::Table::kBlobs)) +
                     txn.Rows(base::Table::kRefs) + 1;
-    return absl::OkStatus();
   });
 }
 
@@ -84,10 +83,7 @@ absl::Status Scanner::Impl::Pass() {
   // As many due rows as the merge join saw in their places: none of them is stale. Should rows that
   // came and went meanwhile make it look so by chance, the next pass finds what is left.
   uint64_t due_rows = 0;
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    due_rows = txn.Rows(base::Table::kDue);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { due_rows = txn.Rows(base::Table::kDue); }));
   from.clear();
   more = due_rows != due_seen;
   while (more) {
@@ -122,7 +118,7 @@ absl::StatusOr<bool> Scanner::Impl::JoinPage(std::string& from) {
       if (rows == page_rows) {
         from = std::string(key);
         more = true;
-        return absl::OkStatus();
+        return;
       }
       const auto signpost = named ? signposts.payload() : std::nullopt;
       const auto row = here ? rows_here.payload() : std::nullopt;
@@ -136,7 +132,6 @@ absl::StatusOr<bool> Scanner::Impl::JoinPage(std::string& from) {
       if (named) signposts.Next();
       if (here) rows_here.Next();
     }
-    return absl::OkStatus();
   }));
   Advance(rows);
   RETURN_IF_ERROR(Repair(suspects));
@@ -175,7 +170,6 @@ absl::StatusOr<bool> Scanner::Impl::RefPage(std::string& from) {
   RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
     if (snapshot != txn.Snapshot()) snapshot.reset();
     more = recount->AddRefs(txn, from, kRefPage);
-    return absl::OkStatus();
   }));
   Advance(recount->refs() - before);
   return more;
@@ -188,10 +182,7 @@ absl::Status Scanner::Impl::CheckCounts() {
     // Where something was written since the pass began, the next one compares.
     if (snapshot == seen) differences = recount->Compare(txn, ledger);
   };
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    compare(txn, txn.Snapshot());
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { compare(txn, txn.Snapshot()); }));
   if (differences.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) {
     compare(txn, txn.Snapshot());
@@ -221,7 +212,6 @@ absl::Status Scanner::Impl::RepairDamage() {
     kept = absl::StrCat(txn.Rows(base::Table::kBadRows));
     const auto mark = txn.Get(base::Table::kMeta, kRepairedKey);
     repaired = kept == (mark ? *mark : "0") && bad_rows == bad_rows_repaired;
-    return absl::OkStatus();
   }));
   if (repaired) return absl::OkStatus();
   if (!refolding) RETURN_IF_ERROR(groups.RefoldDamaged());
@@ -252,7 +242,7 @@ absl::StatusOr<bool> Scanner::Impl::DuePage(std::string& from) {
       if (rows == kRepairPage) {
         from = std::string(cursor.key());
         more = true;
-        return absl::OkStatus();
+        return;
       }
       const auto key = signpost::DecodeDueKey(cursor.key());
       const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
@@ -262,7 +252,6 @@ absl::StatusOr<bool> Scanner::Impl::DuePage(std::string& from) {
         suspects.push_back(key->blob);
       }
     }
-    return absl::OkStatus();
   }));
   RETURN_IF_ERROR(RemoveStray(stray));
   rows_total.Add(static_cast<double>(rows));
@@ -306,7 +295,6 @@ absl::Status Scanner::Impl::Repair(std::vector<base::BlobId>& suspects) {
     for (const base::BlobId& blob : suspects) {
       if (bad(txn, blob)) repairs.push_back(blob);
     }
-    return absl::OkStatus();
   }));
   if (repairs.empty()) return absl::OkStatus();
   uint64_t found = 0;

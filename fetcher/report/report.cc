@@ -77,10 +77,7 @@ void Report::RefreshGauges() const {
 Report::StateCounts Report::CountStates() const {
   syncgroup::Counts stored;
   parts_.index
-      .Read([&](base::ReadTxn& txn) {
-        stored = parts_.ledger.LoadCounts(txn, base::GroupId());
-        return absl::OkStatus();
-      })
+      .Read([&](base::ReadTxn& txn) { stored = parts_.ledger.LoadCounts(txn, base::GroupId()); })
       .IgnoreError();
   const WorkView::Counts work = parts_.work.Count();
   StateCounts counts{.due = work.due,
@@ -114,7 +111,6 @@ Report::StateCounts Report::CountStatesIn(const base::GroupId& group) const {
           ++counts.fetching;
           NoteAge(counts, *signpost);
         }
-        return absl::OkStatus();
       })
       .IgnoreError();
   std::optional<signpost::DueKey> from = signpost::DueKey();

@@ -100,7 +100,6 @@ absl::StatusOr<Report::WantedPage> Report::Wanted(const WantedFilter& filter,
   PageReader reader(filter.group, limit);
   RETURN_IF_ERROR(parts_.index.Read([&](base::ReadTxn& txn) {
     if (!due || reader.ReadDue(txn, *due)) reader.ReadStopped(txn, stopped);
-    return absl::OkStatus();
   }));
   WantedPage page{.items = {}, .next = std::move(reader.next)};
   for (WantedItem& item : reader.found) {

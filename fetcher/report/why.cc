@@ -169,7 +169,6 @@ absl::StatusOr<std::vector<WhyStep>> Report::Why(const base::BlobId& blob) const
   RETURN_IF_ERROR(parts_.index.Read([&](base::ReadTxn& txn) {
     record = parts_.ledger.Load(txn, blob);
     if (record.signpost) groups = GroupFacts(parts_, txn, record);
-    return absl::OkStatus();
   }));
   std::vector<WhyStep> steps;
   AddGroups(steps, groups);

@@ -70,13 +70,12 @@ absl::StatusOr<Audience::Need> Audience::NeedOf(const base::BlobId& blob, base::
   RETURN_IF_ERROR(parts_.index.Read([&](base::ReadTxn& txn) {
     const BlobRecord record = parts_.ledger.Load(txn, blob);
     if (record.row) need = Need::kNothing;
-    if (record.row || !record.signpost) return absl::OkStatus();
+    if (record.row || !record.signpost) return;
     const signpost::Signpost& signpost = *record.signpost;
-    if (signpost.groups.empty() && signpost.locations.empty()) return absl::OkStatus();
+    if (signpost.groups.empty() && signpost.locations.empty()) return;
     const bool write = signpost.stopped != base::kNever || signpost.wanted_since == base::kNever ||
                        NextFor(signpost, now, options) < signpost.next_attempt;
     need = write ? Need::kWrite : Need::kNothing;
-    return absl::OkStatus();
   }));
   return need;
 }

@@ -102,7 +102,6 @@ void Batch::Load() {
   const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
     MembersOfGroups members;
     for (Item& item : items_) item.attempt.Load(txn, members);
-    return absl::OkStatus();
   });
   if (read.ok()) return;
   for (Item& item : items_) item.attempt.LoadFailed(read);
@@ -128,7 +127,6 @@ void Batch::Land(Which which) {
     for (const Board::Landing& landing : landings) {
       rows.push_back(ReadRowState(txn, landing.taken.picked.key.blob));
     }
-    return absl::OkStatus();
   });
   if (!read.ok()) base::LogWarning("fetcher: ", landings.size(), " blobs: ", read.ToString());
   for (std::size_t i = 0; i < landings.size(); ++i) {

@@ -12,7 +12,7 @@ void Board::AddStoredRuns(const std::map<RunQueue::RunId, StoredRun>& runs) {
   base::MutexLock lock(mutex_);
   for (const auto& [id, run] : runs) queue_.AddStoredRun(id, run.first, run.second);
   const base::WallTime now = parts_.clock.WallNow();
-  for (const signpost::PeerBook::Entry& entry : parts_.peers.All()) {
+  for (const signpost::PeerBook::KnownPeer& entry : parts_.peers.All()) {
     if (entry.health.cool_down_end != base::kNever) {
       queue_.SetCoolDown(entry.peer, entry.health.cool_down_end, now);
     }

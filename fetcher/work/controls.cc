@@ -127,7 +127,6 @@ absl::Status Controls::LoadPause() {
     int64_t ms = 0;
     const auto stored = txn.Get(base::Table::kMeta, kPauseKey);
     if (stored && absl::SimpleAtoi(base::Abs(*stored), &ms)) until = ms;
-    return absl::OkStatus();
   }));
   if (!until) return absl::OkStatus();
   if (*until == kPauseForEver) {

@@ -75,7 +75,6 @@ void Detours::LookAround() {
                          [&](const base::PeerId& peer) { return AnyMember(txn, *signpost, peer); });
         if (back != look.usable.end()) routes.emplace_back(blob, *back);
       }
-      return absl::OkStatus();
     });
     if (!read.ok()) return;
     parts_.board.EndLook(routes);

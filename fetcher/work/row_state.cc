@@ -21,10 +21,7 @@ RowState ReadRowState(base::ReadTxn& txn, const base::BlobId& blob) {
 
 absl::StatusOr<RowState> ReadRowState(base::Index& index, const base::BlobId& blob) {
   RowState row;
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    row = ReadRowState(txn, blob);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { row = ReadRowState(txn, blob); }));
   return row;
 }
 

@@ -38,10 +38,8 @@ FetchState StateFromRows(const BlobRecord& record) {
 
 FetchState WorkView::State(const base::BlobId& blob) const {
   BlobRecord record;
-  const absl::Status read = parts_.index.Read([&](base::ReadTxn& txn) {
-    record = parts_.ledger.Load(txn, blob);
-    return absl::OkStatus();
-  });
+  const absl::Status read =
+      parts_.index.Read([&](base::ReadTxn& txn) { record = parts_.ledger.Load(txn, blob); });
   FetchState state;
   if (read.ok()) {
     state = StateFromRows(record);

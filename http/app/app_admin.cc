@@ -67,7 +67,6 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
   RETURN_IF_ERROR(parts.index.Read([&](base::ReadTxn& txn) {
     counts = parts.ledger.LoadCounts(txn, base::GroupId());
     groups = txn.Rows(base::Table::kGroups);
-    return absl::OkStatus();
   }));
   Json fetching = Json::array();
   for (const auto& running : parts.report.InFlight()) {

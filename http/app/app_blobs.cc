@@ -77,7 +77,6 @@ absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
   blobstore::BlobPage page;
   RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
     page = blobstore::ListBlobs(txn, group, paging.after, paging.limit);
-    return absl::OkStatus();
   }));
   Json items = Json::array();
   for (const auto& blob : page.blobs) {

@@ -91,10 +91,8 @@ absl::StatusOr<Response> StreamFetch(AppContext& context, Request& request) {
 absl::StatusOr<Response> GetSignpost(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
   std::optional<signpost::Signpost> signpost;
-  RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
-    signpost = signpost::LoadSignpost(txn, blob);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(context.parts.index.Read(
+      [&](base::ReadTxn& txn) { signpost = signpost::LoadSignpost(txn, blob); }));
   if (!signpost) return absl::NotFoundError(absl::StrCat("no signpost for blob ", blob.ToHex()));
   return JsonResponse(SignpostJson(
       blob, *signpost, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));

@@ -55,7 +55,7 @@ Json TimeJson(base::WallTime time) {
   return time == base::kNever ? Json(nullptr) : Json(base::FormatTime(time));
 }
 
-bool PeerOnline(const signpost::PeerBook::Entry& entry, base::WallTime now) {
+bool PeerOnline(const signpost::PeerBook::KnownPeer& entry, base::WallTime now) {
   return !entry.health.Cooling(now) && entry.last_seen != base::kNever &&
          now - entry.last_seen < kOnlineFor;
 }
@@ -78,7 +78,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
 }
 
 Json MemberJson(const syncgroup::Member& member, uint64_t bytes_fetched_for, bool self,
-                const signpost::PeerBook::Entry* entry,
+                const signpost::PeerBook::KnownPeer* entry,
                 const syncgroup::Syncer::MemberStatus* status, base::WallTime now) {
   return {{"peer", member.peer.ToHex()},
           {"name", member.name},
@@ -185,7 +185,7 @@ Json ScanJson(const upkeep::ScanStatus& status) {
   return json;
 }
 
-Json PeerJson(const signpost::PeerBook::Entry& entry, base::WallTime now) {
+Json PeerJson(const signpost::PeerBook::KnownPeer& entry, base::WallTime now) {
   return {{"peer", entry.peer.ToHex()},
           {"name", entry.name},
           {"addresses", entry.addresses},

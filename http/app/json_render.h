@@ -25,7 +25,7 @@ Json TimeJson(base::WallTime time);
 Json GroupJson(const syncgroup::GroupInfo& group);
 // `entry`: what is known of the peer, if anything; `status`: of the rounds with it.
 Json MemberJson(const syncgroup::Member& member, uint64_t bytes_fetched_for, bool self,
-                const signpost::PeerBook::Entry* entry,
+                const signpost::PeerBook::KnownPeer* entry,
                 const syncgroup::Syncer::MemberStatus* status, base::WallTime now);
 Json RefJson(const syncgroup::Ref& ref);
 Json LastErrorJson(const signpost::LastError& error);  // null for none
@@ -38,7 +38,7 @@ Json WantedJson(const fetcher::WantedItem& item, const NameOf& name_of);
 Json FetchStateJson(const fetcher::FetchState& state);
 Json WhyStepJson(const fetcher::WhyStep& step);
 Json ScanJson(const upkeep::ScanStatus& status);
-Json PeerJson(const signpost::PeerBook::Entry& entry, base::WallTime now);
+Json PeerJson(const signpost::PeerBook::KnownPeer& entry, base::WallTime now);
 Json CompletenessJson(const fetcher::Completeness& report, base::WallTime now);
 Json HeldJson(const syncgroup::Syncer::HeldReport& report, uint32_t servers);
 Json EventJson(const base::Event& event, const std::string& boot_id);
@@ -46,7 +46,7 @@ Json PauseJson(const fetcher::PauseState& pause);  // null when it runs
 
 // A peer that answered or asked within two minutes (twice the longest pause between rounds, and
 // some) and is not cooling down.
-bool PeerOnline(const signpost::PeerBook::Entry& entry, base::WallTime now);
+bool PeerOnline(const signpost::PeerBook::KnownPeer& entry, base::WallTime now);
 
 // An answer with a JSON body.
 Response JsonResponse(const Json& json, int status = 200);

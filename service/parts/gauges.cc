@@ -27,10 +27,8 @@ struct Gauges {
 
 void Refresh(const Gauges& gauges, const GaugeParts& parts) {
   syncgroup::Counts counts;
-  const absl::Status read = parts.index.Read([&](base::ReadTxn& txn) {
-    counts = parts.ledger.LoadCounts(txn, base::GroupId());
-    return absl::OkStatus();
-  });
+  const absl::Status read = parts.index.Read(
+      [&](base::ReadTxn& txn) { counts = parts.ledger.LoadCounts(txn, base::GroupId()); });
   if (read.ok()) {
     gauges.blobs.Set(static_cast<double>(counts.blobs));
     gauges.blob_bytes.Set(static_cast<double>(counts.bytes));

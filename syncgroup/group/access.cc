@@ -123,7 +123,6 @@ absl::StatusOr<Access::Judgement> Access::Judge(const base::PeerId& caller,
       if (question.guesses == guesses_before) others_took += ended - began;
       began = ended;
     }
-    return absl::OkStatus();
   });
   if (!read.ok()) return absl::UnavailableError(read.message());
   if (question.guesses > 0) {
@@ -140,10 +139,8 @@ absl::StatusOr<Access::Judgement> Access::JudgeLost(const base::PeerId& caller,
                                                     const std::vector<base::GroupId>& groups) {
   Judgement judgement;
   Question question{.caller = caller, .groups = groups};
-  const absl::Status read = parts_.core.index.Read([&](base::ReadTxn& txn) {
-    JudgeMiss(txn, question, blob, judgement);
-    return absl::OkStatus();
-  });
+  const absl::Status read = parts_.core.index.Read(
+      [&](base::ReadTxn& txn) { JudgeMiss(txn, question, blob, judgement); });
   if (!read.ok()) return absl::UnavailableError(read.message());
   // Nobody is to hear of it when it is here: its row still says that it is.
   judgement.answer_after = question.guesses * parts_.guesses.takes;

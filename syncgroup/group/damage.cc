@@ -18,7 +18,6 @@ absl::Status Groups::RefoldDamaged() {
     for (const std::string& key : txn.BadRowKeys(base::Table::kRefs)) {
       if (const auto group = GroupOfKey(key)) damaged.insert(*group);
     }
-    return absl::OkStatus();
   }));
   for (const base::GroupId& group : damaged) {
     RETURN_IF_ERROR(
@@ -42,7 +41,6 @@ absl::StatusOr<bool> Groups::Refolding() const {
       refolding = row && row->refold.phase != RefoldProgress::Phase::kNone;
       return !refolding;
     });
-    return absl::OkStatus();
   }));
   return refolding;
 }

@@ -57,7 +57,6 @@ absl::Status Groups::Load() {
         unsound.push_back(group);
       }
     }
-    return absl::OkStatus();
   }));
   for (const base::GroupId& group : unsound) {
     base::LogWarning("group ", group.ToHex(),
@@ -104,7 +103,6 @@ absl::StatusOr<std::vector<GroupInfo>> Groups::List(const base::GroupId& after,
       infos.push_back(InfoOf(txn, core_.self(), *group, *row));
       infos.back().counts = core_.ledger.LoadCounts(txn, *group);
     }
-    return absl::OkStatus();
   }));
   return infos;
 }
@@ -114,7 +112,6 @@ absl::StatusOr<GroupInfo> Groups::Find(const base::GroupId& group) const {
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     info = FindGroup(txn, group);
     if (info) info->counts = core_.ledger.LoadCounts(txn, group);
-    return absl::OkStatus();
   }));
   if (!info) return NoSuchGroup(group);
   return *std::move(info);
@@ -124,7 +121,6 @@ absl::StatusOr<std::vector<Member>> Groups::Members(const base::GroupId& group) 
   std::optional<std::vector<Member>> members;
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     if (Has(txn, group)) members = LoadMembers(txn, group);
-    return absl::OkStatus();
   }));
   if (!members) return NoSuchGroup(group);
   return *std::move(members);
@@ -174,7 +170,6 @@ absl::StatusOr<std::map<base::PeerId, uint64_t>> Groups::BytesFetchedFor(
     for (const Member& member : LoadMembers(txn, group)) {
       charges[member.peer] = LoadCharge(txn, group, FirstBy(member.peer));
     }
-    return absl::OkStatus();
   }));
   return charges;
 }

@@ -100,7 +100,6 @@ absl::StatusOr<std::vector<InviteInfo>> Invites::List(const base::GroupId& group
                                      .expires = row->expires});
                   return true;
                 });
-    return absl::OkStatus();
   }));
   return invites;
 }

@@ -220,7 +220,6 @@ absl::Status Groups::PublishProfile() {
       }
       return true;
     });
-    return absl::OkStatus();
   }));
   for (const base::GroupId& group : stale) {
     const absl::Status status =

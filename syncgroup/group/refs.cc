@@ -48,7 +48,6 @@ absl::StatusOr<Ref> Refs::Get(const base::GroupId& group, std::string_view key) 
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     here = IsActive(txn, group);
     if (here) row = LoadRefRow(txn, group, key);
-    return absl::OkStatus();
   }));
   if (!here) return NoSuchGroup(group);
   if (!row || !row->blob) return NoSuchKey(key);
@@ -91,7 +90,6 @@ absl::StatusOr<std::vector<Ref>> Refs::List(const base::GroupId& group, std::str
         const auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
         if (row && row->blob) refs.push_back(RefOf(key, *row));
       }
-      return absl::OkStatus();
     }));
   }
   if (!here) return NoSuchGroup(group);

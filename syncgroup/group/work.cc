@@ -53,7 +53,6 @@ absl::StatusOr<LogPage> ReadLog(const Core& core, const base::GroupId& group, ui
       ops += entry->ops.size();
       page.entries.push_back(*std::move(entry));
     }
-    return absl::OkStatus();
   }));
   return page;
 }
@@ -162,7 +161,6 @@ absl::StatusOr<OwnPage> ReadOwn(const Core& core, const base::GroupId& group,
       page.entries.push_back(*std::move(entry));
       page.sequences.push_back(*sequence);
     }
-    return absl::OkStatus();
   }));
   return page;
 }
@@ -279,10 +277,7 @@ absl::Status Drop(const Core& core, const base::GroupId& group) {
 
 absl::StatusOr<bool> GroupWork::Step(const base::GroupId& group) {
   std::optional<GroupRow> row;
-  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
-    row = LoadGroupRow(txn, group);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) { row = LoadGroupRow(txn, group); }));
   if (!row) return false;
   if (row->state == GroupRow::State::kDropping) {
     RETURN_IF_ERROR(Drop(core_, group));
@@ -317,7 +312,6 @@ absl::StatusOr<bool> GroupWork::EndLeaving(const base::GroupId& group) {
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     row = LoadGroupRow(txn, group);
     members = LoadMembers(txn, group);
-    return absl::OkStatus();
   }));
   if (!row || row->state != GroupRow::State::kLeaving) return true;
   bool all_told = true;
@@ -342,10 +336,7 @@ absl::StatusOr<bool> GroupWork::EndLeaving(const base::GroupId& group) {
 
 absl::StatusOr<bool> GroupWork::Do(const base::GroupId& group, std::size_t steps) {
   std::optional<GroupRow> row;
-  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
-    row = LoadGroupRow(txn, group);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) { row = LoadGroupRow(txn, group); }));
   if (!row) return false;
   if (row->state == GroupRow::State::kLeaving) {
     ASSIGN_OR_RETURN(const bool dropping, EndLeaving(group));
@@ -362,7 +353,6 @@ absl::StatusOr<bool> GroupWork::DoAll(std::size_t steps) {
   std::vector<base::GroupId> groups;
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     for (const auto& item : LoadGroupRows(txn)) groups.push_back(item.first);
-    return absl::OkStatus();
   }));
   bool left = false;
   for (const base::GroupId& group : groups) {

@@ -86,7 +86,6 @@ absl::StatusOr<std::vector<BlobId>> Suspects(base::Index& index, std::size_t sli
       more = WalkRefs(txn, from, kPageRows, [&](const GroupId& group, const RefRow& row) {
         if (InSlice(*row.blob, slice, slices)) Note(refs, group, row);
       });
-      return absl::OkStatus();
     }));
   }
   std::vector<BlobId> suspects;
@@ -98,7 +97,6 @@ absl::StatusOr<std::vector<BlobId>> Suspects(base::Index& index, std::size_t sli
           suspects.push_back(next->first);
         }
       }
-      return absl::OkStatus();
     }));
   }
   std::sort(suspects.begin(), suspects.end());
@@ -214,10 +212,7 @@ std::vector<Recount::Difference> Recount::Compare(base::ReadTxn& txn, const Ledg
 
 absl::StatusOr<uint64_t> RebuildMentions(base::Index& index, const Ledger& ledger) {
   uint64_t refs = 0;
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    refs = txn.Rows(Table::kRefs);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { refs = txn.Rows(Table::kRefs); }));
   const std::size_t slices = std::min<std::size_t>(refs / kSliceBlobs + 1, 65'536);
   uint64_t changed = 0;
   for (std::size_t slice = 0; slice < slices; ++slice) {

@@ -94,13 +94,12 @@ absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
   std::optional<base::Incarnation> retire;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const auto row = LoadGroupRow(txn, group);
-    if (!row || row->state != GroupRow::State::kActive) return absl::OkStatus();
+    if (!row || row->state != GroupRow::State::kActive) return;
     const OriginKey numbering{core.self(), row->incarnation};
     const auto claim = claims.find(numbering);
     if (claim != claims.end() && !ClaimFits(txn, group, numbering, claim->second)) {
       retire = row->incarnation;
     }
-    return absl::OkStatus();
   }));
   if (!retire) return false;
   RETURN_IF_ERROR(Retire(group, *retire));
@@ -176,7 +175,6 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
     RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
       const Known known = LoadKnowledge(txn, group, numbering).known;
       news = known.forked == 0 || known.forked > place.generation;
-      return absl::OkStatus();
     }));
     if (!news) continue;
     RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
@@ -260,7 +258,6 @@ absl::Status Replication::Impl::ApplyOneProbe(const base::PeerId& peer, const ba
   Comparison comparison;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     comparison = Compare(txn, group, core.self(), numbering, entries);
-    return absl::OkStatus();
   }));
   if (comparison.differs && StartProbe(group, peer, numbering, comparison.known)) {
     round.again = true;
@@ -290,7 +287,6 @@ absl::Status Replication::Impl::FollowProbe(const ProbeKey& key, ProbeState stat
   Comparison comparison;
   RETURN_IF_ERROR(core.index.Read([&, &of_group = group, &of = numbering](base::ReadTxn& txn) {
     comparison = Compare(txn, of_group, core.self(), of, entries);
-    return absl::OkStatus();
   }));
   if (!comparison.differs) {
     state.done = last >= comparison.known;

@@ -51,7 +51,6 @@ absl::StatusOr<std::vector<Replication::Contact>> Replication::Contacts() const 
         if (contact.addresses.empty()) contact.addresses = std::move(member.addresses);
       }
     }
-    return absl::OkStatus();
   }));
   std::vector<Contact> result;
   result.reserve(contacts.size());
@@ -67,7 +66,6 @@ bool Replication::SharesGroup(const base::PeerId& peer) const {
     for (const auto& [group, row] : LoadGroupRows(txn)) {
       shares = shares || Shared(txn, group, impl_->core.self(), peer);
     }
-    return absl::OkStatus();
   });
   return status.ok() && shares;
 }
@@ -82,7 +80,6 @@ absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::Group
       if (request.papers.size() >= kHelloGroups) break;
       request.papers.push_back(PapersOf(txn, group, core.self()));
     }
-    return absl::OkStatus();
   }));
   return request;
 }
@@ -95,7 +92,6 @@ absl::Status Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
       const auto row = LoadGroupRow(txn, papers.group);
       news = row && row->state == GroupRow::State::kActive &&
              PapersAreNews(txn, papers.group, entries);
-      return absl::OkStatus();
     }));
     if (!news) continue;
     RETURN_IF_ERROR(
@@ -131,7 +127,6 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
       if (!Shared(txn, papers.group, core.self(), caller)) continue;
       reply.papers.push_back(PapersOf(txn, papers.group, core.self()));
     }
-    return absl::OkStatus();
   }));
   // Who shares no group leaves no trace.
   if (!reply.papers.empty() && !request.addresses.empty()) {
@@ -189,7 +184,6 @@ std::vector<std::pair<base::BlobId, std::vector<base::GroupId>>> Replication::Gr
       }
       if (!of_blob.empty()) granted.emplace_back(blob, std::move(of_blob));
     }
-    return absl::OkStatus();
   });
   if (!read.ok()) granted.clear();
   return granted;
@@ -203,12 +197,11 @@ absl::StatusOr<HeldReply> Replication::ServeHeld(const base::PeerId& caller,
   bool shared = false;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     shared = Shared(txn, request.group, core.self(), caller);
-    if (!shared) return absl::OkStatus();
+    if (!shared) return;
     for (const base::BlobId& blob : request.blobs) {
       const auto row = blobstore::LoadBlobRow(txn, blob);
       if (row && row->holdings.contains(request.group)) reply.held.push_back(blob);
     }
-    return absl::OkStatus();
   }));
   if (!shared) return absl::NotFoundError("no such group");
   return reply;
@@ -238,7 +231,6 @@ absl::StatusOr<Replication::MentionPage> Replication::Mentions(
       page.blobs.push_back(*blob);
       page.held_here.push_back(row && row->holdings.contains(group));
     }
-    return absl::OkStatus();
   }));
   return page;
 }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -40,6 +43,8 @@ struct Replication::Impl {
   using ProbeKey = std::tuple<base::GroupId, base::PeerId, OriginKey>;
   std::map<ProbeKey, ProbeState> probes GUARDED_BY(mutex);
 
+  std::atomic<uint64_t> problems{0};  // that members' logs had, since this service started
+
   // Learns what is new in the papers for groups that are here.
   absl::Status LearnAll(const std::vector<Papers>& all) const;
 
@@ -52,7 +57,10 @@ struct Replication::Impl {
   // taken, which goes into `ended`, nothing that follows is.
   std::vector<PreparedEntry> PreparePage(const base::PeerId& peer, const base::GroupId& group,
                                          std::vector<SealedEntry> sealed, Round& round,
-                                         std::set<OriginKey>& ended) const;
+                                         std::set<OriginKey>& ended);
+  // A gap, a fork, an entry that does not parse: counted, logged at powers of two.
+  void NoteProblem(const base::GroupId& group, const base::PeerId& peer, const std::string& problem,
+                   Round& round);
   // What the entries of one transaction mean for the round.
   absl::Status NoteChunk(const base::PeerId& peer, const base::GroupId& group,
                          const ChunkResult& result, Round& round);
@@ -86,9 +94,5 @@ struct Replication::Impl {
                     Round& round);
   absl::Status Salvage(const base::GroupId& group, const std::vector<PreparedEntry>& entries);
 };
-
-// A gap, a fork, an entry that does not parse: counted, logged at powers of two.
-void NoteProblem(Replication::Round& round, const base::GroupId& group, const base::PeerId& peer,
-                 const std::string& problem);
 
 }  // namespace waypost::syncgroup

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -128,9 +127,8 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
 
 }  // namespace
 
-void NoteProblem(Round& round, const base::GroupId& group, const base::PeerId& peer,
-                 const std::string& problem) {
-  static std::atomic<uint64_t> problems{0};
+void Replication::Impl::NoteProblem(const base::GroupId& group, const base::PeerId& peer,
+                                    const std::string& problem, Round& round) {
   round.problem = problem;
   const uint64_t count = problems.fetch_add(1) + 1;
   if (base::IsPowerOfTwo(count)) {
@@ -163,7 +161,6 @@ absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
       request.groups.push_back(std::move(asked));
       rows.push_back(*std::move(row));
     }
-    return absl::OkStatus();
   }));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SyncGroupRequest& asked = request.groups[i];
@@ -199,7 +196,6 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
     const auto row = LoadGroupRow(txn, group);
     shared = row && row->state == GroupRow::State::kActive && LoadMember(txn, group, peer);
     kept = LoadCursor(txn, group, peer);
-    return absl::OkStatus();
   }));
   if (!shared) return absl::OkStatus();  // left, or the peer was removed, meanwhile
   std::erase_if(reply.of_caller, [&](const auto& item) { return item.first.first != core.self(); });
@@ -225,7 +221,7 @@ std::vector<PreparedEntry> Replication::Impl::PreparePage(const base::PeerId& pe
                                                           const base::GroupId& group,
                                                           std::vector<SealedEntry> sealed,
                                                           Round& round,
-                                                          std::set<OriginKey>& ended) const {
+                                                          std::set<OriginKey>& ended) {
   std::vector<PreparedEntry> entries;
   const base::WallTime latest_allowed = core.clock.WallNow() + kClockAheadMax;
   for (SealedEntry& one : sealed) {
@@ -235,9 +231,10 @@ std::vector<PreparedEntry> Replication::Impl::PreparePage(const base::PeerId& pe
     if (!entry.ok()) {
       if (place) ended.insert({place->origin, place->incarnation});
       round.held_back.insert(group);
-      NoteProblem(round, group, peer,
-                  absl::StrCat("an entry cannot be read: ",
-                               base::Abs(base::Std(entry.status().message()))));
+      NoteProblem(
+          group, peer,
+          absl::StrCat("an entry cannot be read: ", base::Abs(base::Std(entry.status().message()))),
+          round);
       continue;
     }
     if (entry->entry.time > latest_allowed) {
@@ -260,7 +257,7 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
     round.cursors.erase(group);
     round.again = true;
   }
-  if (!result.problem.empty()) NoteProblem(round, group, peer, result.problem);
+  if (!result.problem.empty()) NoteProblem(group, peer, result.problem, round);
   for (const auto& [numbering, generation] : result.parted) {
     if (StartProbe(group, peer, numbering, generation)) round.again = true;
   }

@@ -160,7 +160,6 @@ absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
         if (numbering.first == core.self()) claims[asked.group][numbering] = known;
       }
     }
-    return absl::OkStatus();
   }));
   for (const auto& [group, known] : claims) {
     RETURN_IF_ERROR(impl_->CheckClaims(group, known).status());
@@ -196,7 +195,6 @@ absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
       // Once it has applied our last entry it no longer asks us: this is all the receipt there is.
       if (leaving && !answer.more) told.push_back(asked.group);
     }
-    return absl::OkStatus();
   }));
   for (const base::GroupId& group : told) impl_->work.NoteToldOfLeaving(group, caller);
   return reply;

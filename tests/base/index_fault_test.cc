@@ -35,7 +35,6 @@ std::string Get(Index& index, const std::string& key) {
   std::string value = "-";
   const absl::Status status = index.Read([&](ReadTxn& txn) {
     if (const auto row = txn.Get(Table::kMeta, key)) value = std::string(*row);
-    return absl::OkStatus();
   });
   return status.ok() ? value : status.ToString();
 }

@@ -41,18 +41,12 @@ class IndexTest : public testing::Test {
     std::string value = "-";
     const absl::Status status = index_->Read([&](ReadTxn& txn) {
       if (const auto row = txn.Get(table, key)) value = std::string(*row);
-      return absl::OkStatus();
     });
     return status.ok() ? value : status.ToString();
   }
   uint64_t Rows(Table table) {
     uint64_t rows = 0;
-    EXPECT_TRUE(index_
-                    ->Read([&](ReadTxn& txn) {
-                      rows = txn.Rows(table);
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(index_->Read([&](ReadTxn& txn) { rows = txn.Rows(table); }).ok());
     return rows;
   }
   // Everything submitted before this is over when it returns: bulk has its turn when foreground is
@@ -112,7 +106,6 @@ TEST_F(IndexTest, ReadsAreOfOneMoment) {
                     std::thread writer([&] { EXPECT_TRUE(Put("a", "2").ok()); });
                     writer.join();
                     EXPECT_EQ(txn.Get(Table::kMeta, "a"), "1");
-                    return absl::OkStatus();
                   })
                   .ok());
   EXPECT_EQ(Get("a"), "2");
@@ -134,7 +127,6 @@ TEST_F(IndexTest, ACursorWalksInKeyOrderAndFindsTheLast) {
                     cursor.Seek("");
                     seen += cursor.key();
                     EXPECT_FALSE(cursor.Seek("e"));
-                    return absl::OkStatus();
                   })
                   .ok());
   EXPECT_EQ(seen, "cdda");
@@ -153,10 +145,8 @@ TEST_F(IndexTest, AKeyOfAnImpossibleLengthIsAnErrorOfTheWholeTransaction) {
   for (const std::size_t length : {std::size_t{0}, std::size_t{512}}) {
     const std::string key(length, 'k');
     EXPECT_TRUE(absl::IsInvalidArgument(Put(key, "x"))) << length;
-    const absl::Status read = index_->Read([&](ReadTxn& txn) {
-      EXPECT_EQ(txn.Get(Table::kMeta, key), std::nullopt);
-      return absl::OkStatus();
-    });
+    const absl::Status read =
+        index_->Read([&](ReadTxn& txn) { EXPECT_EQ(txn.Get(Table::kMeta, key), std::nullopt); });
     // LMDB looks a key up that is too long, and does not find it; an empty one it refuses.
     EXPECT_EQ(read.ok(), length != 0);
   }
@@ -171,7 +161,6 @@ TEST_F(IndexTest, AnErrorSticksToItsTransactionAndIsNotTakenForAbsence) {
     EXPECT_EQ(txn.Get(Table::kMeta, "a"), std::nullopt);
     Cursor cursor(txn, Table::kMeta);
     EXPECT_FALSE(cursor.Seek("a"));
-    return absl::OkStatus();
   });
   EXPECT_FALSE(status.ok());
   EXPECT_EQ(Get("a"), "1");

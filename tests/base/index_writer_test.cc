@@ -72,12 +72,8 @@ class IndexWriterTest : public testing::Test {
   }
   bool Has(const std::string& key) {
     bool has = false;
-    EXPECT_TRUE(index_
-                    ->Read([&](ReadTxn& txn) {
-                      has = txn.Get(Table::kMeta, key).has_value();
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        index_->Read([&](ReadTxn& txn) { has = txn.Get(Table::kMeta, key).has_value(); }).ok());
     return has;
   }
   uint64_t Commits() {
@@ -267,12 +263,8 @@ TEST_F(IndexWriterTest, ThreadsThatCountTogetherLoseNothing) {
   }
   for (auto& thread : threads) thread.join();
   uint64_t count = 0;
-  ASSERT_TRUE(index_
-                  ->Read([&](ReadTxn& txn) {
-                    count = ReadU64(*txn.Get(Table::kMeta, "count"));
-                    return absl::OkStatus();
-                  })
-                  .ok());
+  ASSERT_TRUE(
+      index_->Read([&](ReadTxn& txn) { count = ReadU64(*txn.Get(Table::kMeta, "count")); }).ok());
   EXPECT_EQ(count, uint64_t{kThreads} * kEach * 4 / 5);
 }
 
@@ -293,7 +285,6 @@ TEST_F(IndexWriterTest, TheMapGrowsUnderReaders) {
                             ++rows;
                           }
                           EXPECT_EQ(rows, txn.Rows(Table::kMeta));
-                          return absl::OkStatus();
                         })
                         .ok());
         ++reads;

@@ -85,19 +85,14 @@ class BadRowTest : public testing::Test {
     EXPECT_TRUE(index_
                     ->Read([&](ReadTxn& txn) {
                       if (const auto row = txn.GetRaw(table, key)) bytes = std::string(*row);
-                      return absl::OkStatus();
                     })
                     .ok());
     return bytes;
   }
   bool Reads(const std::string& key) {
     bool there = false;
-    EXPECT_TRUE(index_
-                    ->Read([&](ReadTxn& txn) {
-                      there = txn.Get(Table::kRefs, key).has_value();
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        index_->Read([&](ReadTxn& txn) { there = txn.Get(Table::kRefs, key).has_value(); }).ok());
     return there;
   }
   void Drain() {
@@ -138,7 +133,6 @@ TEST_F(BadRowTest, ADamagedRowMeetsACursorToo) {
                     for (cursor.Seek(""); cursor.valid(); cursor.Next()) {
                       if (const auto payload = cursor.payload()) seen += *payload;
                     }
-                    return absl::OkStatus();
                   })
                   .ok());
   EXPECT_EQ(seen, "13");
@@ -170,7 +164,6 @@ TEST_F(BadRowTest, ARowWhosePayloadDoesNotParseCanBeReported) {
                     txn.ReportBadRow(Table::kRefs, "k");
                     txn.ReportBadRow(Table::kRefs, "k");
                     txn.ReportBadRow(Table::kRefs, "not there");
-                    return absl::OkStatus();
                   })
                   .ok());
   Drain();

@@ -107,7 +107,6 @@ class Inline final : public Placement {
                 std::string key;
                 base::AppendU64(key, number);
                 sum = Sum(*txn.GetRaw(Table::kInline, key));
-                return absl::OkStatus();
               })
               .ok());
     return sum;
@@ -160,7 +159,6 @@ class Pack final : public Placement {
                 CHECK(row);
                 at = base::ReadU64(row->substr(row->size() - 16));
                 size = base::ReadU64(row->substr(row->size() - 8));
-                return absl::OkStatus();
               })
               .ok());
     std::string bytes(size, '\0');

@@ -34,10 +34,8 @@ class BlobListingTest : public testing::Test {
     std::string all, after;
     do {
       BlobPage page;
-      const absl::Status read = index_->Read([&](base::ReadTxn& txn) {
-        page = ListBlobs(txn, group, after, limit, rows_max);
-        return absl::OkStatus();
-      });
+      const absl::Status read = index_->Read(
+          [&](base::ReadTxn& txn) { page = ListBlobs(txn, group, after, limit, rows_max); });
       EXPECT_TRUE(read.ok()) << read;
       for (const auto& blob : page.blobs) {
         EXPECT_EQ(blob.id, Blob(static_cast<uint8_t>(blob.size_bytes)));

@@ -159,7 +159,6 @@ TEST(BlobTable, ARowThatDoesNotParseIsAbsentAndReported) {
                   ->Read([&](base::ReadTxn& txn) {
                     EXPECT_EQ(LoadBlobRow(txn, good), row);
                     EXPECT_EQ(LoadBlobRow(txn, bad), std::nullopt);
-                    return absl::OkStatus();
                   })
                   .ok());
   (*index)->Shutdown();  // what it was asked for is done

@@ -194,10 +194,7 @@ TEST_F(DiskBlobStoreTest, AChangeOfTheInlineLimitMovesABlobWhenItIsPutAgain) {
   EXPECT_EQ(*rig_.Read(id), bytes);
   uint64_t inline_rows = 0;
   ASSERT_TRUE(rig_.index()
-                  .Read([&](base::ReadTxn& txn) {
-                    inline_rows = txn.Rows(base::Table::kInline);
-                    return absl::OkStatus();
-                  })
+                  .Read([&](base::ReadTxn& txn) { inline_rows = txn.Rows(base::Table::kInline); })
                   .ok());
   EXPECT_EQ(inline_rows, 1u) << "no bytes are left behind";
 }

@@ -60,12 +60,7 @@ class DiskRig final : public BlobStoreHarness {
   absl::StatusOr<std::string> Read(const base::BlobId& blob) { return ReadBlob(*store_, blob); }
   std::optional<BlobRow> Row(const base::BlobId& blob) {
     std::optional<BlobRow> row;
-    CHECK(index_
-              ->Read([&](base::ReadTxn& txn) {
-                row = LoadBlobRow(txn, blob);
-                return absl::OkStatus();
-              })
-              .ok());
+    CHECK(index_->Read([&](base::ReadTxn& txn) { row = LoadBlobRow(txn, blob); }).ok());
     return row;
   }
   bool Exists(const std::string& path) { return fs.Stat(path)->has_value(); }

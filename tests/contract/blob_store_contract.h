@@ -28,12 +28,8 @@ class BlobStoreContract
   absl::Status Put(const std::string& bytes) { return PutBlob(store(), harness_->index(), bytes); }
   std::optional<BlobRow> Row(const base::BlobId& blob) {
     std::optional<BlobRow> row;
-    EXPECT_TRUE(harness_->index()
-                    .Read([&](base::ReadTxn& txn) {
-                      row = LoadBlobRow(txn, blob);
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        harness_->index().Read([&](base::ReadTxn& txn) { row = LoadBlobRow(txn, blob); }).ok());
     return row;
   }
 

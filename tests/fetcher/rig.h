@@ -143,12 +143,7 @@ class Rig {
 
   syncgroup::BlobRecord Record(const base::BlobId& blob) {
     syncgroup::BlobRecord record;
-    CHECK(index
-              ->Read([&](base::ReadTxn& txn) {
-                record = ledger->Load(txn, blob);
-                return absl::OkStatus();
-              })
-              .ok());
+    CHECK(index->Read([&](base::ReadTxn& txn) { record = ledger->Load(txn, blob); }).ok());
     return record;
   }
   bool Held(const base::BlobId& blob) {
@@ -157,12 +152,7 @@ class Rig {
   }
   uint64_t DueRows() {
     uint64_t rows = 0;
-    CHECK(index
-              ->Read([&](base::ReadTxn& txn) {
-                rows = txn.Rows(base::Table::kDue);
-                return absl::OkStatus();
-              })
-              .ok());
+    CHECK(index->Read([&](base::ReadTxn& txn) { rows = txn.Rows(base::Table::kDue); }).ok());
     return rows;
   }
   std::string Content(const base::BlobId& blob) {

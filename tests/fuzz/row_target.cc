@@ -114,7 +114,7 @@ std::vector<std::string> Seeds() {
   blobstore::BlobRow row{.size_bytes = 5, .stored = at, .verified = at};
   row.holdings[group] = {.acquired = at, .via = blobstore::Via::kFetch, .shares = 1};
 
-  signpost::PeerBook::Entry entry;
+  signpost::PeerBook::KnownPeer entry;
   entry.name = "n";
   entry.addresses = {"host:1"};
   entry.health.last_error = post.last_error;

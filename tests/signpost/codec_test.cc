@@ -75,7 +75,7 @@ TEST(SignpostCodec, GoldenBytes) {
 }
 
 TEST(PeerCodec, GoldenBytes) {
-  PeerBook::Entry entry;
+  PeerBook::KnownPeer entry;
   entry.peer = Peer(1);
   entry.name = "n";
   entry.addresses = {"a:1", "b:2"};
@@ -237,7 +237,6 @@ TEST(SignpostTable, ARowThatDoesNotParseIsAbsentAndReported) {
                     EXPECT_EQ(LoadSignpost(txn, Blob(1)), signpost);
                     EXPECT_EQ(LoadSignpost(txn, Blob(2)), std::nullopt);
                     EXPECT_EQ(LoadSignpost(txn, Blob(3)), std::nullopt);
-                    return absl::OkStatus();
                   })
                   .ok());
   ASSERT_TRUE((*index)

@@ -35,8 +35,8 @@ class PeerBookTest : public testing::Test {
     return book;
   }
   // What the table says now. Also waits for what was submitted before.
-  std::optional<PeerBook::Entry> Stored(const base::PeerId& peer) {
-    std::optional<PeerBook::Entry> entry;
+  std::optional<PeerBook::KnownPeer> Stored(const base::PeerId& peer) {
+    std::optional<PeerBook::KnownPeer> entry;
     EXPECT_TRUE(index_
                     ->Update(base::Index::Lane::kBulk,
                              [&](base::WriteTxn& txn) {

@@ -91,7 +91,6 @@ Snapshot Read(Peer& peer) {
               for (due.Seek(""); due.valid(); due.Next()) {
                 all.due.insert(signpost::DecodeDueKey(due.key())->blob);
               }
-              return absl::OkStatus();
             })
             .ok());
   return all;

@@ -138,21 +138,12 @@ struct TestNode {
   }
   BlobRecord Record(const base::BlobId& blob) {
     BlobRecord record;
-    CHECK(index
-              ->Read([&](base::ReadTxn& txn) {
-                record = ledger->Load(txn, blob);
-                return absl::OkStatus();
-              })
-              .ok());
+    CHECK(index->Read([&](base::ReadTxn& txn) { record = ledger->Load(txn, blob); }).ok());
     return record;
   }
   Counts CountsOf(const base::GroupId& group_or_zero) {
     Counts counts;
-    CHECK(index
-              ->Read([&](base::ReadTxn& txn) {
-                counts = ledger->LoadCounts(txn, group_or_zero);
-                return absl::OkStatus();
-              })
+    CHECK(index->Read([&](base::ReadTxn& txn) { counts = ledger->LoadCounts(txn, group_or_zero); })
               .ok());
     return counts;
   }

@@ -65,12 +65,9 @@ class ScannerTest : public testing::Test {
   }
   syncgroup::Counts Counts(const base::GroupId& group) {
     syncgroup::Counts counts;
-    EXPECT_TRUE(rig_.index
-                    ->Read([&](base::ReadTxn& txn) {
-                      counts = rig_.ledger->LoadCounts(txn, group);
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        rig_.index->Read([&](base::ReadTxn& txn) { counts = rig_.ledger->LoadCounts(txn, group); })
+            .ok());
     return counts;
   }
   // Refolding goes on over several transactions, which the syncer runs in the service.
@@ -236,7 +233,6 @@ TEST_F(ScannerTest, WhatItCountsIsWhatTheLedgerCounts) {
             EXPECT_GT(rig_.ledger->LoadCounts(txn, second->id).wanted, 0u);
             EXPECT_GT(rig_.ledger->LoadCounts(txn, second->id).stopped, 0u);
             EXPECT_GT(rig_.ledger->LoadCounts(txn, rig_.group).blobs, 0u);
-            return absl::OkStatus();
           })
           .ok());
 }

@@ -248,7 +248,6 @@ class Fold {
                                                    : 0;
                         EXPECT_EQ(found, expected) << "keys of blob " << i;
                       }
-                      return absl::OkStatus();
                     })
                     .ok());
     EXPECT_EQ(refs, model.refs);

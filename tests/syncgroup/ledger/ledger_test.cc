@@ -74,18 +74,15 @@ class LedgerTest : public ::testing::Test {
                         for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
                           blobs.insert(*base::BlobId::FromBytes(cursor.key()));
                         }
-                        return absl::OkStatus();
                       })
                       .ok());
     }
     for (const base::BlobId& blob : blobs) {
       bool consistent = false;
-      ASSERT_TRUE(node_.index
-                      ->Read([&](base::ReadTxn& txn) {
-                        consistent = node_.ledger->Consistent(txn, blob);
-                        return absl::OkStatus();
-                      })
-                      .ok());
+      ASSERT_TRUE(
+          node_.index
+              ->Read([&](base::ReadTxn& txn) { consistent = node_.ledger->Consistent(txn, blob); })
+              .ok());
       if (!consistent) Change(blob, [](BlobRecord&) {});
     }
   }
@@ -117,7 +114,6 @@ class LedgerTest : public ::testing::Test {
               }
               counted[base::GroupId()] = node_.ledger->LoadCounts(txn, base::GroupId());
               expected.try_emplace(base::GroupId());
-              return absl::OkStatus();
             })
             .ok());
     for (auto& [group, counts] : counted) counts.refs = 0;  // not of blobs
@@ -126,12 +122,10 @@ class LedgerTest : public ::testing::Test {
   }
   uint64_t ChargeOf(const base::GroupId& group, const base::PeerId& member) {
     uint64_t charge = 0;
-    EXPECT_TRUE(node_.index
-                    ->Read([&](base::ReadTxn& txn) {
-                      charge = LoadCharge(txn, group, FirstBy(member));
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        node_.index
+            ->Read([&](base::ReadTxn& txn) { charge = LoadCharge(txn, group, FirstBy(member)); })
+            .ok());
     return charge;
   }
   void Add(base::ReadTxn& txn, const base::BlobId& blob, std::map<base::GroupId, Counts>& expected,
@@ -364,7 +358,6 @@ TEST_F(LedgerTest, ADueRowThatVanishedIsPutBack) {
   ASSERT_TRUE(node_.index
                   ->Read([&](base::ReadTxn& txn) {
                     EXPECT_TRUE(txn.Get(base::Table::kDue, key).has_value());
-                    return absl::OkStatus();
                   })
                   .ok());
   const auto changes = node_.wake.TakeChanges();

@@ -24,7 +24,6 @@ std::map<EntryPlace, std::string> LogOf(ClusterNode& of, const base::GroupId& gr
                   if (entry) entries[place] = entry->bytes;
                 }
               }
-              return absl::OkStatus();
             })
             .ok());
   return entries;
@@ -46,7 +45,6 @@ std::string Numberings(ClusterNode& of, const base::GroupId& group) {
                 text += "retired " + retired.incarnation.ToHex().substr(0, 4) +
                         (retired.resolved ? " resolved" : " open") + "\n";
               }
-              return absl::OkStatus();
             })
             .ok());
   return text;
@@ -233,13 +231,10 @@ TEST_F(Restore, DamagedOwnKnowledgeBeginsAnotherNumbering) {
   b_.Start();
   SetAndSpread("b2", "2");
   base::Incarnation after;
-  ASSERT_TRUE(b_.node()
-                  .index
-                  ->Read([&](base::ReadTxn& txn) {
-                    after = LoadGroupRow(txn, group_)->incarnation;
-                    return absl::OkStatus();
-                  })
-                  .ok());
+  ASSERT_TRUE(
+      b_.node()
+          .index->Read([&](base::ReadTxn& txn) { after = LoadGroupRow(txn, group_)->incarnation; })
+          .ok());
   EXPECT_NE(after, before);
   EXPECT_TRUE(wire_.InTime([&] {
     return Agree(all_, group_, {{"b1", "1"}, {"b2", "2"}});

@@ -50,7 +50,6 @@ class TrustTest : public testing::Test {
                                     ++rows;
                                     return true;
                                   });
-                      return absl::OkStatus();
                     })
                     .ok());
     return rows;
@@ -177,13 +176,10 @@ TEST_F(TrustTest, AMemberCannotFillTheLogInTheNameOfOthers) {
   // Should it be admitted after all, what was passed over is asked for again.
   const auto cursor = [&] {
     LogCursor found;
-    EXPECT_TRUE(a.node()
-                    .index
-                    ->Read([&](base::ReadTxn& txn) {
-                      found = LoadCursor(txn, group, PeerNumber(2));
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    EXPECT_TRUE(
+        a.node()
+            .index->Read([&](base::ReadTxn& txn) { found = LoadCursor(txn, group, PeerNumber(2)); })
+            .ok());
     return found;
   };
   EXPECT_EQ(cursor().sequence, sequence_);
@@ -223,7 +219,6 @@ TEST_F(TrustTest, TwoEntriesUnderOneNumberAreFoundAlsoWhereOneCameWithPapers) {
       .index
       ->Read([&](base::ReadTxn& txn) {
         EXPECT_EQ(LoadKnowledge(txn, group, {PeerNumber(2), one.incarnation}).known.forked, 1u);
-        return absl::OkStatus();
       })
       .IgnoreError();
 }
@@ -387,7 +382,6 @@ TEST_F(InviteTest, AThousandMembersMayInviteByTwoEntries) {
                            LoadKnowledgeOf(txn, group_, a_.self())) {
                         generation += known.generation;
                       }
-                      return absl::OkStatus();
                     })
                     .ok());
     return generation;
