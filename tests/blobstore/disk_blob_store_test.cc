@@ -38,6 +38,12 @@ class DiskBlobStoreTest : public testing::Test {
     const std::string left = bytes.substr((*writer)->offset(), to - (*writer)->offset());
     ASSERT_TRUE(AppendAll(**writer, left).ok());
   }
+  absl::Status Discard(const StagedBlob& staged) {
+    return rig_.index().Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+      rig_.disk().Discard(txn, staged);
+      return absl::OkStatus();
+    });
+  }
   // What the scan asks before it removes a row, without removing it.
   absl::StatusOr<bool> IsLost(const BlobId& id, const BlobRow& row) {
     absl::StatusOr<bool> lost = false;
@@ -326,13 +332,7 @@ TEST_F(DiskBlobStoreTest, StagedBytesThatNobodyWantsAreGivenUp) {
   const std::string bytes = SomeBytes(3000);
   const auto staged = Stage(rig_.disk(), bytes);
   ASSERT_TRUE(staged.ok());
-  ASSERT_TRUE(rig_.index()
-                  .Update(base::Index::Lane::kForeground,
-                          [&](base::WriteTxn& txn) {
-                            rig_.disk().Discard(txn, *staged);
-                            return absl::OkStatus();
-                          })
-                  .ok());
+  ASSERT_TRUE(Discard(*staged).ok());
   EXPECT_FALSE(rig_.Exists(rig_.layout.BlobPath(staged->id)));
 }
 
@@ -341,13 +341,7 @@ TEST_F(DiskBlobStoreTest, GivingUpStagedBytesLeavesThoseOfARow) {
   ASSERT_TRUE(rig_.Put(bytes).ok());
   const auto staged = Stage(rig_.disk(), bytes);
   ASSERT_TRUE(staged.ok());
-  ASSERT_TRUE(rig_.index()
-                  .Update(base::Index::Lane::kForeground,
-                          [&](base::WriteTxn& txn) {
-                            rig_.disk().Discard(txn, *staged);
-                            return absl::OkStatus();
-                          })
-                  .ok());
+  ASSERT_TRUE(Discard(*staged).ok());
   EXPECT_EQ(*rig_.Read(staged->id), bytes);
 }
 
@@ -390,13 +384,7 @@ TEST_F(DiskBlobStoreTest, GivingUpOneOfTwoStagedBlobsLeavesTheOther) {
   auto one = Stage(rig_.disk(), bytes);
   const auto other = Stage(rig_.disk(), bytes);
   ASSERT_TRUE(one.ok() && other.ok());
-  ASSERT_TRUE(rig_.index()
-                  .Update(base::Index::Lane::kForeground,
-                          [&](base::WriteTxn& txn) {
-                            rig_.disk().Discard(txn, *one);
-                            return absl::OkStatus();
-                          })
-                  .ok());
+  ASSERT_TRUE(Discard(*one).ok());
   EXPECT_TRUE(rig_.Exists(rig_.layout.BlobPath(id)));
   *one = StagedBlob();
   ASSERT_TRUE(InstallStaged(rig_.disk(), rig_.index(), *other).ok());
