@@ -146,8 +146,7 @@ bool Same(const BlobRecord& a, const BlobRecord& b) {
 
 }  // namespace
 
-Ledger::Ledger(Options options, const base::Clock& clock)
-    : options_(options), clock_(clock) {}
+Ledger::Ledger(Options options, const base::Clock& clock) : options_(options), clock_(clock) {}
 
 BlobRecord Ledger::Load(base::ReadTxn& txn, const base::BlobId& blob) const {
   return {.signpost = signpost::LoadSignpost(txn, blob), .row = blobstore::LoadBlobRow(txn, blob)};
