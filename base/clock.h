@@ -28,7 +28,8 @@ class SystemClock final : public Clock {
 // The steady time of the system, for code that no clock can be handed to: sockets, which wait in
 // the kernel, and what the command line shows.
 SteadyTime SteadyNow();
-// Blocks until then, for what nobody needs to end early: the command line, between two looks.
+// Blocks until then, for what nobody needs to end early: the command line between two looks, and an
+// answer that is held back for less than a blink.
 void WaitUntil(SteadyTime then);
 
 }  // namespace waypost::base

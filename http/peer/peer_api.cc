@@ -158,7 +158,8 @@ Response PeerApi::Impl::Miss(const absl::StatusOr<syncgroup::Access::Judgement>&
   const syncgroup::Access::Verdict& verdict = judged->verdicts.front();
   if (verdict.kind == syncgroup::Access::Verdict::Kind::kRefused) {
     return ErrorResponse(base::WithRetryAfter(
-        absl::ResourceExhaustedError("too many blobs asked for that nobody mentioned"),
+        absl::ResourceExhaustedError("too many blobs asked for that none of the groups named here "
+                                     "mentions; wait, and name a group that does"),
         verdict.retry_after));
   }
   Response response = Protobuf(ElsewhereBytes(verdict));

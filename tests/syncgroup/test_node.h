@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -135,6 +136,16 @@ struct TestNode {
                                       const std::optional<Refs::Target>& target = std::nullopt) {
     ASSIGN_OR_RETURN(const auto staged, Stage(content));
     return refs->Put(staged, target);
+  }
+  // One transaction, which must succeed.
+  void Update(const std::function<void(base::WriteTxn&)>& body) {
+    CHECK(index
+              ->Update(base::Index::Lane::kForeground,
+                       [&](base::WriteTxn& txn) {
+                         body(txn);
+                         return absl::OkStatus();
+                       })
+              .ok());
   }
   BlobRecord Record(const base::BlobId& blob) {
     BlobRecord record;

@@ -62,6 +62,17 @@ class BoardTest : public testing::Test {
     worker.join();
     return all;
   }
+  // The only blob there is was taken, and whoever has it asks nobody any more.
+  std::vector<Taken> TakeAndFreeSlot(const DueKey& key) {
+    board().AddStoredRuns({});
+    board().OnBlobChange(Added(key));
+    std::vector<Taken> all = TakeNow();
+    EXPECT_EQ(all.size(), 1u);
+    Slot slot{.at = key.first_peer};
+    board().FreeSlot(slot);
+    board().FreeSlot(slot);  // once is enough
+    return all;
+  }
   static AttemptResult NobodyHadIt() {
     AttemptResult result;
     result.report.asked = {{Peer(1), Answer::kNotHere, ""}};
@@ -172,13 +183,8 @@ TEST_F(BoardTest, ItsPartialIsGivenToBeDroppedOnceItHasLanded) {
 
 TEST_F(BoardTest, WhoWaitsForASlotGoesOnWhereItMayHaveOne) {
   const DueKey key = Key(1, "a");
-  board().AddStoredRuns({});
-  board().OnBlobChange(Added(key));
-  auto all = TakeNow();
+  auto all = TakeAndFreeSlot(key);
   ASSERT_EQ(all.size(), 1u);
-  Slot slot{.at = Peer(1)};
-  board().FreeSlot(slot);
-  board().FreeSlot(slot);  // once is enough
   all[0].result.report.local = LocalEnd::kNoSlot;
   all[0].result.report.no_slot_at = Peer(7);
   Land(all[0], key);
@@ -189,12 +195,8 @@ TEST_F(BoardTest, WhoWaitsForASlotGoesOnWhereItMayHaveOne) {
 
 TEST_F(BoardTest, ABlobOfWhichThereWasNewsWaitsAtHomeWhateverItsAttemptCameTo) {
   const DueKey key = Key(1, "a");
-  board().AddStoredRuns({});
-  board().OnBlobChange(Added(key));
-  auto all = TakeNow();
+  auto all = TakeAndFreeSlot(key);
   ASSERT_EQ(all.size(), 1u);
-  Slot slot{.at = Peer(1)};
-  board().FreeSlot(slot);
   syncgroup::BlobChange news = Moved(key, key);
   news.evidence = true;
   board().OnBlobChange(news);

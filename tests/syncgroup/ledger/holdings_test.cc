@@ -22,17 +22,8 @@ class HoldingsTest : public ::testing::Test {
     one_ = node_.groups->Create({.name = "one", .role = Role::kServer})->id;
     two_ = node_.groups->Create({.name = "two", .role = Role::kServer})->id;
   }
-  void Update(const std::function<void(base::WriteTxn&)>& body) {
-    ASSERT_TRUE(node_.index
-                    ->Update(base::Index::Lane::kForeground,
-                             [&](base::WriteTxn& txn) {
-                               body(txn);
-                               return absl::OkStatus();
-                             })
-                    .ok());
-  }
   void Mention(const base::GroupId& group) {
-    Update([&](base::WriteTxn& txn) {
+    node_.Update([&](base::WriteTxn& txn) {
       node_.ledger->ApplyMention(txn, blob_, {.group = group, .keys = 1});
     });
   }
@@ -40,7 +31,7 @@ class HoldingsTest : public ::testing::Test {
     const auto staged = node_.Stage("content");
     EXPECT_TRUE(staged.ok());
     Ledger::Arrived arrived;
-    Update([&](base::WriteTxn& txn) {
+    node_.Update([&](base::WriteTxn& txn) {
       arrived = node_.ledger->Arrive(txn, *node_.blobs, *staged, arrival);
     });
     return arrived;
@@ -97,7 +88,7 @@ TEST_F(HoldingsTest, WhatNobodyWantsAnyMoreLeavesNoRow) {
 
 TEST_F(HoldingsTest, AFetchThatWasStoppedMeanwhileIsNotKept) {
   Mention(one_);
-  Update([&](base::WriteTxn& txn) {
+  node_.Update([&](base::WriteTxn& txn) {
     node_.ledger->Change(txn, blob_,
                          [&](BlobRecord& record) { record.signpost->stopped = clock_.WallNow(); });
   });
@@ -111,7 +102,7 @@ TEST_F(HoldingsTest, NothingThatFailedBeforeCountsWhenBytesCame) {
                                       Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}}};
   for (const Ledger::Arrival& arrival : arrivals) {
     Mention(one_);
-    Update([&](base::WriteTxn& txn) {
+    node_.Update([&](base::WriteTxn& txn) {
       node_.ledger->ReleaseAll(txn, blob_);
       node_.ledger->Change(txn, blob_, [&](BlobRecord& record) {
         record.signpost->failures = 3;
@@ -139,12 +130,12 @@ TEST_F(HoldingsTest, AHoldingThatIsThereStaysAsItIs) {
 }
 
 TEST_F(HoldingsTest, AMentionByTheOwnAppGrantsOnlyWhatIsHere) {
-  Update([&](base::WriteTxn& txn) {
+  node_.Update([&](base::WriteTxn& txn) {
     node_.ledger->ApplyMention(txn, blob_, {.group = one_, .keys = 1, .grants = true});
   });
   EXPECT_TRUE(Holdings().empty());
   Arrive(Ledger::ByScan{});
-  Update([&](base::WriteTxn& txn) {
+  node_.Update([&](base::WriteTxn& txn) {
     node_.ledger->ApplyMention(txn, blob_, {.group = two_, .keys = 1, .grants = true});
   });
   EXPECT_EQ(Holdings(), (Expected{{two_, Via::kReference}}));
@@ -154,7 +145,7 @@ TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
   Mention(one_);
   Mention(two_);
   Arrive(Ledger::ByPut{});
-  Update([&](base::WriteTxn& txn) { node_.ledger->Release(txn, blob_, one_); });
+  node_.Update([&](base::WriteTxn& txn) { node_.ledger->Release(txn, blob_, one_); });
   EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
   EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
   EXPECT_EQ(node_.CountsOf(base::GroupId()).blobs, 1u);
@@ -163,7 +154,7 @@ TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
 TEST_F(HoldingsTest, AfterDamageTheBlobIsWantedAgain) {
   Mention(one_);
   Arrive(Ledger::ByPut{});
-  Update([&](base::WriteTxn& txn) { node_.ledger->ReleaseAll(txn, blob_); });
+  node_.Update([&](base::WriteTxn& txn) { node_.ledger->ReleaseAll(txn, blob_); });
   EXPECT_FALSE(node_.Record(blob_).row.has_value());
   EXPECT_TRUE(node_.Record(blob_).signpost->groups.at(one_).wanted);
   EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);

@@ -36,23 +36,14 @@ std::string DueKeyBytes(const base::BlobId& blob, const signpost::Signpost& sign
 
 class LedgerTest : public ::testing::Test {
  protected:
-  void Update(const std::function<void(base::WriteTxn&)>& body) {
-    ASSERT_TRUE(node_.index
-                    ->Update(base::Index::Lane::kForeground,
-                             [&](base::WriteTxn& txn) {
-                               body(txn);
-                               return absl::OkStatus();
-                             })
-                    .ok());
-  }
   void Change(const base::BlobId& blob, const std::function<void(BlobRecord&)>& change) {
-    Update([&](base::WriteTxn& txn) { node_.ledger->Change(txn, blob, change); });
+    node_.Update([&](base::WriteTxn& txn) { node_.ledger->Change(txn, blob, change); });
   }
   void Mention(const base::BlobId& blob, Ledger::Mention mention) {
-    Update([&](base::WriteTxn& txn) { node_.ledger->ApplyMention(txn, blob, mention); });
+    node_.Update([&](base::WriteTxn& txn) { node_.ledger->ApplyMention(txn, blob, mention); });
   }
   void SetRole(const base::GroupId& group, std::optional<Role> role) {
-    Update([&](base::WriteTxn& txn) {
+    node_.Update([&](base::WriteTxn& txn) {
       if (role) {
         StoreMember(txn, group, {.peer = node_.self, .role = *role});
       } else {
@@ -191,7 +182,7 @@ TEST_F(LedgerTest, CountsFlagsAndDueRowsAgreeAfterRandomChangesAndAScan) {
         SetRole(Group(n), static_cast<Role>(1 + any(3)));
       }
     }
-    Update([&](base::WriteTxn& txn) {
+    node_.Update([&](base::WriteTxn& txn) {
       for (int i = 0; i < 500; ++i, ++step) {
         const base::BlobId blob = BlobOf(std::to_string(any(60)));
         const base::GroupId group = Group(any(4));
@@ -352,7 +343,7 @@ TEST_F(LedgerTest, ADueRowThatVanishedIsPutBack) {
   const base::BlobId blob = BlobOf("x");
   Mention(blob, {.group = Group(0), .keys = 1});
   const std::string key = DueKeyBytes(blob, *node_.Record(blob).signpost);
-  Update([&](base::WriteTxn& txn) { EXPECT_TRUE(txn.Delete(base::Table::kDue, key)); });
+  node_.Update([&](base::WriteTxn& txn) { EXPECT_TRUE(txn.Delete(base::Table::kDue, key)); });
   node_.wake.TakeChanges();
   Scan();
   ASSERT_TRUE(node_.index
