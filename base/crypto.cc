@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/entropy.h"
 #include "base/file_system.h"
+#include "base/secret_file.h"
 #include "base/status.h"
 
 // Everything that libsodium does for us, and the identity key on the disk. Secrets stay in memory
@@ -39,19 +40,9 @@ std::string Tagged(std::string_view tag, std::string_view message) {
 }
 
 absl::Status CheckKeyFile(int fd, const std::string& path) {
+  RETURN_IF_ERROR(CheckSecretFile(fd, path));
   struct stat info;
   if (fstat(fd, &info) != 0) return ErrnoStatus(errno, path);
-  if (!S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
-  }
-  if (info.st_uid != geteuid()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " belongs to another user: run the service as its owner, or chown the data folder"));
-  }
-  if ((info.st_mode & 077) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " can be read by others: chmod 600 ", path));
-  }
   if (info.st_size != static_cast<off_t>(kKeyFileBytes)) {
     return absl::DataLossError(absl::StrCat(path, " is not a Waypost identity key: it should have ",
                                             kKeyFileBytes, " bytes; restore it from a copy"));

@@ -24,6 +24,9 @@ inline constexpr std::string_view kFaultPoints[] = {
     "index.committed",  // the commit returned, nobody has been told
     "fetch.verified",   // a fetched blob hashed to its id, nothing recorded
     "sync.applied",     // a page of log entries was committed, the cursor's owner not told
+    "migrate.marked",   // FORMAT says that a migration is under way, nothing else has changed
+    "migrate.page",     // a page of rows was migrated, and how far it came written down
+    "migrate.done",     // all steps are done, FORMAT does not say so yet
 };
 
 // Reads WAYPOST_FAULT_POINT="name" or "name:N" (the Nth time it is reached). An unknown name is an

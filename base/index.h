@@ -180,5 +180,7 @@ std::string SealRecord(Table table, std::string_view key, uint8_t version,
                        std::string_view payload);
 std::optional<std::string_view> OpenRecord(Table table, std::string_view key,
                                            std::string_view stored);
+// The same row with today's checksum; nullopt where it has it, or is damaged.
+std::optional<std::string> ResealRecord(Table table, std::string_view key, std::string_view stored);
 
 }  // namespace waypost::base

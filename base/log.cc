@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "base/utf8.h"
+#include "base/harmless.h"
 
 // One line a message on standard error. What strangers say ends up in messages, so everything that
 // could begin a line, move a terminal's cursor, or break out of a JSON string is escaped before the
@@ -30,34 +30,16 @@ spdlog::level::level_enum SpdLevel(LogLevel level) {
   return spdlog::level::err;
 }
 
-// What strangers say ends up in messages: it must not begin a line of its own, move the cursor of a
-// terminal, or break out of a JSON string.
+// A message as it stands in a line of the format.
 std::string Escape(std::string_view message, LogFormat format) {
-  std::string out;
-  out.reserve(message.size() + 8);
-  while (!message.empty()) {
-    const auto first = FirstCharacter(message);
-    const std::string_view character = message.substr(0, first ? first->bytes : 1);
-    message.remove_prefix(character.size());
-    const unsigned value = static_cast<unsigned char>(character.back());
-    char escaped[8];
-    if (character == "\n") {
-      out += "\\n";
-    } else if (!first || IsControl(first->code)) {
-      const bool json = format == LogFormat::kJson;
-      // In JSON a byte that is not UTF-8 becomes U+FFFD, as nothing else can stand there.
-      if (json && !first) {
-        out += "\\ufffd";
-      } else {
-        std::snprintf(escaped, sizeof escaped, json ? "\\u%04x" : "\\x%02x", value);
-        out += escaped;
-      }
-    } else {
-      if (format == LogFormat::kJson && (character == "\"" || character == "\\")) out += '\\';
-      out += character;
-    }
+  if (format == LogFormat::kText) return Harmless(message);
+  std::string text;
+  text.reserve(message.size() + 8);
+  for (const char c : message) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c == '\n' ? "\\n" : std::string(1, c);
   }
-  return out;
+  return HarmlessJson(text);
 }
 
 void SetPattern(spdlog::logger& logger, LogFormat format) {

@@ -74,4 +74,12 @@ std::optional<std::string_view> OpenRecord(Table table, std::string_view key,
   return payload;
 }
 
+std::optional<std::string> ResealRecord(Table table, std::string_view key,
+                                        std::string_view stored) {
+  if (stored.empty() || (static_cast<uint8_t>(stored[0]) & kXxh3) != 0) return std::nullopt;
+  const auto payload = OpenRecord(table, key, stored);
+  if (!payload) return std::nullopt;
+  return SealRecord(table, key, static_cast<uint8_t>(stored[0]), *payload);
+}
+
 }  // namespace waypost::base

@@ -138,6 +138,20 @@ TEST_F(CommandLineTest, BlobsAreNamedByIdPrefixOrGroupAndKey) {
   EXPECT_THAT(ambiguous.err, HasSubstr("ambiguous"));
 }
 
+TEST_F(CommandLineTest, WhatOthersWroteNeverReachesTheTerminalRaw) {
+  const std::string group = laptop_->CreateGroup("family\xe2\x80\xa8laptop  admin", "normal");
+  const std::string override_key =
+      "invoice\xe2\x80\xae"
+      "fdp.exe";
+  PutRef(*laptop_, group, override_key, "hello");
+  EXPECT_THAT(Ok(*laptop_, {"ref", "ls", group}), HasSubstr("invoice\\u202efdp.exe"));
+  EXPECT_THAT(Ok(*laptop_, {"group", "list"}), HasSubstr("family\\u2028laptop"));
+  // A program reads what is meant.
+  const std::string json = Ok(*laptop_, {"ref", "ls", group, "--json"});
+  EXPECT_EQ(json.find("\xe2\x80\xae"), std::string::npos);
+  EXPECT_EQ(Json::parse(json)[0].value("key", ""), override_key);
+}
+
 TEST_F(CommandLineTest, ExitStatusesSayWhatKindOfFailure) {
   EXPECT_EQ(laptop_->Run({"frobnicate"}).exit_status, 2);
   EXPECT_EQ(laptop_->Run({"put"}).exit_status, 2);

@@ -12,9 +12,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/secret_file.h"
 #include "base/status.h"
 #include "service/addresses.h"
 
@@ -26,11 +28,16 @@ namespace {
 
 using base::Abs;
 
-// First line of FORMAT: a number that grows when an older program could not read the folder.
-// 2: rows have checksums of another kind; those of 1 are read as well.
-constexpr std::string_view kFormat = "waypost data folder, format 2\n";
-constexpr std::string_view kOlderFormat = "waypost data folder, format 1\n";
+// Marks a status for IsUnusable.
+constexpr char kUnusablePayload[] = "waypost.unusable";
+
+absl::Status Unusable(absl::Status status) {
+  if (!status.ok()) status.SetPayload(kUnusablePayload, absl::Cord("1"));
+  return status;
+}
+
 constexpr std::size_t kSmallFileMax = 64 * 1024;
+constexpr std::size_t kTokenBytesMin = 16;
 
 std::string In(const std::string& dir, std::string_view name) {
   return absl::StrCat(dir, "/", Abs(name));
@@ -68,34 +75,68 @@ absl::Status CreateSmallFile(base::FileSystem& fs, const std::string& path,
   return file->Sync();
 }
 
+absl::StatusOr<std::string> LoadToken(const std::string& path, bool as_administrator) {
+  std::string text;
+  ASSIGN_OR_RETURN(text, base::ReadSecretFile(path, kSmallFileMax, as_administrator));
+  absl::StripAsciiWhitespace(&text);
+  if (text.size() < kTokenBytesMin) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": at least ", kTokenBytesMin, " characters are wanted; delete it to get a new one"));
+  }
+  return text;
+}
+
+// Made under another name with its mode from the beginning, so that nobody reads it meanwhile and a
+// crash leaves the old one or the new one.
+absl::Status ReplaceToken(base::FileSystem& fs, const std::string& dir, const std::string& name) {
+  const std::string fresh = In(dir, name + ".new");
+  const absl::Status removed = fs.Remove(fresh);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  RETURN_IF_ERROR(CreateSmallFile(fs, fresh, base::ToHex(base::RandomBytes(32)) + "\n"));
+  RETURN_IF_ERROR(fs.Rename(fresh, In(dir, name)));
+  return fs.SyncDir(dir);
+}
+
 absl::StatusOr<std::string> LoadOrMakeToken(base::FileSystem& fs, const std::string& dir,
                                             const std::string& name) {
   const std::string path = In(dir, name);
   std::optional<base::FileSystem::Info> info;
   ASSIGN_OR_RETURN(info, fs.Stat(path));
-  if (!info) {
-    const std::string token = base::ToHex(base::RandomBytes(32));
-    RETURN_IF_ERROR(CreateSmallFile(fs, path, token + "\n"));
-    RETURN_IF_ERROR(fs.SyncDir(dir));
-    return token;
-  }
-  return ReadToken(fs, dir, name);
+  if (!info) RETURN_IF_ERROR(ReplaceToken(fs, dir, name));
+  auto token = LoadToken(path, /*as_administrator=*/false);
+  if (!token.ok()) return Unusable(token.status());
+  return token;
 }
 
-// Before anything is written that an older program could not read, it is kept from trying.
-absl::Status TakeFormat(base::FileSystem& fs, const std::string& dir) {
-  const auto format = base::ReadSmallFile(fs, In(dir, "FORMAT"), kSmallFileMax);
-  if (!format.ok()) return base::Annotate(format.status(), "FORMAT");
-  if (*format == kOlderFormat) return base::ReplaceFile(fs, In(dir, "FORMAT"), kFormat);
-  if (*format != kFormat) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        dir, " was written by another version of waypost: its FORMAT says \"",
-        std::string(absl::StripAsciiWhitespace(format->substr(0, 80))), "\"; use that version"));
+// The folder and those in it: what others can change there is not ours to believe.
+absl::Status CheckOwner(const std::string& dir) {
+  RETURN_IF_ERROR(Unusable(base::CheckOwnFolder(dir)));
+  for (const char* name : {"index", "blobs", "partial", "quarantine", "trash"}) {
+    const absl::Status ours = base::CheckOwnFolder(In(dir, name));
+    if (!absl::IsNotFound(ours)) RETURN_IF_ERROR(Unusable(ours));
   }
-  return absl::OkStatus();
+  return Unusable(base::CheckTrustedFile(In(dir, "waypost.toml")));
+}
+
+// What FORMAT says, if that allows to change the folder.
+absl::StatusOr<Format> LoadFormat(base::FileSystem& fs, const std::string& dir) {
+  const auto text = base::ReadSmallFile(fs, In(dir, "FORMAT"), kSmallFileMax);
+  if (!text.ok()) return Unusable(base::Annotate(text.status(), "FORMAT"));
+  auto format = ParseFormat(*text);
+  if (!format.ok()) return Unusable(base::Annotate(format.status(), dir));
+  RETURN_IF_ERROR(Unusable(base::Annotate(CheckFormat(*format, Use::kChange), dir)));
+  return format;
+}
+
+absl::Status WriteFormat(base::FileSystem& fs, const std::string& dir, const Format& format) {
+  return base::ReplaceFile(fs, In(dir, "FORMAT"), FormatText(format));
 }
 
 }  // namespace
+
+bool IsUnusable(const absl::Status& status) {
+  return status.GetPayload(kUnusablePayload).has_value();
+}
 
 absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string& data_dir) {
   const std::string path = In(data_dir, "endpoints.json");
@@ -122,16 +163,8 @@ absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string&
   return endpoints;
 }
 
-absl::StatusOr<std::string> ReadToken(base::FileSystem& fs, const std::string& data_dir,
-                                      const std::string& name) {
-  std::string text;
-  ASSIGN_OR_RETURN(text, base::ReadSmallFile(fs, In(data_dir, name), kSmallFileMax));
-  absl::StripAsciiWhitespace(&text);
-  if (text.size() < 16) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        In(data_dir, name), ": at least 16 characters are wanted; delete it to get a new one"));
-  }
-  return text;
+absl::StatusOr<std::string> ReadToken(const std::string& data_dir, const std::string& name) {
+  return LoadToken(In(data_dir, name), /*as_administrator=*/true);
 }
 
 DataDir::DataDir(base::FileSystem& fs, std::string path)
@@ -146,14 +179,8 @@ absl::Status DataDir::RotateToken(base::FileSystem& fs, const std::string& path,
   std::optional<base::FileSystem::Info> info;
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "identity.key")));
   if (!info) return absl::NotFoundError(absl::StrCat("there is no waypost in ", path));
-  // Made under another name with its mode from the beginning, so that nobody reads it meanwhile and
-  // a crash leaves the old one or the new one.
-  const std::string fresh = In(path, name + ".new");
-  const absl::Status removed = fs.Remove(fresh);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  RETURN_IF_ERROR(CreateSmallFile(fs, fresh, base::ToHex(base::RandomBytes(32)) + "\n"));
-  RETURN_IF_ERROR(fs.Rename(fresh, In(path, name)));
-  return fs.SyncDir(path);
+  RETURN_IF_ERROR(LoadFormat(fs, path).status());
+  return ReplaceToken(fs, path, name);
 }
 
 absl::Status DataDir::ReadTokens() {
@@ -172,6 +199,7 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
     RETURN_IF_ERROR(fs.MakeDir(path.substr(0, slash)).status());
   }
   RETURN_IF_ERROR(fs.MakeDir(path).status());
+  RETURN_IF_ERROR(CheckOwner(path));
   int lock = -1;
   ASSIGN_OR_RETURN(lock, TakeLock(path));
   const absl::Cleanup unlock = [lock] { close(lock); };
@@ -182,11 +210,14 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
     return absl::AlreadyExistsError(
         absl::StrCat(path, " has an identity already; it is never overwritten"));
   }
-  RETURN_IF_ERROR(base::ReplaceFile(fs, In(path, "FORMAT"), kFormat));
+  ASSIGN_OR_RETURN(info, fs.Stat(In(path, "FORMAT")));
+  if (info) RETURN_IF_ERROR(LoadFormat(fs, path).status());
+  RETURN_IF_ERROR(WriteFormat(fs, path, CurrentFormat()));
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "waypost.toml")));
   if (!info) RETURN_IF_ERROR(base::ReplaceFile(fs, In(path, "waypost.toml"), toml));
   for (const char* name : {"api.token", "read.token"}) {
-    RETURN_IF_ERROR(LoadOrMakeToken(fs, path, name).status());
+    // One that lies there may be known to who put it there.
+    RETURN_IF_ERROR(ReplaceToken(fs, path, name));
   }
   // Last: a folder with an identity is complete.
   const std::unique_ptr<base::Identity> made =
@@ -203,15 +234,41 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
     return absl::NotFoundError(absl::StrCat("there is no waypost in ", path,
                                             "; make one with: waypost init --data ", path));
   }
+  RETURN_IF_ERROR(CheckOwner(path));
+  // LOCK is written to as well.
+  RETURN_IF_ERROR(LoadFormat(fs, path).status());
   std::unique_ptr<DataDir> dir(new DataDir(fs, path));
   ASSIGN_OR_RETURN(dir->lock_fd_, TakeLock(path));
   const absl::Status removed = fs.Remove(In(path, "endpoints.json"));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  RETURN_IF_ERROR(TakeFormat(fs, path));
-  ASSIGN_OR_RETURN(dir->identity_, base::Identity::Load(In(path, "identity.key")));
+  RETURN_IF_ERROR(dir->TakeFormat());
+  auto identity = base::Identity::Load(In(path, "identity.key"));
+  if (!identity.ok()) return Unusable(identity.status());
+  dir->identity_ = *std::move(identity);
   RETURN_IF_ERROR(dir->ReadTokens());
   RETURN_IF_ERROR(fs.MakeDir(dir->index_dir_).status());
   return dir;
+}
+
+// Under the lock. Words of this program are added before it writes anything that they stand for.
+absl::Status DataDir::TakeFormat() {
+  ASSIGN_OR_RETURN(const Format found, LoadFormat(fs_, path_));
+  format_ = found;
+  Format current = CurrentFormat();
+  format_.number = current.number;
+  format_.compatible.merge(current.compatible);
+  format_.read_compatible.merge(current.read_compatible);
+  format_.incompatible.merge(current.incompatible);
+  if (found.number != kFormatNumber) format_.incompatible.emplace(kMigrating);
+  if (format_ != found) RETURN_IF_ERROR(WriteFormat(fs_, path_, format_));
+  if (found.number != kFormatNumber) base::FaultPoint("migrate.marked");
+  return absl::OkStatus();
+}
+
+absl::Status DataDir::FinishMigration() {
+  base::FaultPoint("migrate.done");
+  format_.incompatible.erase(std::string(kMigrating));
+  return WriteFormat(fs_, path_, format_);
 }
 
 absl::StatusOr<base::HostPort> DataDir::SettlePort(const std::string& name,

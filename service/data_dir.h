@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/host_port.h"
+#include "service/format.h"
 
 namespace waypost::service {
 
@@ -24,16 +25,20 @@ struct Endpoints {
 
 // For clients. kUnavailable: no service is running there (or is not ready).
 absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string& data_dir);
-// The text of `name` in the folder, without the newline.
-absl::StatusOr<std::string> ReadToken(base::FileSystem& fs, const std::string& data_dir,
-                                      const std::string& name);
+// The text of `name` in the folder, without the newline, for a command: root acts for the owner.
+// Refused, as the key is, where others could have read or written it.
+absl::StatusOr<std::string> ReadToken(const std::string& data_dir, const std::string& name);
+
+// An error of a folder that is not to be used as it is: only a person can mend that, and a start
+// that is tried again meets it again. `serve` ends with an exit status of its own.
+bool IsUnusable(const absl::Status& status);
 
 // The data folder of one service, held alone by a lock on LOCK until destroyed. One thread.
 class DataDir {
  public:
   // A new folder: FORMAT, identity, tokens, and `toml` as waypost.toml unless there is one. Durable
   // when it returns. kAlreadyExists: there is an identity already, which is never overwritten.
-  // `identity`: a restored one; null: a new one.
+  // The tokens are new ones, whatever lies there. `identity`: a restored one; null: a new one.
   static absl::Status Init(base::FileSystem& fs, const std::string& path, const std::string& toml,
                            const base::Identity* identity = nullptr);
   // Puts a new token in the place of "api.token" or "read.token"; a service that runs knows it
@@ -43,11 +48,17 @@ class DataDir {
   // Reads both tokens again.
   absl::Status ReadTokens();
 
-  // Takes the lock (kFailedPrecondition names the process that has it), removes endpoints.json,
-  // checks FORMAT, reads identity and tokens (a token that was deleted is made anew). kNotFound:
-  // run init first.
+  // Checks FORMAT before anything is written, takes the lock (kFailedPrecondition names the process
+  // that has it), removes endpoints.json, reads identity and tokens (a token that was deleted is
+  // made anew). kNotFound: run init first. IsUnusable: see there.
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(base::FileSystem& fs,
                                                        const std::string& path);
+  // The folder is of an older format, or a migration of it was broken off: migration.h is to be run
+  // before anything else reads the index.
+  bool migrating() const { return format_.incompatible.contains(std::string(kMigrating)); }
+  // All of it is done, durably.
+  absl::Status FinishMigration();
+
   // Leaves endpoints.json as it is: RemoveEndpoints is part of a clean stop.
   ~DataDir();
   DataDir(const DataDir&) = delete;
@@ -68,11 +79,13 @@ class DataDir {
 
  private:
   DataDir(base::FileSystem& fs, std::string path);
+  absl::Status TakeFormat();
 
   base::FileSystem& fs_;
   const std::string path_;
   const std::string index_dir_;
   int lock_fd_ = -1;
+  Format format_;
   std::unique_ptr<base::Identity> identity_;
   std::string api_token_, read_token_;
 };

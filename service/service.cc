@@ -23,6 +23,7 @@
 #include "service/addresses.h"
 #include "service/data_dir.h"
 #include "service/live_settings.h"
+#include "service/migration.h"
 #include "service/parts/peer_parts.h"
 #include "service/settings_table.h"
 #include "service/version.h"
@@ -161,6 +162,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
       base::ToHex(random.Bytes(4)));
   RETURN_IF_ERROR(
       parts->OpenIndex({.dir = data->index_dir(), .map_size = config.index_map_size_bytes}));
+  RETURN_IF_ERROR(Migrate(*data, *parts->index));
   ASSIGN_OR_RETURN(settings, LiveSettings::Load(*parts->index, live));
   config = settings->current();
   base::ConfigureLog(config.log_level, config.log_format);

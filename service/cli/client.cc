@@ -55,6 +55,7 @@ int ExitOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
   if (const auto payload = status.GetPayload(kExitPayload))
     return std::atoi(std::string(*payload).c_str());
+  if (IsUnusable(status)) return kExitUnusable;
   return absl::IsDeadlineExceeded(status) ? kExitNotComplete : kExitError;
 }
 
@@ -68,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_
   const auto fs = base::NewPosixFileSystem();
   const auto endpoints = ReadEndpoints(*fs, data_dir);
   if (!endpoints.ok()) return WithExit(endpoints.status(), kExitNotReachable);
-  const auto token = ReadToken(*fs, data_dir, "api.token");
+  const auto token = ReadToken(data_dir, "api.token");
   if (!token.ok()) return token.status();
   return std::unique_ptr<Client>(new Client(
       {.address = endpoints->http, .token = *token, .tls_sha256 = endpoints->http_tls_sha256}));

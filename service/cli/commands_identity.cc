@@ -84,7 +84,8 @@ void PrintIdentity(const Common& common, const base::PeerId& peer) {
   if (common.json) {
     PrintJson({{"peer", peer.ToHex()}, {"short", base::ShortId(peer)}});
   } else {
-    PrintLine(absl::StrCat("peer  ", peer.ToHex(), "\nshort ", base::ShortId(peer)));
+    PrintLine(absl::StrCat("peer  ", peer.ToHex()));
+    PrintLine(absl::StrCat("short ", base::ShortId(peer)));
   }
 }
 

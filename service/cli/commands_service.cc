@@ -89,9 +89,10 @@ Exit Init(const Common& common, const InitArgs& args) {
     PrintJson(
         {{"data", common.data}, {"peer", peer}, {"short", base::ShortId(identity->peer_id())}});
   } else {
-    PrintLine(absl::StrCat("peer ", peer, "\nshort ", base::ShortId(identity->peer_id()),
-                           "\nsettings ", common.data,
-                           "/waypost.toml\nstart it with: waypost serve --data ", common.data));
+    PrintLine(absl::StrCat("peer ", peer));
+    PrintLine(absl::StrCat("short ", base::ShortId(identity->peer_id())));
+    PrintLine(absl::StrCat("settings ", common.data, "/waypost.toml"));
+    PrintLine(absl::StrCat("start it with: waypost serve --data ", common.data));
   }
   return kExitOk;
 }

@@ -7,24 +7,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/harmless.h"
 #include "base/status.h"
 #include "base/units.h"
 
-// Everything that the command line prints. Names come from other peers, so control characters never
-// reach the terminal; progress is drawn only on a terminal, on standard error, and wiped before
+// Everything that the command line prints. Names come from other peers, so all of it is made
+// harmless first; progress is drawn only on a terminal, on standard error, and wiped before
 // anything else is printed.
 
 namespace waypost::service {
 namespace {
-
-std::string Harmless(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n') || byte == 0x7f) c = '?';
-  }
-  return out;
-}
 
 // Characters, not bytes: columns stay aligned with names in UTF-8.
 std::size_t Width(std::string_view text) {
@@ -32,23 +24,24 @@ std::size_t Width(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+void Write(const std::string& bytes, std::FILE* to) {
+  std::fwrite(bytes.data(), 1, bytes.size(), to);
+}
+
 }  // namespace
 
-void Print(std::string_view text) {
-  const std::string out = Harmless(text);
-  std::fwrite(out.data(), 1, out.size(), stdout);
-}
-
-void PrintLine(std::string_view text) {
-  Print(text);
-  Print("\n");
-}
+void PrintLine(std::string_view text) { Write(base::Harmless(text) + "\n", stdout); }
 
 void PrintJson(const Json& json) {
-  PrintLine(json.dump(2, ' ', false, Json::error_handler_t::replace));
+  Write(base::HarmlessJson(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n",
+        stdout);
 }
 
-void PrintTable(const std::vector<std::vector<std::string>>& rows) {
+void PrintTable(std::vector<std::vector<std::string>> rows) {
+  // Before widths are counted.
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = base::Harmless(cell);
+  }
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -73,10 +66,7 @@ void PrintList(bool json, const Json& list, const std::vector<std::vector<std::s
   }
 }
 
-void PrintError(std::string_view text) {
-  const std::string out = Harmless(text) + "\n";
-  std::fwrite(out.data(), 1, out.size(), stderr);
-}
+void PrintError(std::string_view text) { Write(base::Harmless(text) + "\n", stderr); }
 
 std::string Abbreviated(const std::string& id) { return id.substr(0, 12); }
 
@@ -92,11 +82,11 @@ void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& det
   if (on_line_ && now - drawn_ < base::Millis(100)) return;
   drawn_ = now;
   on_line_ = true;
-  std::string line = "\r" + label_ + " ";
+  std::string line = "\r" + base::Harmless(label_) + " ";
   if (total_bytes != 0) absl::StrAppend(&line, Bar(bytes, total_bytes), " ");
   absl::StrAppend(&line, base::HumanSize(bytes));
   if (total_bytes != 0) absl::StrAppend(&line, " of ", base::HumanSize(total_bytes));
-  absl::StrAppend(&line, detail.empty() ? "" : ", ", Harmless(detail), "\x1b[K");
+  absl::StrAppend(&line, detail.empty() ? "" : ", ", base::Harmless(detail), "\x1b[K");
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

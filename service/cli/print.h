@@ -12,13 +12,11 @@
 // What commands write to standard output, and how they show that they are still at it.
 namespace waypost::service {
 
-// Without escape sequences: control characters in `text`, which may come from other peers, become
-// "?".
-void Print(std::string_view text);
+// One line, whatever stands in it: see base/harmless.h, as for all below.
 void PrintLine(std::string_view text);
 void PrintJson(const Json& json);
 // Columns aligned by spaces; the first row is the head, left out when it is empty.
-void PrintTable(const std::vector<std::vector<std::string>>& rows);
+void PrintTable(std::vector<std::vector<std::string>> rows);
 // To standard error.
 void PrintError(std::string_view text);
 // As JSON, or for people.

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/index.h"
+#include "base/reseal.h"
 #include "base/status.h"
 #include "tests/fakes/temp_dir.h"
 
@@ -43,6 +44,39 @@ TEST(Record, OpensRowsWithTheOlderChecksum) {
   EXPECT_EQ(opens(Table::kLog, "key", "019eea2d23b0bc866c7061796c6f6164"), "-");
   EXPECT_EQ(opens(Table::kBlobs, "key", "029eea2d23b0bc866c7061796c6f6164"), "-");
   EXPECT_EQ(opens(Table::kBlobs, "key", "019eea2d23b0bc866c7061796c6f6165"), "-");
+}
+
+TEST(Record, RowsOfFormat1GetTheChecksumOfNowWhereverTheWalkWasBrokenOff) {
+  const TempDir dir;
+  const auto index = Index::Open({.dir = dir.path()});
+  ASSERT_TRUE(index.ok()) << index.status();
+  const std::string old = FromHex("019eea2d23b0bc866c7061796c6f6164").value();
+  const std::string position = std::string(1, static_cast<char>(Table::kRefs)) + "x";
+  for (const bool broken_off : {false, true}) {
+    ASSERT_TRUE((*index)
+                    ->Update(Lane::kForeground,
+                             [&](WriteTxn& txn) {
+                               txn.PutRaw(Table::kBlobs, "key", old);
+                               txn.PutRaw(Table::kBlobs, "kez", old);   // damaged
+                               txn.PutRaw(Table::kInline, "key", old);  // never had one
+                               txn.Put(Table::kRefs, "new", "payload");
+                               if (broken_off) txn.Put(Table::kMeta, "reseal", position);
+                               return absl::OkStatus();
+                             })
+                    .ok());
+    ASSERT_TRUE(ResealRows(**index).ok());
+    ASSERT_TRUE((*index)
+                    ->Read([&](ReadTxn& txn) {
+                      const std::string fresh = "81e8c01fbb7f3d9e8d7061796c6f6164";
+                      EXPECT_EQ(ToHex(*txn.GetRaw(Table::kBlobs, "key")),
+                                broken_off ? ToHex(old) : fresh);
+                      EXPECT_EQ(txn.GetRaw(Table::kBlobs, "kez"), old);
+                      EXPECT_EQ(txn.GetRaw(Table::kInline, "key"), old);
+                      EXPECT_EQ(txn.Get(Table::kRefs, "new"), "payload");
+                      EXPECT_EQ(txn.Rows(Table::kMeta), 0u);
+                    })
+                    .ok());
+  }
 }
 
 TEST(Record, EveryFlippedBitIsFound) {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
@@ -58,10 +59,8 @@ TEST_F(DataDirTest, InitNeverOverwritesAnIdentityNorSettings) {
   EXPECT_EQ(ReadFile("identity.key"), key);
   // What a killed init left is completed.
   std::filesystem::remove(path_ + "/identity.key");
-  const std::string token = ReadFile("api.token");
   ASSERT_TRUE(DataDir::Init(*fs_, path_, "third\n").ok());
   EXPECT_EQ(ReadFile("waypost.toml"), "first\n");
-  EXPECT_EQ(ReadFile("api.token"), token);
 }
 
 TEST_F(DataDirTest, OpenNeedsInitAndKeepsIdentityAndTokens) {
@@ -99,22 +98,74 @@ TEST_F(DataDirTest, ASecondProcessIsToldWhoHasTheFolder) {
   EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
 }
 
-TEST_F(DataDirTest, AFolderOfAnotherFormatIsRefused) {
-  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
-  WriteFile("FORMAT", "waypost data folder, format 3\n");
-  const auto dir = DataDir::Open(*fs_, path_);
-  EXPECT_EQ(dir.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(dir.status().message()), HasSubstr("format 3"));
+// Every name and all bytes below the folder.
+std::map<std::string, std::string> WholeFolder(const std::string& path) {
+  std::map<std::string, std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    std::ifstream file(entry.path());
+    found[entry.path()] =
+        entry.is_directory() ? "a folder" : std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  return found;
 }
 
-TEST_F(DataDirTest, AFolderOfFormat1IsTakenAndKeptFromOlderPrograms) {
+TEST_F(DataDirTest, AFormatThatIsNotKnownIsRefusedAndNothingIsWritten) {
   ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
-  const std::string format = ReadFile("FORMAT");
-  WriteFile("FORMAT", "waypost data folder, format 1\n");
+  WriteFile("endpoints.json", "{}");
+  for (const char* format :
+       {"waypost data folder, format 4\n", "something else\n", "",
+        "waypost data folder, format 3\ncompatible:\nread-compatible:\nincompatible: later\n",
+        "waypost data folder, format 3\ncompatible:\nread-compatible: later\nincompatible:\n"}) {
+    WriteFile("FORMAT", format);
+    const auto before = WholeFolder(path_);
+    const auto dir = DataDir::Open(*fs_, path_);
+    EXPECT_EQ(dir.status().code(), absl::StatusCode::kFailedPrecondition) << format;
+    EXPECT_TRUE(IsUnusable(dir.status())) << format;
+    EXPECT_EQ(DataDir::RotateToken(*fs_, path_, "api.token").code(),
+              absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(WholeFolder(path_), before) << format;
+  }
+  // Nor does init make one of its own there.
+  std::filesystem::remove(path_ + "/identity.key");
+  EXPECT_TRUE(IsUnusable(DataDir::Init(*fs_, path_, "")));
+}
+
+TEST_F(DataDirTest, AFormatNamesTheFeaturesThatNobodyHereKnows) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  WriteFile("FORMAT",
+            "waypost data folder, format 3\ncompatible:\nread-compatible:\nincompatible: later\n");
+  EXPECT_THAT(std::string(DataDir::Open(*fs_, path_).status().message()), HasSubstr("later"));
+}
+
+TEST_F(DataDirTest, AWordThatIsOnlyCompatibleStays) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  auto format = ParseFormat(ReadFile("FORMAT"));
+  ASSERT_TRUE(format.ok()) << format.status();
+  format->compatible.insert("later");
+  WriteFile("FORMAT", FormatText(*format));
   const auto dir = DataDir::Open(*fs_, path_);
   ASSERT_TRUE(dir.ok()) << dir.status();
-  EXPECT_EQ(ReadFile("FORMAT"), format);
-  EXPECT_THAT(format, HasSubstr("format 2"));
+  EXPECT_EQ(ParseFormat(ReadFile("FORMAT")).value(), *format);
+}
+
+TEST_F(DataDirTest, AnOlderFolderIsMarkedUntilItsMigrationIsDone) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  const std::string format = ReadFile("FORMAT");
+  EXPECT_FALSE((*DataDir::Open(*fs_, path_))->migrating());
+  for (const char* older : {"waypost data folder, format 1\n", "waypost data folder, format 2\n"}) {
+    WriteFile("FORMAT", older);
+    for (int start = 0; start < 2; ++start) {  // the first one is killed on its way
+      const auto dir = DataDir::Open(*fs_, path_);
+      ASSERT_TRUE(dir.ok()) << dir.status();
+      EXPECT_TRUE((*dir)->migrating());
+      EXPECT_THAT(ReadFile("FORMAT"), HasSubstr("\nincompatible: migrating\n"));
+    }
+    auto dir = DataDir::Open(*fs_, path_);
+    ASSERT_TRUE(dir.ok()) << dir.status();
+    ASSERT_TRUE((*dir)->FinishMigration().ok());
+    EXPECT_FALSE((*dir)->migrating());
+    EXPECT_EQ(ReadFile("FORMAT"), format);
+  }
 }
 
 TEST_F(DataDirTest, EndpointsAreThereOnlyWhileReady) {
@@ -181,6 +232,70 @@ TEST_F(DataDirTest, ADeletedTokenIsMadeAnewAndAShortOneIsRefused) {
   }
   WriteFile("api.token", "short\n");
   EXPECT_EQ(DataDir::Open(*fs_, path_).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DataDirTest, InitNeverTakesATokenThatLiesThere) {
+  std::filesystem::create_directories(path_);
+  const std::string known(64, 'a');
+  WriteFile("api.token", known);
+  WriteFile("elsewhere", known);
+  std::filesystem::create_symlink(path_ + "/elsewhere", path_ + "/read.token");
+  std::filesystem::permissions(path_ + "/api.token", std::filesystem::perms::owner_all);
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  for (const char* name : {"api.token", "read.token"}) {
+    EXPECT_EQ(ReadFile(name).find(known), std::string::npos) << name;
+    EXPECT_EQ(ModeOf(name), 0600) << name;
+    EXPECT_FALSE(std::filesystem::is_symlink(path_ + "/" + name)) << name;
+  }
+  EXPECT_EQ(ReadFile("elsewhere"), known);
+}
+
+TEST_F(DataDirTest, ATokenThatOthersCanReadOrThatIsALinkIsRefused) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  const std::string token = path_ + "/read.token";
+  for (const int mode : {0644, 0640, 0620, 0602}) {
+    chmod(token.c_str(), static_cast<mode_t>(mode));
+    EXPECT_TRUE(IsUnusable(DataDir::Open(*fs_, path_).status())) << mode;
+    EXPECT_FALSE(ReadToken(path_, "read.token").ok()) << mode;
+  }
+  chmod(token.c_str(), 0600);
+  EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
+  std::filesystem::rename(token, path_ + "/moved");
+  std::filesystem::create_symlink(path_ + "/moved", token);
+  EXPECT_TRUE(IsUnusable(DataDir::Open(*fs_, path_).status()));
+  EXPECT_FALSE(ReadToken(path_, "read.token").ok());
+}
+
+TEST_F(DataDirTest, AFolderThatOthersCanWriteToIsRefusedBeforeAnythingIsWritten) {
+  std::filesystem::create_directories(path_);
+  chmod(path_.c_str(), 0770);
+  EXPECT_TRUE(IsUnusable(DataDir::Init(*fs_, path_, "")));
+  EXPECT_TRUE(std::filesystem::is_empty(path_));
+  chmod(path_.c_str(), 0750);
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  std::filesystem::create_directories(path_ + "/blobs");
+  for (const char* part : {"", "/blobs", "/waypost.toml"}) {
+    const std::string open_to_others = path_ + part;
+    chmod(open_to_others.c_str(), 0772);
+    const auto before = WholeFolder(path_);
+    EXPECT_TRUE(IsUnusable(DataDir::Open(*fs_, path_).status())) << part;
+    EXPECT_EQ(WholeFolder(path_), before);
+    chmod(open_to_others.c_str(), 0700);
+  }
+  EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
+}
+
+TEST_F(DataDirTest, AFolderOrTokenOfAnotherUserIsRefused) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  constexpr uid_t kSomebody = 12345;
+  for (const char* part : {"/api.token", "/waypost.toml", ""}) {
+    const std::string theirs = path_ + part;
+    ASSERT_EQ(chown(theirs.c_str(), kSomebody, kSomebody), 0);
+    EXPECT_TRUE(IsUnusable(DataDir::Open(*fs_, path_).status())) << part;
+    ASSERT_EQ(chown(theirs.c_str(), 0, 0), 0);
+  }
+  EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
 }
 
 }  // namespace

@@ -216,8 +216,7 @@ class HostilePeerTest : public testing::Test {
     for (const auto& [key, value] : limits_) set(key.c_str(), value.c_str());
     ASSIGN_OR_RETURN(victim_, Service::Create(options));
     RETURN_IF_ERROR(victim_->Start());
-    const auto fs = base::NewPosixFileSystem();
-    ASSIGN_OR_RETURN(token_, ReadToken(*fs, data_, "api.token"));
+    ASSIGN_OR_RETURN(token_, ReadToken(data_, "api.token"));
     return absl::OkStatus();
   }
   absl::StatusOr<http::AppClient::Reply> Send(const std::string& method, const std::string& target,
