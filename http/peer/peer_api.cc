@@ -76,9 +76,10 @@ struct PeerApi::Impl {
       if (!message.ok()) return ErrorResponse(message.status());
       auto reply = call(*request.peer, *message);
       if (!reply.ok()) return ErrorResponse(reply.status());
-      std::string bytes = encode(*reply);
-      peers.NoteTraffic(*request.peer, body.size(), bytes.size());
-      return Protobuf(std::move(bytes));
+      absl::StatusOr<std::string> bytes = encode(*reply);
+      if (!bytes.ok()) return ErrorResponse(bytes.status());
+      peers.NoteTraffic(*request.peer, body.size(), bytes->size());
+      return Protobuf(*std::move(bytes));
     };
   }
 
@@ -181,7 +182,9 @@ Response PeerApi::Impl::Join(Request& request) {
   const auto reply = service.Join(*request.peer, *message);
   if (absl::IsPermissionDenied(reply.status())) joins.Note(request.remote_address, now);
   if (!reply.ok()) return ErrorResponse(reply.status());
-  return Protobuf(syncgroup::EncodeJoinReply(*reply));
+  absl::StatusOr<std::string> bytes = syncgroup::EncodeJoinReply(*reply);
+  if (!bytes.ok()) return ErrorResponse(bytes.status());
+  return Protobuf(*std::move(bytes));
 }
 
 Response PeerApi::Impl::Turn(Request& request) {

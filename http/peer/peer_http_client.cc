@@ -144,11 +144,12 @@ absl::Status PeerHttpClient::Impl::ReadSmall(Started& started, std::size_t bytes
 
 absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint& to,
                                                        const std::string& target,
-                                                       const std::string& body,
+                                                       const absl::StatusOr<std::string>& body,
                                                        std::stop_token stop) {
+  if (!body.ok()) return body.status();
   const Interrupt interrupt(stop);
   const base::SteadyTime deadline = base::SteadyNow() + options.call_timeout;
-  auto started = Start(to, "POST", target, {{"Content-Type", "application/x-protobuf"}}, body,
+  auto started = Start(to, "POST", target, {{"Content-Type", "application/x-protobuf"}}, *body,
                        deadline, interrupt);
   if (!started.ok()) return started.status();
   const bool good = started->head.status == 200 || started->head.status == 204;

@@ -16,7 +16,9 @@
 namespace waypost::syncgroup {
 
 inline constexpr uint32_t kProtocolVersion = 1;
+// Of a reply, with all that goes into it.
 inline constexpr std::size_t kSyncPageBytesMax = std::size_t{4} << 20;
+inline constexpr std::size_t kSyncGroupsMax = 1000;  // of one message
 inline constexpr std::size_t kHavesMax = 1000;
 inline constexpr std::size_t kPapersMax = 16;
 
@@ -83,7 +85,8 @@ struct SyncGroupRequest {
   std::vector<Probe> probes;
 };
 struct SyncRequest {
-  std::vector<SyncGroupRequest> groups;  // all that both share, those with the most to say first
+  // All that both share, each once, those with the most to say first.
+  std::vector<SyncGroupRequest> groups;
 };
 struct SyncGroupReply {
   base::GroupId group;
@@ -96,9 +99,11 @@ struct SyncGroupReply {
   Knowledge of_caller;              // what the callee knows of the caller's own numberings
   std::vector<ForkProof> forks;     // that the caller does not know
   std::vector<SealedEntry> probed;  // what the probes asked for, in order
+  // How many of the probes that is, from the first: for the others there was no room. nullopt: all.
+  std::optional<uint32_t> probes_answered;
 };
 struct SyncReply {
-  std::vector<SyncGroupReply> groups;  // at most kSyncPageBytesMax of entries in all
+  std::vector<SyncGroupReply> groups;  // each once; for some there may have been no room
   bool more = false;
 };
 

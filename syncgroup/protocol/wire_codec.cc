@@ -1,5 +1,7 @@
 #include "syncgroup/protocol/wire_codec.h"
 
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -85,10 +87,25 @@ absl::Status Parse(std::string_view bytes, std::size_t bytes_max, const char* wh
   return absl::OkStatus();
 }
 
+// What cannot be large: an entry of this peer, an operation or entry that a decoder below has
+// bounded, ids that are counted where they are named.
 template <class Message>
 std::string Serialize(const Message& message) {
   std::string bytes;
   CHECK(message.SerializeToString(&bytes));
+  return bytes;
+}
+
+// What others have a hand in. Beyond what its reader takes it is no message: kResourceExhausted.
+template <class Message>
+absl::StatusOr<std::string> SerializeUpTo(const Message& message, std::size_t bytes_max,
+                                          const char* what) {
+  const std::size_t size = message.ByteSizeLong();
+  std::string bytes;
+  if (size > bytes_max || !message.SerializeToString(&bytes)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a ", what, " of ", size, " bytes; at most ", bytes_max, " are sent"));
+  }
   return bytes;
 }
 
@@ -238,6 +255,19 @@ absl::Status ReadSealedList(const Repeated& from, std::vector<SealedEntry>& out)
   return absl::OkStatus();
 }
 
+// A message names a group once, and not too many: each costs its reader some work.
+template <class Repeated>
+absl::Status CheckGroups(const Repeated& groups, std::size_t max) {
+  if (static_cast<std::size_t>(groups.size()) > max) {
+    return Bad("groups", absl::StrCat(groups.size(), " of them, at most ", max));
+  }
+  std::set<std::string_view> seen;
+  for (const auto& one : groups) {
+    if (!seen.insert(one.group()).second) return Bad("groups", "one is named twice");
+  }
+  return absl::OkStatus();
+}
+
 // ---- hello ----
 
 template <class Repeated>
@@ -262,13 +292,13 @@ absl::Status ReadPapers(const Repeated& from, std::vector<Papers>& out) {
 }
 
 template <class Hello>
-std::string EncodeHello(const Hello& message) {
+absl::StatusOr<std::string> EncodeHello(const Hello& message, std::size_t bytes_max) {
   wire::Hello out;
   out.set_version(message.version);
   out.set_name(message.name);
   for (const std::string& address : message.addresses) out.add_addresses(address);
   WritePapers(message.papers, out.mutable_papers());
-  return Serialize(out);
+  return SerializeUpTo(out, bytes_max, "hello");
 }
 template <class Hello>
 absl::StatusOr<Hello> DecodeHello(std::string_view bytes, std::size_t bytes_max) {
@@ -280,6 +310,7 @@ absl::StatusOr<Hello> DecodeHello(std::string_view bytes, std::size_t bytes_max)
   out.name = in.name();
   RETURN_IF_ERROR(CheckText(out.name, kNameBytesMax, "a peer's name"));
   RETURN_IF_ERROR(ReadAddresses(in.addresses(), out.addresses));
+  RETURN_IF_ERROR(CheckGroups(in.papers(), kSyncGroupsMax));
   RETURN_IF_ERROR(ReadPapers(in.papers(), out.papers));
   return out;
 }
@@ -392,21 +423,26 @@ absl::Status ReadSyncGroupReply(const wire::SyncGroupReply& from, SyncGroupReply
     RETURN_IF_ERROR(ReadSealed(fork.first(), to.first));
     RETURN_IF_ERROR(ReadSealed(fork.second(), to.second));
   }
+  if (from.has_probes_answered()) out.probes_answered = from.probes_answered();
   return ReadSealedList(from.probed(), out.probed);
 }
 
 }  // namespace
 
-std::string EncodeHelloRequest(const HelloRequest& message) { return EncodeHello(message); }
+absl::StatusOr<std::string> EncodeHelloRequest(const HelloRequest& message) {
+  return EncodeHello(message, kRequestBytesMax);
+}
 absl::StatusOr<HelloRequest> DecodeHelloRequest(std::string_view bytes) {
   return DecodeHello<HelloRequest>(bytes, kRequestBytesMax);
 }
-std::string EncodeHelloReply(const HelloReply& message) { return EncodeHello(message); }
+absl::StatusOr<std::string> EncodeHelloReply(const HelloReply& message) {
+  return EncodeHello(message, kReplyBytesMax);
+}
 absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes) {
   return DecodeHello<HelloReply>(bytes, kReplyBytesMax);
 }
 
-std::string EncodeSyncRequest(const SyncRequest& message) {
+absl::StatusOr<std::string> EncodeSyncRequest(const SyncRequest& message) {
   wire::SyncRequest out;
   for (const SyncGroupRequest& group : message.groups) {
     auto* to = out.add_groups();
@@ -420,11 +456,12 @@ std::string EncodeSyncRequest(const SyncRequest& message) {
       out_probe->set_from(probe.from);
     }
   }
-  return Serialize(out);
+  return SerializeUpTo(out, kRequestBytesMax, "sync request");
 }
 absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes) {
   wire::SyncRequest in;
   RETURN_IF_ERROR(Parse(bytes, kRequestBytesMax, "sync request", in));
+  RETURN_IF_ERROR(CheckGroups(in.groups(), kSyncGroupsMax));
   SyncRequest out;
   for (const wire::SyncGroupRequest& group : in.groups()) {
     SyncGroupRequest& to = out.groups.emplace_back();
@@ -444,7 +481,7 @@ absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes) {
   return out;
 }
 
-std::string EncodeSyncReply(const SyncReply& message) {
+absl::StatusOr<std::string> EncodeSyncReply(const SyncReply& message) {
   wire::SyncReply out;
   for (const SyncGroupReply& group : message.groups) {
     auto* to = out.add_groups();
@@ -460,13 +497,15 @@ std::string EncodeSyncReply(const SyncReply& message) {
       WriteSealed(fork.second, out_fork->mutable_second());
     }
     for (const SealedEntry& entry : group.probed) WriteSealed(entry, to->add_probed());
+    if (group.probes_answered) to->set_probes_answered(*group.probes_answered);
   }
   out.set_more(message.more);
-  return Serialize(out);
+  return SerializeUpTo(out, kReplyBytesMax, "sync reply");
 }
 absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes) {
   wire::SyncReply in;
   RETURN_IF_ERROR(Parse(bytes, kReplyBytesMax, "sync reply", in));
+  RETURN_IF_ERROR(CheckGroups(in.groups(), kSyncGroupsMax));
   SyncReply out;
   for (const wire::SyncGroupReply& group : in.groups()) {
     RETURN_IF_ERROR(ReadSyncGroupReply(group, out.groups.emplace_back()));
@@ -520,12 +559,12 @@ absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes) {
   return out;
 }
 
-std::string EncodeJoinReply(const JoinReply& message) {
+absl::StatusOr<std::string> EncodeJoinReply(const JoinReply& message) {
   wire::JoinReply out;
   WriteGroupInfo(message.group, out.mutable_group());
   WritePapers(message.papers, out.mutable_papers());
   for (const Member& member : message.members) WriteMember(member, out.add_members());
-  return Serialize(out);
+  return SerializeUpTo(out, kReplyBytesMax, "join reply");
 }
 absl::StatusOr<JoinReply> DecodeJoinReply(std::string_view bytes) {
   wire::JoinReply in;

@@ -12,11 +12,13 @@
 #include "syncgroup/protocol/messages.h"
 
 // Protobuf bodies of the peer API. Decoders bound the size before parsing, check every field, and
-// answer kInvalidArgument with what is wrong. Unknown fields are ignored.
+// answer kInvalidArgument with what is wrong. Unknown fields are ignored. Encoders of what others
+// have a hand in answer kResourceExhausted where it is more than its reader takes.
 namespace waypost::syncgroup {
 
 inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-// A page of entries, what the probes found, fork proofs and knowledge.
+// What is read of a reply. Ours keep to kSyncPageBytesMax; older peers send more than that beside
+// the entries.
 inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{8} << 20);
 inline constexpr std::size_t kMissBytesMax = std::size_t{64} << 10;
 inline constexpr std::size_t kMissLocationsMax = 64;
@@ -28,19 +30,19 @@ inline constexpr std::string_view kInvitePrefix = "waypost1.";
 // Generations and local sequences stay below, so that one more never overflows.
 inline constexpr uint64_t kGenerationMax = uint64_t{1} << 62;
 
-std::string EncodeHelloRequest(const HelloRequest& message);
+absl::StatusOr<std::string> EncodeHelloRequest(const HelloRequest& message);
 absl::StatusOr<HelloRequest> DecodeHelloRequest(std::string_view bytes);
-std::string EncodeHelloReply(const HelloReply& message);
+absl::StatusOr<std::string> EncodeHelloReply(const HelloReply& message);
 absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes);
-std::string EncodeSyncRequest(const SyncRequest& message);
+absl::StatusOr<std::string> EncodeSyncRequest(const SyncRequest& message);
 absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes);
-std::string EncodeSyncReply(const SyncReply& message);
+absl::StatusOr<std::string> EncodeSyncReply(const SyncReply& message);
 absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes);
 std::string EncodePokeRequest(const PokeRequest& message);
 absl::StatusOr<PokeRequest> DecodePokeRequest(std::string_view bytes);
 std::string EncodeJoinRequest(const JoinRequest& message);
 absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes);
-std::string EncodeJoinReply(const JoinReply& message);
+absl::StatusOr<std::string> EncodeJoinReply(const JoinReply& message);
 absl::StatusOr<JoinReply> DecodeJoinReply(std::string_view bytes);
 std::string EncodeHeldRequest(const HeldRequest& message);
 absl::StatusOr<HeldRequest> DecodeHeldRequest(std::string_view bytes);

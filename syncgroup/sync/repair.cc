@@ -191,7 +191,8 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
 }
 
 absl::Status Replication::Impl::ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
-                                            std::vector<SealedEntry> probed, Round& round) {
+                                            std::vector<SealedEntry> probed,
+                                            std::optional<uint32_t> answered, Round& round) {
   std::map<OriginKey, std::map<uint64_t, PreparedEntry>> found;
   for (SealedEntry& sealed : probed) {
     auto entry = PrepareEntry(group, std::move(sealed));
@@ -201,9 +202,17 @@ absl::Status Replication::Impl::ApplyProbed(const base::PeerId& peer, const base
   }
   {
     base::MutexLock lock(mutex);
+    // They were asked in this order.
+    uint32_t asked = 0;
     for (auto it = probes.lower_bound({group, peer, OriginKey()}); it != probes.end(); ++it) {
       if (std::get<0>(it->first) != group || std::get<1>(it->first) != peer) break;
-      if (it->second.asked) found.try_emplace(std::get<2>(it->first));
+      if (!it->second.asked) continue;
+      if (answered && asked++ >= *answered) {
+        it->second.asked = false;  // there was no room for its answer
+        round.again = true;
+        continue;
+      }
+      found.try_emplace(std::get<2>(it->first));
     }
   }
   for (auto& [numbering, by_generation] : found) {

@@ -121,11 +121,16 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
   const Core& core = impl_->core;
   RETURN_IF_ERROR(impl_->LearnAll(request.papers));
   HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
+  std::size_t bytes = 0;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (const Papers& papers : request.papers) {
       if (reply.papers.size() >= kHelloGroups) break;
       if (!Shared(txn, papers.group, core.self(), caller)) continue;
-      reply.papers.push_back(PapersOf(txn, papers.group, core.self()));
+      Papers own = PapersOf(txn, papers.group, core.self());
+      // It asks again for those that find no room.
+      for (const SealedEntry& entry : own.entries) bytes += entry.bytes.size() + 128;
+      if (bytes > kSyncPageBytesMax) break;
+      reply.papers.push_back(std::move(own));
     }
   }));
   // Who shares no group leaves no trace.

@@ -77,7 +77,8 @@ struct Replication::Impl {
                                const base::PeerId& peer, const Knowledge& knowledge);
   absl::Status ApplyForks(const base::GroupId& group, const std::vector<ForkProof>& forks);
   absl::Status ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
-                           std::vector<SealedEntry> probed, Round& round);
+                           std::vector<SealedEntry> probed, std::optional<uint32_t> answered,
+                           Round& round);
   absl::Status ApplyOneProbe(const base::PeerId& peer, const base::GroupId& group,
                              const OriginKey& numbering, std::vector<PreparedEntry> entries,
                              Round& round);

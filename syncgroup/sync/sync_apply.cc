@@ -155,6 +155,7 @@ absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
       bytes += kGroupBytes + asked.knowledge.size() * kKnownBytes;
       // The first always goes: a request that is refused for its size says so.
       if (bytes > kKnowledgeBytesMax && !request.groups.empty()) break;
+      if (request.groups.size() == kSyncGroupsMax) break;
       const auto further = round.cursors.find(group);
       asked.cursor =
           further != round.cursors.end() ? further->second : LoadCursor(txn, group, peer);
@@ -207,7 +208,7 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(ApplyForks(group, reply.forks));
-  RETURN_IF_ERROR(ApplyProbed(peer, group, std::move(reply.probed), round));
+  RETURN_IF_ERROR(ApplyProbed(peer, group, std::move(reply.probed), reply.probes_answered, round));
   const auto further = round.cursors.find(group);
   const LogCursor before = further != round.cursors.end() ? further->second : kept;
   std::optional<LogCursor> cursor;

@@ -156,10 +156,9 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     if (!reply.ok()) return reply.status();
     // One request may not have had room for all groups; those that were asked go on while there is
     // more.
-    std::set<base::GroupId> done;
-    for (const SyncGroupRequest& asked : request.groups) done.insert(asked.group);
+    std::set<base::GroupId> done;  // of those that were asked and found room in the answer
     for (const SyncGroupReply& answer : reply->groups) {
-      if (answer.more) done.erase(answer.group);
+      if (!answer.more) done.insert(answer.group);
     }
     const uint64_t taken = end.round.entries;
     RETURN_IF_ERROR(replication.ApplyPage(task.peer, *std::move(reply), end.round));

@@ -7,9 +7,9 @@
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/replication_impl.h"
 
-// The callee's side of a sync: one page of what the caller does not know. Bounded in bytes and in
-// rows looked at. What is withheld (own numberings that are not settled) must be met again, so the
-// cursor that is handed out stays before it.
+// The callee's side of a sync: one page of what the caller does not know. One budget bounds the
+// bytes of all that goes into it, another the rows looked at. What is withheld (own numberings that
+// are not settled) must be met again, so the cursor that is handed out stays before it.
 
 namespace waypost::syncgroup {
 namespace {
@@ -17,10 +17,40 @@ namespace {
 // Rows looked at for one answer: what the caller knows is passed over, and that must end too.
 constexpr std::size_t kRowsPerAnswer = 50000;
 
+// On the wire, at most: what stands around an entry, one numbering, and a group without either.
+constexpr std::size_t kAroundEntryBytes = 32;
+constexpr std::size_t kClaimBytes = 110;
+constexpr std::size_t kAroundGroupBytes = 160;
+// Of what stands beside the entries. A page of proofs and probes has room for an entry, so that one
+// gets on; and this has room for a proof, which is two entries.
+constexpr std::size_t kBesideBytesMax =
+    kSyncPageBytesMax - kEntryBytesMax - (std::size_t{64} << 10);
+
+std::size_t BytesOf(const SealedEntry& entry) {
+  return entry.bytes.size() + entry.signature.size() + kAroundEntryBytes;
+}
+
 // What is left of an answer's bounds.
-struct Budget {
-  std::size_t bytes = kSyncPageBytesMax;
-  std::size_t rows = kRowsPerAnswer;
+class Budget {
+ public:
+  bool TakeBytes(std::size_t bytes) {
+    if (bytes > bytes_) return false;
+    bytes_ -= bytes;
+    return true;
+  }
+  bool TakeBeside(std::size_t bytes) {
+    if (bytes > beside_ || !TakeBytes(bytes)) return false;
+    beside_ -= bytes;
+    return true;
+  }
+  bool TakeRow() { return rows_ > 0 && rows_-- > 0; }
+  // No more entries: those that follow on one that had no room must not overtake it.
+  void EndEntries() { bytes_ = 0; }
+
+ private:
+  std::size_t bytes_ = kSyncPageBytesMax;
+  std::size_t beside_ = kBesideBytesMax;
+  std::size_t rows_ = kRowsPerAnswer;
 };
 
 bool CursorFits(base::ReadTxn& txn, const base::GroupId& group, const GroupRow& row,
@@ -63,11 +93,10 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
        more && cursor.key().starts_with(prefix); more = cursor.Next()) {
     const auto sequence = SequenceOfLogKey(cursor.key());
     if (!sequence) break;
-    if (budget.rows == 0) {
+    if (!budget.TakeRow()) {
       reply.more = !held || !reply.entries.empty();
       break;
     }
-    --budget.rows;
     const auto payload = cursor.payload();
     auto log_row = payload ? DecodeLogRow(*payload) : std::nullopt;
     if (!log_row) continue;  // set aside; the caller reports the gap
@@ -76,39 +105,54 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
     if (news && Withheld(row, self, *place)) {
       held = true;
     } else if (news) {
-      const std::size_t bytes = log_row->entry.bytes.size() + log_row->entry.signature.size();
-      if (bytes > budget.bytes) {
+      if (!budget.TakeBytes(BytesOf(log_row->entry))) {
         reply.more = true;
-        budget.bytes = 0;
+        budget.EndEntries();
         break;
       }
-      budget.bytes -= bytes;
       reply.entries.push_back(std::move(log_row->entry));
     }
     if (!held) reply.cursor = {log_row->token, *sequence};
   }
 }
 
-void ServeProbe(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
-                const base::GroupId& group, const Probe& probe, SyncGroupReply& reply) {
+// False: there was no room for it.
+bool ServeProbe(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
+                const base::GroupId& group, const Probe& probe, Budget& budget,
+                SyncGroupReply& reply) {
   EntryPlace place{probe.numbering.first, probe.numbering.second,
                    std::max<uint64_t>(probe.from, 1)};
-  if (Withheld(row, self, place)) return;
+  if (Withheld(row, self, place)) return true;
   std::size_t bytes = 0;
   for (; place.generation <= kGenerationMax; ++place.generation) {
     auto entry = LoadEntryAt(txn, group, place);
-    if (!entry) return;
-    bytes += entry->bytes.size();
+    if (!entry) return true;
+    const bool first = bytes == 0;
+    bytes += BytesOf(*entry);
     // At least one, so that the caller gets on.
-    if (bytes > kProbeBytesMax && bytes != entry->bytes.size()) return;
+    if (bytes > kProbeBytesMax && !first) return true;
+    if (!budget.TakeBeside(BytesOf(*entry))) return !first;
     reply.probed.push_back(*std::move(entry));
   }
+  return true;
+}
+
+// How many of the probes found room.
+uint32_t ServeProbes(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
+                     const SyncGroupRequest& request, Budget& budget, SyncGroupReply& reply) {
+  uint32_t answered = 0;
+  for (const Probe& probe : request.probes) {
+    if (!ServeProbe(txn, self, row, request.group, probe, budget, reply)) break;
+    ++answered;
+  }
+  if (answered < request.probes.size()) reply.probes_answered = answered;
+  return answered;
 }
 
 // Where the caller's copy of a numbering ends in another entry than ours, ours is shown to it: it
 // then looks for the place where they part.
 void ShowDifferences(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
-                     const SyncGroupRequest& request, const Knowledge& here,
+                     const SyncGroupRequest& request, const Knowledge& here, Budget& budget,
                      SyncGroupReply& reply) {
   std::size_t shown = 0;
   for (const auto& [numbering, theirs] : request.knowledge) {
@@ -120,6 +164,7 @@ void ShowDifferences(base::ReadTxn& txn, const base::PeerId& self, const GroupRo
     if (Withheld(row, self, place)) continue;
     auto entry = LoadEntryAt(txn, request.group, place);
     if (!entry || HashEntry(entry->bytes) == theirs.hash) continue;
+    if (!budget.TakeBeside(BytesOf(*entry))) return;  // it is a difference in the next answer too
     reply.probed.push_back(*std::move(entry));
     ++shown;
   }
@@ -135,14 +180,61 @@ void ServeForks(base::ReadTxn& txn, const SyncGroupRequest& request, const Knowl
       continue;
     }
     ForkProof proof = LoadKnowledge(txn, request.group, numbering).proof;
-    const std::size_t bytes = proof.first.bytes.size() + proof.second.bytes.size();
-    if (bytes > budget.bytes) {
+    if (!budget.TakeBeside(BytesOf(proof.first) + BytesOf(proof.second))) {
       reply.more = true;
       return;
     }
-    budget.bytes -= bytes;
     reply.forks.push_back(std::move(proof));
   }
+}
+
+// What is known of the caller's own numberings, those first that it asks about.
+void ServeClaims(const base::PeerId& caller, const SyncGroupRequest& request, const Knowledge& here,
+                 Budget& budget, SyncGroupReply& reply) {
+  for (const bool asked : {true, false}) {
+    for (auto it = here.lower_bound({caller, base::Incarnation()});
+         it != here.end() && it->first.first == caller; ++it) {
+      if (request.knowledge.contains(it->first) != asked) continue;
+      if (!budget.TakeBeside(kClaimBytes)) return;
+      reply.of_caller.insert(*it);
+    }
+  }
+}
+
+// Why the caller is no member any more, as far as there is room.
+void ServeRemoval(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& caller,
+                  Budget& budget, SyncGroupReply& reply) {
+  for (SealedEntry& entry : RemovalOf(txn, group, caller)) {
+    if (budget.TakeBeside(BytesOf(entry))) reply.entries.push_back(std::move(entry));
+  }
+}
+
+// All that is answered about one group. False: there was no room for what was probed, and it is to
+// be asked again.
+bool ServeGroup(base::ReadTxn& txn, const base::PeerId& self, const base::PeerId& caller,
+                const SyncGroupRequest& asked, Budget& budget, SyncGroupReply& answer,
+                bool& leaving) {
+  answer.group = asked.group;
+  leaving = false;
+  const auto row = LoadGroupRow(txn, asked.group);
+  if (!row || row->state == GroupRow::State::kDropping) return true;
+  leaving = row->state == GroupRow::State::kLeaving;
+  if (!leaving && !LoadMember(txn, asked.group, self)) return true;
+  if (!LoadMember(txn, asked.group, caller)) {
+    ServeRemoval(txn, asked.group, caller, budget, answer);
+    return true;
+  }
+  answer.member = true;
+  const Knowledge here = LoadAllKnowledge(txn, asked.group);
+  // Who asks for places compares numberings, and takes nothing for an answer.
+  if (ServeProbes(txn, self, *row, asked, budget, answer) == 0 && !asked.probes.empty()) {
+    return false;
+  }
+  ServeClaims(caller, asked, here, budget, answer);
+  ServeForks(txn, asked, here, budget, answer);
+  ShowDifferences(txn, self, *row, asked, here, budget, answer);
+  ServeEntries(txn, self, *row, asked, budget, answer);
+  return true;
 }
 
 }  // namespace
@@ -170,30 +262,15 @@ absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     Budget budget;
     for (const SyncGroupRequest& asked : request.groups) {
-      SyncGroupReply& answer = reply.groups.emplace_back();
-      answer.group = asked.group;
-      const auto row = LoadGroupRow(txn, asked.group);
-      if (!row || row->state == GroupRow::State::kDropping) continue;
-      const bool leaving = row->state == GroupRow::State::kLeaving;
-      if (!leaving && !LoadMember(txn, asked.group, core.self())) continue;
-      if (!LoadMember(txn, asked.group, caller)) {
-        answer.entries = RemovalOf(txn, asked.group, caller);
-        continue;
-      }
-      answer.member = true;
-      const Knowledge here = LoadAllKnowledge(txn, asked.group);
-      for (const auto& [numbering, known] : here) {
-        if (numbering.first == caller) answer.of_caller[numbering] = known;
-      }
-      ServeForks(txn, asked, here, budget, answer);
-      ShowDifferences(txn, core.self(), *row, asked, here, answer);
-      for (const Probe& probe : asked.probes) {
-        ServeProbe(txn, core.self(), *row, asked.group, probe, answer);
-      }
-      ServeEntries(txn, core.self(), *row, asked, budget, answer);
-      reply.more |= answer.more;
+      SyncGroupReply answer;
+      bool leaving = false;
+      const bool room = budget.TakeBytes(kAroundGroupBytes) &&
+                        ServeGroup(txn, core.self(), caller, asked, budget, answer, leaving);
+      reply.more |= !room || answer.more;
+      if (!room) continue;
       // Once it has applied our last entry it no longer asks us: this is all the receipt there is.
-      if (leaving && !answer.more) told.push_back(asked.group);
+      if (leaving && answer.member && !answer.more) told.push_back(asked.group);
+      reply.groups.push_back(std::move(answer));
     }
   }));
   for (const base::GroupId& group : told) impl_->work.NoteToldOfLeaving(group, caller);

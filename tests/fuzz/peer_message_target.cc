@@ -12,16 +12,20 @@ using namespace syncgroup;  // NOLINT: every name here is of that room
 
 // What was taken can be said again, and then means the same.
 template <class Decode, class Encode>
-void CheckMessage(std::string_view bytes, Decode decode, Encode encode) {
+void CheckMessage(std::string_view bytes, Decode decode, Encode encode_message) {
+  const auto encode = [&](const auto& message) -> absl::StatusOr<std::string> {
+    return encode_message(message);
+  };
   const auto message = decode(bytes);
   if (!message.ok()) {
     CHECK(absl::IsInvalidArgument(message.status()));
     return;
   }
-  const std::string said = encode(*message);
-  const auto again = decode(said);
+  const auto said = encode(*message);
+  if (!said.ok()) return;  // fields that were left out are written, and then it is too large
+  const auto again = decode(*said);
   CHECK(again.ok());
-  CHECK(encode(*again) == said);
+  CHECK(*encode(*again) == *said);
 }
 
 void CheckEntry(std::string_view bytes) {
@@ -102,21 +106,21 @@ std::vector<std::string> Seeds() {
                       .expires = base::FromMs(9)};
   const std::string invitation = EncodeInvite(invite);
   const std::vector<std::string> messages = {
-      EncodeHelloRequest({.name = "n", .addresses = {"host:1"}, .papers = {papers}}),
-      EncodeHelloReply({.name = "n", .addresses = {"host:1"}, .papers = {papers}}),
-      EncodeSyncRequest({.groups = {{.group = group,
-                                     .cursor = {incarnation, 77},
-                                     .knowledge = knowledge,
-                                     .probes = {{{peer, incarnation}, 4}}}}}),
-      EncodeSyncReply({.groups = {{.group = group,
-                                   .member = true,
-                                   .entries = {sealed},
-                                   .cursor = {incarnation, 78},
-                                   .more = true,
-                                   .of_caller = knowledge,
-                                   .forks = {{sealed, sealed}},
-                                   .probed = {sealed}}},
-                       .more = true}),
+      *EncodeHelloRequest({.name = "n", .addresses = {"host:1"}, .papers = {papers}}),
+      *EncodeHelloReply({.name = "n", .addresses = {"host:1"}, .papers = {papers}}),
+      *EncodeSyncRequest({.groups = {{.group = group,
+                                      .cursor = {incarnation, 77},
+                                      .knowledge = knowledge,
+                                      .probes = {{{peer, incarnation}, 4}}}}}),
+      *EncodeSyncReply({.groups = {{.group = group,
+                                    .member = true,
+                                    .entries = {sealed},
+                                    .cursor = {incarnation, 78},
+                                    .more = true,
+                                    .of_caller = knowledge,
+                                    .forks = {{sealed, sealed}},
+                                    .probed = {sealed}}},
+                        .more = true}),
       EncodePokeRequest({.groups = {group}, .haves = {blob, blob}}),
       EncodeJoinRequest({.group = group,
                          .invite_id = "id",
@@ -125,18 +129,18 @@ std::vector<std::string> Seeds() {
                          .role = Role::kLeaf,
                          .name = "n",
                          .addresses = {"host:1"}}),
-      EncodeJoinReply({.group = {.id = group,
-                                 .name = "n",
-                                 .description = "d",
-                                 .is_public = true,
-                                 .members = 2,
-                                 .created = base::FromMs(5)},
-                       .papers = {papers},
-                       .members = {{.peer = peer,
-                                    .incarnation = incarnation,
-                                    .name = "m",
-                                    .addresses = {"host:1"},
-                                    .admitted = base::FromMs(6)}}}),
+      *EncodeJoinReply({.group = {.id = group,
+                                  .name = "n",
+                                  .description = "d",
+                                  .is_public = true,
+                                  .members = 2,
+                                  .created = base::FromMs(5)},
+                        .papers = {papers},
+                        .members = {{.peer = peer,
+                                     .incarnation = incarnation,
+                                     .name = "m",
+                                     .addresses = {"host:1"},
+                                     .admitted = base::FromMs(6)}}}),
       EncodeHeldRequest({.group = group, .blobs = {blob}}),
       EncodeHeldReply({{blob}}),
       EncodeBatchRequest({.groups = {group}, .blobs = {blob, blob}, .blob_bytes_max = 99}),

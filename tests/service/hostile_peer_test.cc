@@ -137,7 +137,7 @@ class Liar {
       const auto asked = DecodeHelloRequest(body);
       HelloReply reply{.name = "liar"};
       if (asked.ok()) reply.papers = asked->papers;
-      response.body = EncodeHelloReply(reply);
+      response.body = *EncodeHelloReply(reply);
     } else if (request.path.ends_with("/sync")) {
       ++syncs;
       const auto asked = DecodeSyncRequest(body);
@@ -146,7 +146,7 @@ class Liar {
         base::MutexLock lock(mutex_);
         answer = on_sync_;
       }
-      response.body = EncodeSyncReply(asked.ok() && answer ? answer(*asked) : SyncReply());
+      response.body = *EncodeSyncReply(asked.ok() && answer ? answer(*asked) : SyncReply());
     } else if (request.path.ends_with("/poke")) {
       response.status = 204;
     } else {

@@ -95,9 +95,11 @@ absl::StatusOr<Client::Reply> Client::Ask(const syncgroup::Endpoint& to, http::R
 }
 
 absl::StatusOr<std::string> Client::Post(const syncgroup::Endpoint& to, const std::string& path,
-                                         const std::string& body, std::stop_token stop) {
+                                         const absl::StatusOr<std::string>& body,
+                                         std::stop_token stop) {
+  if (!body.ok()) return body.status();
   ASSIGN_OR_RETURN(Reply reply,
-                   Ask(to, {.method = "POST", .path = path}, body, kCallTimeout, stop));
+                   Ask(to, {.method = "POST", .path = path}, *body, kCallTimeout, stop));
   if (reply.head.status != 200 && reply.head.status != 204) {
     return http::ErrorIn(reply.head, reply.body);
   }

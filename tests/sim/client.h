@@ -53,7 +53,7 @@ class Client final : public syncgroup::PeerClient, public fetcher::BlobClient {
   absl::StatusOr<Reply> Ask(const syncgroup::Endpoint& to, http::Request request,
                             const std::string& body, base::Millis timeout, std::stop_token stop);
   absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& path,
-                                   const std::string& body, std::stop_token stop);
+                                   const absl::StatusOr<std::string>& body, std::stop_token stop);
   // Reads the blob's part in pieces that travel. False when the connection broke.
   bool ReadBody(const Reply& reply, std::stop_token stop,
                 const std::function<absl::Status(std::string_view)>& take, absl::Status& taken);

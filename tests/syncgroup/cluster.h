@@ -95,17 +95,17 @@ class WireClient final : public PeerClient {
   absl::StatusOr<HelloReply> Hello(const Endpoint& to, const HelloRequest& request,
                                    std::stop_token) override {
     return wire_.At<HelloReply>(to, [&](PeerService& at) -> absl::StatusOr<HelloReply> {
-      ASSIGN_OR_RETURN(const auto sent, DecodeHelloRequest(EncodeHelloRequest(request)));
+      ASSIGN_OR_RETURN(const auto sent, DecodeHelloRequest(*EncodeHelloRequest(request)));
       ASSIGN_OR_RETURN(const auto reply, at.Hello(self_, sent));
-      return DecodeHelloReply(EncodeHelloReply(reply));
+      return DecodeHelloReply(*EncodeHelloReply(reply));
     });
   }
   absl::StatusOr<SyncReply> Sync(const Endpoint& to, const SyncRequest& request,
                                  std::stop_token) override {
     return wire_.At<SyncReply>(to, [&](PeerService& at) -> absl::StatusOr<SyncReply> {
-      ASSIGN_OR_RETURN(const auto sent, DecodeSyncRequest(EncodeSyncRequest(request)));
+      ASSIGN_OR_RETURN(const auto sent, DecodeSyncRequest(*EncodeSyncRequest(request)));
       ASSIGN_OR_RETURN(const auto reply, at.Sync(self_, sent));
-      return DecodeSyncReply(EncodeSyncReply(reply));
+      return DecodeSyncReply(*EncodeSyncReply(reply));
     });
   }
   absl::Status Poke(const Endpoint& to, const PokeRequest& request, std::stop_token) override {
@@ -121,7 +121,7 @@ class WireClient final : public PeerClient {
     return wire_.At<JoinReply>(to, [&](PeerService& at) -> absl::StatusOr<JoinReply> {
       ASSIGN_OR_RETURN(const auto sent, DecodeJoinRequest(EncodeJoinRequest(request)));
       ASSIGN_OR_RETURN(const auto reply, at.Join(self_, sent));
-      return DecodeJoinReply(EncodeJoinReply(reply));
+      return DecodeJoinReply(*EncodeJoinReply(reply));
     });
   }
   absl::StatusOr<HeldReply> Held(const Endpoint& to, const HeldRequest& request,

@@ -196,7 +196,7 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
   const auto hello = [&] {
     syncgroup::HelloRequest request{.name = "x"};
     request.papers.push_back({.group = group});
-    return EncodeHelloRequest(request);
+    return *EncodeHelloRequest(request);
   };
   struct {
     uint64_t caller;
@@ -222,7 +222,7 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
     if (said.status == 200) {
       EXPECT_EQ(syncgroup::DecodeHelloReply(BodyOf(said))->papers.size(), c.member ? 1u : 0u);
     }
-    const Response synced = post("sync", EncodeSyncRequest(sync));
+    const Response synced = post("sync", *EncodeSyncRequest(sync));
     EXPECT_EQ(synced.status, c.sync);
     if (synced.status == 200) {
       const auto reply = syncgroup::DecodeSyncReply(BodyOf(synced));

@@ -427,7 +427,7 @@ TEST_F(PeerHttpClientTest, TheNextAddressIsTriedWhenOneFails) {
 
 TEST_F(PeerHttpClientTest, CallsReturnWhatTheCalleeSays) {
   syncgroup::HelloReply reply{.name = "other", .addresses = {"127.0.0.1:5"}};
-  const std::string body = syncgroup::EncodeHelloReply(reply);
+  const std::string body = *syncgroup::EncodeHelloReply(reply);
   ScriptedServer good("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
                       "\r\n\r\n" + body);
   const auto answer = Hello({good.address()});

@@ -52,8 +52,23 @@ template <class Decode, class Encode>
 std::function<std::string(std::string_view)> Both(Decode decode, Encode encode) {
   return [=](std::string_view bytes) -> std::string {
     const auto message = decode(bytes);
-    return message.ok() ? encode(*message) : std::string();
+    if (!message.ok()) return {};
+    const absl::StatusOr<std::string> said = encode(*message);
+    return said.ok() ? *said : std::string();
   };
+}
+
+TEST(WireCodec, WhatIsTooLargeIsNoMessage) {
+  Papers papers = SomePapers();
+  papers.entries = {{std::string(kEntryBytesMax, 'e'), ""}};
+  HelloReply reply{.name = "n"};
+  for (std::size_t i = 0; i < kReplyBytesMax / kEntryBytesMax; ++i) reply.papers.push_back(papers);
+  EXPECT_TRUE(absl::IsResourceExhausted(EncodeHelloReply(reply).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(EncodeHelloRequest({.papers = {papers}}).status()));
+  SyncReply synced;
+  synced.groups.push_back({.group = papers.group});
+  for (const Papers& each : reply.papers) synced.groups[0].entries.push_back(each.entries[0]);
+  EXPECT_TRUE(absl::IsResourceExhausted(EncodeSyncReply(synced).status()));
 }
 
 TEST(WireCodec, TheRightToInviteTravels) {
@@ -145,15 +160,15 @@ TEST(WireCodec, AnEntryWithTwoPlacesIsRefused) {
 TEST(WireCodec, HelloGoesThere) {
   const HelloRequest hello{
       .version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
-  CutEverywhere(EncodeHelloRequest(hello), Both(DecodeHelloRequest, EncodeHelloRequest));
+  CutEverywhere(*EncodeHelloRequest(hello), Both(DecodeHelloRequest, EncodeHelloRequest));
   const HelloReply reply{.version = 3, .name = "n", .addresses = {"h:1"}, .papers = {SomePapers()}};
-  CutEverywhere(EncodeHelloReply(reply), Both(DecodeHelloReply, EncodeHelloReply));
-  const auto decoded = DecodeHelloRequest(EncodeHelloRequest(hello));
+  CutEverywhere(*EncodeHelloReply(reply), Both(DecodeHelloReply, EncodeHelloReply));
+  const auto decoded = DecodeHelloRequest(*EncodeHelloRequest(hello));
   EXPECT_EQ(decoded->version, 3u);
   EXPECT_EQ(decoded->papers.at(0).entries, SomePapers().entries);
   HelloRequest too_many = hello;
   too_many.papers[0].entries.assign(kPapersMax + 1, Sealed('x'));
-  EXPECT_FALSE(DecodeHelloRequest(EncodeHelloRequest(too_many)).ok());
+  EXPECT_FALSE(DecodeHelloRequest(*EncodeHelloRequest(too_many)).ok());
 }
 
 TEST(WireCodec, SyncGoesThereAndBack) {
@@ -161,8 +176,8 @@ TEST(WireCodec, SyncGoesThereAndBack) {
                                   .cursor = {Inc('l'), 77},
                                   .knowledge = SomeKnowledge(),
                                   .probes = {{{Peer('p'), Inc('i')}, 4}}}}};
-  CutEverywhere(EncodeSyncRequest(request), Both(DecodeSyncRequest, EncodeSyncRequest));
-  const auto decoded = DecodeSyncRequest(EncodeSyncRequest(request));
+  CutEverywhere(*EncodeSyncRequest(request), Both(DecodeSyncRequest, EncodeSyncRequest));
+  const auto decoded = DecodeSyncRequest(*EncodeSyncRequest(request));
   EXPECT_EQ(decoded->groups.at(0).knowledge, SomeKnowledge());
   EXPECT_EQ(decoded->groups.at(0).probes, request.groups[0].probes);
   EXPECT_EQ(decoded->groups.at(0).cursor, request.groups[0].cursor);
@@ -175,9 +190,9 @@ TEST(WireCodec, SyncGoesThereAndBack) {
                               .forks = {{Sealed('2'), Sealed('3')}},
                               .probed = {Sealed('4')}}},
                   .more = true};
-  CutEverywhere(EncodeSyncReply(reply), Both(DecodeSyncReply, EncodeSyncReply));
+  CutEverywhere(*EncodeSyncReply(reply), Both(DecodeSyncReply, EncodeSyncReply));
   request.groups[0].probes.assign(kProbesMax + 1, request.groups[0].probes[0]);
-  EXPECT_FALSE(DecodeSyncRequest(EncodeSyncRequest(request)).ok());
+  EXPECT_FALSE(DecodeSyncRequest(*EncodeSyncRequest(request)).ok());
 }
 
 TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
@@ -204,8 +219,8 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
                                       .name = "m",
                                       .addresses = {"h:1"},
                                       .admitted = base::FromMs(6)}}};
-  CutEverywhere(EncodeJoinReply(joined), Both(DecodeJoinReply, EncodeJoinReply));
-  EXPECT_EQ(DecodeJoinReply(EncodeJoinReply(joined))->members, joined.members);
+  CutEverywhere(*EncodeJoinReply(joined), Both(DecodeJoinReply, EncodeJoinReply));
+  EXPECT_EQ(DecodeJoinReply(*EncodeJoinReply(joined))->members, joined.members);
   const HeldRequest held{.group = Group('g'), .blobs = {Blob('b')}};
   CutEverywhere(EncodeHeldRequest(held), Both(DecodeHeldRequest, EncodeHeldRequest));
   CutEverywhere(EncodeHeldReply({{Blob('b')}}), Both(DecodeHeldReply, EncodeHeldReply));
