@@ -1,6 +1,5 @@
 #include "base/attempt_limiter.h"
 
-#include <algorithm>
 #include <chrono>
 
 // The latest times of each key, in a window that slides. Keys are bounded: where there are too
@@ -11,24 +10,28 @@ namespace waypost::base {
 
 std::optional<Millis> AttemptLimiter::Wait(const std::string& key, SteadyTime now) {
   MutexLock lock(mutex_);
-  const auto found = times_.find(key);
-  if (found == times_.end() || found->second.size() < limit_) return std::nullopt;
-  const SteadyTime free = found->second.front() + window_;
+  const auto found = attempts_.find(key);
+  if (found == attempts_.end() || found->second.times.size() < limit_) return std::nullopt;
+  const SteadyTime free = found->second.times.front() + window_;
   if (free <= now) return std::nullopt;
   return std::chrono::ceil<Millis>(free - now);
 }
 
 void AttemptLimiter::Note(const std::string& key, SteadyTime now) {
   MutexLock lock(mutex_);
-  if (times_.size() >= keys_max_ && !times_.contains(key)) {
-    times_.erase(std::min_element(times_.begin(), times_.end(), [](const auto& a, const auto& b) {
-      return a.second.back() < b.second.back();
-    }));
+  auto found = attempts_.find(key);
+  if (found == attempts_.end()) {
+    if (attempts_.size() >= keys_max_) {
+      attempts_.erase(quiet_.front());
+      quiet_.pop_front();
+    }
+    found = attempts_.emplace(key, Attempts{{}, quiet_.insert(quiet_.end(), key)}).first;
   }
-  auto& times = times_[key];
-  times.push_back(now);
+  Attempts& attempts = found->second;
+  quiet_.splice(quiet_.end(), quiet_, attempts.place);
+  attempts.times.push_back(now);
   // Only the latest decide.
-  if (times.size() > limit_) times.pop_front();
+  if (attempts.times.size() > limit_) attempts.times.pop_front();
 }
 
 }  // namespace waypost::base

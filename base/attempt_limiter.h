@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -26,7 +27,13 @@ class AttemptLimiter {
   const Millis window_;
   const std::size_t keys_max_;
   Mutex mutex_;
-  std::unordered_map<std::string, std::deque<SteadyTime>> times_ GUARDED_BY(mutex_);
+  struct Attempts {
+    std::deque<SteadyTime> times;
+    std::list<std::string>::iterator place;  // in `quiet_`
+  };
+  std::unordered_map<std::string, Attempts> attempts_ GUARDED_BY(mutex_);
+  // Keys, the one that has been quiet longest first: whoever invents keys makes nobody search.
+  std::list<std::string> quiet_ GUARDED_BY(mutex_);
 };
 
 }  // namespace waypost::base

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "base/index_impl.h"
 #include "base/status.h"
 
@@ -55,13 +56,10 @@ absl::Status Index::Read(absl::FunctionRef<absl::Status(ReadTxn&)> read) {
   CHECK(ThreadInside() != Inside::kTransaction);
   const InsideScope inside(Inside::kTransaction);
   ASSIGN_OR_RETURN(MDB_txn* const lmdb_txn, impl_->environment->BeginRead());
-  absl::Status status;
-  {
-    ReadTxn txn(*this, lmdb_txn);
-    status = read(txn);
-    if (!txn.status_.ok()) status = txn.status_;
-  }
-  impl_->environment->EndRead(lmdb_txn);
+  const absl::Cleanup end = [&] { impl_->environment->EndRead(lmdb_txn); };
+  ReadTxn txn(*this, lmdb_txn);
+  absl::Status status = read(txn);
+  if (!txn.status_.ok()) status = txn.status_;
   return status;
 }
 

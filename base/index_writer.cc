@@ -3,11 +3,13 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/index.h"
 #include "base/index_impl.h"
+#include "base/log.h"
 #include "base/status.h"
 
 // Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
@@ -26,6 +28,15 @@ constexpr std::size_t kBatchMax = 2000;   // operations
 constexpr std::size_t kBatchRows = 6000;  // of them together
 // Foreground goes first, but not for ever.
 constexpr unsigned kForegroundTurnsMax = 4;
+
+// Those who come after it hear all the same.
+void Tell(absl::FunctionRef<void()> callback) {
+  const absl::Status told = WithinMemory([&] {
+    callback();
+    return absl::OkStatus();
+  });
+  if (!told.ok()) LogWarning("index: whoever waited for a commit was not told: ", told.ToString());
+}
 
 void FailAll(std::vector<PendingOp>& batch, std::size_t begin, std::size_t end,
              const absl::Status& status) {
@@ -88,7 +99,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       WriteTxn write(index, *txn);
       {
         const InsideScope inside(Inside::kTransaction);
-        op.result = op.run(write);
+        op.result = WithinMemory([&] { return op.run(write); });
       }
       if (!write.status_.ok()) op.result = write.status_;
       rows += write.rows_written_;
@@ -132,14 +143,14 @@ void Index::Impl::Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, 
   const InsideScope inside(Inside::kCallback);
   for (std::size_t i = begin; i < begin + count; ++i) {
     if (!batch[i].result.ok()) continue;
-    for (const auto& callback : batch[i].after_commit) callback();
+    for (const auto& callback : batch[i].after_commit) Tell(callback);
   }
   for (std::size_t i = begin; i < begin + count; ++i) {
     PendingOp& op = batch[i];
     op.after_commit.clear();
     // What the operation holds goes before its owner is told that it is over.
     op.run = nullptr;
-    if (op.done) op.done(std::move(op.result));
+    if (op.done) Tell([&op] { op.done(std::move(op.result)); });
     op.done = nullptr;
   }
 }

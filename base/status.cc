@@ -78,6 +78,8 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status
   return std::chrono::milliseconds(ms);
 }
 
+absl::Status NoMemoryError() { return absl::UnavailableError("memory ran out"); }
+
 void CheckFailed(const char* file, int line, const char* condition) {
   std::fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, condition);
   std::abort();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,23 @@ bool IsDigestMismatch(const absl::Status& status);
 // How long the one who answered with this error asks the caller to stay away (HTTP's Retry-After).
 absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds retry_after);
 std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status);
+
+// Memory ran out: kUnavailable.
+absl::Status NoMemoryError();
+
+// What `call` returns, a Status or a StatusOr; NoMemoryError where memory runs out in it. Whoever
+// works for others does each piece of that work inside it, so that one who asks for too much ends
+// alone. What `call` began must end with its scope.
+template <class Call>
+auto WithinMemory(Call&& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+    // A size that no memory could have.
+  }
+  return NoMemoryError();
+}
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
 

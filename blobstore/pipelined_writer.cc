@@ -37,7 +37,7 @@ void PipelinedWriter::Loop() {
   absl::Status written;
   for (std::string piece; Take(piece);) {
     // After an error nothing more: it would leave a gap.
-    if (written.ok()) written = writer_->Append(piece);
+    if (written.ok()) written = base::WithinMemory([&] { return writer_->Append(piece); });
     piece.clear();
     base::MutexLock lock(mutex_);
     error_ = written;

@@ -102,7 +102,7 @@ void Scanner::Impl::Loop() {
       progress = 0;
     }
     changed.Notify();
-    const absl::Status status = Pass();
+    const absl::Status status = base::WithinMemory([&] { return Pass(); });
     ScanPass done;
     {
       base::MutexLock lock(mutex);

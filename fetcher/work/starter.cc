@@ -50,16 +50,24 @@ void Starter::Start() {
 
 void Starter::Run() {
   while (!parts_.board.stopped()) {
-    if (!loaded_) Load();
-    ClampFarRows();
-    FillUp();
-    detours_.LookAround();
-    detours_.WalkAround();
-    DropPartials();
-    CheckPause();
-    FindOldest();
+    const absl::Status done = base::WithinMemory([&] {
+      DoChores();
+      return absl::OkStatus();
+    });
+    if (!done.ok()) base::LogWarning("fetcher: ", done.ToString());
     if (!parts_.board.AwaitChore(loaded_ ? kIdle : kLoadAgain)) return;
   }
+}
+
+void Starter::DoChores() {
+  if (!loaded_) Load();
+  ClampFarRows();
+  FillUp();
+  detours_.LookAround();
+  detours_.WalkAround();
+  DropPartials();
+  CheckPause();
+  FindOldest();
 }
 
 void Starter::Load() {

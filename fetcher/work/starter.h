@@ -40,6 +40,7 @@ class Starter {
 
  private:
   void Run();
+  void DoChores();
   void Load();
   absl::Status LoadRuns();
   void FillUp();

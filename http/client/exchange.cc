@@ -33,6 +33,22 @@ absl::StatusOr<std::size_t> Exchange::Fill(base::SteadyTime deadline, const Inte
   return got;
 }
 
+absl::Status Exchange::FillLine(std::size_t bytes_max, base::SteadyTime deadline,
+                                const Interrupt& interrupt) {
+  while (true) {
+    ASSIGN_OR_RETURN(const std::size_t got, Fill(deadline, interrupt));
+    if (got == 0) {
+      return absl::UnavailableError(
+          absl::StrCat(address(), " closed the connection without an answer"));
+    }
+    const std::string_view fresh = std::string_view(incoming_).substr(0, got);
+    buffer_.append(fresh);
+    if (fresh.find('\n') != std::string_view::npos || buffer_.size() > bytes_max) {
+      return absl::OkStatus();
+    }
+  }
+}
+
 absl::StatusOr<ResponseHead> Exchange::ReadHead(bool head_request, const ResponseLimits& limits,
                                                 base::SteadyTime deadline,
                                                 const Interrupt& interrupt) {
@@ -48,12 +64,7 @@ absl::StatusOr<ResponseHead> Exchange::ReadHead(bool head_request, const Respons
       ++interim;
       continue;
     }
-    ASSIGN_OR_RETURN(const std::size_t got, Fill(deadline, interrupt));
-    if (got == 0) {
-      return absl::UnavailableError(
-          absl::StrCat(address(), " closed the connection without an answer"));
-    }
-    buffer_.append(incoming_, 0, got);
+    RETURN_IF_ERROR(FillLine(limits.head_bytes_max, deadline, interrupt));
   }
   return absl::InvalidArgumentError("a malformed answer: interim answers without end");
 }

@@ -55,6 +55,10 @@ class Exchange {
 
  private:
   absl::StatusOr<std::size_t> Fill(base::SteadyTime deadline, const Interrupt& interrupt);
+  // More into `buffer_`, until a line has ended or it holds more than `bytes_max`: a head that
+  // drips is read anew for each of its lines, not for each of its bytes.
+  absl::Status FillLine(std::size_t bytes_max, base::SteadyTime deadline,
+                        const Interrupt& interrupt);
   absl::Status Take(std::string_view piece, absl::FunctionRef<absl::Status(std::string_view)> take);
 
   Socket socket_;

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "http/engine/engine_loop.h"
 
 // How connections begin, and how all of them end. Every limit on their number is kept here: in all,
@@ -45,8 +47,13 @@ void EngineLoop::Accept() {
     const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      Welcome(fd, TextOf(address));
-      continue;
+      const absl::Status welcomed = base::WithinMemory([&] {
+        Welcome(fd, TextOf(address));
+        return absl::OkStatus();
+      });
+      if (welcomed.ok()) continue;
+      PauseAccepting();
+      return;
     }
     switch (errno) {
       case EAGAIN:
@@ -75,7 +82,11 @@ void EngineLoop::PauseAccepting() {
 }
 
 void EngineLoop::Welcome(int fd, const std::string& remote) {
-  auto connection = std::make_unique<Connection>();
+  std::unique_ptr<Connection> connection(new (std::nothrow) Connection);
+  if (connection == nullptr) {
+    ::close(fd);
+    return;
+  }
   connection->fd = fd;
   connection->remote = remote;
   Connection* const c = Admit(std::move(connection));
@@ -93,24 +104,6 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   SetDeadline(*c, Now() + (c->tls == nullptr ? shared_.options.head_timeout
                                              : shared_.options.handshake_timeout));
   Watch(*c);
-}
-
-// Those that stall are the oldest; an honest one is done within milliseconds.
-void EngineLoop::LimitHandshakes(const std::string& remote) {
-  uint32_t of_address = 0;
-  Connection* oldest = nullptr;
-  for (uint64_t id : handshakes_) {
-    Connection* const c = Find(id);
-    if (c->remote != remote) continue;
-    if (oldest == nullptr) oldest = c;
-    ++of_address;
-  }
-  if (of_address < shared_.options.max_handshakes_per_address) {
-    if (handshakes_.size() < shared_.options.max_handshakes) return;
-    oldest = Find(*handshakes_.begin());
-  }
-  shared_.CountRejected("handshakes");
-  Close(*oldest);
 }
 
 Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {

@@ -77,6 +77,9 @@ struct Connection {
   bool told_of_bytes = false;
   std::atomic<bool> bytes_came{false};
   std::string in;  // received and not yet used
+  // Of the head that is arriving: empty lines taken off before it, and where its last line begins.
+  int empty_lines = 0;
+  std::size_t line_start = 0;
 
   // The request.
   HeadFacts facts;

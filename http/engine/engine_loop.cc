@@ -92,19 +92,19 @@ void EngineLoop::Run() {
     // Before the events: they may be of connections that came back.
     shared_.inbox->Take(word);
     for (uint64_t id : word.returned) {
-      if (Connection* c = Find(id)) OnReturned(*c);
+      WithinMemory(id, [this](Connection& c) { OnReturned(c); });
     }
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
       if (id == kListenerId) {
         Accept();
       } else if (id != kInboxId) {
-        // One that was closed by an earlier event of this round is not found.
-        if (Connection* c = Find(id)) OnEvent(*c, events[static_cast<std::size_t>(i)].events);
+        const uint32_t what = events[static_cast<std::size_t>(i)].events;
+        WithinMemory(id, [this, what](Connection& c) { OnEvent(c, what); });
       }
     }
     for (uint64_t id : word.woken) {
-      if (Connection* c = Find(id)) OnWoken(*c);
+      WithinMemory(id, [this](Connection& c) { OnWoken(c); });
     }
     for (const auto& turned : word.adopted) Adopt(*turned);
     for (const auto& whom : word.cut) CutPeers(whom);
@@ -129,11 +129,25 @@ void EngineLoop::Run() {
   }
 }
 
+// One that was closed earlier in the round is not found. Memory that runs out is the end of the one
+// for which it did.
+void EngineLoop::WithinMemory(uint64_t id, absl::FunctionRef<void(Connection&)> step) {
+  Connection* const c = Find(id);
+  if (c == nullptr) return;
+  const absl::Status done = base::WithinMemory([&] {
+    step(*c);
+    return absl::OkStatus();
+  });
+  if (done.ok()) return;
+  if (Connection* const left = Find(id)) Cut(*left, "memory");
+}
+
 // ---- connections ----
 
 void EngineLoop::Close(Connection& c) {
   if (c.queued != base::SteadyTime()) deadlines_.erase({c.queued, c.id});
   handshakes_.erase(c.id);
+  LeavePending(c);
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
     jobs_.push_back(
@@ -203,7 +217,7 @@ void EngineLoop::RunDeadlines() {
       continue;
     }
     c->deadline = base::SteadyTime();
-    OnDeadline(*c);
+    WithinMemory(id, [this](Connection& of_time) { OnDeadline(of_time); });
   }
 }
 
@@ -238,34 +252,8 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
   }
 }
 
-void EngineLoop::Handshake(Connection& c) {
-  switch (c.tls->Handshake()) {
-    case TlsSession::Step::kDone:
-      handshakes_.erase(c.id);
-      c.peer = c.tls->PeerKey();
-      c.state = State::kReading;
-      SetDeadline(c, Now() + shared_.options.head_timeout);
-      Arm(c, EPOLLIN);
-      return;
-    case TlsSession::Step::kBlocked:
-      Arm(c, EPOLLIN);
-      return;
-    case TlsSession::Step::kFailed:
-      break;
-  }
-  base::LogDebug(shared_.options.listener, " ", c.remote, " TLS: ", c.tls->failure());
-  if (!c.tls->plain_http() || shared_.options.peers) {
-    shared_.CountRejected("tls");
-    Close(c);
-    return;
-  }
-  handshakes_.erase(c.id);
-  c.tls.reset();
-  Refuse(c, 400, "invalid_argument", "this port speaks HTTPS: use https://", "tls");
-}
-
 void EngineLoop::Receive(Connection& c) {
-  const bool first_bytes = c.in.empty();
+  const bool first_bytes = c.in.empty() && c.empty_lines == 0;
   const ssize_t got = c.Receive(buffer_.data(), buffer_.size());
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
     Close(c);
@@ -285,10 +273,14 @@ void EngineLoop::Receive(Connection& c) {
 
 // Looks for the next request in what has arrived.
 void EngineLoop::Advance(Connection& c) {
-  // Some clients send an empty line after a body.
-  while (c.in.size() >= 2 && c.in[0] == '\r' && c.in[1] == '\n') c.in.erase(0, 2);
-  HeadProgress progress = FindHead(c.in, shared_.limits);
+  if (c.line_start == 0) {
+    const std::size_t empty = EmptyLinesSize(c.in, kEmptyLinesMax - c.empty_lines);
+    c.empty_lines += static_cast<int>(empty / 2);
+    c.in.erase(0, empty);
+  }
+  HeadProgress progress = FindHead(c.in, shared_.limits, c.line_start);
   if (progress.size == 0 && !progress.refused) {
+    c.line_start = progress.line_start;
     Watch(c);
     return;
   }
@@ -300,6 +292,8 @@ void EngineLoop::Advance(Connection& c) {
     return;
   }
   c.in.erase(0, progress.size);
+  c.empty_lines = 0;
+  c.line_start = 0;
   c.arrived = Now();
   if (c.turned && !std::exchange(c.turned_busy, true)) shared_.NoteTurned(*c.peer, 0, 1);
   if (shared_.refuse.load() || shared_.draining.load()) {
@@ -340,6 +334,12 @@ void EngineLoop::StartUpload(Connection& c) {
   Arm(c, EPOLLRDHUP);
 }
 
+// At most as many wait as there are connections, so the search is short; ids of those that left
+// would pile up.
+void EngineLoop::LeavePending(const Connection& c) {
+  if (c.state == State::kPending) std::erase(pending_uploads_, c.id);
+}
+
 void EngineLoop::TakeBody(Connection& c) {
   if (c.in.size() >= *c.facts.content_length) {
     Dispatch(c, Job::Kind::kRequest);
@@ -349,18 +349,18 @@ void EngineLoop::TakeBody(Connection& c) {
 }
 
 void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
+  const bool express = kind == Job::Kind::kRequest && IsExpress(c);
+  // First, so that a connection is never marked as a worker's that no worker gets.
+  if (!express) jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
   SetDeadline(c, base::SteadyTime());
   c.state = State::kWorking;
   c.told_of_bytes = c.watched;
   c.bytes_came.store(false, std::memory_order_relaxed);
   ++dispatched_;
-  if (kind == Job::Kind::kRequest && IsExpress(c)) {
-    express_.Run({.kind = kind, .connection = &c, .dropped = nullptr});
-    // By way of the inbox, as if a worker had done it: pipelined requests must not nest.
-    shared_.inbox->Return(c);
-    return;
-  }
-  jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
+  if (!express) return;
+  express_.Run({.kind = kind, .connection = &c, .dropped = nullptr});
+  // By way of the inbox, as if a worker had done it: pipelined requests must not nest.
+  shared_.inbox->Return(c);
 }
 
 bool EngineLoop::IsExpress(const Connection& c) const {
@@ -374,6 +374,7 @@ bool EngineLoop::IsExpress(const Connection& c) const {
 void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::string& message,
                         const char* reason, std::optional<base::Millis> retry_after) {
   if (reason != nullptr) shared_.CountRejected(reason);
+  LeavePending(c);
   Response response = status == 503 ? ErrorResponse(absl::UnavailableError(message), retry_after)
                                     : ErrorResponse(status, code, message);
   AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = true};
@@ -430,148 +431,6 @@ void EngineLoop::Drink(Connection& c) {
     return;
   }
   Arm(c, EPOLLIN);
-}
-
-// ---- word from others ----
-
-void EngineLoop::OnReturned(Connection& c) {
-  --dispatched_;
-  gathering_bytes_ -= c.gather_bytes;
-  c.gather_bytes = 0;
-  if (c.uploading) {
-    c.uploading = false;
-    --uploads_;
-    while (!pending_uploads_.empty() && uploads_ < uploads_max_) {
-      const uint64_t id = pending_uploads_.front();
-      pending_uploads_.pop_front();
-      Connection* next = Find(id);
-      if (next != nullptr && next->state == State::kPending) StartUpload(*next);
-    }
-  }
-  if (cut_) {
-    Close(c);
-    return;
-  }
-  Proceed(c);
-}
-
-// Does what the worker left to be done.
-void EngineLoop::Proceed(Connection& c) {
-  switch (c.after) {
-    case Connection::After::kReadNext:
-      ReadNext(c);
-      return;
-    case Connection::After::kMore:
-    case Connection::After::kSend:
-      c.state = State::kSending;
-      c.window_start = Now();
-      c.window_drained = DrainedBytes(c);
-      SetDeadline(c, c.window_start + kRateWindow);
-      Arm(c, EPOLLOUT);
-      return;
-    case Connection::After::kWait:
-      c.state = State::kWaiting;
-      if (drain_begun_) {
-        Dispatch(c, Job::Kind::kAbort);
-      } else if (c.woken) {
-        OnWoken(c);
-      } else {
-        SetDeadline(c, c.next_step);
-        Arm(c, EPOLLRDHUP);
-      }
-      return;
-    case Connection::After::kTurn:
-      GiveAway(c);
-      return;
-    case Connection::After::kLinger:
-      Linger(c);
-      return;
-    case Connection::After::kClose:
-      Close(c);
-      return;
-  }
-}
-
-// The client takes bytes again. What is in memory goes out here: handing it to a worker for each
-// piece would cost as much as sending it. What the disk has to bring, and what is encrypted, is a
-// worker's.
-void EngineLoop::SendOn(Connection& c) {
-  if (c.tls != nullptr || c.subscription != nullptr || !NextIsCached(c, kLoopTurnBytes)) {
-    Dispatch(c, Job::Kind::kSend);
-    return;
-  }
-  express_.Run({.kind = Job::Kind::kSend, .connection = &c, .dropped = nullptr});
-  if (c.after == Connection::After::kSend || c.after == Connection::After::kMore) {
-    Arm(c, EPOLLOUT);  // its rate is still being measured
-  } else {
-    Proceed(c);
-  }
-}
-
-void EngineLoop::OnWoken(Connection& c) {
-  if (c.state == State::kWaiting) {
-    c.woken = false;
-    Dispatch(c, Job::Kind::kStep);
-  } else {
-    c.woken = true;
-  }
-}
-
-void EngineLoop::OnDeadline(Connection& c) {
-  switch (c.state) {
-    case State::kHandshake:
-      shared_.CountRejected("slow_handshake");
-      Close(c);
-      return;
-    case State::kReading:
-      if (!c.in.empty()) shared_.CountRejected("slow_head");
-      Close(c);
-      return;
-    case State::kGathering: {
-      const uint64_t wanted =
-          shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
-      if (c.in.size() - c.window_drained < wanted) {
-        Refuse(c, 400, "invalid_argument",
-               absl::StrCat("the body came slower than ", shared_.options.min_rate_bytes_per_s,
-                            " bytes a second"),
-               "slow_body");
-        return;
-      }
-      c.window_drained = c.in.size();
-      c.window_start = Now();
-      SetDeadline(c, c.window_start + kRateWindow);
-      return;
-    }
-    case State::kPending:
-      Refuse(c, 503, "unavailable", "too many large bodies are being received: try again",
-             "upload_slots", base::Millis(5000));
-      return;
-    case State::kSending:
-      OnSlowReader(c);
-      return;
-    case State::kWaiting:
-      Dispatch(c, Job::Kind::kStep);
-      return;
-    case State::kLinger:
-      Close(c);
-      return;
-    case State::kWorking:
-      return;
-  }
-}
-
-void EngineLoop::OnSlowReader(Connection& c) {
-  const uint64_t drained = DrainedBytes(c);
-  const uint64_t wanted =
-      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
-  if (drained - c.window_drained < wanted) {
-    shared_.CountRejected("slow_reader");
-    Close(c);
-    return;
-  }
-  c.window_drained = drained;
-  c.window_start = Now();
-  SetDeadline(c, c.window_start + kRateWindow);
 }
 
 }  // namespace waypost::http

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "http/engine/engine_connection.h"
 #include "http/engine/engine_pool.h"
 #include "http/engine/engine_worker.h"
@@ -68,6 +69,8 @@ class EngineLoop {
   void Linger(Connection& c);
   void Drink(Connection& c);
   void StartUpload(Connection& c);
+  // It waits for an upload slot no more.
+  void LeavePending(const Connection& c);
 
   // ---- word from others ----
   void OnReturned(Connection& c);
@@ -86,6 +89,7 @@ class EngineLoop {
   void Cut(Connection& c, const char* reason);
 
   Connection* Find(uint64_t id);
+  void WithinMemory(uint64_t id, absl::FunctionRef<void(Connection&)> step);
   base::SteadyTime Now() const;
 
   EngineShared& shared_;

@@ -62,6 +62,44 @@ Response Render(int status, const char* code, const std::string& message,
   return response;
 }
 
+// Finds code and message of {"error":{...}} and lets everything else pass.
+class ErrorFinder final : public nlohmann::json_sax<Json> {
+ public:
+  std::string code, message;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool string(string_t& value) override {
+    if (depth_ == 2 && field_ != nullptr) *field_ = std::move(value);
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (depth_ == 1) in_error_ = name == "error";
+    if (depth_ <= 2) field_ = nullptr;
+    if (depth_ == 2 && in_error_)
+      field_ = name == "code" ? &code : name == "message" ? &message : nullptr;
+    return true;
+  }
+  bool start_object(std::size_t) override { return ++depth_ > 0; }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(std::size_t) override { return ++depth_ > 0; }
+  bool end_array() override { return depth_-- > 0; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    code.clear();
+    message.clear();
+    return false;
+  }
+
+ private:
+  int depth_ = 0;
+  bool in_error_ = false;
+  std::string* field_ = nullptr;
+};
+
 }  // namespace
 
 HttpError ErrorOf(const absl::Status& status) {
@@ -85,15 +123,11 @@ Response ErrorResponse(int status, const char* code, const std::string& message)
 }
 
 absl::Status StatusOf(int http_status, std::string_view body, std::size_t message_bytes_max) {
-  std::string code, message;
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
-    const Json& error = json["error"];
-    if (error.contains("code") && error["code"].is_string()) code = error["code"];
-    if (error.contains("message") && error["message"].is_string()) message = error["message"];
-  }
-  const std::string text = message.empty() ? absl::StrCat("HTTP status ", http_status)
-                                           : base::CutText(message, message_bytes_max);
+  ErrorFinder found;
+  Json::sax_parse(body.begin(), body.end(), &found);
+  const std::string& code = found.code;
+  const std::string text = found.message.empty() ? absl::StrCat("HTTP status ", http_status)
+                                                 : base::CutText(found.message, message_bytes_max);
   if (http_status == 507 || code == "no_space") return base::NoSpaceError(text);
   if (http_status == 422 || code == "digest_mismatch") return base::DigestMismatchError(text);
   for (const Row& row : kTable) {

@@ -22,7 +22,7 @@ Response ErrorResponse(const absl::Status& status,
 // For codes that no absl::Status has: 405, 411, 414, 416, 431.
 Response ErrorResponse(int status, const char* code, const std::string& message);
 // The way back, for clients: from an answer's status and its body, if that is one of an error. Of
-// its message that much is kept.
+// its message that much is kept. Whatever the body is, it is read once and nothing is built of it.
 absl::Status StatusOf(int http_status, std::string_view body,
                       std::size_t message_bytes_max = std::string_view::npos);
 

@@ -222,9 +222,14 @@ HeadFacts CheckHead(std::string_view head, const HeadLimits& limits) {
   return facts;
 }
 
-HeadProgress FindHead(std::string_view received, const HeadLimits& limits) {
+std::size_t EmptyLinesSize(std::string_view received, int lines_max) {
+  std::size_t size = 0;
+  while (lines_max-- > 0 && received.substr(size, 2) == "\r\n") size += 2;
+  return size;
+}
+
+HeadProgress FindHead(std::string_view received, const HeadLimits& limits, std::size_t line_start) {
   HeadProgress progress;
-  std::size_t line_start = 0;
   while (true) {
     const std::size_t newline = received.find('\n', line_start);
     const std::size_t line_end = newline == std::string_view::npos ? received.size() : newline;
@@ -241,7 +246,10 @@ HeadProgress FindHead(std::string_view received, const HeadLimits& limits) {
                  absl::StrCat("the head is longer than ", limits.head_bytes_max, " bytes"));
       return progress;
     }
-    if (newline == std::string_view::npos) return progress;
+    if (newline == std::string_view::npos) {
+      progress.line_start = line_start;
+      return progress;
+    }
     if (newline == 0 || received[newline - 1] != '\r') {
       progress.refused = Bad("header", "lines must end with CR LF");
       return progress;

@@ -39,12 +39,22 @@ struct HeadFacts {
 // `head`: up to and including the empty line that ends it. Pure.
 HeadFacts CheckHead(std::string_view head, const HeadLimits& limits);
 
+// Empty lines before a request that are taken off: some clients send one after a body.
+inline constexpr int kEmptyLinesMax = 2;
+
+// How many of the bytes are empty lines, of which no more than `lines_max` are taken. Pure.
+std::size_t EmptyLinesSize(std::string_view received, int lines_max);
+
 // Looks at what has arrived so far. `size`: of the complete head, 0 when its end is not there yet.
-// `refused` is set as soon as no continuation could be right.
+// `refused` is set as soon as no continuation could be right. `line_start`: of the line that is not
+// there in whole; whoever looks again when more has arrived begins there, so that a head that drips
+// is not read anew for each of its bytes.
 struct HeadProgress {
   std::size_t size = 0;
+  std::size_t line_start = 0;
   std::optional<HeadFacts> refused;
 };
-HeadProgress FindHead(std::string_view received, const HeadLimits& limits);
+HeadProgress FindHead(std::string_view received, const HeadLimits& limits,
+                      std::size_t line_start = 0);
 
 }  // namespace waypost::http

@@ -35,6 +35,10 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     return builder_.start_object(count);
   }
   bool key(string_t& value) override {
+    if (keys_.back().size() >= kJsonKeysMax) {
+      error_ = absl::StrCat("an object has more than ", kJsonKeysMax, " keys");
+      return false;
+    }
     if (!keys_.back().insert(value).second) {
       error_ = absl::StrCat("the key \"", base::CutText(value, 100), "\" comes twice");
       return false;

@@ -14,9 +14,12 @@ namespace waypost::http {
 
 inline constexpr std::size_t kJsonBytesMax = std::size_t{1} << 20;
 inline constexpr int kJsonDepthMax = 8;
+// Of one object. A key is searched for among those before it, so that many would cost their square.
+inline constexpr std::size_t kJsonKeysMax = 128;
 
-// Strict: one value, nothing behind it, no deeper than kJsonDepthMax, no key twice in an object.
-// kInvalidArgument says where it went wrong. Never throws.
+// Strict: one value, nothing behind it, no deeper than kJsonDepthMax, no more than
+// kJsonKeysMax keys in an object and none twice. kInvalidArgument says where it went wrong. Never
+// throws.
 absl::StatusOr<Json> ParseJson(std::string_view text);
 
 // A request's body as an object: absent or empty counts as {}. kInvalidArgument, or kOutOfRange

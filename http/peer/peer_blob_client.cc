@@ -130,18 +130,21 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
 bool PeerHttpClient::Impl::ReadRefusal(Started& started, base::SteadyTime deadline,
                                        const Interrupt& interrupt, fetcher::BlobReply& reply,
                                        std::string& body) {
+  const int status = started.head.status;
+  const bool miss = status == 404;
+  const std::size_t bytes_max = miss ? syncgroup::kMissBytesMax : kRefusalBytesMax;
+  const bool too_long = !miss && started.head.content_length.value_or(0) > bytes_max;
   const absl::Status read =
-      ReadSmall(started, syncgroup::kRequestBytesMax, deadline, interrupt, body);
+      too_long ? absl::OkStatus() : ReadSmall(started, bytes_max, deadline, interrupt, body);
   if (!read.ok()) {
     reply = FailureOf(read);
     return false;
   }
-  const int status = started.head.status;
-  const absl::Status error = ErrorIn(started.head, body);
+  const absl::Status error = ErrorIn(started.head, miss ? "" : body);
   reply.kind = status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable;
   reply.message = base::ShortMessage(base::Std(error.message()));
   reply.retry_after = base::RetryAfterOf(error);
-  return true;
+  return !too_long;
 }
 
 void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Started started,
@@ -212,20 +215,23 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchCall& requ
 fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                                        std::stop_token stop) {
   const Interrupt interrupt(stop);
-  bool range_refused = false;
-  fetcher::BlobReply reply =
-      impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
-  // What we have is longer than what the peer has: from the beginning.
-  if (range_refused) {
+  auto reply = base::WithinMemory([&]() -> absl::StatusOr<fetcher::BlobReply> {
+    bool range_refused = false;
+    fetcher::BlobReply first =
+        impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
+    // What we have is longer than what the peer has: from the beginning.
     bool again = false;
-    reply = impl_->GetBlob(request, 0, sink, interrupt, again);
-  }
-  return reply;
+    return range_refused ? impl_->GetBlob(request, 0, sink, interrupt, again) : first;
+  });
+  return reply.ok() ? *std::move(reply) : FailureOf(reply.status());
 }
 
 fetcher::BlobReply PeerHttpClient::GetBatch(const fetcher::BatchCall& request,
                                             fetcher::BatchSink& sink, std::stop_token stop) {
-  return impl_->GetBatch(request, sink, Interrupt(stop));
+  auto reply = base::WithinMemory([&]() -> absl::StatusOr<fetcher::BlobReply> {
+    return impl_->GetBatch(request, sink, Interrupt(stop));
+  });
+  return reply.ok() ? *std::move(reply) : FailureOf(reply.status());
 }
 
 }  // namespace waypost::http

@@ -18,11 +18,7 @@
 // tried.
 
 namespace waypost::http {
-namespace {
-
-constexpr std::size_t kErrorBytesMax = 64 * 1024;
-
-}  // namespace
+namespace {}  // namespace
 
 PeerHttpClient::Impl::Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
     : options(std::move(client_options)),
@@ -153,8 +149,12 @@ absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint
                        deadline, interrupt);
   if (!started.ok()) return started.status();
   const bool good = started->head.status == 200 || started->head.status == 204;
+  // The line ends with its refusal.
+  if (!good && started->head.content_length.value_or(0) > kRefusalBytesMax) {
+    return ErrorIn(started->head, "");
+  }
   std::string answer;
-  RETURN_IF_ERROR(ReadSmall(*started, good ? syncgroup::kReplyBytesMax : kErrorBytesMax, deadline,
+  RETURN_IF_ERROR(ReadSmall(*started, good ? syncgroup::kReplyBytesMax : kRefusalBytesMax, deadline,
                             interrupt, answer));
   const ResponseHead head = started->head;
   GiveBack(to, std::move(started->line), started->in_before, started->out_before);
@@ -207,7 +207,7 @@ absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
   ASSIGN_OR_RETURN(started.head, exchange.ReadHead(/*head_request=*/false, ResponseLimits(),
                                                    deadline, interrupt));
   std::string body;
-  RETURN_IF_ERROR(impl_->ReadSmall(started, kErrorBytesMax, deadline, interrupt, body));
+  RETURN_IF_ERROR(impl_->ReadSmall(started, kRefusalBytesMax, deadline, interrupt, body));
   if (started.head.status != 204) return ErrorIn(started.head, body);
   return std::move(exchange).Turn();
 }
@@ -215,38 +215,49 @@ absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
 absl::StatusOr<syncgroup::HelloReply> PeerHttpClient::Hello(const syncgroup::Endpoint& to,
                                                             const syncgroup::HelloRequest& request,
                                                             std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   impl_->Post(to, "/peer/v1/hello", syncgroup::EncodeHelloRequest(request), stop));
-  return syncgroup::DecodeHelloReply(answer);
+  return base::WithinMemory([&]() -> absl::StatusOr<syncgroup::HelloReply> {
+    ASSIGN_OR_RETURN(
+        const std::string answer,
+        impl_->Post(to, "/peer/v1/hello", syncgroup::EncodeHelloRequest(request), stop));
+    return syncgroup::DecodeHelloReply(answer);
+  });
 }
 
 absl::StatusOr<syncgroup::SyncReply> PeerHttpClient::Sync(const syncgroup::Endpoint& to,
                                                           const syncgroup::SyncRequest& request,
                                                           std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   impl_->Post(to, "/peer/v1/sync", syncgroup::EncodeSyncRequest(request), stop));
-  return syncgroup::DecodeSyncReply(answer);
+  return base::WithinMemory([&]() -> absl::StatusOr<syncgroup::SyncReply> {
+    ASSIGN_OR_RETURN(const std::string answer,
+                     impl_->Post(to, "/peer/v1/sync", syncgroup::EncodeSyncRequest(request), stop));
+    return syncgroup::DecodeSyncReply(answer);
+  });
 }
 
 absl::Status PeerHttpClient::Poke(const syncgroup::Endpoint& to,
                                   const syncgroup::PokeRequest& request, std::stop_token stop) {
-  return impl_->Post(to, "/peer/v1/poke", syncgroup::EncodePokeRequest(request), stop).status();
+  return base::WithinMemory([&] {
+    return impl_->Post(to, "/peer/v1/poke", syncgroup::EncodePokeRequest(request), stop).status();
+  });
 }
 
 absl::StatusOr<syncgroup::JoinReply> PeerHttpClient::Join(const syncgroup::Endpoint& to,
                                                           const syncgroup::JoinRequest& request,
                                                           std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   impl_->Post(to, "/peer/v1/join", syncgroup::EncodeJoinRequest(request), stop));
-  return syncgroup::DecodeJoinReply(answer);
+  return base::WithinMemory([&]() -> absl::StatusOr<syncgroup::JoinReply> {
+    ASSIGN_OR_RETURN(const std::string answer,
+                     impl_->Post(to, "/peer/v1/join", syncgroup::EncodeJoinRequest(request), stop));
+    return syncgroup::DecodeJoinReply(answer);
+  });
 }
 
 absl::StatusOr<syncgroup::HeldReply> PeerHttpClient::Held(const syncgroup::Endpoint& to,
                                                           const syncgroup::HeldRequest& request,
                                                           std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   impl_->Post(to, "/peer/v1/held", syncgroup::EncodeHeldRequest(request), stop));
-  return syncgroup::DecodeHeldReply(answer);
+  return base::WithinMemory([&]() -> absl::StatusOr<syncgroup::HeldReply> {
+    ASSIGN_OR_RETURN(const std::string answer,
+                     impl_->Post(to, "/peer/v1/held", syncgroup::EncodeHeldRequest(request), stop));
+    return syncgroup::DecodeHeldReply(answer);
+  });
 }
 
 }  // namespace waypost::http

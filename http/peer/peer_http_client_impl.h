@@ -18,6 +18,9 @@
 // (blobs) share.
 namespace waypost::http {
 
+// Of the body of a refusal. A longer one is not read: its status says enough.
+inline constexpr std::size_t kRefusalBytesMax = 4096;
+
 struct PeerHttpClient::Impl {
   Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book);
 
@@ -63,7 +66,8 @@ struct PeerHttpClient::Impl {
                               const Interrupt& interrupt);
   void ReadBatch(const fetcher::BatchCall& request, Started& started, fetcher::BatchSink& sink,
                  const Interrupt& interrupt, fetcher::BlobReply& reply);
-  // The answer to a request for blobs that is neither a blob nor blobs.
+  // The answer to a request for blobs that is neither a blob nor blobs. False: the connection
+  // cannot be used again, and `reply` says all.
   bool ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt,
                    fetcher::BlobReply& reply, std::string& body);
   // After an answer: a connection in the middle of a body is not idle and is closed.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/status.h"
 #include "http/client/connection_pool.h"
 
 // One thread that keeps connections turned at each server of this peer's groups. How many and how
@@ -57,7 +58,11 @@ void TurnKeeper::Poke() {
 void TurnKeeper::Run() {
   while (true) {
     const base::SteadyTime looked = parts_.clock.SteadyNow();
-    Look();
+    const absl::Status done = base::WithinMemory([&] {
+      Look();
+      return absl::OkStatus();
+    });
+    if (!done.ok()) base::LogWarning("turner: ", done.ToString());
     base::MutexLock lock(mutex_);
     while (!stopping_) {
       const base::SteadyTime next = looked + (poked_ ? kLookAtMost : kLookEvery);

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/wire_reader.h"
 #include "syncgroup/protocol/wire.pb.h"
+#include "syncgroup/protocol/wire_shape.h"
 
 // Every message between peers, encoded and decoded, and the bytes of entries that are hashed and
 // signed. A decoder bounds the size before it parses, checks every field, and names what is wrong;
@@ -76,10 +77,80 @@ absl::Status ReadAddresses(const Repeated& from, std::vector<std::string>& out) 
   return absl::OkStatus();
 }
 
+// ---- what of a message may be repeated, and how often ----
+
+// As many as fit into the bytes.
+constexpr std::size_t kUncounted = SIZE_MAX;
+// The least that an item can have: ids have their exact sizes, with tag and length two bytes more.
+constexpr std::size_t kIdMin = 32, kGroupMin = 34, kNumberingMin = 52, kKnownMin = 86;
+// A signature alone; entries have more than a hundred bytes besides.
+constexpr std::size_t kSealedMin = 64;
+
+constexpr RepeatedField kProfileShape[] = {{wire::Profile::kAddressesFieldNumber, kAddressesMax}};
+constexpr RepeatedField kOpShape[] = {
+    {wire::Op::kProfileFieldNumber, kUncounted, 0, kProfileShape}};
+constexpr RepeatedField kEntryShape[] = {
+    {wire::Entry::kOpsFieldNumber, kOpsPerEntryMax, 0, kOpShape}};
+constexpr RepeatedField kPapersShape[] = {
+    {wire::Papers::kEntriesFieldNumber, kPapersMax, kSealedMin}};
+constexpr RepeatedField kHelloShape[] = {
+    {wire::Hello::kAddressesFieldNumber, kAddressesMax, 1},
+    {wire::Hello::kPapersFieldNumber, kUncounted, kGroupMin, kPapersShape}};
+constexpr RepeatedField kSyncGroupRequestShape[] = {
+    {wire::SyncGroupRequest::kKnowledgeFieldNumber, kUncounted, kKnownMin},
+    {wire::SyncGroupRequest::kProbesFieldNumber, kProbesMax, kNumberingMin}};
+constexpr RepeatedField kSyncRequestShape[] = {
+    {wire::SyncRequest::kGroupsFieldNumber, kUncounted, kGroupMin, kSyncGroupRequestShape}};
+constexpr RepeatedField kSyncGroupReplyShape[] = {
+    {wire::SyncGroupReply::kEntriesFieldNumber, kUncounted, kSealedMin},
+    {wire::SyncGroupReply::kOfCallerFieldNumber, kUncounted, kKnownMin},
+    {wire::SyncGroupReply::kForksFieldNumber, kForksMax, 2 * kSealedMin},
+    {wire::SyncGroupReply::kProbedFieldNumber, kUncounted, kSealedMin}};
+constexpr RepeatedField kSyncReplyShape[] = {
+    {wire::SyncReply::kGroupsFieldNumber, kUncounted, kGroupMin, kSyncGroupReplyShape}};
+constexpr RepeatedField kPokeShape[] = {{wire::PokeRequest::kGroupsFieldNumber, kUncounted, kIdMin},
+                                        {wire::PokeRequest::kHavesFieldNumber, kHavesMax, kIdMin}};
+constexpr RepeatedField kJoinRequestShape[] = {
+    {wire::JoinRequest::kAddressesFieldNumber, kAddressesMax, 1}};
+constexpr RepeatedField kMemberShape[] = {{wire::Member::kAddressesFieldNumber, kAddressesMax, 1}};
+constexpr RepeatedField kJoinReplyShape[] = {
+    {wire::JoinReply::kPapersFieldNumber, kUncounted, kGroupMin, kPapersShape},
+    {wire::JoinReply::kMembersFieldNumber, kUncounted, kNumberingMin, kMemberShape}};
+constexpr RepeatedField kHeldRequestShape[] = {
+    {wire::HeldRequest::kBlobsFieldNumber, kHavesMax, kIdMin}};
+constexpr RepeatedField kHeldReplyShape[] = {
+    {wire::HeldReply::kHeldFieldNumber, kHavesMax, kIdMin}};
+constexpr RepeatedField kBatchRequestShape[] = {
+    {wire::BatchRequest::kGroupsFieldNumber, kReadGroupsMax, kIdMin},
+    {wire::BatchRequest::kBlobsFieldNumber, kBatchBlobsMax, kIdMin}};
+constexpr RepeatedField kMissShape[] = {
+    {wire::Miss::kLocationsFieldNumber, kMissLocationsMax, kGroupMin}};
+constexpr RepeatedField kInviteShape[] = {{wire::Invite::kAddressesFieldNumber, kAddressesMax, 1}};
+
+WireShape ShapeOf(const wire::Entry&) { return kEntryShape; }
+WireShape ShapeOf(const wire::Op&) { return kOpShape; }
+WireShape ShapeOf(const wire::SealedEntry&) { return {}; }
+WireShape ShapeOf(const wire::Genesis&) { return {}; }
+WireShape ShapeOf(const wire::Hello&) { return kHelloShape; }
+WireShape ShapeOf(const wire::SyncRequest&) { return kSyncRequestShape; }
+WireShape ShapeOf(const wire::SyncReply&) { return kSyncReplyShape; }
+WireShape ShapeOf(const wire::PokeRequest&) { return kPokeShape; }
+WireShape ShapeOf(const wire::JoinRequest&) { return kJoinRequestShape; }
+WireShape ShapeOf(const wire::JoinReply&) { return kJoinReplyShape; }
+WireShape ShapeOf(const wire::HeldRequest&) { return kHeldRequestShape; }
+WireShape ShapeOf(const wire::HeldReply&) { return kHeldReplyShape; }
+WireShape ShapeOf(const wire::BatchRequest&) { return kBatchRequestShape; }
+WireShape ShapeOf(const wire::Miss&) { return kMissShape; }
+WireShape ShapeOf(const wire::Invite&) { return kInviteShape; }
+
+// A message without a ShapeOf does not compile here.
 template <class Message>
 absl::Status Parse(std::string_view bytes, std::size_t bytes_max, const char* what, Message& out) {
   if (bytes.size() > bytes_max) {
     return Bad(what, absl::StrCat(bytes.size(), " bytes, at most ", bytes_max, " are allowed"));
+  }
+  if (const absl::Status shape = CheckShape(bytes, ShapeOf(out)); !shape.ok()) {
+    return Bad(what, std::string(shape.message()));
   }
   if (!out.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Bad(what, "the bytes do not parse");

@@ -21,7 +21,7 @@ void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
       abandoned[job] = [done](absl::Status status) { done(std::move(status)); };
       AddTask(
           [this, run, done, job] {
-            auto result = run();
+            auto result = base::WithinMemory(run);
             {
               base::MutexLock inner(mutex);
               abandoned.erase(job);

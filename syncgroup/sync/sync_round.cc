@@ -79,7 +79,11 @@ void Syncer::Impl::RunRound(const base::PeerId& peer) {
     addresses = known.addresses;
   }
   const base::SteadyTime round_started = clock.SteadyNow();
-  const RoundEnd end = DoRound(task, EndpointOf(peer, std::move(addresses)));
+  RoundEnd end;
+  end.status = base::WithinMemory([&] {
+    end = DoRound(task, EndpointOf(peer, std::move(addresses)));
+    return end.status;
+  });
   if (end.status.ok()) {
     rounds_ok.Add();
   } else {

@@ -312,7 +312,11 @@ void Syncer::Impl::ScheduleLoop() {
         contacts_due = now + kContactsEvery;
       }
     }
-    if (refresh) RefreshContacts();
+    const absl::Status refreshed = base::WithinMemory([&] {
+      if (refresh) RefreshContacts();
+      return absl::OkStatus();
+    });
+    if (!refreshed.ok()) base::LogWarning("syncer: ", refreshed.ToString());
     base::MutexLock lock(mutex);
     const base::SteadyTime next = PlanTasks(clock.SteadyNow());
     if (stopping) return;

@@ -332,5 +332,29 @@ TEST_F(IndexWriterTest, ABatchThatFillsTheMapRunsAgainWhole) {
   }
 }
 
+TEST_F(IndexWriterTest, WhereMemoryRunsOutOneOperationFailsAndOneRead) {
+  EXPECT_TRUE(
+      absl::IsUnavailable(index_->Update(Lane::kForeground, [](WriteTxn& txn) -> absl::Status {
+        txn.Put(Table::kMeta, "half", "done");
+        throw std::bad_alloc();
+      })));
+  // More reads than there are places for readers.
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_TRUE(absl::IsUnavailable(WithinMemory(
+        [&] { return index_->Read([](ReadTxn&) -> absl::Status { throw std::bad_alloc(); }); })));
+  }
+  ASSERT_TRUE(index_
+                  ->Update(Lane::kForeground,
+                           [](WriteTxn& txn) {
+                             EXPECT_FALSE(txn.Get(Table::kMeta, "half").has_value());
+                             txn.Put(Table::kMeta, "whole", "done");
+                             return absl::OkStatus();
+                           })
+                  .ok());
+  EXPECT_TRUE(
+      index_->Read([](ReadTxn& txn) { EXPECT_TRUE(txn.Get(Table::kMeta, "whole").has_value()); })
+          .ok());
+}
+
 }  // namespace
 }  // namespace waypost::base

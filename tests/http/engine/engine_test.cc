@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <random>
+#include <thread>
 
 #include "base/mutex.h"
 #include "base/thread.h"
@@ -15,6 +17,7 @@
 #include "http/message/errors.h"
 #include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/http/engine/allocation_limit.h"
 #include "tests/http/engine/raw_client.h"
 #include "tests/http/tls/test_certificate.h"
 
@@ -430,6 +433,80 @@ TEST_P(EngineTest, ManySlowClientsDoNotDelayAnother) {
   ASSERT_TRUE(Eventually([&] { return topic_.alive == 20; }));
   RawClient client(address_);
   EXPECT_EQ(client.Get("/hello").body, "hello");
+}
+
+TEST_P(EngineTest, TwoEmptyLinesBeforeARequestAreTakenOffAndNoMore) {
+  StartEngine();
+  RawClient client(address_);
+  client.Send("\r\n");
+  client.Send("\r\n");
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+  // Each request may have its own.
+  client.Send("\r\n\r\n");
+  EXPECT_EQ(client.Get("/hello").body, "hello");
+  client.Send("\r\n\r\n\r\n");
+  EXPECT_EQ(client.Get("/hello").status, 400);
+}
+
+TEST_P(EngineTest, EmptyLinesThatDripHoldNoConnection) {
+  options_.head_timeout = base::Millis(300);
+  StartEngine();
+  RawClient client(address_);
+  client.Send("\r\n");
+  const auto began = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  client.Send("\r\n");
+  EXPECT_TRUE(client.Closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(450));
+}
+
+TEST_P(EngineTest, AFloodOfEmptyLinesDelaysNobody) {
+  if (GetParam()) GTEST_SKIP() << "a record holds too few of them";
+  options_.express = {"/hello"};
+  StartEngine();
+  std::atomic<bool> stop{false};
+  std::string lines;
+  while (lines.size() < 1 << 20) lines += "\r\n";
+  std::vector<base::Thread> floods;
+  for (int i = 0; i < 32; ++i) {
+    floods.emplace_back("flood", [&] {
+      while (!stop) {
+        RawClient client(address_);
+        while (!stop && client.Send(lines)) {
+        }
+      }
+    });
+  }
+  RawClient client(address_);
+  std::vector<std::chrono::microseconds> took;
+  for (int i = 0; i < 20; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(client.Get("/hello").status, 200);
+    took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - began));
+  }
+  stop = true;
+  engine_->Shutdown(base::Millis(0));
+  for (auto& thread : floods) thread.Join();
+  std::sort(took.begin(), took.end());
+  RecordProperty("median_us", static_cast<int>(took[10].count()));
+  EXPECT_LT(took[10], std::chrono::milliseconds(100));
+}
+
+TEST_P(EngineTest, MemoryThatRunsOutEndsOneConnectionAndNotTheService) {
+  StartEngine();
+  RawClient other(address_), client(address_);
+  EXPECT_EQ(other.Get("/hello").body, "hello");
+  const std::string body(200'000, 'x');
+  client.Send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+  {
+    // The loop gathers it.
+    const AllocationLimit limit(100'000);
+    client.Send(body);
+    EXPECT_TRUE(client.Closed());
+  }
+  EXPECT_EQ(Rejected("memory"), 1);
+  EXPECT_EQ(other.Get("/hello").body, "hello");
 }
 
 TEST_P(EngineTest, ASlowBodyIsCut) {

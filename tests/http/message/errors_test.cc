@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/message/json.h"
 
@@ -77,6 +81,22 @@ TEST(ErrorsTest, AnUnknownCodeFallsBackToTheNumber) {
                            R"({"error":{"message":["m"]}})"}) {
     EXPECT_EQ(StatusOf(400, body), absl::InvalidArgumentError("HTTP status 400")) << body;
   }
+}
+
+TEST(ErrorsTest, OfAnErrorOnlyItsOwnFieldsAreTaken) {
+  const absl::Status status =
+      StatusOf(400, R"({"code":"no_space","x":{"code":"no_space"},"error":{"a":{"message":"no"},)"
+                    R"("list":["no_space"],"code":"not_found","message":"m","z":[{"code":1}]}})");
+  EXPECT_EQ(status, absl::NotFoundError("m"));
+}
+
+TEST(ErrorsTest, ABodyOfManyKeysIsReadOnce) {
+  std::string body = "{\"error\":{";
+  for (int i = 0; i < 100'000; ++i) absl::StrAppend(&body, "\"", i, "\":0,");
+  body += R"("code":"not_found","message":"m"}})";
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(StatusOf(500, body), absl::NotFoundError("m"));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
 }
 
 TEST(ErrorsTest, OfALongMessageAsMuchIsKeptAsIsWanted) {

@@ -117,6 +117,9 @@ TEST(HeadCheckTest, FindsTheEndOfAHeadAndGivesUpEarly) {
   const HeadLimits limits;
   EXPECT_EQ(FindHead("GET / HTTP/1.1\r\nHost: a\r\n", limits).size, 0u);
   EXPECT_EQ(FindHead("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET", limits).size, 27u);
+  // Looked at again from where its last line begins.
+  EXPECT_EQ(FindHead("GET / HTTP/1.1\r\nHost: a\r\n", limits).line_start, 25u);
+  EXPECT_EQ(FindHead("GET / HTTP/1.1\r\nHost: a\r\n\r\n", limits, 25).size, 27u);
   const auto refusal = [&](const std::string& text) {
     const auto progress = FindHead(text, limits);
     return progress.refused ? progress.refused->refused : 0;

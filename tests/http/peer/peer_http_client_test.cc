@@ -233,6 +233,25 @@ TEST_F(PeerHttpClientTest, ABusyPeerSaysForHowLong) {
   }
 }
 
+// 64 KiB of keys, each of which would be searched for among those before it.
+TEST_F(PeerHttpClientTest, OfALongRefusalOnlyTheStatusIsRead) {
+  std::string body = R"({"error":{"code":"not_found","message":"m")";
+  for (int i = 0; i < 7000; ++i) body += ",\"" + std::to_string(i) + "\":0";
+  body += "}}";
+  ScriptedServer server("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: " +
+                        std::to_string(body.size()) + "\r\n\r\n" + body);
+  const auto reply = Get({server.address()});
+  EXPECT_EQ(reply.kind, Kind::kBusy);
+  EXPECT_EQ(reply.message, "HTTP status 429");
+  EXPECT_EQ(reply.retry_after, base::Millis(7000));
+  fresh_ = false;
+  const auto hello = Hello({server.address()});
+  EXPECT_TRUE(absl::IsResourceExhausted(hello.status())) << hello.status();
+  EXPECT_EQ(hello.status().message(), "HTTP status 429");
+  // What was not read is not taken for the next answer.
+  EXPECT_EQ(server.connections(), 2);
+}
+
 TEST_F(PeerHttpClientTest, ResumesWithARangeAndTakesNoOther) {
   ScriptedServer right(
       "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: bytes "

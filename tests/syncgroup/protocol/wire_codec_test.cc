@@ -1,6 +1,7 @@
 #include "syncgroup/protocol/wire_codec.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <functional>
 #include <string>
@@ -240,6 +241,46 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
   PokeRequest many;
   many.haves.assign(kHavesMax + 1, Blob('b'));
   EXPECT_FALSE(DecodePokeRequest(EncodePokeRequest(many)).ok());
+}
+
+// Two bytes an item.
+std::string EmptyItems(char tag, std::size_t bytes) {
+  std::string items;
+  while (items.size() < bytes) items += {tag, '\0'};
+  return items;
+}
+// Field 1 of that many bytes, as a message.
+std::string Inside(const std::string& message) {
+  std::string out = "\x0a";
+  for (std::size_t left = message.size(); true; left >>= 7) {
+    out.push_back(static_cast<char>(left < 0x80 ? left : (left & 0x7f) | 0x80));
+    if (left < 0x80) break;
+  }
+  return out + message;
+}
+
+TEST(WireCodec, RepeatedFieldsAreCountedBeforeTheyAreObjects) {
+  const auto memory_kb = [] {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = memory_kb();
+  // A reply of entries without bytes; 12 MiB made 0.9 GB.
+  const std::string group = "\x0a\x20" + std::string(32, 'g');
+  const auto reply = DecodeSyncReply(Inside(group + EmptyItems('\x1a', kReplyBytesMax - 64)));
+  EXPECT_TRUE(absl::IsInvalidArgument(reply.status()));
+  EXPECT_NE(reply.status().message().find("field 3 has 0 bytes"), std::string::npos)
+      << reply.status();
+  EXPECT_FALSE(DecodeSyncReply(EmptyItems('\x0a', kReplyBytesMax)).ok());
+  EXPECT_FALSE(DecodeSyncRequest(Inside(group + EmptyItems('\x1a', kRequestBytesMax - 64))).ok());
+  EXPECT_FALSE(DecodeHelloRequest("\x08\x01" + EmptyItems('\x22', kRequestBytesMax - 2)).ok());
+  EXPECT_FALSE(DecodeEntry(EmptyItems('\x3a', kEntryBytesMax)).ok());
+  EXPECT_FALSE(DecodePokeRequest(EmptyItems('\x12', kRequestBytesMax)).ok());
+  EXPECT_FALSE(DecodeHeldReply(EmptyItems('\x0a', kReplyBytesMax)).ok());
+  EXPECT_FALSE(DecodeJoinReply(EmptyItems('\x1a', kReplyBytesMax)).ok());
+  EXPECT_FALSE(DecodeElsewhere(EmptyItems('\x0a', kMissBytesMax)).ok());
+  EXPECT_LT(memory_kb() - before, 150 * 1024);
 }
 
 TEST(WireCodec, WhatALaterVersionAddsIsIgnored) {

@@ -1,0 +1,43 @@
+#include "http/message/json_request.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace waypost::http {
+namespace {
+
+std::string ObjectOf(std::size_t keys) {
+  std::string text = "{";
+  for (std::size_t i = 0; i < keys; ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ",", "\"k", i, "\":1");
+  }
+  return text + "}";
+}
+
+TEST(JsonRequest, AnObjectHasSoManyKeysAndNoMore) {
+  EXPECT_TRUE(ParseJson(ObjectOf(kJsonKeysMax)).ok());
+  const auto refused = ParseJson(ObjectOf(kJsonKeysMax + 1));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_NE(refused.status().message().find("128 keys"), std::string::npos) << refused.status();
+  // Each by itself.
+  const std::string full = ObjectOf(kJsonKeysMax);
+  EXPECT_TRUE(ParseJson(absl::StrCat("[", full, ",", full, "]")).ok());
+}
+
+TEST(JsonRequest, AMebibyteOfObjectsIsReadAtOnce) {
+  const std::string full = ObjectOf(kJsonKeysMax);
+  std::string text = "[" + full;
+  while (text.size() + full.size() + 2 < kJsonBytesMax) absl::StrAppend(&text, ",", full);
+  text += "]";
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ParseJson(text).ok());
+  EXPECT_FALSE(ParseJson(ObjectOf(100'000)).ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+}
+
+}  // namespace
+}  // namespace waypost::http
