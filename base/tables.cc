@@ -41,6 +41,10 @@ const char* TableName(Table table) {
       return "settings";
     case Table::kBadRows:
       return "bad_rows";
+    case Table::kTokens:
+      return "tokens";
+    case Table::kAudit:
+      return "audit";
   }
   CheckFailed(__FILE__, __LINE__, "a table of base/tables.h");
 }

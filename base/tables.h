@@ -23,8 +23,11 @@ enum class Table : unsigned {
   kMeta,       // name -> bytes
   kSettings,   // name -> text
   kBadRows,    // base: table, key -> the row as found
+  // The checksum of a row is over its table's number: new ones go to the end.
+  kTokens,  // http/app: name of a token -> what it may, its hash
+  kAudit,   // http/app: time, number -> what was done here
 };
-inline constexpr std::size_t kTableCount = 16;
+inline constexpr std::size_t kTableCount = 18;
 const char* TableName(Table table);
 
 }  // namespace waypost::base

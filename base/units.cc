@@ -22,7 +22,10 @@ struct Unit {
   uint64_t factor;
 };
 // Ascending.
-constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+constexpr Unit kDurations[] = {{"ms", 1},        {"s", 1000},           {"m", 60'000},
+                               {"h", 3'600'000}, {"d", 24 * 3'600'000}, {"w", 7 * 24 * 3'600'000}};
+// Those that durations are shown in: what a file or a program has of us stays as it is.
+constexpr Unit kShownDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
 constexpr Unit kSizes[] = {{"B", 1},
                            {"KiB", uint64_t{1} << 10},
                            {"MiB", uint64_t{1} << 20},
@@ -73,15 +76,15 @@ std::string FormatWithUnit(uint64_t value, const Unit (&units)[N], std::size_t s
 absl::StatusOr<Millis> ParseDuration(std::string_view text) {
   const auto value = ParseWithUnit(text, kDurations, /*bare_allowed=*/false);
   if (!value || *value > kDurationMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", Abs(text),
-                     "\" is no duration: write a number and ms, s, m or h, as in 250ms or 1.5h"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", Abs(text),
+        "\" is no duration: write a number and ms, s, m, h, d or w, as in 250ms or 1.5h"));
   }
   return Millis(static_cast<int64_t>(*value));
 }
 
 std::string FormatDuration(Millis duration) {
-  return FormatWithUnit(static_cast<uint64_t>(duration.count()), kDurations,
+  return FormatWithUnit(static_cast<uint64_t>(duration.count()), kShownDurations,
                         /*smallest_for_zero=*/1);
 }
 

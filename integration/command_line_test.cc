@@ -204,10 +204,54 @@ TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
   Ok(*server_, {"group", "role", "family", "normal"});
   EXPECT_TRUE(Eventually(
       [&] { return server_->Get("/v1/groups/" + group).value("role", "") == "normal"; }));
-  Ok(*server_, {"group", "role", "family", "laptop", "server"}, 1);
+  Ok(*server_, {"group", "role", "family", laptop_->id().substr(0, 8), "server"}, 1);
   Ok(*server_, {"group", "leave", "family"});
   EXPECT_TRUE(
       Eventually([&] { return server_->Call("GET", "/v1/groups/" + group).status == 404; }));
+}
+
+TEST_F(CommandLineTest, WhoIsMeantIsSaidByAnIdAndANameIsAskedAbout) {
+  const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
+  const auto authority = [&] {
+    const Json members = laptop_->Get("/v1/groups/" + group + "/members");
+    for (const Json& member : members.value("items", Json::array())) {
+      if (member.value("peer", "") == server_->id()) return member.value("authority", "");
+    }
+    return std::string("gone");
+  };
+  const std::string before = authority();
+  const std::string short_id =
+      Parsed(server_->Run({"identity", "show", "--json"})).value("short", "");
+  // A name is what that peer calls itself: nothing happens without a yes.
+  for (const char* answer : {"", "no\n", "y\n"}) {
+    const CommandResult asked =
+        laptop_->Run({"group", "authority", "family", "server", "reader"}, answer);
+    EXPECT_EQ(asked.exit_status, 2) << answer;
+    EXPECT_THAT(asked.err, HasSubstr(short_id));
+  }
+  Ok(*laptop_, {"group", "authority", "family", "server", "reader", "--yes"}, 2);
+  Ok(*laptop_, {"group", "remove", "family", "server", "--yes"}, 2);
+  EXPECT_EQ(authority(), before);
+  Ok(*laptop_, {"group", "authority", "family", "server", "reader"}, 0, "yes\n");
+  EXPECT_EQ(authority(), "reader");
+  Ok(*laptop_, {"group", "authority", "family", short_id, "writer"});
+  EXPECT_EQ(authority(), "writer");
+  // One that names itself like another's id is not taken for it.
+  Ok(*laptop_, {"group", "authority", "family", server_->id().substr(0, 8), "reader", "--yes"});
+  EXPECT_EQ(authority(), "reader");
+
+  // An admin that is older can answer its removal; one that is younger cannot.
+  Ok(*laptop_, {"group", "authority", "family", short_id, "admin"});
+  ASSERT_TRUE(Eventually(
+      [&] { return server_->Get("/v1/groups/" + group).value("authority", "") == "admin"; }));
+  const std::string founder = laptop_->id().substr(0, 12);
+  const CommandResult answered = server_->Run({"group", "remove", "family", founder});
+  EXPECT_EQ(answered.exit_status, 2);
+  EXPECT_THAT(answered.err, HasSubstr("admitted before this peer"));
+  const CommandResult younger = laptop_->Run({"group", "remove", "family", short_id});
+  EXPECT_EQ(younger.exit_status, 0) << younger.err;
+  EXPECT_EQ(younger.err, "");
+  EXPECT_EQ(authority(), "gone");
 }
 
 TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {

@@ -89,6 +89,14 @@ TEST(LifecycleTest, ASecondServiceOnTheSameFolderIsToldWhoHasIt) {
   EXPECT_EQ(peer.Call("GET", "/healthz").status, 200);
 }
 
+TEST(LifecycleTest, PlainHttpBeyondThisMachineIsWarnedOf) {
+  Cluster cluster;
+  Peer& here = cluster.Add("here");
+  EXPECT_EQ(here.Log().find("is plain HTTP"), std::string::npos);
+  Peer& everywhere = cluster.Add("everywhere", {"--http.listen=0.0.0.0:0"});
+  EXPECT_NE(everywhere.Log().find("is plain HTTP on 0.0.0.0:"), std::string::npos);
+}
+
 TEST(LifecycleTest, AHangUpReadsTheFileAgain) {
   Cluster cluster;
   Peer& peer = cluster.Add("peer");

@@ -341,6 +341,11 @@ absl::Status Service::Start() {
   };
   RETURN_IF_ERROR(i.parts->Start(listen));
   i.turn_keeper->Start();
+  if (i.app_tls == nullptr && !IsLoopback(i.http_bind.host)) {
+    base::LogWarning("the app API is plain HTTP on ", http_address(),
+                     ": whoever sees the network sees tokens; set http.tls_cert and http.tls_key, "
+                     "or http.listen to 127.0.0.1");
+  }
   // Last: its presence means ready.
   RETURN_IF_ERROR(i.WriteEndpoints());
   base::LogInfo("ready: app API on ", http_address(), ", peers on ", peer_address());

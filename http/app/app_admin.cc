@@ -117,6 +117,9 @@ absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
   }
   if (changes.empty()) return absl::InvalidArgumentError("the body: name a setting and its value");
   RETURN_IF_ERROR(context.parts.settings.Patch(changes));
+  for (const auto& [key, value] : changes) {
+    context.Note(request, "config.set", std::nullopt, absl::StrCat(key, " = ", value));
+  }
   return ConfigResponse(context);
 }
 

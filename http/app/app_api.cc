@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "http/app/app_handlers.h"
 #include "http/app/auth.h"
 
@@ -14,13 +15,18 @@ struct AppApi::Impl {
   Impl(AppParts parts, AppInfo info)
       : context{.parts = parts, .info = std::move(info)},
         auth({.tokens = context.info.tokens,
+              .named = context.tokens,
+              .clock = context.parts.clock,
+              .metrics = context.parts.metrics,
               .allowed_hosts = context.info.allowed_hosts,
               .bound_hosts = context.info.bound_hosts}) {
+    const absl::Status loaded = context.tokens.Load();
+    if (!loaded.ok()) base::LogError("named tokens are no good: ", loaded.ToString());
     for (Route& route : AppRoutes(context)) router.Add(std::move(route));
   }
   AppContext context;
   Auth auth;
-  Router router{[this](const Request& request, Right right) { return auth.Check(request, right); }};
+  Router router{[this](Request& request, Right right) { return auth.Check(request, right); }};
 };
 
 AppApi::AppApi(AppParts parts, AppInfo info)
@@ -29,7 +35,14 @@ AppApi::~AppApi() = default;
 
 Response AppApi::Handle(Request& request) { return impl_->router.Answer(request); }
 
-void AppApi::SetTokens(Tokens tokens) { impl_->auth.SetTokens(std::move(tokens)); }
+void AppApi::SetTokens(Tokens tokens) {
+  Tokens& known = impl_->context.info.tokens;
+  // Of those that were there the owner of the data folder has made new ones.
+  if (tokens.api != known.api) impl_->context.audit.Note({.act = "token.rotate", .what = "api"});
+  if (tokens.read != known.read) impl_->context.audit.Note({.act = "token.rotate", .what = "read"});
+  known = tokens;
+  impl_->auth.SetTokens(std::move(tokens));
+}
 
 std::string AppApi::RouteName(const Request& request) const {
   return impl_->router.RouteName(request);

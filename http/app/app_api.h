@@ -78,6 +78,7 @@ class AppApi {
   AppApi(AppParts parts, AppInfo info);
   ~AppApi();
   Response Handle(Request& request);
+  // By one thread. New ones are written into the audit.
   void SetTokens(Tokens tokens);
   std::string RouteName(const Request& request) const;
   // What docs/openapi.yaml describes.

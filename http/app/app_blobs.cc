@@ -5,6 +5,7 @@
 #include "blobstore/blob_listing.h"
 #include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
+#include "http/app/scope.h"
 #include "http/message/errors.h"
 
 // Putting and listing blobs. A put is judged by its announced size before a byte of it is
@@ -51,9 +52,11 @@ absl::StatusOr<Response> Put(AppContext& context, Request& request,
   ASSIGN_OR_RETURN(const blobstore::StagedBlob staged, writer->Finish(expected));
   writer.reset();
   if (target && target->key.empty()) target->key = staged.id.ToHex();
+  // Whether another group has it is not for a token of this one.
+  const bool seen = CheckHeld(context, request, staged.id).ok();
   ASSIGN_OR_RETURN(const auto result, context.parts.refs.Put(staged, target));
   return JsonResponse({{"id", staged.id.ToHex()}, {"size", result.size_bytes}},
-                      result.created ? 201 : 200);
+                      result.created || !seen ? 201 : 200);
 }
 
 }  // namespace

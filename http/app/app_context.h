@@ -11,6 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "http/app/app_api.h"
+#include "http/app/audit_log.h"
+#include "http/app/token_store.h"
 #include "http/message/json.h"
 #include "http/message/message.h"
 #include "http/message/router.h"
@@ -20,6 +22,12 @@ namespace waypost::http {
 struct AppContext {
   AppParts parts;
   AppInfo info;
+  TokenStore tokens{parts.index, parts.clock};
+  AuditLog audit{parts.index, parts.clock};
+
+  // What was done by the request's caller. After it is done.
+  void Note(const Request& request, std::string act, std::optional<base::GroupId> group,
+            std::string what);
 
   // A peer's name, empty when unknown.
   std::string NameOfPeer(const base::PeerId& peer) const;

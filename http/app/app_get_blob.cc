@@ -5,7 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
 #include "http/app/json_render.h"
+#include "http/app/scope.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
 #include "http/message/range.h"
@@ -88,14 +90,15 @@ Json BlockingStep(AppContext& context, const base::BlobId& blob) {
 }
 
 // 503: it cannot start in time. The fetch goes on when it may.
-Response Blocked(AppContext& context, const base::BlobId& blob, const FetchState& state,
+Response Blocked(AppContext& context, bool whole, const base::BlobId& blob, const FetchState& state,
                  const Start& start) {
   base::Millis retry_after = kRetryUnknown;
   if (!start.unknown) {
     const auto left = start.at - context.parts.clock.WallNow();
     retry_after = std::max(std::chrono::duration_cast<base::Millis>(left), base::Millis(1000));
   }
-  const Json step = BlockingStep(context, blob);
+  // It names other groups.
+  const Json step = whole ? BlockingStep(context, blob) : Json(nullptr);
   std::string message =
       absl::StrCat("blob ", blob.ToHex(), " is not here and cannot be fetched in time");
   if (step.is_object()) absl::StrAppend(&message, ": ", step["detail"].get<std::string>());
@@ -129,17 +132,20 @@ class BlobWait final : public Subscription {
   Result Step(base::SteadyTime now) override {
     Result result;
     const FetchState state = interest_->State();
-    if (state.kind == Kind::kDone) {
+    const bool done = state.kind == Kind::kDone;
+    if (done && CheckHeld(context_, request_, blob_).ok()) {
       auto reader = context_.parts.blobs.Open(blob_);
       result.answer =
           std::make_unique<Response>(reader.ok() ? ServeBlob(request_, blob_, *std::move(reader))
                                                  : ErrorResponse(reader.status()));
       return result;
     }
-    const http::Start start = StartOf(state);
+    // Here for other groups is not here for this caller, who waits as if it were not.
+    const http::Start start = done ? http::Start{} : StartOf(state);
     if (state.kind != Kind::kFetching && state.kind != Kind::kLocating &&
         (start.unknown || start.at > wall_deadline_)) {
-      result.answer = std::make_unique<Response>(Blocked(context_, blob_, state, start));
+      result.answer = std::make_unique<Response>(Blocked(
+          context_, request_.caller == nullptr || request_.caller->Whole(), blob_, state, start));
       return result;
     }
     if (now >= deadline_) {
@@ -172,16 +178,24 @@ absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
   }
   ASSIGN_OR_RETURN(const base::Millis timeout,
                    DurationIn(request, "timeout", kWaitDefault, kWaitMax));
-  auto reader = context.parts.blobs.Open(blob);
-  if (reader.ok()) return ServeBlob(request, blob, *std::move(reader));
-  // kDataLoss: its file is gone; the store has reported it and it is wanted again.
-  if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status()))
-    return reader.status();
-  if (request.method == "HEAD" || fetch == "never") {
-    return absl::NotFoundError(absl::StrCat("blob ", blob.ToHex(), " is not here"));
+  const absl::Status held = CheckHeld(context, request, blob);
+  if (!held.ok() && !absl::IsNotFound(held)) return held;
+  if (held.ok()) {
+    auto reader = context.parts.blobs.Open(blob);
+    if (reader.ok()) return ServeBlob(request, blob, *std::move(reader));
+    // kDataLoss: its file is gone; the store has reported it and it is wanted again.
+    if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status()))
+      return reader.status();
   }
+  const bool fetches = request.caller == nullptr || request.caller->right >= Right::kWrite;
+  if (request.method == "HEAD" || fetch == "never" || !fetches) return NotHere(blob);
+  RETURN_IF_ERROR(CheckMentioned(context, request, blob));
   ASSIGN_OR_RETURN(auto interest, context.parts.fetcher.Ask(blob));
-  if (fetch == "async") return JsonResponse(FetchStateJson(interest->State()), 202);
+  if (fetch == "async") {
+    FetchState state = interest->State();
+    if (!held.ok() && state.kind == Kind::kDone) state = {};
+    return JsonResponse(FetchStateJson(state), 202);
+  }
   Response response;
   response.body = std::shared_ptr<Subscription>(
       std::make_shared<BlobWait>(context, request, blob, std::move(interest), timeout));

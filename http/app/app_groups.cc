@@ -2,9 +2,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/short_id.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -145,6 +147,7 @@ absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
   }
   options.duplicate = duplicate == "true";
   ASSIGN_OR_RETURN(const auto group, context.parts.groups.Create(options));
+  context.Note(request, "group.create", group.id, group.name);
   return JsonResponse(GroupJson(group), 201);
 }
 
@@ -162,6 +165,7 @@ absl::StatusOr<Response> ChangeGroup(AppContext& context, Request& request) {
     return absl::InvalidArgumentError("name what to set: name, description, public, inviters");
   }
   ASSIGN_OR_RETURN(const auto info, context.parts.groups.ChangeSettings(group, settings));
+  context.Note(request, "group.settings", group, Dump(body));
   return JsonResponse(GroupJson(info));
 }
 
@@ -175,7 +179,11 @@ absl::StatusOr<Response> ListGroups(AppContext& context, Request& request) {
   }
   ASSIGN_OR_RETURN(const auto groups, context.parts.groups.List(after, paging.limit));
   Json items = Json::array();
-  for (const auto& group : groups) items.push_back(GroupJson(group));
+  for (const auto& group : groups) {
+    if (request.caller == nullptr || request.caller->Sees(group.id)) {
+      items.push_back(GroupJson(group));
+    }
+  }
   const bool full = groups.size() == paging.limit;
   return ListResponse(std::move(items), full ? std::string(groups.back().id.bytes()) : "");
 }
@@ -229,6 +237,9 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   }
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const auto invite, context.parts.invites.Create(group, options));
+  context.Note(
+      request, "invite.create", group,
+      absl::StrCat(base::ToHex(invite.id), " for a ", syncgroup::AuthorityName(invite.authority)));
   return JsonResponse({{"invite", syncgroup::EncodeInvite(invite)},
                        {"id", base::ToHex(invite.id)},
                        {"group", invite.group.ToHex()},
@@ -268,6 +279,7 @@ absl::StatusOr<Response> RevokeInvite(AppContext& context, Request& request) {
     return absl::InvalidArgumentError("an invite's id is hexadecimal, as the list of invites says");
   }
   RETURN_IF_ERROR(context.parts.invites.Revoke(group, *id));
+  context.Note(request, "invite.revoke", group, base::ToHex(*id));
   return EmptyResponse();
 }
 
@@ -282,6 +294,8 @@ absl::StatusOr<Response> Join(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const auto invite, syncgroup::ParseInvite(TrimSpaces(text)));
   const auto unreached = absl::DeadlineExceededError(
       "the inviter was not reached: is it running, and are its addresses right?");
+  context.Note(request, "join", invite.group,
+               absl::StrCat("asked for, of ", base::ShortId(invite.inviter)));
   auto pending = PendingAnswer::Make(context.parts.clock.SteadyNow() + kJoinWait, unreached);
   context.parts.syncer.Join(invite, role, [pending](absl::StatusOr<syncgroup::GroupInfo> group) {
     if (group.ok()) {
@@ -306,6 +320,8 @@ absl::StatusOr<Response> RemoveMember(AppContext& context, Request& request) {
   // Removing oneself is leaving.
   RETURN_IF_ERROR(peer == context.info.peer ? context.parts.groups.Leave(group)
                                             : context.parts.groups.RemoveMember(group, peer));
+  context.Note(request, peer == context.info.peer ? "group.leave" : "member.remove", group,
+               base::ShortId(peer));
   return EmptyResponse();
 }
 
@@ -321,6 +337,7 @@ absl::StatusOr<Response> ChangeMember(AppContext& context, Request& request) {
   RETURN_IF_ERROR(reader.Done());
   if (!role && !authority) return absl::InvalidArgumentError("name a role or an authority to set");
   RETURN_IF_ERROR(context.parts.groups.ChangeMember(group, peer, role, authority));
+  context.Note(request, "member.change", group, absl::StrCat(base::ShortId(peer), " ", Dump(body)));
   return EmptyResponse();
 }
 
@@ -352,6 +369,7 @@ absl::StatusOr<Response> GetGroup(AppContext& context, Request& request) {
 absl::StatusOr<Response> LeaveGroup(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const auto group, GroupIn(request.params["g"]));
   RETURN_IF_ERROR(context.parts.groups.Leave(group));
+  context.Note(request, "group.leave", group, "");
   return EmptyResponse();
 }
 

@@ -33,6 +33,10 @@ AppHandler ListWanted, RetryWanted, RetryAllWanted, StopWanted, PauseFetcher, Re
 // ---- app_admin.cc ----
 AppHandler GetStatus, GetConfig, PatchConfig, GetScan, StartScan, ListPeers, GetComplete;
 AppHandler GetMetrics, GetHealth, GetReadiness;
+// ---- app_tokens.cc ----
+AppHandler CreateToken, ListTokens, RevokeToken;
+// ---- app_audit.cc ----
+AppHandler GetAudit;
 // ---- app_events.cc ----
 AppHandler GetEvents;
 

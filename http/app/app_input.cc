@@ -31,6 +31,14 @@ std::string AppContext::NameOfPeer(const base::PeerId& peer) const {
   return entry ? entry->name : "";
 }
 
+void AppContext::Note(const Request& request, std::string act, std::optional<base::GroupId> group,
+                      std::string what) {
+  audit.Note({.token = request.caller != nullptr ? request.caller->token : "",
+              .act = std::move(act),
+              .group = group,
+              .what = std::move(what)});
+}
+
 absl::StatusOr<base::BlobId> BlobIn(std::string_view text) {
   const auto id = base::ParseBlobId(text);
   if (!id) return BadId("blob id", text);

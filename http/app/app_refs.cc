@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
+#include "http/app/scope.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
 
@@ -37,6 +38,8 @@ absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
   const std::string text = reader.String("blob").value_or("");
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(text));
+  // A reference set here opens the bytes to its group: a token opens what it could read.
+  RETURN_IF_ERROR(CheckHeld(context, request, blob));
   RETURN_IF_ERROR(context.parts.refs.Change(place.group, {{.key = place.key, .blob = blob}}));
   ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
   return JsonResponse(RefJson(ref));
@@ -99,6 +102,7 @@ absl::StatusOr<Response> BatchRefs(AppContext& context, Request& request) {
     if (!key_ok.ok()) return base::Annotate(key_ok, where);
     const auto id = BlobIn(blob);
     if (!id.ok()) return base::Annotate(id.status(), where);
+    RETURN_IF_ERROR(base::Annotate(CheckHeld(context, request, *id), where));
     changes.push_back({.key = key, .blob = *id});
   }
   for (std::size_t i = 0; i < delete_count; ++i) {

@@ -1,8 +1,14 @@
+#include <utility>
+
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
+#include "http/app/scope.h"
+#include "http/app/until_revoked.h"
 #include "http/message/errors.h"
 
-// The table of the app listener: everything that it does, and who may ask for it. docs/openapi.yaml
-// describes the same calls.
+// The table of the app listener: everything that it does, who may ask for it, and what of it a
+// token for some groups may. docs/openapi.yaml describes the same calls, with the right as
+// x-rights.
 
 namespace waypost::http {
 namespace {
@@ -10,61 +16,78 @@ namespace {
 struct AppRoute {
   std::string_view method, pattern;
   Right right;
+  Scope scope;
   std::vector<std::string_view> query;
   AppHandler* handler;
 };
 
+using enum Right;
+using enum Scope;
+
 // clang-format off
 const AppRoute kRoutes[] = {
-    {"POST",   "/v1/blobs", Right::kOwner, {"group", "key"}, PostBlob},
-    {"GET",    "/v1/blobs", Right::kReader, {"limit", "cursor", "group"}, ListBlobs},
-    {"PUT",    "/v1/blobs/{id}", Right::kOwner, {"group", "key"}, PutBlob},
-    {"GET",    "/v1/blobs/{id}", Right::kReader, {"fetch", "timeout"}, GetBlob},
-    {"POST",   "/v1/blobs/{id}/fetch", Right::kOwner, {}, StreamFetch},
-    {"GET",    "/v1/blobs/{id}/signpost", Right::kReader, {}, GetSignpost},
-    {"GET",    "/v1/blobs/{id}/why", Right::kReader, {}, GetWhy},
+    {"POST",   "/v1/blobs", kWrite, kAsked, {"group", "key"}, PostBlob},
+    {"GET",    "/v1/blobs", kRead, kAsked, {"limit", "cursor", "group"}, ListBlobs},
+    {"PUT",    "/v1/blobs/{id}", kWrite, kAsked, {"group", "key"}, PutBlob},
+    {"GET",    "/v1/blobs/{id}", kRead, kOwn, {"fetch", "timeout"}, GetBlob},
+    {"POST",   "/v1/blobs/{id}/fetch", kWrite, kWhole, {}, StreamFetch},
+    {"GET",    "/v1/blobs/{id}/signpost", kRead, kWhole, {}, GetSignpost},
+    {"GET",    "/v1/blobs/{id}/why", kRead, kWhole, {}, GetWhy},
 
-    {"POST",   "/v1/groups", Right::kOwner, {"duplicate"}, CreateGroup},
-    {"GET",    "/v1/groups", Right::kReader, {"limit", "cursor"}, ListGroups},
-    {"GET",    "/v1/groups/{g}", Right::kReader, {}, GetGroup},
-    {"PATCH",  "/v1/groups/{g}", Right::kOwner, {}, ChangeGroup},
-    {"POST",   "/v1/groups/{g}/leave", Right::kOwner, {}, LeaveGroup},
-    {"GET",    "/v1/groups/{g}/held", Right::kReader, {"servers", "wait"}, GetHeld},
-    {"GET",    "/v1/groups/{g}/members", Right::kReader, {"limit", "cursor"}, ListMembers},
-    {"PATCH",  "/v1/groups/{g}/members/{p}", Right::kOwner, {}, ChangeMember},
-    {"DELETE", "/v1/groups/{g}/members/{p}", Right::kOwner, {}, RemoveMember},
-    {"POST",   "/v1/groups/{g}/invites", Right::kOwner, {}, CreateInvite},
-    {"GET",    "/v1/groups/{g}/invites", Right::kReader, {"limit", "cursor"}, ListInvites},
-    {"DELETE", "/v1/groups/{g}/invites/{i}", Right::kOwner, {}, RevokeInvite},
-    {"POST",   "/v1/join", Right::kOwner, {}, Join},
+    {"POST",   "/v1/groups", kAdmin, kWhole, {"duplicate"}, CreateGroup},
+    {"GET",    "/v1/groups", kRead, kOwn, {"limit", "cursor"}, ListGroups},
+    {"GET",    "/v1/groups/{g}", kRead, kGroup, {}, GetGroup},
+    {"PATCH",  "/v1/groups/{g}", kAdmin, kGroup, {}, ChangeGroup},
+    {"POST",   "/v1/groups/{g}/leave", kAdmin, kGroup, {}, LeaveGroup},
+    {"GET",    "/v1/groups/{g}/held", kRead, kGroup, {"servers", "wait"}, GetHeld},
+    {"GET",    "/v1/groups/{g}/members", kRead, kGroup, {"limit", "cursor"}, ListMembers},
+    {"PATCH",  "/v1/groups/{g}/members/{p}", kAdmin, kGroup, {}, ChangeMember},
+    {"DELETE", "/v1/groups/{g}/members/{p}", kAdmin, kGroup, {}, RemoveMember},
+    {"POST",   "/v1/groups/{g}/invites", kAdmin, kGroup, {}, CreateInvite},
+    {"GET",    "/v1/groups/{g}/invites", kRead, kGroup, {"limit", "cursor"}, ListInvites},
+    {"DELETE", "/v1/groups/{g}/invites/{i}", kAdmin, kGroup, {}, RevokeInvite},
+    {"POST",   "/v1/join", kAdmin, kWhole, {}, Join},
 
-    {"GET",    "/v1/groups/{g}/refs", Right::kReader, {"prefix", "limit", "cursor"}, ListRefs},
-    {"POST",   "/v1/groups/{g}/refs:batch", Right::kOwner, {}, BatchRefs},
-    {"PUT",    "/v1/groups/{g}/refs/{key...}", Right::kOwner, {}, PutRef},
-    {"GET",    "/v1/groups/{g}/refs/{key...}", Right::kReader, {"content", "fetch", "timeout"},
+    {"GET",    "/v1/groups/{g}/refs", kRead, kGroup, {"prefix", "limit", "cursor"}, ListRefs},
+    {"POST",   "/v1/groups/{g}/refs:batch", kWrite, kGroup, {}, BatchRefs},
+    {"PUT",    "/v1/groups/{g}/refs/{key...}", kWrite, kGroup, {}, PutRef},
+    {"GET",    "/v1/groups/{g}/refs/{key...}", kRead, kGroup, {"content", "fetch", "timeout"},
      GetRef},
-    {"DELETE", "/v1/groups/{g}/refs/{key...}", Right::kOwner, {}, DeleteRef},
+    {"DELETE", "/v1/groups/{g}/refs/{key...}", kWrite, kGroup, {}, DeleteRef},
 
-    {"GET",    "/v1/wanted", Right::kReader, {"state", "group", "limit", "cursor"}, ListWanted},
-    {"POST",   "/v1/wanted:retry", Right::kOwner, {}, RetryAllWanted},
-    {"POST",   "/v1/wanted/{id}/retry", Right::kOwner, {}, RetryWanted},
-    {"DELETE", "/v1/wanted/{id}", Right::kOwner, {}, StopWanted},
-    {"POST",   "/v1/fetcher/pause", Right::kOwner, {}, PauseFetcher},
-    {"POST",   "/v1/fetcher/resume", Right::kOwner, {}, ResumeFetcher},
+    {"GET",    "/v1/wanted", kRead, kAsked, {"state", "group", "limit", "cursor"}, ListWanted},
+    {"POST",   "/v1/wanted:retry", kWrite, kWhole, {}, RetryAllWanted},
+    {"POST",   "/v1/wanted/{id}/retry", kWrite, kWhole, {}, RetryWanted},
+    {"DELETE", "/v1/wanted/{id}", kWrite, kWhole, {}, StopWanted},
+    {"POST",   "/v1/fetcher/pause", kAdmin, kWhole, {}, PauseFetcher},
+    {"POST",   "/v1/fetcher/resume", kAdmin, kWhole, {}, ResumeFetcher},
 
-    {"GET",    "/v1/status", Right::kReader, {}, GetStatus},
-    {"GET",    "/v1/config", Right::kReader, {}, GetConfig},
-    {"PATCH",  "/v1/config", Right::kOwner, {}, PatchConfig},
-    {"GET",    "/v1/scan", Right::kReader, {}, GetScan},
-    {"POST",   "/v1/scan", Right::kOwner, {}, StartScan},
-    {"GET",    "/v1/peers", Right::kReader, {"limit", "cursor"}, ListPeers},
-    {"GET",    "/v1/complete", Right::kReader, {"group", "wait"}, GetComplete},
-    {"GET",    "/v1/events", Right::kReader, {"since"}, GetEvents},
-    {"GET",    "/metrics", Right::kReader, {}, GetMetrics},
-    {"GET",    "/healthz", Right::kAnybody, {}, GetHealth},
-    {"GET",    "/readyz", Right::kAnybody, {}, GetReadiness},
+    {"POST",   "/v1/tokens", kAdmin, kWhole, {}, CreateToken},
+    {"GET",    "/v1/tokens", kAdmin, kWhole, {"limit", "cursor"}, ListTokens},
+    {"DELETE", "/v1/tokens/{name}", kAdmin, kWhole, {}, RevokeToken},
+    {"GET",    "/v1/audit", kAdmin, kWhole, {"group", "since", "limit", "cursor"}, GetAudit},
+
+    {"GET",    "/v1/status", kRead, kWhole, {}, GetStatus},
+    {"GET",    "/v1/config", kRead, kWhole, {}, GetConfig},
+    {"PATCH",  "/v1/config", kAdmin, kWhole, {}, PatchConfig},
+    {"GET",    "/v1/scan", kRead, kWhole, {}, GetScan},
+    {"POST",   "/v1/scan", kWrite, kWhole, {}, StartScan},
+    {"GET",    "/v1/peers", kRead, kWhole, {"limit", "cursor"}, ListPeers},
+    {"GET",    "/v1/complete", kRead, kAsked, {"group", "wait"}, GetComplete},
+    {"GET",    "/v1/events", kRead, kWhole, {"since"}, GetEvents},
+    {"GET",    "/metrics", kRead, kWhole, {}, GetMetrics},
+    {"GET",    "/healthz", kAnybody, kOwn, {}, GetHealth},
+    {"GET",    "/readyz", kAnybody, kOwn, {}, GetReadiness},
 };
 // clang-format on
+
+// What an answer that comes later ends with: the token that it was asked for with. Those in files
+// end with the process or by a reload, which nobody who waits is worse for.
+void Guard(AppContext& context, const Request& request, Response& response) {
+  auto* later = std::get_if<std::shared_ptr<Subscription>>(&response.body);
+  if (later == nullptr || request.caller == nullptr || request.caller->file) return;
+  *later = UntilRevoked(std::move(*later), request.caller, context.tokens);
+}
 
 }  // namespace
 
@@ -75,10 +98,13 @@ std::vector<Route> AppRoutes(AppContext& context) {
                       .pattern = route.pattern,
                       .right = route.right,
                       .query = route.query,
-                      .handler = [&context, handler = route.handler](Request& request) {
-                        auto response = handler(context, request);
-                        return response.ok() ? *std::move(response)
-                                             : ErrorResponse(response.status());
+                      .handler = [&context, &route](Request& request) {
+                        const absl::Status seen = CheckScope(context, request, route.scope);
+                        if (!seen.ok()) return ErrorResponse(seen);
+                        auto response = route.handler(context, request);
+                        if (!response.ok()) return ErrorResponse(response.status());
+                        Guard(context, request, *response);
+                        return *std::move(response);
                       }});
   }
   return routes;

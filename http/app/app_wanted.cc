@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -36,8 +37,13 @@ absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
                    context.parts.report.Wanted(filter, paging.after, paging.limit));
   Json items = Json::array();
   for (const auto& item : page.items) {
-    items.push_back(WantedJson(
-        item, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));
+    Json json =
+        WantedJson(item, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); });
+    // That other groups want it too is not for a token of some.
+    if (request.caller != nullptr && !request.caller->Whole()) {
+      json["groups"] = Json::array({request.Query("group").value_or("")});
+    }
+    items.push_back(std::move(json));
   }
   return ListResponse(std::move(items), page.next);
 }
@@ -56,6 +62,8 @@ absl::StatusOr<Response> PauseFetcher(AppContext& context, Request& request) {
   }
   RETURN_IF_ERROR(reader.Done());
   RETURN_IF_ERROR(context.parts.fetcher.Pause(how_long));
+  context.Note(request, "fetcher.pause", std::nullopt,
+               how_long ? absl::StrCat("for ", base::FormatDuration(*how_long)) : "");
   return EmptyResponse();
 }
 
@@ -76,8 +84,9 @@ absl::StatusOr<Response> StopWanted(AppContext& context, Request& request) {
   return EmptyResponse();
 }
 
-absl::StatusOr<Response> ResumeFetcher(AppContext& context, Request&) {
+absl::StatusOr<Response> ResumeFetcher(AppContext& context, Request& request) {
   RETURN_IF_ERROR(context.parts.fetcher.Resume());
+  context.Note(request, "fetcher.resume", std::nullopt, "");
   return EmptyResponse();
 }
 

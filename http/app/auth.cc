@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/status.h"
 #include "base/utf8.h"
+#include "http/app/app_context.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
 
@@ -32,6 +33,14 @@ std::string_view BearerOf(const Request& request) {
   const auto header = request.Header("authorization");
   if (!header || !absl::StartsWithIgnoreCase(base::Abs(*header), "Bearer ")) return "";
   return TrimSpaces(header->substr(7));
+}
+
+// Whoever has one address of a /64 has all of them.
+std::string AddressKey(const std::string& address) {
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return address;
+  return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
 }
 
 bool Same(std::string_view given, const std::string& token) {
@@ -97,25 +106,61 @@ void Auth::SetTokens(Tokens tokens) {
   tokens_ = std::move(fresh);
 }
 
-std::optional<Response> Auth::Check(const Request& request, Right right) const {
-  if (auto refused = CheckOrigin(request)) return refused;
-  if (right == Right::kAnybody) return std::nullopt;
-  const std::string_view token = BearerOf(request);
+std::shared_ptr<const Caller> Auth::CallerOf(std::string_view token) const {
+  static const auto api =
+      std::make_shared<const Caller>(Caller{.token = "api", .right = Right::kAdmin, .file = true});
+  static const auto read =
+      std::make_shared<const Caller>(Caller{.token = "read", .right = Right::kRead, .file = true});
   std::shared_ptr<const Tokens> tokens;
   {
     base::MutexLock lock(mutex_);
     tokens = tokens_;
   }
-  if (Same(token, tokens->api)) return std::nullopt;
-  if (Same(token, tokens->read)) {
-    if (right == Right::kReader) return std::nullopt;
-    return ErrorResponse(
-        absl::PermissionDeniedError("the read token only reads: use the token in api.token"));
+  if (Same(token, tokens->api)) return api;
+  if (Same(token, tokens->read)) return read;
+  return options_.named.Find(token);
+}
+
+Response Auth::Wrong(const Request& request) const {
+  wrong_.Add();
+  Response refused = ErrorResponse(absl::UnauthenticatedError(
+      "this token is none, or it has ended: make one with waypost token create"));
+  refused.Set("WWW-Authenticate", "Bearer");
+  const std::string from = AddressKey(request.remote_address);
+  const base::SteadyTime now = options_.clock.SteadyNow();
+  const auto wait = limiter_.Wait(from, now);
+  limiter_.Note(from, now);
+  if (!wait) return refused;
+  if (held_back_->fetch_add(1) >= kHeldBackMax) {
+    held_back_->fetch_sub(1);
+    return ErrorResponse(absl::ResourceExhaustedError("too many wrong tokens"), *wait);
   }
-  Response response = ErrorResponse(absl::UnauthenticatedError(
-      "send the token: Authorization: Bearer <what is in api.token of the data folder>"));
-  response.Set("WWW-Authenticate", "Bearer");
-  return response;
+  // Given back when the answer has left or the caller has.
+  const std::shared_ptr<void> place(nullptr, [count = held_back_](void*) { count->fetch_sub(1); });
+  Response later;
+  later.body =
+      WaitUntil({}, now + kHeldBack, [place, refused](bool last) -> std::unique_ptr<Response> {
+        return last ? std::make_unique<Response>(refused) : nullptr;
+      });
+  return later;
+}
+
+std::optional<Response> Auth::Check(Request& request, Right right) const {
+  if (auto refused = CheckOrigin(request)) return refused;
+  if (right == Right::kAnybody) return std::nullopt;
+  const std::string_view token = BearerOf(request);
+  if (token.empty()) {
+    Response response = ErrorResponse(absl::UnauthenticatedError(
+        "send the token: Authorization: Bearer <what is in api.token of the data folder>"));
+    response.Set("WWW-Authenticate", "Bearer");
+    return response;
+  }
+  request.caller = CallerOf(token);
+  if (request.caller == nullptr) return Wrong(request);
+  if (request.caller->right >= right) return std::nullopt;
+  return ErrorResponse(absl::PermissionDeniedError(
+      absl::StrCat("this token may ", RightName(request.caller->right), ", and this call needs ",
+                   RightName(right), ": use one with that right, as in api.token")));
 }
 
 }  // namespace waypost::http

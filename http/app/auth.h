@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -7,7 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/attempt_limiter.h"
+#include "base/clock.h"
+#include "base/metrics.h"
 #include "base/mutex.h"
+#include "http/app/token_store.h"
 #include "http/message/message.h"
 #include "http/message/router.h"
 
@@ -22,26 +27,47 @@ struct Tokens {
 // Who may use the app API, and from where. Thread-safe.
 class Auth {
  public:
+  // Wrong tokens of one address (IPv6: of one /64) within a minute that are answered at once; each
+  // further one is held back for kHeldBack, and of those only so many at a time for everybody: what
+  // is beyond hears 429. A right token never waits, whatever its address did.
+  static constexpr std::size_t kWrongAtOnce = 10;
+  static constexpr base::Millis kWrongWithin{60'000};
+  static constexpr base::Millis kHeldBack{1'000};
+  static constexpr std::size_t kHeldBackMax = 64;
+
   struct Options {
     Tokens tokens;
+    const TokenStore& named;  // outlives it
+    const base::Clock& clock;
+    base::Metrics& metrics;
     std::vector<std::string> allowed_hosts;
     std::function<std::vector<std::string>()> bound_hosts;
   };
   explicit Auth(Options options)
-      : options_(std::move(options)), tokens_(std::make_shared<const Tokens>(options_.tokens)) {}
+      : options_(std::move(options)),
+        wrong_(options_.metrics.AddCounter("waypost_wrong_tokens_total",
+                                           "Calls of the app API with a token that is none")),
+        tokens_(std::make_shared<const Tokens>(options_.tokens)) {}
   // From now on these are asked for, and those of before are no good.
   void SetTokens(Tokens tokens);
 
   // The answer that refuses the request, or nothing. 403, also for what anybody may ask: a Host
   // that is not ours (a name that some page let point here), or an Origin other than the Host (a
-  // page of someone else's in a browser); 401: no or a wrong token; 403: the read token for more
-  // than reading.
-  std::optional<Response> Check(const Request& request, Right right) const;
+  // page of someone else's in a browser); 401: no or a wrong token; 403: a token for less. Else it
+  // notes in the request who asks.
+  std::optional<Response> Check(Request& request, Right right) const;
 
  private:
   std::optional<Response> CheckOrigin(const Request& request) const;
   bool HostAllowed(std::string_view host) const;
+  std::shared_ptr<const Caller> CallerOf(std::string_view token) const;
+  Response Wrong(const Request& request) const;
   const Options options_;
+  const base::Counter wrong_;
+  mutable base::AttemptLimiter limiter_{kWrongAtOnce, kWrongWithin};
+  // Answers that are held back now.
+  const std::shared_ptr<std::atomic<std::size_t>> held_back_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
   mutable base::Mutex mutex_;
   std::shared_ptr<const Tokens> tokens_ GUARDED_BY(mutex_);
 };

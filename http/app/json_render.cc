@@ -85,6 +85,7 @@ Json MemberJson(const syncgroup::Member& member, uint64_t bytes_fetched_for, boo
           {"role", syncgroup::RoleName(member.role)},
           {"authority", syncgroup::AuthorityName(member.authority)},
           {"addresses", member.addresses},
+          {"admitted", TimeJson(member.admitted)},
           {"self", self},
           {"online", self || (entry != nullptr && PeerOnline(*entry, now))},
           {"last_seen",

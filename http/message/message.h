@@ -30,6 +30,8 @@ class BodySource {
   virtual absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) = 0;
 };
 
+struct Caller;  // http/app/caller.h
+
 // A request after the engine has parsed and bounded it. Plain data: handlers never see a socket.
 struct Request {
   std::string method;  // upper case
@@ -42,6 +44,8 @@ struct Request {
   std::string remote_address;  // without the port
   // Of a peer listener: who is calling. One place in the engine decides it.
   std::optional<base::PeerId> peer;
+  // Of an app listener: whose token it shows, noted by the guard; null where none is asked for.
+  std::shared_ptr<const Caller> caller;
   // What the router took from the path, decoded: {"id": "...", "g": "..."}.
   std::map<std::string, std::string> params;
   base::SteadyTime arrived;

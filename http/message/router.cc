@@ -153,7 +153,7 @@ Response Router::Answer(Request& request) const {
   const Node* found = RouterMatch::Start(*root_, request.path, request.method, params, fits);
   const Route* route = found == nullptr ? nullptr : found->Find(request.method);
   if (guard_) {
-    auto refused = guard_(request, route == nullptr ? Right::kReader : route->right);
+    auto refused = guard_(request, route == nullptr ? Right::kRead : route->right);
     if (refused) return *std::move(refused);
   }
   if (route == nullptr) return NotFound(request, fits);

@@ -16,8 +16,9 @@ namespace waypost::http {
 // Who may ask; each may also what those before it may, but for peers, who come by another door.
 enum class Right {
   kAnybody,  // whoever reaches the listener
-  kReader,   // has a token that reads
-  kOwner,    // has the token that changes
+  kRead,     // has a token: looks, and gets what is here
+  kWrite,    // puts, sets references, asks for what is not here
+  kAdmin,    // groups, members, settings, pauses, tokens
   kPeer,     // has proved its key, on the listener for peers
 };
 
@@ -27,7 +28,7 @@ struct Route {
   // "/v1/blobs/{id}", "/v1/groups/{g}/refs/{key...}" (the rest of the path, slashes included),
   // "/v1/groups/{g}/refs:batch".
   std::string_view pattern;
-  Right right = Right::kOwner;
+  Right right = Right::kAdmin;
   // The names that may stand in the query; "name..." may come several times.
   std::vector<std::string_view> query;
   Handler handler;
@@ -37,8 +38,9 @@ struct Route {
 // segments go before parameters. Built once, then read-only.
 class Router {
  public:
-  // The answer that refuses the request for want of the right, or nothing.
-  using Guard = std::function<std::optional<Response>(const Request&, Right)>;
+  // The answer that refuses the request for want of the right, or nothing; it may note in the request
+  // who asks.
+  using Guard = std::function<std::optional<Response>(Request&, Right)>;
 
   // Without a guard everybody may do everything.
   explicit Router(Guard guard = nullptr);

@@ -1,5 +1,6 @@
 #include "service/cli/client.h"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -23,6 +24,8 @@ using base::Abs;
 
 // Marks errors whose exit status is not that of their code.
 constexpr char kExitPayload[] = "waypost.exit";
+// Digits of an id that may stand for it.
+constexpr std::size_t kPrefixMin = 8;
 
 absl::Status WithExit(absl::Status status, int exit_status) {
   status.SetPayload(kExitPayload, absl::Cord(std::to_string(exit_status)));
@@ -164,19 +167,31 @@ absl::StatusOr<std::string> Client::ResolveBlob(const std::string& text) {
   return TheOnly(found, "blob", text);
 }
 
-absl::StatusOr<std::string> Client::ResolveMember(const std::string& group,
-                                                  const std::string& text) {
-  if (text == "self" || (text.size() == 64 && IsHex(text))) return text;
-  std::set<std::string> found;
+absl::StatusOr<Client::FoundMember> Client::ResolveMember(const std::string& group,
+                                                          const std::string& text) {
+  std::map<std::string, Json> by_id, by_name;
   RETURN_IF_ERROR(ForEach(GroupPath(group, "/members"), [&](const Json& member) {
-    std::string id = TextOf(member, "peer");
-    const bool by_prefix = text.size() >= 8 && IsHex(text) && absl::StartsWith(id, text);
+    const std::string id = TextOf(member, "peer");
     const auto peer = base::PeerId::FromHex(id);
-    const bool by_short = peer && base::IsShortIdOf(text, *peer);
-    if (by_prefix || by_short || TextOf(member, "name") == text) found.insert(std::move(id));
+    const bool self = text == "self" && TextOf(member, "self") == "true";
+    const bool by_prefix = text.size() >= kPrefixMin && IsHex(text) && absl::StartsWith(id, text);
+    if (self || by_prefix || (peer && base::IsShortIdOf(text, *peer))) by_id[id] = member;
+    if (TextOf(member, "name") == text) by_name[id] = member;
     return absl::OkStatus();
   }));
-  return TheOnly(found, "member", text);
+  const bool is_id = text == "self" || (text.size() >= kPrefixMin && IsHex(text)) ||
+                     base::IsShortId(text) || !by_id.empty();
+  const auto& found = is_id ? by_id : by_name;
+  // Who is no member is for the service to say.
+  if (found.empty() && (text == "self" || (text.size() == 64 && IsHex(text)))) {
+    return FoundMember{.id = text};
+  }
+  std::set<std::string> ids;
+  for (const auto& each : found) ids.insert(each.first);
+  FoundMember one{.by_name = !is_id};
+  ASSIGN_OR_RETURN(one.id, TheOnly(ids, "member", text));
+  one.member = found.at(one.id);
+  return one;
 }
 
 std::string GroupPath(const std::string& group, std::string_view rest) {

@@ -52,9 +52,15 @@ class Client {
   // A blob id from an id, with or without "sha256:", or a unique prefix of at least 8 digits of a
   // blob that is here, wanted here or mentioned in a group here.
   absl::StatusOr<std::string> ResolveBlob(const std::string& text);
-  // A member from "self", an id, a short id, a unique prefix of at least 8 digits, or an
-  // unambiguous name.
-  absl::StatusOr<std::string> ResolveMember(const std::string& group, const std::string& text);
+  // A member from "self", an id, a short id, a unique prefix of at least 8 digits of the id, or an
+  // unambiguous name. What is an id, whole or in part, is never taken for a name: a peer chooses
+  // its name itself.
+  struct FoundMember {
+    std::string id;
+    bool by_name = false;
+    Json member;  // as the list of members has it; null for a whole id that is not in it
+  };
+  absl::StatusOr<FoundMember> ResolveMember(const std::string& group, const std::string& text);
 
  private:
   explicit Client(http::AppClient::Options options);

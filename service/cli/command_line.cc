@@ -35,6 +35,9 @@ struct Words {
   std::string group, key, id, peer, value, role, state, timeout, prefix;
   std::vector<std::string> role_words;
   bool flag = false;
+  MemberArgs member;
+  TokenArgs token;
+  AuditArgs audit;
   InitArgs init;
   IdentityArgs identity;
   ServeArgs serve;
@@ -124,6 +127,7 @@ class CommandLine {
   }
 
   void AddService();
+  void AddTokens(CLI::App& token);
   void AddBlobs();
   void AddRefs();
   void AddGroups();
@@ -185,8 +189,43 @@ void CommandLine::AddService() {
                   [&which](const Common& common) { return TokenRotate(common, which); });
   command->add_option("WHICH", which, "api or read; both when left out")
       ->check(CLI::IsMember({"api", "read"}));
+  AddTokens(token);
   Alone(app_, "version", "the version of this program",
         [](const Common& common) { return Version(common); });
+}
+
+void CommandLine::AddTokens(CLI::App& token) {
+  TokenArgs& args = words_.token;
+  CLI::App* command = Command(
+      token, "create", "a token of its own for an app; its text is printed this once",
+      [&args](const Common& common, Client& client) { return TokenCreate(common, client, args); });
+  command->add_option("NAME", args.name, "letters, digits, dots, dashes")->required();
+  command->add_option("--rights", args.rights, "read, write or admin; each may what the one before")
+      ->required()
+      ->check(CLI::IsMember({"read", "write", "admin"}));
+  command->add_option("--group", args.groups, "for this group alone; repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--expires", args.expires, "as 12h or 90d; without it: never");
+  command->footer(
+      "Examples:\n  waypost token create backup --rights read --group photos --expires 90d\n"
+      "  waypost token create scraper --rights read");
+  command = Command(token, "ls", "those that were made, without their texts",
+                    [](const Common& common, Client& client) { return TokenList(common, client); });
+  command->alias("list");
+  command->footer("Examples:\n  waypost token ls\n  waypost token ls --json");
+  command = Command(token, "revoke", "end a token, at once",
+                    [&args](const Common& common, Client& client) {
+                      return TokenRevoke(common, client, args.name);
+                    });
+  command->add_option("NAME", args.name)->required();
+  command->footer("Examples:\n  waypost token revoke backup\n  waypost token revoke scraper");
+  AuditArgs& audit = words_.audit;
+  command = Command(
+      app_, "audit", "who did what: in the groups, and here with which token",
+      [&audit](const Common& common, Client& client) { return Audit(common, client, audit); });
+  command->add_option("--group", audit.group);
+  command->add_option("--since", audit.since, "a time, or a duration like 24h: so long ago");
+  command->footer("Examples:\n  waypost audit --since 7d\n  waypost audit --group photos --json");
 }
 
 void CommandLine::AddBlobs() {
@@ -319,25 +358,47 @@ void CommandLine::AddMembers(CLI::App& group) {
   });
   command->add_option("GROUP", w.group)->required();
   command->add_option("INVITE-ID", w.value, "as \"group invites\" shows it")->required();
-  command = Command(group, "remove", "", [&w](const Common& common, Client& client) {
-    return GroupRemove(common, client, w.group, w.peer);
-  });
-  command->add_option("GROUP", w.group)->required();
-  command->add_option("PEER", w.peer)->required();
-  command = Command(group, "role", "GROUP [PEER] ROLE", [&w](const Common& common, Client& client) {
-    const std::string peer = w.role_words.size() == 2 ? w.role_words[0] : "self";
-    return GroupChange(common, client, w.group, peer, "role", w.role_words.back());
-  });
-  command->add_option("GROUP", w.group)->required();
-  command->add_option("PEER-ROLE", w.role_words, "[PEER] ROLE")->required()->expected(1, 2);
-  command = Command(group, "authority", "", [&w](const Common& common, Client& client) {
-    return GroupChange(common, client, w.group, w.peer, "authority", w.value);
-  });
-  command->add_option("GROUP", w.group)->required();
-  command->add_option("PEER", w.peer)->required();
+  MemberArgs& member = w.member;
+  const auto add_peer = [&member](CLI::App* to) {
+    to->add_option("GROUP", member.group)->required();
+    to->add_option("SHORT-ID", member.peer, "as \"group members\" shows it; a name is asked about")
+        ->required();
+  };
+  const auto add_yes = [&member](CLI::App* to) {
+    to->add_flag("--yes", member.yes, "without asking; the member by its id");
+  };
+  command =
+      Command(group, "remove", "end a membership", [&member](const Common& common, Client& client) {
+        return GroupRemove(common, client, member);
+      });
+  add_peer(command);
+  add_yes(command);
+  command->footer(
+      "Examples:\n  waypost group remove photos k7qf-2x4a\n"
+      "  waypost group remove photos 9f86d081 --yes");
+  command = Command(group, "role", "GROUP [SHORT-ID] ROLE",
+                    [&w, &member](const Common& common, Client& client) {
+                      member.peer = w.role_words.size() == 2 ? w.role_words[0] : "self";
+                      return GroupChange(common, client, member, "role", w.role_words.back());
+                    });
+  command->add_option("GROUP", member.group)->required();
+  command->add_option("SHORT-ID-ROLE", w.role_words, "[SHORT-ID] ROLE")->required()->expected(1, 2);
+  add_yes(command);
+  command->footer(
+      "Examples:\n  waypost group role photos server\n"
+      "  waypost group role photos k7qf-2x4a leaf --yes");
+  command = Command(group, "authority", "what a member may",
+                    [&w, &member](const Common& common, Client& client) {
+                      return GroupChange(common, client, member, "authority", w.value);
+                    });
+  add_peer(command);
   command->add_option("AUTHORITY", w.value)
       ->required()
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
+  add_yes(command);
+  command->footer(
+      "Examples:\n  waypost group authority photos k7qf-2x4a reader\n"
+      "  waypost group authority photos 9f86d081 admin --yes");
 }
 
 void CommandLine::AddStatus() {

@@ -46,6 +46,20 @@ Exit IdentityRestore(const Common& common, const IdentityArgs& args);
 // "api", "read", or empty: both.
 Exit TokenRotate(const Common& common, const std::string& which);
 
+// ---- commands_access.cc ----
+struct TokenArgs {
+  std::string name, rights, expires;
+  std::vector<std::string> groups;
+};
+// Prints the token's text, this once.
+Exit TokenCreate(const Common& common, Client& client, const TokenArgs& args);
+Exit TokenList(const Common& common, Client& client);
+Exit TokenRevoke(const Common& common, Client& client, const std::string& name);
+struct AuditArgs {
+  std::string group, since;
+};
+Exit Audit(const Common& common, Client& client, const AuditArgs& args);
+
 // ---- put.cc ----
 struct PutArgs {
   std::vector<std::string> paths;
@@ -104,11 +118,16 @@ Exit GroupInvites(const Common& common, Client& client, const std::string& group
 Exit GroupRevoke(const Common& common, Client& client, const std::string& group,
                  const std::string& invite_id);
 Exit GroupLeave(const Common& common, Client& client, const std::string& group);
-Exit GroupRemove(const Common& common, Client& client, const std::string& group,
-                 const std::string& peer);
-// `field`: "role" or "authority"; `peer` "self" for this one.
-Exit GroupChange(const Common& common, Client& client, const std::string& group,
-                 const std::string& peer, const std::string& field, const std::string& value);
+// Whom a command of members is about. A name is what that peer calls itself: with one, and without
+// --yes, the short id is shown and asked for.
+struct MemberArgs {
+  std::string group, peer;  // `peer` "self" for this one
+  bool yes = false;
+};
+Exit GroupRemove(const Common& common, Client& client, const MemberArgs& args);
+// `field`: "role" or "authority".
+Exit GroupChange(const Common& common, Client& client, const MemberArgs& args,
+                 const std::string& field, const std::string& value);
 Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
 
 // ---- commands_status.cc ----

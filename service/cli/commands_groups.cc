@@ -1,3 +1,4 @@
+#include <iostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,40 @@ void PrintGroup(const Common& common, const Json& group) {
 Exit Do(Client& client, const std::string& method, const std::string& target, const Json& body) {
   RETURN_IF_ERROR(client.Send(method, target, body).status());
   return kExitOk;
+}
+
+// May the member answer its removal with one of this peer, so that ours falls? Of two admins that
+// remove each other the one that was admitted first stays. The words for it, or nothing.
+absl::StatusOr<std::string> AnswerOf(Client& client, const std::string& group,
+                                     const Client::FoundMember& found) {
+  if (TextOf(found.member, "authority") != "admin" || TextOf(found.member, "self") == "true") return "";
+  Client::FoundMember self;
+  ASSIGN_OR_RETURN(self, client.ResolveMember(group, "self"));
+  // Times as RFC 3339 writes them are in the order of time.
+  if (TextOf(found.member, "admitted") > TextOf(self.member, "admitted")) return "";
+  return absl::StrCat(
+      "it is an admin that was admitted before this peer: it can answer with a removal of this "
+      "peer, and that one would stand. An admin that is older than it should remove it");
+}
+
+// A removal that can be answered, and whoever was found by a name, which that peer chose itself, is
+// asked about on standard error; the answer is a line of standard input.
+absl::Status Confirm(const MemberArgs& args, const Client::FoundMember& found,
+                     const std::string& what, const std::string& warning) {
+  const std::string who =
+      absl::StrCat(ShortPeer(found.id), " (\"", TextOf(found.member, "name"), "\", ",
+                   TextOf(found.member, "authority"), ", ", TextOf(found.member, "role"), ")");
+  if (!warning.empty()) PrintError(absl::StrCat(who, ": ", warning));
+  if (args.yes && found.by_name) {
+    return UsageError(absl::StrCat(
+        "--yes goes with an id: a name is what a peer calls itself; here ", "it is ", who));
+  }
+  if (args.yes || (!found.by_name && warning.empty())) return absl::OkStatus();
+  PrintError(absl::StrCat(what, " ", who, "? Write yes to go on:"));
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "yes") return absl::OkStatus();
+  return UsageError(absl::StrCat("not done; without a question: ", ShortPeer(found.id), " --yes"));
 }
 
 }  // namespace
@@ -200,20 +235,26 @@ Exit GroupLeave(const Common&, Client& client, const std::string& text) {
   return Do(client, "POST", GroupPath(group, "/leave"), Json::object());
 }
 
-Exit GroupRemove(const Common&, Client& client, const std::string& text,
-                 const std::string& peer_text) {
-  std::string group, peer;
-  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  ASSIGN_OR_RETURN(peer, client.ResolveMember(group, peer_text));
-  return Do(client, "DELETE", GroupPath(group, "/members/" + peer), nullptr);
+Exit GroupRemove(const Common&, Client& client, const MemberArgs& args) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  Client::FoundMember found;
+  ASSIGN_OR_RETURN(found, client.ResolveMember(group, args.peer));
+  std::string warning;
+  ASSIGN_OR_RETURN(warning, AnswerOf(client, group, found));
+  RETURN_IF_ERROR(Confirm(args, found, "remove", warning));
+  return Do(client, "DELETE", GroupPath(group, "/members/" + found.id), nullptr);
 }
 
-Exit GroupChange(const Common&, Client& client, const std::string& text,
-                 const std::string& peer_text, const std::string& field, const std::string& value) {
-  std::string group, peer;
-  ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  ASSIGN_OR_RETURN(peer, client.ResolveMember(group, peer_text));
-  return Do(client, "PATCH", GroupPath(group, "/members/" + peer), {{field, value}});
+Exit GroupChange(const Common&, Client& client, const MemberArgs& args, const std::string& field,
+                 const std::string& value) {
+  std::string group;
+  ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+  Client::FoundMember found;
+  ASSIGN_OR_RETURN(found, client.ResolveMember(group, args.peer));
+  RETURN_IF_ERROR(
+      Confirm(args, found, absl::StrCat("change to ", value, " the ", field, " of"), ""));
+  return Do(client, "PATCH", GroupPath(group, "/members/" + found.id), {{field, value}});
 }
 
 Exit Join(const Common& common, Client& client, const std::string& invite,

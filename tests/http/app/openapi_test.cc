@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/sha256.h"
+#include "http/app/caller.h"
 #include "tests/http/node.h"
 
 namespace waypost::http {
@@ -37,6 +38,7 @@ std::string KeyOf(const std::string& line) {
 struct Described {
   std::set<std::string> query;  // names of parameters
   bool open = false;            // needs no token
+  std::string rights;           // x-rights
 };
 
 // A line of a list of parameters, in one of three forms: a reference to a component, all of it in
@@ -105,6 +107,7 @@ std::map<std::string, Described> DescribedRoutes() {
     }
     if (route == nullptr) continue;
     if (line == "      security: []") route->open = true;
+    if (key == "x-rights") route->rights = line.substr(line.find(": ") + 2);
     reader.Read(line, route->query);
   }
   return routes;
@@ -149,6 +152,7 @@ TEST(OpenApiTest, DescribesEveryRouteAndNoOther) {
     EXPECT_EQ(found->second.query, std::set<std::string>(route->query.begin(), route->query.end()))
         << name;
     EXPECT_EQ(found->second.open, route->right == Right::kAnybody) << name;
+    EXPECT_EQ(found->second.rights, RightName(route->right)) << name;
     described.erase(found);
   }
   for (const auto& [name, unused] : described) ADD_FAILURE() << "described, and no route: " << name;
@@ -166,6 +170,10 @@ TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
             PropertiesOf("Ref"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/status")), PropertiesOf("Status"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/scan")), PropertiesOf("Scan"));
+  EXPECT_EQ(KeysOf(node.Call("POST", "/v1/tokens", "{\"name\":\"t\",\"rights\":\"read\"}")),
+            PropertiesOf("NewToken"));
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/tokens")["items"][0]), PropertiesOf("Token"));
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/audit")["items"][0]), PropertiesOf("AuditItem"));
   const std::string missing = base::Sha256::Of("missing").ToHex();
   node.Call("PUT", "/v1/groups/" + id + "/refs/k", "{\"blob\":\"" + missing + "\"}");
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/wanted")["items"][0]), PropertiesOf("Wanted"));

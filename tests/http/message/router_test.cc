@@ -146,8 +146,8 @@ TEST(RouterGuardTest, IsAskedForTheRightBeforeAnythingIsTold) {
   });
   const auto handler = [](Request&) { return Response(); };
   router.Add({"GET", "/open", Right::kAnybody, {}, handler});
-  router.Add({"GET", "/things", Right::kReader, {}, handler});
-  router.Add({"POST", "/things", Right::kOwner, {}, handler});
+  router.Add({"GET", "/things", Right::kRead, {}, handler});
+  router.Add({"POST", "/things", Right::kWrite, {}, handler});
   const auto ask = [&](const char* method, const char* path, const char* query = nullptr) {
     Request request;
     request.method = method;
@@ -159,13 +159,13 @@ TEST(RouterGuardTest, IsAskedForTheRightBeforeAnythingIsTold) {
   for (const char* path : {"/things", "/none", "/%zz"}) EXPECT_EQ(ask("GET", path), 403) << path;
   EXPECT_EQ(ask("GET", "/things", "unknown"), 403);
   EXPECT_EQ(ask("DELETE", "/things"), 403);
-  has = Right::kReader;
+  has = Right::kRead;
   EXPECT_EQ(ask("GET", "/things"), 200);
   EXPECT_EQ(ask("HEAD", "/things"), 200);
   EXPECT_EQ(ask("POST", "/things"), 403);
   EXPECT_EQ(ask("GET", "/none"), 404);
   EXPECT_EQ(ask("DELETE", "/things"), 405);
-  has = Right::kOwner;
+  has = Right::kWrite;
   EXPECT_EQ(ask("POST", "/things"), 200);
 }
 

@@ -280,7 +280,8 @@ TEST(Access, EveryAppCallWithEachToken) {
     }
     const bool open = path == "/healthz" || path == "/readyz";
     const auto status = [&](const char* authorization) {
-      Request request{.method = method, .path = path, .remote_address = "127.0.0.1"};
+      // Wrong tokens of one address are answered later and later.
+      Request request{.method = method, .path = path, .remote_address = std::to_string(asked)};
       request.headers.emplace_back("host", node.app->bound_address());
       if (authorization[0] != '\0') request.headers.emplace_back("authorization", authorization);
       MemoryBody nothing("");
@@ -296,7 +297,8 @@ TEST(Access, EveryAppCallWithEachToken) {
     // The read token opens what changes nothing.
     const int reading = status(read.c_str());
     EXPECT_NE(reading, 401) << route;
-    EXPECT_EQ(reading == 403, method != "GET" && !open) << route << ": " << reading;
+    EXPECT_EQ(reading == 403, of->right > Right::kRead) << route << ": " << reading;
+    EXPECT_TRUE(of->right > Right::kRead || method == "GET") << route;
     // All is open to the other one; it is not tried on what would stop this node's work.
     if (method == "GET") {
       EXPECT_NE(status("Bearer 0123456789abcdef"), 403) << route;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "http/app/app_context.h"
+
+// What a token that is good for some groups only may see: what they hold and mention. Everything
+// else is answered as if it did not exist. A token without groups sees the whole peer, and all of
+// this lets it pass.
+namespace waypost::http {
+
+// What a call is about, by which a token for groups is judged before its handler runs.
+enum class Scope {
+  kWhole,  // this peer as a whole: for tokens without groups
+  kGroup,  // the group in the path
+  kAsked,  // ?group=, which may be left out with a token for one group
+  kOwn,    // its handler looks at who asks
+};
+
+// kNotFound with the words of what is not here; kInvalidArgument where a group is to be named.
+absl::Status CheckScope(AppContext& context, Request& request, Scope scope);
+
+// May the caller have the bytes: are they here, held under one of its groups? kNotFound otherwise.
+absl::Status CheckHeld(AppContext& context, const Request& request, const base::BlobId& blob);
+// The same, or one of its groups mentions the blob, so that it may wait for it.
+absl::Status CheckMentioned(AppContext& context, const Request& request, const base::BlobId& blob);
+
+// "blob ... is not here".
+absl::Status NotHere(const base::BlobId& blob);
+
+}  // namespace waypost::http

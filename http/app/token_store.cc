@@ -1,0 +1,235 @@
+#include "http/app/token_store.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "http/message/json.h"
+
+// A token has 256 random bits, so a plain hash of it says nothing: who reads the index cannot call.
+// Memory follows the commits, in their order, so that a token that was revoked is good for nothing
+// when the call that revoked it returns.
+
+namespace waypost::http {
+namespace {
+
+using base::Table;
+
+constexpr std::string_view kPrefix = "wpt_";
+// The files in the data folder.
+constexpr std::string_view kReserved[] = {"api", "read"};
+
+std::string HashOf(std::string_view text) {
+  std::string tagged = "waypost-token-1";
+  tagged.push_back('\0');
+  tagged.append(text);
+  const std::array<uint8_t, 32> hash = base::Hash256(tagged);
+  return {hash.begin(), hash.end()};
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= TokenStore::kNameBytesMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.';
+         });
+}
+
+absl::Status CheckNew(const Caller& caller, base::WallTime now) {
+  if (!IsName(caller.token)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a token's name has 1 to ", TokenStore::kNameBytesMax,
+                     " letters, digits, dots, dashes and underscores"));
+  }
+  if (caller.groups && (caller.groups->empty() || caller.groups->size() > TokenStore::kGroupsMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("groups: 1 to ", TokenStore::kGroupsMax,
+                                                   ", or left out for this peer as a whole"));
+  }
+  if (caller.expires != base::kNever && caller.expires <= now) {
+    return absl::InvalidArgumentError("expires is past");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const char* RightName(Right right) {
+  switch (right) {
+    case Right::kRead:
+      return "read";
+    case Right::kWrite:
+      return "write";
+    case Right::kAdmin:
+      return "admin";
+    case Right::kAnybody:
+    case Right::kPeer:
+      break;
+  }
+  return "none";
+}
+
+std::optional<Right> ParseRight(std::string_view name) {
+  for (const Right right : {Right::kRead, Right::kWrite, Right::kAdmin}) {
+    if (name == RightName(right)) return right;
+  }
+  return std::nullopt;
+}
+
+std::string EncodeTokenRow(const TokenStore::Item& item) {
+  Json row = {{"hash", base::ToHex(item.hash)},
+              {"rights", RightName(item.caller.right)},
+              {"created_ms", base::ToMs(item.created)}};
+  if (item.caller.expires != base::kNever) row["expires_ms"] = base::ToMs(item.caller.expires);
+  if (!item.caller.Whole()) {
+    row["groups"] = Json::array();
+    for (const auto& group : *item.caller.groups) row["groups"].push_back(group.ToHex());
+  }
+  return Dump(row);
+}
+
+std::optional<TokenStore::Item> DecodeTokenRow(std::string_view name, std::string_view payload) {
+  const Json row = Json::parse(payload, nullptr, /*allow_exceptions=*/false);
+  if (!row.is_object() || !row.contains("hash") || !row["hash"].is_string() ||
+      !row.contains("rights") || !row["rights"].is_string() || !row.contains("created_ms") ||
+      !row["created_ms"].is_number_integer()) {
+    return std::nullopt;
+  }
+  TokenStore::Item item;
+  item.caller.token = std::string(name);
+  const auto hash = base::FromHex(row["hash"].get<std::string>());
+  const auto right = ParseRight(row["rights"].get<std::string>());
+  if (!hash || hash->size() != 32 || !right) return std::nullopt;
+  item.hash = *hash;
+  item.caller.right = *right;
+  item.created = base::FromMs(row["created_ms"].get<int64_t>());
+  if (row.contains("expires_ms")) {
+    if (!row["expires_ms"].is_number_integer()) return std::nullopt;
+    item.caller.expires = base::FromMs(row["expires_ms"].get<int64_t>());
+  }
+  if (row.contains("groups")) {
+    if (!row["groups"].is_array()) return std::nullopt;
+    item.caller.groups.emplace();
+    for (const Json& each : row["groups"]) {
+      const auto group =
+          each.is_string() ? base::GroupId::FromHex(each.get<std::string>()) : std::nullopt;
+      if (!group) return std::nullopt;
+      item.caller.groups->insert(*group);
+    }
+  }
+  return item;
+}
+
+absl::Status TokenStore::Load() {
+  std::vector<Item> items;
+  RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) {
+    base::Cursor cursor(txn, Table::kTokens);
+    for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
+      const auto payload = cursor.payload();
+      if (!payload) continue;
+      if (auto item = DecodeTokenRow(cursor.key(), *payload)) {
+        items.push_back(*std::move(item));
+      } else {
+        txn.ReportBadRow(Table::kTokens, cursor.key());
+      }
+    }
+  }));
+  base::MutexLock lock(mutex_);
+  for (Item& item : items) {
+    auto caller = std::make_shared<const Caller>(item.caller);
+    by_hash_[item.hash] = caller;
+    by_name_[caller->token] = {std::move(item), caller};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
+  const base::WallTime now = clock_.WallNow();
+  RETURN_IF_ERROR(CheckNew(caller, now));
+  const auto taken = [&caller] {
+    return absl::AlreadyExistsError(
+        absl::StrCat("there is a token \"", caller.token, "\": revoke it, or choose another name"));
+  };
+  if (std::count(std::begin(kReserved), std::end(kReserved), caller.token) != 0) return taken();
+  const std::string text = absl::StrCat(base::Abs(kPrefix), base::ToHex(base::RandomBytes(32)));
+  const Item item{.caller = caller, .created = now, .hash = HashOf(text)};
+  std::vector<std::string> ended;
+  for (const Item& each : List()) {
+    if (Ended(each.caller) && each.caller.token != caller.token) ended.push_back(each.caller.token);
+  }
+  RETURN_IF_ERROR(index_.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+    if (txn.GetRaw(Table::kTokens, caller.token)) return absl::Status(taken());
+    std::vector<std::string> gone;
+    if (txn.Rows(Table::kTokens) >= kTokensMax) {
+      for (const std::string& name : ended) {
+        if (txn.Delete(Table::kTokens, name)) gone.push_back(name);
+      }
+      if (gone.empty()) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("there are ", kTokensMax, " tokens: revoke one"));
+      }
+    }
+    txn.Put(Table::kTokens, caller.token, EncodeTokenRow(item));
+    txn.AfterCommit([this, item, gone] {
+      base::MutexLock lock(mutex_);
+      for (const std::string& name : gone) {
+        const auto known = by_name_.find(name);
+        if (known == by_name_.end()) continue;
+        by_hash_.erase(known->second.item.hash);
+        by_name_.erase(known);
+      }
+      auto fresh = std::make_shared<const Caller>(item.caller);
+      by_hash_[item.hash] = fresh;
+      by_name_[item.caller.token] = {item, fresh};
+    });
+    return absl::OkStatus();
+  }));
+  return text;
+}
+
+absl::Status TokenStore::Revoke(const std::string& name) {
+  const absl::Status none = absl::NotFoundError(absl::StrCat("no token \"", name, "\" here"));
+  if (!IsName(name)) return none;
+  return index_.Update(base::Index::Lane::kForeground, [this, name, none](base::WriteTxn& txn) {
+    if (!txn.Delete(Table::kTokens, name)) return none;
+    txn.AfterCommit([this, name] {
+      base::MutexLock lock(mutex_);
+      const auto known = by_name_.find(name);
+      if (known == by_name_.end()) return;
+      by_hash_.erase(known->second.item.hash);
+      by_name_.erase(known);
+    });
+    return absl::OkStatus();
+  });
+}
+
+std::vector<TokenStore::Item> TokenStore::List() const {
+  base::MutexLock lock(mutex_);
+  std::vector<Item> items;
+  for (const auto& known : by_name_) items.push_back(known.second.item);
+  return items;
+}
+
+bool TokenStore::Ended(const Caller& caller) const {
+  return caller.expires != base::kNever && clock_.WallNow() >= caller.expires;
+}
+
+std::shared_ptr<const Caller> TokenStore::Find(std::string_view text) const {
+  if (!text.starts_with(kPrefix)) return nullptr;
+  const std::string hash = HashOf(text);
+  base::MutexLock lock(mutex_);
+  const auto found = by_hash_.find(hash);
+  return found == by_hash_.end() || Ended(*found->second) ? nullptr : found->second;
+}
+
+bool TokenStore::Stands(const std::shared_ptr<const Caller>& caller) const {
+  base::MutexLock lock(mutex_);
+  const auto found = by_name_.find(caller->token);
+  return found != by_name_.end() && found->second.caller == caller && !Ended(*caller);
+}
+
+}  // namespace waypost::http

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/index.h"
+#include "base/mutex.h"
+#include "http/app/caller.h"
+
+namespace waypost::http {
+
+// The named tokens of the app API: table `tokens`, name -> what it may and the hash of its text,
+// which itself is stored nowhere. All of them are in memory too. Thread-safe; what changes
+// something returns when it is durable.
+class TokenStore {
+ public:
+  // One more is refused; those that have ended make room.
+  static constexpr std::size_t kTokensMax = 1'000;
+  static constexpr std::size_t kGroupsMax = 100;
+  static constexpr std::size_t kNameBytesMax = 64;
+
+  struct Item {
+    Caller caller;
+    base::WallTime created;
+    std::string hash;  // 32 bytes
+  };
+
+  // Both outlive it.
+  TokenStore(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}
+  // Before use. After an error there are none.
+  absl::Status Load();
+
+  // The token's text, said this once. kAlreadyExists: the name is taken (also "api" and "read");
+  // kInvalidArgument; kResourceExhausted.
+  absl::StatusOr<std::string> Create(const Caller& caller);
+  // kNotFound.
+  absl::Status Revoke(const std::string& name);
+  // By name, those that have ended among them.
+  std::vector<Item> List() const;
+
+  // Whose text this is; null: nobody's, or it has ended.
+  std::shared_ptr<const Caller> Find(std::string_view text) const;
+  // It was made, was not revoked since, and has not ended.
+  bool Stands(const std::shared_ptr<const Caller>& caller) const;
+
+ private:
+  bool Ended(const Caller& caller) const;
+
+  base::Index& index_;
+  const base::Clock& clock_;
+  struct Known {
+    Item item;
+    std::shared_ptr<const Caller> caller;
+  };
+  mutable base::Mutex mutex_;
+  std::map<std::string, Known, std::less<>> by_name_ GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const Caller>, std::less<>> by_hash_ GUARDED_BY(mutex_);
+};
+
+// The row of a token, for tests too: JSON, read strictly.
+std::string EncodeTokenRow(const TokenStore::Item& item);
+std::optional<TokenStore::Item> DecodeTokenRow(std::string_view name, std::string_view payload);
+
+}  // namespace waypost::http
