@@ -29,14 +29,14 @@ constexpr Range kHarmful[] = {
 enum class Style { kText, kJson };
 
 void AppendUnit(unsigned unit, std::string& out) {
-  char escaped[8];
+  char escaped[16];
   std::snprintf(escaped, sizeof escaped, "\\u%04x", unit);
   out += escaped;
 }
 
 void AppendEscape(char32_t code, Style style, std::string& out) {
   if (style == Style::kText && code < 0x100) {
-    char escaped[8];
+    char escaped[16];
     std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(code));
     out += escaped;
   } else if (code < 0x10000) {

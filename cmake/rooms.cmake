@@ -1,8 +1,8 @@
 # How the rooms are built: one folder = one library, and the chambers of a room share its namespace.
 # Arrows point down only (tests/tidy_test.cc reads the includes and fails on any other).
 
-# Several files a compilation: under a sanitizer it takes a third of the time. Not in release and clang,
-# which see each file alone and so find the include that is missing.
+# Several files a compilation: it takes a third of the time. Not in clang and dev, which see each file
+# alone and so find the include that is missing.
 option(WAYPOST_UNITY "compile the rooms as unity builds" OFF)
 # What is tested is what users run; the tests themselves need not be fast, and compiling them is half
 # of a build. Not in clang, for the same reason.
@@ -74,17 +74,35 @@ function(waypost_test_code target)
   endif()
 endfunction()
 
-# waypost_test(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary.
-function(waypost_test name)
+# waypost_test_program(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary, that ctest does not
+# run by itself.
+function(waypost_test_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;APART" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   if(ARG_APART)
     set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
   target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
   waypost_test_code(${name})
-  # ./dev test counts the cases in the results that each binary leaves.
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300
-    ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${name}.xml)
+endfunction()
+
+# waypost_test(NAME SHARDS n SOURCES ... APART ... DEPENDS ...): one binary, one test; in n parts where it
+# waits for so long that the other tests would be over before it.
+function(waypost_test name)
+  cmake_parse_arguments(ARG "" "SHARDS" "" ${ARGN})
+  waypost_test_program(${name} ${ARG_UNPARSED_ARGUMENTS})
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(part ${name})
+    if(ARG_SHARDS GREATER 1)
+      set(part ${name}_${shard})
+    endif()
+    add_test(NAME ${part} COMMAND ${name})
+    math(EXPR index "${shard} - 1")
+    # ./dev test counts the cases in the results that each part leaves.
+    set_tests_properties(${part} PROPERTIES LABELS unit TIMEOUT 300 COST ${ARG_SHARDS} ENVIRONMENT
+      "GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${part}.xml;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()

@@ -33,7 +33,7 @@ std::optional<std::vector<Kept>> Read(std::string_view bytes, std::size_t step, 
   return frames;
 }
 
-void Run(std::string_view input) {
+void RunBatch(std::string_view input) {
   if (input.empty()) return;
   const std::size_t step = static_cast<unsigned char>(input[0]) + std::size_t{1};
   const std::string_view bytes = input.substr(1);
@@ -53,7 +53,7 @@ void Run(std::string_view input) {
   CHECK(!done || (whole->size() == kFrames && again.size() == bytes.size()));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> BatchSeeds() {
   std::string answer = "\x07";
   http::AppendFrame(answer, {http::FrameKind::kBlob, 1, "a small blob"});
   http::AppendFrame(answer, {http::FrameKind::kMiss, 0,
@@ -66,6 +66,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kBatch = {"batch", Run, Seeds};
+const Target kBatch = {"batch", RunBatch, BatchSeeds};
 
 }  // namespace waypost::fuzz

@@ -61,7 +61,7 @@ void CheckAccepted(HeadFacts facts) {
   CHECK((*head)->keep_alive == facts.keep_alive);
 }
 
-void Run(std::string_view input) {
+void RunHead(std::string_view input) {
   const http::HeadLimits limits{.head_bytes_max = 2048, .lines_max = 8, .target_bytes_max = 256};
   const HeadProgress whole = http::FindHead(input, limits);
   CHECK(whole.size <= input.size());
@@ -79,7 +79,7 @@ void Run(std::string_view input) {
   }
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> HeadSeeds() {
   const std::string host = " HTTP/1.1\r\nHost: a:1\r\n";
   return {
       "GET /v1/blobs?limit=5&cursor=a%20b" + host + "Authorization: Bearer 00\r\n\r\n",
@@ -98,6 +98,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kHead = {"head", Run, Seeds};
+const Target kHead = {"head", RunHead, HeadSeeds};
 
 }  // namespace waypost::fuzz

@@ -5,7 +5,7 @@
 namespace waypost::fuzz {
 namespace {
 
-void Run(std::string_view input) {
+void RunJson(std::string_view input) {
   const auto value = http::ParseJson(input);
   if (!value.ok()) {
     CHECK(absl::IsInvalidArgument(value.status()));
@@ -24,7 +24,7 @@ void Run(std::string_view input) {
   CHECK(done.ok() || absl::IsInvalidArgument(done));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> JsonSeeds() {
   return {R"({"key":"a/b","public":true,"limit":5,"put":[{"key":"k"},null,1.5e3]})",
           R"({"key":"\u00e9\ud83d\ude00\n"})",
           R"([[[[[[[[[]]]]]]]]])",
@@ -35,6 +35,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kJson = {"json", Run, Seeds};
+const Target kJson = {"json", RunJson, JsonSeeds};
 
 }  // namespace waypost::fuzz

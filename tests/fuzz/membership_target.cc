@@ -61,7 +61,7 @@ StampedOp OpOf(std::string_view bytes) {
   return op;
 }
 
-void Run(std::string_view input) {
+void RunMembership(std::string_view input) {
   std::vector<StampedOp> ops;
   for (; input.size() >= kOpBytes && ops.size() < kOpsMax; input.remove_prefix(kOpBytes)) {
     StampedOp op = OpOf(input);
@@ -94,7 +94,7 @@ void Run(std::string_view input) {
   for (const auto& [peer, member] : folded.members) CHECK(folded.cuts.contains(peer));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> MembershipSeeds() {
   const auto op = [](int time, int by, int generation, int kind, int peer, int up_to) {
     std::string bytes;
     for (const int value : {time, by, generation, kind, peer, up_to}) {
@@ -116,6 +116,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kMembership = {"membership", Run, Seeds};
+const Target kMembership = {"membership", RunMembership, MembershipSeeds};
 
 }  // namespace waypost::fuzz

@@ -64,7 +64,7 @@ constexpr std::array<Check, 17> kChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeGenesis, EncodeGenesis); },
 };
 
-void Run(std::string_view input) {
+void RunPeerMessage(std::string_view input) {
   if (input.empty()) return;
   const auto which = static_cast<unsigned char>(input[0]);
   if (which < kChecks.size()) kChecks[which](input.substr(1));
@@ -75,7 +75,7 @@ Id IdOf(char c) {
   return *Id::FromBytes(std::string(Id::kBytes, c));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> PeerMessageSeeds() {
   const auto group = IdOf<base::GroupId>('g');
   const auto peer = IdOf<base::PeerId>('p');
   const auto blob = IdOf<base::BlobId>('b');
@@ -162,6 +162,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kPeerMessage = {"peer_message", Run, Seeds};
+const Target kPeerMessage = {"peer_message", RunPeerMessage, PeerMessageSeeds};
 
 }  // namespace waypost::fuzz

@@ -18,7 +18,7 @@ void CheckRange(std::string_view text, uint64_t size) {
   CHECK(said && said->offset == range.offset && said->length == range.length && said->size == size);
 }
 
-void Run(std::string_view input) {
+void RunRange(std::string_view input) {
   const std::size_t line = std::min(input.find('\n'), input.size());
   const std::string_view text = input.substr(0, line);
   const auto number = http::ParseDecimal(input.substr(std::min(line + 1, input.size())));
@@ -40,7 +40,7 @@ void Run(std::string_view input) {
   CHECK(base::CutText(text, 10).size() <= 10);
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> RangeSeeds() {
   return {"bytes=0-99\n1000",
           "bytes=-5\n1",
           "bytes=5-\n18446744073709551615",
@@ -54,6 +54,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kRange = {"range", Run, Seeds};
+const Target kRange = {"range", RunRange, RangeSeeds};
 
 }  // namespace waypost::fuzz

@@ -54,7 +54,7 @@ void CheckHead(std::string_view answer, bool streams) {
   if (!head.chunked && !head.content_length) CHECK(!head.keep_alive);
 }
 
-void Run(std::string_view input) {
+void RunResponse(std::string_view input) {
   if (input.empty()) return;
   const std::size_t cut = static_cast<unsigned char>(input[0]);
   const std::string_view answer = input.substr(1);
@@ -64,7 +64,7 @@ void Run(std::string_view input) {
                answer.substr(std::min(cut, answer.size()))) == Decode(answer, ""));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> ResponseSeeds() {
   return {"\x10HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"a\"\r\n\r\nhello",
           "\x20HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-2/9\r\nContent-Length: "
           "2\r\n\r\nab",
@@ -78,6 +78,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kResponse = {"response", Run, Seeds};
+const Target kResponse = {"response", RunResponse, ResponseSeeds};
 
 }  // namespace waypost::fuzz

@@ -32,13 +32,13 @@ const http::Router& TheRouter() {
   return router;
 }
 
-bool HasControl(std::string_view text) {
+bool HasControlCharacter(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7F;
   });
 }
 
-void Run(std::string_view input) {
+void RunRouter(std::string_view input) {
   const std::size_t line = std::min(input.find('\n'), input.size());
   http::Request request;
   request.method = std::string(input.substr(0, line));
@@ -50,7 +50,7 @@ void Run(std::string_view input) {
       const std::string& route = std::get<std::string>(response.body);
       CHECK(route.ends_with(" " + name));
       for (const auto& [parameter, value] : request.params) {
-        CHECK(!HasControl(value));
+        CHECK(!HasControlCharacter(value));
         // Decoded once, and only from what was there.
         CHECK(value.size() <= request.path.size());
       }
@@ -67,12 +67,12 @@ void Run(std::string_view input) {
   }
   const auto decoded = http::PercentDecode(request.path);
   if (decoded) {
-    CHECK(!HasControl(*decoded) && decoded->size() <= request.path.size());
+    CHECK(!HasControlCharacter(*decoded) && decoded->size() <= request.path.size());
     if (request.path.find('%') == std::string::npos) CHECK(*decoded == request.path);
   }
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> RouterSeeds() {
   return {"GET\n/v1/blobs",
           "HEAD\n/v1/blobs/0123",
           "POST\n/v1/blobs/a%2fb/fetch",
@@ -85,6 +85,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kRouter = {"router", Run, Seeds};
+const Target kRouter = {"router", RunRouter, RouterSeeds};
 
 }  // namespace waypost::fuzz

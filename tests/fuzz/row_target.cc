@@ -88,13 +88,13 @@ constexpr std::array<Check, 14> kChecks = {
     [](std::string_view p) { CheckRow(p, blobstore::DecodeMark, blobstore::EncodeMark); },
 };
 
-void Run(std::string_view input) {
+void RunRow(std::string_view input) {
   if (input.empty()) return;
   const auto which = static_cast<unsigned char>(input[0]);
   if (which < kChecks.size()) kChecks[which](input.substr(1));
 }
 
-std::vector<std::string> Seeds() {
+std::vector<std::string> RowSeeds() {
   const auto group = *base::GroupId::FromBytes(std::string(32, 'g'));
   const auto blob = *base::BlobId::FromBytes(std::string(32, 'b'));
   const auto incarnation = *base::Incarnation::FromBytes(std::string(16, 'i'));
@@ -146,6 +146,6 @@ std::vector<std::string> Seeds() {
 
 }  // namespace
 
-const Target kRow = {"row", Run, Seeds};
+const Target kRow = {"row", RunRow, RowSeeds};
 
 }  // namespace waypost::fuzz
