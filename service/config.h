@@ -45,6 +45,8 @@ struct Config {
   uint32_t signpost_max_locations = 0;
   uint32_t limits_mentions = 0, limits_mention_burst = 0, limits_mention_rate = 0;
   uint64_t limits_member_bytes = 0;
+
+  bool security_sandbox = true;
   uint64_t store_inline_max_bytes = 0;
   blobstore::FreeSpaceFloor store_min_free;
   uint64_t store_max_blob_bytes = 0;

@@ -25,6 +25,7 @@
 #include "service/live_settings.h"
 #include "service/migration.h"
 #include "service/parts/peer_parts.h"
+#include "service/sandbox.h"
 #include "service/settings_table.h"
 #include "service/version.h"
 
@@ -117,6 +118,7 @@ struct Service::Impl {
   const base::SteadyTime started = clock.SteadyNow();
 
   std::unique_ptr<DataDir> data;
+  std::string sandbox = "none: not asked for";
   std::unique_ptr<PeerParts> parts;
   std::unique_ptr<LiveSettings> settings;
   base::HostPort http_bind, peer_bind;
@@ -134,6 +136,8 @@ struct Service::Impl {
   bool running = false;
 
   absl::Status Open(const ServiceOptions& options);
+  absl::Status GiveUpWhatIsNotNeeded(const ServiceOptions& options, const Config& config,
+                                     const std::string& settings_file);
   absl::Status OpenParts(const Config& config);
   syncgroup::AccessListener CutWhoMayReadLess();
   void MakeAppListener(const Config& config);
@@ -157,6 +161,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   Config config;
   ASSIGN_OR_RETURN(config, ConfigBeforeIndex(live));
   base::ConfigureLog(config.log_level, config.log_format);
+  RETURN_IF_ERROR(GiveUpWhatIsNotNeeded(options, config, live.file));
   parts = std::make_unique<PeerParts>(
       PeerParts::Outside{.clock = clock, .random = random, .fs = *fs, .identity = data->identity()},
       base::ToHex(random.Bytes(4)));
@@ -186,6 +191,24 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   MakeAppListener(config);
   settings->SetListener(
       [this](const Config& now) { ApplyLiveSettings(now, PartsOfLiveSettings()); });
+  return absl::OkStatus();
+}
+
+// Before the index is opened, for that begins the first thread.
+absl::Status Service::Impl::GiveUpWhatIsNotNeeded(const ServiceOptions& options,
+                                                  const Config& config,
+                                                  const std::string& settings_file) {
+  if (!config.security_sandbox) {
+    sandbox = "none: security.sandbox = false";
+    return absl::OkStatus();
+  }
+  if (!options.may_enter_sandbox) return absl::OkStatus();
+  Sandbox entered;
+  ASSIGN_OR_RETURN(entered,
+                   EnterSandbox(PathsOfService(
+                       data->path(), {settings_file, config.http_tls_cert, config.http_tls_key})));
+  sandbox = entered.Text();
+  base::LogInfo("sandbox: ", sandbox);
   return absl::OkStatus();
 }
 
@@ -243,6 +266,7 @@ void Service::Impl::MakeAppListener(const Config& config) {
                      .clock = clock},
       http::AppInfo{.name = config.node_name,
                     .version = kVersion,
+                    .sandbox = sandbox,
                     .peer = data->identity().peer_id(),
                     .tokens = {.api = data->api_token(), .read = data->read_token()},
                     .allowed_hosts = config.http_allowed_hosts,

@@ -164,6 +164,12 @@ Rows Limits() {
   };
 }
 
+Rows Security() {
+  return {{"security.sandbox", "true",
+           Choice<bool>(In(&Config::security_sandbox), {{"true", true}, {"false", false}}),
+           "give up files elsewhere, programs and other processes, where the kernel can"}};
+}
+
 Rows Storing() {
   return {
       {"store.inline_max", "16KiB", Size(In(&Config::store_inline_max_bytes), 0, kMiB),
@@ -202,7 +208,7 @@ Rows Build() {
                     "app API; port 0 picks a free one at the first start and keeps it", "256"),
            ForApps(),
            Listener("peer", &Config::peer, "0.0.0.0:7441", "peer API; port 0 as http.listen", "32"),
-           ForPeers(), Fetching(), ScansAndRounds(), Limits(), Storing(), Logging()}) {
+           ForPeers(), Fetching(), ScansAndRounds(), Limits(), Security(), Storing(), Logging()}) {
     std::move(rows.begin(), rows.end(), std::back_inserter(all));
   }
   return all;

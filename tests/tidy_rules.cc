@@ -105,6 +105,7 @@ struct ThirdParty {
 const std::vector<ThirdParty>& ThirdParties() {
   static const std::vector<ThirdParty> rules = {
       {"lmdb.h", "", {"base/", "tests/base/"}},
+      {"seccomp.h", "", {"service/sandbox.cc"}},
       {"sodium", "", {"base/crypto.cc", "base/secret_box.cc"}},
       {"openssl/",
        "",

@@ -105,7 +105,8 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
                        {"disk_total", space.total_bytes},
                        {"index_size", parts.index.used_bytes()},
                        {"bad_rows", parts.index.bad_rows()},
-                       {"clock_behind", parts.syncer.ClockBehind()}});
+                       {"clock_behind", parts.syncer.ClockBehind()},
+                       {"sandbox", context.info.sandbox}});
 }
 
 absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {

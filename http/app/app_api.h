@@ -63,6 +63,7 @@ struct AppParts {
 };
 struct AppInfo {
   std::string name, version;
+  std::string sandbox;  // what this process gave up, in words
   base::PeerId peer;
   Tokens tokens;
   std::vector<std::string> allowed_hosts;  // besides localhost and the bound addresses

@@ -60,7 +60,8 @@ void PrepareSignals() {
 }
 
 absl::StatusOr<ServiceOptions> OptionsOf(const Common& common, const ServeArgs& args) {
-  ServiceOptions options{.data_dir = common.data, .config_file = args.config_file};
+  ServiceOptions options{
+      .data_dir = common.data, .config_file = args.config_file, .may_enter_sandbox = true};
   ASSIGN_OR_RETURN(options.environment, LayerFromEnvironment(environ));
   ASSIGN_OR_RETURN(options.command_line, LayerFromCommandLine(args.settings));
   return options;
