@@ -18,6 +18,12 @@
 namespace waypost::base {
 namespace {
 
+#ifdef WAYPOST_FAULT_POINTS
+constexpr bool kCompiledIn = true;
+#else
+constexpr bool kCompiledIn = false;
+#endif
+
 // Process-wide, because what it ends is the process.
 struct Armed {
   std::atomic<bool> enabled{false};
@@ -33,6 +39,7 @@ Armed& State() {
 }  // namespace
 
 void FaultPoint(std::string_view name) {
+  if (!kCompiledIn) return;
   Armed& armed = State();
   if (!armed.enabled.load(std::memory_order_acquire)) return;
   if (name != armed.name) return;
@@ -41,6 +48,10 @@ void FaultPoint(std::string_view name) {
 
 absl::Status EnableFaultPoints(const std::string& setting) {
   if (setting.empty()) return absl::OkStatus();
+  if (!kCompiledIn) {
+    return absl::FailedPreconditionError(
+        "WAYPOST_FAULT_POINT: this build has no fault points; build with -DWAYPOST_FAULT_POINTS=ON");
+  }
   const std::size_t colon = setting.find(':');
   const std::string name = setting.substr(0, colon);
   if (std::find(std::begin(kFaultPoints), std::end(kFaultPoints), name) == std::end(kFaultPoints)) {

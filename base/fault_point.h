@@ -11,8 +11,9 @@ namespace waypost::base {
 // A crash that WAYPOST_FAULT_POINT asked for ends the process with this status.
 inline constexpr int kFaultPointExit = 86;
 
-// The places on the write path at which a test can end the process, as SIGKILL would. Compiled into
-// the shipped binary; costs one load of a flag that is off. Every name is listed in kFaultPoints.
+// The places on the write path at which a test can end the process, as SIGKILL would. Only a build
+// with WAYPOST_FAULT_POINTS has them (./dev's presets do, packages do not): elsewhere nothing happens.
+// They cost one load of a flag that is off. Every name is listed in kFaultPoints.
 void FaultPoint(std::string_view name);
 inline constexpr std::string_view kFaultPoints[] = {
     "blob.written",     // bytes are in the file, nothing is synced
@@ -30,7 +31,7 @@ inline constexpr std::string_view kFaultPoints[] = {
 };
 
 // Reads WAYPOST_FAULT_POINT="name" or "name:N" (the Nth time it is reached). An unknown name is an
-// error.
+// error, and any name where the build has no fault points.
 absl::Status EnableFaultPoints(const std::string& setting);
 
 }  // namespace waypost::base

@@ -9,6 +9,11 @@ option(WAYPOST_UNITY "compile the rooms as unity builds" OFF)
 option(WAYPOST_FAST_TEST_BUILD "compile the tests as unity builds and without optimising" OFF)
 # Not for users: every lock, thread, clock and random byte can be simulated (base/sim_scheduler.h).
 option(WAYPOST_SIM "build for the simulated world" OFF)
+# Tests end the process in the middle of a write (base/fault_point.h). Not for users.
+option(WAYPOST_FAULT_POINTS "build with points at which WAYPOST_FAULT_POINT ends the process" OFF)
+# What strangers may send bytes to: a smashed stack, a write beyond a buffer whose size is known, an
+# overwritten table of functions and a jump into the middle of code end the process.
+option(WAYPOST_HARDEN "stack protector, _FORTIFY_SOURCE, RELRO, BIND_NOW, PIE and CET; takes -O1 or more" OFF)
 set(WAYPOST_SANITIZE "" CACHE STRING "what -fsanitize= gets, empty for none")
 
 add_library(waypost_flags INTERFACE)
@@ -19,6 +24,11 @@ target_compile_options(waypost_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(WAYPOST_SIM)
   add_compile_definitions(WAYPOST_SIM)
+endif()
+if(WAYPOST_HARDEN)
+  add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+    -D_FORTIFY_SOURCE=2)
+  add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 if(WAYPOST_SANITIZE)
   add_compile_options(-fsanitize=${WAYPOST_SANITIZE} -fno-omit-frame-pointer)
@@ -70,7 +80,7 @@ endfunction()
 function(waypost_test_code target)
   if(WAYPOST_FAST_TEST_BUILD)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
-    target_compile_options(${target} PRIVATE -O0)
+    target_compile_options(${target} PRIVATE -O0 -U_FORTIFY_SOURCE)
   endif()
 endfunction()
 

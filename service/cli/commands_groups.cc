@@ -33,7 +33,8 @@ Exit Do(Client& client, const std::string& method, const std::string& target, co
 // remove each other the one that was admitted first stays. The words for it, or nothing.
 absl::StatusOr<std::string> AnswerOf(Client& client, const std::string& group,
                                      const Client::FoundMember& found) {
-  if (TextOf(found.member, "authority") != "admin" || TextOf(found.member, "self") == "true") return "";
+  if (TextOf(found.member, "authority") != "admin" || TextOf(found.member, "self") == "true")
+    return "";
   Client::FoundMember self;
   ASSIGN_OR_RETURN(self, client.ResolveMember(group, "self"));
   // Times as RFC 3339 writes them are in the order of time.

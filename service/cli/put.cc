@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@
 #include "base/thread.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
+#include "service/cli/tree_writer.h"
 
 // Putting files and trees. A tree is walked without following links, and standard input, which has
 // no length, goes to a file without a name first. Several files are sent at once, so that the
@@ -31,13 +33,6 @@ namespace fs = std::filesystem;
 // Uploads at once: the service makes many durable with one fsync.
 constexpr std::size_t kUploads = 8;
 
-// One file on its way. `path` is what people see; an empty `key` means: no reference.
-struct Item {
-  std::string path, key;
-  uint64_t size = 0;
-  int fd = -1;  // of standard input, spooled; -1: opened when its turn comes
-};
-
 // A descriptor that closes itself.
 class Fd {
  public:
@@ -51,6 +46,24 @@ class Fd {
 
  private:
   const int fd_;
+};
+
+// One file on its way. `path` is what people see; an empty `key` means: no reference.
+struct Item {
+  std::string path, key;
+  uint64_t size = 0;
+  int fd = -1;  // of standard input, spooled; -1: opened when its turn comes
+  // The folder that is put, held open, and the file's path below it: by then somebody may have put
+  // a link where the walk saw a file. Null: the user named this file.
+  std::shared_ptr<Fd> folder;
+  std::string below;
+
+  absl::StatusOr<int> Open() const {
+    if (folder != nullptr) return OpenFileBelow(folder->get(), below);
+    const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (opened < 0) return base::ErrnoStatus(errno, path);
+    return opened;
+  }
 };
 
 // Standard input has no length: it goes to a file without a name first.
@@ -76,6 +89,8 @@ absl::StatusOr<Item> Spool() {
 }
 
 absl::Status AddFolder(const PutArgs& args, const std::string& dir, std::vector<Item>& items) {
+  const auto folder = std::make_shared<Fd>(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder->get() < 0) return base::ErrnoStatus(errno, dir);
   std::error_code error;
   fs::recursive_directory_iterator it(dir, error), end;
   for (; !error && it != end; it.increment(error)) {
@@ -87,10 +102,10 @@ absl::Status AddFolder(const PutArgs& args, const std::string& dir, std::vector<
       PrintError(absl::StrCat("left out, no regular file: ", path));
       continue;
     }
-    Item item{.path = path, .size = it->file_size(error)};
+    Item item{.path = path, .size = it->file_size(error), .folder = folder};
     if (error) break;
-    if (!args.group.empty())
-      item.key = args.prefix + it->path().lexically_relative(dir).generic_string();
+    item.below = it->path().lexically_relative(dir).generic_string();
+    if (!args.group.empty()) item.key = args.prefix + item.below;
     items.push_back(std::move(item));
   }
   if (error) return absl::InternalError(absl::StrCat(dir, ": ", error.message()));
@@ -196,9 +211,11 @@ class Uploads {
   }
 
   absl::StatusOr<Json> Upload(Client& client, const Item& item) {
-    const Fd opened(item.fd < 0 ? open(item.path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
-    const int fd = item.fd < 0 ? opened.get() : item.fd;
-    if (fd < 0) return base::ErrnoStatus(errno, item.path);
+    int fd = item.fd;
+    if (fd < 0) {
+      ASSIGN_OR_RETURN(fd, item.Open());
+    }
+    const Fd opened(item.fd < 0 ? fd : -1);
     http::AppClient::Call call{.method = "POST", .target = "/v1/blobs"};
     call.content_type = "application/octet-stream";
     if (!group_.empty()) {

@@ -60,7 +60,45 @@ absl::Status WriteIn(int parent, const std::string& name, const base::BlobId& bl
   return absl::OkStatus();
 }
 
+// The folder of `path` below the open `folder`, for the caller to close, and the last segment. With
+// `make`, folders are made.
+absl::StatusOr<int> OpenFolderOf(int folder, std::string_view path, bool make, std::string& name) {
+  int dir = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+  if (dir < 0) return base::ErrnoStatus(errno, path);
+  std::size_t begin = 0;
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
+       slash = path.find('/', begin)) {
+    const std::string segment(path.substr(begin, slash - begin));
+    begin = slash + 1;
+    if (make && mkdirat(dir, segment.c_str(), 0777) != 0 && errno != EEXIST) {
+      const int error = errno;
+      close(dir);
+      return base::ErrnoStatus(error, path.substr(0, slash));
+    }
+    const int next = openat(dir, segment.c_str(), kFolder | O_NOFOLLOW);
+    const int error = errno;
+    close(dir);
+    if (next < 0) return base::ErrnoStatus(error, path.substr(0, slash));
+    dir = next;
+  }
+  name = std::string(path.substr(begin));
+  return dir;
+}
+
 }  // namespace
+
+absl::StatusOr<int> OpenFileBelow(int folder, std::string_view path) {
+  std::string name;
+  int parent = -1;
+  ASSIGN_OR_RETURN(parent, OpenFolderOf(folder, path, /*make=*/false, name));
+  const absl::Cleanup close_parent = [parent] { close(parent); };
+  const int fd = openat(parent, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return base::ErrnoStatus(errno, path);
+  struct stat info {};
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+  close(fd);
+  return absl::InvalidArgumentError(absl::StrCat(Abs(path), " is no regular file"));
+}
 
 absl::Status CheckRelativePath(std::string_view key) {
   const auto refuse = [&](const char* why) {
@@ -91,26 +129,7 @@ TreeWriter::~TreeWriter() { close(fd_); }
 
 absl::StatusOr<int> TreeWriter::OpenParent(std::string_view key, bool make, std::string& name) {
   RETURN_IF_ERROR(CheckRelativePath(key));
-  int dir = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
-  if (dir < 0) return base::ErrnoStatus(errno, "export folder");
-  std::size_t begin = 0;
-  for (std::size_t slash = key.find('/'); slash != std::string_view::npos;
-       slash = key.find('/', begin)) {
-    const std::string segment(key.substr(begin, slash - begin));
-    begin = slash + 1;
-    if (make && mkdirat(dir, segment.c_str(), 0777) != 0 && errno != EEXIST) {
-      const int error = errno;
-      close(dir);
-      return base::ErrnoStatus(error, key.substr(0, slash));
-    }
-    const int next = openat(dir, segment.c_str(), kFolder | O_NOFOLLOW);
-    const int error = errno;
-    close(dir);
-    if (next < 0) return base::ErrnoStatus(error, key.substr(0, slash));
-    dir = next;
-  }
-  name = std::string(key.substr(begin));
-  return dir;
+  return OpenFolderOf(fd_, key, make, name);
 }
 
 absl::StatusOr<bool> TreeWriter::Holds(std::string_view key, const base::BlobId& blob) {
@@ -119,11 +138,10 @@ absl::StatusOr<bool> TreeWriter::Holds(std::string_view key, const base::BlobId&
   if (absl::IsNotFound(parent.status())) return false;
   RETURN_IF_ERROR(parent.status());
   const absl::Cleanup close_parent = [&] { close(*parent); };
-  const int fd = openat(*parent, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) return false;
+  const auto opened = OpenFileBelow(*parent, name);
+  if (!opened.ok()) return false;
+  const int fd = *opened;
   const absl::Cleanup close_file = [fd] { close(fd); };
-  struct stat info {};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
   base::Sha256 hash;
   std::string buffer(std::size_t{256} << 10, '\0');
   while (true) {

@@ -15,6 +15,10 @@ namespace waypost::service {
 // absolute ones, empty segments, "." and "..", segments over 255 bytes, control characters.
 absl::Status CheckRelativePath(std::string_view key);
 
+// The regular file at `path` below the open folder, for reading; the caller closes it. No symbolic
+// link on the way is followed, whenever it was put there, nor is a pipe waited for.
+absl::StatusOr<int> OpenFileBelow(int folder, std::string_view path);
+
 // Writes files below one folder and nowhere else: no symbolic link below it is ever followed. One
 // thread.
 class TreeWriter {
@@ -36,7 +40,7 @@ class TreeWriter {
 
  private:
   explicit TreeWriter(int fd) : fd_(fd) {}
-  // The folder of `key` opened, and its last segment. With `make`, folders are made.
+  // The folder of `key` opened, and its last segment.
   absl::StatusOr<int> OpenParent(std::string_view key, bool make, std::string& name);
   const int fd_;
 };

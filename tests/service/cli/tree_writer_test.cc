@@ -1,6 +1,9 @@
 #include "service/cli/tree_writer.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -113,6 +116,32 @@ TEST_F(TreeWriterTest, ANamedFileIsWrittenWholeOrNotAtAll) {
                 return take("x");
               }).ok());
   EXPECT_EQ(Read("named"), "x");
+}
+
+TEST(OpenFileBelow, FollowsNoLinkThatWasPutThereAfterwards) {
+  base::TempDir dir;
+  std::filesystem::create_directories(dir / "tree/sub");
+  std::ofstream(dir / "tree/sub/file") << "in";
+  std::ofstream(dir / "secret") << "out";
+  const int folder = open((dir / "tree").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_GE(folder, 0);
+  const auto opens = [&](const std::string& path) {
+    const auto fd = OpenFileBelow(folder, path);
+    if (fd.ok()) close(*fd);
+    return fd.ok();
+  };
+  EXPECT_TRUE(opens("sub/file"));
+  EXPECT_FALSE(opens("sub/gone"));
+  EXPECT_FALSE(opens("sub"));
+  std::filesystem::remove(dir / "tree/sub/file");
+  std::filesystem::create_symlink(dir / "secret", dir / "tree/sub/file");
+  EXPECT_FALSE(opens("sub/file")) << "the file is a link now";
+  std::filesystem::remove_all(dir / "tree/sub");
+  std::filesystem::create_directory_symlink(dir.path(), dir / "tree/sub");
+  EXPECT_FALSE(opens("sub/secret")) << "the folder is a link now";
+  ASSERT_EQ(mkfifo((dir / "tree/pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(opens("pipe")) << "and nobody waits for who writes into it";
+  close(folder);
 }
 
 }  // namespace
