@@ -9,8 +9,7 @@
 #include "base/status.h"
 
 // Free space is what the disk said at most a second ago, less what was written since and less what
-// transfers under way have announced. So many transfers that begin together cannot promise the same
-// bytes twice.
+// is reserved for transfers under way, so that transfers cannot be given the same bytes twice.
 
 namespace waypost::blobstore {
 namespace {
@@ -28,20 +27,35 @@ SpaceKeeper::SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::st
                          FreeSpaceFloor floor)
     : fs_(fs), clock_(clock), dir_(std::move(dir)), floor_(floor) {}
 
-void SpaceKeeper::Reservation::Written(uint64_t bytes) {
-  const uint64_t written = std::min(bytes, left_);
-  left_ -= written;
-  base::MutexLock lock(keeper_.mutex_);
-  keeper_.reserved_ -= written;
-  keeper_.written_ += bytes;
+absl::Status SpaceKeeper::Reservation::Written(uint64_t bytes) {
+  const uint64_t written = std::min(bytes, reserved_);
+  reserved_ -= written;
+  {
+    base::MutexLock lock(keeper_.mutex_);
+    keeper_.reserved_ -= written;
+    keeper_.written_ += bytes;
+  }
+  // In large steps: the disk is not asked for each piece.
+  if (later_ == 0 || reserved_ > kReservedAhead / 2) return absl::OkStatus();
+  const uint64_t more = std::min(later_, kReservedAhead - reserved_);
+  RETURN_IF_ERROR(keeper_.Take(more, more));
+  reserved_ += more;
+  later_ -= more;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<SpaceKeeper::Reservation>> SpaceKeeper::Reserve(uint64_t bytes) {
+  const uint64_t now = std::min(bytes, kReservedAhead);
+  RETURN_IF_ERROR(Take(bytes, now));
+  return std::unique_ptr<Reservation>(new Reservation(*this, now, bytes - now));
+}
+
+absl::Status SpaceKeeper::Take(uint64_t fits, uint64_t bytes) {
   RETURN_IF_ERROR(LookIfStale());
   base::MutexLock lock(mutex_);
-  RETURN_IF_ERROR(CheckLocked(bytes));
+  RETURN_IF_ERROR(CheckLocked(fits));
   reserved_ += bytes;
-  return std::unique_ptr<Reservation>(new Reservation(*this, bytes));
+  return absl::OkStatus();
 }
 
 absl::Status SpaceKeeper::Check(uint64_t bytes) {

@@ -21,29 +21,36 @@ struct FreeSpaceFloor {
 // The bytes that must stay free on a disk of `total_bytes`. Pure.
 uint64_t FloorBytes(const FreeSpaceFloor& floor, uint64_t total_bytes);
 
-// Keeps the free-space floor: what transfers under way have announced and not yet written counts as
-// used. Looks at the disk at most once a second and adds what was written since. Thread-safe.
+// Keeps the free-space floor. A transfer begins only where there is room for all that it announces,
+// but of that no more than kReservedAhead beyond what has arrived is kept free for it: who
+// announces much and sends little does not fill the disk for the others. Looks at the disk at most
+// once a second and adds what was written since. Thread-safe.
 class SpaceKeeper {
  public:
+  static constexpr uint64_t kReservedAhead = uint64_t{64} << 20;  // bytes
+
   SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
               FreeSpaceFloor floor);
 
-  // Announced bytes of one transfer; given back when destroyed. One thread. Outlived by its keeper.
+  // What is kept free for one transfer; given back when destroyed. One thread. Outlived by its
+  // keeper.
   class Reservation {
    public:
-    ~Reservation() { keeper_.Release(left_); }
+    ~Reservation() { keeper_.Release(reserved_); }
     Reservation(const Reservation&) = delete;
     Reservation& operator=(const Reservation&) = delete;
-    // That much of it is on the disk now.
-    void Written(uint64_t bytes);
+    // That much of it is on the disk now. IsNoSpace: for more there is no room any more.
+    absl::Status Written(uint64_t bytes);
 
    private:
     friend class SpaceKeeper;
-    Reservation(SpaceKeeper& keeper, uint64_t bytes) : keeper_(keeper), left_(bytes) {}
+    Reservation(SpaceKeeper& keeper, uint64_t reserved, uint64_t later)
+        : keeper_(keeper), reserved_(reserved), later_(later) {}
     SpaceKeeper& keeper_;
-    uint64_t left_;
+    uint64_t reserved_;
+    uint64_t later_;  // announced, and not reserved yet
   };
-  // IsNoSpace below the floor; the message names store.min_free.
+  // IsNoSpace where `bytes` would go below the floor; the message names store.min_free.
   absl::StatusOr<std::unique_ptr<Reservation>> Reserve(uint64_t bytes);
   absl::Status Check(uint64_t bytes);
   void SetFloor(FreeSpaceFloor floor);
@@ -52,6 +59,8 @@ class SpaceKeeper {
   absl::StatusOr<base::FileSystem::Space> Space();
 
  private:
+  // Reserves `bytes` if `fits` bytes fit.
+  absl::Status Take(uint64_t fits, uint64_t bytes);
   void Release(uint64_t bytes);
   absl::Status LookIfStale();
   absl::Status CheckLocked(uint64_t bytes) EXCLUSIVE_LOCKS_REQUIRED(mutex_);

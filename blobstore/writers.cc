@@ -100,7 +100,10 @@ absl::Status UnnamedWriter::Append(std::string_view data) {
       Discard();
       return written;
     }
-    reservation_->Written(piece.size());
+    if (const absl::Status room = reservation_->Written(piece.size()); !room.ok()) {
+      Discard();
+      return room;
+    }
     check_.Take(piece);
     data.remove_prefix(piece.size());
   }
@@ -194,8 +197,8 @@ absl::Status PartialWriter::Append(std::string_view data) {
   if (partial_ == nullptr) return EndedError();
   RETURN_IF_ERROR(check_.Fits(data.size()));
   RETURN_IF_ERROR(partial_->Append(data));
-  reservation_->Written(data.size());
   check_.Take(data);
+  RETURN_IF_ERROR(reservation_->Written(data.size()));
   if (partial_->unmarked_bytes() >= mark_every_bytes_) return partial_->Mark();
   return absl::OkStatus();
 }

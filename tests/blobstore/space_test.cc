@@ -47,7 +47,7 @@ TEST_F(SpaceKeeperTest, WhatATransferWroteIsNotCountedTwice) {
   EXPECT_TRUE(keeper_.Check(3000).ok());
   EXPECT_FALSE(keeper_.Check(3001).ok());
   // 2,000 of it are on the disk, which was looked at before that.
-  (*transfer)->Written(2000);
+  EXPECT_TRUE((*transfer)->Written(2000).ok());
   EXPECT_TRUE(keeper_.Check(3000).ok());
   EXPECT_FALSE(keeper_.Check(3001).ok());
   // Now it is looked at again.
@@ -62,7 +62,7 @@ TEST_F(SpaceKeeperTest, ATransferThatEndsGivesBackWhatItDidNotWrite) {
     const auto transfer = keeper_.Reserve(6000);
     ASSERT_TRUE(transfer.ok());
     EXPECT_FALSE(keeper_.Check(1).ok());
-    (*transfer)->Written(1000);
+    EXPECT_TRUE((*transfer)->Written(1000).ok());
   }
   EXPECT_TRUE(keeper_.Check(5000).ok());
   EXPECT_FALSE(keeper_.Check(5001).ok());
@@ -71,9 +71,37 @@ TEST_F(SpaceKeeperTest, ATransferThatEndsGivesBackWhatItDidNotWrite) {
 TEST_F(SpaceKeeperTest, WritingMoreThanAnnouncedTakesNothingFromOthers) {
   const auto one = keeper_.Reserve(1000);
   const auto other = keeper_.Reserve(1000);
-  (*one)->Written(1500);
+  EXPECT_TRUE((*one)->Written(1500).ok());
   EXPECT_TRUE(keeper_.Check(3500).ok());
   EXPECT_FALSE(keeper_.Check(3501).ok());
+}
+
+// Whoever announces the whole disk and sends a byte a minute leaves it to the others.
+TEST_F(SpaceKeeperTest, WhatIsAnnouncedIsKeptFreeOnlyALittleAheadOfWhatArrived) {
+  constexpr uint64_t kAhead = SpaceKeeper::kReservedAhead;
+  fs_.SetFreeSpace(4000 + 10 * kAhead);
+  const auto drip = keeper_.Reserve(10 * kAhead);
+  ASSERT_TRUE(drip.ok());
+  EXPECT_TRUE(base::IsNoSpace(keeper_.Reserve(10 * kAhead).status()))
+      << "for this there is no room";
+  const auto honest = keeper_.Reserve(9 * kAhead);
+  ASSERT_TRUE(honest.ok()) << honest.status();
+  for (int i = 0; i < 9; ++i) EXPECT_TRUE((*honest)->Written(kAhead).ok()) << i;
+  // The rest of what was announced first was never kept for it.
+  EXPECT_TRUE(base::IsNoSpace((*drip)->Written(kAhead)));
+}
+
+TEST_F(SpaceKeeperTest, ATransferAloneGetsAllThatItAnnounced) {
+  constexpr uint64_t kAhead = SpaceKeeper::kReservedAhead;
+  fs_.SetFreeSpace(4000 + 3 * kAhead + 1);
+  const auto transfer = keeper_.Reserve(3 * kAhead + 1);
+  ASSERT_TRUE(transfer.ok());
+  for (uint64_t done = 0; done < 3 * kAhead; done += kAhead / 16) {
+    ASSERT_TRUE((*transfer)->Written(kAhead / 16).ok()) << done;
+  }
+  EXPECT_TRUE((*transfer)->Written(1).ok());
+  EXPECT_TRUE(keeper_.Check(0).ok());
+  EXPECT_FALSE(keeper_.Check(1).ok());
 }
 
 TEST_F(SpaceKeeperTest, LooksAtTheDiskAtMostOnceASecond) {
