@@ -325,18 +325,27 @@ std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::Wal
 
 std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
   auto it = peers_.upper_bound(last_picked_);
+  auto next = peers_.end();
+  Shelf next_shelf = kFresh;
   for (std::size_t i = 0; i < peers_.size(); ++i, ++it) {
     if (it == peers_.end()) it = peers_.begin();
-    Peer& peer = it->second;
+    const Peer& peer = it->second;
+    const auto used = [&](const Peer& each) { return std::max(each.used, time_ - kOwedMax); };
+    if (next != peers_.end() && used(peer) >= used(next->second)) continue;
     if (!MayStart(it->first, peer, now)) continue;
     const auto shelf = ShelfToPick(peer, now);
     if (!shelf) continue;
-    const Picked picked = TakeTop(it->first, peer, *shelf, now);
-    ++peer.running;
-    last_picked_ = it->first;
-    return picked;
+    next = it;
+    next_shelf = *shelf;
   }
-  return std::nullopt;
+  if (next == peers_.end()) return std::nullopt;
+  Peer& peer = next->second;
+  peer.used = std::max(peer.used, time_ - kOwedMax);
+  time_ = std::max(time_, peer.used);
+  const Picked picked = TakeTop(next->first, peer, next_shelf, now);
+  ++peer.running;
+  last_picked_ = next->first;
+  return picked;
 }
 
 RunQueue::Picked RunQueue::TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf,
@@ -378,16 +387,18 @@ void RunQueue::MarkAlone(const base::BlobId& blob) {
   if (it != entries_.end()) it->second.alone = true;
 }
 
-void RunQueue::Release(const base::PeerId& at) {
+void RunQueue::Release(const base::PeerId& at, base::Millis held) {
   Peer& peer = peers_[at];
   CHECK(peer.running > 0);
   --peer.running;
+  peer.used += held;
 }
 
-bool RunQueue::MoveSlot(const base::PeerId& from, const base::PeerId& to, base::WallTime now) {
+bool RunQueue::MoveSlot(const base::PeerId& from, const base::PeerId& to, base::Millis held,
+                        base::WallTime now) {
   if (from == to) return true;
   if (!MayStart(to, peers_[to], now)) return false;
-  Release(from);
+  Release(from, held);
   ++peers_[to].running;
   return true;
 }

@@ -48,6 +48,8 @@ class RunQueue {
   static constexpr std::size_t kRoutedMax = 4096;   // redirected away from one cooling peer
   static constexpr uint32_t kRetryEvery = 4;        // every fourth pick at a peer is a retry
   static constexpr std::size_t kShareMin = 64;      // fewer are not shared among slots
+  // Of a slot's time: what two transfers take that give way after a minute.
+  static constexpr base::Millis kOwedMax{120'000};
 
   using RunId = std::pair<base::PeerId, signpost::DueLane>;
 
@@ -120,8 +122,11 @@ class RunQueue {
     base::WallTime free_since;
     bool alone = false;
   };
-  // The next attempt that may start at `now`; takes it out and its peer's slot. Round robin over
-  // the peers that may start; at one peer as KindOfPick says.
+  // The next attempt that may start at `now`; takes it out and its peer's slot. Of the peers that
+  // may start the one whose slots were held for the shortest time goes first, so that who sends
+  // slowly gets its share of the time and not of the picks; round robin among those that are equal.
+  // Who had nothing to give for a while is owed kOwedMax for it at most. At one peer as KindOfPick
+  // says.
   std::optional<Picked> Pick(base::WallTime now);
   // After Pick, up to `limit` more that may go in the same slot, in the order in which Pick would
   // give them: none where it was to go alone, or its peer has not answered since it cooled. Leaves
@@ -129,10 +134,12 @@ class RunQueue {
   void PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked);
   // The next time the blob is picked, it is alone.
   void MarkAlone(const base::BlobId& blob);
-  void Release(const base::PeerId& at);
+  // `held`: for how long.
+  void Release(const base::PeerId& at, base::Millis held);
   // Gives a slot back and takes one of another peer; false, and nothing changed, when that has none
   // free.
-  bool MoveSlot(const base::PeerId& from, const base::PeerId& to, base::WallTime now);
+  bool MoveSlot(const base::PeerId& from, const base::PeerId& to, base::Millis held,
+                base::WallTime now);
   // When Pick may give something that it does not give at `now`, if nothing else happens.
   std::optional<base::WallTime> NextStart(base::WallTime now) const;
   // Is an entry of another peer than `at` ready to start at `now`? (A slow transfer gives up its
@@ -200,6 +207,7 @@ class RunQueue {
     base::WallTime returned;
     uint32_t running = 0;
     uint32_t picks = 0;
+    base::Millis used{0};  // its slots were held, all together
     // While it cools: entries that wait here and have not been looked at.
     std::deque<base::BlobId> unseen;
     // While it cools: how far its rows in the table have been looked at.
@@ -240,6 +248,7 @@ class RunQueue {
   absl::flat_hash_set<base::BlobId> waiting_;
   std::set<base::PeerId> usable_;  // since the last Look
   base::PeerId last_picked_;
+  base::Millis time_{0};  // the most that a peer had used when it was picked
   bool chore_ = false;
 };
 

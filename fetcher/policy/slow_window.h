@@ -8,8 +8,11 @@
 
 namespace waypost::fetcher {
 
-// Below this rate, over a whole window, a transfer is slow and gives its slot to who waits.
-inline constexpr uint64_t kSlowBytesPerS = 64 * 1024;
+// Below this rate, over a whole window, a transfer gives its slot to a blob that waits at another
+// peer, and goes on from what is here when its turn comes again. At this rate the break costs
+// little: one request, and hashing again what is here, which goes a thousand times faster. What is
+// too small to be continued is over within a window, or has come at less than 18 KiB a second.
+inline constexpr uint64_t kSlowBytesPerS = 1024 * 1024;
 inline constexpr base::Millis kSlowWindow{60 * 1000};
 
 // Judges a transfer once a window, each window anew. Pure: told the time.

@@ -73,7 +73,7 @@ Batch::Batch(const Parts& parts, std::vector<Taken>& all)
       options_(parts.board.options()),
       began_(parts.attempt.clock.SteadyNow()),
       all_(all),
-      slot_{.at = all.front().picked.at} {}
+      slot_{.at = all.front().picked.at, .since = parts.attempt.clock.SteadyNow()} {}
 
 void Batch::Run() {
   Load();

@@ -142,7 +142,7 @@ std::vector<Taken> Board::TakeNow(uint32_t number) {
       all.push_back(
           {.picked = one, .flight = std::make_shared<Flight>(), .result = {}, .consequences = {}});
     }
-    if (all.empty()) queue_.Release(picked->at);
+    if (all.empty()) queue_.Release(picked->at, base::Millis(0));
   }
   return all;
 }
@@ -165,18 +165,24 @@ std::vector<Taken> Board::Take(uint32_t number) {
   return {};
 }
 
+base::Millis Board::HeldFor(const Slot& slot) const {
+  return std::chrono::duration_cast<base::Millis>(parts_.clock.SteadyNow() - slot.since);
+}
+
 bool Board::MoveSlot(Slot& slot, const base::PeerId& peer) {
   base::MutexLock lock(mutex_);
-  if (!queue_.MoveSlot(slot.at, peer, parts_.clock.WallNow())) return false;
-  if (slot.at != peer) work_.NotifyOne();
+  if (slot.at == peer) return true;
+  if (!queue_.MoveSlot(slot.at, peer, HeldFor(slot), parts_.clock.WallNow())) return false;
+  work_.NotifyOne();
   slot.at = peer;
+  slot.since = parts_.clock.SteadyNow();
   return true;
 }
 
 void Board::FreeSlot(Slot& slot) {
   base::MutexLock lock(mutex_);
   if (!std::exchange(slot.held, false)) return;
-  queue_.Release(slot.at);
+  queue_.Release(slot.at, HeldFor(slot));
   --running_;
   WakeAll();
 }

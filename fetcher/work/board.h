@@ -59,6 +59,7 @@ class Callers {
 // One worker's, at one peer, whatever it has under way there. Of that worker's thread.
 struct Slot {
   base::PeerId at;
+  base::SteadyTime since;  // when it was taken there
   bool held = true;
 };
 
@@ -203,6 +204,7 @@ class Board {
   Obstacle ObstacleOf(const base::BlobId& blob, const signpost::Signpost& signpost,
                       base::WallTime now) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   base::SteadyTime ToSteady(base::WallTime wall) const;
+  base::Millis HeldFor(const Slot& slot) const;
 
   const Parts parts_;
   base::Notifier changed_;

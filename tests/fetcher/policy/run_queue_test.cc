@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -54,10 +55,68 @@ TEST(RunQueue, TakesAtMostPerPeerSlotsOfOnePeerAndGoesRoundTheOthers) {
   while (const auto picked = queue.Pick(At(1))) ++running[picked->at];
   EXPECT_EQ(running[Peer(1)], 2);
   EXPECT_EQ(running[Peer(2)], 2);
-  queue.Release(Peer(2));
+  queue.Release(Peer(2), Millis(0));
   const auto next = queue.Pick(At(1));
   ASSERT_TRUE(next);
   EXPECT_EQ(next->at, Peer(2));
+}
+
+// Two that drip hold each slot for a minute, the third one gives a blob a second: it gets its slots
+// for as long as each of the others, not one pick of three.
+TEST(RunQueue, SlotsAreSharedByTheTimeTheyAreHeld) {
+  RunQueue queue(2);
+  uint32_t blobs = 0;
+  const auto refill = [&](uint8_t peer) { queue.Upsert(Key(peer, ++blobs)); };
+  for (uint8_t peer = 1; peer <= 3; ++peer) {
+    for (int i = 0; i < 4; ++i) refill(peer);
+  }
+  constexpr Millis kDrip{60'000}, kHonest{1000}, kHour{3'600'000};
+  struct Held {
+    PeerId at;
+    Millis since, until;
+  };
+  std::vector<Held> slots;
+  std::map<PeerId, Millis> used;
+  for (Millis now{0}; now < kHour; now += kHonest) {
+    for (std::size_t i = 0; i < slots.size();) {
+      const Held held = slots[i];
+      if (held.until > now) {
+        ++i;
+        continue;
+      }
+      queue.Release(held.at, now - held.since);
+      used[held.at] += now - held.since;
+      slots.erase(slots.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    while (slots.size() < 4) {
+      const auto picked = queue.Pick(At(1));
+      ASSERT_TRUE(picked);
+      refill(picked->at == Peer(1) ? 1 : picked->at == Peer(2) ? 2 : 3);
+      slots.push_back({picked->at, now, now + (picked->at == Peer(3) ? kHonest : kDrip)});
+    }
+  }
+  EXPECT_GT(used[Peer(3)], kHour) << "of four slots for an hour, a third";
+  EXPECT_GT(used[Peer(1)], kHour / 2) << "and those who drip get theirs";
+  EXPECT_GT(used[Peer(2)], kHour / 2);
+}
+
+TEST(RunQueue, WhoHadNothingToGiveIsOwedLittleForIt) {
+  RunQueue queue(1);
+  constexpr Millis kEach{10'000};
+  constexpr int kOwed = RunQueue::kOwedMax / kEach;
+  for (uint32_t i = 0; i < 1000; ++i) queue.Upsert(Key(1, i));
+  for (int i = 0; i < 500; ++i) queue.Release(queue.Pick(At(1))->at, kEach);
+  for (uint32_t i = 0; i < 1000; ++i) queue.Upsert(Key(2, 1000 + i));
+  std::vector<int> of_the_new;
+  for (int i = 0; i < 100; ++i) {
+    const auto picked = queue.Pick(At(1));
+    ASSERT_TRUE(picked);
+    of_the_new.push_back(picked->at == Peer(2));
+    queue.Release(picked->at, kEach);
+  }
+  const auto middle = of_the_new.begin() + kOwed + 2;
+  EXPECT_GE(std::accumulate(of_the_new.begin(), middle, 0), kOwed);
+  EXPECT_NEAR(std::accumulate(middle, of_the_new.end(), 0), (100 - kOwed - 2) / 2, 2);
 }
 
 TEST(RunQueue, NeitherLaneStarves) {
@@ -71,7 +130,7 @@ TEST(RunQueue, NeitherLaneStarves) {
     const auto picked = queue.Pick(At(1));
     ASSERT_TRUE(picked);
     retries += picked->key.lane == DueLane::kRetry;
-    queue.Release(picked->at);
+    queue.Release(picked->at, Millis(0));
   }
   EXPECT_EQ(retries, 20) << "every fourth pick";
 }
@@ -342,7 +401,7 @@ TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
     const auto picked = queue.Pick(At(3000000));
     if (!picked) break;
     ASSERT_EQ(table.erase(picked->key), 1u) << "picked what the table does not have";
-    queue.Release(picked->at);
+    queue.Release(picked->at, Millis(0));
     ++picked_total;
   }
   while (true) {
@@ -350,7 +409,7 @@ TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
     const auto picked = queue.Pick(At(3000000));
     if (!picked) break;
     ASSERT_EQ(table.erase(picked->key), 1u);
-    queue.Release(picked->at);
+    queue.Release(picked->at, Millis(0));
     ++picked_total;
   }
   EXPECT_TRUE(table.empty()) << table.size() << " rows were forgotten";
@@ -468,9 +527,9 @@ class Walk {
     if (slots_.empty()) return;
     PeerId& slot = slots_[Any(slots_.size())];
     const PeerId other = SomePeer();
-    if (Any(3) == 0 && queue_.MoveSlot(slot, other, now_)) slot = other;
+    if (Any(3) == 0 && queue_.MoveSlot(slot, other, Millis(0), now_)) slot = other;
     std::swap(slot, slots_.back());
-    queue_.Release(slots_.back());
+    queue_.Release(slots_.back(), Millis(0));
     slots_.pop_back();
     // Some have arrived, others wait anew.
     for (const DueKey& row : std::exchange(rows_out_, {})) {
