@@ -482,4 +482,27 @@ std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files) {
   return found;
 }
 
+std::vector<std::string> CheckLimits(const SourceFile& wire, const SourceFile& tables,
+                                     const SourceFile& security) {
+  std::string limits = security.content;
+  const std::size_t begin = limits.find("\n## Limits\n");
+  limits.erase(0, begin == std::string::npos ? limits.size() : begin + 4);
+  limits.resize(std::min(limits.find("\n## "), limits.size()));
+  std::vector<std::string> found;
+  const auto check = [&](const SourceFile& file, const std::regex& declared) {
+    std::istringstream lines(file.content);
+    std::string line;
+    for (int number = 1; std::getline(lines, line); ++number) {
+      std::smatch name;
+      if (!std::regex_search(line, name, declared)) continue;
+      if (limits.find("`" + name[1].str() + "`") != std::string::npos) continue;
+      found.push_back(file.path + ":" + std::to_string(number) + ": " + security.path +
+                      " does not say under Limits what bounds `" + name[1].str() + "`");
+    }
+  };
+  check(wire, std::regex("^message ([A-Za-z]+)"));
+  check(tables, std::regex("^  (k[A-Z][A-Za-z]+),"));
+  return found;
+}
+
 }  // namespace waypost::tidy

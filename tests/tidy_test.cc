@@ -67,6 +67,24 @@ TEST(Tree, PolicyIsPure) {
   EXPECT_TRUE(found.empty()) << Lines(found);
 }
 
+TEST(Tree, WhatOthersMakeUsHandleHasALimit) {
+  const fs::path root = WAYPOST_SOURCE_DIR;
+  const auto found =
+      CheckLimits(ReadOne(root, root / "syncgroup/protocol/wire.proto"),
+                  ReadOne(root, root / "base/tables.h"), ReadOne(root, root / "docs/security.md"));
+  EXPECT_TRUE(found.empty()) << Lines(found);
+}
+
+TEST(Limits, AMessageOrTableWithoutALineIsFound) {
+  const SourceFile wire{"w.proto", "message Known {\n}\nmessage New {\n  bytes a = 1;\n}\n"};
+  const SourceFile tables{"t.h", "enum {\n  kOld,  // a\n  kFresh,\n};\n"};
+  const SourceFile security{"s.md", "`New` `kFresh`\n## Limits\n`Known`, `kOld`\n## Next\n`New`\n"};
+  const auto found = CheckLimits(wire, tables, security);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].rfind("w.proto:3: ", 0), 0u) << found[0];
+  EXPECT_EQ(found[1].rfind("t.h:3: ", 0), 0u) << found[1];
+}
+
 // The rules themselves, on made-up files: each must fire, and must leave its neighbour alone.
 struct Case {
   const char* name;
