@@ -50,7 +50,8 @@ absl::Status EnableFaultPoints(const std::string& setting) {
   if (setting.empty()) return absl::OkStatus();
   if (!kCompiledIn) {
     return absl::FailedPreconditionError(
-        "WAYPOST_FAULT_POINT: this build has no fault points; build with -DWAYPOST_FAULT_POINTS=ON");
+        "WAYPOST_FAULT_POINT: this build has no fault points; build with "
+        "-DWAYPOST_FAULT_POINTS=ON");
   }
   const std::size_t colon = setting.find(':');
   const std::string name = setting.substr(0, colon);

@@ -12,8 +12,8 @@ namespace waypost::base {
 inline constexpr int kFaultPointExit = 86;
 
 // The places on the write path at which a test can end the process, as SIGKILL would. Only a build
-// with WAYPOST_FAULT_POINTS has them (./dev's presets do, packages do not): elsewhere nothing happens.
-// They cost one load of a flag that is off. Every name is listed in kFaultPoints.
+// with WAYPOST_FAULT_POINTS has them (./dev's presets do, packages do not): elsewhere nothing
+// happens. They cost one load of a flag that is off. Every name is listed in kFaultPoints.
 void FaultPoint(std::string_view name);
 inline constexpr std::string_view kFaultPoints[] = {
     "blob.written",     // bytes are in the file, nothing is synced

@@ -140,8 +140,8 @@ TEST(CrashTest, APartialDownloadGoesOnAfterTheEndOfTheProcess) {
   EXPECT_LE(server.Metric("waypost_fetch_bytes_total"), static_cast<double>(kSize - kMark));
 }
 
-// The list of points above, with those of a migration in golden_test.cc, is the list of points there
-// are.
+// The list of points above, with those of a migration in golden_test.cc, is the list of points
+// there are.
 TEST(CrashTest, EveryPointOfTheWritePathIsTried) {
   EXPECT_EQ(std::size(base::kFaultPoints), 12u) << "a new point: try it here";
 }
