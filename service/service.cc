@@ -307,6 +307,7 @@ void Service::Impl::MakePeerListener(const Config& config) {
   for_peers.peers = true;
   for_peers.tls = peer_tls;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
+  for_peers.is_member = [this](const base::PeerId& peer) { return parts->syncer->IsContact(peer); };
   for_peers.turned_changed = [this] {
     if (turn_keeper != nullptr) turn_keeper->Poke();
   };

@@ -46,6 +46,10 @@ struct EngineOptions {
   // Fills Request::peer with who is calling. Needs `tls`, except in tests.
   bool peers = false;
   bool plain_peers_for_tests = false;
+  // Shares this caller a group with this peer? Everybody else is a stranger, who has a share of
+  // connections, workers and waits of its own: see engine_shares.h. From memory: it is asked on the
+  // loop. Null: nobody is a stranger.
+  std::function<bool(const base::PeerId&)> is_member;
   // TurnedLinesOf somebody has changed. Called on the loop: must not wait.
   std::function<void()> turned_changed;
   base::Metrics* metrics = nullptr;

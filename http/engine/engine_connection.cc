@@ -127,6 +127,7 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
       limits{.head_bytes_max = engine_options.head_bytes_max,
              .lines_max = engine_options.head_lines_max,
              .target_bytes_max = engine_options.target_bytes_max},
+      strangers(engine_options),
       inbox(std::make_shared<LoopInbox>()) {
   if (options.metrics == nullptr) return;
   connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",
@@ -137,6 +138,21 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
         {{"listener", options.listener}, {"reason", reason}});
   }
   CountRequest("none", 0);
+}
+
+bool EngineShared::BeginWaiting(bool stranger) {
+  if (stranger && strangers_waiting.fetch_add(1) >= strangers.waiting) {
+    strangers_waiting.fetch_sub(1);
+    return false;
+  }
+  if (waiting.fetch_add(1) < options.max_waiting) return true;
+  EndWaiting(stranger);
+  return false;
+}
+
+void EngineShared::EndWaiting(bool stranger) {
+  waiting.fetch_sub(1);
+  if (stranger) strangers_waiting.fetch_sub(1);
 }
 
 void EngineShared::NoteTurned(const base::PeerId& peer, int open, int busy) {

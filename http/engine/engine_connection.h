@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "http/engine/engine.h"
+#include "http/engine/engine_shares.h"
 #include "http/message/head_check.h"
 #include "http/message/message.h"
 #include "http/tls/tls.h"
@@ -63,6 +64,7 @@ struct Connection {
   int fd = -1;
   std::unique_ptr<TlsSession> tls;   // none: plain HTTP
   std::optional<base::PeerId> peer;  // the key that TLS proved
+  bool stranger = false;             // and of no group here, when it was looked up last
   bool turned = false;               // dialled from here
   bool turned_busy = false;          // ... and counted as busy
   std::string remote;
@@ -84,8 +86,9 @@ struct Connection {
   // The request.
   HeadFacts facts;
   base::SteadyTime arrived;
-  bool gathered = false;   // its body is at the beginning of `in`
-  bool uploading = false;  // its body is received by a worker
+  bool by_stranger = false;  // the one that is being answered counts as a stranger's
+  bool gathered = false;     // its body is at the beginning of `in`
+  bool uploading = false;    // its body is received by a worker
   uint64_t gather_bytes = 0;
   std::string route;
 
@@ -152,10 +155,15 @@ struct EngineShared {
   const Handler handler;
   const std::function<std::string(const Request&)> route_of;
   const HeadLimits limits;
+  const StrangerShare strangers;
   const std::shared_ptr<LoopInbox> inbox;
   std::atomic<bool> refuse{false};
   std::atomic<bool> draining{false};
-  std::atomic<uint32_t> waiting{0};  // subscriptions
+  // Subscriptions, and those of strangers among them.
+  std::atomic<uint32_t> waiting{0}, strangers_waiting{0};
+  // Enters one; false: there are enough. EndWaiting for each that was entered.
+  bool BeginWaiting(bool stranger);
+  void EndWaiting(bool stranger);
 
   // How the count of turned connections of a peer changes.
   void NoteTurned(const base::PeerId& peer, int open, int busy);

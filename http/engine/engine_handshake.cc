@@ -31,6 +31,8 @@ void EngineLoop::Handshake(Connection& c) {
     case TlsSession::Step::kDone:
       handshakes_.erase(c.id);
       c.peer = c.tls->PeerKey();
+      c.stranger = shared_.options.is_member != nullptr && c.peer.has_value();
+      LookUp(c);
       c.state = State::kReading;
       SetDeadline(c, Now() + shared_.options.head_timeout);
       Arm(c, EPOLLIN);

@@ -44,7 +44,8 @@ EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
       express_(shared, kLoopTurnBytes),
       listener_(listener),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      uploads_max_(UploadsMax(shared.options)),
+      uploads_{.running_max = UploadsMax(shared.options)},
+      strangers_uploads_{.running_max = shared.strangers.uploads},
       buffer_(64 * 1024) {
   CHECK(epoll_ >= 0);
   epoll_event event{};
@@ -152,10 +153,10 @@ void EngineLoop::Close(Connection& c) {
     // Its destructor may wait for the index.
     jobs_.push_back(
         {.kind = Job::Kind::kDrop, .connection = nullptr, .dropped = std::move(c.subscription)});
-    shared_.waiting.fetch_sub(1);
+    shared_.EndWaiting(c.by_stranger);
     shared_.CountRequest(c.route, 499);  // the client left
   }
-  gathering_bytes_ -= c.gather_bytes;
+  EndGathering(c);
   if (c.turned) shared_.NoteTurned(*c.peer, -1, c.turned_busy ? -1 : 0);
   if (c.counted) {
     --counted_;
@@ -303,14 +304,15 @@ void EngineLoop::Advance(Connection& c) {
   }
   c.gathered = false;
   c.uploading = false;
+  LookUp(c);
   const uint64_t length = c.facts.content_length.value_or(0);
   if (!c.facts.content_length) {
     Dispatch(c, Job::Kind::kRequest);
-  } else if (length <= kGatherBytesMax && gathering_bytes_ + length <= kGatherTotalMax &&
-             !c.facts.expect_continue) {
+  } else if (MayGather(c, length)) {
     c.gathered = true;
     c.gather_bytes = length;
     gathering_bytes_ += length;
+    if (c.by_stranger) strangers_gathering_bytes_ += length;
     c.state = State::kGathering;
     c.window_start = Now();
     SetDeadline(c, c.window_start + kRateWindow);
@@ -322,22 +324,59 @@ void EngineLoop::Advance(Connection& c) {
   }
 }
 
+// A stranger may have become a member since; who is one no more is cut (Engine::CutPeers).
+void EngineLoop::LookUp(Connection& c) {
+  if (c.stranger) c.stranger = !shared_.options.is_member(*c.peer);
+  c.by_stranger = c.stranger;
+}
+
+bool EngineLoop::MayGather(const Connection& c, uint64_t length) const {
+  if (length > kGatherBytesMax || c.facts.expect_continue) return false;
+  if (c.by_stranger && strangers_gathering_bytes_ + length > shared_.strangers.gather_bytes) {
+    return false;
+  }
+  return gathering_bytes_ + length <= kGatherTotalMax;
+}
+
+void EngineLoop::EndGathering(Connection& c) {
+  gathering_bytes_ -= c.gather_bytes;
+  if (c.by_stranger) strangers_gathering_bytes_ -= c.gather_bytes;
+  c.gather_bytes = 0;
+}
+
+EngineLoop::Uploads& EngineLoop::UploadsOf(const Connection& c) {
+  return c.by_stranger ? strangers_uploads_ : uploads_;
+}
+
 void EngineLoop::StartUpload(Connection& c) {
-  if (uploads_ < uploads_max_) {
-    ++uploads_;
+  Uploads& uploads = UploadsOf(c);
+  if (uploads.running < uploads.running_max) {
+    ++uploads.running;
     Dispatch(c, Job::Kind::kRequest);
     return;
   }
   c.state = State::kPending;
-  pending_uploads_.push_back(c.id);
+  uploads.pending.push_back(c.id);
   SetDeadline(c, Now() + kUploadWait);
   Arm(c, EPOLLRDHUP);
+}
+
+void EngineLoop::EndUpload(Connection& c) {
+  if (!std::exchange(c.uploading, false)) return;
+  Uploads& uploads = UploadsOf(c);
+  --uploads.running;
+  while (!uploads.pending.empty() && uploads.running < uploads.running_max) {
+    const uint64_t id = uploads.pending.front();
+    uploads.pending.pop_front();
+    Connection* const next = Find(id);
+    if (next != nullptr && next->state == State::kPending) StartUpload(*next);
+  }
 }
 
 // At most as many wait as there are connections, so the search is short; ids of those that left
 // would pile up.
 void EngineLoop::LeavePending(const Connection& c) {
-  if (c.state == State::kPending) std::erase(pending_uploads_, c.id);
+  if (c.state == State::kPending) std::erase(UploadsOf(c).pending, c.id);
 }
 
 void EngineLoop::TakeBody(Connection& c) {

@@ -68,7 +68,19 @@ class EngineLoop {
   void ReadNext(Connection& c);
   void Linger(Connection& c);
   void Drink(Connection& c);
+  // Is it a stranger's, from now on?
+  void LookUp(Connection& c);
+  bool MayGather(const Connection& c, uint64_t length) const;
+  void EndGathering(Connection& c);
+  // Bodies that workers receive, and connections that wait to have theirs received.
+  struct Uploads {
+    uint32_t running_max = 0;
+    uint32_t running = 0;
+    std::deque<uint64_t> pending = {};
+  };
+  Uploads& UploadsOf(const Connection& c);
   void StartUpload(Connection& c);
+  void EndUpload(Connection& c);
   // It waits for an upload slot no more.
   void LeavePending(const Connection& c);
 
@@ -109,10 +121,8 @@ class EngineLoop {
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
   std::vector<Job> jobs_;       // of this round, for the workers
   std::size_t dispatched_ = 0;  // connections that workers have
-  uint64_t gathering_bytes_ = 0;
-  uint32_t uploads_ = 0;  // bodies that workers are receiving
-  const uint32_t uploads_max_;
-  std::deque<uint64_t> pending_uploads_;
+  uint64_t gathering_bytes_ = 0, strangers_gathering_bytes_ = 0;
+  Uploads uploads_, strangers_uploads_;
   bool drain_begun_ = false;
   bool cut_ = false;
   base::SteadyTime drain_deadline_;

@@ -64,7 +64,9 @@ void WorkerPool::Submit(std::vector<Job>& jobs) {
     for (Job& job : jobs) {
       const bool may_wait = MayWait(job);
       ++(may_wait ? waiting : computing);
-      queue_.push_back({std::move(job), may_wait, now});
+      const bool by_stranger = job.connection != nullptr && job.connection->by_stranger;
+      (by_stranger ? strangers_ : members_)
+          .jobs.push_back({std::move(job), may_wait, by_stranger, now});
     }
     const unsigned awake = computing_ + called_;
     beds = Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0));
@@ -78,8 +80,9 @@ std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
   std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
-    if (queue_.empty() || idle_.empty()) return std::nullopt;
-    const base::SteadyTime late = queue_.front().since + kJobWait;
+    const Queue* const next = Next();
+    if (next == nullptr || idle_.empty()) return std::nullopt;
+    const base::SteadyTime late = next->jobs.front().since + kJobWait;
     if (now < late) return late;
     beds = Call(1);
   }
@@ -87,18 +90,29 @@ std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
   return now + kJobWait;
 }
 
-std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, bool computed) {
+WorkerPool::Queue* WorkerPool::Next() {
+  const bool strangers = strangers_.Takeable(shared_.strangers.workers);
+  if (members_.jobs.empty()) return strangers ? &strangers_ : nullptr;
+  const bool older = strangers && strangers_.jobs.front().since < members_.jobs.front().since;
+  return older ? &strangers_ : &members_;
+}
+
+std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, const std::optional<Queued>& done) {
   base::MutexLock lock(mutex_);
-  if (computed) --computing_;
-  while (queue_.empty()) {
+  if (done && !done->may_wait) --computing_;
+  if (done) --(done->by_stranger ? strangers_ : members_).running;
+  Queue* queue = Next();
+  for (; queue == nullptr; queue = Next()) {
+    // Jobs that may not be taken yet are left to those who run some of their kind.
     if (stop_) return std::nullopt;
     bed.called = false;
     idle_.push_back(&bed);
     while (!bed.called) bed.ready.Wait(mutex_);
     --called_;
   }
-  Queued next = std::move(queue_.front());
-  queue_.pop_front();
+  Queued next = std::move(queue->jobs.front());
+  queue->jobs.pop_front();
+  ++queue->running;
   if (!next.may_wait) ++computing_;
   return next;
 }
@@ -116,13 +130,14 @@ void WorkerPool::Shutdown() {
 
 void WorkerPool::Run(Bed& bed) {
   RequestRunner runner(shared_, kTurnBytes);
-  bool computed = false;
-  while (auto next = Take(bed, computed)) {
-    if (next->job.kind != Job::Kind::kDrop) {
-      runner.Run(next->job);
-      shared_.inbox->Return(*next->job.connection);
+  std::optional<Queued> job;
+  while ((job = Take(bed, job))) {
+    if (job->job.kind == Job::Kind::kDrop) {
+      job->job.dropped.reset();
+      continue;
     }
-    computed = !next->may_wait;
+    runner.Run(job->job);
+    shared_.inbox->Return(*job->job.connection);
   }
 }
 

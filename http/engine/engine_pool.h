@@ -30,6 +30,9 @@ struct Job {
 // Waking a thread costs more than a small answer, and more threads than cores only take turns. So
 // each job that may wait (for the disk, for a body) wakes a worker of its own; those that compute
 // wake as many as there are cores, and more one by one while a job is left lying for kJobWait.
+//
+// Strangers' jobs have a queue of their own, and no more workers at a time than their share, so
+// that members find workers whatever strangers ask for.
 class WorkerPool {
  public:
   WorkerPool(EngineShared& shared, unsigned count);
@@ -46,7 +49,13 @@ class WorkerPool {
   struct Queued {
     Job job;
     bool may_wait = false;
+    bool by_stranger = false;
     base::SteadyTime since;
+  };
+  struct Queue {
+    std::deque<Queued> jobs;
+    unsigned running = 0;
+    bool Takeable(unsigned running_max) const { return !jobs.empty() && running < running_max; }
   };
   // Where one worker sleeps.
   struct Bed {
@@ -55,15 +64,17 @@ class WorkerPool {
   };
 
   void Run(Bed& bed);
-  // The next job; nullopt: stop. `computed`: the one before was of those that will not wait.
-  std::optional<Queued> Take(Bed& bed, bool computed);
+  // The next job; nullopt: stop. `done`: the one before, which is over.
+  std::optional<Queued> Take(Bed& bed, const std::optional<Queued>& done);
+  // The one whose first job is to be taken next, because it is older; null: none may be taken now.
+  Queue* Next() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes up to `count` workers out of their beds; whom to notify once the lock is gone.
   std::vector<Bed*> Call(std::size_t count) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   EngineShared& shared_;
   const unsigned cores_;
   base::Mutex mutex_;
-  std::deque<Queued> queue_ GUARDED_BY(mutex_);
+  Queue members_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_);
   // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
   // last is called first: its memory is still in the caches.
   std::vector<Bed*> idle_ GUARDED_BY(mutex_);

@@ -16,18 +16,8 @@ namespace waypost::http {
 
 void EngineLoop::OnReturned(Connection& c) {
   --dispatched_;
-  gathering_bytes_ -= c.gather_bytes;
-  c.gather_bytes = 0;
-  if (c.uploading) {
-    c.uploading = false;
-    --uploads_;
-    while (!pending_uploads_.empty() && uploads_ < uploads_max_) {
-      const uint64_t id = pending_uploads_.front();
-      pending_uploads_.pop_front();
-      Connection* next = Find(id);
-      if (next != nullptr && next->state == State::kPending) StartUpload(*next);
-    }
-  }
+  EndGathering(c);
+  EndUpload(c);
   if (cut_) {
     Close(c);
     return;

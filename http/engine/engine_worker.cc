@@ -98,12 +98,17 @@ void RequestRunner::Accept(Connection& c, Response response) {
     Answer(c, std::move(response));
     return;
   }
-  if (shared_.waiting.fetch_add(1) < shared_.options.max_waiting) {
+  if (shared_.BeginWaiting(c.by_stranger)) {
     Subscribe(c, std::move(*subscription));
     return;
   }
-  shared_.waiting.fetch_sub(1);
   shared_.CountRejected("waiting");
+  if (c.by_stranger) {
+    Answer(c, ErrorResponse(base::WithRetryAfter(
+                  absl::ResourceExhaustedError("too many requests of strangers are waiting"),
+                  base::Millis(1000))));
+    return;
+  }
   Answer(c, ErrorResponse(absl::UnavailableError(absl::StrCat(shared_.options.max_waiting,
                                                               " requests are waiting already: see ",
                                                               shared_.options.names.max_waiting)),
@@ -149,7 +154,7 @@ void RequestRunner::EndSubscription(Connection& c) {
   if (c.subscription == nullptr) return;
   c.subscription.reset();
   c.wake_posted.reset();
-  shared_.waiting.fetch_sub(1);
+  shared_.EndWaiting(c.by_stranger);
 }
 
 void RequestRunner::Step(Connection& c) {

@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
+#include "http/message/later_answer.h"
 #include "http/message/router.h"
 #include "http/message/text.h"
 #include "http/peer/peer_batch.h"
-#include "http/peer/slow_answer.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/protocol/wire_codec.h"
 
@@ -155,17 +155,14 @@ Response PeerApi::Impl::Poke(Request& request) {
 Response PeerApi::Impl::Miss(const absl::StatusOr<syncgroup::Access::Judgement>& judged,
                              base::SteadyTime asked) {
   if (!judged.ok()) return ErrorResponse(judged.status());
-  HoldAnswerUntil(asked + judged->answer_after);
+  const base::SteadyTime then = asked + judged->answer_after;
   const syncgroup::Access::Verdict& verdict = judged->verdicts.front();
   if (verdict.kind == syncgroup::Access::Verdict::Kind::kRefused) {
-    return ErrorResponse(base::WithRetryAfter(
-        absl::ResourceExhaustedError("too many blobs asked for that none of the groups named here "
-                                     "mentions; wait, and name a group that does"),
-        verdict.retry_after));
+    return AnswerAt(then, GuessedTooOften(verdict.retry_after));
   }
   Response response = Protobuf(ElsewhereBytes(verdict));
   response.status = 404;
-  return response;
+  return AnswerAt(then, std::move(response));
 }
 
 Response PeerApi::Impl::Join(Request& request) {

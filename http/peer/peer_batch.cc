@@ -8,8 +8,8 @@
 #include "base/key_codec.h"
 #include "base/status.h"
 #include "http/message/errors.h"
+#include "http/message/later_answer.h"
 #include "http/peer/batch_frames.h"
-#include "http/peer/slow_answer.h"
 #include "syncgroup/protocol/wire_codec.h"
 
 // Many small blobs in one answer. Each is judged as it would be alone, in one view of the index,
@@ -101,6 +101,13 @@ std::string ElsewhereBytes(const syncgroup::Access::Verdict& verdict) {
                                      .size_hint_bytes = verdict.elsewhere.size_hint_bytes});
 }
 
+Response GuessedTooOften(base::Millis retry_after) {
+  return ErrorResponse(base::WithRetryAfter(
+      absl::ResourceExhaustedError("too many blobs asked for that none of the groups named here "
+                                   "mentions; wait, and name a group that does"),
+      retry_after));
+}
+
 struct PeerBatch::Item {
   uint8_t grants = 0;     // a bit for each group of the request; 0: a miss
   bool left_out = false;  // asked for by itself it is refused, and says so
@@ -127,7 +134,11 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
   const base::SteadyTime asked = base::SteadyNow();
   const auto judged = parts_.access.Judge(caller, request.blobs, request.groups);
   if (!judged.ok()) return ErrorResponse(judged.status());
-  HoldAnswerUntil(asked + judged->answer_after);
+  const base::SteadyTime then = asked + judged->answer_after;
+  using Kind = syncgroup::Access::Verdict::Kind;
+  const bool refused = std::all_of(judged->verdicts.begin(), judged->verdicts.end(),
+                                   [](const auto& each) { return each.kind == Kind::kRefused; });
+  if (refused) return AnswerAt(then, GuessedTooOften(judged->verdicts.front().retry_after));
   std::vector<Item> items;
   items.reserve(judged->verdicts.size());
   for (const auto& verdict : judged->verdicts) items.push_back(ItemOf(verdict, request.groups));
@@ -163,7 +174,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
   response.Set("Content-Type", "application/octet-stream");
   const uint64_t length = out.size();
   response.body = SourcePart{std::make_shared<AnswerReader>(std::move(out), lease), 0, length};
-  return response;
+  return AnswerAt(then, std::move(response));
 }
 
 }  // namespace waypost::http

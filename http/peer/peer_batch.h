@@ -70,6 +70,9 @@ class PeerBatch {
   AnswerRoom room_;
 };
 
+// 429, for who guesses too often.
+Response GuessedTooOften(base::Millis retry_after);
+
 // What the caller of a miss may learn, as the message that says so.
 std::string ElsewhereBytes(const syncgroup::Access::Verdict& verdict);
 

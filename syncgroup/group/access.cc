@@ -102,6 +102,18 @@ void Access::JudgeMiss(base::ReadTxn& txn, Question& question, const base::BlobI
   verdict.elsewhere = SharedWith(txn, question.caller, blob);
 }
 
+// Who may read none of the groups that it names can only guess. Over the limit it is refused before
+// any row is looked at, so that its time tells nothing and no answer waits.
+std::optional<base::Millis> Access::RefusedAtOnce(base::ReadTxn& txn, const base::PeerId& caller,
+                                                  const std::vector<base::GroupId>& groups) {
+  const auto wait = guesses_.Wait(caller.ToHex(), parts_.core.clock.SteadyNow());
+  if (!wait) return std::nullopt;
+  const bool reads = std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
+    return MayRead(txn, group, caller);
+  });
+  return reads ? std::nullopt : wait;
+}
+
 absl::StatusOr<Access::Judgement> Access::Judge(const base::PeerId& caller,
                                                 const std::vector<base::BlobId>& blobs,
                                                 const std::vector<base::GroupId>& groups) {
@@ -111,6 +123,11 @@ absl::StatusOr<Access::Judgement> Access::Judge(const base::PeerId& caller,
   Question question{.caller = caller, .groups = groups};
   base::SteadyTime::duration others_took{0};
   const absl::Status read = parts_.core.index.Read([&](base::ReadTxn& txn) {
+    if (const auto wait = RefusedAtOnce(txn, caller, groups)) {
+      judgement.verdicts.assign(blobs.size(),
+                                {.kind = Verdict::Kind::kRefused, .retry_after = *wait});
+      return;
+    }
     base::SteadyTime began = clock.SteadyNow();
     for (const base::BlobId& blob : blobs) {
       const std::size_t guesses_before = question.guesses;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,8 @@ class Access {
   struct Question;
   void JudgeMiss(base::ReadTxn& txn, Question& question, const base::BlobId& blob,
                  Judgement& judgement);
+  std::optional<base::Millis> RefusedAtOnce(base::ReadTxn& txn, const base::PeerId& caller,
+                                            const std::vector<base::GroupId>& groups);
   bool IsGuess(base::ReadTxn& txn, const Question& question, const base::BlobId& blob) const;
   signpost::SharedSignpost SharedWith(base::ReadTxn& txn, const base::PeerId& caller,
                                       const base::BlobId& blob) const;

@@ -157,6 +157,11 @@ void Syncer::ScheduleHello(const base::PeerId& peer) {
   impl_->wake_scheduler.NotifyAll();
 }
 
+bool Syncer::IsContact(const base::PeerId& peer) const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->contacts.contains(peer);
+}
+
 bool Syncer::KnowsUs(const base::PeerId& peer, const base::GroupId& group) const {
   base::MutexLock lock(impl_->mutex);
   const auto it = impl_->contacts.find(peer);

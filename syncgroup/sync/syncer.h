@@ -79,6 +79,8 @@ class Syncer {
   void CheckHeld(const base::GroupId& group, uint32_t servers,
                  std::function<void(absl::StatusOr<HeldReport>)> done);
 
+  // Is it a member of a group with this one, as far as was known a moment ago? From memory.
+  bool IsContact(const base::PeerId& peer) const;
   // Has a hello with the peer, which then knew us as a member of the group, succeeded since this
   // start?
   bool KnowsUs(const base::PeerId& peer, const base::GroupId& group) const;

@@ -109,7 +109,17 @@ class World {
     MemoryBody source(body);
     if (method == "POST") request.body = &source;
     if (number != 0) request.peer = PeerNumber(number);
-    return api.Handle(request);
+    Response response = api.Handle(request);
+    // As the loop of the listener does.
+    while (auto* later = std::get_if<std::shared_ptr<Subscription>>(&response.body)) {
+      auto step = (*later)->Step(base::SteadyNow());
+      if (step.answer == nullptr) {
+        base::WaitUntil(step.next_deadline);
+      } else {
+        response = Response(std::move(*step.answer));
+      }
+    }
+    return response;
   }
   Response Read(uint64_t number, const base::BlobId& blob,
                 const std::vector<base::GroupId>& groups) {
@@ -489,6 +499,23 @@ TEST(Access, WhoGuessesIsSlowedDownAndWhoAsksForWhatItsGroupMentionsIsNot) {
   EXPECT_EQ(world.Read(2, BlobOf("here"), {group}).status, 200);
   EXPECT_EQ(world.Read(2, BlobOf("wanted"), {group}).status, 404);
   EXPECT_EQ(world.Read(3, BlobOf("another"), {group}).status, 404);
+}
+
+TEST(Access, WhoMayReadNothingThatItNamesIsRefusedAtOnceOverTheLimit) {
+  World world(GuessLimits{.takes = std::chrono::milliseconds(20)});
+  const base::GroupId group = world.Create("one");
+  ASSERT_TRUE(world.here.Put("here", syncgroup::Refs::Target{group, "k"}).ok());
+  std::vector<base::BlobId> blobs = {BlobOf("here")};
+  for (int i = 0; i < 100; ++i) blobs.push_back(BlobOf(std::to_string(i)));
+  const auto answers = world.ReadMany(9, blobs, {group});
+  EXPECT_EQ(answers.at(99).kind, FrameKind::kMiss);
+  EXPECT_EQ(answers.at(100).kind, FrameKind::kLeftOut);
+  const std::string body = syncgroup::EncodeBatchRequest(
+      {.groups = {group}, .blobs = blobs, .blob_bytes_max = syncgroup::kBatchBlobBytesMax});
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(world.Call(9, "POST", "/peer/v1/blobs:batch", {}, body).status, 429);
+  EXPECT_EQ(world.Read(9, BlobOf("here"), {group}).status, 429);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
 }
 
 TEST(Access, ABatchOfGuessesIsSlowedDownAsManyGuessesAre) {

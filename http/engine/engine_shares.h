@@ -1,0 +1,23 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "http/engine/engine.h"
+
+namespace waypost::http {
+
+// What all strangers together may have of a listener; members have the rest. A stranger reads
+// public groups, joins, and shows its papers: none of that is much. Pure.
+struct StrangerShare {
+  explicit StrangerShare(const EngineOptions& options)
+      : workers(std::max(1u, options.workers / 4)),
+        waiting(std::max(1u, options.max_waiting / 4)) {}
+
+  uint32_t workers;
+  uint32_t waiting;                            // subscriptions
+  uint32_t uploads = 1;                        // bodies that a worker receives
+  uint64_t gather_bytes = uint64_t{16} << 20;  // of bodies that the loop receives
+};
+
+}  // namespace waypost::http

@@ -1,0 +1,173 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/mutex.h"
+#include "http/engine/engine.h"
+#include "http/message/errors.h"
+#include "http/message/later_answer.h"
+#include "http/tls/tls_peer.h"
+#include "tests/fakes/gate.h"
+#include "tests/http/engine/raw_client.h"
+
+// What strangers may have of the peer listener, and that members have the rest.
+namespace waypost::http {
+namespace {
+
+class StrangersTest : public testing::Test {
+ protected:
+  StrangersTest() {
+    CHECK(base::InitCrypto());
+    options_ = {.listener = "peer",
+                .address = "127.0.0.1:0",
+                .max_waiting = 8,
+                .workers = 8,
+                .tls = *PeerTls::Create(*identity_),
+                .peers = true,
+                .is_member = [this](const base::PeerId& peer) { return IsMember(peer); },
+                .metrics = &metrics_};
+  }
+  ~StrangersTest() override {
+    gate_.Open();
+    if (engine_ != nullptr) engine_->Shutdown(base::Millis(2000));
+  }
+  void Listen() {
+    engine_ = std::make_unique<Engine>(
+        options_, [this](Request& request) { return Handle(request); },
+        [](const Request&) { return std::string("any"); });
+    ASSERT_TRUE(engine_->Start().ok());
+  }
+  Response Handle(Request& request) {
+    Response response;
+    if (request.path == "/hold") {
+      ++held_;
+      gate_.Pass();
+    }
+    if (request.path == "/later") {
+      ++later_;
+      return AnswerAt(base::SteadyNow() + base::Millis(20'000), std::move(response));
+    }
+    if (request.path == "/soon") {
+      return AnswerAt(base::SteadyNow() + base::Millis(300), std::move(response));
+    }
+    response.body = std::string("hello");
+    return response;
+  }
+  // Each client has a key of its own, and is what it was when it came first.
+  bool IsMember(const base::PeerId& peer) {
+    base::MutexLock lock(mutex_);
+    if (seen_.insert(peer).second && members_come_) members_.insert(peer);
+    return members_.contains(peer);
+  }
+  std::unique_ptr<RawClient> Come(bool member) {
+    members_come_ = member;
+    auto client = std::make_unique<RawClient>("peer://" + engine_->bound_address());
+    EXPECT_TRUE(client->connected());
+    // It is looked at when its handshake is done here.
+    const std::size_t before = seen_before_;
+    EXPECT_TRUE(Eventually([&] {
+      base::MutexLock lock(mutex_);
+      return seen_.size() > before;
+    }));
+    seen_before_ = before + 1;
+    return client;
+  }
+  static void Ask(RawClient& client, const std::string& path) {
+    client.Send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  double Rejected(const std::string& reason) {
+    return metrics_
+        .AddCounter("waypost_http_rejected_total", "", {{"listener", "peer"}, {"reason", reason}})
+        .value();
+  }
+
+  const std::unique_ptr<base::Identity> identity_ = base::Identity::Generate();
+  base::Metrics metrics_;
+  EngineOptions options_;
+  base::Gate gate_;
+  std::atomic<int> held_{0}, later_{0};
+  std::atomic<bool> members_come_{false};
+  std::size_t seen_before_ = 0;
+  base::Mutex mutex_;
+  std::set<base::PeerId> seen_ GUARDED_BY(mutex_), members_ GUARDED_BY(mutex_);
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(StrangersTest, TheyHoldAQuarterOfTheWorkersAndMembersHaveTheRest) {
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> strangers;
+  for (int i = 0; i < 12; ++i) {
+    strangers.push_back(Come(false));
+    Ask(*strangers.back(), "/hold");
+  }
+  ASSERT_TRUE(Eventually([&] { return held_ == 2; }));
+  const auto member = Come(true);
+  std::vector<std::unique_ptr<RawClient>> members;
+  for (int i = 0; i < 5; ++i) {
+    members.push_back(Come(true));
+    Ask(*members.back(), "/hold");
+  }
+  ASSERT_TRUE(Eventually([&] { return held_ == 7; }));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(member->Get("/").body, "hello");
+  EXPECT_EQ(held_, 7);
+  gate_.Open();
+  for (const auto& client : strangers) EXPECT_EQ(client->ReadAnswer().status, 200);
+  for (const auto& client : members) EXPECT_EQ(client->ReadAnswer().status, 200);
+}
+
+TEST_F(StrangersTest, OfWaitsTheyHaveAQuarterAndAreRefusedBeyondItAtOnce) {
+  Listen();
+  const auto first = Come(false), second = Come(false), third = Come(false);
+  Ask(*first, "/later");
+  Ask(*second, "/later");
+  ASSERT_TRUE(Eventually([&] { return later_ == 2; }));
+  const auto began = std::chrono::steady_clock::now();
+  const auto refused = third->Get("/later");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.headers.at("retry-after"), "1");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  EXPECT_EQ(third->Get("/").body, "hello");
+  EXPECT_EQ(Come(true)->Get("/soon").status, 200);
+}
+
+TEST_F(StrangersTest, AnAnswerThatWaitsHoldsNoWorker) {
+  options_.workers = 1;
+  options_.max_waiting = 100;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> waiting;
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    waiting.push_back(Come(true));
+    Ask(*waiting.back(), "/soon");
+  }
+  const auto member = Come(true);
+  EXPECT_EQ(member->Get("/").body, "hello");
+  for (const auto& client : waiting) EXPECT_EQ(client->ReadAnswer().status, 200);
+  const auto took = std::chrono::steady_clock::now() - began;
+  EXPECT_GE(took, std::chrono::milliseconds(300));
+  EXPECT_LT(took, std::chrono::milliseconds(20 * 300)) << "one after the other";
+}
+
+TEST_F(StrangersTest, WhoBecomesAMemberIsNoStrangerFromItsNextRequestOn) {
+  Listen();
+  const auto one = Come(false), two = Come(false), joiner = Come(false);
+  EXPECT_EQ(joiner->Get("/").body, "hello");
+  Ask(*one, "/hold");
+  Ask(*two, "/hold");
+  ASSERT_TRUE(Eventually([&] { return held_ == 2; }));
+  {
+    base::MutexLock lock(mutex_);
+    members_ = seen_;
+  }
+  EXPECT_EQ(joiner->Get("/").body, "hello");
+}
+
+}  // namespace
+}  // namespace waypost::http
