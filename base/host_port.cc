@@ -37,6 +37,15 @@ std::string NumericAddress(const std::string& address) {
   return {};
 }
 
+std::string NetworkOf(const std::string& address) {
+  static constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  constexpr std::size_t kNetworkBytes = 8;
+  const std::string bytes = NumericAddress(address);
+  if (bytes.size() != 16) return bytes.empty() ? address : bytes;
+  if (bytes.starts_with(kMapped)) return bytes.substr(kMapped.size());
+  return bytes.substr(0, kNetworkBytes);
+}
+
 std::string HostPort::ToString() const {
   if (host.find(':') != std::string::npos) return absl::StrCat("[", host, "]:", port);
   return absl::StrCat(host, ":", port);

@@ -23,4 +23,9 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
 // The 4 or 16 bytes of a numeric address in network order; empty when it is none.
 std::string NumericAddress(const std::string& address);
 
+// What whoever has this numeric address may have many of is counted by: an IPv4 address itself,
+// also one that is written as IPv6; of an IPv6 address its /64, of which a customer has at least
+// one.
+std::string NetworkOf(const std::string& address);
+
 }  // namespace waypost::base

@@ -1,10 +1,8 @@
 #include "http/client/socket.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,7 +20,7 @@
 
 // Dialling and talking with deadlines. Addresses are started 250 ms apart and the first to answer
 // wins; each is judged by the dial rules after resolution. Every wait ends at its deadline or when
-// the caller interrupts. Name resolution alone blocks longer.
+// the caller interrupts.
 
 namespace waypost::http {
 namespace {
@@ -74,26 +72,9 @@ class Dialling {
   void AddAddress(const std::string& text) {
     const auto where = base::ParseHostPort(text);
     if (!where.ok()) return Fail(text, "not an address");
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-    addrinfo* found = nullptr;
-    const std::string port = std::to_string(where->port);
-    if (::getaddrinfo(where->host.c_str(), port.c_str(), &hints, &found) != 0) {
-      hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-      const int failed = ::getaddrinfo(where->host.c_str(), port.c_str(), &hints, &found);
-      if (failed != 0) return Fail(text, gai_strerror(failed));
-    }
-    for (const addrinfo* item = found; item != nullptr; item = item->ai_next) {
-      if (std::string why = options_.rules.WhyNot(*item->ai_addr); !why.empty()) {
-        Fail(text, why);
-        continue;
-      }
-      Candidate candidate{.name = text, .address = {}, .length = item->ai_addrlen};
-      std::memcpy(&candidate.address, item->ai_addr, item->ai_addrlen);
-      candidates_.push_back(std::move(candidate));
-    }
-    ::freeaddrinfo(found);
+    const auto numeric = NumericAddresses(where->host, where->port);
+    if (numeric.empty()) names_.emplace_back(text, *where);
+    AddCandidates(text, numeric);
   }
 
   // The socket and its address; kUnavailable when nobody answers.
@@ -102,6 +83,13 @@ class Dialling {
     while (true) {
       const auto now = base::SteadyNow();
       if (interrupt_.stopped()) return absl::CancelledError("stopped");
+      if (now >= options_.deadline) {
+        return absl::UnavailableError(absl::StrCat("no connection in time; ", failures_));
+      }
+      if (candidates_.empty() && dials_.empty() && !names_.empty()) {
+        LookUpNext();
+        continue;
+      }
       if (!candidates_.empty() && (dials_.empty() || now >= next_start)) {
         StartNext(now);
         next_start = now + options_.stagger;
@@ -119,6 +107,28 @@ class Dialling {
     absl::StrAppend(&failures_, failures_.empty() ? "" : "; ", name, ": ", why);
   }
 
+  void AddCandidates(const std::string& text, const std::vector<NameLookups::Address>& addresses) {
+    for (const NameLookups::Address& address : addresses) {
+      const auto& generic = reinterpret_cast<const sockaddr&>(address.address);
+      if (std::string why = options_.rules.WhyNot(generic); !why.empty()) {
+        Fail(text, why);
+        continue;
+      }
+      candidates_.push_back({text, address.address, address.length});
+    }
+  }
+
+  void LookUpNext() {
+    const auto [text, where] = names_.front();
+    names_.pop_front();
+    const auto found =
+        options_.names == nullptr
+            ? ResolveName(where.host, where.port)
+            : options_.names->Find(where.host, where.port, options_.deadline, interrupt_);
+    if (!found.ok()) return Fail(text, std::string(found.status().message()));
+    AddCandidates(text, *found);
+  }
+
   void StartNext(base::SteadyTime now) {
     const Candidate candidate = std::move(candidates_.front());
     candidates_.pop_front();
@@ -134,7 +144,9 @@ class Dialling {
       ::close(fd);
       return;
     }
-    dials_.push_back({.fd = fd, .name = candidate.name, .deadline = now + options_.each});
+    dials_.push_back({.fd = fd,
+                      .name = candidate.name,
+                      .deadline = std::min(now + options_.each, options_.deadline)});
   }
 
   std::optional<std::pair<int, std::string>> WaitForOne(base::SteadyTime wake) {
@@ -166,27 +178,12 @@ class Dialling {
   const Socket::ConnectOptions options_;
   const Interrupt& interrupt_;
   std::deque<Candidate> candidates_;
+  std::deque<std::pair<std::string, base::HostPort>> names_;  // looked up when it is their turn
   std::vector<Dial> dials_;
   std::string failures_;
 };
 
 }  // namespace
-
-void Interrupt::Poke::operator()() const {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof(one));
-}
-
-Interrupt::Interrupt(const std::stop_token& stop)
-    : stop_(stop), fd_(stop.stop_possible() ? ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1) {
-  // Without a descriptor a stop is noticed at the next deadline.
-  if (fd_ >= 0) callback_.emplace(stop_, Poke{fd_});
-}
-
-Interrupt::~Interrupt() {
-  callback_.reset();
-  if (fd_ >= 0) ::close(fd_);
-}
 
 absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses,
                                        const ConnectOptions& options, const Interrupt& interrupt) {

@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,31 +11,13 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "http/client/dial_rules.h"
+#include "http/client/interrupt.h"
+#include "http/client/name_lookups.h"
 #include "http/tls/tls.h"
 #include "http/tls/tls_peer.h"
 #include "http/tls/turned.h"
 
 namespace waypost::http {
-
-// Makes waits of one thread end when a stop is requested. Made once a call.
-class Interrupt {
- public:
-  explicit Interrupt(const std::stop_token& stop);
-  ~Interrupt();
-  Interrupt(const Interrupt&) = delete;
-  Interrupt& operator=(const Interrupt&) = delete;
-  int fd() const { return fd_; }  // readable once stopped; -1: never stops
-  bool stopped() const { return stop_.stop_requested(); }
-
- private:
-  struct Poke {
-    int fd;
-    void operator()() const;
-  };
-  const std::stop_token stop_;
-  const int fd_;
-  std::optional<std::stop_callback<Poke>> callback_;
-};
 
 // The client's end of a TCP connection. Every call blocks until it is done, its deadline passes
 // (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection fails (kUnavailable).
@@ -47,8 +28,13 @@ class Socket {
     base::Millis each{3000};    // for one address
     base::Millis stagger{250};  // until the next one is tried beside it
     DialRules rules = DialRules::Anywhere();
+    // For all of them together, with their names.
+    base::SteadyTime deadline = base::SteadyTime::max();
+    // Null: names are looked up on this thread, as long as the resolver likes. Outlives the call.
+    NameLookups* names = nullptr;
   };
-  // Tries "host:port" addresses in their order; the first that answers is used. Names are resolved.
+  // Tries "host:port" addresses in their order, those with a name after the others; the first that
+  // answers is used.
   // kUnavailable says of each why it failed.
   static absl::StatusOr<Socket> Connect(const std::vector<std::string>& addresses,
                                         const ConnectOptions& options, const Interrupt& interrupt);

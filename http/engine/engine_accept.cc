@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "http/engine/engine_loop.h"
@@ -89,6 +90,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   }
   connection->fd = fd;
   connection->remote = remote;
+  connection->network = base::NetworkOf(remote);
   Connection* const c = Admit(std::move(connection));
   if (c == nullptr) return;
   if (shared_.options.tls != nullptr) {
@@ -98,7 +100,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
       return;
     }
     c->state = State::kHandshake;
-    LimitHandshakes(remote);
+    LimitHandshakes(c->network);
     handshakes_.insert(c->id);
   }
   SetDeadline(*c, Now() + (c->tls == nullptr ? shared_.options.head_timeout
@@ -108,7 +110,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
 
 Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   connection->id = next_id_++;
-  const std::string& remote = connection->remote;
+  const std::string& network = connection->network;
   // Small answers leave at once; without it keep-alive costs 40 ms a request.
   const int on = 1;
   setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -116,26 +118,58 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   event.data.u64 = connection->id;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
   const auto& options = shared_.options;
-  if (counted_ >= options.max_connections) {
+  // An idle stranger goes for a newcomer, who may be a member.
+  if (counted_ >= options.max_connections && !CloseIdleStranger()) {
     TurnAway(std::move(connection), "connections",
              absl::StrCat(options.max_connections, " connections are open: see ",
                           options.names.max_connections));
     return nullptr;
   }
-  const auto of_address = per_address_.find(remote);
+  const auto of_address = per_address_.find(network);
   if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
-    const std::string message = absl::StrCat(options.max_per_address, " connections from ", remote,
-                                             " are open: see ", options.names.max_per_address);
+    const std::string message =
+        absl::StrCat(options.max_per_address, " connections from ", connection->remote,
+                     " are open: see ", options.names.max_per_address);
     TurnAway(std::move(connection), "address", message);
     return nullptr;
   }
   Connection* const c = connection.get();
   connections_.emplace(c->id, std::move(connection));
   ++counted_;
-  ++per_address_[remote];
+  ++per_address_[network];
   shared_.connections.Add(1);
   c->state = State::kReading;
   return c;
+}
+
+void EngineLoop::NoteStranger(Connection& c, bool stranger) {
+  if (c.stranger == stranger) return;
+  c.stranger = stranger;
+  strangers_ += stranger ? 1 : -1;
+}
+
+void EngineLoop::NoteIdle(Connection& c, bool idle) {
+  if (c.idle_number != 0) idle_strangers_.erase(c.idle_number);
+  c.idle_number = 0;
+  if (!idle || !c.stranger) return;
+  c.idle_number = ++next_idle_number_;
+  idle_strangers_.emplace(c.idle_number, c.id);
+}
+
+bool EngineLoop::CloseIdleStranger() {
+  if (idle_strangers_.empty()) return false;
+  shared_.CountRejected("stranger");
+  Close(*Find(idle_strangers_.begin()->second));
+  return true;
+}
+
+// A third is for members.
+bool EngineLoop::LimitStrangers(Connection& c) {
+  if (!c.stranger || strangers_ <= shared_.strangers.connections || CloseIdleStranger())
+    return true;
+  shared_.CountRejected("stranger");
+  Close(c);
+  return false;
 }
 
 void EngineLoop::Adopt(TurnedConnection& turned) {
@@ -150,6 +184,7 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
   socklen_t length = sizeof(address);
   if (getpeername(connection->fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
     connection->remote = TextOf(address);
+    connection->network = base::NetworkOf(connection->remote);
   }
   Connection* const c = Admit(std::move(connection));
   if (c == nullptr) return;

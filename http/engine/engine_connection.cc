@@ -22,7 +22,7 @@ constexpr const char* kReasons[] = {
     "request_line", "version", "method", "target", "head", "header", "duplicate_header", "host",
     "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect", "tls",
     // Limits.
-    "connections", "address", "handshakes", "waiting", "upload_slots", "memory",
+    "connections", "address", "handshakes", "waiting", "upload_slots", "memory", "stranger",
     // Time.
     "slow_handshake", "slow_head", "slow_body", "slow_reader",
     // The peer may not read here any more.

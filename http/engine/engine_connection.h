@@ -53,7 +53,7 @@ struct Connection {
     kLinger
   };
   // What the worker wants of the loop when it gives the connection back.
-  enum class After { kReadNext, kSend, kMore, kWait, kTurn, kLinger, kClose };
+  enum class After { kReadNext, kSend, kMore, kWait, kTurn, kLinger, kClose, kHandshake };
 
   ~Connection();
 
@@ -62,13 +62,16 @@ struct Connection {
 
   uint64_t id = 0;
   int fd = -1;
-  std::unique_ptr<TlsSession> tls;   // none: plain HTTP
-  std::optional<base::PeerId> peer;  // the key that TLS proved
-  bool stranger = false;             // and of no group here, when it was looked up last
-  bool turned = false;               // dialled from here
-  bool turned_busy = false;          // ... and counted as busy
+  std::unique_ptr<TlsSession> tls;       // none: plain HTTP
+  std::optional<TlsSession::Step> step;  // of its handshake, that a worker went
+  std::optional<base::PeerId> peer;      // the key that TLS proved
+  bool stranger = false;                 // and of no group here, when it was looked up last
+  bool turned = false;                   // dialled from here
+  bool turned_busy = false;              // ... and counted as busy
   std::string remote;
-  bool counted = true;  // against the limits
+  std::string network;       // by which it is counted
+  bool counted = true;       // against the limits
+  uint64_t idle_number = 0;  // of an idle stranger: the order in which they go
 
   State state = State::kReading;
   After after = After::kReadNext;

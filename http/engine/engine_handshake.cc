@@ -1,5 +1,8 @@
 #include <sys/epoll.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "base/log.h"
 #include "http/engine/engine_loop.h"
 
@@ -8,36 +11,79 @@
 
 namespace waypost::http {
 
+namespace {
+
+// Steps of handshakes that the loop goes itself, a second and at once. One costs it 0.3 ms, so they
+// are a tenth of its time; beyond that workers go them, as one of the strangers' jobs.
+constexpr double kStepsPerSecond = 300;
+constexpr double kStepsAtOnce = 30;
+
+}  // namespace
+
 // Those that stall are the oldest; an honest one is done within milliseconds.
-void EngineLoop::LimitHandshakes(const std::string& remote) {
-  uint32_t of_address = 0;
+void EngineLoop::LimitHandshakes(const std::string& network) {
+  uint32_t of_network = 0;
   Connection* oldest = nullptr;
   for (uint64_t id : handshakes_) {
     Connection* const c = Find(id);
-    if (c->remote != remote) continue;
+    if (c->network != network) continue;
     if (oldest == nullptr) oldest = c;
-    ++of_address;
+    ++of_network;
   }
-  if (of_address < shared_.options.max_handshakes_per_address) {
+  if (of_network < shared_.options.max_handshakes_per_address) {
     if (handshakes_.size() < shared_.options.max_handshakes) return;
     oldest = Find(*handshakes_.begin());
   }
-  shared_.CountRejected("handshakes");
-  Close(*oldest);
+  handshakes_.erase(oldest->id);
+  Cut(*oldest, "handshakes");
+}
+
+bool EngineLoop::TakeHandshakeStep() {
+  const base::SteadyTime now = Now();
+  const std::chrono::duration<double> passed = now - handshake_steps_at_;
+  handshake_steps_at_ = now;
+  handshake_steps_ = std::min(kStepsAtOnce, handshake_steps_ + passed.count() * kStepsPerSecond);
+  if (handshake_steps_ < 1) return false;
+  handshake_steps_ -= 1;
+  return true;
 }
 
 void EngineLoop::Handshake(Connection& c) {
-  switch (c.tls->Handshake()) {
+  if (TakeHandshakeStep()) {
+    AfterHandshakeStep(c, c.tls->Handshake());
+    return;
+  }
+  c.by_stranger = true;
+  const base::SteadyTime deadline = c.deadline;
+  Dispatch(c, Job::Kind::kHandshake);
+  c.deadline = deadline;  // of the whole handshake; looked at when the step is done
+}
+
+void EngineLoop::AfterHandshakeStep(Connection& c, TlsSession::Step step) {
+  if (shared_.draining.load()) {
+    Close(c);
+    return;
+  }
+  switch (step) {
     case TlsSession::Step::kDone:
       handshakes_.erase(c.id);
       c.peer = c.tls->PeerKey();
-      c.stranger = shared_.options.is_member != nullptr && c.peer.has_value();
+      NoteStranger(c, shared_.options.is_member != nullptr && c.peer.has_value());
       LookUp(c);
+      if (!LimitStrangers(c)) return;
       c.state = State::kReading;
+      NoteIdle(c, true);
       SetDeadline(c, Now() + shared_.options.head_timeout);
       Arm(c, EPOLLIN);
       return;
     case TlsSession::Step::kBlocked:
+      c.state = State::kHandshake;
+      // It was cut for another one while a worker had it, or took too long.
+      if (!handshakes_.contains(c.id) || c.deadline <= Now()) {
+        Close(c);
+        return;
+      }
+      SetDeadline(c, c.deadline);
       Arm(c, EPOLLIN);
       return;
     case TlsSession::Step::kFailed:

@@ -148,6 +148,8 @@ void EngineLoop::WithinMemory(uint64_t id, absl::FunctionRef<void(Connection&)> 
 void EngineLoop::Close(Connection& c) {
   if (c.queued != base::SteadyTime()) deadlines_.erase({c.queued, c.id});
   handshakes_.erase(c.id);
+  NoteIdle(c, false);
+  NoteStranger(c, false);
   LeavePending(c);
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
@@ -160,7 +162,7 @@ void EngineLoop::Close(Connection& c) {
   if (c.turned) shared_.NoteTurned(*c.peer, -1, c.turned_busy ? -1 : 0);
   if (c.counted) {
     --counted_;
-    auto found = per_address_.find(c.remote);
+    auto found = per_address_.find(c.network);
     if (--found->second == 0) per_address_.erase(found);
     shared_.connections.Add(-1);
   }
@@ -326,7 +328,7 @@ void EngineLoop::Advance(Connection& c) {
 
 // A stranger may have become a member since; who is one no more is cut (Engine::CutPeers).
 void EngineLoop::LookUp(Connection& c) {
-  if (c.stranger) c.stranger = !shared_.options.is_member(*c.peer);
+  if (c.stranger) NoteStranger(c, !shared_.options.is_member(*c.peer));
   c.by_stranger = c.stranger;
 }
 
@@ -391,6 +393,7 @@ void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
   const bool express = kind == Job::Kind::kRequest && IsExpress(c);
   // First, so that a connection is never marked as a worker's that no worker gets.
   if (!express) jobs_.push_back({.kind = kind, .connection = &c, .dropped = nullptr});
+  NoteIdle(c, false);
   SetDeadline(c, base::SteadyTime());
   c.state = State::kWorking;
   c.told_of_bytes = c.watched;
@@ -432,6 +435,7 @@ void EngineLoop::ReadNext(Connection& c) {
     return;
   }
   c.state = State::kReading;
+  NoteIdle(c, true);
   if (std::exchange(c.turned_busy, false)) shared_.NoteTurned(*c.peer, 0, -1);
   const auto& options = shared_.options;
   SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -55,8 +56,19 @@ class EngineLoop {
 
   // ---- requests ----
   // Makes room for one more handshake of this address.
-  void LimitHandshakes(const std::string& remote);
+  void LimitHandshakes(const std::string& network);
   void Handshake(Connection& c);
+  // May the loop go one more step of a handshake itself?
+  bool TakeHandshakeStep();
+  void AfterHandshakeStep(Connection& c, TlsSession::Step step);
+  // ---- strangers, see engine_shares.h ----
+  void NoteStranger(Connection& c, bool stranger);
+  // A stranger between requests, or in the head of one, may be closed for others.
+  void NoteIdle(Connection& c, bool idle);
+  // The one that is idle longest; false: none is.
+  bool CloseIdleStranger();
+  // False: it was one too many, and is gone.
+  bool LimitStrangers(Connection& c);
   void OnEvent(Connection& c, uint32_t events);
   void Receive(Connection& c);
   void Advance(Connection& c);
@@ -115,7 +127,13 @@ class EngineLoop {
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, uint32_t> per_address_;
   uint32_t counted_ = 0;
-  std::set<uint64_t> handshakes_;  // connections in State::kHandshake, the oldest first
+  std::set<uint64_t> handshakes_;  // connections whose handshake goes on, the oldest first
+  // Steps of them that the loop may go itself, as of `handshake_steps_at_`.
+  double handshake_steps_ = 0;
+  base::SteadyTime handshake_steps_at_;
+  uint32_t strangers_ = 0;
+  uint64_t next_idle_number_ = 0;
+  std::map<uint64_t, uint64_t> idle_strangers_;  // their ids, the one idle longest first
   // When to look at which connection's deadline: at it or before, so that one which only moves
   // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;

@@ -23,6 +23,7 @@ bool MayWait(const Job& job) {
     case Job::Kind::kRequest:
       return job.connection->facts.content_length.has_value();
     case Job::Kind::kSend:
+    case Job::Kind::kHandshake:
       return false;
     case Job::Kind::kStep:
     case Job::Kind::kAbort:

@@ -12,11 +12,12 @@ namespace waypost::http {
 
 struct Job {
   enum class Kind {
-    kRequest,  // parse, handle, answer
-    kStep,     // its subscription was woken or its deadline passed
-    kSend,     // the client takes bytes again
-    kAbort,    // the service stops: end the subscription
-    kDrop,     // only destroys `dropped`, which may take a moment
+    kRequest,    // parse, handle, answer
+    kStep,       // its subscription was woken or its deadline passed
+    kSend,       // the client takes bytes again
+    kAbort,      // the service stops: end the subscription
+    kHandshake,  // a step of it
+    kDrop,       // only destroys `dropped`, which may take a moment
   };
   Kind kind = Kind::kRequest;
   Connection* connection = nullptr;

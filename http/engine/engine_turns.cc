@@ -50,6 +50,9 @@ void EngineLoop::Proceed(Connection& c) {
         Arm(c, EPOLLRDHUP);
       }
       return;
+    case Connection::After::kHandshake:
+      AfterHandshakeStep(c, *c.step);
+      return;
     case Connection::After::kTurn:
       GiveAway(c);
       return;

@@ -37,6 +37,10 @@ void RequestRunner::Run(const Job& job) {
       case Job::Kind::kSend:
         Send(c);
         return;
+      case Job::Kind::kHandshake:
+        c.step = c.tls->Handshake();
+        c.after = Connection::After::kHandshake;
+        return;
       case Job::Kind::kDrop:
         return;
     }

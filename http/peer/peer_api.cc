@@ -1,10 +1,12 @@
 #include "http/peer/peer_api.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/attempt_limiter.h"
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "base/status.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
@@ -24,6 +26,17 @@ namespace {
 
 constexpr std::size_t kBadJoinsPerMinute = 5;
 constexpr base::Millis kMinute{60000};
+// To a caller that is no member of what it names, hello and sync are answered after that time:
+// signatures are checked and rows are found for groups that are here only.
+constexpr base::Millis kStrangersWait{100};
+
+// Did the caller learn nothing, because it is no member of anything that it named?
+bool IsStrangersAnswer(const syncgroup::HelloReply& reply) { return reply.papers.empty(); }
+bool IsStrangersAnswer(const syncgroup::SyncReply& reply) {
+  return std::none_of(reply.groups.begin(), reply.groups.end(),
+                      [](const auto& group) { return group.member; });
+}
+bool IsStrangersAnswer(const syncgroup::HeldReply&) { return false; }
 
 Response Protobuf(std::string bytes) {
   Response response;
@@ -69,6 +82,7 @@ struct PeerApi::Impl {
   template <class Decode, class Call, class Encode>
   Handler ProtobufCall(Decode decode, Call call, Encode encode) {
     return [this, decode, call, encode](Request& request) -> Response {
+      const base::SteadyTime asked = base::SteadyNow();
       std::string body;
       const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
       if (!read.ok()) return ErrorResponse(read);
@@ -79,7 +93,9 @@ struct PeerApi::Impl {
       absl::StatusOr<std::string> bytes = encode(*reply);
       if (!bytes.ok()) return ErrorResponse(bytes.status());
       peers.NoteTraffic(*request.peer, body.size(), bytes->size());
-      return Protobuf(*std::move(bytes));
+      Response response = Protobuf(*std::move(bytes));
+      if (!IsStrangersAnswer(*reply)) return response;
+      return AnswerAt(asked + kStrangersWait, std::move(response));
     };
   }
 
@@ -167,7 +183,8 @@ Response PeerApi::Impl::Miss(const absl::StatusOr<syncgroup::Access::Judgement>&
 
 Response PeerApi::Impl::Join(Request& request) {
   const base::SteadyTime now = base::SteadyNow();
-  if (const auto wait = joins.Wait(request.remote_address, now)) {
+  const std::string network = base::NetworkOf(request.remote_address);
+  if (const auto wait = joins.Wait(network, now)) {
     return ErrorResponse(base::WithRetryAfter(
         absl::ResourceExhaustedError("too many joins were refused; wait a minute"), *wait));
   }
@@ -177,7 +194,7 @@ Response PeerApi::Impl::Join(Request& request) {
   const auto message = syncgroup::DecodeJoinRequest(body);
   if (!message.ok()) return ErrorResponse(message.status());
   const auto reply = service.Join(*request.peer, *message);
-  if (absl::IsPermissionDenied(reply.status())) joins.Note(request.remote_address, now);
+  if (absl::IsPermissionDenied(reply.status())) joins.Note(network, now);
   if (!reply.ok()) return ErrorResponse(reply.status());
   absl::StatusOr<std::string> bytes = syncgroup::EncodeJoinReply(*reply);
   if (!bytes.ok()) return ErrorResponse(bytes.status());

@@ -20,6 +20,15 @@
 namespace waypost::http {
 namespace {}  // namespace
 
+namespace {
+
+// All addresses of a peer, names and handshakes together have so many times what one has.
+constexpr int kDialsTime = 3;
+// A peer that answers a request to turn slowly is tried again later.
+constexpr base::Millis kTurnTime{10'000};
+
+}  // namespace
+
 PeerHttpClient::Impl::Impl(PeerHttpClientOptions client_options, signpost::PeerBook& book)
     : options(std::move(client_options)),
       peers(book),
@@ -59,12 +68,16 @@ absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncg
     if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
   }
   const base::Millis each(connect_timeout_ms.load());
+  const base::SteadyTime deadline = base::SteadyNow() + kDialsTime * each;
   while (true) {
-    auto socket = Socket::Connect(addresses, {.each = each, .rules = options.dial}, interrupt);
+    auto socket = Socket::Connect(
+        addresses, {.each = each, .rules = options.dial, .deadline = deadline, .names = &names},
+        interrupt);
     absl::Status status = socket.status();
     if (socket.ok() && options.tls != nullptr) {
       // Nothing is said before the other side has proved who it is.
-      status = socket->StartPeerTls(*options.tls, to.peer, base::SteadyNow() + each, interrupt);
+      status = socket->StartPeerTls(*options.tls, to.peer,
+                                    std::min(deadline, base::SteadyNow() + each), interrupt);
     }
     if (status.ok()) {
       peers.NoteGoodAddress(to.peer, socket->address());
@@ -195,7 +208,8 @@ void PeerHttpClient::TakeTurned(const base::PeerId& peer,
 absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
     const syncgroup::Endpoint& to, std::stop_token stop) {
   const Interrupt interrupt(stop);
-  const base::SteadyTime deadline = base::SteadyNow() + impl_->options.call_timeout;
+  const base::SteadyTime deadline =
+      base::SteadyNow() + std::min(kTurnTime, impl_->options.call_timeout);
   Impl::Started started;
   ASSIGN_OR_RETURN(started.line.exchange, impl_->Dial(to, interrupt));
   Exchange& exchange = *started.line.exchange;

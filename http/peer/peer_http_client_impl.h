@@ -76,6 +76,7 @@ struct PeerHttpClient::Impl {
   const PeerHttpClientOptions options;
   signpost::PeerBook& peers;
   std::atomic<int64_t> connect_timeout_ms;
+  NameLookups names;
   ConnectionPool pool;
 };
 

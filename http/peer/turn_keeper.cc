@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "http/client/connection_pool.h"
 
-// One thread that keeps connections turned at each server of this peer's groups. How many and how
-// often is decided by two pure functions; dialling happens without the lock, and a server that
-// fails is left alone for a while that doubles.
+// How many connections and how often is decided by two pure functions. Dialling happens without the
+// lock, and a server that fails is left alone for a while that doubles.
 
 namespace waypost::http {
 namespace {
@@ -37,6 +37,9 @@ TurnKeeper::~TurnKeeper() { Shutdown(); }
 
 void TurnKeeper::Start() {
   thread_ = base::Thread("turner", [this] { Run(); });
+  for (unsigned i = 0; i < kDiallers; ++i) {
+    diallers_.emplace_back(absl::StrCat("turn-", i), [this] { DialLoop(); });
+  }
 }
 
 void TurnKeeper::Shutdown() {
@@ -47,6 +50,7 @@ void TurnKeeper::Shutdown() {
     wake_.NotifyAll();
   }
   thread_.Join();
+  for (base::Thread& dialler : diallers_) dialler.Join();
 }
 
 void TurnKeeper::Poke() {
@@ -77,29 +81,56 @@ void TurnKeeper::Run() {
 void TurnKeeper::Look() {
   const auto contacts = parts_.replication.Contacts();
   if (!contacts.ok()) return;
+  base::MutexLock lock(mutex_);
   std::map<base::PeerId, Server> servers;
   for (const auto& contact : *contacts) {
-    if (!contact.server) continue;
-    if (stop_.stop_requested()) return;
-    const auto before = servers_.find(contact.peer);
-    Server& server = servers[contact.peer];
-    if (before != servers_.end()) server = before->second;
-    const TurnedLines lines = parts_.lines_of(contact.peer);
-    if (lines.open >= TurnedWanted(lines) || parts_.clock.SteadyNow() < server.next_try) continue;
-    const auto entry = parts_.peers.Find(contact.peer);
-    const bool newer = entry && !entry->addresses.empty();
-    auto turned = parts_.client.Turn(
-        {.peer = contact.peer, .addresses = newer ? entry->addresses : contact.addresses},
-        stop_.get_token());
-    const absl::Status status = turned.ok() ? parts_.serve(*std::move(turned)) : turned.status();
-    server.failures = status.ok() ? 0 : server.failures + 1;
-    server.next_try = parts_.clock.SteadyNow() + TurnPause(server.failures);
-    if (!status.ok()) {
-      base::LogDebug("no connection turned at peer ", contact.peer.ToHex(), ": ",
-                     status.ToString());
-    }
+    if (contact.server) servers[contact.peer] = servers_[contact.peer];
   }
   servers_ = std::move(servers);
+  for (const auto& contact : *contacts) {
+    if (!contact.server) continue;
+    Server& server = servers_[contact.peer];
+    const TurnedLines lines = parts_.lines_of(contact.peer);
+    if (server.under_way || lines.open >= TurnedWanted(lines) ||
+        parts_.clock.SteadyNow() < server.next_try) {
+      continue;
+    }
+    const auto entry = parts_.peers.Find(contact.peer);
+    const bool newer = entry && !entry->addresses.empty();
+    server.under_way = true;
+    due_.push_back(
+        {.peer = contact.peer, .addresses = newer ? entry->addresses : contact.addresses});
+  }
+  if (!due_.empty()) wake_.NotifyAll();
+}
+
+absl::Status TurnKeeper::TurnOne(const syncgroup::Endpoint& to) {
+  ASSIGN_OR_RETURN(auto turned, parts_.client.Turn(to, stop_.get_token()));
+  return parts_.serve(std::move(turned));
+}
+
+void TurnKeeper::DialLoop() {
+  while (true) {
+    syncgroup::Endpoint to;
+    {
+      base::MutexLock lock(mutex_);
+      while (due_.empty() && !stopping_) wake_.Wait(mutex_);
+      if (stopping_) return;
+      to = std::move(due_.front());
+      due_.pop_front();
+    }
+    const absl::Status status = base::WithinMemory([&] { return TurnOne(to); });
+    if (!status.ok()) {
+      base::LogDebug("no connection turned at peer ", to.peer.ToHex(), ": ", status.ToString());
+    }
+    base::MutexLock lock(mutex_);
+    const auto found = servers_.find(to.peer);
+    if (found == servers_.end()) continue;  // no server of ours any more
+    Server& server = found->second;
+    server.under_way = false;
+    server.failures = status.ok() ? 0 : server.failures + 1;
+    server.next_try = parts_.clock.SteadyNow() + TurnPause(server.failures);
+  }
 }
 
 }  // namespace waypost::http

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <stop_token>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -23,7 +25,9 @@ uint32_t TurnedWanted(const TurnedLines& lines);
 base::Millis TurnPause(uint32_t failures);
 
 // Keeps connections to the servers of this peer's groups turned: dialled from here, and answered
-// here, so that a server reaches this peer although nobody can dial it. Thread-safe.
+// here, so that a server reaches this peer although nobody can dial it. One thread looks what is
+// wanted and never dials; kDiallers dial, each one server at a time, so that a server that answers
+// slowly keeps none of the others waiting. Thread-safe.
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class TurnKeeper {
  public:
@@ -36,6 +40,7 @@ class TurnKeeper {
     std::function<TurnedLines(const base::PeerId&)> lines_of;
     std::function<absl::Status(std::unique_ptr<TurnedConnection>)> serve;
   };
+  static constexpr unsigned kDiallers = 4;
   explicit TurnKeeper(Parts parts);
   ~TurnKeeper();
   void Start();
@@ -47,18 +52,23 @@ class TurnKeeper {
   struct Server {
     uint32_t failures = 0;
     base::SteadyTime next_try;
+    bool under_way = false;  // waits for a dialler, or has one
   };
   void Run();
   void Look();
+  void DialLoop();
+  absl::Status TurnOne(const syncgroup::Endpoint& to);
 
   const Parts parts_;
   std::stop_source stop_;
-  std::map<base::PeerId, Server> servers_;  // of the thread
   base::Mutex mutex_;
   base::CondVar wake_;
+  std::map<base::PeerId, Server> servers_ GUARDED_BY(mutex_);
+  std::deque<syncgroup::Endpoint> due_ GUARDED_BY(mutex_);  // each server once
   bool poked_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   base::Thread thread_;
+  std::vector<base::Thread> diallers_;
 };
 
 }  // namespace waypost::http

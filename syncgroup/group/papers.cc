@@ -112,9 +112,13 @@ bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
   return false;
 }
 
-void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries) {
-  // Only what counts leaves a trace: anybody can show papers.
-  std::vector<StampedOp> ops = LoadMembershipOps(writer.txn(), writer.group());
+namespace {
+
+// Who is a member if papers say the truth.
+std::optional<Membership> FoldWith(base::ReadTxn& txn, const base::GroupId& group,
+                                   const std::string& genesis,
+                                   const std::vector<PreparedEntry>& entries) {
+  std::vector<StampedOp> ops = LoadMembershipOps(txn, group);
   for (const PreparedEntry& prepared : entries) {
     const Entry& entry = prepared.entry;
     for (std::size_t i = 0; i < entry.ops.size(); ++i) {
@@ -122,8 +126,23 @@ void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries)
       ops.push_back({{entry.time, entry.place, static_cast<uint32_t>(i)}, entry.ops[i]});
     }
   }
+  return FoldedMembership(genesis, LoadAllKnowledge(txn, group), ops);
+}
+
+}  // namespace
+
+bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
+                  const std::vector<PreparedEntry>& entries, const base::PeerId& peer) {
+  const auto row = LoadGroupRow(txn, group);
+  if (!row) return false;
+  const auto membership = FoldWith(txn, group, row->genesis, entries);
+  return membership && membership->members.contains(peer);
+}
+
+void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries) {
+  // Only what counts leaves a trace: anybody can show papers.
   const auto membership =
-      FoldedMembership(writer.row().genesis, LoadAllKnowledge(writer.txn(), writer.group()), ops);
+      FoldWith(writer.txn(), writer.group(), writer.row().genesis, entries);
   if (!membership) return;
   bool news = false;
   for (const PreparedEntry& entry : entries) {

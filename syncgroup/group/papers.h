@@ -24,6 +24,9 @@ std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now);
 // Is there anything in them that `txn` does not know?
 bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
                    const std::vector<PreparedEntry>& entries);
+// Is `peer` a member if they say the truth?
+bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
+                  const std::vector<PreparedEntry>& entries, const base::PeerId& peer);
 // Takes what they say of members for true at once, as far as it goes back to the founder; nothing
 // else of them is kept.
 void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries);

@@ -1,6 +1,9 @@
 #include "syncgroup/sync/replication.h"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "base/status.h"
@@ -84,32 +87,36 @@ absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::Group
   return request;
 }
 
-absl::Status Replication::Impl::LearnAll(const std::vector<Papers>& all) const {
-  for (const Papers& papers : all) {
-    const std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
-    bool news = false;
-    RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-      const auto row = LoadGroupRow(txn, papers.group);
-      news = row && row->state == GroupRow::State::kActive &&
-             PapersAreNews(txn, papers.group, entries);
-    }));
-    if (!news) continue;
-    RETURN_IF_ERROR(
-        core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-          auto writer = GroupWriter::Open(core, txn, effects, papers.group);
-          if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
-          LearnPapers(*writer, entries);
-          writer->Finish();
-          return absl::OkStatus();
-        }));
-  }
-  return absl::OkStatus();
+absl::Status Replication::Impl::LearnAll(const std::optional<base::PeerId>& leads_to,
+                                         const std::vector<Papers>& all) const {
+  const base::WallTime now = core.clock.WallNow();
+  std::map<base::GroupId, std::vector<PreparedEntry>> news;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (std::size_t i = 0; i < std::min(all.size(), kHelloGroups); ++i) {
+      const base::GroupId& group = all[i].group;
+      if (news.contains(group) || !IsActive(txn, group)) continue;
+      std::vector<PreparedEntry> entries = ReadPapers(all[i], now);
+      if (!PapersAreNews(txn, group, entries)) continue;
+      if (leads_to && !PapersLeadTo(txn, group, entries, *leads_to)) continue;
+      news.emplace(group, std::move(entries));
+    }
+  }));
+  if (news.empty()) return absl::OkStatus();
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
+    for (const auto& [group, entries] : news) {
+      auto writer = GroupWriter::Open(core, txn, effects, group);
+      if (!writer || writer->row().state != GroupRow::State::kActive) continue;
+      LearnPapers(*writer, entries);
+      writer->Finish();
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<base::GroupId>> Replication::ApplyHello(const base::PeerId& callee,
                                                                    const HelloReply& reply) {
   const Core& core = impl_->core;
-  RETURN_IF_ERROR(impl_->LearnAll(reply.papers));
+  RETURN_IF_ERROR(impl_->LearnAll(callee, reply.papers));
   if (!reply.addresses.empty()) core.peers.SetProfile(callee, reply.name, reply.addresses);
   std::vector<base::GroupId> groups;
   for (const Papers& papers : reply.papers) groups.push_back(papers.group);
@@ -119,12 +126,12 @@ absl::StatusOr<std::vector<base::GroupId>> Replication::ApplyHello(const base::P
 absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
                                                    const HelloRequest& request) {
   const Core& core = impl_->core;
-  RETURN_IF_ERROR(impl_->LearnAll(request.papers));
+  RETURN_IF_ERROR(impl_->LearnAll(caller, request.papers));
   HelloReply reply{.name = core.options.name, .addresses = core.options.addresses()};
   std::size_t bytes = 0;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-    for (const Papers& papers : request.papers) {
-      if (reply.papers.size() >= kHelloGroups) break;
+    for (std::size_t i = 0; i < std::min(request.papers.size(), kHelloGroups); ++i) {
+      const Papers& papers = request.papers[i];
       if (!Shared(txn, papers.group, core.self(), caller)) continue;
       Papers own = PapersOf(txn, papers.group, core.self());
       // It asks again for those that find no room.
@@ -142,27 +149,81 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
 
 // ---- haves and holdings ----
 
+absl::Status Replication::Impl::TakeHaves(const base::PeerId& caller, std::size_t count) {
+  const MentionLimits& limits = core.options.limits;
+  const auto burst = static_cast<double>(limits.burst),
+             rate = static_cast<double>(limits.per_second);
+  const base::SteadyTime now = core.clock.SteadyNow();
+  base::MutexLock lock(mutex);
+  HavesTaken& taken = haves_taken.try_emplace(caller, HavesTaken{0, now}).first->second;
+  const std::chrono::duration<double> passed = now - taken.at;
+  taken.count = std::max(0.0, taken.count - passed.count() * rate);
+  taken.at = now;
+  const double after = taken.count + static_cast<double>(count);
+  if (after <= burst) {
+    taken.count = after;
+    return absl::OkStatus();
+  }
+  const auto wait_ms = static_cast<int64_t>((after - burst) / std::max(rate, 0.001) * 1000) + 1;
+  return base::WithRetryAfter(
+      absl::ResourceExhaustedError("more blobs are said to be held than are noted at a time"),
+      base::Millis(std::min<int64_t>(wait_ms, 60'000)));
+}
+
+namespace {
+
+// What `caller` has of a blob that groups mention which it is a member of: nullopt: of none.
+std::optional<bool> ServesAs(base::ReadTxn& txn, const signpost::Signpost& signpost,
+                             const base::PeerId& caller) {
+  bool member = false, server = false;
+  for (const auto& item : signpost.groups) {
+    const auto row = LoadMember(txn, item.first, caller);
+    member |= row.has_value();
+    server |= row && row->role == Role::kServer;
+  }
+  return member ? std::optional<bool>(server) : std::nullopt;
+}
+
+// A location that was seen this lately, and not denied since, is not written down again, unless it
+// ends a wait.
+constexpr base::Millis kFreshFor{3600 * 1000};
+
+bool IsNews(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& caller,
+            base::WallTime now) {
+  const auto signpost = signpost::LoadSignpost(txn, blob);
+  // Mentioned nowhere here: nothing to note.
+  if (!signpost || !ServesAs(txn, *signpost, caller)) return false;
+  if (signpost->wanted_since != base::kNever && signpost->next_attempt > now) return true;
+  const auto at = signpost->locations.find(caller);
+  return at == signpost->locations.end() || at->second.denied != base::kNever ||
+         at->second.when_seen + kFreshFor < now;
+}
+
+}  // namespace
+
 absl::Status Replication::NoteHaves(const base::PeerId& caller,
                                     const std::vector<base::BlobId>& blobs) {
   const Core& core = impl_->core;
-  if (blobs.empty()) return absl::OkStatus();
-  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
+  std::vector<base::BlobId> news;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const base::WallTime now = core.clock.WallNow();
     for (const base::BlobId& blob : blobs) {
+      if (IsNews(txn, blob, caller, now)) news.push_back(blob);
+    }
+  }));
+  if (news.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(impl_->TakeHaves(caller, news.size()));
+  return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
+    const base::WallTime now = core.clock.WallNow();
+    for (const base::BlobId& blob : news) {
       const auto signpost = signpost::LoadSignpost(txn, blob);
-      if (!signpost) continue;  // mentioned nowhere here: nothing to note
-      bool member = false;
-      bool server = false;
-      for (const auto& item : signpost->groups) {
-        const auto row = LoadMember(txn, item.first, caller);
-        member |= row.has_value();
-        server |= row && row->role == Role::kServer;
-      }
-      if (!member) continue;
+      if (!signpost) continue;
+      const auto server = ServesAs(txn, *signpost, caller);
+      if (!server) continue;
       core.ledger.Change(txn, blob, [&](BlobRecord& record) {
         signpost::Location& location = record.NeedSignpost().locations[caller];
         location.when_seen = now;
-        location.is_server = server;
+        location.is_server = *server;
         location.denied = base::kNever;
         if (record.signpost->wanted_since == base::kNever) return;
         ++record.signpost->evidence;

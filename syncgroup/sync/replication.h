@@ -35,8 +35,9 @@ class Replication {
   bool SharesGroup(const base::PeerId& peer) const;
 
   // ---- hello ----
-  // With papers for the groups given, at most kHelloGroups of them.
-  static constexpr std::size_t kHelloGroups = 32;
+  // With papers for the groups given, at most kHelloGroups of them. More that a caller shows are
+  // not looked at: it asks again for those that it was not answered.
+  static constexpr std::size_t kHelloGroups = 16;
   absl::StatusOr<HelloRequest> HelloFor(const std::vector<base::GroupId>& groups) const;
   // The groups for which the callee knew us as a member.
   absl::StatusOr<std::vector<base::GroupId>> ApplyHello(const base::PeerId& callee,

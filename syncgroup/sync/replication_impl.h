@@ -43,10 +43,22 @@ struct Replication::Impl {
   using ProbeKey = std::tuple<base::GroupId, base::PeerId, OriginKey>;
   std::map<ProbeKey, ProbeState> probes GUARDED_BY(mutex);
 
+  // Blobs that members said they have and that were written down, as a bucket that leaks at the
+  // rate of mentions. Only members get here, so it is bounded by them.
+  struct HavesTaken {
+    double count = 0;
+    base::SteadyTime at;
+  };
+  std::map<base::PeerId, HavesTaken> haves_taken GUARDED_BY(mutex);
+  // kResourceExhausted with a time: so many more are too many now.
+  absl::Status TakeHaves(const base::PeerId& caller, std::size_t count);
+
   std::atomic<uint64_t> problems{0};  // that members' logs had, since this service started
 
-  // Learns what is new in the papers for groups that are here.
-  absl::Status LearnAll(const std::vector<Papers>& all) const;
+  // What papers say, of at most kHelloGroups groups, all in one transaction. Only those that show
+  // that `leads_to` is a member, where somebody is named: anybody can show anybody's.
+  absl::Status LearnAll(const std::optional<base::PeerId>& leads_to,
+                        const std::vector<Papers>& all) const;
 
   // ---- sync_apply.cc ----
   absl::Status ApplyGroup(const base::PeerId& peer, SyncGroupReply reply, Round& round);

@@ -178,7 +178,7 @@ absl::Status Replication::ApplyPage(const base::PeerId& peer, SyncReply reply, R
       // Perhaps it says why.
       if (!group.entries.empty() && group.entries.size() <= kPapersMax) {
         RETURN_IF_ERROR(
-            impl_->LearnAll({{.group = group.group, .entries = std::move(group.entries)}}));
+            impl_->LearnAll({}, {{.group = group.group, .entries = std::move(group.entries)}}));
       }
       continue;
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "base/ids.h"
 #include "base/key_codec.h"
 #include "base/random.h"
@@ -213,6 +214,15 @@ TEST(Thread, HasItsNameAndEndsWhenJoined) {
   thread.Join();
   EXPECT_TRUE(ran);
   EXPECT_STREQ(name.c_str(), "fifteen-letters");
+}
+
+TEST(NetworkOf, CountsIpv6BySlash64AndIpv4ByItself) {
+  EXPECT_EQ(NetworkOf("2001:db8::1"), NetworkOf("2001:db8::ffff:2"));
+  EXPECT_NE(NetworkOf("2001:db8::1"), NetworkOf("2001:db8:0:1::1"));
+  EXPECT_NE(NetworkOf("192.0.2.1"), NetworkOf("192.0.2.2"));
+  EXPECT_EQ(NetworkOf("192.0.2.1"), NetworkOf("::ffff:192.0.2.1"));
+  EXPECT_NE(NetworkOf("::ffff:192.0.2.1"), NetworkOf("::ffff:192.0.2.2"));
+  EXPECT_EQ(NetworkOf("name"), "name");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "base/crypto.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "http/engine/engine.h"
 #include "http/message/errors.h"
 #include "http/message/later_answer.h"
@@ -153,6 +154,68 @@ TEST_F(StrangersTest, AnAnswerThatWaitsHoldsNoWorker) {
   const auto took = std::chrono::steady_clock::now() - began;
   EXPECT_GE(took, std::chrono::milliseconds(300));
   EXPECT_LT(took, std::chrono::milliseconds(20 * 300)) << "one after the other";
+}
+
+TEST_F(StrangersTest, TheyHaveTwoThirdsOfTheConnectionsAndTheIdleOnesGoFirst) {
+  options_.max_connections = 9;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> strangers;
+  for (int i = 0; i < 6; ++i) strangers.push_back(Come(false));
+  EXPECT_EQ(strangers[0]->Get("/").body, "hello");  // the second is idle longest now
+  strangers.push_back(Come(false));
+  EXPECT_TRUE(strangers[1]->Closed());
+  EXPECT_EQ(strangers[6]->Get("/").body, "hello");
+  std::vector<std::unique_ptr<RawClient>> members;
+  for (int i = 0; i < 3; ++i) members.push_back(Come(true));
+  // Full: a stranger goes for each newcomer, a member never.
+  for (int i = 0; i < 6; ++i) members.push_back(Come(true));
+  for (const auto& member : members) EXPECT_EQ(member->Get("/").body, "hello");
+  for (const auto& stranger : strangers) EXPECT_TRUE(stranger->Closed());
+  EXPECT_EQ(Rejected("stranger"), 7);
+  RawClient late("peer://" + engine_->bound_address());
+  EXPECT_EQ(late.Get("/").status, 0);
+}
+
+TEST_F(StrangersTest, OneThatIsAnsweredIsNotIdle) {
+  options_.max_connections = 1;
+  Listen();
+  const auto stranger = Come(false);
+  Ask(*stranger, "/hold");
+  ASSERT_TRUE(Eventually([&] { return held_ == 1; }));
+  RawClient late("peer://" + engine_->bound_address());
+  EXPECT_EQ(late.Get("/").status, 0);
+  gate_.Open();
+  EXPECT_EQ(stranger->ReadAnswer().status, 200);
+}
+
+TEST_F(StrangersTest, HandshakesBeyondTheLoopsRateAreDoneAllTheSame) {
+  options_.express = {"/express"};
+  Listen();
+  const auto member = Come(true);
+  std::atomic<bool> stop{false};
+  std::atomic<int> done{0};
+  std::vector<base::Thread> dialling;
+  for (int i = 0; i < 4; ++i) {
+    dialling.emplace_back("dial", [&] {
+      while (!stop) {
+        RawClient client("peer://" + engine_->bound_address());
+        if (client.Get("/").status == 200) ++done;
+      }
+    });
+  }
+  std::vector<std::chrono::microseconds> took;
+  while (done < 200) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(member->Get("/express").status, 200);
+    took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - began));
+  }
+  stop = true;
+  for (auto& thread : dialling) thread.Join();
+  std::nth_element(took.begin(), took.begin() + static_cast<std::ptrdiff_t>(took.size() / 2),
+                   took.end());
+  RecordProperty("median_us", static_cast<int>(took[took.size() / 2].count()));
+  EXPECT_EQ(Rejected("tls"), 0);
 }
 
 TEST_F(StrangersTest, WhoBecomesAMemberIsNoStrangerFromItsNextRequestOn) {

@@ -105,5 +105,38 @@ TEST_F(PokeTest, GroupsThatAreNotSharedArePulledByNobody) {
   EXPECT_EQ(client_.Rounds().at(before), std::vector<base::GroupId>{groups_[2]});
 }
 
+TEST_F(PokeTest, OfBlobsThatAMemberSaysItHasAsManyAreNotedAsItMayMention) {
+  base::TempDir dir;
+  TestNode node(PeerNumber(3), dir.path(), clock_, nullptr, {}, {.burst = 5, .per_second = 1});
+  const base::GroupId group = node.groups->Create({.name = "limited"})->id;
+  const auto request = member_.invites->PrepareJoin(*node.invites->Create(group, {}), {});
+  ASSERT_TRUE(node.invites->AcceptJoin(member_.self, *request).ok());
+  std::vector<base::BlobId> blobs;
+  for (int i = 0; i < 6; ++i) {
+    blobs.push_back(BlobOf(std::to_string(i)));
+    ASSERT_TRUE(node.refs->Change(group, {{std::to_string(i), blobs.back()}}).ok());
+  }
+  const base::BlobId last = blobs.back();
+  blobs.pop_back();
+  const auto note = [&](const std::vector<base::BlobId>& some) {
+    return node.replication().NoteHaves(member_.self, some);
+  };
+  const auto noted = [&](const base::BlobId& blob) {
+    return node.Record(blob).signpost->locations.contains(member_.self);
+  };
+  ASSERT_TRUE(note(blobs).ok());
+  EXPECT_TRUE(noted(blobs[4]));
+  // What is known already is no news, and what nobody mentions none either.
+  EXPECT_TRUE(note(blobs).ok());
+  EXPECT_TRUE(note({BlobOf("mentioned nowhere")}).ok());
+  const absl::Status refused = note({last});
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_LE(base::RetryAfterOf(refused).value(), base::Millis(1001));
+  EXPECT_FALSE(noted(last));
+  clock_.Advance(base::Millis(1500));
+  EXPECT_TRUE(note({last}).ok());
+  EXPECT_TRUE(noted(last));
+}
+
 }  // namespace
 }  // namespace waypost::syncgroup
