@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
+#include "base/host_port.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "http/app/app_context.h"
@@ -33,14 +34,6 @@ std::string_view BearerOf(const Request& request) {
   const auto header = request.Header("authorization");
   if (!header || !absl::StartsWithIgnoreCase(base::Abs(*header), "Bearer ")) return "";
   return TrimSpaces(header->substr(7));
-}
-
-// Whoever has one address of a /64 has all of them.
-std::string AddressKey(const std::string& address) {
-  in6_addr v6{};
-  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) return address;
-  return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
 }
 
 bool Same(std::string_view given, const std::string& token) {
@@ -126,7 +119,7 @@ Response Auth::Wrong(const Request& request) const {
   Response refused = ErrorResponse(absl::UnauthenticatedError(
       "this token is none, or it has ended: make one with waypost token create"));
   refused.Set("WWW-Authenticate", "Bearer");
-  const std::string from = AddressKey(request.remote_address);
+  const std::string from = base::NetworkOf(request.remote_address);
   const base::SteadyTime now = options_.clock.SteadyNow();
   const auto wait = limiter_.Wait(from, now);
   limiter_.Note(from, now);

@@ -14,7 +14,7 @@ namespace waypost::http {
 namespace {
 
 // Steps of handshakes that the loop goes itself, a second and at once. One costs it 0.3 ms, so they
-// are a tenth of its time; beyond that workers go them, as one of the strangers' jobs.
+// are a tenth of its time; beyond that a few workers go them.
 constexpr double kStepsPerSecond = 300;
 constexpr double kStepsAtOnce = 30;
 
@@ -53,7 +53,6 @@ void EngineLoop::Handshake(Connection& c) {
     AfterHandshakeStep(c, c.tls->Handshake());
     return;
   }
-  c.by_stranger = true;
   const base::SteadyTime deadline = c.deadline;
   Dispatch(c, Job::Kind::kHandshake);
   c.deadline = deadline;  // of the whole handshake; looked at when the step is done

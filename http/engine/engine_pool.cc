@@ -36,7 +36,11 @@ bool MayWait(const Job& job) {
 }  // namespace
 
 WorkerPool::WorkerPool(EngineShared& shared, unsigned count)
-    : shared_(shared), cores_(std::max(1u, std::thread::hardware_concurrency())) {
+    : shared_(shared),
+      cores_(std::max(1u, std::thread::hardware_concurrency())),
+      members_{.running_max = count},
+      strangers_{.running_max = shared.strangers.workers},
+      handshakes_{.running_max = shared.strangers.handshake_workers} {
   for (unsigned i = 0; i < count; ++i) {
     beds_.push_back(std::make_unique<Bed>());
     threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i),
@@ -65,9 +69,8 @@ void WorkerPool::Submit(std::vector<Job>& jobs) {
     for (Job& job : jobs) {
       const bool may_wait = MayWait(job);
       ++(may_wait ? waiting : computing);
-      const bool by_stranger = job.connection != nullptr && job.connection->by_stranger;
-      (by_stranger ? strangers_ : members_)
-          .jobs.push_back({std::move(job), may_wait, by_stranger, now});
+      Queue& queue = QueueOf(job);
+      queue.jobs.push_back({std::move(job), may_wait, &queue, now});
     }
     const unsigned awake = computing_ + called_;
     beds = Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0));
@@ -91,17 +94,25 @@ std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
   return now + kJobWait;
 }
 
+WorkerPool::Queue& WorkerPool::QueueOf(const Job& job) {
+  if (job.kind == Job::Kind::kHandshake) return handshakes_;
+  return job.connection != nullptr && job.connection->by_stranger ? strangers_ : members_;
+}
+
 WorkerPool::Queue* WorkerPool::Next() {
-  const bool strangers = strangers_.Takeable(shared_.strangers.workers);
-  if (members_.jobs.empty()) return strangers ? &strangers_ : nullptr;
-  const bool older = strangers && strangers_.jobs.front().since < members_.jobs.front().since;
-  return older ? &strangers_ : &members_;
+  Queue* next = nullptr;
+  for (Queue* const queue : {&members_, &strangers_, &handshakes_}) {
+    if (queue->jobs.empty() || queue->running >= queue->running_max) continue;
+    const bool older = next == nullptr || queue->jobs.front().since < next->jobs.front().since;
+    if (older) next = queue;
+  }
+  return next;
 }
 
 std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, const std::optional<Queued>& done) {
   base::MutexLock lock(mutex_);
   if (done && !done->may_wait) --computing_;
-  if (done) --(done->by_stranger ? strangers_ : members_).running;
+  if (done) --done->from->running;
   Queue* queue = Next();
   for (; queue == nullptr; queue = Next()) {
     // Jobs that may not be taken yet are left to those who run some of their kind.

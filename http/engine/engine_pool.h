@@ -32,8 +32,8 @@ struct Job {
 // each job that may wait (for the disk, for a body) wakes a worker of its own; those that compute
 // wake as many as there are cores, and more one by one while a job is left lying for kJobWait.
 //
-// Strangers' jobs have a queue of their own, and no more workers at a time than their share, so
-// that members find workers whatever strangers ask for.
+// Strangers' jobs and handshakes have queues of their own, and no more workers at a time than their
+// share, so that members find workers whatever strangers ask for.
 class WorkerPool {
  public:
   WorkerPool(EngineShared& shared, unsigned count);
@@ -47,16 +47,17 @@ class WorkerPool {
   void Shutdown();
 
  private:
+  struct Queue;
   struct Queued {
     Job job;
     bool may_wait = false;
-    bool by_stranger = false;
+    Queue* from = nullptr;
     base::SteadyTime since;
   };
   struct Queue {
-    std::deque<Queued> jobs;
+    const unsigned running_max;
+    std::deque<Queued> jobs = {};
     unsigned running = 0;
-    bool Takeable(unsigned running_max) const { return !jobs.empty() && running < running_max; }
   };
   // Where one worker sleeps.
   struct Bed {
@@ -67,6 +68,7 @@ class WorkerPool {
   void Run(Bed& bed);
   // The next job; nullopt: stop. `done`: the one before, which is over.
   std::optional<Queued> Take(Bed& bed, const std::optional<Queued>& done);
+  Queue& QueueOf(const Job& job) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The one whose first job is to be taken next, because it is older; null: none may be taken now.
   Queue* Next() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes up to `count` workers out of their beds; whom to notify once the lock is gone.
@@ -75,7 +77,7 @@ class WorkerPool {
   EngineShared& shared_;
   const unsigned cores_;
   base::Mutex mutex_;
-  Queue members_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_);
+  Queue members_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_), handshakes_ GUARDED_BY(mutex_);
   // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
   // last is called first: its memory is still in the caches.
   std::vector<Bed*> idle_ GUARDED_BY(mutex_);

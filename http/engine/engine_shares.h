@@ -13,10 +13,12 @@ struct StrangerShare {
   explicit StrangerShare(const EngineOptions& options)
       : connections(std::max(1u, options.max_connections - options.max_connections / 3)),
         workers(std::max(1u, options.workers / 4)),
+        handshake_workers(std::max(1u, options.workers / 4)),
         waiting(std::max(1u, options.max_waiting / 4)) {}
 
   uint32_t connections;
-  uint32_t workers;                            // they also do handshakes beyond the loop's rate
+  uint32_t workers;
+  uint32_t handshake_workers;                  // of everybody's handshakes beyond the loop's rate
   uint32_t waiting;                            // subscriptions
   uint32_t uploads = 1;                        // bodies that a worker receives
   uint64_t gather_bytes = uint64_t{16} << 20;  // of bodies that the loop receives

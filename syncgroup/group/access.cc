@@ -88,7 +88,7 @@ void Access::JudgeMiss(base::ReadTxn& txn, Question& question, const base::BlobI
   if (IsGuess(txn, question, blob)) {
     // Also one that is refused: finding out that it is a guess takes longer when rows are here.
     ++question.guesses;
-    const std::string key = question.caller.ToHex();
+    const std::string key(question.caller.bytes());
     const base::SteadyTime now = parts_.core.clock.SteadyNow();
     if (const auto wait = guesses_.Wait(key, now)) {
       verdict.kind = Verdict::Kind::kRefused;
@@ -106,7 +106,7 @@ void Access::JudgeMiss(base::ReadTxn& txn, Question& question, const base::BlobI
 // any row is looked at, so that its time tells nothing and no answer waits.
 std::optional<base::Millis> Access::RefusedAtOnce(base::ReadTxn& txn, const base::PeerId& caller,
                                                   const std::vector<base::GroupId>& groups) {
-  const auto wait = guesses_.Wait(caller.ToHex(), parts_.core.clock.SteadyNow());
+  const auto wait = guesses_.Wait(std::string(caller.bytes()), parts_.core.clock.SteadyNow());
   if (!wait) return std::nullopt;
   const bool reads = std::any_of(groups.begin(), groups.end(), [&](const base::GroupId& group) {
     return MayRead(txn, group, caller);
