@@ -5,7 +5,8 @@
 
 #include <cstdint>
 
-// A stop becomes a descriptor that polls wake up for.
+// A stop becomes a descriptor that polls wake up for. Without one, because there are none left, it
+// is noticed when the wait ends.
 
 namespace waypost::http {
 

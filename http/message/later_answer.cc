@@ -3,7 +3,8 @@
 #include <memory>
 #include <utility>
 
-// A subscription that nobody wakes: its first deadline is the time of the answer.
+// A subscription that nobody wakes: its first deadline is the time of the answer. The loop keeps
+// the connection meanwhile as it keeps those that wait for news.
 
 namespace waypost::http {
 namespace {

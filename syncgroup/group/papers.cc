@@ -141,8 +141,7 @@ bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
 
 void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries) {
   // Only what counts leaves a trace: anybody can show papers.
-  const auto membership =
-      FoldWith(writer.txn(), writer.group(), writer.row().genesis, entries);
+  const auto membership = FoldWith(writer.txn(), writer.group(), writer.row().genesis, entries);
   if (!membership) return;
   bool news = false;
   for (const PreparedEntry& entry : entries) {
