@@ -78,7 +78,7 @@ absl::StatusOr<Millis> ParseDuration(std::string_view text) {
   if (!value || *value > kDurationMax) {
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", Abs(text),
-        "\" is no duration: write a number and ms, s, m, h, d or w, as in 250ms or 1.5h"));
+        "\" is no duration: write a number and ms, s, m or h (or d, w), as in 250ms or 1.5h"));
   }
   return Millis(static_cast<int64_t>(*value));
 }

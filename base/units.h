@@ -10,8 +10,8 @@
 // The units that people write: in settings, on the command line, in requests. Pure.
 namespace waypost::base {
 
-// "250ms", "10s", "1.5h", "0": a number and ms, s, m or h; from 0 to a hundred years, so that it
-// can be added to any time of day. kInvalidArgument says what is allowed.
+// "250ms", "10s", "1.5h", "0": a number and ms, s, m, h, d or w; from 0 to a hundred years, so that
+// it can be added to any time of day. kInvalidArgument says what is allowed.
 absl::StatusOr<Millis> ParseDuration(std::string_view text);
 // The largest unit that gives a whole number: "90s", "1h", "0s".
 std::string FormatDuration(Millis duration);

@@ -15,7 +15,8 @@ TEST(UnitsTest, DurationsReadAndWriteInTheLargestWholeUnit) {
        {Case{"0", 0, "0s"}, Case{"0s", 0, "0s"}, Case{"250ms", 250, "250ms"},
         Case{"10s", 10'000, "10s"}, Case{"60s", 60'000, "1m"}, Case{"90s", 90'000, "90s"},
         Case{"1.5h", 5'400'000, "90m"}, Case{"720h", 2'592'000'000, "720h"},
-        Case{"0.25s", 250, "250ms"}, Case{"878400h", 3'162'240'000'000, "878400h"}}) {
+        Case{"0.25s", 250, "250ms"}, Case{"90d", 7'776'000'000, "2160h"},
+        Case{"1w", 604'800'000, "168h"}, Case{"878400h", 3'162'240'000'000, "878400h"}}) {
     const auto parsed = ParseDuration(c.text);
     ASSERT_TRUE(parsed.ok()) << c.text << ": " << parsed.status();
     EXPECT_EQ(parsed->count(), c.ms) << c.text;
@@ -24,7 +25,7 @@ TEST(UnitsTest, DurationsReadAndWriteInTheLargestWholeUnit) {
 }
 
 TEST(UnitsTest, WhatIsNoDurationIsRefusedWithTheUnits) {
-  for (const char* text : {"", "10", "s", "-1s", "1 s", "1S", "1d", "1..5s", ".5s", "5.s", "1e3s",
+  for (const char* text : {"", "10", "s", "-1s", "1 s", "1S", "1y", "1..5s", ".5s", "5.s", "1e3s",
                            "10sx", "0.5ms", "878401h", "99999999999999999999h", "nan", "inf"}) {
     const auto parsed = ParseDuration(text);
     EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument) << text;
