@@ -254,6 +254,43 @@ TEST_F(CommandLineTest, WhoIsMeantIsSaidByAnIdAndANameIsAskedAbout) {
   EXPECT_EQ(authority(), "gone");
 }
 
+TEST_F(CommandLineTest, TokensAreMadeListedAndRevokedAndTheAuditTells) {
+  const std::string group = laptop_->CreateGroup("family", "normal");
+  const std::string token = Ok(*laptop_, {"token", "create", "backup", "--rights", "read",
+                                          "--group", "family", "--expires", "90d"});
+  const HttpClient backup(laptop_->http().address(), token);
+  const auto status = [&backup](const std::string& target) {
+    const auto reply = backup.Send({.target = target});
+    return reply.ok() ? reply->status : 0;
+  };
+  EXPECT_EQ(status("/v1/groups/" + group), 200);
+  EXPECT_EQ(status("/v1/status"), 404);
+  const std::string listed = Ok(*laptop_, {"token", "ls"});
+  EXPECT_THAT(listed, HasSubstr("backup"));
+  EXPECT_EQ(listed.find(token), std::string::npos);
+  EXPECT_EQ(Parsed(laptop_->Run({"token", "ls", "--json"}))[0].value("rights", ""), "read");
+  Ok(*laptop_, {"token", "create", "backup", "--rights", "read"}, 1);
+  Ok(*laptop_, {"token", "create", "other", "--rights", "root"}, 2);
+  Ok(*laptop_, {"token", "create", "other"}, 2);
+
+  // It outlives a restart, and not its revocation.
+  ASSERT_EQ(laptop_->Stop(), 0);
+  ASSERT_TRUE(laptop_->Start().ok());
+  EXPECT_EQ(status("/v1/groups/" + group), 200);
+  Ok(*laptop_, {"token", "revoke", "backup"});
+  EXPECT_EQ(status("/v1/groups/" + group), 401);
+  Ok(*laptop_, {"token", "revoke", "backup"}, 1);
+
+  const std::string audit = Ok(*laptop_, {"audit", "--since", "1h"});
+  for (const char* act : {"token api", "group.create", "token.create", "token.revoke"}) {
+    EXPECT_THAT(audit, HasSubstr(act));
+  }
+  EXPECT_EQ(audit.find(token), std::string::npos);
+  const Json of_group = Parsed(laptop_->Run({"audit", "--group", "family", "--json"}));
+  EXPECT_THAT(of_group.dump(), HasSubstr("group.create"));
+  EXPECT_EQ(of_group.dump().find("token.create"), std::string::npos);  // it is about this peer
+}
+
 TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {
   const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
   const auto shown = [&] { return Parsed(laptop_->Run({"group", "show", "family", "--json"})); };
