@@ -19,16 +19,17 @@ void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
     if (started && !stopping) {
       const uint64_t job = next_job++;
       abandoned[job] = [done](absl::Status status) { done(std::move(status)); };
-      AddTask(
-          [this, run, done, job] {
-            auto result = base::WithinMemory(run);
-            {
-              base::MutexLock inner(mutex);
-              abandoned.erase(job);
-            }
-            done(std::move(result));
-          },
-          /*first=*/true);
+      AddTask({.run =
+                   [this, run, done, job] {
+                     auto result = base::WithinMemory(run);
+                     {
+                       base::MutexLock inner(mutex);
+                       abandoned.erase(job);
+                     }
+                     done(std::move(result));
+                   },
+               .peer = {}},
+              /*first=*/true);
       return;
     }
   }

@@ -1,6 +1,7 @@
 #include "syncgroup/sync/syncer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -79,7 +80,7 @@ void Syncer::Shutdown() {
     impl_->stopping = true;
     workers = std::move(impl_->workers);
     impl_->workers.clear();
-    impl_->tasks.clear();
+    impl_->tasks.Clear();
     impl_->wake_scheduler.NotifyAll();
     impl_->wake_workers.NotifyAll();
   }
@@ -276,29 +277,24 @@ void Syncer::Impl::GrowWorkers() {
   }
 }
 
-void Syncer::Impl::AddTask(std::function<void()> task, bool first) {
-  if (first) {
-    tasks.push_front(std::move(task));
-  } else {
-    tasks.push_back(std::move(task));
-  }
+void Syncer::Impl::AddTask(TaskLine::Task task, bool first) {
+  tasks.Add(std::move(task), first);
   wake_workers.NotifyOne();
 }
 
 void Syncer::Impl::WorkerLoop() {
   while (true) {
-    std::function<void()> task;
+    std::optional<TaskLine::Task> task;
+    base::SteadyTime began;
     {
       base::MutexLock lock(mutex);
-      while (!stopping && (tasks.empty() || active >= concurrency)) wake_workers.Wait(mutex);
+      while (!stopping && !(task = tasks.Take(concurrency))) wake_workers.Wait(mutex);
       if (stopping) return;
-      task = std::move(tasks.front());
-      tasks.pop_front();
-      ++active;
+      began = clock.SteadyNow();
     }
-    task();
+    task->run();
     base::MutexLock lock(mutex);
-    --active;
+    tasks.Ended(*task, std::chrono::duration_cast<base::Millis>(clock.SteadyNow() - began));
     wake_workers.NotifyOne();
     wake_scheduler.NotifyAll();
   }
@@ -363,6 +359,7 @@ void Syncer::Impl::RefreshContacts() {
   poked_by.clear();
   // A task that still runs finds its peer gone and notes nothing.
   std::erase_if(contacts, [&](const auto& item) { return !seen.contains(item.first); });
+  tasks.ForgetUnless([&](const base::PeerId& peer) { return seen.contains(peer); });
 }
 
 base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
@@ -371,7 +368,7 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
     if (now >= chores_due) {
       chores_running = true;
       chores_due = now + kChoresEvery;
-      AddTask([this] { Chores(); }, /*first=*/true);
+      AddTask({.run = [this] { Chores(); }, .peer = {}}, /*first=*/true);
     }
     next = std::min(next, chores_due);
   }
@@ -380,7 +377,7 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
     if (!peer.poking && (!peer.poke_groups.empty() || !peer.haves.empty())) {
       if (now >= peer.poke_due) {
         peer.poking = true;
-        AddTask([this, to = id] { RunPoke(to); }, /*first=*/true);
+        AddTask({.run = [this, to = id] { RunPoke(to); }, .peer = id}, /*first=*/true);
       } else {
         next = std::min(next, peer.poke_due);
       }
@@ -410,7 +407,7 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
   for (const auto& [id, peer] : rounds) {
     peer->running = true;
     peer->again = false;
-    AddTask([this, to = *id] { RunRound(to); }, /*first=*/false);
+    AddTask({.run = [this, to = *id] { RunRound(to); }, .peer = *id}, /*first=*/false);
   }
   return next;
 }

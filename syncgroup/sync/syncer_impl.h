@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/sync/replication.h"
 #include "syncgroup/sync/syncer.h"
+#include "syncgroup/sync/task_line.h"
 #include "syncgroup/sync/told_no.h"
 
 namespace waypost::syncgroup {
@@ -53,7 +53,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   void RefreshContacts();
   // Makes what is due into tasks; when to look again.
   base::SteadyTime PlanTasks(base::SteadyTime now) EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void AddTask(std::function<void()> task, bool first) EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void AddTask(TaskLine::Task task, bool first) EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void GrowWorkers() EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void OnLocalChange(const LocalChange& change);
   void MakeDue(SyncPeer& peer) EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -128,8 +128,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   std::map<base::GroupId, base::SteadyTime> members_changed GUARDED_BY(mutex);
   std::set<base::PeerId> poked_by GUARDED_BY(mutex);  // not yet known as contacts
   ToldNo told_no GUARDED_BY(mutex);
-  std::deque<std::function<void()>> tasks GUARDED_BY(mutex);
-  uint32_t active GUARDED_BY(mutex) = 0;
+  TaskLine tasks GUARDED_BY(mutex);
   // Callers' callbacks that must run, whatever happens.
   uint64_t next_job GUARDED_BY(mutex) = 0;
   std::map<uint64_t, std::function<void(absl::Status)>> abandoned GUARDED_BY(mutex);

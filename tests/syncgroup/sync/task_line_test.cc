@@ -1,0 +1,101 @@
+#include "syncgroup/sync/task_line.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/support/filled_ids.h"
+
+namespace waypost::syncgroup {
+namespace {
+
+using base::Millis;
+using support::Peer;
+
+TEST(IsSlow, IsTenTimesTheMiddleOneAndOverASecond) {
+  EXPECT_FALSE(IsSlow(Millis(1000), Millis(1)));
+  EXPECT_TRUE(IsSlow(Millis(1001), Millis(1)));
+  EXPECT_FALSE(IsSlow(Millis(5000), Millis(500))) << "a slow network: all are";
+  EXPECT_TRUE(IsSlow(Millis(5001), Millis(500)));
+}
+
+class TaskLineTest : public ::testing::Test {
+ protected:
+  void Add(uint8_t peer, bool first = false) {
+    line_.Add({.run = [] {}, .peer = Peer(peer)}, first);
+  }
+  // What all free workers take, by the number of their peer.
+  std::vector<int> TakeAll(uint32_t workers = 8) {
+    std::vector<int> taken;
+    while (auto task = line_.Take(workers)) {
+      taken.push_back(task->peer ? task->peer->array()[0] : 0);
+      running_.push_back(*std::move(task));
+    }
+    return taken;
+  }
+  void EndAll(Millis slow_took = Millis(20'000)) {
+    for (const auto& task : running_) {
+      line_.Ended(task, task.peer && task.peer->array()[0] >= 100 ? slow_took : Millis(20));
+    }
+    running_.clear();
+  }
+  TaskLine line_;
+  std::vector<TaskLine::Task> running_;
+};
+
+TEST_F(TaskLineTest, KeepsItsOrder) {
+  Add(1);
+  Add(2);
+  Add(3, /*first=*/true);
+  EXPECT_EQ(TakeAll(2), (std::vector{3, 1}));
+  EXPECT_FALSE(line_.Take(2));
+  EndAll();
+  EXPECT_EQ(TakeAll(2), std::vector{2});
+}
+
+// Eight that drip their answers held all eight workers, round after round.
+TEST_F(TaskLineTest, SlowPeersHoldHalfOfTheWorkersAtMost) {
+  for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
+  TakeAll(20);
+  EndAll();
+  for (uint8_t drips = 100; drips < 108; ++drips) Add(drips);
+  EXPECT_EQ(TakeAll().size(), 8u) << "nobody knows them yet";
+  EndAll();
+  for (uint8_t drips = 100; drips < 108; ++drips) Add(drips);
+  for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
+  EXPECT_EQ(TakeAll(), (std::vector{100, 101, 102, 103, 1, 2, 3, 4}));
+  // One honest round after the other, while the four go on.
+  for (int i = 0; i < 4; ++i) {
+    line_.Ended(running_.back(), Millis(20));
+    running_.pop_back();
+  }
+  EXPECT_EQ(TakeAll(), (std::vector{5, 6, 7, 8}));
+  EndAll();
+  EXPECT_EQ(TakeAll(), (std::vector{104, 105, 106, 107, 9, 10}));
+}
+
+TEST_F(TaskLineTest, WhoIsQuickAgainCountsAsQuick) {
+  for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
+  for (uint8_t was = 100; was < 106; ++was) Add(was);
+  TakeAll(20);
+  EndAll();
+  for (uint8_t was = 100; was < 106; ++was) Add(was);
+  EXPECT_EQ(TakeAll().size(), 4u);
+  EndAll(Millis(30));
+  EXPECT_EQ(TakeAll().size(), 2u);
+  EndAll(Millis(30));
+  for (uint8_t was = 100; was < 106; ++was) Add(was);
+  EXPECT_EQ(TakeAll().size(), 6u);
+}
+
+TEST_F(TaskLineTest, OneWorkerServesSlowOnesToo) {
+  Add(100);
+  Add(1);
+  TakeAll();
+  EndAll();
+  Add(100);
+  EXPECT_EQ(TakeAll(1), std::vector{100});
+}
+
+}  // namespace
+}  // namespace waypost::syncgroup
