@@ -44,7 +44,9 @@ struct Config {
   uint32_t sync_concurrency = 0;
   uint32_t signpost_max_locations = 0;
   uint32_t limits_mentions = 0, limits_mention_burst = 0, limits_mention_rate = 0;
-  uint64_t limits_member_bytes = 0;
+  uint32_t limits_entries = 0, limits_membership = 0, limits_membership_rate = 0;
+  uint32_t limits_numberings = 0;
+  uint64_t limits_member_bytes = 0, limits_log_bytes = 0;
 
   bool security_sandbox = true;
   uint64_t store_inline_max_bytes = 0;

@@ -74,10 +74,7 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const std::stri
 PeerPartsOptions PartsOptionsOf(const std::string& data_dir, const Config& config) {
   return {.name = config.node_name,
           .max_locations = config.signpost_max_locations,
-          .mentions = {.total = config.limits_mentions,
-                       .burst = config.limits_mention_burst,
-                       .per_second = config.limits_mention_rate,
-                       .bytes = config.limits_member_bytes},
+          .limits = MemberLimitsOf(config),
           .store = {.data_dir = data_dir,
                     .inline_max_bytes = config.store_inline_max_bytes,
                     .min_free = config.store_min_free,
@@ -342,6 +339,7 @@ std::vector<std::string> Service::Impl::BoundHosts() {
 LiveParts Service::Impl::PartsOfLiveSettings() {
   return {.blobs = *parts->blobs,
           .client = *client,
+          .group_core = *parts->group_core,
           .syncer = *parts->syncer,
           .scanner = *parts->scanner,
           .fetcher = *parts->fetcher};

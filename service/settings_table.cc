@@ -14,6 +14,8 @@
 #include "fetcher/work/fetcher.h"
 #include "http/peer/peer_http_client.h"
 #include "service/addresses.h"
+#include "syncgroup/group/core.h"
+#include "syncgroup/membership/member_limits.h"
 #include "syncgroup/sync/syncer.h"
 #include "upkeep/scanner.h"
 
@@ -52,6 +54,9 @@ void ToFetcher(const Config& config, const LiveParts& parts) {
 }
 void ToSyncer(const Config& config, const LiveParts& parts) {
   parts.syncer.SetOptions(config.sync_interval, config.sync_concurrency);
+}
+void ToLimits(const Config& config, const LiveParts& parts) {
+  parts.group_core.SetLimits(MemberLimitsOf(config));
 }
 void ToScanner(const Config& config, const LiveParts& parts) {
   parts.scanner.SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
@@ -154,13 +159,23 @@ Rows Limits() {
       {"signpost.max_locations", "8", Count(In(&Config::signpost_max_locations), 1, 64),
        "locations kept of one blob"},
       {"limits.mentions", "5000000", Count(In(&Config::limits_mentions), 1, 1'000'000'000),
-       "references taken of one other member in one group"},
+       "operations, references above all, taken of one other member in one group", ToLimits},
       {"limits.mention_burst", "100000", Count(In(&Config::limits_mention_burst), 1, 1'000'000'000),
-       "of these at once after its admission"},
+       "of these at once after its admission", ToLimits},
       {"limits.mention_rate", "200", Count(In(&Config::limits_mention_rate), 0, 1'000'000),
-       "and a second since then"},
+       "and a second since then", ToLimits},
+      {"limits.entries", "1000000", Count(In(&Config::limits_entries), 1, 1'000'000'000),
+       "entries of its log", ToLimits},
+      {"limits.log_bytes", "1GiB", Size(In(&Config::limits_log_bytes), kMiB, kTiB),
+       "and their size", ToLimits},
+      {"limits.membership", "1000", Count(In(&Config::limits_membership), 1, 1'000'000),
+       "admissions and settings, and as many removals, at once", ToLimits},
+      {"limits.membership_rate", "100", Count(In(&Config::limits_membership_rate), 0, 1'000'000),
+       "and a day since its admission", ToLimits},
+      {"limits.numberings", "64", Count(In(&Config::limits_numberings), 1, 10'000),
+       "times that it began its log anew; one more a day since its admission", ToLimits},
       {"limits.member_bytes", "1TiB", Size(In(&Config::limits_member_bytes), 1, kTiB << 20),
-       "that one other member can make this peer want and fetch in one group"},
+       "that one other member can make this peer want and fetch in one group", ToLimits},
   };
 }
 
@@ -215,6 +230,18 @@ Rows Build() {
 }
 
 }  // namespace
+
+syncgroup::MemberLimits MemberLimitsOf(const Config& config) {
+  return {.total = config.limits_mentions,
+          .burst = config.limits_mention_burst,
+          .per_second = config.limits_mention_rate,
+          .bytes = config.limits_member_bytes,
+          .entries = config.limits_entries,
+          .log_bytes = config.limits_log_bytes,
+          .membership = config.limits_membership,
+          .membership_per_day = config.limits_membership_rate,
+          .numberings = config.limits_numberings};
+}
 
 std::string Setting::section() const { return key.substr(0, key.find('.')); }
 

@@ -19,7 +19,9 @@ class PeerHttpClient;
 }
 namespace waypost::syncgroup {
 class Syncer;
-}
+struct Core;
+struct MemberLimits;
+}  // namespace waypost::syncgroup
 namespace waypost::upkeep {
 class Scanner;
 }
@@ -30,10 +32,14 @@ namespace waypost::service {
 struct LiveParts {
   blobstore::DiskBlobStore& blobs;
   http::PeerHttpClient& client;
+  syncgroup::Core& group_core;
   syncgroup::Syncer& syncer;
   upkeep::Scanner& scanner;
   fetcher::Fetcher& fetcher;
 };
+
+// What `limits.*` say of one member.
+syncgroup::MemberLimits MemberLimitsOf(const Config& config);
 
 // One setting: all that file, environment, command line, PATCH, help and the running service know
 // of it.

@@ -61,14 +61,14 @@ void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
   group_core = std::unique_ptr<syncgroup::Core>(
       new syncgroup::Core{.options = {.identity = outside_.identity,
                                       .name = options.name,
-                                      .addresses = options.addresses,
-                                      .limits = options.mentions},
+                                      .addresses = options.addresses},
                           .index = *index,
                           .ledger = *ledger,
                           .blobs = *blobs,
                           .peers = *peers,
                           .clock = clock,
                           .events = events});
+  group_core->SetLimits(options.limits);
   group_work = std::make_unique<syncgroup::GroupWork>(*group_core);
   groups = std::make_unique<syncgroup::Groups>(*group_core, *group_work);
   refs = std::make_unique<syncgroup::Refs>(*group_core, *group_work);

@@ -39,7 +39,7 @@ struct PeerPartsOptions {
   std::string name;                                     // published in the profile
   std::function<std::vector<std::string>()> addresses;  // to be published
   std::size_t max_locations = 8;                        // of one signpost
-  syncgroup::MentionLimits mentions;                    // of other members
+  syncgroup::MemberLimits limits;                       // of other members
   syncgroup::GuessLimits guesses;                       // of those that ask for blobs
   blobstore::DiskBlobStoreOptions store;                // metrics: filled in
   syncgroup::SyncerOptions sync;                        // metrics: filled in

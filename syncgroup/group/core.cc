@@ -28,6 +28,16 @@ absl::Status Core::Update(base::Index::Lane lane, const Operation& operation) co
   return absl::OkStatus();
 }
 
+MemberLimits Core::limits() const {
+  base::MutexLock lock(limits_mutex);
+  return member_limits;
+}
+
+void Core::SetLimits(const MemberLimits& to) {
+  base::MutexLock lock(limits_mutex);
+  member_limits = to;
+}
+
 void Core::SetListener(std::function<void(const LocalChange&)> to) {
   base::MutexLock lock(listener_mutex);
   listener = std::move(to);

@@ -71,11 +71,18 @@ struct Core {
   using Operation = std::function<absl::Status(base::WriteTxn&, Effects&)>;
   absl::Status Update(base::Index::Lane lane, const Operation& operation) const;
 
+  // Of other members; may change at any time.
+  MemberLimits limits() const;
+  void SetLimits(const MemberLimits& to);
+
   // Who hears of it; one of each, null for nobody.
   void SetListener(std::function<void(const LocalChange&)> to);
   void SetAccessListener(AccessListener to);
   // What Update does after its commit.
   void Announce(const Effects& effects) const;
+
+  mutable base::Mutex limits_mutex;
+  MemberLimits member_limits GUARDED_BY(limits_mutex);
 
   mutable base::Mutex listener_mutex;
   std::function<void(const LocalChange&)> listener GUARDED_BY(listener_mutex);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/crypto.h"
-#include "syncgroup/membership/mention_limits.h"
+#include "syncgroup/membership/member_limits.h"
 
 namespace waypost::syncgroup {
 
@@ -13,7 +13,6 @@ struct GroupOptions {
   const base::Identity& identity;                       // who this peer is; outlives the groups
   std::string name;                                     // node.name, published in the profile
   std::function<std::vector<std::string>()> addresses;  // to be published
-  MentionLimits limits;                                 // of other members
 };
 
 }  // namespace waypost::syncgroup

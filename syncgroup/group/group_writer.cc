@@ -56,12 +56,6 @@ absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEnt
   return prepared;
 }
 
-uint64_t PutsOf(const Entry& entry) {
-  return static_cast<uint64_t>(std::count_if(entry.ops.begin(), entry.ops.end(), [](const Op& op) {
-    return std::holds_alternative<PutRefOp>(op);
-  }));
-}
-
 std::optional<GroupWriter> GroupWriter::Open(const Core& core, base::WriteTxn& txn,
                                              Effects& effects, const base::GroupId& group) {
   auto row = LoadGroupRow(txn, group);
@@ -114,7 +108,8 @@ std::vector<Op> GroupWriter::AdmissionOf(const Member& self, const base::PeerId&
   };
   const bool own = peer == core_.self();
   uint64_t last = 0;
-  for (const auto& [numbering, known] : LoadKnowledgeOf(txn_, group_, peer)) {
+  for (const auto& [numbering, known] :
+       LongestNumberings(txn_, group_, peer, kOpsPerEntryMax - 1)) {
     // This very entry was written with the authority of before.
     const uint64_t generation =
         known.generation + (own && numbering.second == row_.incarnation ? 1 : 0);
@@ -158,7 +153,7 @@ void GroupWriter::AppendToLog(const SealedEntry& sealed, const Entry& entry,
   KnowledgeRow known = LoadKnowledge(txn_, group_, numbering);
   known.known.generation = place.generation;
   known.known.hash = hash;
-  known.puts += PutsOf(entry);
+  known.used += UseOf(entry, sealed.bytes.size() + sealed.signature.size());
   StoreKnowledge(txn_, group_, numbering, known);
 }
 

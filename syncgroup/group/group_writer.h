@@ -24,9 +24,6 @@ struct PreparedEntry {
 // Decodes, checks who wrote it and that it belongs to the group.
 absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEntry sealed);
 
-// How many references it puts.
-uint64_t PutsOf(const Entry& entry);
-
 // Changes one group inside one write transaction: the only code that appends to a log and that
 // applies operations to the group's state. One a group and transaction; Finish() before the
 // transaction ends.

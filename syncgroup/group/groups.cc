@@ -158,7 +158,7 @@ uint64_t Groups::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record)
     if (!mention.wanted) continue;
     if (mention.first_by == 0 || mention.set_here) return kAll;
     const uint64_t fetched = LoadCharge(txn, group, mention.first_by);
-    allowed = std::max(allowed.value_or(0), BytesAllowed(core_.options.limits, fetched));
+    allowed = std::max(allowed.value_or(0), BytesAllowed(core_.limits(), fetched));
   }
   return allowed.value_or(kAll);
 }

@@ -55,7 +55,7 @@ bool AnotherAdmin(base::ReadTxn& txn, const base::GroupId& group, const base::Pe
 // A removal names all that its author knows of the member.
 std::vector<Op> RemovalOps(base::ReadTxn& txn, const base::GroupId& group, const Member& member) {
   std::vector<Op> ops;
-  const Knowledge knowledge = LoadKnowledgeOf(txn, group, member.peer);
+  const Knowledge knowledge = LongestNumberings(txn, group, member.peer, kOpsPerEntryMax - 1);
   for (const auto& [numbering, known] : knowledge) {
     ops.push_back(RemoveOp{member.peer, numbering.second, known.generation});
   }

@@ -263,7 +263,10 @@ std::string EncodeKnowledge(const KnowledgeRow& row) {
   out.set_fork_first_signature(row.proof.first.signature);
   out.set_fork_second(row.proof.second.bytes);
   out.set_fork_second_signature(row.proof.second.signature);
-  out.set_puts(row.puts);
+  out.set_operations(row.used.operations);
+  out.set_log_bytes(row.used.log_bytes);
+  out.set_membership(row.used.membership);
+  out.set_removals(row.used.removals);
   return Serialize(out);
 }
 std::optional<KnowledgeRow> DecodeKnowledge(std::string_view payload) {
@@ -273,7 +276,13 @@ std::optional<KnowledgeRow> DecodeKnowledge(std::string_view payload) {
   out.known.generation = in.generation();
   if (!ReadId(in.hash(), out.known.hash)) return std::nullopt;
   out.known.forked = in.forked();
-  out.puts = in.puts();
+  // Each row is a numbering, also one of which only a fork is known.
+  out.used = {.numberings = 1,
+              .entries = in.generation(),
+              .log_bytes = in.log_bytes(),
+              .operations = in.operations(),
+              .membership = in.membership(),
+              .removals = in.removals()};
   out.proof.first = {in.fork_first(), in.fork_first_signature()};
   out.proof.second = {in.fork_second(), in.fork_second_signature()};
   return out;

@@ -1,5 +1,7 @@
 #include "syncgroup/ledger/rows.h"
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -201,14 +203,14 @@ std::optional<SealedEntry> LoadEntryAt(base::ReadTxn& txn, const base::GroupId& 
   return std::move(row->entry);
 }
 
-uint64_t LoadPuts(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin) {
-  uint64_t puts = 0;
+MemberUse LoadUse(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin) {
+  MemberUse used;
   VisitPrefix(txn, Table::kKnowledge, KnowledgePrefix(group, origin),
               [&](std::string_view, std::string_view payload) {
-                if (const auto row = DecodeKnowledge(payload)) puts += row->puts;
+                if (const auto row = DecodeKnowledge(payload)) used += row->used;
                 return true;
               });
-  return puts;
+  return used;
 }
 
 KnowledgeRow LoadKnowledge(base::ReadTxn& txn, const base::GroupId& group,
@@ -220,12 +222,46 @@ void StoreKnowledge(base::WriteTxn& txn, const base::GroupId& group, const Origi
                     const KnowledgeRow& row) {
   txn.Put(Table::kKnowledge, KnowledgeKey(group, numbering), EncodeKnowledge(row));
 }
+KnowledgePage LoadKnowledgePage(base::ReadTxn& txn, const base::GroupId& group,
+                                const OriginKey& first, const std::optional<OriginKey>& end,
+                                std::size_t max) {
+  KnowledgePage page;
+  base::Cursor cursor(txn, Table::kKnowledge);
+  const std::string prefix = GroupKey(group);
+  for (bool more = cursor.Seek(KnowledgeKey(group, first));
+       more && cursor.key().starts_with(prefix); more = cursor.Next()) {
+    const auto numbering = NumberingOfKey(cursor.key());
+    if (!numbering) continue;
+    if (end && *numbering >= *end) break;
+    if (page.knowledge.size() == max) {
+      page.next = numbering;
+      break;
+    }
+    const auto payload = cursor.payload();
+    const auto row = payload ? DecodeKnowledge(*payload) : std::nullopt;
+    if (row) page.knowledge.emplace(*numbering, row->known);
+  }
+  return page;
+}
 Knowledge LoadAllKnowledge(base::ReadTxn& txn, const base::GroupId& group) {
   return LoadKnowledgeUnder(txn, GroupKey(group));
 }
 Knowledge LoadKnowledgeOf(base::ReadTxn& txn, const base::GroupId& group,
                           const base::PeerId& origin) {
   return LoadKnowledgeUnder(txn, KnowledgePrefix(group, origin));
+}
+
+Knowledge LongestNumberings(base::ReadTxn& txn, const base::GroupId& group,
+                            const base::PeerId& origin, std::size_t max) {
+  Knowledge knowledge = LoadKnowledgeOf(txn, group, origin);
+  if (knowledge.size() <= max) return knowledge;
+  std::vector<std::pair<uint64_t, OriginKey>> by_length;
+  for (const auto& [numbering, known] : knowledge) {
+    by_length.emplace_back(known.generation, numbering);
+  }
+  std::sort(by_length.begin(), by_length.end(), std::greater<>());
+  for (std::size_t i = max; i < by_length.size(); ++i) knowledge.erase(by_length[i].second);
+  return knowledge;
 }
 
 LogCursor LoadCursor(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/index.h"
 #include "base/time.h"
+#include "syncgroup/membership/member_limits.h"
 #include "syncgroup/membership/membership.h"
 #include "syncgroup/protocol/entry.h"
 #include "syncgroup/protocol/messages.h"
@@ -92,8 +93,8 @@ struct LogRow {
 
 struct KnowledgeRow {
   Known known;
-  ForkProof proof;    // when known.forked is not 0
-  uint64_t puts = 0;  // references put by its entries so far
+  ForkProof proof;  // when known.forked is not 0
+  MemberUse used;   // by its entries so far
 };
 
 struct InviteRow {
@@ -154,12 +155,25 @@ KnowledgeRow LoadKnowledge(base::ReadTxn& txn, const base::GroupId& group,
                            const OriginKey& numbering);
 void StoreKnowledge(base::WriteTxn& txn, const base::GroupId& group, const OriginKey& numbering,
                     const KnowledgeRow& row);
-// References that one origin has put, under all its numberings.
-uint64_t LoadPuts(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin);
+// What has been taken of one origin, under all its numberings.
+MemberUse LoadUse(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& origin);
+// From `first` on, before `end` (nullopt: to the last), at most `max` of them; `next` is the first
+// that was left out.
+struct KnowledgePage {
+  Knowledge knowledge;
+  std::optional<OriginKey> next;
+};
+KnowledgePage LoadKnowledgePage(base::ReadTxn& txn, const base::GroupId& group,
+                                const OriginKey& first, const std::optional<OriginKey>& end,
+                                std::size_t max);
 // Of the whole group, or of one origin.
 Knowledge LoadAllKnowledge(base::ReadTxn& txn, const base::GroupId& group);
 Knowledge LoadKnowledgeOf(base::ReadTxn& txn, const base::GroupId& group,
                           const base::PeerId& origin);
+
+// Of one origin: all, or where there are more than an entry can name those with the most entries.
+Knowledge LongestNumberings(base::ReadTxn& txn, const base::GroupId& group,
+                            const base::PeerId& origin, std::size_t max);
 
 LogCursor LoadCursor(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
 void StoreCursor(base::WriteTxn& txn, const base::GroupId& group, const base::PeerId& peer,

@@ -78,11 +78,26 @@ struct LogCursor {
   friend bool operator==(const LogCursor&, const LogCursor&) = default;
 };
 
+// A part of all numberings, where one request has no room for what is known of them.
+struct NumberingRange {
+  OriginKey first;               // of those in it
+  std::optional<OriginKey> end;  // the first after it; nullopt: it is the last
+  bool Has(const OriginKey& numbering) const {
+    return first <= numbering && (!end || numbering < *end);
+  }
+  friend bool operator==(const NumberingRange&, const NumberingRange&) = default;
+};
+
 struct SyncGroupRequest {
   base::GroupId group;
   LogCursor cursor;     // of the callee's log
-  Knowledge knowledge;  // of the caller
+  Knowledge knowledge;  // of the caller; of a range: of what is in it, or a part
   std::vector<Probe> probes;
+  // Only entries of these numberings, and only up to there: every range is served from the cursor
+  // at which the first was begun to where that one ended, and then the cursor is kept. Older peers
+  // know neither, answer about everything, and say so by not being `ranged`.
+  std::optional<NumberingRange> range;
+  std::optional<LogCursor> until;
 };
 struct SyncRequest {
   // All that both share, each once, those with the most to say first.
@@ -101,6 +116,7 @@ struct SyncGroupReply {
   std::vector<SealedEntry> probed;  // what the probes asked for, in order
   // How many of the probes that is, from the first: for the others there was no room. nullopt: all.
   std::optional<uint32_t> probes_answered;
+  bool ranged = false;  // as SyncGroupRequest::range asked
 };
 struct SyncReply {
   std::vector<SyncGroupReply> groups;  // each once; for some there may have been no room

@@ -422,6 +422,27 @@ absl::Status ReadCursor(const wire::LogCursor& from, LogCursor& out) {
   return absl::OkStatus();
 }
 
+// Both parts of an OriginKey; empty: none.
+std::string NumberingBytes(const OriginKey& numbering) {
+  return IdBytes(numbering.first) + IdBytes(numbering.second);
+}
+absl::Status ReadNumbering(const std::string& bytes, OriginKey& out) {
+  if (bytes.size() != base::PeerId::kBytes + base::Incarnation::kBytes) {
+    return Bad("numbering", "has a wrong length");
+  }
+  RETURN_IF_ERROR(ReadId(bytes.substr(0, base::PeerId::kBytes), "origin", out.first));
+  return ReadId(bytes.substr(base::PeerId::kBytes), "incarnation", out.second);
+}
+void WriteRange(const NumberingRange& from, wire::NumberingRange* to) {
+  if (from.first != OriginKey()) to->set_first(NumberingBytes(from.first));
+  if (from.end) to->set_end(NumberingBytes(*from.end));
+}
+absl::Status ReadRange(const wire::NumberingRange& from, NumberingRange& out) {
+  if (!from.first().empty()) RETURN_IF_ERROR(ReadNumbering(from.first(), out.first));
+  if (!from.end().empty()) RETURN_IF_ERROR(ReadNumbering(from.end(), out.end.emplace()));
+  return absl::OkStatus();
+}
+
 template <class Repeated, class Id>
 void WriteIds(const std::vector<Id>& from, Repeated* to) {
   for (const Id& id : from) *to->Add() = IdBytes(id);
@@ -494,6 +515,7 @@ absl::Status ReadSyncGroupReply(const wire::SyncGroupReply& from, SyncGroupReply
     RETURN_IF_ERROR(ReadSealed(fork.first(), to.first));
     RETURN_IF_ERROR(ReadSealed(fork.second(), to.second));
   }
+  out.ranged = from.ranged();
   if (from.has_probes_answered()) out.probes_answered = from.probes_answered();
   return ReadSealedList(from.probed(), out.probed);
 }
@@ -526,6 +548,8 @@ absl::StatusOr<std::string> EncodeSyncRequest(const SyncRequest& message) {
       out_probe->set_incarnation(IdBytes(probe.numbering.second));
       out_probe->set_from(probe.from);
     }
+    if (group.range) WriteRange(*group.range, to->mutable_range());
+    if (group.until) WriteCursor(*group.until, to->mutable_until());
   }
   return SerializeUpTo(out, kRequestBytesMax, "sync request");
 }
@@ -548,6 +572,8 @@ absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes) {
       RETURN_IF_ERROR(ReadId(probe.incarnation(), "incarnation", out_probe.numbering.second));
       out_probe.from = probe.from();
     }
+    if (group.has_range()) RETURN_IF_ERROR(ReadRange(group.range(), to.range.emplace()));
+    if (group.has_until()) RETURN_IF_ERROR(ReadCursor(group.until(), to.until.emplace()));
   }
   return out;
 }
@@ -569,6 +595,7 @@ absl::StatusOr<std::string> EncodeSyncReply(const SyncReply& message) {
     }
     for (const SealedEntry& entry : group.probed) WriteSealed(entry, to->add_probed());
     if (group.probes_answered) to->set_probes_answered(*group.probes_answered);
+    to->set_ranged(group.ranged);
   }
   out.set_more(message.more);
   return SerializeUpTo(out, kReplyBytesMax, "sync reply");

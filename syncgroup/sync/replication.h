@@ -49,6 +49,16 @@ class Replication {
   struct Round {
     std::map<base::GroupId, LogCursor> cursors;  // further than those kept, where entries must be
                                                  // asked for again
+    // Of groups whose knowledge is too much for one request: which part is asked about.
+    struct Ranges {
+      OriginKey first;                 // of the range of now
+      bool begun = false;              // `end` is fixed until the range was served
+      std::optional<OriginKey> end;    // nullopt: it is the last
+      LogCursor begin;                 // at which each range begins
+      std::optional<LogCursor> until;  // where the shortest one ended so far
+    };
+    std::map<base::GroupId, Ranges> ranges;
+    std::set<base::GroupId> goes_on;     // by the last page, whatever it said of more
     std::set<base::GroupId> held_back;   // their cursors are not kept any more in this round
     std::set<base::GroupId> not_member;  // the callee does not know us there
     std::set<base::GroupId> answered;
@@ -58,8 +68,7 @@ class Replication {
     bool again = false;   // there is something to ask at once
   };
   absl::StatusOr<SyncRequest> RequestFor(const base::PeerId& peer,
-                                         const std::vector<base::GroupId>& groups,
-                                         const Round& round);
+                                         const std::vector<base::GroupId>& groups, Round& round);
   // Applies one page. The round goes on while reply.more or round.again.
   absl::Status ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round);
 

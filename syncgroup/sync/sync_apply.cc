@@ -35,21 +35,43 @@ constexpr std::size_t kKnowledgeBytesMax = kRequestBytesMax - (std::size_t{64} <
 constexpr std::size_t kKnownBytes = 110;  // of one numbering on the wire, at most
 constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 
-// Empty: the entry keeps its author within the limits of a member.
-std::string BeyondLimits(GroupWriter& writer, const Core& core, const Entry& entry) {
-  const uint64_t puts = PutsOf(entry);
-  if (puts == 0) return {};
-  const base::PeerId& origin = entry.place.origin;
-  const MentionLimits& limits = core.options.limits;
-  const auto member = LoadMember(writer.txn(), writer.group(), origin);
-  const uint64_t allowed =
-      member ? MentionsAllowed(limits, member->admitted, core.clock.WallNow()) : limits.total;
-  const uint64_t all = LoadPuts(writer.txn(), writer.group(), origin) + puts;
-  if (all <= allowed) return {};
-  return absl::StrCat("peer ", origin.ToHex(), " has put ", all, " references, and ", allowed,
-                      " are taken of it by now; see limits.mentions, limits.mention_burst and "
-                      "limits.mention_rate");
-}
+// What has been taken of each origin, as of this transaction.
+class Uses {
+ public:
+  Uses(GroupWriter& writer, const Core& core)
+      : writer_(writer), limits_(core.limits()), now_(core.clock.WallNow()) {}
+
+  // Empty: with this entry its author keeps within the limits of a member.
+  std::string WhyNot(const PreparedEntry& prepared) {
+    const base::PeerId& origin = prepared.entry.place.origin;
+    MemberUse with = Of(origin);
+    with += UseOfEntry(prepared);
+    const auto member = LoadMember(writer_.txn(), writer_.group(), origin);
+    // Of who is no member any more it is not known since when it was one.
+    const base::WallTime admitted = member ? member->admitted : writer_.row().created;
+    const auto beyond = BeyondLimits(limits_, with, admitted, now_);
+    if (!beyond) return {};
+    return absl::StrCat("peer ", origin.ToHex(), " ", *beyond);
+  }
+  void Took(const PreparedEntry& prepared) {
+    Of(prepared.entry.place.origin) += UseOfEntry(prepared);
+  }
+
+ private:
+  static MemberUse UseOfEntry(const PreparedEntry& prepared) {
+    return UseOf(prepared.entry, prepared.sealed.bytes.size() + prepared.sealed.signature.size());
+  }
+  MemberUse& Of(const base::PeerId& origin) {
+    const auto it = uses_.find(origin);
+    if (it != uses_.end()) return it->second;
+    return uses_[origin] = LoadUse(writer_.txn(), writer_.group(), origin);
+  }
+
+  GroupWriter& writer_;
+  const MemberLimits limits_;
+  const base::WallTime now_;
+  std::map<base::PeerId, MemberUse> uses_;
+};
 
 // How one entry relates to what is known.
 enum class Fate { kKnown, kNext, kGap, kParted, kVoid, kHeld, kOurs };
@@ -77,6 +99,7 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                 const std::vector<PreparedEntry>& entries, std::size_t begin, std::size_t end,
                 ChunkResult& result) {
   const base::PeerId& self = core.self();
+  Uses uses(writer, core);
   for (std::size_t i = begin; i < end; ++i) {
     const PreparedEntry& entry = entries[i];
     const EntryPlace& place = entry.entry.place;
@@ -94,13 +117,14 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
       case Fate::kVoid:
         break;
       case Fate::kNext:
-        if (std::string why = BeyondLimits(writer, core, entry.entry);
-            place.origin != self && !why.empty()) {
+        if (std::string why = place.origin == self ? std::string() : uses.WhyNot(entry);
+            !why.empty()) {
           result.ended.insert(numbering);
           result.problem = std::move(why);
           break;
         }
         writer.Append(entry, via);
+        uses.Took(entry);
         ++result.applied;
         break;
       case Fate::kGap:
@@ -125,6 +149,65 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
   }
 }
 
+// Fills in what is known: all of it, or where it does not fit a range. A range keeps its end until
+// it was served, so that its cursor means one thing; of what has been learned in it meanwhile as
+// much is sent as fits, and the rest comes once more. False: there is no room in this request.
+bool AskAbout(base::ReadTxn& txn, Round& round, std::size_t room, bool alone,
+              SyncGroupRequest& asked) {
+  const auto known = round.ranges.find(asked.group);
+  if (known == round.ranges.end()) {
+    KnowledgePage all = LoadKnowledgePage(txn, asked.group, {}, {}, room);
+    asked.knowledge = std::move(all.knowledge);
+    if (!all.next) return true;
+  }
+  if (!alone) return false;
+  Round::Ranges& ranges = round.ranges[asked.group];
+  if (known == round.ranges.end()) ranges.begin = asked.cursor;
+  if (!ranges.begun) {
+    // With room for what is learned until it was served.
+    const std::size_t most = std::max<std::size_t>(room / 4 * 3, 1);
+    ranges.end = LoadKnowledgePage(txn, asked.group, ranges.first, {}, most).next;
+    ranges.begun = true;
+  }
+  asked.range = NumberingRange{ranges.first, ranges.end};
+  asked.until = ranges.until;
+  asked.knowledge = LoadKnowledgePage(txn, asked.group, ranges.first, ranges.end, room).knowledge;
+  return true;
+}
+
+// What a page of a range means for the cursor: nullopt while other ranges are to be served.
+std::optional<LogCursor> NextRange(Round& round, const SyncGroupReply& reply) {
+  const auto it = round.ranges.find(reply.group);
+  if (it == round.ranges.end()) return reply.cursor;
+  if (!reply.ranged) {  // an older peer: it was asked about everything
+    round.ranges.erase(it);
+    return reply.cursor;
+  }
+  Round::Ranges& ranges = it->second;
+  if (reply.more) return std::nullopt;
+  if (!ranges.until || reply.cursor.sequence < ranges.until->sequence) {
+    ranges.until = reply.cursor;
+  }
+  if (!ranges.end) {
+    const LogCursor until = *ranges.until;
+    round.ranges.erase(it);
+    round.cursors[reply.group] = until;
+    return until;
+  }
+  ranges.first = *ranges.end;
+  ranges.begun = false;
+  round.cursors[reply.group] = ranges.begin;
+  round.goes_on.insert(reply.group);
+  return std::nullopt;
+}
+
+// Everything is to be asked for again.
+void StartOver(Round& round, const base::GroupId& group) {
+  round.cursors.erase(group);
+  round.ranges.erase(group);
+  round.again = true;
+}
+
 }  // namespace
 
 void Replication::Impl::NoteProblem(const base::GroupId& group, const base::PeerId& peer,
@@ -139,7 +222,7 @@ void Replication::Impl::NoteProblem(const base::GroupId& group, const base::Peer
 
 absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
                                                     const std::vector<base::GroupId>& groups,
-                                                    const Round& round) {
+                                                    Round& round) {
   const Core& core = impl_->core;
   SyncRequest request;
   std::vector<GroupRow> rows;
@@ -151,16 +234,19 @@ absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
           !LoadMember(txn, group, peer)) {
         continue;
       }
-      SyncGroupRequest asked{.group = group, .knowledge = LoadAllKnowledge(txn, group)};
-      bytes += kGroupBytes + asked.knowledge.size() * kKnownBytes;
-      // The first always goes: a request that is refused for its size says so.
-      if (bytes > kKnowledgeBytesMax && !request.groups.empty()) break;
-      if (request.groups.size() == kSyncGroupsMax) break;
+      SyncGroupRequest asked{.group = group};
       const auto further = round.cursors.find(group);
       asked.cursor =
           further != round.cursors.end() ? further->second : LoadCursor(txn, group, peer);
+      bytes += kGroupBytes;
+      const std::size_t room =
+          (kKnowledgeBytesMax - std::min(bytes, kKnowledgeBytesMax)) / kKnownBytes;
+      // One with too much knowledge for what is left goes first in a later request.
+      if (!AskAbout(txn, round, room, request.groups.empty(), asked)) break;
+      bytes += asked.knowledge.size() * kKnownBytes;
       request.groups.push_back(std::move(asked));
       rows.push_back(*std::move(row));
+      if (request.groups.size() == kSyncGroupsMax) break;
     }
   }));
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -172,6 +258,7 @@ absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
 
 absl::Status Replication::ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round) {
   round.again = false;
+  round.goes_on.clear();
   for (SyncGroupReply& group : reply.groups) {
     if (!group.member) {
       round.not_member.insert(group.group);
@@ -203,8 +290,7 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
   ASSIGN_OR_RETURN(const bool retired, CheckClaims(group, reply.of_caller));
   if (retired) {
     // The same is asked again, now that the answer is known to hold lost entries of ours.
-    round.cursors.erase(group);
-    round.again = true;
+    StartOver(round, group);
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(ApplyForks(group, reply.forks));
@@ -212,8 +298,9 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
   const auto further = round.cursors.find(group);
   const LogCursor before = further != round.cursors.end() ? further->second : kept;
   std::optional<LogCursor> cursor;
-  if (reply.cursor != before) cursor = reply.cursor;
   round.cursors[group] = reply.cursor;
+  const std::optional<LogCursor> next = NextRange(round, reply);
+  if (next && *next != before) cursor = next;
   if (reply.entries.empty() && !cursor) return absl::OkStatus();
   return ApplyEntries(peer, group, std::move(reply.entries), cursor, round);
 }
@@ -255,8 +342,7 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
   if (!result.ended.empty()) round.held_back.insert(group);
   if (result.cursors_reset) {
     round.held_back.insert(group);
-    round.cursors.erase(group);
-    round.again = true;
+    StartOver(round, group);
   }
   if (!result.problem.empty()) NoteProblem(group, peer, result.problem, round);
   for (const auto& [numbering, generation] : result.parted) {
@@ -264,8 +350,7 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
   }
   if (!result.retire) return absl::OkStatus();
   RETURN_IF_ERROR(Retire(group, *result.retire));
-  round.cursors.erase(group);
-  round.again = true;
+  StartOver(round, group);
   return absl::OkStatus();
 }
 

@@ -168,7 +168,9 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     RETURN_IF_ERROR(replication.ApplyPage(task.peer, *std::move(reply), end.round));
     barren = end.round.entries > taken ? 0 : barren + 1;
     if (end.round.again) continue;
-    std::erase_if(left, [&](const base::GroupId& group) { return done.contains(group); });
+    std::erase_if(left, [&](const base::GroupId& group) {
+      return done.contains(group) && !end.round.goes_on.contains(group);
+    });
   }
   return absl::OkStatus();
 }

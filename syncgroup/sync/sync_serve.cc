@@ -80,11 +80,20 @@ bool Withheld(const GroupRow& row, const base::PeerId& self, const EntryPlace& p
   return false;
 }
 
+// Is it asked about?
+bool Asked(const SyncGroupRequest& request, const OriginKey& numbering) {
+  return !request.range || request.range->Has(numbering);
+}
+
 void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
                   const SyncGroupRequest& request, Budget& budget, SyncGroupReply& reply) {
   const base::GroupId& group = request.group;
   reply.cursor =
       CursorFits(txn, group, row, request.cursor) ? request.cursor : LogCursor{row.log, 0};
+  std::optional<uint64_t> last;
+  if (request.until && CursorFits(txn, group, row, *request.until)) {
+    last = request.until->sequence;
+  }
   base::Cursor cursor(txn, base::Table::kLog);
   const std::string prefix = GroupKey(group);
   // What is withheld must be met again: the cursor stays before it.
@@ -92,7 +101,7 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
   for (bool more = cursor.Seek(LogKey(group, reply.cursor.sequence + 1));
        more && cursor.key().starts_with(prefix); more = cursor.Next()) {
     const auto sequence = SequenceOfLogKey(cursor.key());
-    if (!sequence) break;
+    if (!sequence || (last && *sequence > *last)) break;
     if (!budget.TakeRow()) {
       reply.more = !held || !reply.entries.empty();
       break;
@@ -101,7 +110,8 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
     auto log_row = payload ? DecodeLogRow(*payload) : std::nullopt;
     if (!log_row) continue;  // set aside; the caller reports the gap
     const auto place = PeekPlace(log_row->entry.bytes);
-    const bool news = place && !Knows(request.knowledge, *place);
+    const bool news = place && Asked(request, {place->origin, place->incarnation}) &&
+                      !Knows(request.knowledge, *place);
     if (news && Withheld(row, self, *place)) {
       held = true;
     } else if (news) {
@@ -174,6 +184,7 @@ void ServeForks(base::ReadTxn& txn, const SyncGroupRequest& request, const Knowl
                 Budget& budget, SyncGroupReply& reply) {
   for (const auto& [numbering, ours] : here) {
     if (ours.forked == 0 || reply.forks.size() == kForksMax) continue;
+    if (!Asked(request, numbering)) continue;
     const auto theirs = request.knowledge.find(numbering);
     if (theirs != request.knowledge.end() && theirs->second.forked != 0 &&
         theirs->second.forked <= ours.forked) {
@@ -195,6 +206,7 @@ void ServeClaims(const base::PeerId& caller, const SyncGroupRequest& request, co
     for (auto it = here.lower_bound({caller, base::Incarnation()});
          it != here.end() && it->first.first == caller; ++it) {
       if (request.knowledge.contains(it->first) != asked) continue;
+      if (!Asked(request, it->first)) continue;
       if (!budget.TakeBeside(kClaimBytes)) return;
       reply.of_caller.insert(*it);
     }
@@ -225,6 +237,7 @@ bool ServeGroup(base::ReadTxn& txn, const base::PeerId& self, const base::PeerId
     return true;
   }
   answer.member = true;
+  answer.ranged = asked.range.has_value();
   const Knowledge here = LoadAllKnowledge(txn, asked.group);
   // Who asks for places compares numberings, and takes nothing for an answer.
   if (ServeProbes(txn, self, *row, asked, budget, answer) == 0 && !asked.probes.empty()) {

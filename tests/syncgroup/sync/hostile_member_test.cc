@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "syncgroup/ledger/rows.h"
 #include "tests/syncgroup/cluster.h"
 
 namespace waypost::syncgroup {
@@ -50,6 +51,26 @@ class HostileMemberTest : public testing::Test {
     return EncodeSyncReply(reply);
   }
 
+  std::size_t NumberingsOf(ClusterNode& node, const base::GroupId& group) {
+    std::size_t count = 0;
+    CHECK(node.node()
+              .index
+              ->Read([&](base::ReadTxn& txn) {
+                count = LoadKnowledgeOf(txn, group, hostile_.peer()).size();
+              })
+              .ok());
+    return count;
+  }
+  // Entries without an operation, each in a numbering of its own.
+  std::vector<SealedEntry> EmptyNumberings(const base::GroupId& group, std::size_t count) {
+    std::vector<SealedEntry> entries;
+    for (std::size_t i = 0; i < count; ++i) {
+      HostileMember::Numbering numbering = HostileMember::NewNumbering();
+      entries.push_back(hostile_.Next(group, numbering, {}));
+    }
+    return entries;
+  }
+
   Wire wire_;
   HostileMember hostile_{TestIdentities::Get().Number(kHostile), wire_.clock};
   const base::Incarnation log_ = base::NewIncarnation();
@@ -90,6 +111,92 @@ TEST_F(HostileMemberTest, ProbesDoNotMakeAnAnswerGrowBeyondAPage) {
   const auto answer = Ask(a, many);
   EXPECT_TRUE(absl::IsInvalidArgument(answer.status()))
       << sent_bytes_ << " bytes asked for " << (answer.ok() ? answer->size() : 0);
+}
+
+TEST_F(HostileMemberTest, EmptyNumberingsWithoutEndAreNotTaken) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  const Replication::Round round = Send(a, group, {.entries = EmptyNumberings(group, 12'500)});
+  EXPECT_EQ(NumberingsOf(a, group), 64u);
+  EXPECT_TRUE(round.held_back.contains(group));
+  EXPECT_NE(round.problem.find("limits.numberings"), std::string::npos) << round.problem;
+  ASSERT_TRUE(b.Set(group, "k", "v").ok());
+  EXPECT_TRUE(wire_.InTime([&] { return a.Has(group, "k", "v"); }));
+  // A day later one more.
+  a.clock.Shift(base::Millis(25 * 3600 * 1000));
+  Send(a, group, {.entries = EmptyNumberings(group, 5)});
+  EXPECT_EQ(NumberingsOf(a, group), 65u);
+}
+
+TEST_F(HostileMemberTest, DeletesAndEmptyEntriesCount) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  const auto known = [&](const HostileMember::Numbering& numbering) {
+    Known found;
+    CHECK(a.node()
+              .index
+              ->Read([&](base::ReadTxn& txn) {
+                found = LoadKnowledge(txn, group, {hostile_.peer(), numbering.incarnation}).known;
+              })
+              .ok());
+    return found.generation;
+  };
+  const auto flood = [&](std::vector<Op> ops) {
+    HostileMember::Numbering numbering = HostileMember::NewNumbering();
+    std::vector<SealedEntry> entries;
+    for (int i = 0; i < 30; ++i) entries.push_back(hostile_.Next(group, numbering, ops));
+    Send(a, group, {.entries = entries});
+    const uint64_t taken = known(numbering);
+    // With more room it goes on where it was.
+    a.node().parts.group_core->SetLimits({});
+    Send(a, group, {.entries = entries});
+    EXPECT_EQ(known(numbering), 30u);
+    return taken;
+  };
+  a.node().parts.group_core->SetLimits({.entries = 20});
+  EXPECT_EQ(flood({}), 20u);
+  a.node().parts.group_core->SetLimits({.total = 50, .burst = 50, .per_second = 0});
+  EXPECT_EQ(flood({DeleteRefOp{"a"}, DeleteRefOp{"b"}}), 25u);
+  // A delete of what is not there leaves its stamp, so that all agree, and no reference.
+  EXPECT_EQ(a.node().CountsOf(group).refs, 0u);
+  a.node().parts.group_core->SetLimits({.log_bytes = 60'000});
+  EXPECT_LT(flood({ProfileOp{std::string(200, 'n'), {}, {}}}), 30u);
+}
+
+TEST_F(HostileMemberTest, KnowledgeOfAnyLengthIsAskedAboutInPages) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  constexpr std::size_t kMany = 12'500;
+  for (ClusterNode* node : {&a, &b}) {
+    node->node().parts.group_core->SetLimits({.numberings = kMany + 1});
+  }
+  const base::GroupId group = GroupWithHostile(a);
+  Send(a, group, {.entries = EmptyNumberings(group, kMany)});
+  ASSERT_EQ(NumberingsOf(a, group), kMany);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  ASSERT_TRUE(wire_.InTime([&] { return NumberingsOf(b, group) == kMany; }));
+  // Both ways, and again: what is known already is passed over.
+  ASSERT_TRUE(a.Set(group, "a", "of a").ok());
+  ASSERT_TRUE(b.Set(group, "b", "of b").ok());
+  EXPECT_TRUE(wire_.InTime([&] { return a.Has(group, "b", "of b"); }));
+  EXPECT_TRUE(wire_.InTime([&] { return b.Has(group, "a", "of a"); }));
+  const auto kept = [&] {
+    LogCursor cursor;
+    CHECK(b.node()
+              .index->Read([&](base::ReadTxn& txn) { cursor = LoadCursor(txn, group, a.self()); })
+              .ok());
+    return cursor.sequence;
+  };
+  EXPECT_TRUE(wire_.InTime([&] { return kept() > kMany; })) << kept();
+  Replication::Round round;
+  const auto request = b.node().replication().RequestFor(a.self(), {group}, round);
+  ASSERT_TRUE(request.ok());
+  const auto bytes = EncodeSyncRequest(*request);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_LT(bytes->size(), kRequestBytesMax);
+  EXPECT_TRUE(request->groups.at(0).range.has_value());
 }
 
 }  // namespace
