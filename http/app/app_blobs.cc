@@ -55,8 +55,13 @@ absl::StatusOr<Response> Put(AppContext& context, Request& request,
   // Whether another group has it is not for a token of this one.
   const bool seen = CheckHeld(context, request, staged.id).ok();
   ASSIGN_OR_RETURN(const auto result, context.parts.refs.Put(staged, target));
-  return JsonResponse({{"id", staged.id.ToHex()}, {"size", result.size_bytes}},
-                      result.created || !seen ? 201 : 200);
+  Json granted = Json::array();
+  for (const base::GroupId& group : result.granted) {
+    if (request.caller == nullptr || request.caller->Sees(group)) granted.push_back(group.ToHex());
+  }
+  return JsonResponse(
+      {{"id", staged.id.ToHex()}, {"size", result.size_bytes}, {"granted", std::move(granted)}},
+      result.created || !seen ? 201 : 200);
 }
 
 }  // namespace

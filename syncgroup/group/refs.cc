@@ -9,9 +9,9 @@
 #include "syncgroup/group/group_change.h"
 #include "syncgroup/ledger/keys.h"
 
-// References, and putting blobs. A put is one transaction: the row, holdings in the groups that
-// mention the blob, and the reference if one was asked for; if that is refused, nothing of it is
-// kept. Keys are checked before anything is written.
+// References, and putting blobs. A put is one transaction: the row, holdings in the groups for
+// which this peer's own app vouches, and the reference if one was asked for; if that is refused,
+// nothing of it is kept. Keys are checked before anything is written.
 
 namespace waypost::syncgroup {
 namespace {
@@ -153,6 +153,7 @@ absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
           effects.Of(group).haves.push_back(staged.id);
         }
         result.created = arrived.created;
+        result.granted = arrived.granted;
         if (result.created) {
           effects.events.push_back({"blob.stored",
                                     {{"blob", staged.id.ToHex()},

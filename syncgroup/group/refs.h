@@ -35,12 +35,13 @@ class Refs {
                                         std::string_view after, std::size_t limit) const;
   // One entry, all or nothing, at most kOpsPerEntryMax.
   absl::Status Change(const base::GroupId& group, const std::vector<RefChange>& changes);
-  // Makes a staged blob known: row, a holding in every group that mentions it here and, with
-  // `target`, the reference in the same transaction: if that is refused nothing is kept. `created`:
-  // it was not here.
+  // Makes a staged blob known: row, holdings in the groups that may read it now and, with `target`,
+  // the reference in the same transaction: if that is refused nothing is kept.
   struct PutResult {
-    bool created = false;
+    bool created = false;  // it was not here
     uint64_t size_bytes = 0;
+    // That of `target`, and those where this peer's own app has set a reference to it.
+    std::vector<base::GroupId> granted;
   };
   struct Target {
     base::GroupId group;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "signpost/rules.h"
@@ -18,12 +19,14 @@ using blobstore::Via;
 using Grants = std::optional<std::vector<base::GroupId>>;
 
 Grants GrantsOf(base::ReadTxn&, const BlobRecord& record, const Ledger::ByPut& put) {
-  std::vector<base::GroupId> groups;
-  if (put.reference_in) groups.push_back(*put.reference_in);
+  std::set<base::GroupId> groups;
+  if (put.reference_in) groups.insert(*put.reference_in);
   if (record.signpost) {
-    for (const auto& item : record.signpost->groups) groups.push_back(item.first);
+    for (const auto& [group, mention] : record.signpost->groups) {
+      if (mention.set_here && mention.keys > 0) groups.insert(group);
+    }
   }
-  return groups;
+  return std::vector<base::GroupId>(groups.begin(), groups.end());
 }
 
 Grants GrantsOf(base::ReadTxn& txn, const BlobRecord& record, const Ledger::ByFetch& fetch) {
@@ -64,7 +67,7 @@ Ledger::Arrived Ledger::Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
     const Grants granted =
         std::visit([&](const auto& how) { return GrantsOf(txn, record, how); }, arrival);
     if (!granted) return;
-    arrived = {.kept = true, .created = !record.row};
+    arrived = {.kept = true, .created = !record.row, .granted = *granted};
     const bool install = arrived.created || (put != nullptr && !put->whole_here) ||
                          blobs.Supersedes(staged, *record.row);
     if (arrived.created) record.row.emplace();
@@ -80,7 +83,9 @@ Ledger::Arrived Ledger::Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
     }
     if (fetch != nullptr) NoteFetched(record, staged, *fetch);
     if (!arrived.created) return;
-    for (const auto& item : record.signpost->groups) arrived.awaited_in.push_back(item.first);
+    for (const auto& item : record.signpost->groups) {
+      if (record.row->holdings.contains(item.first)) arrived.awaited_in.push_back(item.first);
+    }
   });
   if (!arrived.kept) blobs.Discard(txn, staged);
   return arrived;

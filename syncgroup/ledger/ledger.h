@@ -66,8 +66,9 @@ class Ledger {
   // blob rows come and go, in these three functions alone (holdings.cc). What they write is durable
   // with the caller's transaction, and Wake hears of it after the commit.
 
-  // An app put the bytes, and vouches for them in every group that mentions the blob here, and in
-  // `reference_in`, where the same transaction sets a reference to it next.
+  // An app put the bytes, and vouches for them in `reference_in`, where the same transaction sets a
+  // reference to it next, and wherever this peer's own app has set one. That others mention the
+  // blob opens nothing: who guesses an id must not learn from it that the blob was put.
   struct ByPut {
     std::optional<base::GroupId> reference_in;
     // What is here already can be read: it stays, and the bytes that came are not needed.
@@ -87,8 +88,10 @@ class Ledger {
   struct Arrived {
     bool kept = false;     // false: nobody wants them any more; they have no row, and go
     bool created = false;  // the blob was not here before
-    // The groups that mentioned it before it was here: their servers may have looked in vain.
+    // Of the groups that may read it now those that mentioned it before it was here: their servers
+    // may have looked in vain.
     std::vector<base::GroupId> awaited_in;
+    std::vector<base::GroupId> granted;  // that this arrival vouches for, in id order
   };
   // Bytes of a blob came and are durable: the blob has a row, holdings in the groups that are
   // granted (one that is there stays as it is), and nothing that failed before counts any more. A

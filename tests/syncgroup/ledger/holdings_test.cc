@@ -52,19 +52,25 @@ class HoldingsTest : public ::testing::Test {
   const base::BlobId blob_ = BlobOf("content");
 };
 
-TEST_F(HoldingsTest, APutVouchesForEveryGroupThatMentionsTheBlob) {
+TEST_F(HoldingsTest, APutVouchesWhereTheOwnAppSetAReferenceAndNowhereElse) {
   Mention(one_);
-  Mention(two_);
+  node_.Update([&](base::WriteTxn& txn) {
+    node_.ledger->ApplyMention(txn, blob_, {.group = two_, .keys = 1, .set_here = true});
+  });
   const auto arrived = Arrive(Ledger::ByPut{});
   EXPECT_TRUE(arrived.kept && arrived.created);
-  EXPECT_EQ(arrived.awaited_in.size(), 2u);
-  EXPECT_EQ(Holdings(), (Expected{{one_, Via::kPut}, {two_, Via::kPut}}));
-  EXPECT_EQ(node_.CountsOf(one_).blobs, 1u);
+  // Nor do the members of the other one hear that it came.
+  EXPECT_EQ(arrived.awaited_in, (std::vector<base::GroupId>{two_}));
+  EXPECT_EQ(arrived.granted, (std::vector<base::GroupId>{two_}));
+  EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
+  EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
+  EXPECT_EQ(node_.CountsOf(two_).blobs, 1u);
 }
 
 TEST_F(HoldingsTest, APutVouchesForTheGroupOfItsReferenceThatNobodyAwaited) {
   const auto arrived = Arrive(Ledger::ByPut{.reference_in = two_});
   EXPECT_TRUE(arrived.awaited_in.empty());
+  EXPECT_EQ(arrived.granted, (std::vector<base::GroupId>{two_}));
   EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
 }
 
@@ -124,7 +130,7 @@ TEST_F(HoldingsTest, BytesFoundOnTheDiskAreVouchedForByNobody) {
 
 TEST_F(HoldingsTest, AHoldingThatIsThereStaysAsItIs) {
   Mention(one_);
-  Arrive(Ledger::ByPut{});
+  Arrive(Ledger::ByPut{.reference_in = one_});
   Arrive(Ledger::ByFetch{.source = PeerNumber(2), .granted = {one_}, .when = clock_.WallNow()});
   EXPECT_EQ(Holdings(), (Expected{{one_, Via::kPut}}));
 }
@@ -144,7 +150,8 @@ TEST_F(HoldingsTest, AMentionByTheOwnAppGrantsOnlyWhatIsHere) {
 TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
   Mention(one_);
   Mention(two_);
-  Arrive(Ledger::ByPut{});
+  Arrive(Ledger::ByPut{.reference_in = one_});
+  Arrive(Ledger::ByPut{.reference_in = two_});
   node_.Update([&](base::WriteTxn& txn) { node_.ledger->Release(txn, blob_, one_); });
   EXPECT_EQ(Holdings(), (Expected{{two_, Via::kPut}}));
   EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
@@ -153,7 +160,7 @@ TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
 
 TEST_F(HoldingsTest, AfterDamageTheBlobIsWantedAgain) {
   Mention(one_);
-  Arrive(Ledger::ByPut{});
+  Arrive(Ledger::ByPut{.reference_in = one_});
   node_.Update([&](base::WriteTxn& txn) { node_.ledger->ReleaseAll(txn, blob_); });
   EXPECT_FALSE(node_.Record(blob_).row.has_value());
   EXPECT_TRUE(node_.Record(blob_).signpost->groups.at(one_).wanted);

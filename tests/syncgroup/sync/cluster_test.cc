@@ -311,7 +311,7 @@ TEST(Cluster, HeldSaysWhichBlobsAServerLacks) {
   ASSERT_TRUE(a.node().Put("one", Refs::Target{group, "1"}).ok());
   ASSERT_TRUE(a.node().Put("two", Refs::Target{group, "2"}).ok());
   ASSERT_TRUE(wire.InTime([&] { return b.Has(group, "2", "two") && b.Has(group, "1", "one"); }));
-  ASSERT_TRUE(b.node().Put("one").ok());
+  ASSERT_TRUE(b.node().Put("one", Refs::Target{group, "1"}).ok());
   const auto ask = [&](uint32_t servers) {
     base::Mutex mutex;
     base::CondVar told;
@@ -330,7 +330,7 @@ TEST(Cluster, HeldSaysWhichBlobsAServerLacks) {
   EXPECT_EQ(report.blobs, 2u);
   EXPECT_EQ(report.missing_blobs, std::vector<base::BlobId>{BlobOf("two")});
   EXPECT_EQ(report.answered, std::vector<base::PeerId>{b.self()});
-  ASSERT_TRUE(b.node().Put("two").ok());
+  ASSERT_TRUE(b.node().Put("two", Refs::Target{group, "2"}).ok());
   EXPECT_TRUE(ask(1).held);
   EXPECT_EQ(ask(2).missing, 2u);
 }
