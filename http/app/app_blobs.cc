@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "blobstore/blob_listing.h"
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
 #include "http/app/json_render.h"
 #include "http/app/scope.h"
 #include "http/message/errors.h"

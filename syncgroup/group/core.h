@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string>
@@ -80,6 +81,9 @@ struct Core {
   void SetAccessListener(AccessListener to);
   // What Update does after its commit.
   void Announce(const Effects& effects) const;
+
+  // Long work ends between two of its transactions, and goes on where it was after the next start.
+  mutable std::atomic<bool> stopping{false};
 
   mutable base::Mutex limits_mutex;
   MemberLimits member_limits GUARDED_BY(limits_mutex);

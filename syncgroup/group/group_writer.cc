@@ -32,6 +32,10 @@ base::Incarnation NextToken(const base::Incarnation& token, const base::EntryHas
 
 constexpr std::size_t kCursorsAtOnce = 1000;
 
+// Profiles of one numbering that are kept for good: more than an honest device publishes before it
+// begins another, few enough to fold.
+constexpr uint32_t kProfilesKept = 100;
+
 Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const Member& member) {
   return {kind, {{"group", group.ToHex()}, {"peer", member.peer.ToHex()}, {"name", member.name}}};
 }
@@ -163,10 +167,68 @@ bool GroupWriter::LearnMembership(const Entry& entry) {
     if (!DecidesMembership(entry.ops[i])) continue;
     const Stamp stamp{entry.time, entry.place, static_cast<uint32_t>(i)};
     if (txn_.GetRaw(base::Table::kMembers, MembershipOpKey(group_, stamp))) continue;
+    if (const auto* profile = std::get_if<ProfileOp>(&entry.ops[i])) {
+      news |= LearnProfile(stamp, *profile);
+      continue;
+    }
     StoreMembershipOp(txn_, group_, {stamp, entry.ops[i]});
+    if (const auto* admit = std::get_if<AdmitOp>(&entry.ops[i])) {
+      pending_admissions_.insert(admit->peer);
+    }
+    fold_pending_ = true;
     news = true;
   }
   return news;
+}
+
+bool GroupWriter::LearnProfile(const Stamp& stamp, const ProfileOp& profile) {
+  const OriginKey numbering{stamp.place.origin, stamp.place.incarnation};
+  const ProfilesRow before = LoadProfiles(txn_, group_, numbering);
+  ProfilesRow after = before;
+  const auto take = [&](std::optional<Stamp>& newest) {
+    if (!newest || *newest < stamp) newest = stamp;
+  };
+  take(after.newest);
+  if (profile.lowered_role == Role::kNormal) take(after.newest_normal);
+  if (profile.lowered_role == Role::kLeaf) take(after.newest_leaf);
+  if (before.kept < kProfilesKept) {
+    ++after.kept;
+    after.kept_until = std::max(before.kept_until, stamp.place.generation);
+  }
+  if (after == before) return false;
+  StoreMembershipOp(txn_, group_, {stamp, profile});
+  StoreProfiles(txn_, group_, numbering, after);
+  for (const auto& old : {before.newest, before.newest_normal, before.newest_leaf}) {
+    if (!old || old->place.generation <= after.kept_until || old == after.newest ||
+        old == after.newest_normal || old == after.newest_leaf) {
+      continue;
+    }
+    txn_.Delete(base::Table::kMembers, MembershipOpKey(group_, *old));
+  }
+  ShowProfile(stamp, profile);
+  return true;
+}
+
+void GroupWriter::ShowProfile(const Stamp& stamp, const ProfileOp& profile) {
+  auto member = LoadMember(txn_, group_, stamp.place.origin);
+  if (!member) return;  // a fold shows it when there is one
+  const OriginCut cut = LoadCut(txn_, group_, stamp.place.origin);
+  const auto counts = [&](const EntryPlace& place) {
+    const OriginKey numbering{place.origin, place.incarnation};
+    return EntryCounts(cut, LoadKnowledge(txn_, group_, numbering).known.forked, place);
+  };
+  if (!counts(stamp.place)) return;
+  if (profile.lowered_role && *profile.lowered_role > member->role) fold_pending_ = true;
+  for (const auto& [numbering, row] : LoadProfilesOf(txn_, group_, stamp.place.origin)) {
+    if (row.newest && *row.newest > stamp && counts(row.newest->place)) return;
+  }
+  if (member->name == profile.name && member->addresses == profile.addresses) return;
+  member->name = profile.name;
+  member->addresses = profile.addresses;
+  StoreMember(txn_, group_, *member);
+  // Of many in one transaction the last is told.
+  std::erase_if(effects_.profiles, [&](const auto& told) { return told.peer == member->peer; });
+  effects_.profiles.push_back({member->peer, member->name, member->addresses});
 }
 
 bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
@@ -181,12 +243,28 @@ bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
 }
 
 void GroupWriter::Apply(const Entry& entry, Source source, const base::PeerId& via) {
-  const bool decides = std::any_of(entry.ops.begin(), entry.ops.end(), DecidesMembership);
-  if (decides && source != Source::kRefold) {
-    txn_.Delete(base::Table::kMembers, PaperKey(group_, entry.place));
+  if (std::any_of(entry.ops.begin(), entry.ops.end(), DecidesMembership)) {
+    if (source != Source::kRefold) {
+      txn_.Delete(base::Table::kMembers, PaperKey(group_, entry.place));
+    }
+    // Also for what is written again: its operations have a new stamp.
+    LearnMembership(entry);
   }
-  // Also for what is written again: its operations have a new stamp.
-  if (decides && LearnMembership(entry)) FoldMembers(&entry.place);
+  if (!fold_pending_) return ApplyRefs(entry, source, via);
+  // It may decide about itself, and so may one before it.
+  pending_.push_back({&entry, source, via});
+  if (source != Source::kReceived) Settle();
+}
+
+void GroupWriter::Settle() {
+  if (!fold_pending_) return;
+  FoldMembers();
+  for (const Pending& each : std::exchange(pending_, {})) {
+    ApplyRefs(*each.entry, each.source, each.via);
+  }
+}
+
+void GroupWriter::ApplyRefs(const Entry& entry, Source source, const base::PeerId& via) {
   if (!RefsCountHere(entry.place)) return;
   for (std::size_t i = 0; i < entry.ops.size(); ++i) {
     const Stamp stamp{entry.time, entry.place, static_cast<uint32_t>(i)};
@@ -238,13 +316,20 @@ bool GroupWriter::RefsCountHere(const EntryPlace& place) {
 bool GroupWriter::LearnFork(const OriginKey& numbering, uint64_t generation,
                             const ForkProof& proof) {
   KnowledgeRow known = LoadKnowledge(txn_, group_, numbering);
-  if (known.known.forked != 0 && known.known.forked <= generation) return false;
+  const uint64_t before = known.known.forked;
+  if (before != 0 && before <= generation) return false;
+  const bool own = numbering.first == core_.self();
+  if (!own && !Admitted(numbering.first)) return false;
   known.known.forked = generation;
   known.proof = proof;
   StoreKnowledge(txn_, group_, numbering, known);
-  FoldMembers();
-  if (generation <= known.known.generation) StartRefold();
-  if (numbering.first != core_.self()) return true;
+  fold_pending_ = true;
+  // Only references that counted until now make a difference.
+  const uint64_t counted =
+      before == 0 ? known.known.generation : std::min(known.known.generation, before - 1);
+  const OriginCut cut = LoadCut(txn_, group_, numbering.first);
+  if (OriginCut::AnyRefs(cut, numbering.second, generation, counted)) StartRefold();
+  if (!own) return true;
   // Nothing of ours from there on counts anywhere: it is written again under another numbering.
   if (numbering.second == row_.incarnation) Retire();
   auto retired = std::find_if(
@@ -289,7 +374,9 @@ void GroupWriter::StartRewrite(RetiredNumbering& retired, uint64_t generation, b
   effects_.Of(group_).work = true;
 }
 
-void GroupWriter::FoldMembers(const EntryPlace* applying) {
+void GroupWriter::FoldMembers() {
+  fold_pending_ = false;
+  pending_admissions_.clear();
   cuts_.clear();
   const Knowledge knowledge = LoadAllKnowledge(txn_, group_);
   const auto folded = FoldedMembership(row_.genesis, knowledge, LoadMembershipOps(txn_, group_));
@@ -306,12 +393,12 @@ void GroupWriter::FoldMembers(const EntryPlace* applying) {
   }
   if (now.inviters) row_.inviters = *now.inviters;
   row_.members = now.members.size();
-  StoreCuts(now.cuts, knowledge, applying);
+  StoreCuts(now.cuts, knowledge);
   StoreMembers(now.members);
 }
 
 void GroupWriter::StoreCuts(const std::map<base::PeerId, OriginCut>& cuts,
-                            const Knowledge& knowledge, const EntryPlace* applying) {
+                            const Knowledge& knowledge) {
   const std::map<base::PeerId, OriginCut> before = LoadCuts(txn_, group_);
   const auto cut_in = [](const std::map<base::PeerId, OriginCut>& in, const base::PeerId& origin) {
     const auto it = in.find(origin);
@@ -330,13 +417,17 @@ void GroupWriter::StoreCuts(const std::map<base::PeerId, OriginCut>& cuts,
       cursors_reset_ = true;
     }
   }
-  // Only what is in the log and counted otherwise until now makes a difference.
+  // Only what is in the log and counted otherwise until now makes a difference; what is pending has
+  // its references applied afterwards.
+  std::map<OriginKey, uint64_t> first_pending;
+  for (const Pending& each : pending_) {
+    const EntryPlace& place = each.entry->place;
+    first_pending.try_emplace({place.origin, place.incarnation}, place.generation);
+  }
   for (const auto& [numbering, known] : knowledge) {
     uint64_t applied = known.generation;
-    if (applying != nullptr && applying->generation == applied &&
-        OriginKey{applying->origin, applying->incarnation} == numbering) {
-      --applied;
-    }
+    const auto pending = first_pending.find(numbering);
+    if (pending != first_pending.end()) applied = std::min(applied, pending->second - 1);
     if (!OriginCut::SameRefs(cut_in(before, numbering.first), cut_in(cuts, numbering.first),
                              numbering.second, applied)) {
       StartRefold();
@@ -380,6 +471,7 @@ void GroupWriter::StartRefold() {
 }
 
 void GroupWriter::Finish() {
+  Settle();
   core_.ledger.AddRefs(txn_, group_, refs_delta_);
   refs_delta_ = 0;
   StoreGroupRow(txn_, group_, row_);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,38 +58,49 @@ class GroupWriter {
   std::vector<Op> AdmissionOf(const Member& self, const base::PeerId& peer,
                               const base::Incarnation& incarnation, Role role, Authority authority,
                               bool invites) const;
-  // An entry from `via` that is next in its numbering.
+  // An entry from `via` that is next in its numbering; it outlives the writer. Where it or one
+  // before it decides about members, it has its effect with Settle.
   void Append(const PreparedEntry& entry, const base::PeerId& via);
   // An entry of the log is applied again while references are folded again.
   void Refold(const Entry& entry);
   // Membership operations of an entry shown in papers, which will enter the log when its turn
   // comes. True if one of them was not known.
   bool LearnPaper(const PreparedEntry& entry);
-  // A proof that a numbering has two entries at `generation`. True if it was news.
+  // Does an entry that has not had its effect admit this origin, if it counts?
+  bool MayAdmit(const base::PeerId& origin) const { return pending_admissions_.contains(origin); }
+  // Folds the members once for all that was appended, then applies its references.
+  void Settle();
+  // A proof that a numbering has two entries at `generation`. True if it was news. Of whom nothing
+  // counts nothing is learned; the members are folded with Settle.
   bool LearnFork(const OriginKey& numbering, uint64_t generation, const ForkProof& proof);
   // The numbering of now is written no more: another one begins.
   void Retire();
   // Own entries from `generation` on, all in the log, leave it and will be written again.
   void StartRewrite(RetiredNumbering& retired, uint64_t generation, bool drop);
 
-  // Members, cuts and settings from the membership operations. `applying`: the entry at this place
-  // has its references applied afterwards, so that it alone is no reason to fold references again.
-  void FoldMembers(const EntryPlace* applying = nullptr);
+  // Members, cuts and settings from the membership operations.
+  void FoldMembers();
   void StartRefold();
+  // Settles, and stores the group's row.
   void Finish();
 
  private:
   enum class Source { kLocal, kReceived, kRefold };
   void AppendToLog(const SealedEntry& sealed, const Entry& entry, const base::EntryHash& hash);
   void Apply(const Entry& entry, Source source, const base::PeerId& via);
+  void ApplyRefs(const Entry& entry, Source source, const base::PeerId& via);
+  // Are there operations that were not known? Asks for a fold where one of them needs it.
   bool LearnMembership(const Entry& entry);
+  // Beyond the first of a numbering a profile is kept while it is the newest, or the newest that
+  // lowers the role to what it says. It needs no fold but where it lowers the role.
+  bool LearnProfile(const Stamp& stamp, const ProfileOp& profile);
+  void ShowProfile(const Stamp& stamp, const ProfileOp& profile);
   // Another entry at the same place is known: a proof against its origin. False if it is the same.
   bool LearnDouble(const SealedEntry& here, const PreparedEntry& entry);
   void ApplyRef(const Stamp& stamp, const std::string& key, const std::optional<base::BlobId>& blob,
                 std::optional<uint64_t> size_bytes, Source source, const base::PeerId& via);
   bool RefsCountHere(const EntryPlace& place);
-  void StoreCuts(const std::map<base::PeerId, OriginCut>& cuts, const Knowledge& knowledge,
-                 const EntryPlace* applying);
+  void StoreCuts(const std::map<base::PeerId, OriginCut>& cuts, const Knowledge& knowledge);
   void StoreMembers(const std::map<base::PeerId, Member>& members);
 
   const Core& core_;
@@ -98,6 +110,15 @@ class GroupWriter {
   GroupRow row_;
   int64_t refs_delta_ = 0;
   bool cursors_reset_ = false;
+  // What waits for Settle, in the order in which it was appended.
+  struct Pending {
+    const Entry* entry = nullptr;
+    Source source = Source::kReceived;
+    base::PeerId via;
+  };
+  std::vector<Pending> pending_;
+  std::set<base::PeerId> pending_admissions_;
+  bool fold_pending_ = false;
   std::map<base::PeerId, OriginCut> cuts_;  // as looked up; emptied when members change
 };
 

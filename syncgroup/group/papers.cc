@@ -150,6 +150,7 @@ void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries)
     if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
     news |= writer.LearnPaper(entry);
   }
+  // Also for a profile: who it is may be news.
   if (news) writer.FoldMembers();
 }
 

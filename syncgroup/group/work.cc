@@ -364,6 +364,7 @@ absl::StatusOr<bool> GroupWork::DoAll(std::size_t steps) {
 
 absl::Status GroupWork::Finish(const base::GroupId& group) {
   for (bool more = true; more;) {
+    if (core_.stopping) return absl::CancelledError("the service is stopping");
     ASSIGN_OR_RETURN(more, Step(group));
   }
   return absl::OkStatus();

@@ -33,7 +33,7 @@ class GroupWork {
   // now.
   absl::StatusOr<bool> Do(const base::GroupId& group, std::size_t steps);
   absl::StatusOr<bool> DoAll(std::size_t steps);
-  // All that can be done now.
+  // All that can be done now; kCancelled when the service stops meanwhile.
   absl::Status Finish(const base::GroupId& group);
 
   // `peer` has pulled the entry by which this peer left the group. Only in memory: after a restart

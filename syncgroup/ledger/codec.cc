@@ -218,6 +218,29 @@ std::optional<OriginCut> DecodeCut(std::string_view payload) {
   return out;
 }
 
+std::string EncodeProfiles(const ProfilesRow& row) {
+  rows::ProfilesRow out;
+  if (row.newest) WriteStamp(*row.newest, out.mutable_newest());
+  if (row.newest_normal) WriteStamp(*row.newest_normal, out.mutable_newest_normal());
+  if (row.newest_leaf) WriteStamp(*row.newest_leaf, out.mutable_newest_leaf());
+  out.set_kept(row.kept);
+  out.set_kept_until(row.kept_until);
+  return Serialize(out);
+}
+std::optional<ProfilesRow> DecodeProfiles(std::string_view payload) {
+  rows::ProfilesRow in;
+  if (!Parse(payload, in)) return std::nullopt;
+  ProfilesRow out{.kept = in.kept(), .kept_until = in.kept_until()};
+  if (in.has_newest() && !ReadStamp(in.newest(), out.newest.emplace())) return std::nullopt;
+  if (in.has_newest_normal() && !ReadStamp(in.newest_normal(), out.newest_normal.emplace())) {
+    return std::nullopt;
+  }
+  if (in.has_newest_leaf() && !ReadStamp(in.newest_leaf(), out.newest_leaf.emplace())) {
+    return std::nullopt;
+  }
+  return out;
+}
+
 std::string EncodeRefRow(const RefRow& row) {
   rows::RefRow out;
   if (row.blob) out.set_blob(IdBytes(*row.blob));

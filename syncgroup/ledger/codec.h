@@ -18,6 +18,8 @@ std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view pa
 std::optional<Role> DecodeRoleOfMember(std::string_view payload);
 std::string EncodeCut(const OriginCut& cut);
 std::optional<OriginCut> DecodeCut(std::string_view payload);
+std::string EncodeProfiles(const ProfilesRow& row);
+std::optional<ProfilesRow> DecodeProfiles(std::string_view payload);
 std::string EncodeRefRow(const RefRow& row);
 std::string EncodeLogRow(const LogRow& row);
 std::string EncodeKnowledge(const KnowledgeRow& row);

@@ -77,6 +77,18 @@ std::optional<Stamp> StampOfMembershipOpKey(std::string_view key) {
   return stamp;
 }
 
+std::string ProfilesKey(const base::GroupId& group, const OriginKey& numbering) {
+  return ProfilesPrefix(group, numbering.first).append(numbering.second.bytes());
+}
+std::string ProfilesPrefix(const base::GroupId& group, const base::PeerId& origin) {
+  return Kind(group, 'f').append(origin.bytes());
+}
+std::optional<OriginKey> NumberingOfProfilesKey(std::string_view key) {
+  if (key.size() != kGroup + 1 + kPeer + kIncarnation) return std::nullopt;
+  return OriginKey{*base::PeerId::FromBytes(key.substr(kGroup + 1, kPeer)),
+                   *base::Incarnation::FromBytes(key.substr(kGroup + 1 + kPeer))};
+}
+
 std::string PaperKey(const base::GroupId& group, const EntryPlace& place) {
   std::string key = Kind(group, 'p');
   AppendPlace(key, place);

@@ -43,6 +43,10 @@ std::string MembershipOpKey(const base::GroupId& group, const Stamp& stamp);
 std::string MembershipOpPrefix(const base::GroupId& group);
 std::optional<Stamp> StampOfMembershipOpKey(std::string_view key);
 
+// Which profiles are kept of one numbering, and of all of one origin.
+std::string ProfilesKey(const base::GroupId& group, const OriginKey& numbering);
+std::string ProfilesPrefix(const base::GroupId& group, const base::PeerId& origin);
+std::optional<OriginKey> NumberingOfProfilesKey(std::string_view key);
 std::string PaperKey(const base::GroupId& group, const EntryPlace& place);
 
 std::string RefRowKey(const base::GroupId& group, std::string_view key);

@@ -144,6 +144,28 @@ void StoreCut(base::WriteTxn& txn, const base::GroupId& group, const base::PeerI
   txn.Put(Table::kMembers, CutKey(group, origin), EncodeCut(cut));
 }
 
+ProfilesRow LoadProfiles(base::ReadTxn& txn, const base::GroupId& group,
+                         const OriginKey& numbering) {
+  return LoadRow(txn, Table::kMembers, ProfilesKey(group, numbering), DecodeProfiles)
+      .value_or(ProfilesRow());
+}
+std::map<OriginKey, ProfilesRow> LoadProfilesOf(base::ReadTxn& txn, const base::GroupId& group,
+                                                const base::PeerId& origin) {
+  std::map<OriginKey, ProfilesRow> rows;
+  VisitPrefix(txn, Table::kMembers, ProfilesPrefix(group, origin),
+              [&](std::string_view key, std::string_view payload) {
+                const auto numbering = NumberingOfProfilesKey(key);
+                const auto row = DecodeProfiles(payload);
+                if (numbering && row) rows[*numbering] = *row;
+                return true;
+              });
+  return rows;
+}
+void StoreProfiles(base::WriteTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+                   const ProfilesRow& row) {
+  txn.Put(Table::kMembers, ProfilesKey(group, numbering), EncodeProfiles(row));
+}
+
 std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId& group) {
   std::vector<StampedOp> ops;
   VisitPrefix(txn, Table::kMembers, MembershipOpPrefix(group),

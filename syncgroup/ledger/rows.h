@@ -97,6 +97,19 @@ struct KnowledgeRow {
   MemberUse used;   // by its entries so far
 };
 
+// The profiles that are kept of one numbering: the first `kept` of them for good, so that a fold is
+// exact whatever is void of the numbering's end; of the rest the newest, and of those that lower
+// the role the newest for each role.
+struct ProfilesRow {
+  std::optional<Stamp> newest;
+  std::optional<Stamp> newest_normal;
+  std::optional<Stamp> newest_leaf;
+  uint32_t kept = 0;
+  uint64_t kept_until = 0;  // no generation of those is beyond
+
+  friend bool operator==(const ProfilesRow&, const ProfilesRow&) = default;
+};
+
 struct InviteRow {
   base::GroupId group;
   std::string verifier;  // checks proofs; the secret itself is kept nowhere
@@ -132,6 +145,14 @@ void StoreCut(base::WriteTxn& txn, const base::GroupId& group, const base::PeerI
 
 std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId& group);
 void StoreMembershipOp(base::WriteTxn& txn, const base::GroupId& group, const StampedOp& op);
+
+ProfilesRow LoadProfiles(base::ReadTxn& txn, const base::GroupId& group,
+                         const OriginKey& numbering);
+// Of all numberings of one origin.
+std::map<OriginKey, ProfilesRow> LoadProfilesOf(base::ReadTxn& txn, const base::GroupId& group,
+                                                const base::PeerId& origin);
+void StoreProfiles(base::WriteTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+                   const ProfilesRow& row);
 
 std::optional<RefRow> LoadRefRow(base::ReadTxn& txn, const base::GroupId& group,
                                  std::string_view key);

@@ -53,7 +53,10 @@ MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes) {
     if (std::holds_alternative<SettingsOp>(op)) ++use.membership;
   }
   for (const auto& item : admitted) use.membership += 1 + (item.second - 1) / kNumberingsOfOne;
-  for (const auto& item : removed) use.removals += 1 + (item.second - 1) / kNumberingsOfOne;
+  for (const auto& [peer, named] : removed) {
+    // Who leaves needs to do it once.
+    use.removals += peer == entry.place.origin ? named : 1 + (named - 1) / kNumberingsOfOne;
+  }
   return use;
 }
 

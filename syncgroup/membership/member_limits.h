@@ -43,7 +43,7 @@ struct MemberUse {
   friend bool operator==(const MemberUse&, const MemberUse&) = default;
 };
 // Of an entry whose sealed form has `sealed_bytes`. A peer that is admitted or removed counts once
-// for each 64 of its numberings that are named. Pure.
+// for each 64 of its numberings that are named, itself once for each. Pure.
 MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes);
 
 // What is beyond the limits when a member that was admitted then has come to `use`, in words that

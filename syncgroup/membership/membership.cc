@@ -181,6 +181,12 @@ bool OriginCut::SameRefs(const OriginCut& a, const OriginCut& b,
   return RefRanges(a, incarnation, applied) == RefRanges(b, incarnation, applied);
 }
 
+bool OriginCut::AnyRefs(const OriginCut& cut, const base::Incarnation& incarnation, uint64_t from,
+                        uint64_t applied) {
+  const Ranges ranges = RefRanges(cut, incarnation, applied);
+  return !ranges.empty() && ranges.back().second >= from;
+}
+
 bool DecidesMembership(const Op& op) {
   return !std::holds_alternative<PutRefOp>(op) && !std::holds_alternative<DeleteRefOp>(op);
 }

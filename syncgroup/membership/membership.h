@@ -52,6 +52,9 @@ struct OriginCut {
   // Do both let the same references count among the first `applied` entries of an incarnation?
   static bool SameRefs(const OriginCut& a, const OriginCut& b, const base::Incarnation& incarnation,
                        uint64_t applied);
+  // Do references count among the entries of an incarnation from `from` to `applied`?
+  static bool AnyRefs(const OriginCut& cut, const base::Incarnation& incarnation, uint64_t from,
+                      uint64_t applied);
   friend bool operator==(const OriginCut&, const OriginCut&) = default;
 };
 

@@ -111,7 +111,10 @@ struct SyncGroupReply {
   std::vector<SealedEntry> entries;
   LogCursor cursor;  // send this next time
   bool more = false;
-  Knowledge of_caller;              // what the callee knows of the caller's own numberings
+  Knowledge of_caller;  // what the callee knows of the caller's own numberings
+  // Entries of the caller's own, under its signature: the newest of each numbering that it does not
+  // say it knows as its newest. Only this makes the caller believe that it wrote more than it knows.
+  std::vector<SealedEntry> claimed;
   std::vector<ForkProof> forks;     // that the caller does not know
   std::vector<SealedEntry> probed;  // what the probes asked for, in order
   // How many of the probes that is, from the first: for the others there was no room. nullopt: all.

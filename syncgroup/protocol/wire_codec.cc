@@ -105,7 +105,8 @@ constexpr RepeatedField kSyncGroupReplyShape[] = {
     {wire::SyncGroupReply::kEntriesFieldNumber, kUncounted, kSealedMin},
     {wire::SyncGroupReply::kOfCallerFieldNumber, kUncounted, kKnownMin},
     {wire::SyncGroupReply::kForksFieldNumber, kForksMax, 2 * kSealedMin},
-    {wire::SyncGroupReply::kProbedFieldNumber, kUncounted, kSealedMin}};
+    {wire::SyncGroupReply::kProbedFieldNumber, kUncounted, kSealedMin},
+    {wire::SyncGroupReply::kClaimedFieldNumber, kUncounted, kSealedMin}};
 constexpr RepeatedField kSyncReplyShape[] = {
     {wire::SyncReply::kGroupsFieldNumber, kUncounted, kGroupMin, kSyncGroupReplyShape}};
 constexpr RepeatedField kPokeShape[] = {{wire::PokeRequest::kGroupsFieldNumber, kUncounted, kIdMin},
@@ -516,6 +517,7 @@ absl::Status ReadSyncGroupReply(const wire::SyncGroupReply& from, SyncGroupReply
     RETURN_IF_ERROR(ReadSealed(fork.second(), to.second));
   }
   out.ranged = from.ranged();
+  RETURN_IF_ERROR(ReadSealedList(from.claimed(), out.claimed));
   if (from.has_probes_answered()) out.probes_answered = from.probes_answered();
   return ReadSealedList(from.probed(), out.probed);
 }
@@ -596,6 +598,7 @@ absl::StatusOr<std::string> EncodeSyncReply(const SyncReply& message) {
     for (const SealedEntry& entry : group.probed) WriteSealed(entry, to->add_probed());
     if (group.probes_answered) to->set_probes_answered(*group.probes_answered);
     to->set_ranged(group.ranged);
+    for (const SealedEntry& entry : group.claimed) WriteSealed(entry, to->add_claimed());
   }
   out.set_more(message.more);
   return SerializeUpTo(out, kReplyBytesMax, "sync reply");

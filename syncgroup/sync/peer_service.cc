@@ -42,7 +42,9 @@ absl::StatusOr<HelloReply> PeerService::Hello(const base::PeerId& caller,
 absl::StatusOr<SyncReply> PeerService::Sync(const base::PeerId& caller,
                                             const SyncRequest& request) {
   Arrived(caller);
-  return parts_.replication.ServePage(caller, request);
+  ASSIGN_OR_RETURN(Replication::Served served, parts_.replication.ServePage(caller, request));
+  if (!served.doubted.empty()) parts_.syncer.OnPoke(caller, served.doubted);
+  return std::move(served.reply);
 }
 
 absl::Status PeerService::Poke(const base::PeerId& caller, const PokeRequest& request) {

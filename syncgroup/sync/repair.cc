@@ -26,21 +26,12 @@ using base::Index;
 using Round = Replication::Round;
 
 constexpr uint64_t kFirstSpan = 16;
+// Forks of a member are not looked at for so many times as long as the last ones of it took: they
+// are shown again until they are known.
+constexpr int kForkRestFactor = 10;
 
 uint64_t StartOf(uint64_t generation, uint64_t span) {
   return generation > span ? generation - span + 1 : 1;
-}
-
-// Does what a member knows of an own numbering agree with ours?
-bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& numbering,
-               const Known& claim) {
-  if (claim.generation == 0) return true;
-  const Known own = LoadKnowledge(txn, group, numbering).known;
-  if (claim.generation > own.generation) return false;
-  if (claim.generation == own.generation) return claim.hash == own.hash;
-  const auto entry = LoadEntryAt(txn, group, {numbering.first, numbering.second, claim.generation});
-  // A damaged row says nothing about the member.
-  return !entry || HashEntry(entry->bytes) == claim.hash;
 }
 
 // As many of the entries, from the first, as follow one another.
@@ -89,8 +80,27 @@ Comparison Compare(base::ReadTxn& txn, const base::GroupId& group, const base::P
 
 }  // namespace
 
+bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+               const Known& claim) {
+  if (claim.generation == 0) return true;
+  const Known own = LoadKnowledge(txn, group, numbering).known;
+  if (claim.generation > own.generation) return false;
+  if (claim.generation == own.generation) return claim.hash == own.hash;
+  const auto entry = LoadEntryAt(txn, group, {numbering.first, numbering.second, claim.generation});
+  // A damaged row says nothing about the member.
+  return !entry || HashEntry(entry->bytes) == claim.hash;
+}
+
 absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
-                                                    const Knowledge& claims) {
+                                                    std::vector<SealedEntry> claimed) {
+  Knowledge claims;
+  for (SealedEntry& sealed : claimed) {
+    const auto entry = PrepareEntry(group, std::move(sealed));
+    if (!entry.ok() || entry->entry.place.origin != core.self()) continue;  // proves nothing
+    claims[{core.self(), entry->entry.place.incarnation}] = {
+        .generation = entry->entry.place.generation, .hash = entry->hash};
+  }
+  if (claims.empty()) return false;
   std::optional<base::Incarnation> retire;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const auto row = LoadGroupRow(txn, group);
@@ -104,6 +114,24 @@ absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
   if (!retire) return false;
   RETURN_IF_ERROR(Retire(group, *retire));
   return true;
+}
+
+absl::Status Replication::Impl::CompareClaims(const base::PeerId& peer, const base::GroupId& group,
+                                              const Knowledge& claims, Round& round) {
+  std::map<OriginKey, uint64_t> differing;
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    for (const auto& [numbering, claim] : claims) {
+      if (numbering.first != core.self() || claim.forked != 0) continue;
+      const Known own = LoadKnowledge(txn, group, numbering).known;
+      // What goes on beyond ours comes as other entries do.
+      if (own.forked != 0 || claim.generation > own.generation) continue;
+      if (!ClaimFits(txn, group, numbering, claim)) differing[numbering] = claim.generation;
+    }
+  }));
+  for (const auto& [numbering, generation] : differing) {
+    if (StartProbe(group, peer, numbering, generation)) round.again = true;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Replication::Impl::Retire(const base::GroupId& group,
@@ -160,8 +188,28 @@ std::vector<Probe> Replication::Impl::ProbesFor(const base::GroupId& group, cons
   return asked;
 }
 
+bool Replication::Impl::Resting(const base::GroupId& group, const base::PeerId& origin) {
+  const base::SteadyTime now = core.clock.SteadyNow();
+  base::MutexLock lock(mutex);
+  std::erase_if(fork_rests, [&](const auto& item) { return item.second <= now; });
+  return fork_rests.contains({group, origin});
+}
+
+void Replication::Impl::Rest(const base::GroupId& group, const base::PeerId& origin,
+                             base::SteadyTime began) {
+  if (origin == core.self()) return;
+  const base::SteadyTime now = core.clock.SteadyNow();
+  base::MutexLock lock(mutex);
+  fork_rests[{group, origin}] = now + kForkRestFactor * (now - began);
+}
+
 absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
                                            const std::vector<ForkProof>& forks) {
+  struct Proven {
+    EntryPlace place;
+    const ForkProof* proof;
+  };
+  std::vector<Proven> proven;
   for (const ForkProof& fork : forks) {
     const auto first = PrepareEntry(group, fork.first);
     const auto second = PrepareEntry(group, fork.second);
@@ -169,24 +217,45 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
         first->hash == second->hash) {
       continue;  // proves nothing
     }
-    const EntryPlace place = first->entry.place;
-    const OriginKey numbering{place.origin, place.incarnation};
-    bool news = false;
-    RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-      const Known known = LoadKnowledge(txn, group, numbering).known;
-      news = known.forked == 0 || known.forked > place.generation;
-    }));
-    if (!news) continue;
-    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-      auto writer = GroupWriter::Open(core, txn, effects, group);
-      if (!writer || !writer->LearnFork(numbering, place.generation, fork)) {
-        return absl::OkStatus();
-      }
-      writer->Finish();
-      return absl::OkStatus();
-    }));
-    RETURN_IF_ERROR(work.Finish(group));
+    if (!Resting(group, first->entry.place.origin)) proven.push_back({first->entry.place, &fork});
   }
+  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    std::erase_if(proven, [&](const Proven& one) {
+      const Known known =
+          LoadKnowledge(txn, group, {one.place.origin, one.place.incarnation}).known;
+      return known.forked != 0 && known.forked <= one.place.generation;
+    });
+  }));
+  if (proven.empty()) return absl::OkStatus();
+  const base::SteadyTime began = core.clock.SteadyNow();
+  std::set<base::PeerId> learned;
+  RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+    learned.clear();
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer) return absl::OkStatus();
+    for (const Proven& one : proven) {
+      const OriginKey numbering{one.place.origin, one.place.incarnation};
+      // One of which nothing is here counts among the member's numberings.
+      if (LoadKnowledge(txn, group, numbering).known == Known()) {
+        const auto member = LoadMember(txn, group, numbering.first);
+        MemberUse with = LoadUse(txn, group, numbering.first);
+        ++with.numberings;
+        if (BeyondLimits(core.limits(), with, member ? member->admitted : writer->row().created,
+                         core.clock.WallNow())) {
+          continue;
+        }
+      }
+      if (writer->LearnFork(numbering, one.place.generation, *one.proof)) {
+        learned.insert(numbering.first);
+      }
+    }
+    if (!learned.empty()) writer->Finish();
+    return absl::OkStatus();
+  }));
+  if (learned.empty()) return absl::OkStatus();
+  // One walk for all of them. Who makes it necessary does so for a small part of the time.
+  RETURN_IF_ERROR(work.Finish(group));
+  for (const base::PeerId& origin : learned) Rest(group, origin, began);
   return absl::OkStatus();
 }
 
@@ -315,6 +384,11 @@ absl::Status Replication::Impl::FollowProbe(const ProbeKey& key, ProbeState stat
   }
   entries.erase(entries.begin(),
                 entries.begin() + static_cast<std::ptrdiff_t>(*comparison.differs));
+  if (numbering.first != core.self() && Resting(group, numbering.first)) {
+    base::MutexLock lock(mutex);
+    probes[key] = state;  // asked again in a later round
+    return absl::OkStatus();
+  }
   state.done = true;
   KeepProbe(key, state, round);
   return Part(peer, group, numbering, std::move(entries), round);
@@ -324,6 +398,7 @@ absl::Status Replication::Impl::Part(const base::PeerId& peer, const base::Group
                                      const OriginKey& numbering,
                                      std::vector<PreparedEntry> from_there, Round& round) {
   const uint64_t generation = from_there.front().entry.place.generation;
+  const base::SteadyTime began = core.clock.SteadyNow();
   bool dropped = false;
   const absl::Status status =
       core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
@@ -347,6 +422,7 @@ absl::Status Replication::Impl::Part(const base::PeerId& peer, const base::Group
       });
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(work.Finish(group));
+  Rest(group, numbering.first, began);
   round.again = true;
   if (!dropped) return absl::OkStatus();
   // The members' entries take the place of ours.
@@ -374,13 +450,23 @@ absl::Status Replication::Impl::Salvage(const base::GroupId& group,
       if (forked != 0 && op.stamp.place.generation >= forked) continue;
       if (op.stamp.place.origin == core.self()) decided.emplace(op.stamp.time, EncodeOp(op.op));
     }
+    // Only the newest profiles are kept; one that was followed by another needs no writing.
+    std::optional<base::WallTime> profile;
+    for (const auto& [numbering, row] : LoadProfilesOf(txn, group, core.self())) {
+      const uint64_t forked = LoadKnowledge(txn, group, numbering).known.forked;
+      if (!row.newest || (forked != 0 && row.newest->place.generation >= forked)) continue;
+      profile = std::max(profile.value_or(row.newest->time), row.newest->time);
+    }
     bool wrote = false;
     for (const PreparedEntry& entry : entries) {
       std::vector<Op> ops;
       for (const Op& op : entry.entry.ops) {
         const auto* put = std::get_if<PutRefOp>(&op);
         const auto* del = std::get_if<DeleteRefOp>(&op);
-        const bool known = put != nullptr   ? stands(entry.entry.time, put->key)
+        const bool followed =
+            std::holds_alternative<ProfileOp>(op) && profile && *profile >= entry.entry.time;
+        const bool known = followed         ? true
+                           : put != nullptr ? stands(entry.entry.time, put->key)
                            : del != nullptr ? stands(entry.entry.time, del->key)
                                             : decided.contains({entry.entry.time, EncodeOp(op)});
         if (!known) ops.push_back(op);

@@ -73,7 +73,13 @@ class Replication {
   absl::Status ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round);
 
   // ---- sync, as callee ----
-  absl::StatusOr<SyncReply> ServePage(const base::PeerId& caller, const SyncRequest& request);
+  struct Served {
+    SyncReply reply;
+    // Of which the caller says that we wrote more than we know. A round with it shows whether that
+    // is so; until then it alone is given nothing of that numbering.
+    std::vector<base::GroupId> doubted;
+  };
+  absl::StatusOr<Served> ServePage(const base::PeerId& caller, const SyncRequest& request);
   // `caller` has these blobs since now.
   absl::Status NoteHaves(const base::PeerId& caller, const std::vector<base::BlobId>& blobs);
   // Those of the blobs that this peer may serve to `caller` now, and under which groups. An error

@@ -32,6 +32,10 @@ struct ProbeState {
 
 struct ChunkResult;  // sync_apply.cc
 
+// Does what a member says of an own numbering agree with what we know? Of repair.cc.
+bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& numbering,
+               const Known& claim);
+
 struct Replication::Impl {
   Impl(const Core& shared, GroupWork& group_work) : core(shared), work(group_work) {}
 
@@ -42,6 +46,8 @@ struct Replication::Impl {
   base::Mutex mutex;
   using ProbeKey = std::tuple<base::GroupId, base::PeerId, OriginKey>;
   std::map<ProbeKey, ProbeState> probes GUARDED_BY(mutex);
+  // Until when no forks are learned of an origin, whose last ones have just cost a walk.
+  std::map<std::pair<base::GroupId, base::PeerId>, base::SteadyTime> fork_rests GUARDED_BY(mutex);
 
   // Blobs that members said they have and that were written down, as a bucket that leaks at the
   // rate of mentions. Only members get here, so it is bounded by them.
@@ -78,15 +84,22 @@ struct Replication::Impl {
                          const ChunkResult& result, Round& round);
 
   // ---- repair.cc ----
-  // `claims`: what a member knows of our own numberings. If it knows the one of now further or
-  // otherwise than we do, that one is retired: true.
-  absl::StatusOr<bool> CheckClaims(const base::GroupId& group, const Knowledge& claims);
+  // `claimed`: what a member shows of our own entries. If one under our signature is further in the
+  // numbering of now than we know, or another than ours, that numbering is retired: true.
+  absl::StatusOr<bool> CheckClaims(const base::GroupId& group, std::vector<SealedEntry> claimed);
+  // Where a member says, and older ones show nothing for it, that an own numbering has other
+  // entries than ours, the place where they part is asked for.
+  absl::Status CompareClaims(const base::PeerId& peer, const base::GroupId& group,
+                             const Knowledge& claims, Round& round);
   absl::Status Retire(const base::GroupId& group, const base::Incarnation& incarnation);
   // Asks the peer from where the numberings part. False if that was done already.
   bool StartProbe(const base::GroupId& group, const base::PeerId& peer, const OriginKey& numbering,
                   uint64_t known_generation);
   std::vector<Probe> ProbesFor(const base::GroupId& group, const GroupRow& row,
                                const base::PeerId& peer, const Knowledge& knowledge);
+  // No forks of the origin for a while: its last ones took since `began`.
+  void Rest(const base::GroupId& group, const base::PeerId& origin, base::SteadyTime began);
+  bool Resting(const base::GroupId& group, const base::PeerId& origin);
   absl::Status ApplyForks(const base::GroupId& group, const std::vector<ForkProof>& forks);
   absl::Status ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
                            std::vector<SealedEntry> probed, std::optional<uint32_t> answered,

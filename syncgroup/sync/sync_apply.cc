@@ -18,6 +18,7 @@ namespace waypost::syncgroup {
 struct ChunkResult {
   std::size_t applied = 0;
   std::size_t passed_over = 0;
+  std::size_t end = 0;                   // so far it went; what follows is another transaction's
   std::set<OriginKey> ended;             // nothing more of them in this page
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
   std::optional<base::Incarnation> retire;  // our numbering of now: someone else writes under it
@@ -101,10 +102,17 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
   const base::PeerId& self = core.self();
   Uses uses(writer, core);
   for (std::size_t i = begin; i < end; ++i) {
+    result.end = i + 1;
     const PreparedEntry& entry = entries[i];
     const EntryPlace& place = entry.entry.place;
     const OriginKey numbering{place.origin, place.incarnation};
     if (result.ended.contains(numbering)) continue;
+    // One fold a transaction: who may have been admitted by what stands before it is judged in the
+    // next one.
+    if (!writer.Admitted(place.origin) && writer.MayAdmit(place.origin)) {
+      result.end = i;
+      return;
+    }
     // A member must not fill this peer's disk in the name of others.
     if (!writer.Admitted(place.origin) && place.origin != self) {
       writer.row().passed_over = true;
@@ -286,13 +294,13 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
     kept = LoadCursor(txn, group, peer);
   }));
   if (!shared) return absl::OkStatus();  // left, or the peer was removed, meanwhile
-  std::erase_if(reply.of_caller, [&](const auto& item) { return item.first.first != core.self(); });
-  ASSIGN_OR_RETURN(const bool retired, CheckClaims(group, reply.of_caller));
+  ASSIGN_OR_RETURN(const bool retired, CheckClaims(group, std::move(reply.claimed)));
   if (retired) {
     // The same is asked again, now that the answer is known to hold lost entries of ours.
     StartOver(round, group);
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(CompareClaims(peer, group, reply.of_caller, round));
   RETURN_IF_ERROR(ApplyForks(group, reply.forks));
   RETURN_IF_ERROR(ApplyProbed(peer, group, std::move(reply.probed), reply.probes_answered, round));
   const auto further = round.cursors.find(group);
@@ -362,6 +370,7 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
       PreparePage(peer, group, std::move(sealed), round, ended);
   std::size_t begin = 0;
   do {
+    if (core.stopping) return absl::CancelledError("the service is stopping");
     std::size_t end = begin;
     std::size_t ops = 0;
     while (end < entries.size() && end - begin < kEntriesPerTxn &&
@@ -370,14 +379,14 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
     }
     ChunkResult result;
     RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-      result = ChunkResult{.ended = ended};
+      result = ChunkResult{.end = end, .ended = ended};
       auto writer = GroupWriter::Open(core, txn, effects, group);
       if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
       ApplyChunk(*writer, core, peer, entries, begin, end, result);
       if (result.applied + result.passed_over > 0) writer->Finish();
       result.cursors_reset = writer->cursors_reset();
       // Together with the last of the page: everything before it is here, or never will be.
-      if (end == entries.size() && cursor && !round.held_back.contains(group) &&
+      if (result.end == entries.size() && cursor && !round.held_back.contains(group) &&
           result.ended.empty() && !result.cursors_reset) {
         StoreCursor(txn, group, peer, *cursor);
       }
@@ -386,7 +395,7 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
     base::FaultPoint("sync.applied");
     RETURN_IF_ERROR(NoteChunk(peer, group, result, round));
     ended = std::move(result.ended);
-    begin = end;
+    begin = result.end;
   } while (begin < entries.size());
   return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
@@ -150,6 +151,12 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     if (clock.SteadyNow() > until) {
       // It goes on with the next round, from the cursors; until then nothing is complete.
       end.round.held_back.insert(left.begin(), left.end());
+      return absl::OkStatus();
+    }
+    if (const absl::Status room = core.blobs.CheckSpace(kSyncPageBytesMax); !room.ok()) {
+      // Nothing is asked for that there is no room to keep; shown until there is.
+      end.round.held_back.insert(left.begin(), left.end());
+      end.round.problem = absl::StrCat("waiting for room: ", std::string(room.message()));
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));

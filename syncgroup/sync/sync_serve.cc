@@ -199,9 +199,10 @@ void ServeForks(base::ReadTxn& txn, const SyncGroupRequest& request, const Knowl
   }
 }
 
-// What is known of the caller's own numberings, those first that it asks about.
-void ServeClaims(const base::PeerId& caller, const SyncGroupRequest& request, const Knowledge& here,
-                 Budget& budget, SyncGroupReply& reply) {
+// What is known of the caller's own numberings, those first that it asks about, with what proves
+// it.
+void ServeClaims(base::ReadTxn& txn, const base::PeerId& caller, const SyncGroupRequest& request,
+                 const Knowledge& here, Budget& budget, SyncGroupReply& reply) {
   for (const bool asked : {true, false}) {
     for (auto it = here.lower_bound({caller, base::Incarnation()});
          it != here.end() && it->first.first == caller; ++it) {
@@ -209,6 +210,13 @@ void ServeClaims(const base::PeerId& caller, const SyncGroupRequest& request, co
       if (!Asked(request, it->first)) continue;
       if (!budget.TakeBeside(kClaimBytes)) return;
       reply.of_caller.insert(*it);
+      const auto theirs = request.knowledge.find(it->first);
+      const Known said = theirs != request.knowledge.end() ? theirs->second : Known();
+      const Known& ours = it->second;
+      // It may also say more, of a branch that is not ours.
+      if (ours.generation == 0 || ours.hash == said.hash) continue;
+      auto entry = LoadEntryAt(txn, request.group, {caller, it->first.second, ours.generation});
+      if (entry && budget.TakeBeside(BytesOf(*entry))) reply.claimed.push_back(*std::move(entry));
     }
   }
 }
@@ -221,15 +229,27 @@ void ServeRemoval(base::ReadTxn& txn, const base::GroupId& group, const base::Pe
   }
 }
 
+// Does the caller say that our numbering of now goes on beyond what we know, or otherwise? It may
+// be so: this index may be an older copy. Its word alone changes nothing.
+bool ClaimsMore(base::ReadTxn& txn, const base::PeerId& self, const SyncGroupRequest& asked) {
+  const auto row = LoadGroupRow(txn, asked.group);
+  if (!row || row->state != GroupRow::State::kActive) return false;
+  const OriginKey numbering{self, row->incarnation};
+  const auto claim = asked.knowledge.find(numbering);
+  return claim != asked.knowledge.end() && !ClaimFits(txn, asked.group, numbering, claim->second);
+}
+
 // All that is answered about one group. False: there was no room for what was probed, and it is to
 // be asked again.
 bool ServeGroup(base::ReadTxn& txn, const base::PeerId& self, const base::PeerId& caller,
-                const SyncGroupRequest& asked, Budget& budget, SyncGroupReply& answer,
+                const SyncGroupRequest& asked, bool doubted, Budget& budget, SyncGroupReply& answer,
                 bool& leaving) {
   answer.group = asked.group;
   leaving = false;
-  const auto row = LoadGroupRow(txn, asked.group);
+  auto row = LoadGroupRow(txn, asked.group);
   if (!row || row->state == GroupRow::State::kDropping) return true;
+  // Nothing under a number that the caller says is taken, until it has shown by what.
+  if (doubted) row->retired.push_back({.incarnation = row->incarnation});
   leaving = row->state == GroupRow::State::kLeaving;
   if (!leaving && !LoadMember(txn, asked.group, self)) return true;
   if (!LoadMember(txn, asked.group, caller)) {
@@ -239,11 +259,11 @@ bool ServeGroup(base::ReadTxn& txn, const base::PeerId& self, const base::PeerId
   answer.member = true;
   answer.ranged = asked.range.has_value();
   const Knowledge here = LoadAllKnowledge(txn, asked.group);
+  ServeClaims(txn, caller, asked, here, budget, answer);
   // Who asks for places compares numberings, and takes nothing for an answer.
   if (ServeProbes(txn, self, *row, asked, budget, answer) == 0 && !asked.probes.empty()) {
     return false;
   }
-  ServeClaims(caller, asked, here, budget, answer);
   ServeForks(txn, asked, here, budget, answer);
   ShowDifferences(txn, self, *row, asked, here, budget, answer);
   ServeEntries(txn, self, *row, asked, budget, answer);
@@ -252,34 +272,23 @@ bool ServeGroup(base::ReadTxn& txn, const base::PeerId& self, const base::PeerId
 
 }  // namespace
 
-absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
-                                                 const SyncRequest& request) {
+absl::StatusOr<Replication::Served> Replication::ServePage(const base::PeerId& caller,
+                                                           const SyncRequest& request) {
   const Core& core = impl_->core;
-  // What the caller says of our own numberings comes first: it may be the reason not to hand one
-  // out.
-  std::map<base::GroupId, Knowledge> claims;
-  RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-    for (const SyncGroupRequest& asked : request.groups) {
-      if (!LoadMember(txn, asked.group, caller)) continue;
-      for (const auto& [numbering, known] : asked.knowledge) {
-        if (numbering.first == core.self()) claims[asked.group][numbering] = known;
-      }
-    }
-  }));
-  for (const auto& [group, known] : claims) {
-    RETURN_IF_ERROR(impl_->CheckClaims(group, known).status());
-  }
-
-  SyncReply reply;
+  Served served;
+  SyncReply& reply = served.reply;
   std::vector<base::GroupId> told;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     Budget budget;
     for (const SyncGroupRequest& asked : request.groups) {
       SyncGroupReply answer;
       bool leaving = false;
-      const bool room = budget.TakeBytes(kAroundGroupBytes) &&
-                        ServeGroup(txn, core.self(), caller, asked, budget, answer, leaving);
+      const bool doubted = ClaimsMore(txn, core.self(), asked);
+      const bool room =
+          budget.TakeBytes(kAroundGroupBytes) &&
+          ServeGroup(txn, core.self(), caller, asked, doubted, budget, answer, leaving);
       reply.more |= !room || answer.more;
+      if (doubted && answer.member) served.doubted.push_back(asked.group);
       if (!room) continue;
       // Once it has applied our last entry it no longer asks us: this is all the receipt there is.
       if (leaving && answer.member && !answer.more) told.push_back(asked.group);
@@ -287,7 +296,7 @@ absl::StatusOr<SyncReply> Replication::ServePage(const base::PeerId& caller,
     }
   }));
   for (const base::GroupId& group : told) impl_->work.NoteToldOfLeaving(group, caller);
-  return reply;
+  return served;
 }
 
 }  // namespace waypost::syncgroup

@@ -87,6 +87,7 @@ void Syncer::Shutdown() {
   impl_->core.SetListener({});
   impl_->health_changed.Reset();
   impl_->stop.request_stop();
+  impl_->core.stopping = true;
   impl_->scheduler.Join();
   for (base::Thread& worker : workers) worker.Join();
   std::map<uint64_t, std::function<void(absl::Status)>> abandoned;

@@ -329,6 +329,23 @@ TEST_F(HostilePeerTest, EntriesThatAreNotWhatTheySayChangeNothing) {
   EXPECT_EQ(Call("GET", GroupPath("/members"))["items"].size(), 3u);
 }
 
+TEST_F(HostilePeerTest, ARequestThatNamesAGroupAThousandTimesIsNone) {
+  Liar& liar = AddLiar();
+  ASSERT_TRUE(liar.Join(MakeInvite("reader")).ok());
+  SyncGroupRequest asked{.group = group_};
+  for (std::size_t i = 0; i < kProbesMax; ++i) {
+    asked.probes.push_back({{victim_peer(), liar.incarnation}, 1});
+  }
+  SyncRequest request;
+  for (int i = 0; i < 150; ++i) request.groups.push_back(asked);
+  const Endpoint victim{.peer = victim_peer(), .addresses = {victim_->peer_address()}};
+  const auto answer = liar.client->Sync(victim, request, {});
+  EXPECT_TRUE(absl::IsInvalidArgument(answer.status())) << answer.status();
+  request.groups.resize(1);
+  EXPECT_TRUE(liar.client->Sync(victim, request, {}).ok());
+  EXPECT_EQ(StatusOf("/readyz"), 200);
+}
+
 TEST_F(HostilePeerTest, AReaderWhoSaysItIsAnAdminIsNone) {
   Liar& liar = AddLiar();
   ASSERT_TRUE(liar.Join(MakeInvite("reader")).ok());

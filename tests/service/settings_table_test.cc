@@ -44,6 +44,7 @@ class SettingsTableTest : public ::testing::Test {
   LiveParts Parts() {
     return {.blobs = *parts_->blobs,
             .client = *client_,
+            .group_core = *parts_->group_core,
             .syncer = *parts_->syncer,
             .scanner = *parts_->scanner,
             .fetcher = *parts_->fetcher};
@@ -59,6 +60,16 @@ class SettingsTableTest : public ::testing::Test {
     config.sync_concurrency = parts_->syncer->concurrency();
     config.store_min_free = parts_->blobs->min_free();
     config.store_max_blob_bytes = parts_->blobs->blob_bytes_max();
+    const syncgroup::MemberLimits limits = parts_->group_core->limits();
+    config.limits_mentions = static_cast<uint32_t>(limits.total);
+    config.limits_mention_burst = static_cast<uint32_t>(limits.burst);
+    config.limits_mention_rate = static_cast<uint32_t>(limits.per_second);
+    config.limits_member_bytes = limits.bytes;
+    config.limits_entries = static_cast<uint32_t>(limits.entries);
+    config.limits_log_bytes = limits.log_bytes;
+    config.limits_membership = static_cast<uint32_t>(limits.membership);
+    config.limits_membership_rate = static_cast<uint32_t>(limits.membership_per_day);
+    config.limits_numberings = static_cast<uint32_t>(limits.numberings);
     using base::LogLevel;
     for (const auto level :
          {LogLevel::kError, LogLevel::kWarning, LogLevel::kInfo, LogLevel::kDebug}) {
@@ -78,7 +89,7 @@ class SettingsTableTest : public ::testing::Test {
 
 // A value that fits, and is not what is in effect.
 std::string AnotherValue(const Setting& setting, const Config& now) {
-  for (const char* const text : {"7KiB", "7", "7s", "error"}) {
+  for (const char* const text : {"7KiB", "7MiB", "7", "7s", "error"}) {
     Config changed = now;
     if (setting.kind.parse({text}, changed).ok() && setting.Show(changed) != setting.Show(now)) {
       return text;
@@ -103,7 +114,7 @@ TEST_F(SettingsTableTest, EveryLiveSettingActsOnWhatRuns) {
     EXPECT_EQ(setting.Show(InEffect()), value) << setting.key;
     ++live;
   }
-  EXPECT_EQ(live, 15);
+  EXPECT_EQ(live, 24);
 }
 
 }  // namespace

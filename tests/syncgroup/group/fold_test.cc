@@ -197,8 +197,10 @@ class Fold {
         auto writer = GroupWriter::Open(core_, txn, effects, history_.group);
         if (!unknown.empty() && (open.empty() || random_() % 20 == 0)) {
           const auto [numbering, generation] = *unknown.begin();
-          writer->LearnFork(numbering, generation, {});
-          unknown.erase(unknown.begin());
+          // Of whom nothing counts yet nothing is learned: it is shown again.
+          if (writer->LearnFork(numbering, generation, {}) || open.empty()) {
+            unknown.erase(unknown.begin());
+          }
         }
         for (uint64_t i = random_() % 6; i > 0 && !open.empty(); --i) {
           const std::size_t origin = open[random_() % open.size()];

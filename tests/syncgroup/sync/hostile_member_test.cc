@@ -161,7 +161,7 @@ TEST_F(HostileMemberTest, DeletesAndEmptyEntriesCount) {
   EXPECT_EQ(flood({DeleteRefOp{"a"}, DeleteRefOp{"b"}}), 25u);
   // A delete of what is not there leaves its stamp, so that all agree, and no reference.
   EXPECT_EQ(a.node().CountsOf(group).refs, 0u);
-  a.node().parts.group_core->SetLimits({.log_bytes = 60'000});
+  a.node().parts.group_core->SetLimits({.log_bytes = 20'000});
   EXPECT_LT(flood({ProfileOp{std::string(200, 'n'), {}, {}}}), 30u);
 }
 
@@ -197,6 +197,188 @@ TEST_F(HostileMemberTest, KnowledgeOfAnyLengthIsAskedAboutInPages) {
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   EXPECT_LT(bytes->size(), kRequestBytesMax);
   EXPECT_TRUE(request->groups.at(0).range.has_value());
+}
+
+TEST_F(HostileMemberTest, ALieAboutWhatSomebodyWroteHidesNothingOfIt) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  ASSERT_TRUE(a.Set(group, "before", "1").ok());
+  const auto own = [&] {
+    GroupRow row;
+    CHECK(a.node().index->Read([&](base::ReadTxn& txn) { row = *LoadGroupRow(txn, group); }).ok());
+    return row;
+  };
+  const GroupRow before = own();
+  const Known lie{.generation = 1000, .hash = *base::EntryHash::FromBytes(std::string(32, 'x'))};
+  SyncGroupRequest asked{.group = group};
+  asked.knowledge[{a.self(), before.incarnation}] = lie;
+  // As caller and as callee, again and again.
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Ask(a, {.groups = {asked}}).ok());
+    SyncGroupReply answer;
+    answer.of_caller[{a.self(), before.incarnation}] = lie;
+    // An entry that somebody else signed proves nothing either.
+    HostileMember::Numbering numbering{.incarnation = before.incarnation, .generation = 999};
+    answer.claimed = {hostile_.Next(group, numbering, {})};
+    Send(a, group, answer);
+  }
+  EXPECT_EQ(own().incarnation, before.incarnation);
+  EXPECT_TRUE(own().retired.empty());
+  ASSERT_TRUE(a.Set(group, "after", "2").ok());
+  EXPECT_TRUE(wire_.InTime([&] { return b.Has(group, "after", "2"); }));
+}
+
+TEST_F(HostileMemberTest, AMentionOpensNothingThatIsPutLater) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  const base::GroupId other = a.Create("taxes", Role::kServer);
+  const std::string guess = "form 7: yes";
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  Send(a, group, {.entries = {hostile_.Next(group, numbering, {PutRefOp{"k", BlobOf(guess), 1}})}});
+  const auto put = a.node().Put(guess, Refs::Target{other, "k"});
+  ASSERT_TRUE(put.ok());
+  EXPECT_EQ(put->granted, std::vector<base::GroupId>{other});
+  EXPECT_TRUE(a.node().Put(guess)->granted == std::vector<base::GroupId>{other});
+  const auto granted = [&] {
+    const auto judged = a.node().parts.access->Judge(hostile_.peer(), {BlobOf(guess)}, {group});
+    return judged.ok() && judged->verdicts.at(0).kind == Access::Verdict::Kind::kGranted;
+  };
+  EXPECT_FALSE(granted());
+  // Only what this peer's own app says there opens it.
+  ASSERT_TRUE(a.Set(group, "mine", guess).ok());
+  EXPECT_TRUE(granted());
+}
+
+TEST_F(HostileMemberTest, ProfilesWithoutEndCostNoFoldAndLeaveOne) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  const auto rows = [&] {
+    std::size_t count = 0;
+    CHECK(
+        a.node()
+            .index->Read([&](base::ReadTxn& txn) { count = LoadMembershipOps(txn, group).size(); })
+            .ok());
+    return count;
+  };
+  const std::size_t before = rows();
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 3000; ++i) {
+    entries.push_back(
+        hostile_.Next(group, numbering, {ProfileOp{absl::StrCat("name ", i), {}, Role::kNormal}}));
+  }
+  // One that lowers the role stays, with whatever name came after it.
+  entries.push_back(hostile_.Next(group, numbering, {ProfileOp{"low", {}, Role::kLeaf}}));
+  entries.push_back(hostile_.Next(group, numbering, {ProfileOp{"last", {"h:1"}, {}}}));
+  const auto started = std::chrono::steady_clock::now();
+  Send(a, group, {.entries = entries});
+  RecordProperty("ms", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                            std::chrono::steady_clock::now() - started)
+                                            .count()));
+  EXPECT_LE(rows(), before + 103);
+  for (const Member& member : *a.groups().Members(group)) {
+    if (member.peer != hostile_.peer()) continue;
+    EXPECT_EQ(member.name, "last");
+    EXPECT_EQ(member.addresses, std::vector<std::string>{"h:1"});
+    EXPECT_EQ(member.role, Role::kLeaf);
+  }
+}
+
+TEST_F(HostileMemberTest, MembershipOperationsThatCountForNothingAreFoldedOnceAPage) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 1500; ++i) {
+    entries.push_back(hostile_.Next(group, numbering, {SettingsOp{"mine", {}, true, {}}}));
+  }
+  const Replication::Round round = Send(a, group, {.entries = entries});
+  EXPECT_EQ(round.entries, 1000u);
+  EXPECT_NE(round.problem.find("limits.membership"), std::string::npos) << round.problem;
+  EXPECT_EQ(a.groups().Find(group)->name, "photos");
+}
+
+TEST_F(HostileMemberTest, ForksOfAReaderWalkOverNothing) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  const auto epoch = [&] {
+    uint64_t now = 0;
+    CHECK(a.node()
+              .index->Read([&](base::ReadTxn& txn) { now = LoadGroupRow(txn, group)->epoch; })
+              .ok());
+    return now;
+  };
+  const auto forks = [&](std::size_t count) {
+    std::vector<ForkProof> proofs;
+    for (std::size_t i = 0; i < count; ++i) {
+      HostileMember::Numbering numbering = HostileMember::NewNumbering();
+      const SealedEntry entry = hostile_.Next(group, numbering, {PutRefOp{"k", BlobOf("x"), 1}});
+      Send(a, group, {.entries = {entry}});
+      proofs.push_back(hostile_.ForkOf(group, numbering, entry, {DeleteRefOp{"k"}}));
+    }
+    return proofs;
+  };
+  uint64_t before = epoch();
+  Send(a, group, {.forks = forks(20)});
+  EXPECT_EQ(epoch(), before);
+  // Of a writer all of a page are one walk.
+  ASSERT_TRUE(
+      a.groups().ChangeMember(group, hostile_.peer(), std::nullopt, Authority::kWriter).ok());
+  const std::vector<ForkProof> proofs = forks(20);
+  before = epoch();
+  Send(a, group, {.forks = proofs});
+  EXPECT_GT(epoch(), before);
+  EXPECT_FALSE(a.groups().Refolding().value());
+  EXPECT_TRUE(absl::IsNotFound(a.refs().Get(group, "k").status()));
+  // Forks in numberings of which nothing is here are numberings of the member.
+  std::vector<ForkProof> unknown;
+  for (std::size_t i = 0; i < kForksMax; ++i) {
+    HostileMember::Numbering numbering = HostileMember::NewNumbering();
+    const SealedEntry entry = hostile_.Next(group, numbering, {});
+    unknown.push_back(hostile_.ForkOf(group, numbering, entry, {DeleteRefOp{"k"}}));
+  }
+  Send(a, group, {.forks = unknown});
+  EXPECT_LE(NumberingsOf(a, group), 64u);
+}
+
+TEST_F(HostileMemberTest, AStopEndsAPageBetweenTwoTransactions) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  SyncReply reply;
+  reply.groups.push_back({.group = group,
+                          .member = true,
+                          .entries = {hostile_.Next(group, numbering, {})},
+                          .cursor = {.log = log_, .sequence = 1}});
+  Replication::Round round;
+  std::atomic<bool>& stopping = a.node().parts.group_core->stopping;
+  stopping = true;
+  EXPECT_TRUE(absl::IsCancelled(a.node().replication().ApplyPage(hostile_.peer(), reply, round)));
+  EXPECT_EQ(round.entries, 0u);
+  stopping = false;
+  EXPECT_TRUE(a.node().replication().ApplyPage(hostile_.peer(), reply, round).ok());
+  EXPECT_EQ(round.entries, 1u);
+}
+
+TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = a.Create("photos", Role::kServer);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  a.node().blobs->SetMinFree({.bytes = uint64_t{1} << 60});
+  ASSERT_TRUE(b.Set(group, "k", "v").ok());
+  const auto waiting = [&] {
+    for (const auto& status : a.syncer().Status(group)) {
+      if (status.last_error.find("store.min_free") != std::string::npos) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(wire_.InTime(waiting));
+  EXPECT_FALSE(a.Has(group, "k", "v"));
+  a.node().blobs->SetMinFree({.bytes = 0});
+  EXPECT_TRUE(wire_.InTime([&] { return a.Has(group, "k", "v"); }));
 }
 
 }  // namespace
