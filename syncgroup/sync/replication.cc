@@ -150,7 +150,7 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
 // ---- haves and holdings ----
 
 absl::Status Replication::Impl::TakeHaves(const base::PeerId& caller, std::size_t count) {
-  const MentionLimits& limits = core.options.limits;
+  const MemberLimits limits = core.limits();
   const auto burst = static_cast<double>(limits.burst),
              rate = static_cast<double>(limits.per_second);
   const base::SteadyTime now = core.clock.SteadyNow();

@@ -99,7 +99,7 @@ inline base::BlobId BlobOf(const std::string& content) { return base::Sha256::Of
 // A peer on a data folder, which may be opened again; nothing of it runs unless a test starts it.
 struct TestNode {
   TestNode(const base::PeerId& peer, std::string folder, const base::Clock& at,
-           PeerClient* client = nullptr, SyncerOptions sync = {}, MentionLimits mentions = {})
+           PeerClient* client = nullptr, SyncerOptions sync = {}, MemberLimits limits = {})
       : self(peer),
         dir(std::move(folder)),
         clock(at),
@@ -110,7 +110,7 @@ struct TestNode {
     CHECK(parts
               .Open({.name = "peer " + self.ToHex().substr(0, 4),
                      .addresses = [this] { return addresses; },
-                     .mentions = mentions,
+                     .limits = limits,
                      .store = {.data_dir = dir, .min_free = {.bytes = 0}},
                      .sync = sync},
                     [&](signpost::PeerBook&) {
