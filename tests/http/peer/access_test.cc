@@ -350,20 +350,22 @@ class Model {
         world_.Mention(peer, group, content);
         if (members[peer] != Authority::kReader) mentions_[content].insert(group);
         return;
-      case 3:  // a put, for every group that mentions it
+      case 3:  // a put, for every group where this peer's own app set a reference
         CHECK(world_.here.Put(content).ok());
         here_.insert(content);
-        holdings_[content].insert(mentions_[content].begin(), mentions_[content].end());
+        holdings_[content].insert(set_here_[content].begin(), set_here_[content].end());
         return;
       case 4:  // a put with a reference
         CHECK(world_.here.Put(content, syncgroup::Refs::Target{group, content}).ok());
         here_.insert(content);
         mentions_[content].insert(group);
-        holdings_[content].insert(mentions_[content].begin(), mentions_[content].end());
+        set_here_[content].insert(group);
+        holdings_[content].insert(set_here_[content].begin(), set_here_[content].end());
         return;
       default:  // a reference by this peer's own app
         CHECK(world_.here.refs->Change(group, {{content, BlobOf(content)}}).ok());
         mentions_[content].insert(group);
+        set_here_[content].insert(group);
         if (here_.contains(content)) holdings_[content].insert(group);
         return;
     }
@@ -450,7 +452,7 @@ class Model {
   std::mt19937_64 random_;
   std::vector<base::GroupId> groups_;
   std::map<base::GroupId, std::map<uint64_t, Authority>> members_;
-  std::map<std::string, std::set<base::GroupId>> mentions_, holdings_;
+  std::map<std::string, std::set<base::GroupId>> mentions_, set_here_, holdings_;
   std::set<std::string> here_;
 };
 
