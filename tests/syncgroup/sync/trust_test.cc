@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "syncgroup/group/group_writer.h"
-#include "syncgroup/group/papers.h"
 #include "syncgroup/ledger/rows.h"
 #include "syncgroup/protocol/genesis.h"
 #include "syncgroup/protocol/seal.h"
@@ -92,44 +91,6 @@ TEST_F(TrustTest, AStrangersPapersLeaveNoTrace) {
   EXPECT_EQ(MembershipRows(a, group), before);
   EXPECT_FALSE(a.node().peers->Find(liar.peer).has_value());
   EXPECT_EQ(a.groups().Members(group)->size(), 1u);
-}
-
-TEST_F(TrustTest, PapersAreLearnedOfTheOneWhoShowsThemAndOfSixteenGroupsAtMost) {
-  ClusterNode a(wire_, {.number = 1});
-  ClusterNode b(wire_, {.number = 2});
-  const base::GroupId group = a.Create("photos", Role::kServer);
-  ASSERT_TRUE(b.JoinAt(a, group, Role::kNormal, Authority::kAdmin).ok());
-  ASSERT_TRUE(wire_.InTime([&] { return b.groups().Members(group)->size() == 2; }));
-  // While a hears of nothing, c joins at b.
-  const auto before = a.groups().Members(group)->size();
-  ClusterNode c(wire_, {.number = 3});
-  Papers papers;
-  {
-    base::TempDir dir;
-    TestNode joiner(PeerNumber(4), dir.path(), wire_.clock);
-    const auto invite = b.invites().Create(group, {});
-    const auto request = joiner.invites->PrepareJoin(*invite, {});
-    wire_.Detach("at:1");
-    ASSERT_TRUE(b.invites().AcceptJoin(PeerNumber(4), *request).ok());
-    ASSERT_TRUE(
-        b.node()
-            .index->Read([&](base::ReadTxn& txn) { papers = PapersOf(txn, group, PeerNumber(4)); })
-            .ok());
-  }
-  b.Stop();
-  ASSERT_EQ(a.groups().Members(group)->size(), before);
-  const auto says_hello = [&](const base::PeerId& who, const std::vector<Papers>& shown) {
-    HelloRequest hello{.name = "n"};
-    hello.papers = shown;
-    EXPECT_TRUE(a.node().replication().ServeHello(who, hello).ok());
-    return a.groups().Members(group)->size();
-  };
-  EXPECT_EQ(says_hello(c.self(), {papers}), before) << "somebody else's";
-  std::vector<Papers> many(16, Papers{.group = *base::GroupId::FromBytes(std::string(32, 'x'))});
-  many.push_back(papers);
-  EXPECT_EQ(says_hello(PeerNumber(4), many), before) << "the seventeenth";
-  many.erase(many.begin());
-  EXPECT_EQ(says_hello(PeerNumber(4), many), before + 1);
 }
 
 TEST_F(TrustTest, AReaderWritesNothing) {
