@@ -220,17 +220,24 @@ TEST(FullDiskTest, APutOnAFullDiskIsRefusedWith507AndNothingAcknowledgedIsLost) 
 // A server on a disk of 24 MiB, of which a filler takes some, and a laptop with a film of 6 MiB.
 class FullServerTest : public ::testing::Test {
  protected:
-  // False: mounting is not permitted here.
-  bool Begin(std::size_t filler_bytes) {
-    if (!disk_.mounted()) return false;
+  // The server knows of the film, fetches nothing yet, and sees that its disk has got full.
+  void Begin(std::size_t filler_bytes) {
     laptop_ = &cluster_.Add("laptop");
     server_ = std::make_unique<Peer>(WaypostProgram(), disk_.path() + "/server", "server");
-    EXPECT_TRUE(server_->Init().ok());
-    EXPECT_TRUE(server_->Start({.settings = {"--store.min_free=1MiB"}}).ok());
+    ASSERT_TRUE(server_->Init().ok());
+    ASSERT_TRUE(server_->Start({.settings = {"--store.min_free=1MiB"}}).ok());
+    server_->Post("/v1/fetcher/pause", Json::object(), 204);
     group_ = cluster_.Group("family", {{laptop_, "normal"}, {server_.get(), "server"}});
-    WriteWholeFile(disk_.path() + "/filler", SomeBytes(filler_bytes, 1));
     film_ = PutRef(*laptop_, group_, "film", bytes_);
-    return true;
+    ASSERT_TRUE(Eventually([&] { return server_->Status().value("wanted", 0) == 1; }));
+    WriteWholeFile(disk_.path() + "/filler", SomeBytes(filler_bytes, 1));
+    // It looks at the disk once a second.
+    ASSERT_TRUE(Eventually([&] {
+      const Json status = server_->Status();
+      return status.value("disk_free", uint64_t{0}) + filler_bytes <=
+             status.value("disk_total", uint64_t{0});
+    }));
+    server_->Post("/v1/fetcher/resume", Json::object(), 204);
   }
   // It comes by itself: nobody retries.
   void MakeRoomAndExpectTheFilm() {
@@ -252,7 +259,7 @@ class FullServerTest : public ::testing::Test {
 
 TEST_F(FullServerTest, OnAFullDiskItPausesSaysWhyAndGoesOn) {
   SKIP_WITHOUT(disk_);
-  ASSERT_TRUE(Begin(std::size_t{22} << 20));
+  ASSERT_NO_FATAL_FAILURE(Begin(std::size_t{22} << 20));
   ASSERT_TRUE(Eventually([&] {
     const Json status = server_->Status();
     return status.value("paused", false) && status["pause"].value("reason", "") == "space";
@@ -262,7 +269,7 @@ TEST_F(FullServerTest, OnAFullDiskItPausesSaysWhyAndGoesOn) {
 
 TEST_F(FullServerTest, OneBlobThatDoesNotFitHoldsUpNoOther) {
   SKIP_WITHOUT(disk_);
-  ASSERT_TRUE(Begin(std::size_t{18} << 20));
+  ASSERT_NO_FATAL_FAILURE(Begin(std::size_t{17} << 20));
   ASSERT_TRUE(Eventually([&] {
     const Json item = WantedItem(*server_, film_);
     return item.contains("last_error") && item["last_error"].is_object() &&

@@ -9,7 +9,7 @@ namespace waypost::integration {
 namespace {
 
 std::string ReadElf(const std::string& what) {
-  const CommandResult result = RunCommand({"readelf", "-W", what, WaypostProgram()});
+  const CommandResult result = RunCommand({"/usr/bin/readelf", "-W", what, WaypostProgram()});
   EXPECT_EQ(result.exit_status, 0) << result.err;
   return result.out;
 }

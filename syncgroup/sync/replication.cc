@@ -184,19 +184,25 @@ std::optional<bool> ServesAs(base::ReadTxn& txn, const signpost::Signpost& signp
   return member ? std::optional<bool>(server) : std::nullopt;
 }
 
-// A location that was seen this lately, and not denied since, is not written down again, unless it
-// ends a wait.
+// A location that was seen this lately, and not denied since, is no news, unless it ends a wait.
 constexpr base::Millis kFreshFor{3600 * 1000};
 
-bool IsNews(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& caller,
-            base::WallTime now) {
+// kAgain: it was known, but an attempt may be under way that was told "not here" before.
+enum class Have { kNothing, kAgain, kNews };
+
+Have Judge(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& caller,
+           base::WallTime now) {
   const auto signpost = signpost::LoadSignpost(txn, blob);
   // Mentioned nowhere here: nothing to note.
-  if (!signpost || !ServesAs(txn, *signpost, caller)) return false;
-  if (signpost->wanted_since != base::kNever && signpost->next_attempt > now) return true;
+  if (!signpost || !ServesAs(txn, *signpost, caller)) return Have::kNothing;
+  const bool wanted = signpost->wanted_since != base::kNever;
+  if (wanted && signpost->next_attempt > now) return Have::kNews;
   const auto at = signpost->locations.find(caller);
-  return at == signpost->locations.end() || at->second.denied != base::kNever ||
-         at->second.when_seen + kFreshFor < now;
+  if (at == signpost->locations.end() || at->second.denied != base::kNever ||
+      at->second.when_seen + kFreshFor < now) {
+    return Have::kNews;
+  }
+  return wanted ? Have::kAgain : Have::kNothing;
 }
 
 }  // namespace
@@ -204,15 +210,21 @@ bool IsNews(base::ReadTxn& txn, const base::BlobId& blob, const base::PeerId& ca
 absl::Status Replication::NoteHaves(const base::PeerId& caller,
                                     const std::vector<base::BlobId>& blobs) {
   const Core& core = impl_->core;
-  std::vector<base::BlobId> news;
+  std::vector<base::BlobId> news, again;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const base::WallTime now = core.clock.WallNow();
     for (const base::BlobId& blob : blobs) {
-      if (IsNews(txn, blob, caller, now)) news.push_back(blob);
+      const Have have = Judge(txn, blob, caller, now);
+      if (have == Have::kNews) news.push_back(blob);
+      if (have == Have::kAgain) again.push_back(blob);
     }
   }));
+  if (!news.empty()) RETURN_IF_ERROR(impl_->TakeHaves(caller, news.size()));
+  // What was known costs as much as news; beyond the limit it is left out, which harms nobody else.
+  if (!again.empty() && impl_->TakeHaves(caller, again.size()).ok()) {
+    news.insert(news.end(), again.begin(), again.end());
+  }
   if (news.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(impl_->TakeHaves(caller, news.size()));
   return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects&) {
     const base::WallTime now = core.clock.WallNow();
     for (const base::BlobId& blob : news) {

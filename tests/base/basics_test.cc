@@ -83,7 +83,7 @@ TEST(Tables, HaveNamesThatNeverChange) {
   }
   EXPECT_EQ(names,
             "blobs inline signposts due peers groups members refs log knowledge cursors counts "
-            "invites meta settings bad_rows ");
+            "invites meta settings bad_rows tokens audit ");
 }
 
 struct TimeCase {

@@ -163,7 +163,7 @@ TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
   const Json group = node.Call("POST", "/v1/groups", "{\"name\":\"g\",\"role\":\"server\"}");
   EXPECT_EQ(KeysOf(group), PropertiesOf("Group"));
   const std::string id = group["id"];
-  EXPECT_EQ(KeysOf(node.Call("POST", "/v1/blobs?group=" + id, "x")), PropertiesOf("Blob"));
+  EXPECT_EQ(KeysOf(node.Call("POST", "/v1/blobs?group=" + id, "x")), PropertiesOf("PutBlob"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/members")["items"][0]),
             PropertiesOf("Member"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/groups/" + id + "/refs")["items"][0]),
