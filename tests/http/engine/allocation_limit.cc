@@ -15,6 +15,7 @@ AllocationLimit::~AllocationLimit() { allocation_max = SIZE_MAX; }
 
 }  // namespace waypost::http
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 void* operator new(std::size_t size) {
   void* const memory = size > waypost::http::allocation_max ? nullptr : std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();
@@ -22,3 +23,4 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif

@@ -8,6 +8,12 @@ namespace waypost::http {
 // new: bad_alloc, as where memory has run out.
 class AllocationLimit {
  public:
+  // In builds with sanitizers, which have an operator new of their own, there is no limit.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  static constexpr bool kHolds = false;
+#else
+  static constexpr bool kHolds = true;
+#endif
   explicit AllocationLimit(std::size_t bytes);
   ~AllocationLimit();
   AllocationLimit(const AllocationLimit&) = delete;

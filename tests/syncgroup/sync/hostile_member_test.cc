@@ -292,7 +292,8 @@ TEST_F(HostileMemberTest, ProfilesWithoutEndCostNoFoldAndLeaveOne) {
                                             std::chrono::steady_clock::now() - started)
                                             .count()));
   EXPECT_LE(rows(), before + 103);
-  for (const Member& member : *a.groups().Members(group)) {
+  const auto members = a.groups().Members(group);
+  for (const Member& member : *members) {
     if (member.peer != hostile_.peer()) continue;
     EXPECT_EQ(member.name, "last");
     EXPECT_EQ(member.addresses, std::vector<std::string>{"h:1"});
