@@ -395,7 +395,8 @@ TEST_F(TokensTest, WhatWasDoneIsWrittenDownWithWhoDidIt) {
   } while (!cursor.empty());
   EXPECT_EQ(paged, all);
 
-  for (const Json& item : node_.Call("GET", "/v1/audit?group=" + group)["items"]) {
+  const Json of_group = node_.Call("GET", "/v1/audit?group=" + group);
+  for (const Json& item : of_group["items"]) {
     EXPECT_EQ(item.value("group", ""), group);
   }
   EXPECT_EQ(node_.Call("GET", "/v1/audit?since=1h")["items"], all);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,7 +26,6 @@ class StrangersTest : public testing::Test {
  protected:
   StrangersTest() {
     CHECK(base::InitCrypto());
-    std::signal(SIGPIPE, SIG_IGN);  // as in main: OpenSSL writes plainly
     options_ = {.listener = "peer",
                 .address = "127.0.0.1:0",
                 .max_waiting = 8,

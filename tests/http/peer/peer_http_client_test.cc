@@ -314,10 +314,11 @@ TEST_F(PeerHttpClientTest, ABatchBringsEachBlobWithWhatIsSaidOfIt) {
   const auto get = [&](const std::string& answer, BatchMemory& sink, uint64_t blob_max = 100) {
     NewClient();
     // It closes after its answer: what is too short ends, and is not waited for.
-    ScriptedServer server(std::vector<ScriptedServer::Script>{[&answer](ScriptedServer::Talk& talk) {
-      talk.ReadHead();
-      talk.Say(answer);
-    }});
+    ScriptedServer server(
+        std::vector<ScriptedServer::Script>{[&answer](ScriptedServer::Talk& talk) {
+          talk.ReadHead();
+          talk.Say(answer);
+        }});
     return client_->GetBatch(
         {.from = {.peer = Id<base::PeerId>(2), .addresses = {server.address()}},
          .blobs = {base::Sha256::Of("x"), base::Sha256::Of("y"), base::Sha256::Of("z")},

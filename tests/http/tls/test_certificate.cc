@@ -5,17 +5,13 @@
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <cstdio>
 
 #include "base/status.h"
 
 namespace waypost::http {
 
-TestCertificate::TestCertificate() {
-  std::signal(SIGPIPE, SIG_IGN);  // as the service does
-  Renew();
-}
+TestCertificate::TestCertificate() { Renew(); }
 
 void TestCertificate::Renew() {
   EVP_PKEY* const key = EVP_EC_gen("P-256");
