@@ -151,8 +151,8 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
   request.remote_address = absl::StrCat("10.0.0.", call.from + 1);
   request.arrived = clock_.SteadyNow();
   answer.response = api->Handle(request);
-  using Later = std::shared_ptr<http::Subscription>;
-  for (auto* later = std::get_if<Later>(&answer.response.body); later != nullptr;) {
+  using Waits = std::shared_ptr<http::Subscription>;
+  for (auto* later = std::get_if<Waits>(&answer.response.body); later != nullptr;) {
     const auto step = (*later)->Step(clock_.SteadyNow());
     if (step.answer != nullptr) {
       answer.response = std::move(*step.answer);
