@@ -24,8 +24,8 @@ std::vector<std::string> CheckPure(const std::vector<SourceFile>& files);
 std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files);
 
 // The messages of `wire` (a .proto) and the tables of `tables` (the enumerators of its header) that
-// the part "## Limits" of the document `security` does not name between backquotes: what others make
-// us handle has a line that says what bounds it. Pure.
+// the part "## Limits" of the document `security` does not name between backquotes: what others
+// make us handle has a line that says what bounds it. Pure.
 std::vector<std::string> CheckLimits(const SourceFile& wire, const SourceFile& tables,
                                      const SourceFile& security);
 

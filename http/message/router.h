@@ -38,8 +38,8 @@ struct Route {
 // segments go before parameters. Built once, then read-only.
 class Router {
  public:
-  // The answer that refuses the request for want of the right, or nothing; it may note in the request
-  // who asks.
+  // The answer that refuses the request for want of the right, or nothing; it may note in the
+  // request who asks.
   using Guard = std::function<std::optional<Response>(Request&, Right)>;
 
   // Without a guard everybody may do everything.

@@ -113,7 +113,8 @@ struct SyncGroupReply {
   bool more = false;
   Knowledge of_caller;  // what the callee knows of the caller's own numberings
   // Entries of the caller's own, under its signature: the newest of each numbering that it does not
-  // say it knows as its newest. Only this makes the caller believe that it wrote more than it knows.
+  // say it knows as its newest. Only this makes the caller believe that it wrote more than it
+  // knows.
   std::vector<SealedEntry> claimed;
   std::vector<ForkProof> forks;     // that the caller does not know
   std::vector<SealedEntry> probed;  // what the probes asked for, in order

@@ -31,8 +31,8 @@ absl::Status CheckShape(std::string_view message, WireShape shape) {
       }
       if (field.bytes().size() < rule.bytes_min) {
         return absl::InvalidArgumentError(absl::StrCat("field ", rule.number, " has ",
-                                                       field.bytes().size(),
-                                                       " bytes, at least ", rule.bytes_min));
+                                                       field.bytes().size(), " bytes, at least ",
+                                                       rule.bytes_min));
       }
       if (!rule.inside.empty()) RETURN_IF_ERROR(CheckShape(field.bytes(), rule.inside));
     }
