@@ -324,13 +324,13 @@ std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::Wal
 }
 
 std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
+  const auto used = [&](const Peer& peer) { return std::max(peer.used, time_ - kOwedMax); };
   auto it = peers_.upper_bound(last_picked_);
   auto next = peers_.end();
   Shelf next_shelf = kFresh;
   for (std::size_t i = 0; i < peers_.size(); ++i, ++it) {
     if (it == peers_.end()) it = peers_.begin();
     const Peer& peer = it->second;
-    const auto used = [&](const Peer& each) { return std::max(each.used, time_ - kOwedMax); };
     if (next != peers_.end() && used(peer) >= used(next->second)) continue;
     if (!MayStart(it->first, peer, now)) continue;
     const auto shelf = ShelfToPick(peer, now);
@@ -340,7 +340,7 @@ std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
   }
   if (next == peers_.end()) return std::nullopt;
   Peer& peer = next->second;
-  peer.used = std::max(peer.used, time_ - kOwedMax);
+  peer.used = used(peer);
   time_ = std::max(time_, peer.used);
   const Picked picked = TakeTop(next->first, peer, next_shelf, now);
   ++peer.running;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/key_codec.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
@@ -20,16 +21,6 @@ using base::Table;
 constexpr std::size_t kDroppedAtOnce = 10;
 constexpr std::size_t kTimeBytes = 8;
 
-void PutBigEndian(uint64_t value, std::string& to) {
-  for (int shift = 56; shift >= 0; shift -= 8) to.push_back(static_cast<char>(value >> shift));
-}
-
-uint64_t BigEndian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (const char c : bytes.substr(0, kTimeBytes)) value = value << 8 | static_cast<uint8_t>(c);
-  return value;
-}
-
 std::string Encode(const AuditLog::Act& act) {
   Json row = {{"act", act.act}, {"what", act.what}};
   if (!act.token.empty()) row["token"] = act.token;
@@ -43,7 +34,7 @@ std::optional<AuditLog::Act> Decode(std::string_view key, std::string_view paylo
   const auto text = [&row](const char* name) {
     return row.contains(name) && row[name].is_string() ? row[name].get<std::string>() : "";
   };
-  AuditLog::Act act{.time = base::FromMs(static_cast<int64_t>(BigEndian(key))),
+  AuditLog::Act act{.time = base::FromMs(static_cast<int64_t>(base::ReadU64(key))),
                     .token = text("token"),
                     .act = text("act"),
                     .what = text("what")};
@@ -69,7 +60,7 @@ void DropOldest(base::WriteTxn& txn, base::WallTime now) {
 
 std::string AuditLog::PositionAt(base::WallTime time) {
   std::string position;
-  PutBigEndian(static_cast<uint64_t>(std::max<int64_t>(base::ToMs(time), 0)), position);
+  base::AppendU64(position, static_cast<uint64_t>(std::max<int64_t>(base::ToMs(time), 0)));
   return position;
 }
 
@@ -86,9 +77,9 @@ void AuditLog::Note(Act act) {
         if (cursor.Last() && cursor.key().size() == 2 * kTimeBytes &&
             cursor.key().substr(0, kTimeBytes) >= key) {
           key = std::string(cursor.key().substr(0, kTimeBytes));
-          number = BigEndian(cursor.key().substr(kTimeBytes)) + 1;
+          number = base::ReadU64(cursor.key().substr(kTimeBytes)) + 1;
         }
-        PutBigEndian(number, key);
+        base::AppendU64(key, number);
         txn.Put(Table::kAudit, key, Encode(act));
         return absl::OkStatus();
       });

@@ -176,12 +176,7 @@ absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
     txn.Put(Table::kTokens, caller.token, EncodeTokenRow(item));
     txn.AfterCommit([this, item, gone] {
       base::MutexLock lock(mutex_);
-      for (const std::string& name : gone) {
-        const auto known = by_name_.find(name);
-        if (known == by_name_.end()) continue;
-        by_hash_.erase(known->second.item.hash);
-        by_name_.erase(known);
-      }
+      for (const std::string& name : gone) Forget(name);
       auto fresh = std::make_shared<const Caller>(item.caller);
       by_hash_[item.hash] = fresh;
       by_name_[item.caller.token] = {item, fresh};
@@ -198,13 +193,17 @@ absl::Status TokenStore::Revoke(const std::string& name) {
     if (!txn.Delete(Table::kTokens, name)) return none;
     txn.AfterCommit([this, name] {
       base::MutexLock lock(mutex_);
-      const auto known = by_name_.find(name);
-      if (known == by_name_.end()) return;
-      by_hash_.erase(known->second.item.hash);
-      by_name_.erase(known);
+      Forget(name);
     });
     return absl::OkStatus();
   });
+}
+
+void TokenStore::Forget(const std::string& name) {
+  const auto known = by_name_.find(name);
+  if (known == by_name_.end()) return;
+  by_hash_.erase(known->second.item.hash);
+  by_name_.erase(known);
 }
 
 std::vector<TokenStore::Item> TokenStore::List() const {

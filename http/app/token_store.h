@@ -50,6 +50,7 @@ class TokenStore {
 
  private:
   bool Ended(const Caller& caller) const;
+  void Forget(const std::string& name) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   base::Index& index_;
   const base::Clock& clock_;

@@ -166,7 +166,9 @@ absl::Status Replication::Impl::TakeHaves(const base::PeerId& caller, std::size_
   }
   const auto wait_ms = static_cast<int64_t>((after - burst) / std::max(rate, 0.001) * 1000) + 1;
   return base::WithRetryAfter(
-      absl::ResourceExhaustedError("more blobs are said to be held than are noted at a time"),
+      absl::ResourceExhaustedError(
+          "more blobs are said to be held than are noted at a time; see limits.mention_burst and "
+          "limits.mention_rate"),
       base::Millis(std::min<int64_t>(wait_ms, 60'000)));
 }
 
