@@ -505,4 +505,28 @@ std::vector<std::string> CheckLimits(const SourceFile& wire, const SourceFile& t
   return found;
 }
 
+std::vector<std::string> CheckNamedTests(const std::vector<SourceFile>& files,
+                                         const SourceFile& document) {
+  std::string defined;
+  const std::regex definition(R"(TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\))");
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with("_test.cc")) continue;
+    const std::string& text = file.content;
+    for (std::sregex_iterator it(text.begin(), text.end(), definition), end; it != end; ++it) {
+      defined += "\n" + (*it)[1].str() + "." + (*it)[2].str() + "\n";
+    }
+  }
+  std::vector<std::string> found;
+  const std::regex named(R"(`([A-Z]\w+)\.(\w*(?:\*\w*)*)`)");
+  const std::string& text = document.content;
+  for (std::sregex_iterator it(text.begin(), text.end(), named), end; it != end; ++it) {
+    const std::string rest =
+        std::regex_replace((*it)[2].str(), std::regex(R"(\*)"), std::string("[A-Za-z0-9_]*"));
+    if (std::regex_search(defined, std::regex("\n" + (*it)[1].str() + "\\." + rest + "\n")))
+      continue;
+    found.push_back(document.path + ": there is no test " + (*it)[0].str());
+  }
+  return found;
+}
+
 }  // namespace waypost::tidy

@@ -29,4 +29,9 @@ std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files);
 std::vector<std::string> CheckLimits(const SourceFile& wire, const SourceFile& tables,
                                      const SourceFile& security);
 
+// The tests that a document names between backquotes, as `Suite.Name` or with stars for the rest of
+// a name, and that no file among `files` defines. Pure.
+std::vector<std::string> CheckNamedTests(const std::vector<SourceFile>& files,
+                                         const SourceFile& document);
+
 }  // namespace waypost::tidy

@@ -75,6 +75,23 @@ TEST(Tree, WhatOthersMakeUsHandleHasALimit) {
   EXPECT_TRUE(found.empty()) << Lines(found);
 }
 
+TEST(Tree, TheTestsThatSecurityNamesAreThere) {
+  const fs::path root = WAYPOST_SOURCE_DIR;
+  const auto found = CheckNamedTests(ReadTree(), ReadOne(root, root / "docs/security.md"));
+  EXPECT_TRUE(found.empty()) << Lines(found);
+}
+
+TEST(NamedTests, OneThatIsGoneIsFound) {
+  const std::vector<SourceFile> files = {
+      {"a_test.cc", "TEST_F(Wire, KeepsAll) {\nTEST(Wire,\n  Is) {"},
+      {"b.cc", "TEST(Other, Thing) {"}};
+  const auto found = CheckNamedTests(
+      files,
+      {"s.md", "`Wire.Keeps*` `Wire.*All` `Wire.Is` `Wire.*` `Wire.Gone*` `Other.Thing` `x.y`"});
+  ASSERT_EQ(found.size(), 2u) << Lines(found);
+  EXPECT_EQ(found[0], "s.md: there is no test `Wire.Gone*`");
+}
+
 TEST(Limits, AMessageOrTableWithoutALineIsFound) {
   const SourceFile wire{"w.proto", "message Known {\n}\nmessage New {\n  bytes a = 1;\n}\n"};
   const SourceFile tables{"t.h", "enum {\n  kOld,  // a\n  kFresh,\n};\n"};
