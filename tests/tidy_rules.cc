@@ -129,7 +129,8 @@ const std::vector<ThirdParty>& ThirdParties() {
   };
   return rules;
 }
-constexpr std::string_view kProtoUsers[] = {"codec.cc", "wire_codec.cc"};
+constexpr std::string_view kProtoUsers[] = {"codec.cc", "entry_codec.cc", "wire_codec.cc",
+                                            "wire_fields.h"};
 
 // Time and chance come from these files alone, so that a build that simulates a world replaces them
 // and nothing else. integration/ and client/ are outside of the product and may read what they
