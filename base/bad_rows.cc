@@ -18,7 +18,6 @@ namespace {
 // than this needs no more evidence: further rows are only removed.
 constexpr uint64_t kKeptMax = 10'000;
 constexpr std::size_t kMovingMax = 10'000;
-constexpr std::size_t kKeyBytesMax = 511;
 
 std::string BadRowKey(Table table, std::string_view key) {
   std::string kept(1, static_cast<char>(table));

@@ -15,6 +15,9 @@
 
 namespace waypost::base {
 
+// LMDB stores no longer key.
+inline constexpr std::size_t kKeyBytesMax = 511;
+
 // Where this thread stands, so that what would deadlock silently ends loudly instead: LMDB gives a
 // thread that begins a second write transaction no error, it waits for itself.
 enum class Inside { kNothing, kTransaction, kCallback };

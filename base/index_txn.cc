@@ -16,8 +16,6 @@
 namespace waypost::base {
 namespace {
 
-constexpr std::size_t kKeyBytesMax = 511;
-
 MDB_val Val(std::string_view s) { return {s.size(), const_cast<char*>(s.data())}; }
 std::string_view View(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
 

@@ -31,6 +31,7 @@ if(WAYPOST_HARDEN)
   add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 if(WAYPOST_SANITIZE)
+  add_compile_definitions(WAYPOST_SANITIZED)
   add_compile_options(-fsanitize=${WAYPOST_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${WAYPOST_SANITIZE})
 endif()
@@ -42,7 +43,7 @@ function(waypost_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PROTOS;DEPENDS;APART" ${ARGN})
   add_library(waypost_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(waypost_${name} PUBLIC waypost_flags ${ARG_DEPENDS} Threads::Threads)
-  set_target_properties(waypost_${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_target_properties(waypost_${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 24)
   if(ARG_APART)
     set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
@@ -68,6 +69,16 @@ function(waypost_room name)
   endif()
 endfunction()
 
+# waypost_cold_room(NAME): what runs once a start, a command or a look. Its templates (CLI11, JSON) are
+# what takes longest to optimise in the whole tree, for nobody's gain.
+function(waypost_cold_room name)
+  if(WAYPOST_SANITIZE)
+    target_compile_options(waypost_${name} PRIVATE -O0)
+  elseif(WAYPOST_HARDEN)  # _FORTIFY_SOURCE takes -O1
+    target_compile_options(waypost_${name} PRIVATE -O1)
+  endif()
+endfunction()
+
 # waypost_house(ROOM CHAMBER...): all chambers of a room, for what may use the whole of it.
 function(waypost_house room)
   add_library(waypost_${room} INTERFACE)
@@ -79,8 +90,11 @@ endfunction()
 # Programs and libraries that only tests are made of.
 function(waypost_test_code target)
   if(WAYPOST_FAST_TEST_BUILD)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
     target_compile_options(${target} PRIVATE -O0 -U_FORTIFY_SOURCE)
+    if(NOT WAYPOST_SANITIZE)  # whose reports name lines; a failed test names its own
+      target_compile_options(${target} PRIVATE -g0)
+    endif()
   endif()
 endfunction()
 

@@ -49,10 +49,10 @@ TEST_F(ClientsTest, CurlUploadsWithAndWithoutExpect) {
   // curl asks by itself before it sends so much.
   const CommandResult asked = Curl({"-v", "-T", File("up"), Url("/v1/blobs/" + want)});
   EXPECT_NE(asked.err.find("100 Continue"), std::string::npos) << asked.err;
-  EXPECT_EQ(Json::parse(asked.out, nullptr, false).value("id", ""), want) << asked.out;
+  EXPECT_EQ(Parsed(asked).value("id", ""), want) << asked.out;
   const CommandResult unasked =
       Curl({"-H", "Expect:", "--data-binary", "@" + File("up"), Url("/v1/blobs")});
-  EXPECT_EQ(Json::parse(unasked.out, nullptr, false).value("id", ""), want) << unasked.out;
+  EXPECT_EQ(Parsed(unasked).value("id", ""), want) << unasked.out;
   // Who may not, is told before the bytes travel.
   const CommandResult refused =
       RunCommand({"/usr/bin/curl", "-sS", "-v", "--max-time", "60", "-o", "/dev/null", "-w",

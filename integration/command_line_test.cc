@@ -16,10 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-Json Parsed(const CommandResult& result) {
-  return Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
-}
-
 std::string Trimmed(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;

@@ -12,11 +12,11 @@
 namespace waypost::integration {
 namespace {
 
-struct Crash {
+struct CrashPoint {
   const char* point;
   int pass;  // the how many-th time
 };
-std::string NameOf(const ::testing::TestParamInfo<Crash>& info) {
+std::string NameOf(const ::testing::TestParamInfo<CrashPoint>& info) {
   std::string name = absl::StrCat(info.param.point, "_", info.param.pass);
   for (char& c : name) {
     if (c == '.') c = '_';
@@ -24,7 +24,7 @@ std::string NameOf(const ::testing::TestParamInfo<Crash>& info) {
   return name;
 }
 
-class CrashOfAWriterTest : public ::testing::TestWithParam<Crash> {};
+class CrashOfAWriterTest : public ::testing::TestWithParam<CrashPoint> {};
 
 TEST_P(CrashOfAWriterTest, WhatWasAcknowledgedIsThereAfterwards) {
   Cluster cluster;
@@ -69,15 +69,16 @@ TEST_P(CrashOfAWriterTest, WhatWasAcknowledgedIsThereAfterwards) {
   EXPECT_EQ(peer.Get("/v1/groups/" + group).value("refs", -1), tried);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryPoint, CrashOfAWriterTest,
-                         ::testing::Values(Crash{"blob.written", 1}, Crash{"blob.written", 5},
-                                           Crash{"blob.synced", 3}, Crash{"blob.linked", 3},
-                                           Crash{"blob.durable", 3}, Crash{"index.before", 3},
-                                           Crash{"index.before", 8}, Crash{"index.committed", 3},
-                                           Crash{"index.committed", 8}),
-                         NameOf);
+INSTANTIATE_TEST_SUITE_P(
+    EveryPoint, CrashOfAWriterTest,
+    ::testing::Values(CrashPoint{"blob.written", 1}, CrashPoint{"blob.written", 5},
+                      CrashPoint{"blob.synced", 3}, CrashPoint{"blob.linked", 3},
+                      CrashPoint{"blob.durable", 3}, CrashPoint{"index.before", 3},
+                      CrashPoint{"index.before", 8}, CrashPoint{"index.committed", 3},
+                      CrashPoint{"index.committed", 8}),
+    NameOf);
 
-class CrashOfAServerTest : public ::testing::TestWithParam<Crash> {};
+class CrashOfAServerTest : public ::testing::TestWithParam<CrashPoint> {};
 
 TEST_P(CrashOfAServerTest, EverythingArrivesAllTheSame) {
   Cluster cluster;
@@ -110,14 +111,15 @@ TEST_P(CrashOfAServerTest, EverythingArrivesAllTheSame) {
   EXPECT_EQ(server.Get("/v1/groups/" + group).value("refs", -1), 12);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryPoint, CrashOfAServerTest,
-                         ::testing::Values(Crash{"blob.written", 2}, Crash{"blob.synced", 2},
-                                           Crash{"blob.linked", 2}, Crash{"blob.durable", 2},
-                                           Crash{"index.before", 1}, Crash{"index.before", 4},
-                                           Crash{"index.committed", 1}, Crash{"index.committed", 4},
-                                           Crash{"fetch.verified", 1}, Crash{"fetch.verified", 5},
-                                           Crash{"sync.applied", 1}),
-                         NameOf);
+INSTANTIATE_TEST_SUITE_P(
+    EveryPoint, CrashOfAServerTest,
+    ::testing::Values(CrashPoint{"blob.written", 2}, CrashPoint{"blob.synced", 2},
+                      CrashPoint{"blob.linked", 2}, CrashPoint{"blob.durable", 2},
+                      CrashPoint{"index.before", 1}, CrashPoint{"index.before", 4},
+                      CrashPoint{"index.committed", 1}, CrashPoint{"index.committed", 4},
+                      CrashPoint{"fetch.verified", 1}, CrashPoint{"fetch.verified", 5},
+                      CrashPoint{"sync.applied", 1}),
+    NameOf);
 
 TEST(CrashTest, APartialDownloadGoesOnAfterTheEndOfTheProcess) {
   Cluster cluster;

@@ -82,7 +82,7 @@ TEST_F(DamageTest, TheScanRestoresDueRowsRemovedBehindTheServicesBack) {
   EXPECT_FALSE(server_->Has(blobs[0]));
   const CommandResult scan = server_->Run({"scan", "--wait", "--json"});
   EXPECT_EQ(scan.exit_status, 0) << scan.err;
-  const Json pass = Json::parse(scan.out, nullptr, false);
+  const Json pass = Parsed(scan);
   ASSERT_TRUE(pass.is_object()) << scan.out;
   EXPECT_EQ(pass.value("missing_found", 0), 20) << pass;
   EXPECT_TRUE(Eventually([&] { return HoldsAll(*server_, blobs); }));

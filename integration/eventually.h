@@ -9,7 +9,7 @@ using support::kPatience;
 
 // Under a sanitizer times say nothing: what a user would notice is asserted in the release build
 // only.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef WAYPOST_SANITIZED
 inline constexpr bool kTimesCount = false;
 #else
 inline constexpr bool kTimesCount = true;

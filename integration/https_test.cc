@@ -51,7 +51,7 @@ TEST_F(HttpsTest, CurlAndTheCommandLineWorkAndPlainHttpIsToldWhatToChange) {
   // Larger than what is gathered, so curl waits for "100 Continue".
   const CommandResult put =
       Curl({"--data-binary", "@" + file, "-H", "Expect: 100-continue"}, "/v1/blobs");
-  const std::string id = Json::parse(put.out, nullptr, false).value("id", "");
+  const std::string id = Parsed(put).value("id", "");
   ASSERT_EQ(id.size(), 64u) << put.out << put.err;
   EXPECT_TRUE(Curl({}, "/v1/blobs/" + id).out == bytes);
   EXPECT_EQ(Curl({"-r", "1000000-1000009"}, "/v1/blobs/" + id).out, bytes.substr(1'000'000, 10));

@@ -18,6 +18,11 @@ namespace waypost::integration {
 
 using Json = nlohmann::json;
 
+// What a command printed with --json; discarded if that is no JSON.
+inline Json Parsed(const CommandResult& result) {
+  return Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+}
+
 struct StartOptions {
   std::vector<std::string> settings;               // "--scan.initial_delay=1s"
   std::map<std::string, std::string> environment;  // WAYPOST_FAULT_POINT

@@ -12,10 +12,6 @@
 namespace waypost::integration {
 namespace {
 
-Json Parsed(const CommandResult& result) {
-  return Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
-}
-
 TEST(TrustTest, ARemovedMemberIsCutInTheMiddleOfADownload) {
   Cluster cluster;
   Peer& laptop = cluster.Add("laptop");

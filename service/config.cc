@@ -91,6 +91,7 @@ std::string TomlItem(const std::string& text) {
 std::string TomlValue(const Setting& setting, const std::vector<std::string>& items) {
   if (!setting.kind.list) return TomlItem(items.empty() ? "" : items[0]);
   std::vector<std::string> quoted;
+  quoted.reserve(items.size());
   for (const std::string& item : items) quoted.push_back(Quoted(item));
   return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
 }

@@ -31,8 +31,9 @@ template <class T>
 using Write = std::function<std::string(const T& value)>;
 
 template <class T>
-SettingKind OneValue(std::string allowed, Field<T> field, Read<T> read, Write<T> write) {
-  return {.allowed = std::move(allowed),
+SettingKind OneValue(const std::string& allowed, const Field<T>& field, Read<T> read,
+                     Write<T> write) {
+  return {.allowed = allowed,
           .parse = [in = field.in, read = std::move(read)](const std::vector<std::string>& items,
                                                            Config& config) -> absl::Status {
             ASSIGN_OR_RETURN(in(config), read(items[0]));
@@ -45,7 +46,7 @@ SettingKind OneValue(std::string allowed, Field<T> field, Read<T> read, Write<T>
 // As OneValue, for what has bounds. `read` tells nothing of a text that is no value at all where
 // the bounds say enough.
 template <class T>
-SettingKind Bounded(std::string allowed, Field<T> field, T low, T high,
+SettingKind Bounded(const std::string& allowed, const Field<T>& field, T low, T high,
                     std::function<absl::StatusOr<std::optional<T>>(const std::string&)> read,
                     Write<T> write) {
   const auto checked = [=](const std::string& text) -> absl::StatusOr<T> {
@@ -54,7 +55,7 @@ SettingKind Bounded(std::string allowed, Field<T> field, T low, T high,
     if (!value || *value < low || *value > high) return OutOfRange(text, allowed);
     return *value;
   };
-  return OneValue<T>(allowed, std::move(field), checked, std::move(write));
+  return OneValue<T>(allowed, field, checked, std::move(write));
 }
 
 bool MadeOf(std::string_view text, std::string_view characters) {
@@ -63,10 +64,10 @@ bool MadeOf(std::string_view text, std::string_view characters) {
 
 }  // namespace
 
-SettingKind Count(Field<uint32_t> field, uint32_t low, uint32_t high) {
+SettingKind Count(const Field<uint32_t>& field, uint32_t low, uint32_t high) {
   using Result = absl::StatusOr<std::optional<uint32_t>>;
   return Bounded<uint32_t>(
-      absl::StrCat(low, "-", high), std::move(field), low, high,
+      absl::StrCat(low, "-", high), field, low, high,
       [](const std::string& text) -> Result {
         uint32_t value = 0;
         const bool number = MadeOf(text, "0123456789") && absl::SimpleAtoi(text, &value);
@@ -75,21 +76,21 @@ SettingKind Count(Field<uint32_t> field, uint32_t low, uint32_t high) {
       [](uint32_t value) { return absl::StrCat(value); });
 }
 
-SettingKind Duration(Field<Millis> field, Millis low, Millis high) {
+SettingKind Duration(const Field<Millis>& field, Millis low, Millis high) {
   return Bounded<Millis>(
-      absl::StrCat(base::FormatDuration(low), " to ", base::FormatDuration(high)), std::move(field),
-      low, high, base::ParseDuration, base::FormatDuration);
+      absl::StrCat(base::FormatDuration(low), " to ", base::FormatDuration(high)), field, low, high,
+      base::ParseDuration, base::FormatDuration);
 }
 
-SettingKind Size(Field<uint64_t> field, uint64_t low, uint64_t high) {
+SettingKind Size(const Field<uint64_t>& field, uint64_t low, uint64_t high) {
   return Bounded<uint64_t>(absl::StrCat(base::FormatSize(low), " to ", base::FormatSize(high)),
-                           std::move(field), low, high, base::ParseSize, base::FormatSize);
+                           field, low, high, base::ParseSize, base::FormatSize);
 }
 
-SettingKind Factor(Field<double> field, double low, double high) {
+SettingKind Factor(const Field<double>& field, double low, double high) {
   using Result = absl::StatusOr<std::optional<double>>;
   return Bounded<double>(
-      absl::StrCat(low, "-", high), std::move(field), low, high,
+      absl::StrCat(low, "-", high), field, low, high,
       [](const std::string& text) -> Result {
         double value = 0;
         const bool number = MadeOf(text, "0123456789.") && absl::SimpleAtod(text, &value);
@@ -98,11 +99,11 @@ SettingKind Factor(Field<double> field, double low, double high) {
       [](double value) { return absl::StrCat(value); });
 }
 
-SettingKind FreeSpace(Field<blobstore::FreeSpaceFloor> field, uint64_t bytes_max) {
+SettingKind FreeSpace(const Field<blobstore::FreeSpaceFloor>& field, uint64_t bytes_max) {
   using blobstore::FreeSpaceFloor;
   const std::string allowed = absl::StrCat("0 to ", base::FormatSize(bytes_max), ", or 0% to 99%");
   return OneValue<FreeSpaceFloor>(
-      allowed, std::move(field),
+      allowed, field,
       [=](const std::string& text) -> absl::StatusOr<FreeSpaceFloor> {
         FreeSpaceFloor floor{.bytes = 0, .percent = 0};
         if (!text.empty() && text.back() == '%') {
@@ -119,9 +120,9 @@ SettingKind FreeSpace(Field<blobstore::FreeSpaceFloor> field, uint64_t bytes_max
       });
 }
 
-SettingKind Text(Field<std::string> field, std::string allowed, TextCheck check) {
+SettingKind Text(const Field<std::string>& field, std::string allowed, TextCheck check) {
   return OneValue<std::string>(
-      std::move(allowed), std::move(field),
+      std::move(allowed), field,
       [check](const std::string& text) -> absl::StatusOr<std::string> {
         RETURN_IF_ERROR(check(text));
         return text;
@@ -129,7 +130,8 @@ SettingKind Text(Field<std::string> field, std::string allowed, TextCheck check)
       [](const std::string& text) { return text; });
 }
 
-SettingKind List(Field<std::vector<std::string>> field, std::string allowed, TextCheck check) {
+SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
+                 TextCheck check) {
   return {.allowed = std::move(allowed),
           .list = true,
           .parse = [in = field.in, check](const std::vector<std::string>& items,
@@ -145,8 +147,9 @@ SettingKind List(Field<std::vector<std::string>> field, std::string allowed, Tex
           .show = field.of};
 }
 
-SettingKind Choice(std::vector<std::string> words, std::function<void(std::size_t, Config&)> choose,
-                   std::function<std::size_t(const Config&)> chosen) {
+SettingKind Choice(const std::vector<std::string>& words,
+                   const std::function<void(std::size_t, Config&)>& choose,
+                   const std::function<std::size_t(const Config&)>& chosen) {
   const std::string allowed = absl::StrJoin(words, ", ");
   return {.allowed = allowed,
           .parse = [=](const std::vector<std::string>& items, Config& config) -> absl::Status {

@@ -43,28 +43,30 @@ struct SettingKind {
 };
 
 // Bounds are inclusive.
-SettingKind Count(Field<uint32_t> field, uint32_t low, uint32_t high);
-SettingKind Duration(Field<base::Millis> field, base::Millis low, base::Millis high);
-SettingKind Size(Field<uint64_t> field, uint64_t low, uint64_t high);
-SettingKind Factor(Field<double> field, double low, double high);
+SettingKind Count(const Field<uint32_t>& field, uint32_t low, uint32_t high);
+SettingKind Duration(const Field<base::Millis>& field, base::Millis low, base::Millis high);
+SettingKind Size(const Field<uint64_t>& field, uint64_t low, uint64_t high);
+SettingKind Factor(const Field<double>& field, double low, double high);
 // Bytes, or a share of the disk.
-SettingKind FreeSpace(Field<blobstore::FreeSpaceFloor> field, uint64_t bytes_max);
+SettingKind FreeSpace(const Field<blobstore::FreeSpaceFloor>& field, uint64_t bytes_max);
 
 // Looks at one text.
 using TextCheck = absl::Status (*)(std::string_view);
-SettingKind Text(Field<std::string> field, std::string allowed, TextCheck check);
-SettingKind List(Field<std::vector<std::string>> field, std::string allowed, TextCheck check);
+SettingKind Text(const Field<std::string>& field, std::string allowed, TextCheck check);
+SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
+                 TextCheck check);
 // For Text and List. No control characters, and: at most 4,096 bytes; at most 200; a host name.
 absl::Status CheckAnyText(std::string_view text);
 absl::Status CheckShortText(std::string_view text);
 absl::Status CheckHostText(std::string_view text);
 
 // One of a few words. `Words` come in the order in which they are told.
-SettingKind Choice(std::vector<std::string> words,
-                   std::function<void(std::size_t word, Config& config)> choose,
-                   std::function<std::size_t(const Config& config)> chosen);
+SettingKind Choice(const std::vector<std::string>& words,
+                   const std::function<void(std::size_t word, Config& config)>& choose,
+                   const std::function<std::size_t(const Config& config)>& chosen);
 template <class Enum>
-SettingKind Choice(Field<Enum> field, const std::vector<std::pair<std::string, Enum>>& choices) {
+SettingKind Choice(const Field<Enum>& field,
+                   const std::vector<std::pair<std::string, Enum>>& choices) {
   std::vector<std::string> words;
   std::vector<Enum> values;
   for (const auto& [word, value] : choices) {
@@ -72,7 +74,7 @@ SettingKind Choice(Field<Enum> field, const std::vector<std::pair<std::string, E
     values.push_back(value);
   }
   return Choice(
-      std::move(words), [=](std::size_t word, Config& config) { field.in(config) = values[word]; },
+      words, [=](std::size_t word, Config& config) { field.in(config) = values[word]; },
       [=](const Config& config) {
         std::size_t word = 0;
         while (word < values.size() && values[word] != field.of(config)) ++word;

@@ -12,7 +12,7 @@ namespace waypost::fetcher {
 namespace {
 
 // Workers look so often without being called: the wall clock may have been set.
-constexpr base::Millis kIdle{1000};
+constexpr base::Millis kWorkerIdle{1000};
 // What the batches of all workers together may have in memory, where every blob is as large as one
 // in a batch may be; but so many in each are worth a request.
 constexpr uint64_t kBatchesBytes = uint64_t{64} << 20;
@@ -159,7 +159,7 @@ std::vector<Taken> Board::Take(uint32_t number) {
       return all;
     }
     const auto next = queue_.NextStart(parts_.clock.WallNow());
-    const base::SteadyTime idle = parts_.clock.SteadyNow() + kIdle;
+    const base::SteadyTime idle = parts_.clock.SteadyNow() + kWorkerIdle;
     parts_.clock.WaitUntil(work_, mutex_, next ? std::min(ToSteady(*next), idle) : idle);
   }
   return {};

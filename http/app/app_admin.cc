@@ -16,8 +16,6 @@
 namespace waypost::http {
 namespace {
 
-constexpr base::Millis kWaitMax{600000};
-
 Response ConfigResponse(AppContext& context) {
   Json settings = Json::object();
   for (const auto& item : context.parts.settings.All()) {

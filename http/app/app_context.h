@@ -37,6 +37,8 @@ struct AppContext {
 absl::StatusOr<base::BlobId> BlobIn(std::string_view text);
 absl::StatusOr<base::GroupId> GroupIn(std::string_view text);
 absl::StatusOr<base::PeerId> PeerIn(std::string_view text);
+// The longest that any request may ask to wait.
+inline constexpr base::Millis kWaitMax{600000};
 // ?name=30s; `fallback` without it.
 absl::StatusOr<base::Millis> DurationIn(const Request& request, std::string_view name,
                                         base::Millis fallback, base::Millis max);

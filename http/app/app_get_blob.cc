@@ -22,7 +22,6 @@ namespace waypost::http {
 namespace {
 
 constexpr base::Millis kWaitDefault{30000};
-constexpr base::Millis kWaitMax{600000};
 // When nothing says when it may start.
 constexpr base::Millis kRetryUnknown{30000};
 

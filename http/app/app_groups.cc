@@ -20,7 +20,6 @@ namespace waypost::http {
 namespace {
 
 constexpr base::Millis kJoinWait{60000};
-constexpr base::Millis kWaitMax{600000};
 constexpr base::Millis kHeldWait{60000};
 constexpr base::Millis kHeldAgain{1000};
 constexpr uint64_t kServersMax = 1000;

@@ -154,7 +154,7 @@ absl::Status PeerHttpClient::Impl::ReadSmall(Started& started, std::size_t bytes
 absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint& to,
                                                        const std::string& target,
                                                        const absl::StatusOr<std::string>& body,
-                                                       std::stop_token stop) {
+                                                       const std::stop_token& stop) {
   if (!body.ok()) return body.status();
   const Interrupt interrupt(stop);
   const base::SteadyTime deadline = base::SteadyNow() + options.call_timeout;
@@ -206,7 +206,7 @@ void PeerHttpClient::TakeTurned(const base::PeerId& peer,
 }
 
 absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
-    const syncgroup::Endpoint& to, std::stop_token stop) {
+    const syncgroup::Endpoint& to, const std::stop_token& stop) {
   const Interrupt interrupt(stop);
   const base::SteadyTime deadline =
       base::SteadyNow() + std::min(kTurnTime, impl_->options.call_timeout);

@@ -41,7 +41,7 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   // Dials the peer and has the connection turned: from now on it sends requests on it, to be
   // answered by Engine::Serve. kResourceExhausted: it has enough of them.
   absl::StatusOr<std::unique_ptr<TurnedConnection>> Turn(const syncgroup::Endpoint& to,
-                                                         std::stop_token stop);
+                                                         const std::stop_token& stop);
   // The callee's side: is there room for another one of this peer, and here it is.
   bool WantsTurned(const base::PeerId& peer) const;
   void TakeTurned(const base::PeerId& peer, std::unique_ptr<TurnedConnection> connection);

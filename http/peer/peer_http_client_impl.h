@@ -51,7 +51,8 @@ struct PeerHttpClient::Impl {
       const Interrupt& interrupt);
   // One of the calls with a body each way.
   absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& target,
-                                   const absl::StatusOr<std::string>& body, std::stop_token stop);
+                                   const absl::StatusOr<std::string>& body,
+                                   const std::stop_token& stop);
   absl::Status ReadSmall(Started& started, std::size_t bytes_max, base::SteadyTime deadline,
                          const Interrupt& interrupt, std::string& body);
 

@@ -42,6 +42,7 @@ Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const M
 
 std::vector<base::PeerId> PeersOf(const std::map<base::PeerId, Member>& members) {
   std::vector<base::PeerId> peers;
+  peers.reserve(members.size());
   for (const auto& item : members) peers.push_back(item.first);
   return peers;
 }

@@ -131,7 +131,7 @@ std::vector<PreparedEntry> ShownIn(const JoinReply& reply, const base::GroupId& 
 }
 
 // The joiner's transaction: the group begins here, with its members as the papers show them.
-absl::Status Enter(const Core& core, base::WriteTxn& txn, Effects& effects, GroupRow fresh,
+absl::Status Enter(const Core& core, base::WriteTxn& txn, Effects& effects, const GroupRow& fresh,
                    const JoinRequest& request, const std::vector<PreparedEntry>& papers,
                    const std::vector<std::string>& addresses) {
   const base::GroupId& group = request.group;
@@ -139,7 +139,7 @@ absl::Status Enter(const Core& core, base::WriteTxn& txn, Effects& effects, Grou
   if (here && here->state != GroupRow::State::kActive) {
     return absl::UnavailableError("the group is being left; try again");
   }
-  GroupWriter writer(core, txn, effects, group, here ? *here : std::move(fresh));
+  GroupWriter writer(core, txn, effects, group, here ? *here : fresh);
   LearnPapers(writer, papers);
   const auto self = LoadMember(txn, group, core.self());
   if (!self) {
@@ -218,7 +218,7 @@ absl::StatusOr<GroupInfo> Invites::FinishJoin(const Invite& invite, const JoinRe
                        .incarnation = request.incarnation,
                        .log = base::NewIncarnation()};
         fresh.log_token = fresh.log;
-        return Enter(core_, txn, effects, std::move(fresh), request, papers, addresses);
+        return Enter(core_, txn, effects, fresh, request, papers, addresses);
       }));
   if (!invite.addresses.empty() && !core_.peers.Find(invite.inviter)) {
     core_.peers.SetProfile(invite.inviter, "", invite.addresses);

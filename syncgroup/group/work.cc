@@ -97,7 +97,7 @@ RefPage ReadRefs(base::ReadTxn& txn, const base::GroupId& group, const std::stri
     page.last_key = key;
     const auto payload = cursor.payload();
     auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
-    if (row && take(*row)) page.rows.emplace_back(key, *std::move(row));
+    if (row && take(*row)) page.rows.emplace_back(key, *row);
   }
   return page;
 }

@@ -427,6 +427,7 @@ absl::Status Replication::Impl::Part(const base::PeerId& peer, const base::Group
   if (!dropped) return absl::OkStatus();
   // The members' entries take the place of ours.
   std::vector<SealedEntry> sealed;
+  sealed.reserve(from_there.size());
   for (PreparedEntry& entry : from_there) sealed.push_back(std::move(entry.sealed));
   return ApplyEntries(peer, group, std::move(sealed), std::nullopt, round);
 }

@@ -51,7 +51,7 @@ Syncer::Impl::Impl(SyncerOptions options, const Parts& parts)
 }
 
 Syncer::Syncer(SyncerOptions options, Parts parts)
-    : impl_(std::make_shared<Impl>(std::move(options), parts)) {}
+    : impl_(std::make_shared<Impl>(options, parts)) {}
 Syncer::~Syncer() { Shutdown(); }
 
 void Syncer::Start() {

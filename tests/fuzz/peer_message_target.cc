@@ -41,7 +41,7 @@ void CheckEntry(std::string_view bytes) {
 }
 
 using Check = void (*)(std::string_view bytes);
-constexpr std::array<Check, 17> kChecks = {
+constexpr std::array<Check, 17> kMessageChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeHelloRequest, EncodeHelloRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHelloReply, EncodeHelloReply); },
     [](std::string_view b) { CheckMessage(b, DecodeSyncRequest, EncodeSyncRequest); },
@@ -67,7 +67,7 @@ constexpr std::array<Check, 17> kChecks = {
 void RunPeerMessage(std::string_view input) {
   if (input.empty()) return;
   const auto which = static_cast<unsigned char>(input[0]);
-  if (which < kChecks.size()) kChecks[which](input.substr(1));
+  if (which < kMessageChecks.size()) kMessageChecks[which](input.substr(1));
 }
 
 template <class Id>

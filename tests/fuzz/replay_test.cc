@@ -6,11 +6,12 @@
 #include <set>
 
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/rounds.h"
 
 namespace waypost::fuzz {
 namespace {
 
-constexpr int kMutationsPerTarget = 40000;
+constexpr int kMutationsPerTarget = support::Rounds(40000);
 
 class ReplayTest : public testing::TestWithParam<const Target*> {};
 

@@ -67,7 +67,7 @@ void CheckMember(std::string_view payload) {
 }
 
 using Check = void (*)(std::string_view payload);
-constexpr std::array<Check, 14> kChecks = {
+constexpr std::array<Check, 14> kRowChecks = {
     CheckSignpost,
     CheckBlobRow,
     [](std::string_view p) {
@@ -91,7 +91,7 @@ constexpr std::array<Check, 14> kChecks = {
 void RunRow(std::string_view input) {
   if (input.empty()) return;
   const auto which = static_cast<unsigned char>(input[0]);
-  if (which < kChecks.size()) kChecks[which](input.substr(1));
+  if (which < kRowChecks.size()) kRowChecks[which](input.substr(1));
 }
 
 std::vector<std::string> RowSeeds() {

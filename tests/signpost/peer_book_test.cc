@@ -18,7 +18,7 @@ using base::Millis;
 using testing::ElementsAre;
 using testing::Pair;
 
-const LastError kError = {.error = ErrorClass::kUnreachable, .message = "refused"};
+const LastError kRefused = {.error = ErrorClass::kUnreachable, .message = "refused"};
 
 class PeerBookTest : public testing::Test {
  protected:
@@ -83,7 +83,7 @@ TEST_F(PeerBookTest, AProfileIsKeptAcrossAReopen) {
 
 TEST_F(PeerBookTest, AFailureCoolsForItsTime) {
   const auto book = NewBook();
-  book->RecordFailure(Peer(1), 0, kError);
+  book->RecordFailure(Peer(1), 0, kRefused);
   EXPECT_TRUE(book->Cooling(Peer(1)));
   const Millis left = book->Health(Peer(1)).cool_down_end - clock_.WallNow();
   EXPECT_GE(left, Millis(1000));
@@ -96,7 +96,7 @@ TEST_F(PeerBookTest, AFailureCoolsForItsTime) {
 
 TEST_F(PeerBookTest, ACoolDownSurvivesARestartAndIsNeitherForgottenNorProlonged) {
   const auto book = NewBook();
-  book->RecordFailure(Peer(1), 0, kError);
+  book->RecordFailure(Peer(1), 0, kRefused);
   const PeerHealth before = book->Health(Peer(1));
   Stored(Peer(1));
   EXPECT_EQ(NewBook()->Health(Peer(1)), before);
@@ -114,11 +114,11 @@ TEST_F(PeerBookTest, TheListenerHearsBeginningsAndReturns) {
   });
   book->RecordSuccess(Peer(1));
   EXPECT_TRUE(heard.empty());
-  book->RecordFailure(Peer(1), 0, kError);
-  book->RecordFailure(Peer(1), 0, kError);  // the same cool-down
+  book->RecordFailure(Peer(1), 0, kRefused);
+  book->RecordFailure(Peer(1), 0, kRefused);  // the same cool-down
   book->RecordSuccess(Peer(1));
   book->RecordSuccess(Peer(1));
-  book->RecordWrongBytes(Peer(2), kError);
+  book->RecordWrongBytes(Peer(2), kRefused);
   EXPECT_THAT(heard, ElementsAre(Pair(Peer(1), true), Pair(Peer(1), false), Pair(Peer(2), true)));
   EXPECT_EQ(book->Health(Peer(1)).returns, 1u);
   EXPECT_EQ(book->Health(Peer(2)).cool_down_end, clock_.WallNow() + Millis(3'600'000));
@@ -126,12 +126,12 @@ TEST_F(PeerBookTest, TheListenerHearsBeginningsAndReturns) {
 
 TEST_F(PeerBookTest, AFailureFromBeforeTheReturnBeginsNoCoolDown) {
   const auto book = NewBook();
-  book->RecordFailure(Peer(1), 0, kError);
+  book->RecordFailure(Peer(1), 0, kRefused);
   const uint64_t at_start = book->Health(Peer(1)).returns;
   book->RecordSuccess(Peer(1));
-  book->RecordFailure(Peer(1), at_start, kError);
+  book->RecordFailure(Peer(1), at_start, kRefused);
   EXPECT_FALSE(book->Cooling(Peer(1)));
-  book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kError);
+  book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kRefused);
   EXPECT_TRUE(book->Cooling(Peer(1)));
 }
 
@@ -140,10 +140,10 @@ TEST_F(PeerBookTest, AnInboundRequestFromACoolingPeerAsksForOneHelloInFiveSecond
   book->RecordSuccess(Peer(1));
   EXPECT_FALSE(book->NoteInbound(Peer(1))) << "it is not cooling";
   for (int i = 0; i < 9; ++i) {  // a cool-down of minutes
-    book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kError);
+    book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kRefused);
     clock_.Advance(book->Health(Peer(1)).cool_down_end - clock_.WallNow());
   }
-  book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kError);
+  book->RecordFailure(Peer(1), book->Health(Peer(1)).returns, kRefused);
   EXPECT_TRUE(book->NoteInbound(Peer(1)));
   EXPECT_FALSE(book->NoteInbound(Peer(1)));
   clock_.Advance(Millis(4999));
@@ -191,7 +191,7 @@ TEST_F(PeerBookTest, WhatDidNotChangeIsNotWrittenAgain) {
 TEST_F(PeerBookTest, WhatCouldNotBeWrittenIsWrittenLater) {
   const auto book = NewBook();
   index_->Shutdown();
-  book->RecordFailure(Peer(1), 0, kError);
+  book->RecordFailure(Peer(1), 0, kRefused);
   EXPECT_TRUE(absl::IsUnavailable(book->Flush()));
   EXPECT_TRUE(book->Cooling(Peer(1)));
 }
@@ -224,7 +224,7 @@ TEST_F(PeerBookTest, TellsWatchersWhatPeopleSee) {
   EXPECT_EQ(calls, 1) << "first answer";
   book->RecordSuccess(Peer(1));
   EXPECT_EQ(calls, 1) << "nothing new";
-  book->RecordFailure(Peer(1), 0, kError);
+  book->RecordFailure(Peer(1), 0, kRefused);
   EXPECT_EQ(calls, 2);
   book->SetProfile(Peer(1), "x", {});
   EXPECT_EQ(calls, 3);
@@ -246,7 +246,7 @@ TEST_F(PeerBookTest, ManyThreadsAgreeInTheEnd) {
         for (int i = 0; i < kRounds; ++i) {
           const base::PeerId peer = Peer(static_cast<uint8_t>(1 + (i + t) % 3));
           book->NoteTraffic(peer, 1, 2);
-          if (i % 10 == 0) book->RecordFailure(peer, book->Health(peer).returns, kError);
+          if (i % 10 == 0) book->RecordFailure(peer, book->Health(peer).returns, kRefused);
           if (i % 10 == 5) book->RecordSuccess(peer);
           book->NoteInbound(peer);
         }

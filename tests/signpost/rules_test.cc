@@ -16,30 +16,33 @@ using base::WallTime;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const WallTime kNow = FromMs(1'750'000'000'000);
-WallTime Ago(int64_t seconds) { return kNow - Millis(seconds * 1000); }
+const WallTime kRulesNow = FromMs(1'750'000'000'000);
+WallTime RulesAgo(int64_t seconds) { return kRulesNow - Millis(seconds * 1000); }
 
 // ---- merge ----
 
 TEST(MergeLocations, TheNewestSightingWinsWithItsFlags) {
-  Locations into = {{Peer(1), {.when_seen = Ago(60), .is_server = true}}};
-  EXPECT_TRUE(MergeLocations(into, {{Peer(1), {.when_seen = Ago(30), .is_proxy = true}}}, kNow));
-  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = Ago(30), .is_proxy = true}));
-  EXPECT_FALSE(MergeLocations(into, {{Peer(1), {.when_seen = Ago(90), .is_server = true}}}, kNow));
-  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = Ago(30), .is_proxy = true}));
+  Locations into = {{Peer(1), {.when_seen = RulesAgo(60), .is_server = true}}};
+  EXPECT_TRUE(
+      MergeLocations(into, {{Peer(1), {.when_seen = RulesAgo(30), .is_proxy = true}}}, kRulesNow));
+  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = RulesAgo(30), .is_proxy = true}));
+  EXPECT_FALSE(
+      MergeLocations(into, {{Peer(1), {.when_seen = RulesAgo(90), .is_server = true}}}, kRulesNow));
+  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = RulesAgo(30), .is_proxy = true}));
 }
 
 TEST(MergeLocations, AtEqualTimesFlagsAreOred) {
-  Locations into = {{Peer(1), {.when_seen = Ago(60), .is_server = true}}};
-  EXPECT_FALSE(MergeLocations(into, {{Peer(1), {.when_seen = Ago(60), .is_proxy = true}}}, kNow));
+  Locations into = {{Peer(1), {.when_seen = RulesAgo(60), .is_server = true}}};
+  EXPECT_FALSE(
+      MergeLocations(into, {{Peer(1), {.when_seen = RulesAgo(60), .is_proxy = true}}}, kRulesNow));
   EXPECT_EQ(into.at(Peer(1)),
-            (Location{.when_seen = Ago(60), .is_server = true, .is_proxy = true}));
+            (Location{.when_seen = RulesAgo(60), .is_server = true, .is_proxy = true}));
 }
 
 TEST(MergeLocations, ASightingFromTheFutureCountsAsNow) {
   Locations into;
-  EXPECT_TRUE(MergeLocations(into, {{Peer(1), {.when_seen = kNow + Millis(1)}}}, kNow));
-  EXPECT_EQ(into.at(Peer(1)).when_seen, kNow);
+  EXPECT_TRUE(MergeLocations(into, {{Peer(1), {.when_seen = kRulesNow + Millis(1)}}}, kRulesNow));
+  EXPECT_EQ(into.at(Peer(1)).when_seen, kRulesNow);
 }
 
 struct EvidenceCase {
@@ -53,48 +56,49 @@ class MergeEvidence : public testing::TestWithParam<EvidenceCase> {};
 
 TEST_P(MergeEvidence, IsANewsThatWasNotDeniedLately) {
   Locations into = GetParam().into;
-  EXPECT_EQ(MergeLocations(into, GetParam().from, kNow), GetParam().evidence);
+  EXPECT_EQ(MergeLocations(into, GetParam().from, kRulesNow), GetParam().evidence);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Table, MergeEvidence,
     testing::Values(
-        EvidenceCase{"NothingLearned", {{Peer(1), {.when_seen = Ago(9)}}}, {}, false},
-        EvidenceCase{"NewPeer", {}, {{Peer(1), {.when_seen = Ago(9000)}}}, true},
+        EvidenceCase{"NothingLearned", {{Peer(1), {.when_seen = RulesAgo(9)}}}, {}, false},
+        EvidenceCase{"NewPeer", {}, {{Peer(1), {.when_seen = RulesAgo(9000)}}}, true},
         EvidenceCase{"FresherPeer",
-                     {{Peer(1), {.when_seen = Ago(9)}}},
-                     {{Peer(1), {.when_seen = Ago(8)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(9)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(8)}}},
                      true},
         EvidenceCase{"SamePeerSameTime",
-                     {{Peer(1), {.when_seen = Ago(9)}}},
-                     {{Peer(1), {.when_seen = Ago(9), .is_server = true}}},
+                     {{Peer(1), {.when_seen = RulesAgo(9)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(9), .is_server = true}}},
                      false},
         EvidenceCase{"OlderPeer",
-                     {{Peer(1), {.when_seen = Ago(9)}}},
-                     {{Peer(1), {.when_seen = Ago(10)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(9)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(10)}}},
                      false},
         EvidenceCase{"FresherButDeniedNineMinutesAgo",
-                     {{Peer(1), {.when_seen = Ago(999), .denied = Ago(540)}}},
-                     {{Peer(1), {.when_seen = Ago(1)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(999), .denied = RulesAgo(540)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(1)}}},
                      false},
         EvidenceCase{"FresherAndDeniedTenMinutesAgo",
-                     {{Peer(1), {.when_seen = Ago(999), .denied = Ago(600)}}},
-                     {{Peer(1), {.when_seen = Ago(1)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(999), .denied = RulesAgo(600)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(1)}}},
                      true},
-        EvidenceCase{"DeniedInTheFuture",
-                     {{Peer(1), {.when_seen = Ago(999), .denied = kNow + Millis(900'000)}}},
-                     {{Peer(1), {.when_seen = Ago(1)}}},
-                     false},
+        EvidenceCase{
+            "DeniedInTheFuture",
+            {{Peer(1), {.when_seen = RulesAgo(999), .denied = kRulesNow + Millis(900'000)}}},
+            {{Peer(1), {.when_seen = RulesAgo(1)}}},
+            false},
         EvidenceCase{"OneDeniedAndOneNew",
-                     {{Peer(1), {.when_seen = Ago(999), .denied = Ago(1)}}},
-                     {{Peer(1), {.when_seen = Ago(1)}}, {Peer(2), {.when_seen = Ago(1)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(999), .denied = RulesAgo(1)}}},
+                     {{Peer(1), {.when_seen = RulesAgo(1)}}, {Peer(2), {.when_seen = RulesAgo(1)}}},
                      true}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(MergeLocations, ADenialOutlivesFresherSightings) {
-  Locations into = {{Peer(1), {.when_seen = Ago(60), .denied = Ago(50)}}};
-  MergeLocations(into, {{Peer(1), {.when_seen = Ago(1)}}}, kNow);
-  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = Ago(1), .denied = Ago(50)}));
+  Locations into = {{Peer(1), {.when_seen = RulesAgo(60), .denied = RulesAgo(50)}}};
+  MergeLocations(into, {{Peer(1), {.when_seen = RulesAgo(1)}}}, kRulesNow);
+  EXPECT_EQ(into.at(Peer(1)), (Location{.when_seen = RulesAgo(1), .denied = RulesAgo(50)}));
 }
 
 TEST(MergeLocations, IsCommutativeAssociativeAndIdempotent) {
@@ -119,15 +123,16 @@ TEST(MergeLocations, IsCommutativeAssociativeAndIdempotent) {
 
 // In the order in which they are asked; each differs from its neighbour in one point.
 const Locations kRanked = {
-    {Peer(90), {.when_seen = Ago(50), .is_server = true, .is_proxy = true}},
-    {Peer(80), {.when_seen = Ago(40), .is_server = true}},
-    {Peer(81), {.when_seen = Ago(40), .is_server = true}},
-    {Peer(70), {.when_seen = Ago(41), .is_server = true}},
-    {Peer(60), {.when_seen = Ago(90), .is_proxy = true, .denied = Ago(91)}},
-    {Peer(50), {.when_seen = Ago(10)}},
-    {Peer(40), {.when_seen = Ago(20)}},
-    {Peer(30), {.when_seen = Ago(30), .is_server = true, .is_proxy = true, .denied = Ago(30)}},
-    {Peer(20), {.when_seen = Ago(10), .denied = Ago(5)}},
+    {Peer(90), {.when_seen = RulesAgo(50), .is_server = true, .is_proxy = true}},
+    {Peer(80), {.when_seen = RulesAgo(40), .is_server = true}},
+    {Peer(81), {.when_seen = RulesAgo(40), .is_server = true}},
+    {Peer(70), {.when_seen = RulesAgo(41), .is_server = true}},
+    {Peer(60), {.when_seen = RulesAgo(90), .is_proxy = true, .denied = RulesAgo(91)}},
+    {Peer(50), {.when_seen = RulesAgo(10)}},
+    {Peer(40), {.when_seen = RulesAgo(20)}},
+    {Peer(30),
+     {.when_seen = RulesAgo(30), .is_server = true, .is_proxy = true, .denied = RulesAgo(30)}},
+    {Peer(20), {.when_seen = RulesAgo(10), .denied = RulesAgo(5)}},
 };
 
 TEST(LocationOrder, UndeniedThenServersThenProxiesThenFreshThenById) {
@@ -195,7 +200,7 @@ Signpost InTwoGroups() {
   Signpost signpost;
   signpost.groups = {{Group(1), {.keys = 1}}, {Group(2), {.keys = 1}}};
   for (const uint8_t n : {3, 4, 5, 6, 9}) {
-    signpost.locations[Peer(n)] = {.when_seen = Ago(n), .is_server = n == 5};
+    signpost.locations[Peer(n)] = {.when_seen = RulesAgo(n), .is_server = n == 5};
   }
   signpost.size_hint_bytes = 77;
   return signpost;
@@ -234,7 +239,7 @@ TEST(FilterFor, WhoBringsABlobFromAnotherGroupIsItsProxy) {
   world.self = Peer(7);
   world.members.insert({Group(1), Peer(7)});
   Signpost signpost = InTwoGroups();
-  signpost.updated = Ago(1);
+  signpost.updated = RulesAgo(1);
   // Mentioned in both, but not by us.
   EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 8)), ElementsAre(Peer(3)));
   signpost.groups.at(Group(2)).set_here = true;  // a group that the caller is not in
@@ -243,7 +248,7 @@ TEST(FilterFor, WhoBringsABlobFromAnotherGroupIsItsProxy) {
   const SharedSignpost shared = FilterFor(signpost, Peer(9), world.View(), 8);
   EXPECT_THAT(PeersOf(shared), ElementsAre(Peer(3), Peer(7)));
   EXPECT_TRUE(shared.locations.at(Peer(7)).is_proxy);
-  EXPECT_EQ(shared.locations.at(Peer(7)).when_seen, Ago(1));
+  EXPECT_EQ(shared.locations.at(Peer(7)).when_seen, RulesAgo(1));
   // Kept before a plain location when there is room for one only.
   EXPECT_THAT(PeersOf(FilterFor(signpost, Peer(9), world.View(), 1)), ElementsAre(Peer(7)));
   // A caller that is in both groups needs no proxy.
@@ -254,7 +259,7 @@ TEST(FilterFor, WhoBringsABlobFromAnotherGroupIsItsProxy) {
 TEST(FilterFor, DenialsStayHereAndTrimGoesByThem) {
   const World world = TwoGroups();
   Signpost signpost = InTwoGroups();
-  signpost.locations[Peer(5)].denied = kNow;
+  signpost.locations[Peer(5)].denied = kRulesNow;
   SharedSignpost shared = FilterFor(signpost, Peer(4), world.View(), 8);
   EXPECT_EQ(shared.locations.at(Peer(5)).denied, base::kNever);
   World joined = world;

@@ -34,18 +34,18 @@ std::string Network::AddressOf(PeerNumber peer) {
   return absl::StrCat("10.0.0.", peer + 1, ":7441");
 }
 
-void Network::Attach(PeerNumber peer, const base::PeerId& id, http::PeerApi& api) {
+void Network::Attach(PeerNumber peer, const base::PeerId& id, http::Handler answer) {
   base::MutexLock lock(mutex_);
   Place& place = places_[peer];
   place.id = id;
-  place.api = &api;
+  place.handle = std::move(answer);
   ++place.start;
 }
 
 void Network::Detach(PeerNumber peer) {
   base::MutexLock lock(mutex_);
   Place& place = places_[peer];
-  place.api = nullptr;
+  place.handle = nullptr;
   while (place.inside > 0) left_.Wait(mutex_);
 }
 
@@ -132,17 +132,17 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
   RETURN_IF_ERROR(Reach(call, *to, stop));
 
   Answer answer;
-  http::PeerApi* api = nullptr;
+  http::Handler handle;
   uint64_t start = 0;
   {
     base::MutexLock lock(mutex_);
     ++calls_;
     Place& place = places_[*to];
-    if (place.api == nullptr) return absl::UnavailableError("connection refused");
+    if (!place.handle) return absl::UnavailableError("connection refused");
     if (!call.expected.IsZero() && place.id != call.expected) {
       return absl::UnavailableError("somebody else has this address now");
     }
-    api = place.api;
+    handle = place.handle;
     start = place.start;
     ++place.inside;
   }
@@ -150,7 +150,7 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
   request.peer = call.caller;
   request.remote_address = absl::StrCat("10.0.0.", call.from + 1);
   request.arrived = clock_.SteadyNow();
-  answer.response = api->Handle(request);
+  answer.response = handle(request);
   using Waits = std::shared_ptr<http::Subscription>;
   for (auto* later = std::get_if<Waits>(&answer.response.body); later != nullptr;) {
     const auto step = (*later)->Step(clock_.SteadyNow());
@@ -166,8 +166,7 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
     return absl::CancelledError("stopped");
   base::MutexLock lock(mutex_);
   const Place& now = places_[*to];
-  if (now.api == nullptr || now.start != start)
-    return absl::UnavailableError("the connection broke");
+  if (!now.handle || now.start != start) return absl::UnavailableError("the connection broke");
   if (!cut_.contains({call.from, *to})) return answer;
   // It was asked, it did what it was asked for, and the answer is lost.
   return absl::DeadlineExceededError("no answer in time");
@@ -180,7 +179,7 @@ bool Network::Carry(const Call& call, std::size_t bytes, std::stop_token stop) {
       base::Millis(static_cast<int64_t>(static_cast<double>(bytes) / kBytesPerMs));
   if (!Wait(there, stop)) return false;
   base::MutexLock lock(mutex_);
-  return !cut_.contains({call.from, *to}) && places_[*to].api != nullptr;
+  return !cut_.contains({call.from, *to}) && places_[*to].handle != nullptr;
 }
 
 }  // namespace waypost::sim

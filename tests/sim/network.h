@@ -17,26 +17,25 @@
 #include "base/mutex.h"
 #include "base/random.h"
 #include "http/message/message.h"
-#include "http/peer/peer_api.h"
 
 namespace waypost::sim {
 
 // Peers by their place in the world: 0, 1, ...
 using PeerNumber = std::size_t;
 
-// What lies between the peers of a world: requests go to the real PeerApi of the callee, on the
-// thread of the caller, after a latency that the seed draws. Who calls whom is a link; a link that
-// is cut takes no new calls, and answers under way on it are lost, but the other direction goes on.
-// Thread-safe.
+// What lies between the peers of a world: requests go to what the callee attached (its real
+// PeerApi, unless it is hostile), on the thread of the caller, after a latency that the seed draws.
+// Who calls whom is a link; a link that is cut takes no new calls, and answers under way on it are
+// lost, but the other direction goes on. Thread-safe.
 class Network {
  public:
   explicit Network(uint64_t seed) : random_(seed) {}
 
   static std::string AddressOf(PeerNumber peer);
 
-  // From now on calls to the peer reach `api`.
-  void Attach(PeerNumber peer, const base::PeerId& id, http::PeerApi& api);
-  // Calls under way are told that the connection broke; returns when none uses the api any more.
+  // From now on calls to the peer reach `answer`.
+  void Attach(PeerNumber peer, const base::PeerId& id, http::Handler answer);
+  // Calls under way are told that the connection broke; returns when none is inside any more.
   void Detach(PeerNumber peer);
 
   void Cut(PeerNumber from, PeerNumber to);
@@ -81,8 +80,8 @@ class Network {
  private:
   struct Place {
     base::PeerId id;
-    http::PeerApi* api = nullptr;
-    uint64_t start = 0;  // of the peer: a connection does not outlive it
+    http::Handler handle;  // null: it is down
+    uint64_t start = 0;    // of the peer: a connection does not outlive it
     int inside = 0;
   };
   absl::StatusOr<Answer> Travel(const Call& call, http::Request request, std::stop_token stop);

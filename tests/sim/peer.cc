@@ -54,7 +54,8 @@ void Peer::Start() {
                                                               .peers = *parts_->peers});
   CHECK(parts_
             ->Start([this] {
-              network_.Attach(number_, id_, *api_);
+              network_.Attach(number_, id_,
+                              [this](http::Request& request) { return api_->Handle(request); });
               return absl::OkStatus();
             })
             .ok());

@@ -29,6 +29,7 @@ class Peer {
 
   PeerNumber number() const { return number_; }
   const base::PeerId& id() const { return id_; }
+  const base::Identity& identity() const { return *identity_; }
   // While it is up.
   service::PeerParts& parts() { return *parts_; }
   syncgroup::Groups& groups() { return *parts_->groups; }

@@ -1,6 +1,6 @@
-// sim_world [SEEDS [FIRST [PEERS_MIN PEERS_MAX]]]: runs worlds one after the other. A seed that
-// fails is shown with what the oracle found and how it is run again; one seed alone tells what
-// happens.
+// sim_world [SEEDS [FIRST [PEERS_MIN PEERS_MAX]]]: runs worlds one after the other, every third
+// with a hostile member. A seed that fails is shown with what the oracle found and how it is run
+// again; one seed alone tells what happens.
 
 #include <chrono>
 #include <cstdio>
@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   long long settled_longest_ms = 0;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     options.seed = seed;
+    options.hostile = seed % 3 == 0;
     const Outcome outcome = waypost::sim::RunWorld(options);
     settled_longest_ms = std::max<long long>(settled_longest_ms, outcome.settled_after.count());
     if (seeds == 1) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include "base/sim_scheduler.h"
 #include "base/status.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/sim/hostile.h"
 #include "tests/sim/oracle.h"
 
 // The first thread of the run is the one that acts; what it does and draws goes into the trace.
@@ -61,6 +63,7 @@ class World {
   void CutOrHeal();
   void RestartOne();
   void StartDown(bool all);
+  void AdmitHostile();
   void EndFaults();
   std::vector<std::string> Problems(bool rows);
 
@@ -75,6 +78,10 @@ class World {
   base::TempDir folder_;
   Network network_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::vector<std::pair<GroupId, PeerNumber>> groups_;  // and their founders
+  // The hostile member: as who it joined, and what it is.
+  std::unique_ptr<Peer> mask_;
+  std::unique_ptr<Hostile> hostile_;
   // Two that never reach each other, also after the faults; the same twice: there are none.
   std::pair<PeerNumber, PeerNumber> apart_{0, 0};
   std::vector<std::shared_ptr<Join>> joins_;
@@ -133,6 +140,7 @@ void World::MakeGroups() {
         peers_[founder]->groups().Create({.name = absl::StrCat("group-", i), .role = role});
     CHECK(info.ok());
     Say("peer ", founder, " founds group ", i);
+    groups_.emplace_back(info->id, founder);
     for (PeerNumber joiner = 0; joiner < peers_.size(); ++joiner) {
       if (joiner != founder && Chance(0.9)) Invite(joiner, info->id, founder);
     }
@@ -257,6 +265,34 @@ void World::RestartOne() {
   peer.Stop();
 }
 
+// Joins as anybody, and then takes off its mask.
+void World::AdmitHostile() {
+  const PeerNumber number = peers_.size();
+  mask_ = std::make_unique<Peer>(network_, number, options_.seed, folder_ / "hostile");
+  mask_->Start();
+  std::vector<GroupId> entered;
+  for (const auto& [group, founder] : groups_) {
+    const auto invite = peers_[founder]->invites().Create(
+        group,
+        {.authority = Chance(0.5) ? syncgroup::Authority::kWriter : syncgroup::Authority::kReader});
+    CHECK(invite.ok());
+    std::atomic<bool> done = false, in = false;
+    mask_->parts().syncer->Join(*invite, syncgroup::Role::kNormal, [&](const auto& info) {
+      in = info.ok();
+      done = true;
+    });
+    while (!done) sim_.Sleep(Millis(100));
+    if (in) entered.push_back(group);
+  }
+  // Others hear of it before it begins.
+  sim_.Sleep(Millis(5000));
+  mask_->Stop();
+  Say("a hostile member is in ", entered.size(), " groups");
+  hostile_ =
+      std::make_unique<Hostile>(network_, number, mask_->identity(), options_.seed * 7919 + 3);
+  hostile_->Enter(entered);
+}
+
 void World::StartDown(bool all) {
   for (const auto& peer : peers_) {
     if (peer->up() || !(all || Chance(0.3))) continue;
@@ -281,6 +317,11 @@ void World::Act() {
   StartDown(/*all=*/false);
   PushJoins();
   GroupId group;
+  if (hostile_ != nullptr && Chance(0.5)) {
+    const PeerNumber victim = Below(peers_.size());
+    Say("the hostile member calls peer ", victim);
+    hostile_->Call(victim, peers_[victim]->id());
+  }
   const uint64_t dice = Below(100);
   if (dice < 20) return CutOrHeal();
   if (dice < 27) return RestartOne();
@@ -294,7 +335,8 @@ void World::Act() {
 std::vector<std::string> World::Problems(bool rows) {
   std::vector<Peer*> peers;
   for (const auto& peer : peers_) peers.push_back(peer.get());
-  std::vector<std::string> problems = StatesThatDiffer(peers);
+  std::vector<std::string> problems =
+      StatesThatDiffer(peers, hostile_ == nullptr ? std::nullopt : std::optional(hostile_->id()));
   const auto add = [&](std::vector<std::string> more) {
     problems.insert(problems.end(), more.begin(), more.end());
   };
@@ -313,6 +355,7 @@ Outcome World::Run() {
   KeepApart();
   MakeGroups();
   PushJoins();
+  if (options_.hostile) AdmitHostile();
   Sleep(Millis(20'000));
   for (int i = 0; i < options_.actions; ++i) {
     Act();
@@ -336,6 +379,7 @@ Outcome World::Run() {
   outcome.trace = sim_.trace();
   asked_.clear();
   for (const auto& peer : peers_) peer->Stop();
+  if (hostile_ != nullptr) hostile_->Leave();
   return outcome;
 }
 

@@ -18,6 +18,7 @@ struct WorldOptions {
   PeerNumber peers_min = 2;
   PeerNumber peers_max = 5;
   int actions = 60;
+  bool hostile = false;     // one member more, that keeps to no rule (hostile.h)
   bool tell = false;        // what happens, on standard error
   bool tell_calls = false;  // ... and each call between peers
 };
@@ -35,7 +36,8 @@ struct Outcome {
 
 // One simulated run: peers on temporary folders that join groups, put blobs, change references and
 // ask for blobs while links are cut and peers restart; then faults end, and within two virtual
-// minutes everything must be as oracle.h says. All that happens follows from the seed.
+// minutes everything must be as oracle.h says, whatever a hostile member goes on doing. All that
+// happens follows from the seed.
 Outcome RunWorld(const WorldOptions& options);
 
 }  // namespace waypost::sim

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace waypost::sim {
@@ -11,6 +12,13 @@ TEST(World, TheSameSeedGivesTheSameTrace) {
     const Outcome second = RunWorld({.seed = seed});
     EXPECT_EQ(first.trace, second.trace) << seed;
     EXPECT_EQ(first.decisions, second.decisions) << seed;
+  }
+}
+
+TEST(World, AHostileMemberStopsNobody) {
+  for (const uint64_t seed : {4, 5, 7}) {
+    const Outcome outcome = RunWorld({.seed = seed, .hostile = true});
+    EXPECT_THAT(outcome.problems, testing::IsEmpty()) << "seed " << seed;
   }
 }
 

@@ -14,6 +14,7 @@
 #include "fetcher/policy/slow_window.h"
 #include "fetcher/report/completeness.h"
 #include "tests/support/filled_ids.h"
+#include "tests/support/rounds.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -70,7 +71,7 @@ void AgreesWithASortedMultiset() {
   std::map<std::pair<int64_t, uint64_t>, uint32_t> model;
   std::vector<std::pair<int64_t, uint64_t>> keys;
   uint64_t sequence = 0;
-  for (int i = 0; i < 1000000; ++i) {
+  for (int i = 0; i < support::Rounds(1000000); ++i) {
     const uint64_t dice = random.Next() % 100;
     if (dice < 45 || model.empty()) {
       const auto value = static_cast<int64_t>(random.Next() % 5000);

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "tests/support/filled_ids.h"
+#include "tests/support/rounds.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -586,7 +587,7 @@ TEST(RunQueue, KeepsItsInvariantsWhateverComes) {
   for (const uint64_t seed : {11u, 12u}) {
     Walk walk(seed);
     ASSERT_EQ(walk.Broken(), "");
-    for (int step = 0; step < 400; ++step) {
+    for (int step = 0; step < support::Rounds(400); ++step) {
       const std::string what = walk.Step();
       ASSERT_EQ(walk.Broken(), "") << "seed " << seed << ", step " << step << ": " << what;
     }

@@ -5,7 +5,7 @@
 namespace waypost::http {
 namespace {
 
-struct Case {
+struct ResponseCase {
   const char* name;
   std::string head;
   bool good;
@@ -16,7 +16,7 @@ TEST(ResponseReaderTest, TakesOnlyWhatItMust) {
   const std::string length = "Content-Length: 5\r\n";
   std::string lines;
   for (int i = 0; i < 80; ++i) lines += "A: b\r\n";
-  const Case cases[] = {
+  const ResponseCase cases[] = {
       {"plain", ok + length, true},
       {"no reason", "HTTP/1.1 200\r\n" + length, true},
       {"HTTP/1.0", "HTTP/1.0 200 OK\r\n" + length, true},
@@ -40,7 +40,7 @@ TEST(ResponseReaderTest, TakesOnlyWhatItMust) {
       {"a long head", ok + length + "X: " + std::string(20000, 'a') + "\r\n", false},
       {"many lines", ok + length + lines, false},
   };
-  for (const Case& c : cases) {
+  for (const ResponseCase& c : cases) {
     const auto head = ParseResponseHead(c.head + "\r\n", false, ResponseLimits());
     EXPECT_EQ(head.ok(), c.good) << c.name;
     if (c.good && head.ok()) {

@@ -15,7 +15,7 @@ AllocationLimit::~AllocationLimit() { allocation_max = SIZE_MAX; }
 
 }  // namespace waypost::http
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef WAYPOST_SANITIZED
 void* operator new(std::size_t size) {
   void* const memory = size > waypost::http::allocation_max ? nullptr : std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();

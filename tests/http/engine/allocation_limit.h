@@ -9,7 +9,7 @@ namespace waypost::http {
 class AllocationLimit {
  public:
   // In builds with sanitizers, which have an operator new of their own, there is no limit.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef WAYPOST_SANITIZED
   static constexpr bool kHolds = false;
 #else
   static constexpr bool kHolds = true;

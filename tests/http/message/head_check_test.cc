@@ -5,19 +5,19 @@
 namespace waypost::http {
 namespace {
 
-struct Case {
+struct HeadCase {
   const char* name;
   std::string head;  // without the empty line at the end
   int status;        // 0: fine
 };
 
-std::string Lines(int count) {
+std::string HeaderLines(int count) {
   std::string lines;
   for (int i = 0; i < count; ++i) lines += "X-" + std::to_string(i) + ": v\r\n";
   return lines;
 }
 
-std::vector<Case> Cases() {
+std::vector<HeadCase> Cases() {
   const std::string host = "Host: a\r\n";
   return {
       {"plain GET", "GET / HTTP/1.1\r\n" + host, 0},
@@ -57,8 +57,8 @@ std::vector<Case> Cases() {
       {"zero byte", "GET / HTTP/1.1\r\n" + host + std::string("X: a\0b\r\n", 8), 400},
       {"lone CR in a value", "GET / HTTP/1.1\r\n" + host + "X: a\rb\r\n", 400},
       {"tab in a value", "GET / HTTP/1.1\r\n" + host + "X: a\tb\r\n", 0},
-      {"64 lines", "GET / HTTP/1.1\r\n" + host + Lines(63), 0},
-      {"65 lines", "GET / HTTP/1.1\r\n" + host + Lines(64), 431},
+      {"64 lines", "GET / HTTP/1.1\r\n" + host + HeaderLines(63), 0},
+      {"65 lines", "GET / HTTP/1.1\r\n" + host + HeaderLines(64), 431},
       {"a line of 9,000 bytes",
        "GET / HTTP/1.1\r\n" + host + "X: " + std::string(9000, 'a') + "\r\n", 431},
       {"target of 4,096 bytes", "GET /" + std::string(4095, 'a') + " HTTP/1.1\r\n" + host, 0},
@@ -81,7 +81,7 @@ std::vector<Case> Cases() {
 }
 
 TEST(HeadCheckTest, FollowsTheTable) {
-  for (const Case& c : Cases()) {
+  for (const HeadCase& c : Cases()) {
     const HeadFacts facts = CheckHead(c.head + "\r\n", HeadLimits());
     EXPECT_EQ(facts.refused, c.status) << c.name << ": " << facts.message;
     if (c.status != 0) {

@@ -36,7 +36,8 @@ TEST(JsonRequest, AMebibyteOfObjectsIsReadAtOnce) {
   const auto began = std::chrono::steady_clock::now();
   EXPECT_TRUE(ParseJson(text).ok());
   EXPECT_FALSE(ParseJson(ObjectOf(100'000)).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  // Searched linearly, it is tens of seconds without a sanitizer.
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
 }
 
 }  // namespace

@@ -5,47 +5,49 @@
 namespace waypost::http {
 namespace {
 
-using Kind = RangeResult::Kind;
+using RangeKind = RangeResult::Kind;
 
 struct Case {
   const char* name;
   std::optional<std::string_view> header;
   uint64_t size;
-  Kind kind;
+  RangeKind kind;
   uint64_t offset;
   uint64_t length;
 };
 
 const Case kCases[] = {
-    {"no header", std::nullopt, 100, Kind::kWhole, 0, 100},
-    {"both ends", "bytes=0-9", 100, Kind::kPart, 0, 10},
-    {"one byte", "bytes=99-99", 100, Kind::kPart, 99, 1},
-    {"open end", "bytes=40-", 100, Kind::kPart, 40, 60},
-    {"end beyond the blob is cut", "bytes=90-5000", 100, Kind::kPart, 90, 10},
-    {"suffix", "bytes=-30", 100, Kind::kPart, 70, 30},
-    {"suffix longer than the blob", "bytes=-300", 100, Kind::kPart, 0, 100},
-    {"suffix of nothing", "bytes=-0", 100, Kind::kUnsatisfiable, 0, 0},
-    {"start at the end", "bytes=100-", 100, Kind::kUnsatisfiable, 0, 0},
-    {"start far beyond", "bytes=4000-9999", 100, Kind::kUnsatisfiable, 0, 0},
-    {"empty blob", "bytes=0-", 0, Kind::kUnsatisfiable, 0, 0},
-    {"empty blob, suffix", "bytes=-5", 0, Kind::kUnsatisfiable, 0, 0},
-    {"two ranges", "bytes=0-1,5-6", 100, Kind::kMultiple, 0, 0},
-    {"backwards is ignored", "bytes=9-1", 100, Kind::kWhole, 0, 100},
-    {"another unit is ignored", "lines=0-1", 100, Kind::kWhole, 0, 100},
-    {"no number is ignored", "bytes=a-b", 100, Kind::kWhole, 0, 100},
-    {"no dash is ignored", "bytes=5", 100, Kind::kWhole, 0, 100},
-    {"a lone dash is ignored", "bytes=-", 100, Kind::kWhole, 0, 100},
-    {"a sign is ignored", "bytes=+1-2", 100, Kind::kWhole, 0, 100},
-    {"more than 64 bits is ignored", "bytes=0-99999999999999999999", 100, Kind::kWhole, 0, 100},
-    {"unit in capitals, spaces", " Bytes= 1 - 2 ", 100, Kind::kPart, 1, 2},
-    {"largest numbers", "bytes=0-18446744073709551615", UINT64_MAX, Kind::kPart, 0, UINT64_MAX},
+    {"no header", std::nullopt, 100, RangeKind::kWhole, 0, 100},
+    {"both ends", "bytes=0-9", 100, RangeKind::kPart, 0, 10},
+    {"one byte", "bytes=99-99", 100, RangeKind::kPart, 99, 1},
+    {"open end", "bytes=40-", 100, RangeKind::kPart, 40, 60},
+    {"end beyond the blob is cut", "bytes=90-5000", 100, RangeKind::kPart, 90, 10},
+    {"suffix", "bytes=-30", 100, RangeKind::kPart, 70, 30},
+    {"suffix longer than the blob", "bytes=-300", 100, RangeKind::kPart, 0, 100},
+    {"suffix of nothing", "bytes=-0", 100, RangeKind::kUnsatisfiable, 0, 0},
+    {"start at the end", "bytes=100-", 100, RangeKind::kUnsatisfiable, 0, 0},
+    {"start far beyond", "bytes=4000-9999", 100, RangeKind::kUnsatisfiable, 0, 0},
+    {"empty blob", "bytes=0-", 0, RangeKind::kUnsatisfiable, 0, 0},
+    {"empty blob, suffix", "bytes=-5", 0, RangeKind::kUnsatisfiable, 0, 0},
+    {"two ranges", "bytes=0-1,5-6", 100, RangeKind::kMultiple, 0, 0},
+    {"backwards is ignored", "bytes=9-1", 100, RangeKind::kWhole, 0, 100},
+    {"another unit is ignored", "lines=0-1", 100, RangeKind::kWhole, 0, 100},
+    {"no number is ignored", "bytes=a-b", 100, RangeKind::kWhole, 0, 100},
+    {"no dash is ignored", "bytes=5", 100, RangeKind::kWhole, 0, 100},
+    {"a lone dash is ignored", "bytes=-", 100, RangeKind::kWhole, 0, 100},
+    {"a sign is ignored", "bytes=+1-2", 100, RangeKind::kWhole, 0, 100},
+    {"more than 64 bits is ignored", "bytes=0-99999999999999999999", 100, RangeKind::kWhole, 0,
+     100},
+    {"unit in capitals, spaces", " Bytes= 1 - 2 ", 100, RangeKind::kPart, 1, 2},
+    {"largest numbers", "bytes=0-18446744073709551615", UINT64_MAX, RangeKind::kPart, 0,
+     UINT64_MAX},
 };
 
 TEST(RangeTest, FollowsTheTable) {
   for (const Case& c : kCases) {
     const RangeResult result = ParseRange(c.header, c.size);
     EXPECT_EQ(result.kind, c.kind) << c.name;
-    if (c.kind == Kind::kPart || c.kind == Kind::kWhole) {
+    if (c.kind == RangeKind::kPart || c.kind == RangeKind::kWhole) {
       EXPECT_EQ(result.offset, c.offset) << c.name;
       EXPECT_EQ(result.length, c.length) << c.name;
     }

@@ -17,6 +17,7 @@
 #include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/http/node.h"
+#include "tests/support/rounds.h"
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
 
@@ -458,7 +459,8 @@ class Model {
 
 TEST(Access, ReadsAgreeWithTheModel) {
   const char* more = std::getenv("ACCESS_QUESTIONS");
-  const uint64_t questions = more != nullptr ? std::strtoull(more, nullptr, 10) : 50000;
+  const uint64_t questions =
+      more != nullptr ? std::strtoull(more, nullptr, 10) : support::Rounds(50000);
   const uint64_t seed = syncgroup::TestSeed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   uint64_t asked = 0, served = 0, alike = 0, together = 0;
@@ -576,7 +578,7 @@ TEST(Access, ABatchLeavesOutWhatIsTooLargeOrFitsNoMore) {
 }
 
 // Sanitizers have times of their own.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef WAYPOST_SANITIZED
 TEST(Access, MissingAndForbiddenTakeTheSameTime) {
   World world;
   const base::GroupId mine = world.Create("mine");

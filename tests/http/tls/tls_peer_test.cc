@@ -164,7 +164,7 @@ TEST_F(PeerTlsTest, StalledHandshakesDoNotHoldUpAnHonestOneAndAreCut) {
 }
 
 // Sanitizers have times of their own.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef WAYPOST_SANITIZED
 TEST_F(PeerTlsTest, AHundredAndTwentyEightStalledHandshakesDelayNobody) {
   options_.max_handshakes_per_address = 128;
   Listen();

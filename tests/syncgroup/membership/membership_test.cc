@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/rounds.h"
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
 
@@ -691,7 +692,7 @@ TEST(Membership, TheOrderOfTheSetDoesNotMatter) {
   const uint64_t seed = TestSeed();
   std::mt19937_64 random(seed);
   const auto any = [&](uint64_t n) { return random() % n; };
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < support::Rounds(300); ++round) {
     Set set;
     for (uint64_t peer = 2; peer <= 5; ++peer) {
       set.Admit({.by = 1, .time = static_cast<int64_t>(any(20)), .entry = peer}, peer);
