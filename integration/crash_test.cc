@@ -16,7 +16,7 @@ struct CrashPoint {
   const char* point;
   int pass;  // the how many-th time
 };
-std::string NameOf(const ::testing::TestParamInfo<CrashPoint>& info) {
+std::string NameOfCrash(const ::testing::TestParamInfo<CrashPoint>& info) {
   std::string name = absl::StrCat(info.param.point, "_", info.param.pass);
   for (char& c : name) {
     if (c == '.') c = '_';
@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
                       CrashPoint{"blob.durable", 3}, CrashPoint{"index.before", 3},
                       CrashPoint{"index.before", 8}, CrashPoint{"index.committed", 3},
                       CrashPoint{"index.committed", 8}),
-    NameOf);
+    NameOfCrash);
 
 class CrashOfAServerTest : public ::testing::TestWithParam<CrashPoint> {};
 
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
                       CrashPoint{"index.committed", 1}, CrashPoint{"index.committed", 4},
                       CrashPoint{"fetch.verified", 1}, CrashPoint{"fetch.verified", 5},
                       CrashPoint{"sync.applied", 1}),
-    NameOf);
+    NameOfCrash);
 
 TEST(CrashTest, APartialDownloadGoesOnAfterTheEndOfTheProcess) {
   Cluster cluster;

@@ -75,13 +75,28 @@ bool Replication::SharesGroup(const base::PeerId& peer) const {
 
 // ---- hello ----
 
+namespace {
+
+// In a message, and a little more.
+std::size_t BytesOf(const Papers& papers) {
+  std::size_t bytes = 128;
+  for (const SealedEntry& entry : papers.entries) bytes += entry.bytes.size() + 128;
+  return bytes;
+}
+
+}  // namespace
+
 absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::GroupId>& groups) const {
   const Core& core = impl_->core;
   HelloRequest request{.name = core.options.name, .addresses = core.options.addresses()};
+  std::size_t bytes = 0;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (const base::GroupId& group : groups) {
       if (request.papers.size() >= kHelloGroups) break;
-      request.papers.push_back(PapersOf(txn, group, core.self()));
+      Papers own = PapersOf(txn, group, core.self());
+      bytes += BytesOf(own);
+      if (bytes > kPapersBytesMax && !request.papers.empty()) break;
+      request.papers.push_back(std::move(own));
     }
   }));
   return request;
@@ -135,7 +150,7 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
       if (!Shared(txn, papers.group, core.self(), caller)) continue;
       Papers own = PapersOf(txn, papers.group, core.self());
       // It asks again for those that find no room.
-      for (const SealedEntry& entry : own.entries) bytes += entry.bytes.size() + 128;
+      bytes += BytesOf(own);
       if (bytes > kSyncPageBytesMax) break;
       reply.papers.push_back(std::move(own));
     }

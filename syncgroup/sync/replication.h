@@ -35,9 +35,11 @@ class Replication {
   bool SharesGroup(const base::PeerId& peer) const;
 
   // ---- hello ----
-  // With papers for the groups given, at most kHelloGroups of them. More that a caller shows are
-  // not looked at: it asks again for those that it was not answered.
+  // With papers for the groups given, in their order, at most kHelloGroups of them and no more
+  // bytes than a callee takes (kPapersBytesMax, or those of one group): the caller says hello again
+  // for the others. More that a caller shows are not looked at.
   static constexpr std::size_t kHelloGroups = 16;
+  static constexpr std::size_t kPapersBytesMax = std::size_t{768} << 10;
   absl::StatusOr<HelloRequest> HelloFor(const std::vector<base::GroupId>& groups) const;
   // The groups for which the callee knew us as a member.
   absl::StatusOr<std::vector<base::GroupId>> ApplyHello(const base::PeerId& callee,

@@ -121,12 +121,9 @@ Syncer::Impl::RoundEnd Syncer::Impl::DoRound(const RoundTask& task, const Endpoi
 absl::Status Syncer::Impl::SayHello(const RoundTask& task,
                                     const std::vector<base::GroupId>& to_greet,
                                     const Endpoint& endpoint, RoundEnd& end) {
-  constexpr std::size_t kAtOnce = Replication::kHelloGroups;
-  for (std::size_t at = 0; at < to_greet.size(); at += kAtOnce) {
-    const std::vector<base::GroupId> some(
-        to_greet.begin() + static_cast<std::ptrdiff_t>(at),
-        to_greet.begin() + static_cast<std::ptrdiff_t>(std::min(at + kAtOnce, to_greet.size())));
-    ASSIGN_OR_RETURN(const HelloRequest request, replication.HelloFor(some));
+  for (auto next = to_greet.begin(); next != to_greet.end();) {
+    ASSIGN_OR_RETURN(const HelloRequest request, replication.HelloFor({next, to_greet.end()}));
+    next += static_cast<std::ptrdiff_t>(request.papers.size());
     const uint64_t returns = peers.Health(task.peer).returns;
     const auto reply = client.Hello(endpoint, request, stop.get_token());
     NoteCall(task.peer, returns, reply.status());

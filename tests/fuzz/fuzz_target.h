@@ -14,6 +14,8 @@ struct Target {
   void (*run)(std::string_view input);
   // Well-formed inputs to begin with.
   std::vector<std::string> (*seeds)();
+  // How much longer it takes than one that only parses: the unit tests run so many fewer of it.
+  int slowness = 1;
 };
 
 // The head of a request: FindHead, CheckHead, the request made of it, and the head of an answer.
@@ -36,9 +38,13 @@ extern const Target kJson;
 // Six bytes a membership operation: the fold of members.
 extern const Target kMembership;
 
+// A script for a hostile member of a group: the messages that it sends, and which of their bytes
+// are others.
+extern const Target kGroup;
+
 inline std::vector<const Target*> AllTargets() {
-  return {&kBatch,       &kHead, &kRouter, &kRange,     &kResponse,
-          &kPeerMessage, &kRow,  &kJson,   &kMembership};
+  return {&kBatch,       &kHead, &kRouter, &kRange,      &kResponse,
+          &kPeerMessage, &kRow,  &kJson,   &kMembership, &kGroup};
 }
 
 }  // namespace waypost::fuzz

@@ -90,6 +90,41 @@ TEST(WireCodec, TheRightToInviteTravels) {
   EXPECT_FALSE(DecodeEntry(EncodeEntry(entry)).ok());
 }
 
+TEST(WireCodec, APageOfARangeHasTheseBytesForEver) {
+  const OriginKey first{Peer('o'), Inc('i')}, end{Peer('p'), Inc('j')};
+  const SyncRequest request{.groups = {{.group = Group('g'),
+                                        .cursor = {Inc('l'), 5},
+                                        .probes = {{first, 2}},
+                                        .range = NumberingRange{first, end},
+                                        .until = LogCursor{Inc('l'), 9}}}};
+  const auto asked = EncodeSyncRequest(request);
+  ASSERT_TRUE(asked.ok());
+  EXPECT_EQ(base::ToHex(*asked),
+            "0aec010a20676767676767676767676767676767676767676767676767676767676767676712140a106c"
+            "6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c100522360a206f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f"
+            "6f6f6f6f6f6f6f6f6f6f6f12106969696969696969696969696969696918022a640a306f6f6f6f6f6f6f"
+            "6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6969696969696969696969696969696912"
+            "3070707070707070707070707070707070707070707070707070707070707070706a6a6a6a6a6a6a6a6a"
+            "6a6a6a6a6a6a6a32140a106c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c1009");
+  SyncReply reply{.groups = {{.group = Group('g'),
+                              .member = true,
+                              .cursor = {Inc('l'), 9},
+                              .of_caller = {{first, {7, Hash('h'), 0}}},
+                              .claimed = {{"entry", std::string(64, 's')}},
+                              .probes_answered = 1,
+                              .ranged = true}}};
+  const auto answered = EncodeSyncReply(reply);
+  ASSERT_TRUE(answered.ok());
+  EXPECT_EQ(base::ToHex(*answered),
+            "0ae3010a206767676767676767676767676767676767676767676767676767676767676767100122140a"
+            "106c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c100932580a206f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f"
+            "6f6f6f6f6f6f6f6f6f6f6f6f6f1210696969696969696969696969696969691807222068686868686868"
+            "68686868686868686868686868686868686868686868686868480150015a490a05656e74727912407373"
+            "737373737373737373737373737373737373737373737373737373737373737373737373737373737373"
+            "7373737373737373737373737373737373737373");
+  EXPECT_EQ(DecodeSyncRequest(*asked)->groups.at(0).range, request.groups[0].range);
+}
+
 TEST(WireCodec, AnEntryHasTheseBytesForEver) {
   const std::string bytes = EncodeEntry(SomeEntry());
   EXPECT_EQ(base::ToHex(bytes),

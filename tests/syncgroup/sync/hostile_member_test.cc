@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "syncgroup/group/papers.h"
 #include "syncgroup/ledger/rows.h"
 #include "tests/syncgroup/cluster.h"
 
@@ -375,6 +377,63 @@ TEST_F(HostileMemberTest, AStopEndsAPageBetweenTwoTransactions) {
   stopping = false;
   EXPECT_TRUE(a.node().replication().ApplyPage(hostile_.peer(), reply, round).ok());
   EXPECT_EQ(round.entries, 1u);
+}
+
+TEST_F(HostileMemberTest, PapersTeachOnlyThatWhoShowsThemIsAMember) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = a.Create("photos", Role::kServer);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  // A third member of which b has not heard, and its papers.
+  b.Stop();
+  base::PeerId third;
+  {
+    ClusterNode c(wire_, {.number = 3});
+    ASSERT_TRUE(c.JoinAt(a, group).ok());
+    third = c.self();
+  }
+  Papers papers;
+  ASSERT_TRUE(
+      a.node().index->Read([&](base::ReadTxn& txn) { papers = PapersOf(txn, group, third); }).ok());
+  ASSERT_FALSE(papers.entries.empty());
+  a.Stop();
+  b.Start();
+  const auto knows_it = [&] {
+    const auto members = b.groups().Members(group);
+    CHECK(members.ok());
+    return std::any_of(members->begin(), members->end(),
+                       [&](const Member& member) { return member.peer == third; });
+  };
+  const auto hello = [&](const base::PeerId& caller, const std::vector<Papers>& shown) {
+    const auto reply = b.node().parts.peer_service->Hello(caller, {.papers = shown});
+    CHECK(reply.ok());
+    return reply->papers.size();
+  };
+  EXPECT_EQ(hello(hostile_.peer(), {papers}), 0u);
+  EXPECT_FALSE(knows_it());
+  // What comes after the sixteenth group is not looked at.
+  std::vector<Papers> many(Replication::kHelloGroups);
+  for (std::size_t i = 0; i < many.size(); ++i) {
+    const std::string id(32, static_cast<char>('a' + i));
+    many[i].group = *base::GroupId::FromBytes(id);
+  }
+  many.push_back(papers);
+  EXPECT_EQ(hello(third, many), 0u);
+  EXPECT_FALSE(knows_it());
+  EXPECT_EQ(hello(third, {papers}), 1u);
+  EXPECT_TRUE(knows_it());
+}
+
+TEST_F(HostileMemberTest, AHelloHasRoomForSixteenGroups) {
+  ClusterNode a(wire_, {.number = 1});
+  std::vector<base::GroupId> groups;
+  for (int i = 0; i < 20; ++i) groups.push_back(a.Create(absl::StrCat("group ", i)));
+  const auto request = a.node().replication().HelloFor(groups);
+  ASSERT_TRUE(request.ok());
+  ASSERT_EQ(request->papers.size(), Replication::kHelloGroups);
+  for (std::size_t i = 0; i < request->papers.size(); ++i) {
+    EXPECT_EQ(request->papers[i].group, groups[i]);
+  }
 }
 
 TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
