@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/standard_descriptors.h"
 #include "integration/demo_files.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
@@ -296,4 +297,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace waypost::integration
 
-int main(int argc, char** argv) { return waypost::integration::Main(argc, argv); }
+int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
+  return waypost::integration::Main(argc, argv);
+}
