@@ -26,6 +26,8 @@ namespace {
 
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kDirMode = 0700;
+// At once, of files whose size is not known before.
+constexpr std::size_t kReadAtLeast = 4096;
 
 int OpenFd(const std::string& path, int flags) {
   int fd;
@@ -206,11 +208,18 @@ absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& pat
     return absl::OutOfRangeError(
         absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " it may have"));
   }
-  // One byte more than it should have shows whether it has grown meanwhile.
-  std::string content(static_cast<std::size_t>(size) + 1, '\0');
-  ASSIGN_OR_RETURN(const std::size_t got, file->ReadAt(0, std::span<char>(content)));
-  if (got > max_bytes) {
-    return absl::OutOfRangeError(absl::StrCat(path, " grew over ", max_bytes, " bytes"));
+  // To its end, wherever that is: it may have grown meanwhile, and files of /proc have a size of 0.
+  std::string content;
+  std::size_t got = 0;
+  for (std::size_t room = static_cast<std::size_t>(size) + 1; got == content.size(); room *= 2) {
+    content.resize(std::min(std::max<std::size_t>(room, kReadAtLeast), max_bytes + 1));
+    ASSIGN_OR_RETURN(const std::size_t more,
+                     file->ReadAt(got, std::span<char>(content).subspan(got)));
+    got += more;
+    if (got > max_bytes) {
+      return absl::OutOfRangeError(
+          absl::StrCat(path, " has more than the ", max_bytes, " bytes that it may have"));
+    }
   }
   content.resize(got);
   return content;

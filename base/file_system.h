@@ -96,7 +96,8 @@ inline constexpr std::string_view kUnnamedPrefix = ".waypost-unnamed-";
 // Writes `content` into `path`.new, syncs it, renames it over `path` and syncs the folder: after a
 // crash the old or the new content is there, whole. One writer of a path at a time.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_view content);
-// The whole of a small file; kOutOfRange over `max_bytes`.
+// The whole of a small file, also of one in /proc, whose size is said to be 0; kOutOfRange over
+// `max_bytes`.
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,
                                           std::size_t max_bytes);
 

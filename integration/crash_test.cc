@@ -142,6 +142,34 @@ TEST(CrashTest, APartialDownloadGoesOnAfterTheEndOfTheProcess) {
   EXPECT_LE(server.Metric("waypost_fetch_bytes_total"), static_cast<double>(kSize - kMark));
 }
 
+// A boot id that is another at every start would throw away what was received.
+TEST(CrashTest, AReceiverThatIsKilledAgainAndAgainGetsToTheEnd) {
+  Cluster cluster;
+  Peer& laptop = cluster.Add("laptop");
+  Peer& server = cluster.Add("server", {"--fetcher.rate_limit=32MiB"});
+  const std::string group = cluster.Group("family", {{&laptop, "normal"}, {&server, "server"}});
+  const std::string bytes = SomeBytes(std::size_t{96} << 20, 11);
+  const std::string blob = PutRef(laptop, group, "film", bytes);
+  const auto received = [&] {
+    const Json fetching = server.Get("/v1/status").value("fetching", Json::array());
+    return fetching.empty() ? uint64_t{0} : fetching[0].value("received", uint64_t{0});
+  };
+  uint64_t had = 0;
+  for (int kill = 0; kill < 3; ++kill) {
+    // Less than is marked as durable on the way.
+    ASSERT_TRUE(Eventually([&] { return received() > had + (uint64_t{12} << 20); }))
+        << "kill " << kill << " at " << had;
+    had = received();
+    server.process().Kill();
+    ASSERT_TRUE(server.Start().ok());
+    uint64_t now = 0;
+    ASSERT_TRUE(Eventually([&] { return (now = received()) > 0; })) << "kill " << kill;
+    EXPECT_GE(now + (uint64_t{1} << 20), had) << "kill " << kill;
+  }
+  ASSERT_TRUE(Eventually([&] { return server.Has(blob); }));
+  EXPECT_EQ(server.Bytes(blob) == bytes, true);
+}
+
 // The list of points above, with those of a migration in golden_test.cc, is the list of points
 // there are.
 TEST(CrashTest, EveryPointOfTheWritePathIsTried) {

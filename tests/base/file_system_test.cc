@@ -164,6 +164,29 @@ class LongFileTest : public testing::Test {
   std::mt19937_64 random_{1};
 };
 
+TEST(ReadSmallFileTest, IsReadToItsEndWhateverItsSizeSays) {
+  const auto fs = NewPosixFileSystem();
+  // The kernel says that they have no bytes.
+  const auto boot_id = ReadSmallFile(*fs, "/proc/sys/kernel/random/boot_id", 64);
+  ASSERT_TRUE(boot_id.ok()) << boot_id.status();
+  EXPECT_EQ(boot_id->size(), 37u) << *boot_id;
+  EXPECT_EQ(ReadSmallFile(*fs, "/proc/sys/kernel/random/boot_id", 64).value(), *boot_id);
+  EXPECT_TRUE(
+      absl::IsOutOfRange(ReadSmallFile(*fs, "/proc/sys/kernel/random/boot_id", 36).status()));
+  const auto limits = ReadSmallFile(*fs, "/proc/self/limits", 1 << 16);
+  ASSERT_TRUE(limits.ok()) << limits.status();
+  EXPECT_GT(limits->size(), 500u);
+  EXPECT_TRUE(limits->ends_with('\n'));
+  // Of other files as much as there is.
+  const TempDir dir;
+  for (const std::size_t size : {0, 1, 4095, 4096, 4097, 10000}) {
+    const std::string content(size, 'c');
+    ASSERT_TRUE(ReplaceFile(*fs, dir / "file", content).ok());
+    EXPECT_EQ(ReadSmallFile(*fs, dir / "file", 10000).value(), content);
+    EXPECT_EQ(ReadSmallFile(*fs, dir / "file", 9999).ok(), size < 10000);
+  }
+}
+
 constexpr std::size_t kMib = std::size_t{1} << 20;
 
 TEST_F(LongFileTest, ItsLaterPartDoesNotFillTheMemory) {
