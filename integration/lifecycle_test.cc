@@ -16,6 +16,57 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The index would be descriptor 2, and a line of the log its first page.
+TEST(LifecycleTest, WhereStandardDescriptorsAreClosedNoFileTakesTheirPlace) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const std::string group = peer.CreateGroup("family", "server");
+  const std::string blob = PutRef(peer, group, "k", "hello");
+  ASSERT_EQ(peer.Stop(), 0);
+  for (const char* closed : {"0<&- 1>&- 2>&-", "2>&-", "0<&-"}) {
+    ASSERT_TRUE(
+        peer.Start({.under = {"/bin/sh", "-c", absl::StrCat("exec \"$@\" ", closed), "sh"}}).ok())
+        << closed;
+    for (int fd = 0; fd <= 2; ++fd) {
+      const fs::path link = absl::StrCat("/proc/", peer.process().pid(), "/fd/", fd);
+      std::error_code error;
+      const std::string target = fs::read_symlink(link, error).string();
+      EXPECT_FALSE(error) << closed << ": " << fd;
+      EXPECT_EQ(target.find(peer.dir() + "/"), std::string::npos)
+          << closed << ": " << fd << " is " << target;
+    }
+    EXPECT_EQ(peer.Bytes(blob), "hello") << closed;
+    ASSERT_EQ(peer.Stop(), 0) << closed;
+  }
+  ASSERT_TRUE(peer.Start().ok());
+  EXPECT_EQ(peer.Bytes(blob), "hello");
+}
+
+TEST(LifecycleTest, AFolderIsNeverServedUnderAnIdentityThatIsNotItsOwn) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  Peer& other = cluster.Add("other");
+  const std::string group = peer.CreateGroup("family", "server");
+  const std::string blob = PutRef(peer, group, "k", "hello");
+  ASSERT_EQ(peer.Stop(), 0);
+  const std::string file = peer.dir() + "/identity.key";
+  const std::string right = ReadWholeFile(file);
+  std::string damaged = right;
+  damaged[10] = damaged[10] == '1' ? '2' : '1';
+  for (const std::string& wrong : {damaged, ReadWholeFile(other.dir() + "/identity.key")}) {
+    WriteWholeFile(file, wrong);
+    const CommandResult serve = peer.Run({"serve", "--http.listen=127.0.0.1:0"});
+    EXPECT_EQ(serve.exit_status, 78) << serve.err;
+    EXPECT_NE(serve.err.find("identity.key"), std::string::npos) << serve.err;
+    if (wrong == damaged) continue;
+    EXPECT_NE(serve.err.find(peer.id()), std::string::npos) << serve.err;
+    EXPECT_NE(serve.err.find(other.id()), std::string::npos) << serve.err;
+  }
+  WriteWholeFile(file, right);
+  ASSERT_TRUE(peer.Start().ok());
+  EXPECT_EQ(peer.Bytes(blob), "hello");
+}
+
 TEST(LifecycleTest, AStopIsCleanAndWhatWasThereIsThereAgain) {
   Cluster cluster;
   Peer& peer = cluster.Add("peer");

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "base/ids.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/secret_file.h"
@@ -263,6 +264,31 @@ absl::Status DataDir::TakeFormat() {
   if (format_ != found) RETURN_IF_ERROR(WriteFormat(fs_, path_, format_));
   if (found.number != kFormatNumber) base::FaultPoint("migrate.marked");
   return absl::OkStatus();
+}
+
+absl::Status DataDir::ClaimIndex(base::Index& index) const {
+  constexpr std::string_view kOwnerKey = "owner";
+  const base::PeerId& self = identity_->peer_id();
+  std::optional<base::PeerId> owner;
+  bool remembered = false;
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
+    const auto stored = txn.Get(base::Table::kMeta, kOwnerKey);
+    remembered = stored.has_value();
+    if (stored) owner = base::PeerId::FromBytes(*stored);
+  }));
+  if (!remembered) {
+    return index.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+      txn.Put(base::Table::kMeta, kOwnerKey, self.bytes());
+      return absl::OkStatus();
+    });
+  }
+  if (owner == self) return absl::OkStatus();
+  return Unusable(absl::FailedPreconditionError(absl::StrCat(
+      In(path_, "identity.key"), " is that of peer ", self.ToHex(),
+      ", and the index beside it is of peer ", owner ? owner->ToHex() : "nobody",
+      ": the key was changed or belongs elsewhere; put the right one "
+      "back (from a copy, or a backup that waypost identity backup made), or run another peer on a "
+      "folder of its own")));
 }
 
 absl::Status DataDir::FinishMigration() {

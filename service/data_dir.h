@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/host_port.h"
+#include "base/index.h"
 #include "service/format.h"
 
 namespace waypost::service {
@@ -58,6 +59,10 @@ class DataDir {
   bool migrating() const { return format_.incompatible.contains(std::string(kMigrating)); }
   // All of it is done, durably.
   absl::Status FinishMigration();
+
+  // The index remembers whose it is from its first start on. IsUnusable: it is another peer's than
+  // identity.key says. After the migration, before anything else is written.
+  absl::Status ClaimIndex(base::Index& index) const;
 
   // Leaves endpoints.json as it is: RemoveEndpoints is part of a clean stop.
   ~DataDir();

@@ -24,6 +24,7 @@
 #include "service/data_dir.h"
 #include "service/live_settings.h"
 #include "service/migration.h"
+#include "service/node_name.h"
 #include "service/parts/peer_parts.h"
 #include "service/sandbox.h"
 #include "service/settings_table.h"
@@ -43,10 +44,10 @@ constexpr base::Millis kKeptForIndex{2'000};
 // Of one address at a time: a stalled one holds memory, an honest one takes milliseconds.
 constexpr uint32_t kPeerHandshakesPerAddress = 8;
 
-std::string HostName() {
+std::string NameOfMachine() {
   std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "waypost";
-  return name.data();
+  if (gethostname(name.data(), name.size() - 1) != 0) name[0] = '\0';
+  return NodeNameOf(name.data());
 }
 
 // `section`: of the settings.
@@ -165,10 +166,11 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   RETURN_IF_ERROR(
       parts->OpenIndex({.dir = data->index_dir(), .map_size = config.index_map_size_bytes}));
   RETURN_IF_ERROR(Migrate(*data, *parts->index));
+  RETURN_IF_ERROR(data->ClaimIndex(*parts->index));
   ASSIGN_OR_RETURN(settings, LiveSettings::Load(*parts->index, live));
   config = settings->current();
   base::ConfigureLog(config.log_level, config.log_format);
-  if (config.node_name.empty()) config.node_name = HostName();
+  if (config.node_name.empty()) config.node_name = NameOfMachine();
 
   ASSIGN_OR_RETURN(http_bind, base::ParseHostPort(config.http.listen));
   ASSIGN_OR_RETURN(http_bind, data->SettlePort("http", http_bind));

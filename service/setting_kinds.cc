@@ -175,11 +175,6 @@ absl::Status CheckAnyText(std::string_view text) {
   return absl::OkStatus();
 }
 
-absl::Status CheckShortText(std::string_view text) {
-  if (text.size() > 200) return absl::InvalidArgumentError("at most 200 bytes are allowed");
-  return CheckAnyText(text);
-}
-
 absl::Status CheckHostText(std::string_view text) {
   if (text.empty()) return absl::InvalidArgumentError("a host name, or host:port, is wanted");
   return CheckAnyText(text);

@@ -55,9 +55,8 @@ using TextCheck = absl::Status (*)(std::string_view);
 SettingKind Text(const Field<std::string>& field, std::string allowed, TextCheck check);
 SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
                  TextCheck check);
-// For Text and List. No control characters, and: at most 4,096 bytes; at most 200; a host name.
+// For Text and List. No control characters, and: at most 4,096 bytes; a host name.
 absl::Status CheckAnyText(std::string_view text);
-absl::Status CheckShortText(std::string_view text);
 absl::Status CheckHostText(std::string_view text);
 
 // One of a few words. `Words` come in the order in which they are told.

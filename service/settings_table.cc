@@ -14,6 +14,7 @@
 #include "fetcher/work/fetcher.h"
 #include "http/peer/peer_http_client.h"
 #include "service/addresses.h"
+#include "service/node_name.h"
 #include "syncgroup/group/core.h"
 #include "syncgroup/membership/member_limits.h"
 #include "syncgroup/sync/syncer.h"
@@ -89,7 +90,7 @@ Rows Listener(const std::string& section, ListenerConfig Config::*listener, std:
 }
 
 Rows Node() {
-  return {{"node.name", "", Text(In(&Config::node_name), "up to 200 bytes", CheckShortText),
+  return {{"node.name", "", Text(In(&Config::node_name), "up to 200 bytes", CheckNodeName),
            "shown to people; empty: the host's name"}};
 }
 
