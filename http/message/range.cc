@@ -33,7 +33,9 @@ RangeResult ParseRange(std::optional<std::string_view> header, uint64_t size) {
   RangeResult part{.kind = RangeResult::Kind::kPart};
   if (first_text.empty()) {  // the last n bytes
     if (!last) return whole;
-    if (*last == 0 || size == 0) return {.kind = RangeResult::Kind::kUnsatisfiable};
+    if (*last == 0) return {.kind = RangeResult::Kind::kUnsatisfiable};
+    // RFC 9110, 14.1.2: where there is less than was asked for, all of it, which is nothing.
+    if (size == 0) return whole;
     part.length = std::min(*last, size);
     part.offset = size - part.length;
     return part;
