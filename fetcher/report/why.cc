@@ -35,6 +35,9 @@ const char* Sentence(Obstacle obstacle) {
       return "every peer that may have it cools down after failures";
     case Obstacle::kSpace:
       return "the fetcher is paused by itself: make room on the disk";
+    case Obstacle::kDisk:
+      return "the fetcher is paused by itself: the disk or the index reports an error, which "
+             "`waypost status` and the log name; it goes on when they take bytes again";
     case Obstacle::kPaused:
       return "an operator paused the fetcher: resume it";
     case Obstacle::kNotDue:

@@ -114,7 +114,17 @@ base::WallTime Board::ParkedUntil(const base::BlobId& blob, const signpost::Sign
 Obstacle Board::ObstacleOf(const base::BlobId& blob, const signpost::Signpost& signpost,
                            base::WallTime now) const {
   const PauseState& pause = pause_.state();
-  if (pause.paused()) return pause.by_operator() ? Obstacle::kPaused : Obstacle::kSpace;
+  switch (pause.reason) {
+    case PauseReason::kNone:
+      break;
+    case PauseReason::kOperator:
+      return Obstacle::kPaused;
+    case PauseReason::kSpace:
+      return Obstacle::kSpace;
+    case PauseReason::kDisk:
+    case PauseReason::kIndex:
+      return Obstacle::kDisk;
+  }
   if (signpost.stopped != base::kNever) return Obstacle::kStopped;
   if (ParkedUntil(blob, signpost, now) != base::kNever) return Obstacle::kPeerCoolDown;
   if (signpost.next_attempt > now) {

@@ -17,6 +17,8 @@ const char* ObstacleName(Obstacle obstacle) {
       return "peer_cool_down";
     case Obstacle::kSpace:
       return "space";
+    case Obstacle::kDisk:
+      return "disk";
     case Obstacle::kPaused:
       return "paused";
     case Obstacle::kNotDue:

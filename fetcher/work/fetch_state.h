@@ -19,7 +19,8 @@ enum class Obstacle {
   kSlot,          // all slots are taken
   kPeerSlot,      // the slots of its peer are
   kPeerCoolDown,  // every peer that may have it cools
-  kSpace,         // the fetcher is paused by itself
+  kSpace,         // the fetcher is paused by itself: there is no room
+  kDisk,          // ... the disk or the index reports an error
   kPaused,        // ... by an operator
   kNotDue,        // it waits after failures
   kNobody,        // no peer that may have it is known

@@ -66,6 +66,7 @@ Start StartOf(const FetchState& state) {
       return {.at = state.next_attempt};
     case fetcher::Obstacle::kPaused:
     case fetcher::Obstacle::kSpace:
+    case fetcher::Obstacle::kDisk:
     case fetcher::Obstacle::kNobody:
     case fetcher::Obstacle::kStopped:
       return {.unknown = true};

@@ -259,7 +259,14 @@ TEST_F(BoardTest, SaysWhatStandsInABlobsWay) {
   rig_.peers->RecordWrongBytes(Peer(1), {.error = signpost::ErrorClass::kWrongBytes});
   board().OnPeerHealth(Peer(1));
   EXPECT_EQ(obstacle(), Obstacle::kPeerCoolDown);
-  ASSERT_EQ(board().PauseByItself(PauseReason::kIndex, "full"), 1u);
+  // What no room on a disk would end is not called lack of room.
+  ASSERT_EQ(board().PauseByItself(PauseReason::kIndex, "an I/O error"), 1u);
+  EXPECT_EQ(obstacle(), Obstacle::kDisk);
+  board().NoteDisk("");
+  ASSERT_EQ(board().PauseByItself(PauseReason::kDisk, "an I/O error"), 2u);
+  EXPECT_EQ(obstacle(), Obstacle::kDisk);
+  board().NoteDisk("");
+  ASSERT_EQ(board().PauseByItself(PauseReason::kSpace, "full"), 3u);
   EXPECT_EQ(obstacle(), Obstacle::kSpace);
   board().PauseByOperator(std::nullopt);
   EXPECT_EQ(obstacle(), Obstacle::kPaused);
