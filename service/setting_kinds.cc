@@ -120,9 +120,9 @@ SettingKind FreeSpace(const Field<blobstore::FreeSpaceFloor>& field, uint64_t by
       });
 }
 
-SettingKind Text(const Field<std::string>& field, std::string allowed, TextCheck check) {
+SettingKind Text(const Field<std::string>& field, const std::string& allowed, TextCheck check) {
   return OneValue<std::string>(
-      std::move(allowed), field,
+      allowed, field,
       [check](const std::string& text) -> absl::StatusOr<std::string> {
         RETURN_IF_ERROR(check(text));
         return text;

@@ -52,7 +52,7 @@ SettingKind FreeSpace(const Field<blobstore::FreeSpaceFloor>& field, uint64_t by
 
 // Looks at one text.
 using TextCheck = absl::Status (*)(std::string_view);
-SettingKind Text(const Field<std::string>& field, std::string allowed, TextCheck check);
+SettingKind Text(const Field<std::string>& field, const std::string& allowed, TextCheck check);
 SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
                  TextCheck check);
 // For Text and List. No control characters, and: at most 4,096 bytes; a host name.
