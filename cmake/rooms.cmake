@@ -37,16 +37,12 @@ if(WAYPOST_SANITIZE)
 endif()
 
 # waypost_room(NAME SOURCES a.cc ... PROTOS x.proto ... DEPENDS lower rooms and libraries ...)
-# APART names sources whose local names clash with a neighbour's in a unity build.
 # Protobuf code is built apart, without our warnings, lite runtime.
 function(waypost_room name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PROTOS;DEPENDS;APART" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;PROTOS;DEPENDS" ${ARGN})
   add_library(waypost_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(waypost_${name} PUBLIC waypost_flags ${ARG_DEPENDS} Threads::Threads)
   set_target_properties(waypost_${name} PROPERTIES UNITY_BUILD ${WAYPOST_UNITY} UNITY_BUILD_BATCH_SIZE 24)
-  if(ARG_APART)
-    set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-  endif()
   if(ARG_PROTOS)
     # Not protobuf_generate: it loses the room's folder, and every room's header would be a neighbour.
     file(RELATIVE_PATH here ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
@@ -98,19 +94,16 @@ function(waypost_test_code target)
   endif()
 endfunction()
 
-# waypost_test_program(NAME SOURCES a_test.cc ... APART ... DEPENDS ...): one binary, that ctest does not
+# waypost_test_program(NAME SOURCES a_test.cc ... DEPENDS ...): one binary, that ctest does not
 # run by itself.
 function(waypost_test_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;APART" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  if(ARG_APART)
-    set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-  endif()
   target_link_libraries(${name} PRIVATE waypost_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   waypost_test_code(${name})
 endfunction()
 
-# waypost_test(NAME SHARDS n SOURCES ... APART ... DEPENDS ...): one binary, one test; in n parts where it
+# waypost_test(NAME SHARDS n SOURCES ... DEPENDS ...): one binary, one test; in n parts where it
 # waits for so long that the other tests would be over before it.
 function(waypost_test name)
   cmake_parse_arguments(ARG "" "SHARDS" "" ${ARGN})

@@ -145,19 +145,18 @@ Json WantedJson(const fetcher::WantedItem& item, const NameOf& name_of) {
 }
 
 Json FetchStateJson(const fetcher::FetchState& state) {
+  using FetchKind = fetcher::FetchState::Kind;
   Json json = {{"state", fetcher::FetchStateName(state.kind)}};
-  if (state.kind == fetcher::FetchState::Kind::kFetching) {
+  if (state.kind == FetchKind::kFetching) {
     json["received"] = state.received_bytes;
     json["total"] = OrNull(state.total_bytes);
     json["source"] = state.source.ToHex();
   }
-  if (state.kind == fetcher::FetchState::Kind::kParked)
-    json["until"] = TimeJson(state.parked_until);
-  if (state.kind == fetcher::FetchState::Kind::kPending &&
-      state.blocked_by != fetcher::Obstacle::kNone) {
+  if (state.kind == FetchKind::kParked) json["until"] = TimeJson(state.parked_until);
+  if (state.kind == FetchKind::kPending && state.blocked_by != fetcher::Obstacle::kNone) {
     json["blocked_by"] = fetcher::ObstacleName(state.blocked_by);
   }
-  if (state.kind == fetcher::FetchState::Kind::kFailed) {
+  if (state.kind == FetchKind::kFailed) {
     json["error"] = LastErrorJson(state.error);
     json["will_retry"] = state.will_retry;
     json["next_attempt"] = TimeJson(state.next_attempt);

@@ -12,6 +12,7 @@
 #include "tests/fakes/fake_clock.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/hostile_member.h"
+#include "tests/support/memory_body.h"
 #include "tests/syncgroup/test_node.h"
 
 // A group with members, and then what a hostile one of them sends. The input is a script: each step
@@ -46,18 +47,6 @@ class Script {
 
  private:
   std::string_view bytes_;
-};
-
-class StringBody final : public http::BodySource {
- public:
-  explicit StringBody(const std::string& bytes) : bytes_(bytes) {}
-  uint64_t length() const override { return bytes_.size(); }
-  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override {
-    return take(bytes_);
-  }
-
- private:
-  const std::string& bytes_;
 };
 
 // The peer under attack, for a hundred inputs.
@@ -272,7 +261,7 @@ std::string World::Changed(Script& script, std::string message) {
 
 void World::Post(uint64_t number, const std::string& path, const std::string& body) {
   http::Request request{.method = "POST", .path = path, .remote_address = "127.0.0.1"};
-  StringBody source(body);
+  support::MemoryBody source(body);
   request.body = &source;
   request.peer = PeerNumber(number);
   // An answer that waits is not waited for.

@@ -12,6 +12,7 @@
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_answers.h"
 #include "syncgroup/protocol/wire_codec.h"
+#include "tests/support/memory_body.h"
 
 // Requests are built, and answers judged, as http/peer/peer_http_client.cc and peer_blob_client.cc
 // do it with what arrives on a socket.
@@ -23,18 +24,6 @@ using Kind = fetcher::BlobReply::Kind;
 
 constexpr base::Millis kCallTimeout{30000};
 constexpr std::size_t kPieceBytes = 64 * 1024;
-
-class StringBody final : public http::BodySource {
- public:
-  explicit StringBody(const std::string& bytes) : bytes_(bytes) {}
-  uint64_t length() const override { return bytes_.size(); }
-  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override {
-    return take(bytes_);
-  }
-
- private:
-  const std::string& bytes_;
-};
 
 http::ResponseHead HeadOf(const http::Response& response) {
   http::ResponseHead head;
@@ -69,7 +58,7 @@ absl::StatusOr<Client::Reply> Client::Ask(const syncgroup::Endpoint& to, http::R
                                           std::stop_token stop) {
   if (to.addresses.empty()) return absl::UnavailableError("no address is known");
   Reply reply;
-  StringBody source(body);
+  support::MemoryBody source(body);
   if (request.method == "POST") request.body = &source;
   absl::Status failed;
   // As a dialler does: one address after the other, until somebody is there.

@@ -11,6 +11,7 @@
 #include "base/sim_scheduler.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/protocol/wire_codec.h"
+#include "tests/support/memory_body.h"
 
 // What it does is drawn from its own generator, so that a seed without it stays as it was.
 
@@ -35,18 +36,6 @@ class Drip final : public base::ByteSource {
   }
   int fd() const override { return -1; }
   std::string_view in_memory() const override { return {}; }
-};
-
-class Bytes final : public http::BodySource {
- public:
-  explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
-  uint64_t length() const override { return bytes_.size(); }
-  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override {
-    return take(bytes_);
-  }
-
- private:
-  const std::string bytes_;
 };
 
 http::Response Encoded(const absl::StatusOr<std::string>& message) {
@@ -199,7 +188,7 @@ void Hostile::Call(PeerNumber victim, const base::PeerId& id) {
         body = random_.Bytes(1 + Below(2000));
     }
   }
-  Bytes source(body);
+  support::MemoryBody source(body);
   const Network::Call call{.from = number_,
                            .caller = this->id(),
                            .address = Network::AddressOf(victim),

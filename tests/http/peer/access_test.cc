@@ -17,6 +17,7 @@
 #include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/http/node.h"
+#include "tests/support/memory_body.h"
 #include "tests/support/rounds.h"
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
@@ -32,18 +33,6 @@ using syncgroup::PeerNumber;
 using syncgroup::Role;
 using syncgroup::TestIdentity;
 using syncgroup::TestNode;
-
-class MemoryBody final : public BodySource {
- public:
-  explicit MemoryBody(std::string bytes) : bytes_(std::move(bytes)) {}
-  uint64_t length() const override { return bytes_.size(); }
-  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override {
-    return take(bytes_);
-  }
-
- private:
-  const std::string bytes_;
-};
 
 // One peer, and whoever calls it.
 class World {
@@ -107,7 +96,7 @@ class World {
                 const std::vector<base::GroupId>& groups = {}, const std::string& body = "") {
     Request request{.method = method, .path = path, .remote_address = "127.0.0.1"};
     for (const auto& group : groups) request.query.emplace_back("group", group.ToHex());
-    MemoryBody source(body);
+    support::MemoryBody source(body);
     if (method == "POST") request.body = &source;
     if (number != 0) request.peer = PeerNumber(number);
     Response response = api.Handle(request);
@@ -295,7 +284,7 @@ TEST(Access, EveryAppCallWithEachToken) {
       Request request{.method = method, .path = path, .remote_address = std::to_string(asked)};
       request.headers.emplace_back("host", node.app->bound_address());
       if (authorization[0] != '\0') request.headers.emplace_back("authorization", authorization);
-      MemoryBody nothing("");
+      support::MemoryBody nothing("");
       if (method != "GET" && method != "DELETE") request.body = &nothing;
       ++asked;
       return node.app_api->Handle(request).status;
