@@ -320,7 +320,9 @@ bool GroupWriter::LearnFork(const OriginKey& numbering, uint64_t generation,
   const uint64_t before = known.known.forked;
   if (before != 0 && before <= generation) return false;
   const bool own = numbering.first == core_.self();
-  if (!own && !Admitted(numbering.first)) return false;
+  // What is here of one whom nothing admits any more still has a say in who removed whom first.
+  const bool here = known.known.generation > 0;
+  if (!own && !here && !Admitted(numbering.first)) return false;
   known.known.forked = generation;
   known.proof = proof;
   StoreKnowledge(txn_, group_, numbering, known);
