@@ -252,13 +252,13 @@ TEST(BadStartTest, AMistakeInTheSettingsNamesFileLineAndWhatIsAllowed) {
   Peer& peer = cluster.Prepare("peer");
   WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 1000\n");
   const CommandResult serve = peer.Run({"serve"});
-  EXPECT_EQ(serve.exit_status, 1);
+  EXPECT_EQ(serve.exit_status, 78);
   EXPECT_NE(serve.err.find("waypost.toml:2"), std::string::npos) << serve.err;
   EXPECT_NE(serve.err.find("1-256"), std::string::npos) << serve.err;
   EXPECT_EQ(peer.Run({"config", "check", peer.dir() + "/waypost.toml"}).exit_status, 1);
   WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 10\n");
   EXPECT_EQ(peer.Run({"config", "check", peer.dir() + "/waypost.toml"}).exit_status, 0);
-  EXPECT_EQ(peer.Run({"serve", "--fetcher.concurrency=0"}).exit_status, 1);
+  EXPECT_EQ(peer.Run({"serve", "--fetcher.concurrency=0"}).exit_status, 78);
   EXPECT_EQ(peer.Run({"serve", "--fetcher.speed=1"}).exit_status, 2);
   // A port that is taken is named.
   ASSERT_TRUE(peer.Start().ok());
@@ -267,6 +267,62 @@ TEST(BadStartTest, AMistakeInTheSettingsNamesFileLineAndWhatIsAllowed) {
       other.Run({"serve", "--http.listen=" + peer.http().address(), "--peer.listen=127.0.0.1:0"});
   EXPECT_EQ(taken.exit_status, 1);
   EXPECT_NE(taken.err.find(peer.http().address()), std::string::npos) << taken.err;
+}
+
+// What no start that is tried again can mend has an exit status of its own, wherever it is written.
+TEST(BadStartTest, AConfigurationThatCannotBeUsedEndsServeWith78AndIsNamed) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  // Fits the default of retry_max; it is kept.
+  ASSERT_EQ(peer.Run({"config", "set", "fetcher.retry_base", "10m"}).exit_status, 0);
+  ASSERT_EQ(peer.Stop(), 0);
+  const std::string file = peer.dir() + "/waypost.toml", elsewhere = cluster.dir() + "/other.toml";
+  const std::string good = ReadWholeFile(file);
+  const std::string no_certificate = cluster.dir() + "/no.pem";
+  WriteWholeFile(no_certificate, "no PEM");
+  struct Case {
+    const char* what;
+    std::vector<std::string> arguments;
+    std::map<std::string, std::string> environment;
+    std::string toml;
+    std::string named;
+  };
+  const Case cases[] = {
+      {"no TOML", {}, {}, "[fetcher\n", "waypost.toml:1"},
+      {"unknown setting", {}, {}, "[fetcher]\nspeed = 1\n", "fetcher.speed"},
+      {"unknown section", {}, {}, "[fetch]\nconcurrency = 1\n", "fetch.concurrency"},
+      {"value out of range", {}, {}, "[fetcher]\nconcurrency = 0\n", "fetcher.concurrency"},
+      {"value of another kind", {}, {}, "[fetcher]\nconcurrency = [1]\n", "fetcher.concurrency"},
+      {"no address", {}, {}, "[http]\nlisten = \"here\"\n", "http.listen"},
+      {"overruled mistake", {"--fetcher.concurrency=2"}, {}, "[fetcher]\nconcurrency = 0\n", ":2"},
+      {"half of two", {}, {}, "[http]\ntls_cert = \"/etc/cert.pem\"\n", "http.tls_key"},
+      {"contradiction", {}, {}, "[fetcher]\nretry_base = \"2h\"\n", "fetcher.retry_base"},
+      {"contradiction to what is patched",
+       {"--fetcher.retry_max=1m"},
+       {},
+       good,
+       "fetcher.retry_base"},
+      {"file that is missing", {"--config=" + elsewhere}, {}, good, elsewhere},
+      {"file that is a folder", {"--config=" + cluster.dir()}, {}, good, cluster.dir()},
+      {"unknown variable", {}, {{"WAYPOST_FETCHER_SPEED", "1"}}, good, "WAYPOST_FETCHER_SPEED"},
+      {"bad variable", {}, {{"WAYPOST_SYNC_INTERVAL", "often"}}, good, "WAYPOST_SYNC_INTERVAL"},
+      {"bad option", {"--sync.interval=often"}, {}, good, "--sync.interval"},
+      {"certificate that is none",
+       {"--http.tls_cert=" + no_certificate, "--http.tls_key=" + no_certificate},
+       {},
+       good,
+       no_certificate},
+  };
+  for (const Case& c : cases) {
+    WriteWholeFile(file, c.toml);
+    std::vector<std::string> arguments = {WaypostProgram(), "serve", "--data=" + peer.dir()};
+    arguments.insert(arguments.end(), c.arguments.begin(), c.arguments.end());
+    const CommandResult serve = RunCommand(arguments, c.environment, "", base::Millis(30'000));
+    EXPECT_EQ(serve.exit_status, 78) << c.what << ": " << serve.err;
+    EXPECT_NE(serve.err.find(c.named), std::string::npos) << c.what << ": " << serve.err;
+  }
+  WriteWholeFile(file, good);
+  EXPECT_TRUE(peer.Start().ok());
 }
 
 }  // namespace

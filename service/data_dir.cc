@@ -20,6 +20,7 @@
 #include "base/secret_file.h"
 #include "base/status.h"
 #include "service/addresses.h"
+#include "service/unusable.h"
 
 // The data folder: its lock, its format, its secrets. It is opened by one process at a time;
 // nothing is written before FORMAT says that this release may; files appear whole or not at all.
@@ -28,14 +29,6 @@ namespace waypost::service {
 namespace {
 
 using base::Abs;
-
-// Marks a status for IsUnusable.
-constexpr char kUnusablePayload[] = "waypost.unusable";
-
-absl::Status Unusable(absl::Status status) {
-  if (!status.ok()) status.SetPayload(kUnusablePayload, absl::Cord("1"));
-  return status;
-}
 
 constexpr std::size_t kSmallFileMax = 64 * 1024;
 constexpr std::size_t kTokenBytesMin = 16;
@@ -104,9 +97,7 @@ absl::StatusOr<std::string> LoadOrMakeToken(base::FileSystem& fs, const std::str
   std::optional<base::FileSystem::Info> info;
   ASSIGN_OR_RETURN(info, fs.Stat(path));
   if (!info) RETURN_IF_ERROR(ReplaceToken(fs, dir, name));
-  auto token = LoadToken(path, /*as_administrator=*/false);
-  if (!token.ok()) return Unusable(token.status());
-  return token;
+  return Unusable(LoadToken(path, /*as_administrator=*/false));
 }
 
 // The folder and those in it: what others can change there is not ours to believe.
@@ -134,10 +125,6 @@ absl::Status WriteFormat(base::FileSystem& fs, const std::string& dir, const For
 }
 
 }  // namespace
-
-bool IsUnusable(const absl::Status& status) {
-  return status.GetPayload(kUnusablePayload).has_value();
-}
 
 absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string& data_dir) {
   const std::string path = In(data_dir, "endpoints.json");
@@ -243,9 +230,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   const absl::Status removed = fs.Remove(In(path, "endpoints.json"));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   RETURN_IF_ERROR(dir->TakeFormat());
-  auto identity = base::Identity::Load(In(path, "identity.key"));
-  if (!identity.ok()) return Unusable(identity.status());
-  dir->identity_ = *std::move(identity);
+  ASSIGN_OR_RETURN(dir->identity_, Unusable(base::Identity::Load(In(path, "identity.key"))));
   RETURN_IF_ERROR(dir->ReadTokens());
   RETURN_IF_ERROR(fs.MakeDir(dir->index_dir_).status());
   return dir;
@@ -305,8 +290,8 @@ absl::StatusOr<base::HostPort> DataDir::SettlePort(const std::string& name,
   if (kept.ok()) {
     uint32_t port = 0;
     if (!absl::SimpleAtoi(*kept, &port) || port == 0 || port > 65535) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": a port is wanted; delete it to get a new one"));
+      return Unusable(absl::InvalidArgumentError(
+          absl::StrCat(path, ": a port is wanted; delete it to get a new one")));
     }
     configured.port = static_cast<uint16_t>(port);
     return configured;

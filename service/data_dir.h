@@ -30,10 +30,6 @@ absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string&
 // Refused, as the key is, where others could have read or written it.
 absl::StatusOr<std::string> ReadToken(const std::string& data_dir, const std::string& name);
 
-// An error of a folder that is not to be used as it is: only a person can mend that, and a start
-// that is tried again meets it again. `serve` ends with an exit status of its own.
-bool IsUnusable(const absl::Status& status);
-
 // The data folder of one service, held alone by a lock on LOCK until destroyed. One thread.
 class DataDir {
  public:
@@ -51,7 +47,7 @@ class DataDir {
 
   // Checks FORMAT before anything is written, takes the lock (kFailedPrecondition names the process
   // that has it), removes endpoints.json, reads identity and tokens (a token that was deleted is
-  // made anew). kNotFound: run init first. IsUnusable: see there.
+  // made anew). kNotFound: run init first. IsUnusable: see unusable.h.
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(base::FileSystem& fs,
                                                        const std::string& path);
   // The folder is of an older format, or a migration of it was broken off: migration.h is to be run

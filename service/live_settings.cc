@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "service/settings_table.h"
+#include "service/unusable.h"
 
 // Settings that change while the service runs. A patch is checked whole, stored, and then applied;
 // what the environment or the command line fixes cannot be patched. A file that is read again
@@ -57,11 +58,11 @@ absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Load(base::Index& in
   std::unique_ptr<LiveSettings> settings(new LiveSettings(index, std::move(options)));
   Layers layers{.environment = settings->options_.environment,
                 .command_line = settings->options_.command_line};
-  ASSIGN_OR_RETURN(layers.file,
-                   LayerFromFile(settings->options_.file, settings->options_.file_must_exist));
+  ASSIGN_OR_RETURN(layers.file, Unusable(LayerFromFile(settings->options_.file,
+                                                       settings->options_.file_must_exist)));
   ASSIGN_OR_RETURN(layers.patched, ReadPatched(index));
   Resolved resolved;
-  ASSIGN_OR_RETURN(resolved, Resolve(layers));
+  ASSIGN_OR_RETURN(resolved, Unusable(Resolve(layers)));
   base::MutexLock lock(settings->mutex_);
   settings->layers_ = std::move(layers);
   settings->resolved_ = std::move(resolved);

@@ -28,6 +28,7 @@
 #include "service/parts/peer_parts.h"
 #include "service/sandbox.h"
 #include "service/settings_table.h"
+#include "service/unusable.h"
 #include "service/version.h"
 
 // The composition: every part is made here, once, and given what it needs by constructor arguments.
@@ -157,7 +158,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
       .environment = options.environment,
       .command_line = options.command_line};
   Config config;
-  ASSIGN_OR_RETURN(config, ConfigBeforeIndex(live));
+  ASSIGN_OR_RETURN(config, Unusable(ConfigBeforeIndex(live)));
   base::ConfigureLog(config.log_level, config.log_format);
   RETURN_IF_ERROR(GiveUpWhatIsNotNeeded(options, config, live.file));
   parts = std::make_unique<PeerParts>(
@@ -181,7 +182,8 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
       std::make_unique<AdvertisedAddresses>(clock, std::vector<std::string>(), http_bind);
 
   if (!config.http_tls_cert.empty()) {
-    ASSIGN_OR_RETURN(app_tls, http::TlsServer::Load(config.http_tls_cert, config.http_tls_key));
+    ASSIGN_OR_RETURN(app_tls,
+                     Unusable(http::TlsServer::Load(config.http_tls_cert, config.http_tls_key)));
   }
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenParts(config));

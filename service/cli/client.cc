@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "http/message/errors.h"
 #include "service/data_dir.h"
+#include "service/unusable.h"
 
 // The command line's way to a running service: endpoints and token from the data folder, then calls
 // over the API. What people type for a group, peer or blob is resolved to one id, or refused with

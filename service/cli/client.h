@@ -23,8 +23,8 @@ inline constexpr int kExitError = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNotComplete = 3;
 inline constexpr int kExitNotReachable = 4;
-// Of `serve`: the data folder is not to be used as it is (EX_CONFIG in BSD). Starting again
-// changes nothing.
+// Of `serve`: the data folder or the configuration is not to be used as it is (EX_CONFIG in BSD).
+// Starting again changes nothing.
 inline constexpr int kExitUnusable = 78;
 
 // The exit status that an error means: a deadline is "not complete".

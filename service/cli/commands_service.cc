@@ -17,6 +17,7 @@
 #include "service/cli/print.h"
 #include "service/data_dir.h"
 #include "service/service.h"
+#include "service/unusable.h"
 #include "service/version.h"
 
 // Commands that make a data folder, run the service and check a configuration. Signals are blocked
@@ -62,8 +63,8 @@ void PrepareSignals() {
 absl::StatusOr<ServiceOptions> OptionsOf(const Common& common, const ServeArgs& args) {
   ServiceOptions options{
       .data_dir = common.data, .config_file = args.config_file, .may_enter_sandbox = true};
-  ASSIGN_OR_RETURN(options.environment, LayerFromEnvironment(environ));
-  ASSIGN_OR_RETURN(options.command_line, LayerFromCommandLine(args.settings));
+  ASSIGN_OR_RETURN(options.environment, Unusable(LayerFromEnvironment(environ)));
+  ASSIGN_OR_RETURN(options.command_line, Unusable(LayerFromCommandLine(args.settings)));
   return options;
 }
 
@@ -105,7 +106,7 @@ Exit Serve(const Common& common, const ServeArgs& args) {
   if (!base::InitCrypto()) return absl::InternalError("the crypto library does not start");
   if (const char* setting = std::getenv("WAYPOST_FAULT_POINT");
       setting != nullptr && *setting != '\0') {
-    RETURN_IF_ERROR(base::EnableFaultPoints(setting));
+    RETURN_IF_ERROR(Unusable(base::EnableFaultPoints(setting)));
     base::LogWarning("this process will end itself on purpose: WAYPOST_FAULT_POINT=", setting);
   }
   ServiceOptions options;

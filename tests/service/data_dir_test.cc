@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
+#include "service/unusable.h"
 #include "tests/fakes/temp_dir.h"
 
 namespace waypost::service {
