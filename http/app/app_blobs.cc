@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "blobstore/blob_listing.h"
@@ -8,6 +9,7 @@
 #include "http/app/json_render.h"
 #include "http/app/scope.h"
 #include "http/message/errors.h"
+#include "http/message/text.h"
 
 // Putting and listing blobs. A put is judged by its announced size before a byte of it is
 // read, and is answered when it is durable; whether its bytes hash to the announced id is decided
@@ -30,11 +32,25 @@ absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& r
     RETURN_IF_ERROR(syncgroup::CheckKey(*key));
     target.key = std::string(*key);
   }
+  ASSIGN_OR_RETURN(target.only_if, ConditionIn(request));
   return std::optional<syncgroup::Refs::Target>(std::move(target));
+}
+
+// A form has an envelope around the bytes, which would be stored with them. What curl calls a form
+// of its own accord (--data-binary says x-www-form-urlencoded of any bytes) is taken as bytes.
+bool IsForm(const Request& request) {
+  const std::string_view type = request.Header("content-type").value_or("");
+  return absl::EqualsIgnoreCase(base::Abs(TrimSpaces(type.substr(0, type.find(';')))),
+                                "multipart/form-data");
 }
 
 absl::StatusOr<Response> Put(AppContext& context, Request& request,
                              const std::optional<base::BlobId>& expected) {
+  if (IsForm(request)) {
+    return ErrorResponse(415, "unsupported_media_type",
+                         "the body must be the bytes themselves and nothing around them: send them "
+                         "with curl -T FILE, not -F (multipart/form-data)");
+  }
   ASSIGN_OR_RETURN(auto target, TargetIn(request));
   if (target) RETURN_IF_ERROR(context.parts.groups.Find(target->group).status());
   if (request.body == nullptr) {

@@ -47,15 +47,21 @@ struct Paging {
   std::string after;  // decoded cursor, empty: from the start
 };
 absl::StatusOr<Paging> PagingIn(const Request& request);
+// If-Match and If-None-Match, asked of the reference that the request changes; null without them.
+absl::StatusOr<syncgroup::RefCondition> ConditionIn(const Request& request);
 
 // ---- output ----
 Response EmptyResponse(int status = 204);
 // {"items": [...], "next": cursor or null}
 Response ListResponse(Json items, const std::string& next_position);
 
+// As what the bytes of a blob are served: under an id they never change, under a key they may.
+struct ServedAs {
+  std::string key;  // of the reference that led to them; empty: they were asked for by their id
+};
 // GET and HEAD of a blob, here or not; also for ?content of a reference.
 absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
-                                    const base::BlobId& blob);
+                                    const base::BlobId& blob, const ServedAs& as);
 
 // ---- waiting ----
 // An answer that comes when something elsewhere is done: Resolve may be called from any thread,

@@ -21,6 +21,8 @@
 namespace waypost::http {
 namespace {
 
+constexpr char kNeverChanges[] = "private, max-age=31536000, immutable";
+constexpr char kMayChange[] = "no-cache";
 constexpr base::Millis kWaitDefault{30000};
 // When nothing says when it may start.
 constexpr base::Millis kRetryUnknown{30000};
@@ -29,12 +31,13 @@ using fetcher::FetchState;
 using Kind = FetchState::Kind;
 
 // Serves the bytes of a blob that is here, with all conditions of the request.
-Response ServeBlob(const Request& request, const base::BlobId& blob,
+Response ServeBlob(const Request& request, const base::BlobId& blob, const ServedAs& as,
                    std::shared_ptr<base::ByteSource> reader) {
-  const std::string etag = absl::StrCat("\"", blob.ToHex(), "\"");
+  const std::string etag = EtagOf(blob);
   Response response;
   response.Set("ETag", etag);
-  response.Set("Cache-Control", "private, max-age=31536000, immutable");
+  // A cache asks each time whether the key still leads to these bytes.
+  response.Set("Cache-Control", as.key.empty() ? kNeverChanges : kMayChange);
   const auto if_none_match = request.Header("if-none-match");
   if (if_none_match && MatchesEtag(*if_none_match, etag)) {
     response.status = 304;
@@ -115,11 +118,12 @@ Response Blocked(AppContext& context, bool whole, const base::BlobId& blob, cons
 // GET of a blob that is known and not here.
 class BlobWait final : public Subscription {
  public:
-  BlobWait(AppContext& context, const Request& request, const base::BlobId& blob,
+  BlobWait(AppContext& context, const Request& request, const base::BlobId& blob, ServedAs as,
            std::unique_ptr<fetcher::Interest> interest, base::Millis timeout)
       : context_(context),
         request_(request),
         blob_(blob),
+        as_(std::move(as)),
         interest_(std::move(interest)),
         deadline_(context.parts.clock.SteadyNow() + timeout),
         wall_deadline_(context.parts.clock.WallNow() + timeout) {
@@ -135,9 +139,9 @@ class BlobWait final : public Subscription {
     const bool done = state.kind == Kind::kDone;
     if (done && CheckHeld(context_, request_, blob_).ok()) {
       auto reader = context_.parts.blobs.Open(blob_);
-      result.answer =
-          std::make_unique<Response>(reader.ok() ? ServeBlob(request_, blob_, *std::move(reader))
-                                                 : ErrorResponse(reader.status()));
+      result.answer = std::make_unique<Response>(
+          reader.ok() ? ServeBlob(request_, blob_, as_, *std::move(reader))
+                      : ErrorResponse(reader.status()));
       return result;
     }
     // Here for other groups is not here for this caller, who waits as if it were not.
@@ -162,6 +166,7 @@ class BlobWait final : public Subscription {
   AppContext& context_;
   Request request_;
   const base::BlobId blob_;
+  const ServedAs as_;
   const std::unique_ptr<fetcher::Interest> interest_;
   const base::SteadyTime deadline_;
   const base::WallTime wall_deadline_;
@@ -171,7 +176,7 @@ class BlobWait final : public Subscription {
 }  // namespace
 
 absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
-                                    const base::BlobId& blob) {
+                                    const base::BlobId& blob, const ServedAs& as) {
   const std::string_view fetch = request.Query("fetch").value_or("wait");
   if (fetch != "wait" && fetch != "never" && fetch != "async") {
     return absl::InvalidArgumentError("fetch must be wait, never or async");
@@ -182,7 +187,7 @@ absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
   if (!held.ok() && !absl::IsNotFound(held)) return held;
   if (held.ok()) {
     auto reader = context.parts.blobs.Open(blob);
-    if (reader.ok()) return ServeBlob(request, blob, *std::move(reader));
+    if (reader.ok()) return ServeBlob(request, blob, as, *std::move(reader));
     // kDataLoss: its file is gone; the store has reported it and it is wanted again.
     if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status()))
       return reader.status();
@@ -198,13 +203,13 @@ absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
   }
   Response response;
   response.body = std::shared_ptr<Subscription>(
-      std::make_shared<BlobWait>(context, request, blob, std::move(interest), timeout));
+      std::make_shared<BlobWait>(context, request, blob, as, std::move(interest), timeout));
   return response;
 }
 
 absl::StatusOr<Response> GetBlob(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
-  return AnswerBlob(context, request, blob);
+  return AnswerBlob(context, request, blob, {});
 }
 
 }  // namespace waypost::http

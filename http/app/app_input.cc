@@ -7,7 +7,9 @@
 #include "base/utf8.h"
 #include "http/app/app_context.h"
 #include "http/app/json_render.h"
+#include "http/message/condition.h"
 #include "http/message/errors.h"
+#include "http/message/range.h"
 #include "http/message/text.h"
 
 // What handlers read of a request: ids, durations, pages. Anything malformed is refused by name, so
@@ -89,6 +91,15 @@ absl::StatusOr<Paging> PagingIn(const Request& request) {
     paging.after = *position;
   }
   return paging;
+}
+
+absl::StatusOr<syncgroup::RefCondition> ConditionIn(const Request& request) {
+  ASSIGN_OR_RETURN(Condition condition, Condition::Of(request));
+  if (!condition.any()) return syncgroup::RefCondition();
+  return syncgroup::RefCondition(
+      [condition = std::move(condition)](const std::optional<base::BlobId>& now) {
+        return condition.Holds(now ? std::optional(EtagOf(*now)) : std::nullopt);
+      });
 }
 
 Response EmptyResponse(int status) {

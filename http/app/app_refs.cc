@@ -7,6 +7,7 @@
 #include "http/app/scope.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
+#include "http/message/range.h"
 
 // References of a group: one, many, a page of them. A batch is one entry of the log, all or
 // nothing.
@@ -28,10 +29,19 @@ absl::StatusOr<Place> PlaceIn(Request& request) {
   return place;
 }
 
+// The tag says what is referenced, so that a change can be asked for only while it still is.
+Response RefResponse(const syncgroup::Ref& ref) {
+  Response response = JsonResponse(RefJson(ref));
+  response.Set("ETag", EtagOf(ref.blob));
+  response.Set("Cache-Control", "no-cache");
+  return response;
+}
+
 }  // namespace
 
 absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
+  ASSIGN_OR_RETURN(auto only_if, ConditionIn(request));
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
   reader.Require("blob");
@@ -40,25 +50,34 @@ absl::StatusOr<Response> PutRef(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(text));
   // A reference set here opens the bytes to its group: a token opens what it could read.
   RETURN_IF_ERROR(CheckHeld(context, request, blob));
-  RETURN_IF_ERROR(context.parts.refs.Change(place.group, {{.key = place.key, .blob = blob}}));
+  RETURN_IF_ERROR(context.parts.refs.Change(
+      place.group, {{.key = place.key, .blob = blob, .only_if = std::move(only_if)}}));
   ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
-  return JsonResponse(RefJson(ref));
+  return RefResponse(ref);
 }
 
 absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
-  if (request.Query("content")) return AnswerBlob(context, request, ref.blob);
+  if (request.Query("content")) {
+    return AnswerBlob(context, request, ref.blob, {.key = place.key});
+  }
   if (request.Query("fetch") || request.Query("timeout")) {
     return absl::InvalidArgumentError("\"fetch\" and \"timeout\" go with \"content\"");
   }
-  return JsonResponse(RefJson(ref));
+  Response response = RefResponse(ref);
+  const auto known = request.Header("if-none-match");
+  if (!known || !MatchesEtag(*known, EtagOf(ref.blob))) return response;
+  response.status = 304;
+  response.body = std::monostate();
+  return response;
 }
 
 absl::StatusOr<Response> DeleteRef(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
-  RETURN_IF_ERROR(
-      context.parts.refs.Change(place.group, {{.key = place.key, .blob = std::nullopt}}));
+  ASSIGN_OR_RETURN(auto only_if, ConditionIn(request));
+  RETURN_IF_ERROR(context.parts.refs.Change(
+      place.group, {{.key = place.key, .blob = std::nullopt, .only_if = std::move(only_if)}}));
   return EmptyResponse();
 }
 

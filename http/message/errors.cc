@@ -29,19 +29,21 @@ constexpr Row kTable[] = {
     {StatusCode::kAlreadyExists, {409, "already_exists"}},
     // Invites: the store says kCancelled for one whose time is over.
     {StatusCode::kCancelled, {410, "expired"}},
+    // A change whose If-Match or If-None-Match does not hold.
+    {StatusCode::kAborted, {412, "precondition_failed"}},
     // The store says kOutOfRange for a blob over store.max_blob; 416 is made where ranges are read.
     {StatusCode::kOutOfRange, {413, "too_large"}},
     {StatusCode::kResourceExhausted, {429, "resource_exhausted"}},
     {StatusCode::kInternal, {500, "internal"}},
     {StatusCode::kDataLoss, {500, "internal"}},
     {StatusCode::kUnknown, {500, "internal"}},
-    {StatusCode::kAborted, {500, "internal"}},
     {StatusCode::kUnimplemented, {501, "unimplemented"}},
     {StatusCode::kUnavailable, {503, "unavailable"}},
     {StatusCode::kDeadlineExceeded, {504, "deadline_exceeded"}},
     // Only on the way back.
     {StatusCode::kInvalidArgument, {411, "length_required"}},
     {StatusCode::kInvalidArgument, {414, "uri_too_long"}},
+    {StatusCode::kInvalidArgument, {415, "unsupported_media_type"}},
     {StatusCode::kOutOfRange, {416, "out_of_range"}},
     {StatusCode::kInvalidArgument, {431, "head_too_large"}},
     {StatusCode::kUnimplemented, {405, "method_not_allowed"}},

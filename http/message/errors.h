@@ -19,7 +19,7 @@ HttpError ErrorOf(const absl::Status& status);
 // {"error":{"code","message","retry_after_ms"?}}, with Retry-After when given.
 Response ErrorResponse(const absl::Status& status,
                        std::optional<base::Millis> retry_after = std::nullopt);
-// For codes that no absl::Status has: 405, 411, 414, 416, 431.
+// For codes that no absl::Status has: 405, 411, 414, 415, 416, 431.
 Response ErrorResponse(int status, const char* code, const std::string& message);
 // The way back, for clients: from an answer's status and its body, if that is one of an error. Of
 // its message that much is kept. Whatever the body is, it is read once and nothing is built of it.

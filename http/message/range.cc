@@ -70,13 +70,15 @@ std::optional<ContentRangeParts> ParseContentRange(std::string_view value) {
   return ContentRangeParts{.offset = *first, .length = *last - *first + 1, .size = *size};
 }
 
-bool MatchesEtag(std::string_view list, std::string_view etag) {
+std::string EtagOf(const base::BlobId& blob) { return absl::StrCat("\"", blob.ToHex(), "\""); }
+
+bool MatchesEtag(std::string_view list, std::string_view etag, TagComparison comparison) {
   // Our tags hold no comma, so that a list may be split at each.
   while (true) {
     const std::size_t comma = list.find(',');
     std::string_view item = TrimSpaces(list.substr(0, comma));
     if (item == "*") return true;
-    if (item.substr(0, 2) == "W/") item.remove_prefix(2);
+    if (comparison == TagComparison::kWeak && item.substr(0, 2) == "W/") item.remove_prefix(2);
     if (item == etag) return true;
     if (comma == std::string_view::npos) return false;
     list.remove_prefix(comma + 1);

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/ids.h"
+
 namespace waypost::http {
 
 // What a Range header asks of a representation of a known size.
@@ -36,8 +38,13 @@ struct ContentRangeParts {
 // The way back, for clients: nullopt unless "bytes a-b/size" with a <= b < size.
 std::optional<ContentRangeParts> ParseContentRange(std::string_view value);
 
+// The entity tag of a blob's bytes, with its quotes: always the same, so it is a strong one.
+std::string EtagOf(const base::BlobId& blob);
 // Does a list of entity tags ("\"a\", W/\"b\"" or "*") name this one? Weak comparison, as
-// If-None-Match wants it. `etag` with its quotes.
-bool MatchesEtag(std::string_view list, std::string_view etag);
+// If-None-Match wants it, or strong, as If-Match does: then W/"b" names nothing. `etag` with its
+// quotes.
+enum class TagComparison { kWeak, kStrong };
+bool MatchesEtag(std::string_view list, std::string_view etag,
+                 TagComparison comparison = TagComparison::kWeak);
 
 }  // namespace waypost::http

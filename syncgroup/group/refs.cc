@@ -39,6 +39,19 @@ std::optional<uint64_t> KnownSize(base::ReadTxn& txn, const base::BlobId& blob) 
   return row->size_bytes;
 }
 
+// kAborted where what is under the key is not what the change was meant for.
+absl::Status CheckCondition(base::ReadTxn& txn, const base::GroupId& group, std::string_view key,
+                            const RefCondition& only_if) {
+  if (!only_if) return absl::OkStatus();
+  const auto row = LoadRefRow(txn, group, key);
+  const std::optional<base::BlobId> now = row ? row->blob : std::nullopt;
+  if (only_if(now)) return absl::OkStatus();
+  return absl::AbortedError(
+      now ? absl::StrCat("the reference under key \"", base::Abs(key), "\" is to blob ",
+                         now->ToHex(), " now")
+          : absl::StrCat("there is no reference under key \"", base::Abs(key), "\" now"));
+}
+
 }  // namespace
 
 absl::StatusOr<Ref> Refs::Get(const base::GroupId& group, std::string_view key) const {
@@ -114,12 +127,14 @@ absl::Status Refs::Change(const base::GroupId& group, const std::vector<RefChang
         std::vector<Op> ops;
         for (const RefChange& change : changes) {
           if (change.blob) {
+            RETURN_IF_ERROR(CheckCondition(writer.txn(), group, change.key, change.only_if));
             ops.push_back(
                 PutRefOp{change.key, *change.blob, KnownSize(writer.txn(), *change.blob)});
             continue;
           }
           const auto row = LoadRefRow(writer.txn(), group, change.key);
           if (!row || !row->blob) return NoSuchKey(change.key);
+          RETURN_IF_ERROR(CheckCondition(writer.txn(), group, change.key, change.only_if));
           ops.push_back(DeleteRefOp{change.key});
         }
         return WriteAllowed(writer, self, std::move(ops));
@@ -145,6 +160,7 @@ absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
             return absl::FailedPreconditionError("this peer is no longer a member of the group");
           }
           RETURN_IF_ERROR(CheckAuthority(*self, {PutRefOp{}}));
+          RETURN_IF_ERROR(CheckCondition(txn, target->group, target->key, target->only_if));
         }
         Ledger::ByPut put{.whole_here = whole};
         if (target) put.reference_in = target->group;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,15 +16,21 @@
 
 namespace waypost::syncgroup {
 
+// Whether a change may be made, by what is under its key in the transaction that makes it; nullopt:
+// nothing. Not set: it may. Called by the index's thread, so it must not wait.
+using RefCondition = std::function<bool(const std::optional<base::BlobId>& now)>;
+
 // A change to references, as an app asks for it.
 struct RefChange {
   std::string key;
   std::optional<base::BlobId> blob;  // nullopt: delete
+  RefCondition only_if = nullptr;
 };
 
 // The references of this peer's groups, and the put of a blob, which may set one. Thread-safe;
 // methods that change something return when it is durable. Errors carry the API's meaning:
-// kNotFound (no such group or key), kInvalidArgument, kFailedPrecondition, kPermissionDenied.
+// kNotFound (no such group or key), kInvalidArgument, kFailedPrecondition, kPermissionDenied,
+// kAborted (a condition does not hold).
 // Borrows what the groups share; it outlives them.
 class Refs {
  public:
@@ -46,6 +53,7 @@ class Refs {
   struct Target {
     base::GroupId group;
     std::string key;
+    RefCondition only_if = nullptr;
   };
   absl::StatusOr<PutResult> Put(const blobstore::StagedBlob& staged,
                                 const std::optional<Target>& target);

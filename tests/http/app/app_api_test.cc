@@ -135,6 +135,27 @@ TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
   EXPECT_EQ(node.Call("GET", "/v1/blobs")["items"].size(), 0u);
 }
 
+TEST_F(AppApiTest, TheEnvelopeOfAFormIsNoBlob) {
+  Node node;
+  const auto put = [&](const std::string& method, const std::string& target,
+                       const std::string& type) {
+    return Send(node, {.method = method,
+                       .target = target,
+                       .body = std::string("--b\r\nbytes\r\n--b--"),
+                       .content_type = type});
+  };
+  for (const char* type : {"multipart/form-data; boundary=b", "Multipart/Form-Data ;boundary=b"}) {
+    for (const std::string& target : {std::string("/v1/blobs"), "/v1/blobs/" + IdOf("x")}) {
+      const auto refused = put(target == "/v1/blobs" ? "POST" : "PUT", target, type);
+      EXPECT_EQ(refused.status, 415) << type;
+      EXPECT_EQ(CodeOf(refused), "unsupported_media_type");
+      EXPECT_NE(refused.body.find("-T FILE"), std::string::npos) << refused.body;
+    }
+  }
+  EXPECT_EQ(node.Call("GET", "/v1/blobs")["items"].size(), 0u);
+  EXPECT_EQ(put("POST", "/v1/blobs", "application/x-www-form-urlencoded").status, 201);
+}
+
 TEST_F(AppApiTest, AFullDiskIsToldBeforeTheBody) {
   Node node({.min_free_bytes = uint64_t{1} << 60});
   const auto reply = Send(node, {.method = "POST", .target = "/v1/blobs", .body = "x"});

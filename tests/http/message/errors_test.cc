@@ -32,6 +32,7 @@ TEST(ErrorsTest, EveryStatusHasItsNumberAndCodeBothWays) {
       {absl::FailedPreconditionError("m"), 409, "failed_precondition"},
       {absl::AlreadyExistsError("m"), 409, "already_exists"},
       {absl::CancelledError("m"), 410, "expired"},
+      {absl::AbortedError("m"), 412, "precondition_failed"},
       {absl::OutOfRangeError("m"), 413, "too_large"},
       {base::DigestMismatchError("m"), 422, "digest_mismatch"},
       {absl::ResourceExhaustedError("m"), 429, "resource_exhausted"},

@@ -1,0 +1,150 @@
+// References as apps see them: their bytes under a key.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/sha256.h"
+#include "tests/http/node.h"
+
+namespace waypost::http {
+namespace {
+
+class RefsTest : public testing::Test {
+ protected:
+  RefsTest() {
+    const std::string group = node_.Call("POST", "/v1/groups", "{\"name\":\"g\"}")["id"];
+    refs_ = "/v1/groups/" + group + "/refs";
+    puts_ = "/v1/blobs?group=" + group + "&key=";
+  }
+  static std::string IdOf(const std::string& content) { return base::Sha256::Of(content).ToHex(); }
+  static std::string TagOf(const std::string& content) { return "\"" + IdOf(content) + "\""; }
+  void Put(const std::string& key, const std::string& content) {
+    node_.Call("POST", puts_ + key, content);
+  }
+  AppClient::Reply Send(AppClient::Call call) {
+    AppClient client = node_.Client();
+    auto reply = client.Send(call);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.ok() ? *reply : AppClient::Reply();
+  }
+  AppClient::Reply Get(const std::string& target,
+                       std::vector<std::pair<std::string, std::string>> headers = {}) {
+    return Send({.target = target, .headers = std::move(headers)});
+  }
+
+  Node node_;
+  std::string refs_, puts_;
+};
+
+TEST_F(RefsTest, ACacheAsksEachTimeForTheBytesUnderAKey) {
+  Put("a", "one");
+  const auto first = Get(refs_ + "/a?content");
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.body, "one");
+  EXPECT_EQ(first.Header("cache-control"), "no-cache");
+  EXPECT_EQ(first.Header("etag"), TagOf("one"));
+  const auto known = Get(refs_ + "/a?content", {{"If-None-Match", TagOf("one")}});
+  EXPECT_EQ(known.status, 304);
+  EXPECT_EQ(known.Header("cache-control"), "no-cache");
+  Put("a", "two");
+  const auto changed = Get(refs_ + "/a?content", {{"If-None-Match", TagOf("one")}});
+  EXPECT_EQ(changed.status, 200);
+  EXPECT_EQ(changed.body, "two");
+  // Under its id a blob never changes.
+  EXPECT_EQ(Get("/v1/blobs/" + IdOf("two")).Header("cache-control"),
+            "private, max-age=31536000, immutable");
+}
+
+TEST_F(RefsTest, AChangeIsMadeOnlyOnItsCondition) {
+  const std::string one = TagOf("one"), two = TagOf("two");
+  struct {
+    const char* name;
+    const char* method;
+    std::string before;  // what is under the key; empty: nothing
+    std::pair<std::string, std::string> header;
+    int status;
+  } cases[] = {
+      {"absent, wanted absent", "PUT", "", {"If-None-Match", "*"}, 200},
+      {"there, wanted absent", "PUT", "one", {"If-None-Match", "*"}, 412},
+      {"still the same", "PUT", "one", {"If-Match", one}, 200},
+      {"one of several", "PUT", "one", {"If-Match", two + ", " + one}, 200},
+      {"another", "PUT", "one", {"If-Match", two}, 412},
+      {"a weak tag names nothing", "PUT", "one", {"If-Match", "W/" + one}, 412},
+      {"absent, wanted there", "PUT", "", {"If-Match", "*"}, 412},
+      {"there, wanted there", "PUT", "one", {"If-Match", "*"}, 200},
+      {"absent, wanted the same", "PUT", "", {"If-Match", one}, 412},
+      {"wanted another, is another", "PUT", "one", {"If-None-Match", two}, 200},
+      {"wanted another, is that", "PUT", "one", {"If-None-Match", "W/" + one}, 412},
+      {"no quotes", "PUT", "one", {"If-Match", IdOf("one")}, 400},
+      {"no tag", "PUT", "one", {"If-None-Match", "\"a\",,"}, 400},
+      {"delete the same", "DELETE", "one", {"If-Match", one}, 204},
+      {"delete another", "DELETE", "one", {"If-Match", two}, 412},
+      {"delete unless the same", "DELETE", "one", {"If-None-Match", one}, 412},
+      {"delete nothing", "DELETE", "", {"If-Match", one}, 404},
+  };
+  node_.Call("POST", "/v1/blobs", "three");
+  for (const auto& c : cases) {
+    node_.Status("DELETE", refs_ + "/k");
+    if (!c.before.empty()) Put("k", c.before);
+    AppClient::Call call{.method = c.method, .target = refs_ + "/k", .headers = {c.header}};
+    const bool put = call.method == "PUT";
+    if (put) call.body = "{\"blob\":\"" + IdOf("three") + "\"}";
+    const auto reply = Send(call);
+    EXPECT_EQ(reply.status, c.status) << c.name << ": " << reply.body;
+    const bool done = c.status < 300;
+    if (done && put) {
+      EXPECT_EQ(reply.Header("etag"), TagOf("three")) << c.name;
+    }
+    if (c.status == 412) {
+      EXPECT_EQ(Json::parse(reply.body)["error"]["code"], "precondition_failed") << c.name;
+    }
+    const auto after = Get(refs_ + "/k");
+    const std::string now = done ? (put ? "three" : "") : c.before;
+    EXPECT_EQ(after.status, now.empty() ? 404 : 200) << c.name;
+    if (!now.empty()) {
+      EXPECT_EQ(after.Header("etag"), TagOf(now)) << c.name;
+      EXPECT_EQ(Get(refs_ + "/k", {{"If-None-Match", TagOf(now)}}).status, 304) << c.name;
+    }
+  }
+}
+
+TEST_F(RefsTest, APutOfBytesUnderAKeyHasConditionsToo) {
+  const auto put = [&](const std::string& content, const std::string& header,
+                       const std::string& value) {
+    return Send({.method = "POST",
+                 .target = puts_ + "k",
+                 .headers = {{header, value}},
+                 .body = content})
+        .status;
+  };
+  EXPECT_EQ(put("one", "If-None-Match", "*"), 201);
+  EXPECT_EQ(put("two", "If-None-Match", "*"), 412);
+  EXPECT_EQ(put("two", "If-Match", TagOf("zero")), 412);
+  EXPECT_EQ(Get("/v1/blobs/" + IdOf("two")).status, 404);
+  EXPECT_EQ(put("two", "If-Match", TagOf("one")), 201);
+  EXPECT_EQ(Get(refs_ + "/k").Header("etag"), TagOf("two"));
+}
+
+TEST_F(RefsTest, OfManyWhoChangeTheSameOnlyOneDoes) {
+  Put("k", "start");
+  std::atomic<int> done{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      const auto reply = Send({.method = "POST",
+                               .target = puts_ + "k",
+                               .headers = {{"If-Match", TagOf("start")}},
+                               .body = "by " + std::to_string(i)});
+      if (reply.status == 201) ++done;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(done, 1);
+}
+
+}  // namespace
+}  // namespace waypost::http
