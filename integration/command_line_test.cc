@@ -1,7 +1,9 @@
 // The command line against running services.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -74,7 +76,10 @@ TEST_F(CommandLineTest, AWholeTripFromPutToExport) {
   EXPECT_TRUE(fs::exists(out + "/2026/empty"));
   EXPECT_FALSE(fs::exists(out + "/note"));
   WriteWholeFile(out + "/2026/a.txt", "changed");
-  const CommandResult again = server_->Run({"export", "family", out, "--json"});
+  EXPECT_EQ(Parsed(server_->Run({"export", "family", out, "--json"})).value("failed", 0), 1);
+  EXPECT_EQ(ReadWholeFile(out + "/2026/a.txt"), "changed");
+  fs::remove(out + "/note");
+  const CommandResult again = server_->Run({"export", "family", out, "--json", "--force"});
   EXPECT_EQ(Parsed(again).value("written", 0), 2) << again.out;  // a.txt and note
   EXPECT_EQ(Parsed(again).value("skipped", 0), 3) << again.out;
   EXPECT_EQ(ReadWholeFile(out + "/2026/a.txt"), "hello");
@@ -132,6 +137,52 @@ TEST_F(CommandLineTest, BlobsAreNamedByIdPrefixOrGroupAndKey) {
   const CommandResult ambiguous = laptop_->Run({"ref", "ls", "family"});
   EXPECT_EQ(ambiguous.exit_status, 1);
   EXPECT_THAT(ambiguous.err, HasSubstr("ambiguous"));
+}
+
+TEST_F(CommandLineTest, WhatIsWrittenForTheUserHarmsNothingThatIsThere) {
+  laptop_->CreateGroup("family", "normal");
+  Ok(*laptop_, {"put", File("one", "hello"), "--group", "family", "--key", "a/one"});
+  const auto get = [&](const std::string& to, int status, const std::string& more = "--json") {
+    return Ok(*laptop_, {"get", "family", "a/one", "-o", to, more}, status);
+  };
+  const std::string secret = File("secret", "old");
+  fs::permissions(secret, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("secret", cluster_.dir() + "/link");
+  get(cluster_.dir() + "/link", 1);
+  EXPECT_EQ(ReadWholeFile(secret), "old");
+  get(cluster_.dir() + "/link", 0, "--force");
+  EXPECT_TRUE(fs::is_symlink(cluster_.dir() + "/link"));
+  EXPECT_EQ(ReadWholeFile(secret), "hello");
+  EXPECT_EQ(fs::status(secret).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  get(secret, 0);  // it has these bytes
+  // Nothing can be made or renamed in /proc: no mistake here can harm what all programs use.
+  EXPECT_EQ(get("/proc/self/fd/1", 0), "hello");
+  const std::string pipe = cluster_.dir() + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int end = open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(end, 0);
+  get(pipe, 0);
+  char came[16] = {};
+  EXPECT_EQ(read(end, came, sizeof(came)), 5);
+  EXPECT_STREQ(came, "hello");
+  close(end);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_EQ(get("-", 0), "hello");
+  fs::create_directory(cluster_.dir() + "/in");
+  get(cluster_.dir() + "/in/", 0);
+  EXPECT_EQ(ReadWholeFile(cluster_.dir() + "/in/one"), "hello");
+
+  const std::string phrase = File("phrase", "correct horse battery"),
+                    backup = File("backup", "old");
+  const auto save = [&](const std::string& to, int status, const std::string& more = "--json") {
+    Ok(*laptop_, {"identity", "backup", to, "--passphrase-file", phrase, more}, status);
+  };
+  save(backup, 1);
+  EXPECT_EQ(ReadWholeFile(backup), "old");
+  save(backup, 0, "--force");
+  EXPECT_THAT(ReadWholeFile(backup), HasSubstr("waypost-identity-backup-1"));
+  save(cluster_.dir() + "/in", 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(cluster_.dir() + "/in"), {}), 2);
 }
 
 TEST_F(CommandLineTest, WhatOthersWroteNeverReachesTheTerminalRaw) {

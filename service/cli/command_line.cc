@@ -176,7 +176,8 @@ void CommandLine::AddService() {
   IdentityArgs& backup = words_.identity;
   command = Alone(identity, "backup", "the key, under a passphrase",
                   [&backup](const Common& common) { return IdentityBackup(common, backup); });
-  command->add_option("FILE", backup.file, "new; - is standard output")->required();
+  command->add_option("FILE", backup.file, "or a folder for it; - is standard output")->required();
+  command->add_flag("--force", backup.force, "overwrite a file that is there");
   command->add_option("--passphrase-file", backup.passphrase_file, "instead of asking");
   command = Alone(identity, "restore", "a data folder with the identity of a backup",
                   [&backup](const Common& common) { return IdentityRestore(common, backup); });
@@ -244,7 +245,10 @@ void CommandLine::AddBlobs() {
       Command(app_, "get", "write a blob to standard output: get ID, or get GROUP KEY",
               [&get](const Common& common, Client& client) { return Get(common, client, get); });
   command->add_option("WHAT", get.what, "ID, or GROUP and KEY")->required()->expected(1, 2);
-  command->add_option("-o", get.output, "a file, written whole or not at all");
+  command->add_option("-o", get.output,
+                      "a file, written whole or not at all, or a folder for it; - is standard "
+                      "output");
+  command->add_flag("--force", get.force, "overwrite a file that has other bytes");
   command->add_option("--timeout", get.timeout, "how long to wait for a blob that is not here");
 
   command = Command(
@@ -265,6 +269,7 @@ void CommandLine::AddBlobs() {
   command->add_option("GROUP", to.group)->required();
   command->add_option("DIR", to.dir)->required();
   command->add_option("--prefix", to.prefix, "only keys that begin so");
+  command->add_flag("--force", to.force, "overwrite files that have other bytes");
 }
 
 void CommandLine::AddRefs() {

@@ -40,6 +40,7 @@ Exit IdentityShow(const Common& common);
 struct IdentityArgs {
   std::string file;             // "-": standard input or output
   std::string passphrase_file;  // empty: asked for on the terminal
+  bool force = false;           // overwrite a file with other bytes
 };
 Exit IdentityBackup(const Common& common, const IdentityArgs& args);
 Exit IdentityRestore(const Common& common, const IdentityArgs& args);
@@ -71,7 +72,8 @@ Exit Put(const Common& common, Client& client, const PutArgs& args);
 // ---- commands_blobs.cc ----
 struct GetArgs {
   std::vector<std::string> what;  // ID, or G and KEY
-  std::string output;             // empty: standard output
+  std::string output;             // empty or "-": standard output
+  bool force = false;             // overwrite a file with other bytes
   std::string timeout;            // empty: the service's own
 };
 Exit Get(const Common& common, Client& client, const GetArgs& args);
@@ -85,6 +87,7 @@ Exit Ls(const Common& common, Client& client, const LsArgs& args);
 // ---- export.cc ----
 struct ExportArgs {
   std::string group, dir, prefix;
+  bool force = false;  // overwrite files with other bytes
 };
 Exit Export(const Common& common, Client& client, const ExportArgs& args);
 

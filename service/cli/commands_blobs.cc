@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/output_file.h"
 #include "service/cli/print.h"
 #include "service/cli/tree_writer.h"
 
@@ -63,7 +64,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
     return absl::OkStatus();
   };
   // `take` gets the bytes as they arrive.
-  const auto fill = [&](TreeWriter::Take take) {
+  const auto fill = [&](Take take) {
     call.sink = [&, take](std::string_view data) {
       received += data.size();
       progress.Show(received, total, "");
@@ -71,8 +72,11 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
     };
     return client.Must(call).status();
   };
-  if (!args.output.empty()) {
-    RETURN_IF_ERROR(WriteVerified(args.output, *blob, fill));
+  if (!args.output.empty() && args.output != "-") {
+    OutputOptions options{.force = args.force, .name = id};
+    if (args.what.size() == 2) options.name = args.what[1].substr(args.what[1].rfind('/') + 1);
+    RETURN_IF_ERROR(CheckRelativePath(options.name));
+    RETURN_IF_ERROR(WriteOutput(args.output, *blob, options, fill));
     return kExitOk;
   }
   base::Sha256 hash;

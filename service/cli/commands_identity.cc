@@ -14,9 +14,11 @@
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/secret_box.h"
+#include "base/sha256.h"
 #include "base/short_id.h"
 #include "base/status.h"
 #include "service/cli/commands.h"
+#include "service/cli/output_file.h"
 #include "service/cli/print.h"
 #include "service/config.h"
 #include "service/data_dir.h"
@@ -111,13 +113,12 @@ Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
     std::cout << text << std::flush;
     return kExitOk;
   }
-  const int fd =
-      open(args.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return base::ErrnoStatus(errno, args.file);
-  const absl::Cleanup closer = [fd] { close(fd); };
-  if (write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(fd) != 0) {
-    return base::ErrnoStatus(errno, args.file);
-  }
+  const OutputOptions options{
+      .force = args.force,
+      .mode = 0600,
+      .name = absl::StrCat("waypost-identity-", base::ShortId(identity->peer_id()))};
+  RETURN_IF_ERROR(WriteOutput(args.file, base::Sha256::Of(text), options,
+                              [&text](Take take) { return take(text); }));
   if (!common.json) PrintLine(absl::StrCat("the key of this peer is in ", args.file));
   return kExitOk;
 }

@@ -8,7 +8,8 @@
 #include "service/cli/tree_writer.h"
 
 // Writing a group's references as files. A file that already has the blob's bytes is left alone,
-// one that fails is named and does not keep the others from being written.
+// one with others is only overwritten when asked; what fails is named and does not keep the others
+// from being written.
 
 namespace waypost::service {
 namespace {
@@ -47,7 +48,7 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
   for (const Ref& ref : refs) total += ref.size;
   Progress progress("export");
   for (const Ref& ref : refs) {
-    const auto fill = [&](TreeWriter::Take take) {
+    const auto fill = [&](Take take) {
       http::AppClient::Call call{.target = "/v1/blobs/" + ref.blob.ToHex()};
       call.sink = [&, take](std::string_view data) {
         bytes += data.size();
@@ -62,7 +63,8 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
       total -= std::min(total, ref.size);
       continue;
     }
-    const absl::Status status = holds.ok() ? tree->Write(ref.key, ref.blob, fill) : holds.status();
+    const absl::Status status =
+        holds.ok() ? tree->Write(ref.key, ref.blob, {.force = args.force}, fill) : holds.status();
     if (status.ok()) {
       ++written;
       continue;

@@ -5,19 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/ids.h"
-#include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
 
 // Files below one folder, whatever the keys say. Each step of a path is opened relative to its
 // parent and never through a link, so that no key and nobody who changes the tree meanwhile leads
-// out of it. A file appears under its name when its bytes are verified and synced.
+// out of it.
 
 namespace waypost::service {
 namespace {
@@ -25,40 +22,6 @@ namespace {
 using base::Abs;
 
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-
-absl::Status WriteAll(int fd, std::string_view data) {
-  while (!data.empty()) {
-    const ssize_t wrote = write(fd, data.data(), data.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return base::ErrnoStatus(errno, "write");
-    data.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-  return absl::OkStatus();
-}
-
-// `name` in the folder `parent`.
-absl::Status WriteIn(int parent, const std::string& name, const base::BlobId& blob,
-                     absl::FunctionRef<absl::Status(TreeWriter::Take)> fill) {
-  const std::string temporary = ".waypost-" + base::ToHex(base::RandomBytes(8));
-  const int fd =
-      openat(parent, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (fd < 0) return base::ErrnoStatus(errno, temporary);
-  absl::Cleanup remove = [&] { unlinkat(parent, temporary.c_str(), 0); };
-  const absl::Cleanup closer = [fd] { close(fd); };
-  base::Sha256 hash;
-  RETURN_IF_ERROR(fill([&](std::string_view data) {
-    hash.Update(data);
-    return WriteAll(fd, data);
-  }));
-  if (hash.Finish() != blob)
-    return base::DigestMismatchError("the bytes do not hash to " + blob.ToHex());
-  if (fsync(fd) != 0) return base::ErrnoStatus(errno, temporary);
-  if (renameat(parent, temporary.c_str(), parent, name.c_str()) != 0)
-    return base::ErrnoStatus(errno, name);
-  std::move(remove).Cancel();
-  if (fsync(parent) != 0) return base::ErrnoStatus(errno, "folder of " + name);
-  return absl::OkStatus();
-}
 
 // The folder of `path` below the open `folder`, for the caller to close, and the last segment. With
 // `make`, folders are made.
@@ -154,24 +117,12 @@ absl::StatusOr<bool> TreeWriter::Holds(std::string_view key, const base::BlobId&
 }
 
 absl::Status TreeWriter::Write(std::string_view key, const base::BlobId& blob,
-                               absl::FunctionRef<absl::Status(Take)> fill) {
+                               const OutputOptions& options, Fill fill) {
   std::string name;
   int parent = -1;
   ASSIGN_OR_RETURN(parent, OpenParent(key, /*make=*/true, name));
   const absl::Cleanup closer = [parent] { close(parent); };
-  return WriteIn(parent, name, blob, fill);
-}
-
-absl::Status WriteVerified(const std::string& path, const base::BlobId& blob,
-                           absl::FunctionRef<absl::Status(TreeWriter::Take)> fill) {
-  const std::size_t slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "."
-                          : slash == 0               ? "/"
-                                                     : path.substr(0, slash);
-  const int parent = open(dir.c_str(), kFolder);
-  if (parent < 0) return base::ErrnoStatus(errno, dir);
-  const absl::Cleanup closer = [parent] { close(parent); };
-  return WriteIn(parent, slash == std::string::npos ? path : path.substr(slash + 1), blob, fill);
+  return WriteFileIn(parent, name, blob, options, fill);
 }
 
 }  // namespace waypost::service

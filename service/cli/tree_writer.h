@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "service/cli/output_file.h"
 
 namespace waypost::service {
 
@@ -31,12 +31,9 @@ class TreeWriter {
 
   // True when a regular file is at `key` whose bytes hash to `blob`.
   absl::StatusOr<bool> Holds(std::string_view key, const base::BlobId& blob);
-  // Calls `fill` with a function that takes the bytes; they go to a temporary file beside, which
-  // gets its name only if they hash to `blob`, and is durable then. Replaces a file or link, never
-  // a folder.
-  using Take = absl::FunctionRef<absl::Status(std::string_view)>;
-  absl::Status Write(std::string_view key, const base::BlobId& blob,
-                     absl::FunctionRef<absl::Status(Take)> fill);
+  // As WriteFileIn.
+  absl::Status Write(std::string_view key, const base::BlobId& blob, const OutputOptions& options,
+                     Fill fill);
 
  private:
   explicit TreeWriter(int fd) : fd_(fd) {}
@@ -44,9 +41,5 @@ class TreeWriter {
   absl::StatusOr<int> OpenParent(std::string_view key, bool make, std::string& name);
   const int fd_;
 };
-
-// The same for a path that the user named: a temporary file beside it, then a rename.
-absl::Status WriteVerified(const std::string& path, const base::BlobId& blob,
-                           absl::FunctionRef<absl::Status(TreeWriter::Take)> fill);
 
 }  // namespace waypost::service

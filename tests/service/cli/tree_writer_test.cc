@@ -27,7 +27,7 @@ class TreeWriterTest : public ::testing::Test {
     tree_ = *std::move(tree);
   }
   absl::Status Write(std::string_view key, const std::string& text, const base::BlobId& blob) {
-    return tree_->Write(key, blob, [&](TreeWriter::Take take) { return take(text); });
+    return tree_->Write(key, blob, {.force = true}, [&](Take take) { return take(text); });
   }
   absl::Status Write(std::string_view key, const std::string& text) {
     return Write(key, text, base::Sha256::Of(text));
@@ -61,10 +61,10 @@ TEST_F(TreeWriterTest, KeysThatLieElsewhereAreNoPaths) {
 TEST_F(TreeWriterTest, AFileGetsItsNameOnlyWhenItsBytesAreRight) {
   ASSERT_TRUE(Write("a/b/c.txt", "hello").ok());
   EXPECT_EQ(Read("out/a/b/c.txt"), "hello");
-  const absl::Status wrong = Write("a/b/c.txt", "other", base::Sha256::Of("hello"));
+  const absl::Status wrong = Write("a/b/c.txt", "other", base::Sha256::Of("x"));
   EXPECT_TRUE(base::IsDigestMismatch(wrong)) << wrong;
   const absl::Status broken =
-      tree_->Write("a/b/c.txt", base::Sha256::Of("x"), [](TreeWriter::Take take) {
+      tree_->Write("a/b/c.txt", base::Sha256::Of("x"), {.force = true}, [](Take take) {
         RETURN_IF_ERROR(take("half"));
         return absl::AbortedError("gone");
       });
@@ -104,18 +104,6 @@ TEST_F(TreeWriterTest, AKeyBelowAFileIsAnErrorAndSoIsOneOnAFolder) {
   ASSERT_TRUE(Write("d/e", "hello").ok());
   EXPECT_FALSE(Write("d", "hello").ok());
   EXPECT_EQ(Entries("out"), 2u);
-}
-
-TEST_F(TreeWriterTest, ANamedFileIsWrittenWholeOrNotAtAll) {
-  const std::string path = root_ + "/named";
-  EXPECT_FALSE(WriteVerified(path, base::Sha256::Of("x"), [](TreeWriter::Take take) {
-                 return take("y");
-               }).ok());
-  EXPECT_FALSE(fs::exists(path));
-  ASSERT_TRUE(WriteVerified(path, base::Sha256::Of("x"), [](TreeWriter::Take take) {
-                return take("x");
-              }).ok());
-  EXPECT_EQ(Read("named"), "x");
 }
 
 TEST(OpenFileBelow, FollowsNoLinkThatWasPutThereAfterwards) {
