@@ -76,8 +76,10 @@ class BlobStore {
   virtual ~BlobStore() = default;
 
   // Announces `size_bytes` against the free-space floor until the writer is gone. IsNoSpace below
-  // store.min_free; kOutOfRange over store.max_blob. Both name the setting.
-  virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) = 0;
+  // store.min_free; kOutOfRange over store.max_blob. Both name the setting. nullopt: nobody knows
+  // yet; room is taken as the bytes come, and Append answers as this would.
+  virtual absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(
+      std::optional<uint64_t> size_bytes) = 0;
   // As StartPut for a blob from a peer. A partial file left by an earlier try is continued, and
   // read to be hashed, which blocks: see BlobWriter::offset(). `size_bytes` is the size of the
   // whole blob. At most one writer a blob: kFailedPrecondition for a second.

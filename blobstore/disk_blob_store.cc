@@ -116,6 +116,19 @@ struct DiskBlobStore::Impl {
     return absl::OutOfRangeError(
         absl::StrCat("a blob of ", size_bytes, " bytes is over store.max_blob (", max, " bytes)"));
   }
+  absl::StatusOr<std::unique_ptr<BlobWriter>> NewGrowingWriter() {
+    const uint64_t max = max_blob.load();
+    shelf.EmptyTrash();
+    ASSIGN_OR_RETURN(auto reservation, space->ReserveAsItGrows(max));
+    return std::make_unique<GrowingWriter>(
+        GrowingWriter::Limits{.memory_bytes = options.inline_max_bytes, .bytes = max},
+        std::move(reservation), [this](auto size, auto room) -> GrowingWriter::Made {
+          if (size) return NewWriter(*size, std::move(room), std::nullopt);
+          ASSIGN_OR_RETURN(auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
+          return std::make_unique<UnnamedWriter>(shelf, std::move(file), std::nullopt,
+                                                 std::move(room), std::nullopt);
+        });
+  }
 
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewPartialWriter(const base::BlobId& blob,
                                                                uint64_t size_bytes,
@@ -213,9 +226,11 @@ void DiskBlobStore::EmptyTrash() { impl_->shelf.EmptyTrash(); }
 
 // ---- writing ----
 
-absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartPut(uint64_t size_bytes) {
-  ASSIGN_OR_RETURN(auto reservation, impl_->Admit(size_bytes));
-  return impl_->NewWriter(size_bytes, std::move(reservation), std::nullopt);
+absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartPut(
+    std::optional<uint64_t> size_bytes) {
+  if (!size_bytes) return impl_->NewGrowingWriter();
+  ASSIGN_OR_RETURN(auto reservation, impl_->Admit(*size_bytes));
+  return impl_->NewWriter(*size_bytes, std::move(reservation), std::nullopt);
 }
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base::BlobId& blob,

@@ -52,7 +52,7 @@ class DiskBlobStore final : public BlobStore {
   FreeSpaceFloor min_free() const;
   uint64_t blob_bytes_max() const;
 
-  absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(uint64_t size_bytes) override;
+  absl::StatusOr<std::unique_ptr<BlobWriter>> StartPut(std::optional<uint64_t> size_bytes) override;
   absl::StatusOr<std::unique_ptr<BlobWriter>> StartFetch(const base::BlobId& blob,
                                                          uint64_t size_bytes) override;
   std::vector<absl::StatusOr<StagedBlob>> FinishTogether(std::vector<ArrivedBlob> arrived) override;

@@ -36,8 +36,9 @@ absl::Status SpaceKeeper::Reservation::Written(uint64_t bytes) {
     keeper_.written_ += bytes;
   }
   // In large steps: the disk is not asked for each piece.
-  if (later_ == 0 || reserved_ > kReservedAhead / 2) return absl::OkStatus();
-  const uint64_t more = std::min(later_, kReservedAhead - reserved_);
+  if (later_ == 0 || reserved_ > ahead_ / 2) return absl::OkStatus();
+  ahead_ = std::min(ahead_ * 2, kReservedAhead);
+  const uint64_t more = std::min(later_, ahead_ - reserved_);
   RETURN_IF_ERROR(keeper_.Take(more, more));
   reserved_ += more;
   later_ -= more;
@@ -47,7 +48,14 @@ absl::Status SpaceKeeper::Reservation::Written(uint64_t bytes) {
 absl::StatusOr<std::unique_ptr<SpaceKeeper::Reservation>> SpaceKeeper::Reserve(uint64_t bytes) {
   const uint64_t now = std::min(bytes, kReservedAhead);
   RETURN_IF_ERROR(Take(bytes, now));
-  return std::unique_ptr<Reservation>(new Reservation(*this, now, bytes - now));
+  return std::unique_ptr<Reservation>(new Reservation(*this, now, bytes - now, kReservedAhead));
+}
+
+absl::StatusOr<std::unique_ptr<SpaceKeeper::Reservation>> SpaceKeeper::ReserveAsItGrows(
+    uint64_t bytes_max) {
+  const uint64_t now = std::min(bytes_max, kFirstStep);
+  RETURN_IF_ERROR(Take(now, now));
+  return std::unique_ptr<Reservation>(new Reservation(*this, now, bytes_max - now, kFirstStep));
 }
 
 absl::Status SpaceKeeper::Take(uint64_t fits, uint64_t bytes) {

@@ -28,6 +28,7 @@ uint64_t FloorBytes(const FreeSpaceFloor& floor, uint64_t total_bytes);
 class SpaceKeeper {
  public:
   static constexpr uint64_t kReservedAhead = uint64_t{64} << 20;  // bytes
+  static constexpr uint64_t kFirstStep = uint64_t{1} << 20;       // bytes
 
   SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
               FreeSpaceFloor floor);
@@ -44,14 +45,18 @@ class SpaceKeeper {
 
    private:
     friend class SpaceKeeper;
-    Reservation(SpaceKeeper& keeper, uint64_t reserved, uint64_t later)
-        : keeper_(keeper), reserved_(reserved), later_(later) {}
+    Reservation(SpaceKeeper& keeper, uint64_t reserved, uint64_t later, uint64_t ahead)
+        : keeper_(keeper), reserved_(reserved), later_(later), ahead_(ahead) {}
     SpaceKeeper& keeper_;
     uint64_t reserved_;
-    uint64_t later_;  // announced, and not reserved yet
+    uint64_t later_;  // may still come, and is not reserved yet
+    uint64_t ahead_;  // of which so much is reserved beyond what has come
   };
   // IsNoSpace where `bytes` would go below the floor; the message names store.min_free.
   absl::StatusOr<std::unique_ptr<Reservation>> Reserve(uint64_t bytes);
+  // For a transfer that may end anywhere before `bytes_max`: a step ahead of what has come, which
+  // begins at kFirstStep and doubles up to kReservedAhead.
+  absl::StatusOr<std::unique_ptr<Reservation>> ReserveAsItGrows(uint64_t bytes_max);
   absl::Status Check(uint64_t bytes);
   void SetFloor(FreeSpaceFloor floor);
   FreeSpaceFloor floor();

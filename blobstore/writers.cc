@@ -8,9 +8,9 @@
 #include "base/fault_point.h"
 #include "base/status.h"
 
-// The three ways in: into memory, into a file without a name, into a partial file that can be
-// continued. All hash every byte from the first on and check length and hash before anything has a
-// name; one that failed or ended refuses everything that follows.
+// The ways in: into memory, into a file without a name, first the one and then the other, into a
+// partial file that can be continued. All hash every byte from the first on and check length and
+// hash before anything has a name; one that failed or ended refuses everything that follows.
 
 namespace waypost::blobstore {
 namespace {
@@ -26,9 +26,9 @@ absl::Status EndedError() { return absl::FailedPreconditionError("this writer ha
 
 absl::Status BodyCheck::Fits(std::size_t bytes) const {
   if (ended_) return EndedError();
-  if (bytes <= announced_ - received_) return absl::OkStatus();
+  if (!announced_ || bytes <= *announced_ - received_) return absl::OkStatus();
   return absl::OutOfRangeError(
-      absl::StrCat("more bytes than the ", announced_, " that were announced"));
+      absl::StrCat("more bytes than the ", *announced_, " that were announced"));
 }
 
 void BodyCheck::Take(std::string_view data) {
@@ -38,9 +38,9 @@ void BodyCheck::Take(std::string_view data) {
 
 absl::StatusOr<base::BlobId> BodyCheck::Verify(const std::optional<base::BlobId>& expected) {
   if (ended_) return EndedError();
-  if (received_ != announced_) {
+  if (announced_ && received_ != *announced_) {
     return absl::FailedPreconditionError(
-        absl::StrCat(received_, " bytes came of the ", announced_, " that were announced"));
+        absl::StrCat(received_, " bytes came of the ", *announced_, " that were announced"));
   }
   ended_ = true;
   const base::BlobId found = hasher_.Finish();
@@ -80,7 +80,8 @@ void InlineWriter::Discard() { check_.End(); }
 
 // ---- UnnamedWriter ----
 
-UnnamedWriter::UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
+UnnamedWriter::UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file,
+                             std::optional<uint64_t> size_bytes,
                              std::unique_ptr<SpaceKeeper::Reservation> reservation,
                              std::optional<Claims::Claim> claim)
     : shelf_(shelf),
@@ -119,7 +120,7 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Finish(const std::optional<base::BlobI
   RETURN_IF_ERROR(file->Sync());
   base::FaultPoint("blob.synced");
   ASSIGN_OR_RETURN(auto placed,
-                   shelf_.Place(id, check_.announced_bytes(), [&](const std::string& path) {
+                   shelf_.Place(id, check_.received_bytes(), [&](const std::string& path) {
                      return shelf_.fs().Link(*file, path);
                    }));
   return StagedFile(id, std::move(placed));
@@ -137,7 +138,7 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Place(const base::BlobId& blob) {
   if (file_ == nullptr) return EndedError();
   const std::unique_ptr<base::File> file = std::move(file_);
   RETURN_IF_ERROR(file->CheckSynced());
-  ASSIGN_OR_RETURN(auto placed, shelf_.PlaceUnsynced(blob, check_.announced_bytes(),
+  ASSIGN_OR_RETURN(auto placed, shelf_.PlaceUnsynced(blob, check_.received_bytes(),
                                                      [&](const std::string& path) {
                                                        return shelf_.fs().Link(*file, path);
                                                      }));
@@ -146,13 +147,52 @@ absl::StatusOr<StagedBlob> UnnamedWriter::Place(const base::BlobId& blob) {
 
 StagedBlob UnnamedWriter::StagedFile(const base::BlobId& id, Shelf::Placed placed) const {
   return {.id = id,
-          .size_bytes = check_.announced_bytes(),
+          .size_bytes = check_.received_bytes(),
           .placement = Placement::kFile,
           .inline_bytes = {},
           .pin = std::move(placed.pin)};
 }
 
 void UnnamedWriter::Discard() { file_ = nullptr; }
+
+// ---- GrowingWriter ----
+
+absl::Status GrowingWriter::Begin(std::optional<uint64_t> size_bytes) {
+  ASSIGN_OR_RETURN(writer_, make_(size_bytes, std::move(reservation_)));
+  const std::string bytes = std::move(bytes_);
+  return writer_->Append(bytes);
+}
+
+absl::Status GrowingWriter::Append(std::string_view data) {
+  if (ended_) return EndedError();
+  if (data.size() > limits_.bytes - received_) {
+    Discard();
+    return absl::OutOfRangeError(
+        absl::StrCat("a blob of more bytes is over store.max_blob (", limits_.bytes, " bytes)"));
+  }
+  absl::Status taken;
+  if (writer_ == nullptr && data.size() <= limits_.memory_bytes - bytes_.size()) {
+    bytes_.append(data);
+  } else {
+    if (writer_ == nullptr) taken = Begin(std::nullopt);
+    if (taken.ok()) taken = writer_->Append(data);
+  }
+  received_ += data.size();
+  if (!taken.ok()) Discard();
+  return taken;
+}
+
+absl::StatusOr<StagedBlob> GrowingWriter::Finish(const std::optional<base::BlobId>& expected) {
+  if (std::exchange(ended_, true)) return EndedError();
+  if (writer_ == nullptr) RETURN_IF_ERROR(Begin(received_));
+  return writer_->Finish(expected);
+}
+
+void GrowingWriter::Discard() {
+  ended_ = true;
+  if (writer_ != nullptr) writer_->Discard();
+  bytes_.clear();
+}
 
 // ---- PartialWriter ----
 
@@ -213,7 +253,7 @@ absl::StatusOr<StagedBlob> PartialWriter::Finish(const std::optional<base::BlobI
   base::FaultPoint("blob.written");
   RETURN_IF_ERROR(partial_->Sync());
   base::FaultPoint("blob.synced");
-  const uint64_t size = check_.announced_bytes();
+  const uint64_t size = check_.received_bytes();
   ASSIGN_OR_RETURN(auto placed, shelf_.Place(*id, size, [&](const std::string& path) {
     return shelf_.fs().Rename(partial_->path(), path);
   }));

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/sha256.h"
@@ -15,11 +17,10 @@
 
 namespace waypost::blobstore {
 
-// What every way in has: a size that was announced and a hash to be met.
+// What every way in has: a size that was announced, if one was, and a hash to be met.
 class BodyCheck {
  public:
-  explicit BodyCheck(uint64_t announced_bytes) : announced_(announced_bytes) {}
-  uint64_t announced_bytes() const { return announced_; }
+  explicit BodyCheck(std::optional<uint64_t> announced_bytes) : announced_(announced_bytes) {}
   uint64_t received_bytes() const { return received_; }
   // kOutOfRange if `bytes` more would be too many; kFailedPrecondition after the end.
   absl::Status Fits(std::size_t bytes) const;
@@ -31,7 +32,7 @@ class BodyCheck {
   void End() { ended_ = true; }
 
  private:
-  const uint64_t announced_;
+  const std::optional<uint64_t> announced_;
   uint64_t received_ = 0;
   bool ended_ = false;
   base::Sha256 hasher_;
@@ -57,7 +58,8 @@ class InlineWriter final : public BlobWriter {
 // A file without a name until it is whole: gone with the process, whatever happens.
 class UnnamedWriter final : public BlobWriter {
  public:
-  UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, uint64_t size_bytes,
+  // Without a size it takes whatever comes.
+  UnnamedWriter(Shelf& shelf, std::unique_ptr<base::File> file, std::optional<uint64_t> size_bytes,
                 std::unique_ptr<SpaceKeeper::Reservation> reservation,
                 std::optional<Claims::Claim> claim);
   uint64_t offset() const override { return check_.received_bytes(); }
@@ -75,6 +77,38 @@ class UnnamedWriter final : public BlobWriter {
   BodyCheck check_;
   const std::unique_ptr<SpaceKeeper::Reservation> reservation_;
   const std::optional<Claims::Claim> claim_;
+};
+
+// Bytes of which nobody has said how many they are: in memory while they are few, then in a file
+// without a name.
+class GrowingWriter final : public BlobWriter {
+ public:
+  struct Limits {
+    uint64_t memory_bytes;  // what stays in memory
+    uint64_t bytes;         // store.max_blob
+  };
+  using Made = absl::StatusOr<std::unique_ptr<BlobWriter>>;
+  // A writer for exactly `size_bytes`, or for a file of any length.
+  using Make = std::function<Made(std::optional<uint64_t> size_bytes,
+                                  std::unique_ptr<SpaceKeeper::Reservation> reservation)>;
+  GrowingWriter(Limits limits, std::unique_ptr<SpaceKeeper::Reservation> reservation, Make make)
+      : limits_(limits), make_(std::move(make)), reservation_(std::move(reservation)) {}
+  uint64_t offset() const override { return received_; }
+  absl::Status Append(std::string_view data) override;
+  absl::StatusOr<StagedBlob> Finish(const std::optional<base::BlobId>& expected) override;
+  void Discard() override;
+
+ private:
+  // From here on `writer_` has the bytes.
+  absl::Status Begin(std::optional<uint64_t> size_bytes);
+
+  const Limits limits_;
+  const Make make_;
+  std::unique_ptr<SpaceKeeper::Reservation> reservation_;  // until there is a writer
+  std::string bytes_;                                      // the same
+  std::unique_ptr<BlobWriter> writer_;
+  uint64_t received_ = 0;
+  bool ended_ = false;
 };
 
 // A partial file, which outlives the process.

@@ -278,6 +278,7 @@ void Service::Impl::MakeAppListener(const Config& config) {
       EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
+  for_apps.chunked_bodies = true;
   for_apps.express = {"/healthz", "/readyz"};
   app_engine = std::make_unique<http::Engine>(
       std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },

@@ -11,9 +11,9 @@
 #include "http/message/errors.h"
 #include "http/message/text.h"
 
-// Putting and listing blobs. A put is judged by its announced size before a byte of it is
-// read, and is answered when it is durable; whether its bytes hash to the announced id is decided
-// by the writer, not here.
+// Putting and listing blobs. A put is judged by its announced size, if it has one, before a byte of
+// it is read, and is answered when it is durable; whether its bytes hash to the announced id is
+// decided by the writer, not here.
 
 namespace waypost::http {
 namespace {
@@ -54,8 +54,9 @@ absl::StatusOr<Response> Put(AppContext& context, Request& request,
   ASSIGN_OR_RETURN(auto target, TargetIn(request));
   if (target) RETURN_IF_ERROR(context.parts.groups.Find(target->group).status());
   if (request.body == nullptr) {
-    return ErrorResponse(411, "length_required",
-                         "send Content-Length: how many bytes the blob has");
+    return ErrorResponse(
+        411, "length_required",
+        "send Content-Length: how many bytes the blob has; or Transfer-Encoding: chunked");
   }
   // Size and space are judged before a byte of the body is read.
   ASSIGN_OR_RETURN(auto writer, context.parts.blobs.StartPut(request.body->length()));

@@ -36,6 +36,7 @@ struct EngineOptions {
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
+  bool chunked_bodies = false;             // requests may have them
   std::shared_ptr<const TlsAcceptor> tls;  // none: plain HTTP
   // Handshakes that are going on, in all and of one address; a new one ends the oldest.
   uint32_t max_handshakes = 128;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,9 +16,14 @@
 
 // Bodies as a handler reads them: gathered by the loop already, or from the socket by the worker. A
 // body that comes slower than the minimum rate is cut, "100 Continue" is said only when somebody
-// reads, and no more than the announced bytes are ever taken.
+// reads, and nothing behind the body is ever taken for a part of it.
 
 namespace waypost::http {
+namespace {
+
+constexpr std::size_t kReceiveBytes = std::size_t{256} << 10;
+
+}  // namespace
 
 absl::Status GatheredBody::Read(absl::FunctionRef<absl::Status(std::string_view)> take) {
   if (bytes_.empty()) return absl::OkStatus();
@@ -58,37 +65,62 @@ absl::Status SocketBody::WaitReadable() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::size_t> SocketBody::Receive(std::span<char> buffer) {
+  while (true) {
+    const ssize_t got = connection_.Receive(buffer.data(), buffer.size());
+    if (got == 0) {
+      const std::string of = length_ ? absl::StrCat(" of ", *length_, " bytes")
+                                     : absl::StrCat(" bytes, before its last chunk");
+      return absl::FailedPreconditionError(absl::StrCat("the body ended after ", received_, of));
+    }
+    if (got > 0) {
+      received_ += static_cast<uint64_t>(got);
+      return static_cast<std::size_t>(got);
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      return absl::FailedPreconditionError("the sender went away within its body");
+    }
+    RETURN_IF_ERROR(WaitReadable());
+  }
+}
+
 absl::Status SocketBody::Read(absl::FunctionRef<absl::Status(std::string_view)> take) {
   if (connection_.facts.expect_continue && connection_.in.empty()) RETURN_IF_ERROR(Continue());
+  window_start_ = base::SteadyNow();
+  return length_ ? ReadAnnounced(take) : ReadChunks(take);
+}
+
+absl::Status SocketBody::ReadAnnounced(absl::FunctionRef<absl::Status(std::string_view)> take) {
   const std::size_t here =
-      static_cast<std::size_t>(std::min<uint64_t>(length_, connection_.in.size()));
+      static_cast<std::size_t>(std::min<uint64_t>(*length_, connection_.in.size()));
   if (here > 0) {
     received_ = here;
     const absl::Status taken = take(std::string_view(connection_.in).substr(0, here));
     connection_.in.erase(0, here);
     RETURN_IF_ERROR(taken);
   }
-  window_start_ = base::SteadyNow();
   window_received_ = received_;
-  std::vector<char> buffer(256 * 1024);
-  while (received_ < length_) {
+  std::vector<char> buffer(kReceiveBytes);
+  while (received_ < *length_) {
     const std::size_t want =
-        static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), length_ - received_));
-    const ssize_t got = connection_.Receive(buffer.data(), want);
-    if (got == 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the body ended after ", received_, " of ", length_, " bytes"));
-    }
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        return absl::FailedPreconditionError("the sender went away within its body");
-      }
-      RETURN_IF_ERROR(WaitReadable());
-      continue;
-    }
-    received_ += static_cast<uint64_t>(got);
-    RETURN_IF_ERROR(take(std::string_view(buffer.data(), static_cast<std::size_t>(got))));
+        static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), *length_ - received_));
+    ASSIGN_OR_RETURN(const std::size_t got, Receive({buffer.data(), want}));
+    RETURN_IF_ERROR(take(std::string_view(buffer.data(), got)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SocketBody::ReadChunks(absl::FunctionRef<absl::Status(std::string_view)> take) {
+  const std::string here = std::exchange(connection_.in, {});
+  ASSIGN_OR_RETURN(const std::size_t used, chunks_.Feed(here, take));
+  if (chunks_.done()) connection_.in = here.substr(used);
+  std::vector<char> buffer(chunks_.done() ? 0 : kReceiveBytes);
+  while (!chunks_.done()) {
+    ASSIGN_OR_RETURN(const std::size_t got, Receive(buffer));
+    const std::string_view bytes(buffer.data(), got);
+    ASSIGN_OR_RETURN(const std::size_t taken, chunks_.Feed(bytes, take));
+    if (chunks_.done()) connection_.in = bytes.substr(taken);
   }
   return absl::OkStatus();
 }

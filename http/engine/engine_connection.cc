@@ -126,7 +126,8 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
       route_of(std::move(name_of_route)),
       limits{.head_bytes_max = engine_options.head_bytes_max,
              .lines_max = engine_options.head_lines_max,
-             .target_bytes_max = engine_options.target_bytes_max},
+             .target_bytes_max = engine_options.target_bytes_max,
+             .chunked_bodies = engine_options.chunked_bodies},
       strangers(engine_options),
       inbox(std::make_shared<LoopInbox>()) {
   if (options.metrics == nullptr) return;

@@ -308,9 +308,9 @@ void EngineLoop::Advance(Connection& c) {
   c.uploading = false;
   LookUp(c);
   const uint64_t length = c.facts.content_length.value_or(0);
-  if (!c.facts.content_length) {
+  if (!c.facts.has_body()) {
     Dispatch(c, Job::Kind::kRequest);
-  } else if (MayGather(c, length)) {
+  } else if (!c.facts.chunked && MayGather(c, length)) {
     c.gathered = true;
     c.gather_bytes = length;
     gathering_bytes_ += length;
@@ -406,7 +406,7 @@ void EngineLoop::Dispatch(Connection& c, Job::Kind kind) {
 }
 
 bool EngineLoop::IsExpress(const Connection& c) const {
-  if (c.facts.content_length) return false;
+  if (c.facts.has_body()) return false;
   const std::string_view path =
       std::string_view(c.facts.target).substr(0, c.facts.target.find('?'));
   const auto& express = shared_.options.express;

@@ -68,14 +68,13 @@ Response RequestRunner::CallHandler(Request& request) {
 void RequestRunner::HandleRequest(Connection& c) {
   c.close = !c.facts.keep_alive || shared_.draining.load() || shared_.refuse.load();
   c.status = 0;
-  const bool has_body = c.facts.content_length.has_value();
   std::size_t gathered = 0;
   std::optional<GatheredBody> memory_body;
   std::optional<SocketBody> socket_body;
   if (c.gathered) {
     gathered = static_cast<std::size_t>(*c.facts.content_length);
     memory_body.emplace(std::string_view(c.in).substr(0, gathered));
-  } else if (has_body) {
+  } else if (c.facts.has_body()) {
     socket_body.emplace(c, shared_);
   }
   Request request = MakeRequest(c.facts);

@@ -22,8 +22,9 @@ constexpr std::string_view kMethods[] = {"GET",    "HEAD",  "PUT",    "POST",
                                          "DELETE", "PATCH", "OPTIONS"};
 
 // Headers that must not come twice: two readers might believe different ones.
-constexpr std::string_view kSingle[] = {"host",   "content-length", "authorization", "origin",
-                                        "expect", "if-range",       "waypost-peer"};
+constexpr std::string_view kSingle[] = {"host",          "content-length", "transfer-encoding",
+                                        "authorization", "origin",         "expect",
+                                        "if-range",      "waypost-peer"};
 
 HeadFacts Refuse(int status, const char* code, const char* reason, std::string message) {
   HeadFacts facts;
@@ -111,7 +112,7 @@ HeadFacts CheckRequestLine(std::string_view line, const HeadLimits& limits) {
 // Gathers what the header lines say about framing.
 class HeaderScan {
  public:
-  explicit HeaderScan(HeadFacts& facts) : facts_(facts) {}
+  HeaderScan(HeadFacts& facts, const HeadLimits& limits) : facts_(facts), limits_(limits) {}
 
   // The refusal, if this line calls for one.
   std::optional<HeadFacts> Line(std::string_view line) {
@@ -141,18 +142,21 @@ class HeaderScan {
 
   std::optional<HeadFacts> End() {
     if (!seen_[0]) return Bad("host", "exactly one Host header is needed");
-    if (has_transfer_encoding_) {
+    if (facts_.chunked) {
       if (facts_.content_length) {
         return Bad("framing", "Content-Length and Transfer-Encoding exclude each other");
       }
-      return Refuse(411, "length_required", "chunked",
-                    "send Content-Length: chunked bodies are not taken");
+      if (facts_.http_1_0) return Bad("framing", "HTTP/1.0 has no Transfer-Encoding");
+      if (!limits_.chunked_bodies) {
+        return Refuse(411, "length_required", "chunked",
+                      "send Content-Length: chunked bodies are not taken");
+      }
     }
-    if (facts_.content_length.value_or(0) > 0 &&
+    if ((facts_.chunked || facts_.content_length.value_or(0) > 0) &&
         (facts_.method == "GET" || facts_.method == "HEAD" || facts_.method == "OPTIONS")) {
       return Bad("body", absl::StrCat(facts_.method, " takes no body"));
     }
-    if (facts_.content_length.value_or(0) == 0) facts_.expect_continue = false;
+    if (!facts_.chunked && facts_.content_length.value_or(0) == 0) facts_.expect_continue = false;
     return std::nullopt;
   }
 
@@ -168,7 +172,12 @@ class HeaderScan {
       }
       facts_.content_length = *length;
     } else if (name == "transfer-encoding") {
-      has_transfer_encoding_ = true;
+      left_out_ = true;
+      if (!absl::EqualsIgnoreCase(base::Abs(value), "chunked")) {
+        return Refuse(501, "unimplemented", "framing",
+                      "the only Transfer-Encoding taken here is chunked, alone");
+      }
+      facts_.chunked = true;
     } else if (name == "content-encoding") {
       if (!absl::EqualsIgnoreCase(base::Abs(value), "identity")) {
         return Bad("content_encoding", "encoded bodies are not taken: send the bytes as they are");
@@ -192,8 +201,8 @@ class HeaderScan {
   }
 
   HeadFacts& facts_;
+  const HeadLimits& limits_;
   std::array<bool, std::size(kSingle)> seen_{};
-  bool has_transfer_encoding_ = false;
   bool has_range_ = false;
   bool left_out_ = false;
 };
@@ -205,7 +214,7 @@ HeadFacts CheckHead(std::string_view head, const HeadLimits& limits) {
   CHECK(end != std::string_view::npos);
   HeadFacts facts = CheckRequestLine(head.substr(0, end), limits);
   if (facts.refused != 0) return facts;
-  HeaderScan scan(facts);
+  HeaderScan scan(facts, limits);
   std::size_t lines = 0;
   while (true) {
     head.remove_prefix(end + 2);

@@ -13,6 +13,7 @@ struct HeadLimits {
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t lines_max = 64;  // header lines
   std::size_t target_bytes_max = 4096;
+  bool chunked_bodies = false;  // taken; else they are refused with 411
 };
 
 // What the head of a request says, or a refusal when it is not exactly one request that everyone
@@ -31,8 +32,10 @@ struct HeadFacts {
   bool keep_alive = false;
   bool expect_continue = false;
   std::optional<uint64_t> content_length;
-  // Names in lower case, values as sent without the spaces around them; not the Content-Length and
-  // Expect that were understood.
+  bool chunked = false;  // the body comes in chunks, and has no content_length
+  bool has_body() const { return chunked || content_length.has_value(); }
+  // Names in lower case, values as sent without the spaces around them; not the Content-Length,
+  // Transfer-Encoding and Expect that were understood.
   std::vector<std::pair<std::string, std::string>> headers;
 };
 

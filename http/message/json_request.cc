@@ -87,16 +87,20 @@ absl::StatusOr<Json> ParseJson(std::string_view text) {
 }
 
 absl::StatusOr<Json> ReadJsonObject(Request& request) {
-  if (request.body == nullptr || request.body->length() == 0) return Json::object();
-  if (request.body->length() > kJsonBytesMax) {
-    return absl::OutOfRangeError(absl::StrCat("a JSON body has at most ", kJsonBytesMax, " bytes"));
-  }
+  if (request.body == nullptr || request.body->length() == uint64_t{0}) return Json::object();
+  const absl::Status too_large =
+      absl::OutOfRangeError(absl::StrCat("a JSON body has at most ", kJsonBytesMax, " bytes"));
+  const auto announced = request.body->length();
+  if (announced.value_or(0) > kJsonBytesMax) return too_large;
   std::string text;
-  text.reserve(static_cast<std::size_t>(request.body->length()));
+  text.reserve(static_cast<std::size_t>(announced.value_or(0)));
   const absl::Status read = request.body->Read([&](std::string_view piece) {
+    if (piece.size() > kJsonBytesMax - text.size()) return too_large;
     text.append(piece);
     return absl::OkStatus();
   });
+  if (absl::IsOutOfRange(read)) return read;
+  if (text.empty() && read.ok()) return Json::object();
   if (!read.ok()) return absl::InvalidArgumentError(read.message());
   ASSIGN_OR_RETURN(Json json, ParseJson(text));
   if (!json.is_object()) return absl::InvalidArgumentError("the body: it must be a JSON object");

@@ -23,10 +23,12 @@ namespace waypost::http {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // Content-Length.
-  virtual uint64_t length() const = 0;
-  // Calls `take` with consecutive pieces until all `length()` bytes are there. kFailedPrecondition:
-  // the sender ended early; kDeadlineExceeded: too slow; else what `take` returned.
+  // Content-Length; nullopt: it comes in chunks, and its end says how long it was. Whoever reads
+  // such a one bounds it.
+  virtual std::optional<uint64_t> length() const = 0;
+  // Calls `take` with consecutive pieces until all bytes are there. kFailedPrecondition: the sender
+  // ended early; kInvalidArgument: its chunks are malformed; kDeadlineExceeded: too slow; else what
+  // `take` returned.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) = 0;
 };
 
@@ -40,7 +42,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;
   // Names in lower case; values as sent.
   std::vector<std::pair<std::string, std::string>> headers;
-  BodySource* body = nullptr;  // null: no Content-Length
+  BodySource* body = nullptr;  // null: neither Content-Length nor chunks
   std::string remote_address;  // without the port
   // Of a peer listener: who is calling. One place in the engine decides it.
   std::optional<base::PeerId> peer;

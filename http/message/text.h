@@ -13,6 +13,8 @@ std::string_view TrimSpaces(std::string_view text);  // spaces and tabs at both 
 // Decimal digits only, no sign, no overflow.
 std::optional<uint64_t> ParseDecimal(std::string_view digits);
 
+int HexDigit(char c);  // -1 for none
+
 // Percent-decodes once; nullopt for a malformed escape or a control character. A plus is a plus.
 std::optional<std::string> PercentDecode(std::string_view text);
 

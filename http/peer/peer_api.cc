@@ -47,11 +47,12 @@ Response Protobuf(std::string bytes) {
 
 // A body up to `bytes_max`, or the answer that refuses it.
 absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body) {
-  if (request.body == nullptr) return absl::InvalidArgumentError("the request needs a body");
-  if (request.body->length() > bytes_max) {
+  const auto announced = request.body == nullptr ? std::nullopt : request.body->length();
+  if (!announced) return absl::InvalidArgumentError("the request needs a body");
+  if (*announced > bytes_max) {
     return absl::OutOfRangeError(absl::StrCat("a body of at most ", bytes_max, " bytes is taken"));
   }
-  body.reserve(static_cast<std::size_t>(request.body->length()));
+  body.reserve(static_cast<std::size_t>(*announced));
   const absl::Status read = request.body->Read([&](std::string_view piece) {
     body.append(piece);
     return absl::OkStatus();

@@ -104,6 +104,25 @@ TEST_F(SpaceKeeperTest, ATransferAloneGetsAllThatItAnnounced) {
   EXPECT_FALSE(keeper_.Check(1).ok());
 }
 
+// Little is kept from others until much has come.
+TEST_F(SpaceKeeperTest, ATransferOfUnknownSizeTakesRoomAsItGrows) {
+  constexpr uint64_t kStep = SpaceKeeper::kFirstStep;
+  fs_.SetFreeSpace(4000 + 100 * kStep);
+  const auto transfer = keeper_.ReserveAsItGrows(1000 * kStep);
+  ASSERT_TRUE(transfer.ok()) << transfer.status();
+  EXPECT_TRUE(keeper_.Check(99 * kStep).ok());
+  EXPECT_FALSE(keeper_.Check(99 * kStep + 1).ok());
+  uint64_t written = 0;
+  absl::Status status;
+  while (status.ok() && written < 200 * kStep) {
+    status = (*transfer)->Written(kStep / 4);
+    written += kStep / 4;
+  }
+  EXPECT_TRUE(base::IsNoSpace(status)) << status;
+  EXPECT_GE(written, 40 * kStep);
+  EXPECT_LE(written, 100 * kStep);
+}
+
 TEST_F(SpaceKeeperTest, LooksAtTheDiskAtMostOnceASecond) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(keeper_.Check(1).ok());
   EXPECT_EQ(looks(), 1u);

@@ -139,6 +139,38 @@ TEST_P(BlobStoreContract, WithoutAnExpectedIdTheHashNamesTheBlob) {
   }
 }
 
+TEST_P(BlobStoreContract, BytesOfWhichNobodySaidHowManyAreABlobLikeAnyOther) {
+  for (const uint64_t size : kContractSizes) {
+    const std::string bytes = SomeBytes(size);
+    const auto writer = store().StartPut(std::nullopt);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(AppendAll(**writer, bytes).ok());
+    EXPECT_EQ((*writer)->offset(), size);
+    const auto staged = (*writer)->Finish(std::nullopt);
+    ASSERT_TRUE(staged.ok()) << size << staged.status();
+    EXPECT_EQ(staged->id, base::Sha256::Of(bytes));
+    EXPECT_EQ(staged->size_bytes, size);
+    EXPECT_EQ(staged->placement,
+              size <= kContractInlineMax ? Placement::kInline : Placement::kFile);
+    EXPECT_TRUE(absl::IsFailedPrecondition((*writer)->Append("x")));
+
+    const auto wrong = store().StartPut(std::nullopt);
+    ASSERT_TRUE(AppendAll(**wrong, bytes).ok());
+    EXPECT_TRUE(base::IsDigestMismatch((*wrong)->Finish(base::Sha256::Of("another")).status()));
+  }
+}
+
+TEST_P(BlobStoreContract, BytesOfWhichNobodySaidHowManyEndAtTheLimit) {
+  harness_->SetMaxBlob(5000);
+  const auto writer = store().StartPut(std::nullopt);
+  ASSERT_TRUE(writer.ok());
+  EXPECT_TRUE((*writer)->Append(SomeBytes(5000)).ok());
+  const absl::Status refused = (*writer)->Append("x");
+  EXPECT_TRUE(absl::IsOutOfRange(refused)) << refused;
+  EXPECT_THAT(std::string(base::Std(refused.message())), testing::HasSubstr("store.max_blob"));
+  EXPECT_TRUE(absl::IsFailedPrecondition((*writer)->Finish(std::nullopt).status()));
+}
+
 TEST_P(BlobStoreContract, NothingIsHereBeforeItsRowIs) {
   for (const uint64_t size : {uint64_t{10}, uint64_t{3000}}) {
     const std::string bytes = SomeBytes(size);

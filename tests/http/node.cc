@@ -64,8 +64,11 @@ Node::Node(NodeOptions options) {
                                                       .service = *parts->peer_service,
                                                       .peers = *parts->peers});
   app = std::make_unique<Engine>(
-      EngineOptions{
-          .listener = "app", .address = "127.0.0.1:0", .workers = 4, .metrics = &parts->metrics},
+      EngineOptions{.listener = "app",
+                    .address = "127.0.0.1:0",
+                    .workers = 4,
+                    .chunked_bodies = true,
+                    .metrics = &parts->metrics},
       [this](Request& request) { return app_api->Handle(request); },
       [this](const Request& request) { return app_api->RouteName(request); });
   peer = std::make_unique<Engine>(

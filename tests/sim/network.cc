@@ -127,7 +127,7 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
   const auto to = NumberIn(call.address);
   if (!to) return absl::UnavailableError("no such address");
   RETURN_IF_ERROR(Reach(call, *to, stop));
-  const std::size_t sent = request.body == nullptr ? 0 : request.body->length();
+  const std::size_t sent = request.body == nullptr ? 0 : request.body->length().value_or(0);
   if (!Wait(Later(sent), stop)) return absl::CancelledError("stopped");
   RETURN_IF_ERROR(Reach(call, *to, stop));
 

@@ -13,7 +13,7 @@ namespace waypost::support {
 class MemoryBody final : public http::BodySource {
  public:
   explicit MemoryBody(std::string bytes) : bytes_(std::move(bytes)) {}
-  uint64_t length() const override { return bytes_.size(); }
+  std::optional<uint64_t> length() const override { return bytes_.size(); }
   absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) override {
     return take(bytes_);
   }

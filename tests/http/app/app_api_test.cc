@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <fstream>
 #include <set>
 
@@ -133,6 +134,70 @@ TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
   EXPECT_EQ(node.Status("POST", "/v1/blobs?key=a", "content"), 400);
   EXPECT_EQ(node.Status("POST", "/v1/blobs?group=" + std::string(64, 'a'), "content"), 404);
   EXPECT_EQ(node.Call("GET", "/v1/blobs")["items"].size(), 0u);
+}
+
+TEST_F(AppApiTest, BodiesThatComeInChunks) {
+  Node node({.max_blob_bytes = 1 << 20});
+  const auto head = [](const std::string& target, const std::string& more = "") {
+    return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+           Node::kToken + "\r\nTransfer-Encoding: chunked\r\n" + more + "\r\n";
+  };
+  const auto chunk = [](const std::string& data) {
+    char size[16];
+    std::snprintf(size, sizeof(size), "%zx", data.size());
+    return size + ("\r\n" + data + "\r\n");
+  };
+  RawClient raw(node.app->bound_address());
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{700'000}}) {
+    const std::string content(size, 'c');
+    std::string body;
+    for (std::size_t at = 0; at < size; at += 100'000) body += chunk(content.substr(at, 100'000));
+    // The next request of the connection begins right behind the last chunk.
+    raw.Send(head("/v1/blobs") + body +
+             "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const auto put = raw.ReadAnswer();
+    EXPECT_EQ(put.status, 201) << put.body;
+    EXPECT_EQ(Json::parse(put.body)["id"], IdOf(content));
+    EXPECT_EQ(Json::parse(put.body)["size"], size);
+    EXPECT_EQ(raw.ReadAnswer().status, 200);
+    EXPECT_TRUE(Send(node, {.target = "/v1/blobs/" + IdOf(content)}).body == content);
+  }
+  // "100 Continue" is said to those too.
+  raw.Send(head("/v1/groups", "Expect: 100-continue\r\n"));
+  EXPECT_TRUE(Eventually([&] {
+    return raw.buffered.find("100 Continue\r\n\r\n") != std::string::npos || !raw.Receive();
+  }));
+  raw.buffered.clear();
+  raw.Send(chunk("{\"name\":") + chunk("\"by chunks\"}") + "0\r\n\r\n");
+  EXPECT_EQ(raw.ReadAnswer().status, 201);
+
+  struct {
+    const char* name;
+    std::string target, body;
+    int status;
+  } cases[] = {
+      {"over store.max_blob", "/v1/blobs", chunk(std::string((1 << 20) + 1, 'x')), 413},
+      {"malformed", "/v1/blobs", "5\r\nhello!\r\n0\r\n\r\n", 400},
+      {"a size in two ways", "/v1/blobs", "0x5\r\nhello\r\n0\r\n\r\n", 400},
+      {"cut", "/v1/blobs", "5\r\nhello\r\n", 400},
+      {"JSON without end", "/v1/groups", chunk(std::string((1 << 20) + 1, ' ')), 413},
+  };
+  for (const auto& c : cases) {
+    RawClient client(node.app->bound_address());
+    client.Send(head(c.target) + c.body);
+    client.FinishSending();
+    const auto refused = client.ReadAnswer();
+    EXPECT_EQ(refused.status, c.status) << c.name << refused.body;
+    // What follows on this connection could be anything.
+    EXPECT_TRUE(client.Closed()) << c.name;
+  }
+  EXPECT_EQ(node.Status("GET", "/v1/blobs/" + IdOf("hello")), 404);
+  RawClient both(node.app->bound_address());
+  both.Send(head("/v1/blobs", "Content-Length: 5\r\n") + "0\r\n\r\n");
+  EXPECT_EQ(both.ReadAnswer().status, 400);
+  RawClient peer(node.peer->bound_address());
+  peer.Send("POST /peer/v1/hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(peer.ReadAnswer().status, 411);
 }
 
 TEST_F(AppApiTest, TheEnvelopeOfAFormIsNoBlob) {

@@ -34,7 +34,7 @@ std::vector<HeadCase> Cases() {
       {"length over 63 bits",
        "PUT / HTTP/1.1\r\n" + host + "Content-Length: 9223372036854775808\r\n", 400},
       {"chunked", "PUT / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", 411},
-      {"identity transfer", "PUT / HTTP/1.1\r\n" + host + "Transfer-Encoding: identity\r\n", 411},
+      {"identity transfer", "PUT / HTTP/1.1\r\n" + host + "Transfer-Encoding: identity\r\n", 501},
       {"length and chunked",
        "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
       {"chunked on GET", "GET / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", 411},
@@ -78,6 +78,39 @@ std::vector<HeadCase> Cases() {
       {"another expectation", "PUT / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nExpect: tea\r\n",
        400},
   };
+}
+
+TEST(HeadCheckTest, ChunksAreFramedInOneWayOnly) {
+  const std::string put = "PUT / HTTP/1.1\r\nHost: a\r\n";
+  const std::string chunked = "Transfer-Encoding: chunked\r\n";
+  const HeadCase cases[] = {
+      {"chunked", put + chunked, 0},
+      {"in capitals", put + "TRANSFER-ENCODING: Chunked\r\n", 0},
+      {"a length behind", put + chunked + "Content-Length: 5\r\n", 400},
+      {"a length before", put + "Content-Length: 5\r\n" + chunked, 400},
+      {"a length of 0", put + "Content-Length: 0\r\n" + chunked, 400},
+      {"twice", put + chunked + chunked, 400},
+      {"a list", put + "Transfer-Encoding: gzip, chunked\r\n", 501},
+      {"twice in a list", put + "Transfer-Encoding: chunked, chunked\r\n", 501},
+      {"something behind it", put + "Transfer-Encoding: chunked;q=1\r\n", 501},
+      {"a space before the colon", put + "Transfer-Encoding : chunked\r\n", 400},
+      {"a vertical tab",
+       put + "Transfer-Encoding: \x0b"
+             "chunked\r\n",
+       400},
+      {"empty", put + "Transfer-Encoding:\r\n", 501},
+      {"HTTP/1.0", "PUT / HTTP/1.0\r\nHost: a\r\n" + chunked, 400},
+      {"GET", "GET / HTTP/1.1\r\nHost: a\r\n" + chunked, 400},
+  };
+  HeadLimits limits;
+  limits.chunked_bodies = true;
+  for (const HeadCase& c : cases) {
+    const HeadFacts facts = CheckHead(c.head + "\r\n", limits);
+    EXPECT_EQ(facts.refused, c.status) << c.name << ": " << facts.message;
+    if (c.status == 0) {
+      EXPECT_TRUE(facts.chunked && !facts.content_length) << c.name;
+    }
+  }
 }
 
 TEST(HeadCheckTest, FollowsTheTable) {
