@@ -122,7 +122,8 @@ Rows Fetching() {
   return {
       {"fetcher.concurrency", "4", Count(in(&F::concurrency), 1, 256), "attempts at once",
        ToFetcher},
-      {"fetcher.per_peer", "2", Count(in(&F::per_peer), 1, 256), "attempts to one peer", ToFetcher},
+      {"fetcher.per_peer", "3", Count(in(&F::per_peer), 1, 256),
+       "attempts to one peer; the last is for small blobs", ToFetcher},
       {"fetcher.retry_base", "1s", Duration(in(&F::retry_base), Millis(1), hours(24)),
        "the wait after n failures: up to this x 2^n", ToFetcher},
       {"fetcher.retry_max", "1h", Duration(in(&F::retry_max), Millis(1), hours(24 * 365)),

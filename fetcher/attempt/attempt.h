@@ -56,6 +56,9 @@ struct AttemptOptions {
   // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
   // slot?
   std::function<bool()> should_yield;
+  // Asked where more than `small_bytes` are announced: may this slot carry a large blob?
+  uint64_t small_bytes = std::numeric_limits<uint64_t>::max();
+  std::function<bool()> may_be_large;
 };
 
 // What an attempt came to.

@@ -66,6 +66,10 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
                     "the blob has ", total_bytes, " bytes; limits.member_bytes leaves ", bytes_max_,
                     " to the member that mentioned it first: raise it, or GET the blob here")));
   }
+  // Before any room is taken for it.
+  if (total_bytes > options_.small_bytes && options_.may_be_large && !options_.may_be_large()) {
+    return Fail(Fault::kYielded, absl::CancelledError("large, and the slot is for small ones"));
+  }
   total_ = total_bytes;
   RETURN_IF_ERROR(StartWriter());
   if (writer_->offset() != offset) {

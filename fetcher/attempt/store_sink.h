@@ -19,7 +19,7 @@ class StoreSink final : public BlobSink {
   enum class Fault {
     kNone,
     kStopped,     // `stop` was requested
-    kYielded,     // too slow, and somebody else waits for the slot
+    kYielded,     // too slow, and somebody else waits for the slot; or too large for it
     kPartial,     // what was here does not fit this answer: once more from zero
     kNotGranted,  // it sends the blob under none of the groups it was asked for
     kNoRoom,      // this blob does not fit, others would

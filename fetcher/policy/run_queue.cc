@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-// Three indexes over the same entries: by blob, by where they wait (a heap for each of three
+// Three indexes over the same entries: by blob, by where they wait (a heap for each of the
 // shelves of a peer), and counted by the run that their rows belong to. Every change goes through
 // Insert and Remove, which keep the three in step; what must hold between calls is listed in the
 // header.
@@ -14,16 +14,6 @@ namespace waypost::fetcher {
 
 using signpost::DueKey;
 using signpost::DueLane;
-
-std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool retry) {
-  if (retry && picks % RunQueue::kRetryEvery == RunQueue::kRetryEvery - 1) return PickKind::kRetry;
-  // Clients that keep coming must not hold back what a group mentioned.
-  if (fresh && picks % (2 * RunQueue::kRetryEvery) == 1) return PickKind::kNew;
-  if (waited) return PickKind::kWaited;
-  if (fresh) return PickKind::kNew;
-  if (retry) return PickKind::kRetry;
-  return std::nullopt;
-}
 
 // ---- rows ----
 
@@ -39,15 +29,24 @@ void RunQueue::CountRow(const DueKey& key, int change) {
   runs_[{key.first_peer, key.lane}].rows += change;
 }
 
-RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key) const {
-  if (waiting_.contains(key.blob)) return kWaited;
-  return key.lane == DueLane::kNew ? kFresh : kRetried;
+RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key, bool alone) const {
+  const int small = waiting_.contains(key.blob) ? kWaited
+                    : key.lane == DueLane::kNew ? kFresh
+                                                : kRetried;
+  return static_cast<Shelf>(small + (alone ? kLarge : 0));
+}
+
+void RunQueue::Reshelve(Entry& entry) {
+  Peer& peer = peers_[entry.at];
+  const Item item = peer.shelves[entry.shelf].Remove(entry.handle);
+  entry.shelf = ShelfOf(entry.key, entry.alone);
+  entry.handle = peer.shelves[entry.shelf].Push(item);
 }
 
 void RunQueue::Insert(const Item& item, const base::PeerId& at, bool alone) {
   const DueKey& key = item.key;
   Peer& peer = peers_[at];
-  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key), .alone = alone};
+  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key, alone), .alone = alone};
   entry.handle = peer.shelves[entry.shelf].Push(item);
   entries_[key.blob] = entry;
   ++runs_[{key.first_peer, key.lane}].loaded;
@@ -285,143 +284,6 @@ void RunQueue::EndWalk(const base::PeerId& id, const std::vector<Route>& routes,
       Redirect(route.key.blob, route.to);
     }
   }
-}
-
-// ---- picking ----
-
-void RunQueue::SetWaiting(const base::BlobId& blob, bool waiting) {
-  if (waiting ? !waiting_.insert(blob).second : waiting_.erase(blob) == 0) return;
-  const auto it = entries_.find(blob);
-  if (it == entries_.end()) return;
-  Entry& entry = it->second;
-  Peer& peer = peers_[entry.at];
-  const Item item = peer.shelves[entry.shelf].Remove(entry.handle);
-  entry.shelf = ShelfOf(entry.key);
-  entry.handle = peer.shelves[entry.shelf].Push(item);
-}
-
-bool RunQueue::Full(const base::PeerId& id) const {
-  // Where nobody is known to ask, each attempt takes the slot of whom it asks in the end.
-  if (id.IsZero()) return false;
-  const auto it = peers_.find(id);
-  if (it == peers_.end()) return false;
-  // Its cool-down ended but it has not answered yet: one goes first alone.
-  const uint32_t slots = it->second.cool_down_end == base::kNever ? per_peer_ : 1;
-  return it->second.running >= slots;
-}
-
-bool RunQueue::MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const {
-  return peer.cool_down_end <= now && !Full(id);
-}
-
-std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::WallTime now) {
-  const auto ready = [&](Shelf shelf) {
-    return !peer.shelves[shelf].empty() && peer.shelves[shelf].top().start <= now;
-  };
-  const auto kind = KindOfPick(peer.picks, ready(kWaited), ready(kFresh), ready(kRetried));
-  if (!kind) return std::nullopt;
-  return *kind == PickKind::kWaited ? kWaited : *kind == PickKind::kNew ? kFresh : kRetried;
-}
-
-std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
-  const auto used = [&](const Peer& peer) { return std::max(peer.used, time_ - kOwedMax); };
-  auto it = peers_.upper_bound(last_picked_);
-  auto next = peers_.end();
-  Shelf next_shelf = kFresh;
-  for (std::size_t i = 0; i < peers_.size(); ++i, ++it) {
-    if (it == peers_.end()) it = peers_.begin();
-    const Peer& peer = it->second;
-    if (next != peers_.end() && used(peer) >= used(next->second)) continue;
-    if (!MayStart(it->first, peer, now)) continue;
-    const auto shelf = ShelfToPick(peer, now);
-    if (!shelf) continue;
-    next = it;
-    next_shelf = *shelf;
-  }
-  if (next == peers_.end()) return std::nullopt;
-  Peer& peer = next->second;
-  peer.used = used(peer);
-  time_ = std::max(time_, peer.used);
-  const Picked picked = TakeTop(next->first, peer, next_shelf, now);
-  ++peer.running;
-  last_picked_ = next->first;
-  return picked;
-}
-
-RunQueue::Picked RunQueue::TakeTop(const base::PeerId& id, Peer& peer, Shelf shelf,
-                                   base::WallTime now) {
-  Picked picked{.key = peer.shelves[shelf].top().key, .at = id, .free_since = {}};
-  if (picked.key.due > now) picked.free_since = peer.returned;
-  picked.alone = entries_.at(picked.key.blob).alone;
-  Remove(picked.key.blob);
-  ++peer.picks;
-  return picked;
-}
-
-void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked) {
-  const base::PeerId at = picked.front().at;
-  if (at.IsZero() || picked.front().alone) return;
-  Peer& peer = peers_[at];
-  if (peer.cool_down_end != base::kNever) return;
-  std::size_t waits = 0;
-  for (const Heap& shelf : peer.shelves) waits += shelf.size();
-  limit = std::min(limit, std::max(kShareMin, waits / 2));
-  std::vector<Item> set_aside;
-  const std::size_t full = picked.size() + limit;
-  while (picked.size() < full && set_aside.size() < kShareMin) {
-    const auto shelf = ShelfToPick(peer, now);
-    if (!shelf) break;
-    const Item item = peer.shelves[*shelf].top();
-    const Picked next = TakeTop(at, peer, *shelf, now);
-    if (next.alone) {
-      set_aside.push_back(item);
-    } else {
-      picked.push_back(next);
-    }
-  }
-  for (const Item& item : set_aside) Insert(item, at, /*alone=*/true);
-}
-
-void RunQueue::MarkAlone(const base::BlobId& blob) {
-  const auto it = entries_.find(blob);
-  if (it != entries_.end()) it->second.alone = true;
-}
-
-void RunQueue::Release(const base::PeerId& at, base::Millis held) {
-  Peer& peer = peers_[at];
-  CHECK(peer.running > 0);
-  --peer.running;
-  peer.used += held;
-}
-
-bool RunQueue::MoveSlot(const base::PeerId& from, const base::PeerId& to, base::Millis held,
-                        base::WallTime now) {
-  if (from == to) return true;
-  if (!MayStart(to, peers_[to], now)) return false;
-  Release(from, held);
-  ++peers_[to].running;
-  return true;
-}
-
-std::optional<base::WallTime> RunQueue::NextStart(base::WallTime now) const {
-  std::optional<base::WallTime> next;
-  for (const auto& item : peers_) {
-    const Peer& peer = item.second;
-    if (Full(item.first)) continue;  // Release comes first
-    for (const Heap& shelf : peer.shelves) {
-      if (shelf.empty()) continue;
-      const base::WallTime start = std::max(shelf.top().start, peer.cool_down_end);
-      if (start > now && (!next || start < *next)) next = start;
-    }
-  }
-  return next;
-}
-
-bool RunQueue::OtherReady(const base::PeerId& at, base::WallTime now) const {
-  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& item) {
-    return item.first != at && MayStart(item.first, item.second, now) &&
-           ShelfToPick(item.second, now).has_value();
-  });
 }
 
 // ---- filling up ----

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,7 +33,9 @@ namespace waypost::fetcher {
 // What holds between calls:
 // - An entry waits in one place: an element with its row on one shelf of the peer it waits at, and
 //   no shelf holds anything else.
-// - It waits on the shelf of waiting clients exactly while one waits, else on that of its lane.
+// - It waits on the shelf of waiting clients exactly while one waits, else on that of its lane; the
+//   large ones on shelves of their own.
+// - Of the slots that are held at a peer, and of all, those of large ones are counted.
 // - It may start when its row is due, or earlier because its peer returned; never later.
 // - A run counts its entries in memory, wherever they wait. A peer counts those that are at home
 //   there and wait elsewhere.
@@ -53,8 +56,15 @@ class RunQueue {
 
   using RunId = std::pair<base::PeerId, signpost::DueLane>;
 
-  explicit RunQueue(uint32_t per_peer) : per_peer_(per_peer) {}
-  void SetPerPeer(uint32_t per_peer) { per_peer_ = per_peer; }
+  // `per_peer`: slots at one peer; `all`: at all together, which whoever picks keeps to. Of each
+  // the last is for small blobs where there are two or more, so that they never wait for a large
+  // one to end.
+  explicit RunQueue(uint32_t per_peer, uint32_t all = std::numeric_limits<uint32_t>::max())
+      : per_peer_(per_peer), all_(all) {}
+  void SetSlots(uint32_t per_peer, uint32_t all) {
+    per_peer_ = per_peer;
+    all_ = all;
+  }
 
   // ---- rows ----
   // A run that the table holds, found at the start: `rows` of it are on disk, none is in memory.
@@ -120,7 +130,7 @@ class RunQueue {
     base::PeerId at;  // whose slot it takes
     // Not kNever: its row says later, but its peer returned then. What failed after that waits on.
     base::WallTime free_since;
-    bool alone = false;
+    bool alone = false;  // it is large: its slot is one that those may have
   };
   // The next attempt that may start at `now`; takes it out and its peer's slot. Of the peers that
   // may start the one whose slots were held for the shortest time goes first, so that who sends
@@ -132,19 +142,27 @@ class RunQueue {
   // give them: none where it was to go alone, or its peer has not answered since it cooled. Leaves
   // half of what is ready to the peer's other slots.
   void PickMore(std::size_t limit, base::WallTime now, std::vector<Picked>& picked);
-  // The next time the blob is picked, it is alone.
+  // The blob is large: the next time it is picked, it is alone.
   void MarkAlone(const base::BlobId& blob);
-  // `held`: for how long.
-  void Release(const base::PeerId& at, base::Millis held);
+  // A slot that somebody holds.
+  struct Held {
+    base::PeerId at;
+    bool large = false;  // it counts as a large one's
+  };
+  // `how_long`: it was held.
+  void Release(const Held& slot, base::Millis how_long);
+  // What was picked as small is large. False, and nothing changed, where large ones have all slots
+  // that they may have.
+  bool Enlarge(const base::PeerId& at);
   // Gives a slot back and takes one of another peer; false, and nothing changed, when that has none
   // free.
-  bool MoveSlot(const base::PeerId& from, const base::PeerId& to, base::Millis held,
+  bool MoveSlot(const Held& slot, const base::PeerId& to, base::Millis how_long,
                 base::WallTime now);
   // When Pick may give something that it does not give at `now`, if nothing else happens.
   std::optional<base::WallTime> NextStart(base::WallTime now) const;
-  // Is an entry of another peer than `at` ready to start at `now`? (A slow transfer gives up its
-  // slot.)
-  bool OtherReady(const base::PeerId& at, base::WallTime now) const;
+  // Could an entry of another peer start at `now` if this slot were free? (A slow transfer gives it
+  // up then.)
+  bool OtherReady(const Held& slot, base::WallTime now) const;
 
   // ---- filling up from the table ----
   struct Refill {
@@ -173,6 +191,8 @@ class RunQueue {
   // Its cool-down has begun, and its end was not noted.
   bool Cools(const base::PeerId& peer) const;
   bool Full(const base::PeerId& peer) const;
+  // Is the blob large, and waits for one of the slots that those may have?
+  bool WaitsForLarge(const base::BlobId& blob) const;
   // What does not hold of the above, for people; empty when all of it does. `table`: the rows on
   // disk that nobody has picked. Looks at everything: for tests.
   std::string CheckInvariants(const std::set<signpost::DueKey>& table) const;
@@ -192,7 +212,8 @@ class RunQueue {
     int64_t operator()(const Item& item) const { return base::ToMs(item.start); }
   };
   using Heap = IndexedHeap<Item, ByStart, StartOf>;
-  enum Shelf { kWaited = 0, kFresh = 1, kRetried = 2 };  // kWaited: a client waits for it
+  // kWaited: a client waits for it. Large ones stand as many further.
+  enum Shelf { kWaited = 0, kFresh = 1, kRetried = 2, kLarge = 3, kShelves = 6 };
   struct Entry {
     signpost::DueKey key;
     base::PeerId at;
@@ -201,11 +222,12 @@ class RunQueue {
     bool alone = false;
   };
   struct Peer {
-    Heap shelves[3];
+    Heap shelves[kShelves];
     base::WallTime cool_down_end;  // kNever: not cooling
     bool end_noted = false;
     base::WallTime returned;
     uint32_t running = 0;
+    uint32_t large = 0;  // of those
     uint32_t picks = 0;
     base::Millis used{0};  // its slots were held, all together
     // While it cools: entries that wait here and have not been looked at.
@@ -229,8 +251,11 @@ class RunQueue {
   };
 
   bool MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const;
-  static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now);
-  Shelf ShelfOf(const signpost::DueKey& key) const;
+  // May one more large blob be under way at `peer`, once `but` others have ended elsewhere?
+  bool LargeMayStart(const base::PeerId& id, const Peer& peer, uint32_t but = 0) const;
+  static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now, bool large);
+  Shelf ShelfOf(const signpost::DueKey& key, bool alone) const;
+  void Reshelve(Entry& entry);
   void Insert(const Item& item, const base::PeerId& at, bool alone = false);
   void Insert(const signpost::DueKey& key, const base::PeerId& at, bool alone = false) {
     Insert({key.due, key}, at, alone);
@@ -242,6 +267,8 @@ class RunQueue {
   void BecameUsable(const base::PeerId& id);
 
   uint32_t per_peer_;
+  uint32_t all_;
+  uint32_t large_ = 0;  // slots that large ones hold
   std::map<base::PeerId, Peer> peers_;
   std::map<RunId, Run> runs_;
   absl::flat_hash_map<base::BlobId, Entry> entries_;

@@ -44,7 +44,7 @@ class RunQueue::Check {
 void RunQueue::Check::Entries() {
   for (const auto& [blob, entry] : queue_.entries_) {
     if (entry.key.blob != blob) Found("entry ", Name(blob), " has the row of another blob");
-    if (entry.shelf != queue_.ShelfOf(entry.key)) {
+    if (entry.shelf != queue_.ShelfOf(entry.key, entry.alone)) {
       Found("entry ", Name(blob), " is on the wrong shelf");
     }
     ++loaded_[{entry.key.first_peer, entry.key.lane}];
@@ -83,6 +83,12 @@ void RunQueue::Check::Peers() {
     if (!cools && peer.end_noted) Found("the end of a cool-down that peer ", Name(id), " has not");
   }
   const std::size_t entries = queue_.entries_.size();
+  uint32_t large = 0;
+  for (const auto& known : queue_.peers_) {
+    large += known.second.large;
+    if (known.second.large > known.second.running) Found("more large ones than slots");
+  }
+  if (large != queue_.large_) Found(queue_.large_, " large ones, ", large, " at peers");
   if (waiting != entries) Found(entries, " entries, ", waiting, " on shelves");
 }
 

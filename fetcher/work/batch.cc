@@ -73,7 +73,9 @@ Batch::Batch(const Parts& parts, std::vector<Taken>& all)
       options_(parts.board.options()),
       began_(parts.attempt.clock.SteadyNow()),
       all_(all),
-      slot_{.at = all.front().picked.at, .since = parts.attempt.clock.SteadyNow()} {}
+      slot_{.at = all.front().picked.at,
+            .since = parts.attempt.clock.SteadyNow(),
+            .large = all.front().picked.alone} {}
 
 void Batch::Run() {
   Load();
@@ -84,20 +86,26 @@ void Batch::Run() {
   Land(Which::kAll);
 }
 
-AttemptOptions Batch::OptionsFor(const RunQueue::Picked& picked) {
+AttemptOptions Batch::OptionsFor(Taken& taken) {
+  const RunQueue::Picked& picked = taken.picked;
   return {.stall_timeout = options_.stall_timeout,
           .prefer = picked.at,
           .free_since = picked.free_since,
           .for_app = parts_.board.Waited(picked.key.blob),
-          .should_yield = [this] { return parts_.board.ShouldYield(slot_); }};
+          .should_yield = [this] { return parts_.board.ShouldYield(slot_); },
+          .small_bytes = options_.batch_blob_bytes,
+          .may_be_large =
+              [this, &taken] {
+                taken.alone = true;
+                return parts_.board.Enlarge(slot_);
+              }};
 }
 
 void Batch::Load() {
   for (Taken& taken : all_) {
-    items_.push_back(
-        {.taken = taken,
-         .attempt = Attempt(parts_.attempt, taken.picked.key.blob, OptionsFor(taken.picked),
-                            taken.flight->progress, taken.flight->stop.get_token())});
+    items_.push_back({.taken = taken,
+                      .attempt = Attempt(parts_.attempt, taken.picked.key.blob, OptionsFor(taken),
+                                         taken.flight->progress, taken.flight->stop.get_token())});
   }
   const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
     MembersOfGroups members;
@@ -316,7 +324,7 @@ void Batch::Ask() {
     const bool starts = item.attempt.result().start == AttemptResult::Start::kGo;
     item.taken.alone = starts && item.attempt.size_hint().value_or(0) > options_.batch_blob_bytes;
   }
-  if (items_.front().taken.alone) return RunFirst();
+  if (items_.front().taken.alone && parts_.board.Enlarge(slot_)) return RunFirst();
   for (Item& item : items_) {
     if (item.taken.alone) PutBack(item);
   }

@@ -58,7 +58,7 @@ class Batch {
   };
   class Answer;
 
-  AttemptOptions OptionsFor(const RunQueue::Picked& picked);
+  AttemptOptions OptionsFor(Taken& taken);
   void Load();
   void Ask();
   bool AskFirst();

@@ -24,7 +24,7 @@ constexpr std::size_t kLeftMax = 65536;
 }  // namespace
 
 Board::Board(const FetcherOptions& options, const Parts& parts)
-    : parts_(parts), options_(options), queue_(options.per_peer) {}
+    : parts_(parts), options_(options), queue_(options.per_peer, options.concurrency) {}
 
 FetcherOptions Board::options() const {
   base::MutexLock lock(mutex_);
@@ -34,7 +34,7 @@ FetcherOptions Board::options() const {
 void Board::SetOptions(const FetcherOptions& options) {
   base::MutexLock lock(mutex_);
   options_ = options;
-  queue_.SetPerPeer(options.per_peer);
+  queue_.SetSlots(options.per_peer, options.concurrency);
   WakeAll();
 }
 
@@ -142,7 +142,7 @@ std::vector<Taken> Board::TakeNow(uint32_t number) {
       all.push_back(
           {.picked = one, .flight = std::make_shared<Flight>(), .result = {}, .consequences = {}});
     }
-    if (all.empty()) queue_.Release(picked->at, base::Millis(0));
+    if (all.empty()) queue_.Release({picked->at, picked->alone}, base::Millis(0));
   }
   return all;
 }
@@ -172,17 +172,24 @@ base::Millis Board::HeldFor(const Slot& slot) const {
 bool Board::MoveSlot(Slot& slot, const base::PeerId& peer) {
   base::MutexLock lock(mutex_);
   if (slot.at == peer) return true;
-  if (!queue_.MoveSlot(slot.at, peer, HeldFor(slot), parts_.clock.WallNow())) return false;
+  const RunQueue::Held held{slot.at, slot.large};
+  if (!queue_.MoveSlot(held, peer, HeldFor(slot), parts_.clock.WallNow())) return false;
   work_.NotifyOne();
   slot.at = peer;
   slot.since = parts_.clock.SteadyNow();
   return true;
 }
 
+bool Board::Enlarge(Slot& slot) {
+  base::MutexLock lock(mutex_);
+  if (!slot.large) slot.large = queue_.Enlarge(slot.at);
+  return slot.large;
+}
+
 void Board::FreeSlot(Slot& slot) {
   base::MutexLock lock(mutex_);
   if (!std::exchange(slot.held, false)) return;
-  queue_.Release(slot.at, HeldFor(slot));
+  queue_.Release({slot.at, slot.large}, HeldFor(slot));
   --running_;
   WakeAll();
 }
@@ -195,7 +202,7 @@ bool Board::Waited(const base::BlobId& blob) const {
 bool Board::ShouldYield(const Slot& slot) const {
   base::MutexLock lock(mutex_);
   return !pause_.state().paused() && running_ >= options_.concurrency &&
-         queue_.OtherReady(slot.at, parts_.clock.WallNow());
+         queue_.OtherReady({slot.at, slot.large}, parts_.clock.WallNow());
 }
 
 void Board::NoteSource(Flight& flight, const base::PeerId& peer) {

@@ -60,6 +60,7 @@ class Callers {
 struct Slot {
   base::PeerId at;
   base::SteadyTime since;  // when it was taken there
+  bool large = false;      // it is one of those that a large blob may have
   bool held = true;
 };
 
@@ -115,6 +116,9 @@ class Board {
   std::vector<Taken> Take(uint32_t number);
   // The slot is to be one of `peer`'s; false, and nothing changed, when none is free there.
   bool MoveSlot(Slot& slot, const base::PeerId& peer);
+  // What comes is large: may this slot carry it? It does from then on. False: it goes back, and the
+  // slot is for small ones.
+  bool Enlarge(Slot& slot);
   // Nobody is asked any more: another worker may, while this one waits for its commit.
   void FreeSlot(Slot& slot);
   // Does somebody here wait for the blob?

@@ -132,7 +132,8 @@ Obstacle Board::ObstacleOf(const base::BlobId& blob, const signpost::Signpost& s
     return nobody && signpost.locations.empty() ? Obstacle::kNobody : Obstacle::kNotDue;
   }
   if (running_ >= options_.concurrency) return Obstacle::kSlot;
-  return queue_.Full(WaitsAt(blob, signpost)) ? Obstacle::kPeerSlot : Obstacle::kNone;
+  const bool full = queue_.Full(WaitsAt(blob, signpost)) || queue_.WaitsForLarge(blob);
+  return full ? Obstacle::kPeerSlot : Obstacle::kNone;
 }
 
 }  // namespace waypost::fetcher

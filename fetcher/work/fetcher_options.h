@@ -9,8 +9,9 @@ namespace waypost::fetcher {
 
 // Each may change while the fetcher runs: Fetcher::SetOptions.
 struct FetcherOptions {
-  uint32_t concurrency = 4;  // attempts at once, 1-256
-  uint32_t per_peer = 2;     // to one peer
+  // Attempts at once, and to one peer, 1-256. The last of each is for small blobs only.
+  uint32_t concurrency = 4;
+  uint32_t per_peer = 3;
   base::Millis retry_base{1000};
   base::Millis retry_max{3600 * 1000};
   base::Millis expiry{720LL * 3600 * 1000};  // of what an app asked for, after the last caller left

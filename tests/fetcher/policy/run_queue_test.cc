@@ -56,7 +56,7 @@ TEST(RunQueue, TakesAtMostPerPeerSlotsOfOnePeerAndGoesRoundTheOthers) {
   while (const auto picked = queue.Pick(At(1))) ++running[picked->at];
   EXPECT_EQ(running[Peer(1)], 2);
   EXPECT_EQ(running[Peer(2)], 2);
-  queue.Release(Peer(2), Millis(0));
+  queue.Release({Peer(2)}, Millis(0));
   const auto next = queue.Pick(At(1));
   ASSERT_TRUE(next);
   EXPECT_EQ(next->at, Peer(2));
@@ -85,7 +85,7 @@ TEST(RunQueue, SlotsAreSharedByTheTimeTheyAreHeld) {
         ++i;
         continue;
       }
-      queue.Release(held.at, now - held.since);
+      queue.Release({held.at}, now - held.since);
       used[held.at] += now - held.since;
       slots.erase(slots.begin() + static_cast<std::ptrdiff_t>(i));
     }
@@ -106,14 +106,14 @@ TEST(RunQueue, WhoHadNothingToGiveIsOwedLittleForIt) {
   constexpr Millis kEach{10'000};
   constexpr int kOwed = RunQueue::kOwedMax / kEach;
   for (uint32_t i = 0; i < 1000; ++i) queue.Upsert(Key(1, i));
-  for (int i = 0; i < 500; ++i) queue.Release(queue.Pick(At(1))->at, kEach);
+  for (int i = 0; i < 500; ++i) queue.Release({queue.Pick(At(1))->at}, kEach);
   for (uint32_t i = 0; i < 1000; ++i) queue.Upsert(Key(2, 1000 + i));
   std::vector<int> of_the_new;
   for (int i = 0; i < 100; ++i) {
     const auto picked = queue.Pick(At(1));
     ASSERT_TRUE(picked);
     of_the_new.push_back(picked->at == Peer(2));
-    queue.Release(picked->at, kEach);
+    queue.Release({picked->at}, kEach);
   }
   const auto middle = of_the_new.begin() + kOwed + 2;
   EXPECT_GE(std::accumulate(of_the_new.begin(), middle, 0), kOwed);
@@ -131,7 +131,7 @@ TEST(RunQueue, NeitherLaneStarves) {
     const auto picked = queue.Pick(At(1));
     ASSERT_TRUE(picked);
     retries += picked->key.lane == DueLane::kRetry;
-    queue.Release(picked->at, Millis(0));
+    queue.Release({picked->at}, Millis(0));
   }
   EXPECT_EQ(retries, 20) << "every fourth pick";
 }
@@ -342,6 +342,59 @@ TEST(RunQueue, WhatIsToGoAloneGoesAloneOnce) {
   EXPECT_FALSE(queue.Pick(At(10))->alone) << "once";
 }
 
+TEST(RunQueue, TheLastSlotOfAPeerIsForSmallOnes) {
+  RunQueue queue(3);
+  for (uint32_t i = 0; i < 4; ++i) {
+    queue.Upsert(Key(1, i, i));
+    queue.MarkAlone(Blob(i));
+  }
+  for (const uint32_t large : {0u, 1u}) EXPECT_EQ(queue.Pick(At(10))->key.blob, Blob(large));
+  EXPECT_FALSE(queue.Pick(At(10))) << "two of three";
+  EXPECT_TRUE(queue.WaitsForLarge(Blob(2)));
+  EXPECT_FALSE(queue.OtherReady({Peer(2), false}, At(10)));
+  queue.Upsert(Key(1, 9, 9));
+  EXPECT_TRUE(queue.OtherReady({Peer(2), false}, At(10)));
+  const auto small = queue.Pick(At(10));
+  ASSERT_TRUE(small);
+  EXPECT_EQ(small->key.blob, Blob(9)) << "though others waited for longer";
+  EXPECT_FALSE(small->alone);
+  // What was taken for small is large after all.
+  EXPECT_FALSE(queue.Enlarge(Peer(1)));
+  queue.Release({Peer(1), true}, Millis(0));
+  EXPECT_TRUE(queue.Enlarge(Peer(1)));
+  EXPECT_FALSE(queue.Pick(At(10))) << "it took the place of the one that ended";
+  queue.Release({Peer(1), true}, Millis(0));
+  EXPECT_EQ(queue.Pick(At(10))->key.blob, Blob(2));
+}
+
+TEST(RunQueue, TheLastSlotOfAllIsForSmallOnes) {
+  RunQueue queue(3, 3);
+  for (uint32_t i = 0; i < 3; ++i) {
+    queue.Upsert(Key(static_cast<uint8_t>(1 + i), i, i));
+    queue.MarkAlone(Blob(i));
+  }
+  ASSERT_TRUE(queue.Pick(At(10)));
+  ASSERT_TRUE(queue.Pick(At(10)));
+  EXPECT_FALSE(queue.Pick(At(10)));
+  EXPECT_FALSE(queue.OtherReady({Peer(4), false}, At(10)));
+  EXPECT_TRUE(queue.OtherReady({Peer(1), true}, At(10))) << "once that one gives way";
+  queue.Upsert(Key(3, 9, 9));
+  EXPECT_EQ(queue.Pick(At(10))->key.blob, Blob(9));
+  // A slot moves with what it carries.
+  EXPECT_FALSE(queue.MoveSlot({Peer(3), false}, Peer(9), Millis(0), At(10)) &&
+               queue.Enlarge(Peer(9)));
+  EXPECT_TRUE(queue.MoveSlot({Peer(1), true}, Peer(3), Millis(0), At(10)));
+  queue.Release({Peer(3), true}, Millis(0));
+  EXPECT_EQ(queue.Pick(At(10))->key.blob, Blob(2));
+}
+
+TEST(RunQueue, WhereThereIsOneSlotLargeOnesHaveIt) {
+  RunQueue queue(1, 1);
+  queue.Upsert(Key(1, 1));
+  queue.MarkAlone(Blob(1));
+  EXPECT_TRUE(queue.Pick(At(10)));
+}
+
 TEST(RunQueue, APeerThatHasNotAnsweredSinceItCooledGetsOneRequestForOne) {
   RunQueue queue(2);
   for (uint32_t i = 0; i < 10; ++i) queue.Upsert(Key(1, i));
@@ -402,7 +455,7 @@ TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
     const auto picked = queue.Pick(At(3000000));
     if (!picked) break;
     ASSERT_EQ(table.erase(picked->key), 1u) << "picked what the table does not have";
-    queue.Release(picked->at, Millis(0));
+    queue.Release({picked->at}, Millis(0));
     ++picked_total;
   }
   while (true) {
@@ -410,7 +463,7 @@ TEST(RunQueue, ForgetsNoRowOfTheTableWhateverTheWindowHolds) {
     const auto picked = queue.Pick(At(3000000));
     if (!picked) break;
     ASSERT_EQ(table.erase(picked->key), 1u);
-    queue.Release(picked->at, Millis(0));
+    queue.Release({picked->at}, Millis(0));
     ++picked_total;
   }
   EXPECT_TRUE(table.empty()) << table.size() << " rows were forgotten";
@@ -522,13 +575,14 @@ class Walk {
       ASSERT_EQ(table_.erase(one.key), 1u) << "picked what the table does not have";
       rows_out_.push_back(one.key);
     }
-    slots_.push_back(picked.front().at);
+    slots_.push_back({picked.front().at, picked.front().alone});
   }
   void Land() {
     if (slots_.empty()) return;
-    PeerId& slot = slots_[Any(slots_.size())];
+    RunQueue::Held& slot = slots_[Any(slots_.size())];
     const PeerId other = SomePeer();
-    if (Any(3) == 0 && queue_.MoveSlot(slot, other, Millis(0), now_)) slot = other;
+    if (!slot.large && Any(3) == 0) slot.large = queue_.Enlarge(slot.at);
+    if (Any(3) == 0 && queue_.MoveSlot(slot, other, Millis(0), now_)) slot.at = other;
     std::swap(slot, slots_.back());
     queue_.Release(slots_.back(), Millis(0));
     slots_.pop_back();
@@ -578,7 +632,7 @@ class Walk {
   RunQueue queue_{2};
   std::set<DueKey> table_;  // without what was picked
   std::vector<DueKey> rows_out_;
-  std::vector<PeerId> slots_;
+  std::vector<RunQueue::Held> slots_;
   uint32_t next_blob_ = 0;
   WallTime now_ = At(1000);
 };

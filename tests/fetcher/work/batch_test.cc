@@ -188,6 +188,48 @@ TEST_F(FetcherBatch, ALargeOneComesByItselfWhetherItsSizeIsKnownOrNot) {
   EXPECT_EQ(rig_.Record(Sha256::Of(large)).row->fetch_attempts, 1u);
 }
 
+TEST_F(FetcherBatch, SmallOnesComeWhileLargeOnesHoldAllSlotsThatTheyMayHave) {
+  rig_.options.batch_blob_bytes = 1000;
+  rig_.options.batch_blobs = 1;
+  rig_.Close();
+  rig_.Open();
+  const std::string large[] = {std::string(5000, 'a'), std::string(5000, 'b'),
+                               std::string(5000, 'c'), std::string(5000, 'd')};
+  const auto numbered = HasNumbered(20);
+  const auto sends = [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+    for (const std::string& content : large) {
+      if (Sha256::Of(content) != request.blob) continue;
+      BlobReply reply{.kind = BlobReply::Kind::kSinkError};
+      reply.sink_error = sink.OnStart(content.size(), 0, request.groups);
+      if (!reply.sink_error.ok()) return reply;
+      ++asked_;
+      gate_.Pass();
+      reply.sink_error = sink.OnData(content);
+      if (reply.sink_error.ok()) reply.kind = BlobReply::Kind::kComplete;
+      return reply;
+    }
+    return numbered(request, sink, stop);
+  };
+  const PeerId peer = rig_.AddPeer(1, sends);
+  // Nobody has said how large they are: each is found out by asking for it.
+  for (const std::string& content : large) rig_.Mention(Sha256::Of(content), {peer});
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return asked_ == 2 && rig_.client.calls().size() >= 4; }));
+  MentionAll(20, {peer});
+  ASSERT_TRUE(rig_.AtOnce([&] { return HeldAll(20); }));
+  EXPECT_EQ(asked_, 2);
+  for (const std::string& content : large) {
+    ASSERT_TRUE(rig_.Record(Sha256::Of(content)).signpost);
+    EXPECT_EQ(rig_.Record(Sha256::Of(content)).signpost->failures, 0u);
+  }
+  EXPECT_LE(rig_.client.calls().size(), 24u) << "each large one was turned away once at most";
+  gate_.Open();
+  ASSERT_TRUE(rig_.AtOnce([&] {
+    return std::all_of(std::begin(large), std::end(large),
+                       [&](const std::string& content) { return rig_.Held(Sha256::Of(content)); });
+  }));
+}
+
 TEST_F(FetcherBatch, WhatWasTakenWithALargeOneDoesNotWaitForIt) {
   const std::string large(3'000'000, 'l');
   const auto numbered = HasNumbered(50);
