@@ -107,11 +107,21 @@ void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& recor
       if (shared.empty()) {
         (member.role == syncgroup::Role::kServer ? start_.members : others).push_back(member.peer);
       }
+      if (member.sponsor.IsZero()) {
+        start_.sponsors.erase(member.peer);
+      } else if (shared.empty()) {
+        start_.sponsors[member.peer] = member.sponsor;
+      }
       if (shared.size() < syncgroup::kReadGroupsMax) shared.push_back(group);
     }
   }
   start_.members.insert(start_.members.end(), others.begin(), others.end());
   start_.members = RotateMembers(std::move(start_.members), start_.signpost.failures);
+}
+
+base::PeerId Attempt::SponsorOf(const base::PeerId& peer) const {
+  const auto it = start_.sponsors.find(peer);
+  return it == start_.sponsors.end() ? base::PeerId() : it->second;
 }
 
 bool Attempt::Ended() const {

@@ -109,6 +109,9 @@ class Attempt {
 
   // Whom to ask next; nullopt: this try is over.
   std::optional<base::PeerId> Next();
+  // Who brought the peer into all the groups under which it may be asked; zero: nobody, in one of
+  // them an admin admitted it.
+  base::PeerId SponsorOf(const base::PeerId& peer) const;
   // The peer has no slot free: goes on without it.
   void SkipFull(const base::PeerId& peer) { full_.push_back(peer); }
   // Blocks until the peer has answered; no lock is held, no transaction open.
@@ -143,6 +146,7 @@ class Attempt {
     signpost::Signpost signpost;
     std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
     absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
+    absl::flat_hash_map<base::PeerId, base::PeerId> sponsors;  // of those that came by invites
   };
   AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;
   void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record, MembersOfGroups& cache);

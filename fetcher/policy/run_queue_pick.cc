@@ -74,8 +74,19 @@ std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::Wal
   return *kind == PickKind::kWaited ? waited : *kind == PickKind::kNew ? fresh : retried;
 }
 
+void RunQueue::SetPayer(const base::PeerId& peer, const base::PeerId& payer) {
+  peers_[peer].payer = payer;
+  if (!payer.IsZero()) peers_.try_emplace(payer);
+}
+
+const RunQueue::Peer& RunQueue::PayerOf(const Peer& peer) const {
+  return peer.payer.IsZero() ? peer : peers_.at(peer.payer);
+}
+
 std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
-  const auto used = [&](const Peer& peer) { return std::max(peer.used, time_ - kOwedMax); };
+  const auto used = [&](const Peer& peer) {
+    return std::max(PayerOf(peer).used, time_ - kOwedMax);
+  };
   auto it = peers_.upper_bound(last_picked_);
   auto next = peers_.end();
   Shelf next_shelf = kFresh;
@@ -91,8 +102,9 @@ std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
   }
   if (next == peers_.end()) return std::nullopt;
   Peer& peer = next->second;
-  peer.used = used(peer);
-  time_ = std::max(time_, peer.used);
+  Peer& payer = peer.payer.IsZero() ? peer : peers_[peer.payer];
+  payer.used = used(peer);
+  time_ = std::max(time_, payer.used);
   const Picked picked = TakeTop(next->first, peer, next_shelf, now);
   ++peer.running;
   if (picked.alone) {
@@ -139,7 +151,7 @@ void RunQueue::Release(const Held& slot, base::Millis how_long) {
   Peer& peer = peers_[slot.at];
   CHECK(peer.running > 0);
   --peer.running;
-  peer.used += how_long;
+  (peer.payer.IsZero() ? peer : peers_[peer.payer]).used += how_long;
   if (!slot.large) return;
   CHECK(peer.large > 0 && large_ > 0);
   --peer.large;

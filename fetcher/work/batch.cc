@@ -287,7 +287,7 @@ bool Batch::AskFirst() {
       [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
   if (most == of_peer.end()) return false;
   const auto& [peer, waiting] = *most;
-  if (!parts_.board.MoveSlot(slot_, peer)) {
+  if (!parts_.board.MoveSlot(slot_, peer, waiting.front()->attempt.SponsorOf(peer))) {
     for (Item* item : waiting) item->attempt.SkipFull(peer);
     return true;
   }

@@ -169,8 +169,9 @@ base::Millis Board::HeldFor(const Slot& slot) const {
   return std::chrono::duration_cast<base::Millis>(parts_.clock.SteadyNow() - slot.since);
 }
 
-bool Board::MoveSlot(Slot& slot, const base::PeerId& peer) {
+bool Board::MoveSlot(Slot& slot, const base::PeerId& peer, const base::PeerId& sponsor) {
   base::MutexLock lock(mutex_);
+  queue_.SetPayer(peer, sponsor);
   if (slot.at == peer) return true;
   const RunQueue::Held held{slot.at, slot.large};
   if (!queue_.MoveSlot(held, peer, HeldFor(slot), parts_.clock.WallNow())) return false;

@@ -114,8 +114,9 @@ class Board {
   // What worker `number` (from 0) does next, all of it at one peer, with the slot for it. Waits
   // until something may start; empty: Stop was called.
   std::vector<Taken> Take(uint32_t number);
-  // The slot is to be one of `peer`'s; false, and nothing changed, when none is free there.
-  bool MoveSlot(Slot& slot, const base::PeerId& peer);
+  // The slot is to be one of `peer`'s, which `sponsor` brought in (zero: nobody); false, and the
+  // slot is what it was, when none is free there.
+  bool MoveSlot(Slot& slot, const base::PeerId& peer, const base::PeerId& sponsor);
   // What comes is large: may this slot carry it? It does from then on. False: it goes back, and the
   // slot is for small ones.
   bool Enlarge(Slot& slot);

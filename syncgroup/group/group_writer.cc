@@ -450,9 +450,11 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     effects_.left.push_back(peer);
     changed = true;
   }
-  for (const auto& [peer, member] : members) {
+  for (const auto& [peer, folded] : members) {
     const auto it = before.find(peer);
-    if (it != before.end() && it->second == member) continue;
+    if (it != before.end() && it->second == folded) continue;
+    Member member = folded;
+    member.first_seen = it == before.end() ? core_.clock.WallNow() : it->second.first_seen;
     StoreMember(txn_, group_, member);
     if (it == before.end()) effects_.events.push_back(MemberEvent("member.joined", group_, member));
     if (it == before.end() || it->second.role != member.role ||

@@ -70,9 +70,9 @@ class GroupWriter {
   bool MayAdmit(const base::PeerId& origin) const { return pending_admissions_.contains(origin); }
   // Folds the members once for all that was appended, then applies its references.
   void Settle();
-  // A proof that a numbering has two entries at `generation`. True if it was news. Of a numbering of
-  // which nothing is here nothing is learned unless its origin is admitted: it is shown again. The
-  // members are folded with Settle.
+  // A proof that a numbering has two entries at `generation`. True if it was news. Of a numbering
+  // of which nothing is here nothing is learned unless its origin is admitted: it is shown again.
+  // The members are folded with Settle.
   bool LearnFork(const OriginKey& numbering, uint64_t generation, const ForkProof& proof);
   // The numbering of now is written no more: another one begins.
   void Retire();

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "syncgroup/group/group_change.h"
 #include "syncgroup/group/group_writer.h"
+#include "syncgroup/group/member_shares.h"
 #include "syncgroup/ledger/codec.h"
 #include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
@@ -157,8 +158,8 @@ uint64_t Groups::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record)
   for (const auto& [group, mention] : record.signpost->groups) {
     if (!mention.wanted) continue;
     if (mention.first_by == 0 || mention.set_here) return kAll;
-    const uint64_t fetched = LoadCharge(txn, group, mention.first_by);
-    allowed = std::max(allowed.value_or(0), BytesAllowed(core_.limits(), fetched));
+    const uint64_t left = FetchBytesLeft(txn, group, core_.limits(), mention.first_by);
+    allowed = std::max(allowed.value_or(0), left);
   }
   return allowed.value_or(kAll);
 }

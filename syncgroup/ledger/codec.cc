@@ -146,6 +146,8 @@ std::string EncodeMember(const Member& member) {
   for (const std::string& address : member.addresses) out.add_addresses(address);
   out.set_admitted_ms(base::ToMs(member.admitted));
   out.set_invites(member.invites);
+  if (!member.sponsor.IsZero()) out.set_sponsor(IdBytes(member.sponsor));
+  out.set_first_seen_ms(base::ToMs(member.first_seen));
   return Serialize(out);
 }
 std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view payload) {
@@ -161,6 +163,8 @@ std::optional<Member> DecodeMember(const base::PeerId& peer, std::string_view pa
   out.addresses.assign(in.addresses().begin(), in.addresses().end());
   out.admitted = base::FromMs(in.admitted_ms());
   out.invites = in.invites();
+  if (!in.sponsor().empty() && !ReadId(in.sponsor(), out.sponsor)) return std::nullopt;
+  out.first_seen = base::FromMs(in.first_seen_ms());
   return out;
 }
 

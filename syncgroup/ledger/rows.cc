@@ -102,6 +102,17 @@ std::optional<Role> LoadRole(base::ReadTxn& txn, const base::GroupId& group,
                              const base::PeerId& peer) {
   return LoadRow(txn, Table::kMembers, MemberKey(group, peer), DecodeRoleOfMember);
 }
+std::optional<Member> FindMemberBy(base::ReadTxn& txn, const base::GroupId& group,
+                                   uint64_t first_by) {
+  std::optional<Member> found;
+  std::string prefix = MemberPrefix(group);
+  base::AppendU64(prefix, first_by);
+  VisitPrefix(txn, Table::kMembers, prefix, [&](std::string_view key, std::string_view payload) {
+    if (const auto peer = MemberOfKey(key)) found = DecodeMember(*peer, payload);
+    return !found;
+  });
+  return found;
+}
 std::vector<Member> LoadMembers(base::ReadTxn& txn, const base::GroupId& group) {
   std::vector<Member> members;
   VisitPrefix(txn, Table::kMembers, MemberPrefix(group),

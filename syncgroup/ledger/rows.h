@@ -131,6 +131,9 @@ void StoreGroupRow(base::WriteTxn& txn, const base::GroupId& group, const GroupR
 
 std::optional<Member> LoadMember(base::ReadTxn& txn, const base::GroupId& group,
                                  const base::PeerId& peer);
+// The member that a charge is for; see LoadCharge.
+std::optional<Member> FindMemberBy(base::ReadTxn& txn, const base::GroupId& group,
+                                   uint64_t first_by);
 // Only whether `peer` is a member, and as what: cheaper, for what is asked of every reference.
 std::optional<Role> LoadRole(base::ReadTxn& txn, const base::GroupId& group,
                              const base::PeerId& peer);

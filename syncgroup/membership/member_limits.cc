@@ -15,6 +15,8 @@ namespace waypost::syncgroup {
 namespace {
 
 constexpr uint64_t kNumberingsOfOne = 64;
+// Of what a member may bring, what one that was invited keeps to itself.
+constexpr uint64_t kInvitedShare = 64;
 
 uint64_t SecondsSince(base::WallTime then, base::WallTime now) {
   if (now <= then) return 0;
@@ -85,6 +87,25 @@ std::optional<std::string> BeyondLimits(const MemberLimits& limits, const Member
                         " are taken of it by now; see ", row.settings);
   }
   return std::nullopt;
+}
+
+MemberLimits OwnShareOfInvited(const MemberLimits& limits) {
+  const auto share = [](uint64_t limit) { return (limit + kInvitedShare - 1) / kInvitedShare; };
+  return {.total = share(limits.total),
+          .burst = share(limits.burst),
+          .per_second = share(limits.per_second),
+          .bytes = share(limits.bytes),
+          .entries = share(limits.entries),
+          .log_bytes = share(limits.log_bytes),
+          .membership = share(limits.membership),
+          .membership_per_day = share(limits.membership_per_day),
+          .numberings = share(limits.numberings)};
+}
+
+base::WallTime AgeBegins(base::WallTime admitted, base::WallTime first_seen,
+                         base::WallTime own_admission) {
+  const bool unknown = first_seen == base::WallTime();
+  return unknown || admitted <= own_admission ? admitted : std::max(admitted, first_seen);
 }
 
 uint64_t BytesAllowed(const MemberLimits& limits, uint64_t fetched_bytes) {

@@ -51,6 +51,17 @@ MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes);
 std::optional<std::string> BeyondLimits(const MemberLimits& limits, const MemberUse& use,
                                         base::WallTime admitted, base::WallTime now);
 
+// Those that came by the invites of one member have together what a member has, apart from that
+// one, so that nobody multiplies itself; and each of them this much in any case, so that the rest
+// does not shut it out. Pure.
+MemberLimits OwnShareOfInvited(const MemberLimits& limits);
+
+// Since when a member's age counts: its admission, or where that is younger than the admission of
+// this peer, which then saw it come, when it was first seen here: so that nobody dates its
+// admission back. Pure.
+base::WallTime AgeBegins(base::WallTime admitted, base::WallTime first_seen,
+                         base::WallTime own_admission);
+
 // How large a blob may be whose first mention is by a member for which so much was fetched. Pure.
 uint64_t BytesAllowed(const MemberLimits& limits, uint64_t fetched_bytes);
 

@@ -83,6 +83,30 @@ bool Ended(const Verdict& verdict, const Admission& admission) {
   });
 }
 
+// Who answers for those that came by invites: up from inviter to inviter, also over those that are
+// gone, to one that an admin admitted.
+void NameSponsors(const Facts& facts, const Verdict& verdict,
+                  std::map<base::PeerId, Member>& members) {
+  std::map<base::PeerId, base::PeerId> inviters;
+  std::set<base::PeerId> by_admin = {facts.founder.peer};
+  for (const Admission* a : verdict.admissions) {
+    if (a->as_inviter) {
+      if (!by_admin.contains(a->peer)) inviters.try_emplace(a->peer, a->author());
+    } else if (!a->by_itself()) {
+      by_admin.insert(a->peer);
+      inviters.erase(a->peer);
+    }
+  }
+  for (auto& [peer, member] : members) {
+    auto up = inviters.find(peer);
+    // Nobody comes by an invite of one that it brought in; the count only bounds the loop.
+    for (std::size_t steps = 0; up != inviters.end() && steps <= inviters.size(); ++steps) {
+      member.sponsor = up->second;
+      up = inviters.find(member.sponsor);
+    }
+  }
+}
+
 std::map<base::PeerId, Member> MembersOf(const Facts& facts, const Verdict& verdict,
                                          std::map<base::PeerId, Stamp>& admitted_at) {
   std::map<base::PeerId, Member> members;
@@ -109,6 +133,7 @@ std::map<base::PeerId, Member> MembersOf(const Facts& facts, const Verdict& verd
     member.invites = a->invites;
     admitted_at[a->peer] = a->stamp;
   }
+  NameSponsors(facts, verdict, members);
   return members;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,8 +43,20 @@ struct Member {
   std::string name;                    // from its profile
   std::vector<std::string> addresses;  // from its profile, "host:port"
   base::WallTime admitted;
+  // Zero: an admin admitted it. Else the member that an admin did admit and by whose invite, or by
+  // that of somebody whom it brought in, this one came.
+  base::PeerId sponsor;
+  // When this peer first saw it as a member; 0 ms: not known. No part of what the group says of it,
+  // and so not compared.
+  base::WallTime first_seen;
 
-  friend bool operator==(const Member&, const Member&) = default;
+  friend bool operator==(const Member& a, const Member& b) {
+    const auto said = [](const Member& m) {
+      return std::tie(m.peer, m.incarnation, m.role, m.authority, m.invites, m.name, m.addresses,
+                      m.admitted, m.sponsor);
+    };
+    return said(a) == said(b);
+  }
 };
 
 struct Ref {

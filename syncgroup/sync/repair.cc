@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "syncgroup/group/member_shares.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/replication_impl.h"
 
@@ -237,11 +238,9 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
       const OriginKey numbering{one.place.origin, one.place.incarnation};
       // One of which nothing is here counts among the member's numberings.
       if (LoadKnowledge(txn, group, numbering).known == Known()) {
-        const auto member = LoadMember(txn, group, numbering.first);
-        MemberUse with = LoadUse(txn, group, numbering.first);
-        ++with.numberings;
-        if (BeyondLimits(core.limits(), with, member ? member->admitted : writer->row().created,
-                         core.clock.WallNow())) {
+        MemberShares shares(txn, group, writer->row(), core.self(), core.limits(),
+                            core.clock.WallNow());
+        if (shares.WhyNot(numbering.first, {.numberings = 1})) {
           continue;
         }
       }

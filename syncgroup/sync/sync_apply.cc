@@ -5,6 +5,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "syncgroup/group/member_shares.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/replication_impl.h"
 
@@ -36,44 +37,6 @@ constexpr std::size_t kKnowledgeBytesMax = kRequestBytesMax - (std::size_t{64} <
 constexpr std::size_t kKnownBytes = 110;  // of one numbering on the wire, at most
 constexpr std::size_t kGroupBytes = 120 + kProbesMax * 80;
 
-// What has been taken of each origin, as of this transaction.
-class Uses {
- public:
-  Uses(GroupWriter& writer, const Core& core)
-      : writer_(writer), limits_(core.limits()), now_(core.clock.WallNow()) {}
-
-  // Empty: with this entry its author keeps within the limits of a member.
-  std::string WhyNot(const PreparedEntry& prepared) {
-    const base::PeerId& origin = prepared.entry.place.origin;
-    MemberUse with = Of(origin);
-    with += UseOfEntry(prepared);
-    const auto member = LoadMember(writer_.txn(), writer_.group(), origin);
-    // Of who is no member any more it is not known since when it was one.
-    const base::WallTime admitted = member ? member->admitted : writer_.row().created;
-    const auto beyond = BeyondLimits(limits_, with, admitted, now_);
-    if (!beyond) return {};
-    return absl::StrCat("peer ", origin.ToHex(), " ", *beyond);
-  }
-  void Took(const PreparedEntry& prepared) {
-    Of(prepared.entry.place.origin) += UseOfEntry(prepared);
-  }
-
- private:
-  static MemberUse UseOfEntry(const PreparedEntry& prepared) {
-    return UseOf(prepared.entry, prepared.sealed.bytes.size() + prepared.sealed.signature.size());
-  }
-  MemberUse& Of(const base::PeerId& origin) {
-    const auto it = uses_.find(origin);
-    if (it != uses_.end()) return it->second;
-    return uses_[origin] = LoadUse(writer_.txn(), writer_.group(), origin);
-  }
-
-  GroupWriter& writer_;
-  const MemberLimits limits_;
-  const base::WallTime now_;
-  std::map<base::PeerId, MemberUse> uses_;
-};
-
 // How one entry relates to what is known.
 enum class Fate { kKnown, kNext, kGap, kParted, kVoid, kHeld, kOurs };
 
@@ -100,7 +63,8 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                 const std::vector<PreparedEntry>& entries, std::size_t begin, std::size_t end,
                 ChunkResult& result) {
   const base::PeerId& self = core.self();
-  Uses uses(writer, core);
+  MemberShares shares(writer.txn(), writer.group(), writer.row(), self, core.limits(),
+                      core.clock.WallNow());
   for (std::size_t i = begin; i < end; ++i) {
     result.end = i + 1;
     const PreparedEntry& entry = entries[i];
@@ -124,17 +88,20 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
       case Fate::kKnown:
       case Fate::kVoid:
         break;
-      case Fate::kNext:
-        if (std::string why = place.origin == self ? std::string() : uses.WhyNot(entry);
-            !why.empty()) {
+      case Fate::kNext: {
+        const MemberUse use =
+            UseOf(entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size());
+        auto why = place.origin == self ? std::nullopt : shares.WhyNot(place.origin, use);
+        if (why) {
           result.ended.insert(numbering);
-          result.problem = std::move(why);
+          result.problem = *std::move(why);
           break;
         }
         writer.Append(entry, via);
-        uses.Took(entry);
+        shares.Took(place.origin, use);
         ++result.applied;
         break;
+      }
       case Fate::kGap:
         result.ended.insert(numbering);
         result.problem = absl::StrCat("a gap before entry ", place.generation, " of peer ",

@@ -53,6 +53,26 @@ TEST(MemberLimits, EachKindHasItsOwnLimitThatIsNamed) {
   }
 }
 
+TEST(MemberLimits, AnAdmissionThatThisPeerSawIsNoOlderThanItsSight) {
+  const auto at = [](int64_t ms) { return base::FromMs(ms); };
+  // Before this peer came itself, what the admission says holds.
+  EXPECT_EQ(AgeBegins(at(100), at(900), at(200)), at(100));
+  EXPECT_EQ(AgeBegins(at(200), at(900), at(200)), at(200));
+  EXPECT_EQ(AgeBegins(at(201), at(900), at(200)), at(900));
+  EXPECT_EQ(AgeBegins(at(950), at(900), at(200)), at(950)) << "a clock that is ahead";
+  EXPECT_EQ(AgeBegins(at(300), base::WallTime(), at(200)), at(300)) << "not known";
+}
+
+TEST(MemberLimits, OneThatWasInvitedKeepsAPartOfEach) {
+  const MemberLimits own = OwnShareOfInvited({});
+  EXPECT_EQ(own.numberings, 1u);
+  EXPECT_EQ(own.membership, 16u);
+  EXPECT_EQ(own.entries, 15'625u);
+  EXPECT_EQ(own.bytes, uint64_t{1} << 34);
+  EXPECT_EQ(OwnShareOfInvited({.entries = 1}).entries, 1u);
+  EXPECT_EQ(OwnShareOfInvited({.entries = 0}).entries, 0u);
+}
+
 TEST(MemberLimits, WhatAnEntryUses) {
   Entry entry{.place = {.generation = 1}};
   const auto peer = [](char c) { return *base::PeerId::FromBytes(std::string(32, c)); };

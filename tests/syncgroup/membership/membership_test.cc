@@ -427,6 +427,22 @@ class Inviters : public ::testing::Test {
   }
 };
 
+TEST_F(Inviters, WhoCameByInvitesIsAnsweredForByTheOneThatAnAdminAdmitted) {
+  Set set = Group()
+                .Write({.by = 2, .time = 4, .entry = 1}, Invited(4, Authority::kWriter, true))
+                .Write({.by = 4, .time = 5, .entry = 1}, Invited(5, Authority::kWriter));
+  const auto sponsor = [&](uint64_t peer) { return MemberIn(set, peer).sponsor; };
+  for (const uint64_t by_admin : {1, 2, 3}) EXPECT_TRUE(sponsor(by_admin).IsZero());
+  EXPECT_EQ(sponsor(4), PeerNumber(2));
+  EXPECT_EQ(sponsor(5), PeerNumber(2));
+  // Whoever stood between is gone: nobody begins a line of its own by leaving.
+  set.Remove({.by = 4, .time = 6, .entry = 2}, 4, {.up_to = 1});
+  ASSERT_EQ(set.Members(), "1 2 3 5");
+  EXPECT_EQ(sponsor(5), PeerNumber(2));
+  set.Write({.by = 1, .time = 7, .entry = 4}, Op(5, Authority::kWriter));
+  EXPECT_TRUE(sponsor(5).IsZero()) << "an admin answers for it";
+}
+
 TEST_F(Inviters, AdmitOthersWithAtMostTheirOwnAuthority) {
   EXPECT_EQ(
       Group().Write({.by = 2, .time = 5, .entry = 1}, Invited(4, Authority::kWriter)).Members(),

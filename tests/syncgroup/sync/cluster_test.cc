@@ -196,6 +196,7 @@ TEST(Cluster, AHaveMakesAFreshLocationAndEvidence) {
   ASSERT_TRUE(a.Set(group, "k", "content").ok());
   ASSERT_TRUE(wire.InTime([&] { return b.Has(group, "k", "content"); }));
   const auto before = b.node().Record(BlobOf("content")).signpost;
+  b.clock.Shift(base::Millis(1));  // all may have happened within one
   ASSERT_TRUE(a.node().Put("content").ok());
   EXPECT_TRUE(wire.InTime(
       [&] { return b.node().Record(BlobOf("content")).signpost->evidence > before->evidence; }));

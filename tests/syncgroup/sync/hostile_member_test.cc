@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "syncgroup/group/group_change.h"
 #include "syncgroup/group/papers.h"
 #include "syncgroup/ledger/rows.h"
 #include "tests/syncgroup/cluster.h"
@@ -54,13 +55,16 @@ class HostileMemberTest : public testing::Test {
   }
 
   std::size_t NumberingsOf(ClusterNode& node, const base::GroupId& group) {
+    return NumberingsOf(node, group, hostile_.peer());
+  }
+  std::size_t NumberingsOf(ClusterNode& node, const base::GroupId& group,
+                           const base::PeerId& origin) {
     std::size_t count = 0;
-    CHECK(node.node()
-              .index
-              ->Read([&](base::ReadTxn& txn) {
-                count = LoadKnowledgeOf(txn, group, hostile_.peer()).size();
-              })
-              .ok());
+    CHECK(
+        node.node()
+            .index
+            ->Read([&](base::ReadTxn& txn) { count = LoadKnowledgeOf(txn, group, origin).size(); })
+            .ok());
     return count;
   }
   // Entries without an operation, each in a numbering of its own.
@@ -130,6 +134,60 @@ TEST_F(HostileMemberTest, EmptyNumberingsWithoutEndAreNotTaken) {
   a.clock.Shift(base::Millis(25 * 3600 * 1000));
   Send(a, group, {.entries = EmptyNumberings(group, 5)});
   EXPECT_EQ(NumberingsOf(a, group), 65u);
+}
+
+TEST_F(HostileMemberTest, WhomItInvitesShareOnePart) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  HostileMember::Numbering inviting = HostileMember::NewNumbering();
+  AdmitOp lets{.peer = hostile_.peer(),
+               .incarnation = inviting.incarnation,
+               .authority = Authority::kWriter,
+               .invites = true};
+  const auto write_as_admin = [&](Op op) {
+    const absl::Status written = ChangeGroup(
+        *a.node().parts.group_core, *a.node().parts.group_work, group,
+        [&](GroupWriter& writer, const Member& self) { return WriteAllowed(writer, self, {op}); });
+    ASSERT_TRUE(written.ok()) << written;
+  };
+  write_as_admin(lets);
+  std::vector<HostileMember> puppets;
+  std::vector<SealedEntry> admissions;
+  for (uint64_t i = 0; i < 4; ++i) {
+    puppets.emplace_back(TestIdentities::Get().Number(kHostile + 1 + i), a.clock);
+    admissions.push_back(hostile_.Next(group, inviting,
+                                       {AdmitOp{.peer = puppets.back().peer(),
+                                                .incarnation = base::NewIncarnation(),
+                                                .authority = Authority::kReader,
+                                                .as_inviter = true}},
+                                       a.clock.WallNow() + base::Millis(1000)));
+  }
+  EXPECT_EQ(Send(a, group, {.entries = admissions}).problem, "");
+  ASSERT_EQ(a.groups().Members(group)->size(), 6u);
+  const auto flood = [&](HostileMember& by) {
+    std::vector<SealedEntry> entries;
+    for (int i = 0; i < 100; ++i) {
+      HostileMember::Numbering numbering = HostileMember::NewNumbering();
+      entries.push_back(by.Next(group, numbering, {}));
+    }
+    return Send(a, group, {.entries = entries});
+  };
+  std::vector<std::size_t> taken;
+  for (HostileMember& puppet : puppets) {
+    const Replication::Round round = flood(puppet);
+    EXPECT_NE(round.problem.find("limits.numberings"), std::string::npos) << round.problem;
+    taken.push_back(NumberingsOf(a, group, puppet.peer()));
+  }
+  EXPECT_EQ(taken, (std::vector<std::size_t>{64, 1, 1, 1}))
+      << "and each of them its own small part";
+  flood(hostile_);
+  EXPECT_EQ(NumberingsOf(a, group), 64u) << "apart from them";
+  lets.peer = puppets[3].peer();
+  lets.incarnation = base::NewIncarnation();
+  lets.invites = false;
+  write_as_admin(lets);
+  flood(puppets[3]);
+  EXPECT_EQ(NumberingsOf(a, group, puppets[3].peer()), 64u) << "once an admin answers for it";
 }
 
 TEST_F(HostileMemberTest, DeletesAndEmptyEntriesCount) {

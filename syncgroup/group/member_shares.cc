@@ -1,0 +1,88 @@
+#include "syncgroup/group/member_shares.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "syncgroup/ledger/keys.h"
+
+// A member that an admin admitted has its limits to itself. One that came by an invite has a small
+// part of them to itself; beyond that it shares one part with all whom the same member brought in.
+// Who was removed is no member and counts no more.
+
+namespace waypost::syncgroup {
+
+base::WallTime AgeBegins(base::ReadTxn& txn, const base::GroupId& group, const GroupRow& row,
+                         const base::PeerId& self, const base::PeerId& origin) {
+  const auto member = LoadMember(txn, group, origin);
+  if (!member) return row.created;
+  const auto own = LoadMember(txn, group, self);
+  return AgeBegins(member->admitted, member->first_seen, own ? own->admitted : row.created);
+}
+
+MemberShares::MemberShares(base::ReadTxn& txn, const base::GroupId& group, const GroupRow& row,
+                           const base::PeerId& self, const MemberLimits& limits, base::WallTime now)
+    : txn_(txn), group_(group), row_(row), self_(self), limits_(limits), now_(now) {}
+
+MemberShares::Origin& MemberShares::Of(const base::PeerId& origin) {
+  const auto it = origins_.find(origin);
+  if (it != origins_.end()) return it->second;
+  Origin& added = origins_[origin];
+  added.use = LoadUse(txn_, group_, origin);
+  added.since = AgeBegins(txn_, group_, row_, self_, origin);
+  if (const auto member = LoadMember(txn_, group_, origin)) added.sponsor = member->sponsor;
+  return added;
+}
+
+MemberUse& MemberShares::BroughtBy(const base::PeerId& sponsor) {
+  const auto it = brought_by_.find(sponsor);
+  if (it != brought_by_.end()) return it->second;
+  MemberUse& together = brought_by_[sponsor];
+  for (const Member& member : LoadMembers(txn_, group_)) {
+    if (member.sponsor == sponsor) together += Of(member.peer).use;
+  }
+  return together;
+}
+
+std::optional<std::string> MemberShares::WhyNot(const base::PeerId& origin, const MemberUse& more) {
+  const Origin& known = Of(origin);
+  MemberUse with = known.use;
+  with += more;
+  if (const auto beyond = BeyondLimits(limits_, with, known.since, now_)) {
+    return absl::StrCat("peer ", origin.ToHex(), " ", *beyond);
+  }
+  if (known.sponsor.IsZero() ||
+      !BeyondLimits(OwnShareOfInvited(limits_), with, known.since, now_)) {
+    return std::nullopt;
+  }
+  MemberUse together = BroughtBy(known.sponsor);
+  together += more;
+  const base::WallTime since = AgeBegins(txn_, group_, row_, self_, known.sponsor);
+  if (const auto beyond = BeyondLimits(limits_, together, since, now_)) {
+    return absl::StrCat("peer ", origin.ToHex(), ", with all that peer ", known.sponsor.ToHex(),
+                        " brought in, ", *beyond, ", or let an admin admit it");
+  }
+  return std::nullopt;
+}
+
+void MemberShares::Took(const base::PeerId& origin, const MemberUse& more) {
+  Origin& known = Of(origin);
+  known.use += more;
+  const auto together = brought_by_.find(known.sponsor);
+  if (together != brought_by_.end()) together->second += more;
+}
+
+uint64_t FetchBytesLeft(base::ReadTxn& txn, const base::GroupId& group, const MemberLimits& limits,
+                        uint64_t first_by) {
+  const uint64_t fetched = LoadCharge(txn, group, first_by);
+  const auto member = FindMemberBy(txn, group, first_by);
+  if (!member || member->sponsor.IsZero()) return BytesAllowed(limits, fetched);
+  uint64_t together = 0;
+  for (const Member& other : LoadMembers(txn, group)) {
+    if (other.sponsor == member->sponsor) {
+      together += LoadCharge(txn, group, FirstBy(other.peer));
+    }
+  }
+  return std::max(BytesAllowed(limits, together), BytesAllowed(OwnShareOfInvited(limits), fetched));
+}
+
+}  // namespace waypost::syncgroup
