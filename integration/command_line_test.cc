@@ -185,6 +185,29 @@ TEST_F(CommandLineTest, WhatIsWrittenForTheUserHarmsNothingThatIsThere) {
   EXPECT_EQ(std::distance(fs::directory_iterator(cluster_.dir() + "/in"), {}), 2);
 }
 
+TEST_F(CommandLineTest, WhatCannotBeReadIsNamedAndTheRestIsPut) {
+  laptop_->CreateGroup("family", "normal");
+  File("tree/a", "hello");
+  File("tree/sub/b", "world");
+  const std::string none = cluster_.dir() + "/none";
+  const CommandResult put =
+      laptop_->Run({"put", "-r", none, cluster_.dir() + "/tree", "--group", "family"});
+  EXPECT_EQ(put.exit_status, 1);
+  EXPECT_THAT(put.err, HasSubstr(none));
+  EXPECT_EQ(Parsed(laptop_->Run({"ref", "ls", "family", "--json"})).size(), 2u);
+}
+
+TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {
+  Ok(*laptop_, {"put", "/proc/version"});
+  EXPECT_EQ(Ok(*laptop_, {"get", HexOfSha256(ReadWholeFile("/proc/version"))}),
+            Trimmed(ReadWholeFile("/proc/version")));
+  const CommandResult closed = RunCommand(
+      {"/bin/sh", "-c", "exec \"$0\" put - --data \"$1\" <&-", WaypostProgram(), laptop_->dir()});
+  EXPECT_EQ(closed.exit_status, 1) << closed.out;
+  EXPECT_THAT(closed.err, HasSubstr("standard input"));
+  EXPECT_EQ(Parsed(laptop_->Run({"ls", "--json"})).size(), 1u);
+}
+
 TEST_F(CommandLineTest, WhatOthersWroteNeverReachesTheTerminalRaw) {
   const std::string group = laptop_->CreateGroup("family\xe2\x80\xa8laptop  admin", "normal");
   const std::string override_key =

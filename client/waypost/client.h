@@ -67,7 +67,8 @@ class Client {
   // by another id than theirs, which is hashed on the way (SHA-256).
   Result<PutResult> PutBytes(std::string_view bytes, const PutOptions& options,
                              const Deadline& deadline) const;
-  // kFile when it cannot be read or is cut meanwhile.
+  // kFile when it cannot be read, is changed meanwhile, or has bytes while its size is 0, as files
+  // of /proc. One that was written within the last 2 s costs 20 ms more.
   Result<PutResult> PutFile(const std::filesystem::path& path, const PutOptions& options,
                             const Deadline& deadline) const;
   // `bytes` bytes from where the stream is. kFile when it has fewer.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -393,6 +394,15 @@ TEST_F(ClientTest, EachKindOfErrorIsToldApart) {
   EXPECT_EQ(laptop.CreateGroup({.name = "\xff"}, kLong).error().kind, ErrorKind::kUsage);
   EXPECT_EQ(laptop.PutFile(PathOf("no such file"), {}, kLong).error().kind, ErrorKind::kFile);
   EXPECT_EQ(laptop.PutFile(cluster_->dir(), {}, kLong).error().kind, ErrorKind::kFile);
+  EXPECT_EQ(laptop.PutFile("/proc/version", {}, kLong).error().kind, ErrorKind::kFile);
+  {
+    const std::string path = PathOf("restless");
+    std::ofstream(path) << std::string(1 << 20, 'a');
+    std::jthread writer([&path](const std::stop_token& stop) {
+      while (!stop.stop_requested()) std::fstream(path, std::ios::in | std::ios::out) << "b";
+    });
+    EXPECT_EQ(laptop.PutFile(path, {}, kLong).error().kind, ErrorKind::kFile);
+  }
   std::istringstream short_stream("123");
   EXPECT_EQ(laptop.PutStream(short_stream, 5, {}, kLong).error().kind, ErrorKind::kFile);
   const auto put = laptop.PutBytes("some", {}, kLong);

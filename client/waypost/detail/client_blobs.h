@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <istream>
 #include <limits>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "waypost/client.h"
@@ -40,6 +42,22 @@ class OwnedFd {
 
 inline Error FileError(const std::filesystem::path& path) {
   return {.kind = ErrorKind::kFile, .message = path.string() + ": " + std::strerror(errno)};
+}
+
+// Whether the file's times are so new that another change could leave them as they are.
+inline bool WasJustChanged(const struct stat& facts) {
+  const auto changed = std::chrono::system_clock::from_time_t(facts.st_ctim.tv_sec);
+  const auto since = std::chrono::system_clock::now() - changed;
+  return since < std::chrono::seconds(2) && since > -std::chrono::seconds(2);
+}
+
+inline bool IsChanged(int fd, const struct stat& before) {
+  struct stat now {};
+  const auto same = [](const struct timespec& a, const struct timespec& b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+  };
+  return fstat(fd, &now) != 0 || now.st_size != before.st_size ||
+         !same(now.st_mtim, before.st_mtim) || !same(now.st_ctim, before.st_ctim);
 }
 
 // A file under a name of its own until it is whole. One thread.
@@ -173,14 +191,32 @@ inline Result<PutResult> Client::PutFile(const std::filesystem::path& path,
   if (!S_ISREG(facts.st_mode)) {
     return Error{.kind = ErrorKind::kFile, .message = path.string() + ": no regular file"};
   }
-  const Source source{.bytes = static_cast<uint64_t>(facts.st_size),
-                      .read = [&fd](char* data, std::size_t size) -> std::ptrdiff_t {
-                        while (true) {
-                          const ssize_t got = read(fd.get(), data, size);
-                          if (got >= 0 || errno != EINTR) return got;
-                        }
+  // Times of files move on once a tick of the kernel: a change within the same one would not show.
+  if (detail::WasJustChanged(facts)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (fstat(fd.get(), &facts) != 0) return detail::FileError(path);
+  }
+  char first = 0;
+  if (facts.st_size == 0 && pread(fd.get(), &first, 1, 0) != 0) {
+    return Error{.kind = ErrorKind::kFile,
+                 .message = path.string() + ": has bytes and says that it has none: use PutBytes"};
+  }
+  bool changed = false;
+  uint64_t left = static_cast<uint64_t>(facts.st_size);
+  const Source source{.bytes = left, .read = [&](char* data, std::size_t size) -> std::ptrdiff_t {
+                        ssize_t got = read(fd.get(), data, size);
+                        while (got < 0 && errno == EINTR) got = read(fd.get(), data, size);
+                        if (got <= 0) return got;
+                        left -= std::min(left, static_cast<uint64_t>(got));
+                        changed = left == 0 && detail::IsChanged(fd.get(), facts);
+                        return changed ? -1 : got;
                       }};
-  return Put(source, options, deadline);
+  auto result = Put(source, options, deadline);
+  if (changed) {
+    return Error{.kind = ErrorKind::kFile,
+                 .message = path.string() + ": was changed while it was read"};
+  }
+  return result;
 }
 
 inline Result<PutResult> Client::PutStream(std::istream& stream, uint64_t bytes,

@@ -1,0 +1,102 @@
+#include "service/cli/put_sources.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <set>
+
+#include "base/status.h"
+#include "service/cli/commands.h"
+#include "tests/fakes/temp_dir.h"
+
+namespace waypost::service {
+namespace {
+
+class PutReaderTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& text, std::ios::openmode how = std::ios::trunc) {
+    std::ofstream(path_, std::ios::out | how) << text;
+  }
+  static std::unique_ptr<PutReader> Open(const std::string& path) {
+    auto reader = PutReader::Open({.path = path});
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    return reader.ok() ? *std::move(reader) : nullptr;
+  }
+  // The next `count` bytes.
+  static absl::StatusOr<std::string> Next(PutReader& reader, std::size_t count) {
+    std::string bytes(count, '\0');
+    const auto got = reader.Read(bytes);
+    RETURN_IF_ERROR(got.status());
+    bytes.resize(*got);
+    return bytes;
+  }
+
+  const base::TempDir temp_;
+  const std::string path_ = temp_ / "file";
+};
+
+TEST_F(PutReaderTest, AFileIsReadFromItsBeginningToItsEnd) {
+  Write("hello world");
+  const auto reader = Open(path_);
+  EXPECT_EQ(reader->size(), 11u);
+  EXPECT_EQ(*Next(*reader, 5), "hello");
+  EXPECT_EQ(*Next(*reader, 6), " world");
+  Write("");
+  EXPECT_EQ(Open(path_)->size(), 0u);
+}
+
+TEST_F(PutReaderTest, AFileThatIsChangedWhileItIsReadIsNeverWhole) {
+  // Rewritten at once after it was written, with as many bytes.
+  Write("hello world");
+  auto reader = Open(path_);
+  EXPECT_EQ(*Next(*reader, 5), "hello");
+  Write("HELLO WORLD");
+  EXPECT_TRUE(absl::IsAborted(Next(*reader, 6).status()));
+  // Grown, and cut.
+  reader = Open(path_);
+  EXPECT_EQ(*Next(*reader, 5), "HELLO");
+  Write(" AND MORE", std::ios::app);
+  EXPECT_TRUE(absl::IsAborted(Next(*reader, 6).status()));
+  reader = Open(path_);
+  EXPECT_EQ(reader->size(), 20u);
+  EXPECT_EQ(*Next(*reader, 5), "HELLO");
+  Write("HEL");
+  EXPECT_TRUE(absl::IsAborted(Next(*reader, 15).status()));
+}
+
+TEST_F(PutReaderTest, AFileThatCallsItselfEmptyIsReadToItsEnd) {
+  std::ifstream file("/proc/version");
+  const std::string version{std::istreambuf_iterator<char>(file), {}};
+  const auto reader = Open("/proc/version");
+  ASSERT_EQ(reader->size(), version.size());
+  EXPECT_EQ(*Next(*reader, version.size()), version);
+}
+
+TEST(CollectSources, WhatCannotBeReadIsLeftOutAndTheRestIsThere) {
+  const base::TempDir temp;
+  for (const char* name : {"a", "b", "closed", "closed/sub", "d"}) {
+    std::filesystem::create_directories(temp / name);
+    std::ofstream(temp / name + "/file") << name;
+  }
+  ASSERT_EQ(chmod((temp / "closed").c_str(), 0), 0);
+  ASSERT_EQ(chmod(temp.path().c_str(), 0755), 0);
+  // Root may read all.
+  const bool root = geteuid() == 0;
+  ASSERT_EQ(root ? seteuid(65534) : 0, 0);
+  PutArgs args{.paths = {temp.path(), temp / "none"}, .recursive = true, .group = "g"};
+  const auto found = CollectSources(args);
+  ASSERT_EQ(root ? seteuid(0) : 0, 0);
+  ASSERT_EQ(chmod((temp / "closed").c_str(), 0700), 0);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->unreadable, 2u);
+  std::set<std::string> keys;
+  for (const PutItem& item : found->items) keys.insert(item.key);
+  EXPECT_EQ(keys, (std::set<std::string>{"a/file", "b/file", "d/file"}));
+}
+
+}  // namespace
+}  // namespace waypost::service
