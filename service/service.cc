@@ -52,6 +52,10 @@ std::string NameOfMachine() {
 }
 
 // `section`: of the settings.
+// Players and shells stop reading for a while; what waits meanwhile is bounded by the connections.
+constexpr base::Millis kReaderWindow{60'000};
+constexpr base::Millis kLocalReaderWindow{600'000};
+
 http::EngineOptions EngineOptionsOf(const std::string& listener, const std::string& section,
                                     const ListenerConfig& config, const base::HostPort& bind,
                                     base::Metrics& metrics) {
@@ -279,6 +283,9 @@ void Service::Impl::MakeAppListener(const Config& config) {
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
   for_apps.chunked_bodies = true;
+  for_apps.request_ids = true;
+  for_apps.reader_window = kReaderWindow;
+  for_apps.local_reader_window = kLocalReaderWindow;
   for_apps.express = {"/healthz", "/readyz"};
   app_engine = std::make_unique<http::Engine>(
       std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },

@@ -85,7 +85,9 @@ Rows Listener(const std::string& section, ListenerConfig Config::*listener, std:
       {key("idle_timeout"), "60s", Duration(in(&L::idle_timeout), Millis(100), hours(24)),
        "for a connection between requests"},
       {key("min_rate"), "1KiB", Size(in(&L::min_rate_bytes_per_s), 0, kTiB),
-       "bytes a second, averaged over 5 s, either way"},
+       "bytes a second: of who sends over 5 s, of who reads over 5 s from peers' listener, and "
+       "from "
+       "apps' over 60 s, on this machine over 10 min"},
   };
 }
 

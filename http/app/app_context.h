@@ -57,7 +57,8 @@ Response ListResponse(Json items, const std::string& next_position);
 
 // As what the bytes of a blob are served: under an id they never change, under a key they may.
 struct ServedAs {
-  std::string key;  // of the reference that led to them; empty: they were asked for by their id
+  std::string key;    // of the reference that led to them; empty: they were asked for by their id
+  bool save = false;  // to be saved, not shown: only with a key
 };
 // GET and HEAD of a blob, here or not; also for ?content of a reference.
 absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,

@@ -10,6 +10,7 @@
 #include "http/app/scope.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
+#include "http/message/media_type.h"
 #include "http/message/range.h"
 #include "http/message/text.h"
 
@@ -47,6 +48,10 @@ Response ServeBlob(const Request& request, const base::BlobId& blob, const Serve
   response.Set("X-Content-Type-Options", "nosniff");
   response.Set("Content-Security-Policy", "sandbox");
   response.Set("Repr-Digest", absl::StrCat("sha-256=:", Base64(blob.bytes()), ":"));
+  if (!as.key.empty()) {
+    response.Set("Content-Type", std::string(MediaTypeOf(as.key)));
+    response.Set("Content-Disposition", DispositionOf(as.key, as.save));
+  }
   const auto if_range = request.Header("if-range");
   // Only a strong tag that is ours makes the range count.
   const bool range_counts = !if_range || TrimSpaces(*if_range) == etag;

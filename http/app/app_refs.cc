@@ -8,6 +8,7 @@
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
 #include "http/message/range.h"
+#include "http/message/text.h"
 
 // References of a group: one, many, a page of them. A batch is one entry of the log, all or
 // nothing.
@@ -60,10 +61,12 @@ absl::StatusOr<Response> GetRef(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Place place, PlaceIn(request));
   ASSIGN_OR_RETURN(const auto ref, context.parts.refs.Get(place.group, place.key));
   if (request.Query("content")) {
-    return AnswerBlob(context, request, ref.blob, {.key = place.key});
+    return AnswerBlob(context, request, ref.blob,
+                      {.key = place.key, .save = request.Query("download").has_value()});
   }
-  if (request.Query("fetch") || request.Query("timeout")) {
-    return absl::InvalidArgumentError("\"fetch\" and \"timeout\" go with \"content\"");
+  if (request.Query("fetch") || request.Query("timeout") || request.Query("download")) {
+    return absl::InvalidArgumentError(
+        "\"fetch\", \"timeout\" and \"download\" go with \"content\"");
   }
   Response response = RefResponse(ref);
   const auto known = request.Header("if-none-match");
@@ -86,6 +89,15 @@ absl::StatusOr<Response> ListRefs(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Paging paging, PagingIn(request));
   const std::string_view prefix = request.Query("prefix").value_or("");
   RETURN_IF_ERROR(context.parts.groups.Find(group).status());
+  if (const auto delimiter = request.Query("delimiter")) {
+    if (*delimiter != "/") return absl::InvalidArgumentError("delimiter must be /");
+    ASSIGN_OR_RETURN(const auto page,
+                     context.parts.refs.ListFolders(group, prefix, paging.after, paging.limit));
+    Json refs = Json::array();
+    for (const auto& ref : page.refs) refs.push_back(RefJson(ref));
+    const Json next = page.next.empty() ? Json(nullptr) : Json(EncodeCursor(page.next));
+    return JsonResponse({{"items", std::move(refs)}, {"prefixes", page.prefixes}, {"next", next}});
+  }
   ASSIGN_OR_RETURN(const auto refs,
                    context.parts.refs.List(group, prefix, paging.after, paging.limit));
   Json items = Json::array();

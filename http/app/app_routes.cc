@@ -48,11 +48,12 @@ const AppRoute kRoutes[] = {
     {"DELETE", "/v1/groups/{g}/invites/{i}", kAdmin, kGroup, {}, RevokeInvite},
     {"POST",   "/v1/join", kAdmin, kWhole, {}, Join},
 
-    {"GET",    "/v1/groups/{g}/refs", kRead, kGroup, {"prefix", "limit", "cursor"}, ListRefs},
+    {"GET",    "/v1/groups/{g}/refs", kRead, kGroup, {"prefix", "delimiter", "limit", "cursor"},
+     ListRefs},
     {"POST",   "/v1/groups/{g}/refs:batch", kWrite, kGroup, {}, BatchRefs},
     {"PUT",    "/v1/groups/{g}/refs/{key...}", kWrite, kGroup, {}, PutRef},
-    {"GET",    "/v1/groups/{g}/refs/{key...}", kRead, kGroup, {"content", "fetch", "timeout"},
-     GetRef},
+    {"GET",    "/v1/groups/{g}/refs/{key...}", kRead, kGroup,
+     {"content", "fetch", "timeout", "download"}, GetRef},
     {"DELETE", "/v1/groups/{g}/refs/{key...}", kWrite, kGroup, {}, DeleteRef},
 
     {"GET",    "/v1/wanted", kRead, kAsked, {"state", "group", "limit", "cursor"}, ListWanted},

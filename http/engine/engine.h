@@ -33,10 +33,16 @@ struct EngineOptions {
   base::Millis head_timeout{10000};
   base::Millis idle_timeout{60000};
   uint64_t min_rate_bytes_per_s = 1024;
+  // Over which the rate of a reader is averaged: of one elsewhere, who may be paused by what it
+  // does with the bytes, and of one on this machine, who is.
+  base::Millis reader_window{5000};
+  base::Millis local_reader_window{5000};
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
-  bool chunked_bodies = false;             // requests may have them
+  bool chunked_bodies = false;  // requests may have them
+  // Each request gets an id; answers have it, and the time: Waypost-Request-Id, Date.
+  bool request_ids = false;
   std::shared_ptr<const TlsAcceptor> tls;  // none: plain HTTP
   // Handshakes that are going on, in all and of one address; a new one ends the oldest.
   uint32_t max_handshakes = 128;

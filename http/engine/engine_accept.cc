@@ -39,6 +39,12 @@ std::string TextOf(const sockaddr_storage& address) {
   return text;
 }
 
+// 127.0.0.0/8, also written as IPv6, and ::1: no other machine can be there.
+bool IsOfThisMachine(const std::string& remote) {
+  const std::string network = base::NetworkOf(remote);
+  return remote == "::1" || (network.size() == 4 && network[0] == '\x7F');
+}
+
 }  // namespace
 
 void EngineLoop::Accept() {
@@ -90,6 +96,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   }
   connection->fd = fd;
   connection->remote = remote;
+  connection->local = IsOfThisMachine(remote);
   connection->network = base::NetworkOf(remote);
   Connection* const c = Admit(std::move(connection));
   if (c == nullptr) return;

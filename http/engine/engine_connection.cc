@@ -6,8 +6,11 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/random.h"
 #include "base/status.h"
+#include "http/message/text.h"
 
 // What loop and workers share: a connection, and the inbox by which workers give it back. A
 // connection belongs to one side at a time and has no lock; whoever hands it over must not touch it
@@ -129,7 +132,8 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
              .target_bytes_max = engine_options.target_bytes_max,
              .chunked_bodies = engine_options.chunked_bodies},
       strangers(engine_options),
-      inbox(std::make_shared<LoopInbox>()) {
+      inbox(std::make_shared<LoopInbox>()),
+      id_prefix_(absl::BytesToHexString(base::SystemRandom().Bytes(4))) {
   if (options.metrics == nullptr) return;
   connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",
                                           {{"listener", options.listener}});
@@ -189,6 +193,19 @@ void EngineShared::CountRequest(const std::string& route, int status) {
   }
   // Status 0 only makes the metric known from the start.
   if (status != 0) counter.Add();
+}
+
+const std::string& EngineShared::IdOf(Connection& connection) {
+  if (options.request_ids && connection.request_id.empty()) {
+    connection.request_id = absl::StrCat(id_prefix_, "-", absl::Hex(++ids_, absl::kZeroPad6));
+  }
+  return connection.request_id;
+}
+
+void EngineShared::Mark(Connection& connection, AnswerHead& head) {
+  if (!options.request_ids) return;
+  head.headers.emplace_back("Date", HttpDate(base::ToMs(base::SystemClock().WallNow()) / 1000));
+  head.headers.emplace_back("Waypost-Request-Id", IdOf(connection));
 }
 
 void EngineShared::CountRejected(const char* reason) {

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "http/engine/engine.h"
+#include "http/engine/engine_head.h"
 #include "http/engine/engine_shares.h"
 #include "http/message/head_check.h"
 #include "http/message/message.h"
@@ -31,7 +32,7 @@ inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
 inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
 // What the loop sends of one answer at a time.
 inline constexpr uint64_t kLoopTurnBytes = uint64_t{512} << 10;
-// The window over which min_rate is averaged.
+// The window over which min_rate is averaged for who sends.
 inline constexpr base::Millis kRateWindow{5000};
 // After an answer with Connection: close we read on, so that the client can read it before it sees
 // a reset.
@@ -70,6 +71,7 @@ struct Connection {
   bool turned_busy = false;              // ... and counted as busy
   std::string remote;
   std::string network;       // by which it is counted
+  bool local = false;        // of this machine
   bool counted = true;       // against the limits
   uint64_t idle_number = 0;  // of an idle stranger: the order in which they go
 
@@ -89,6 +91,7 @@ struct Connection {
   // The request.
   HeadFacts facts;
   base::SteadyTime arrived;
+  std::string request_id;    // empty until it is needed
   bool by_stranger = false;  // the one that is being answered counts as a stranger's
   bool gathered = false;     // its body is at the beginning of `in`
   bool uploading = false;    // its body is received by a worker
@@ -175,11 +178,21 @@ struct EngineShared {
   base::Gauge connections;
   void CountRequest(const std::string& route, int status);
   void CountRejected(const char* reason);
+  // Over which the rate of its reader is averaged.
+  base::Millis ReaderWindowOf(const Connection& connection) const {
+    return connection.local ? options.local_reader_window : options.reader_window;
+  }
+  // Of the request that the connection is about; empty where there are none.
+  const std::string& IdOf(Connection& connection);
+  // Adds what every answer has. By whoever has the connection.
+  void Mark(Connection& connection, AnswerHead& head);
 
  private:
   mutable base::Mutex turned_mutex_;
   std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);
   base::Mutex mutex_;
+  const std::string id_prefix_;  // of this start
+  std::atomic<uint64_t> ids_{0};
   std::map<std::pair<std::string, int>, base::Counter> requests_ GUARDED_BY(mutex_);
   std::map<std::string, base::Counter, std::less<>> rejected_;
 };

@@ -276,6 +276,7 @@ void EngineLoop::Receive(Connection& c) {
 
 // Looks for the next request in what has arrived.
 void EngineLoop::Advance(Connection& c) {
+  c.request_id.clear();
   if (c.line_start == 0) {
     const std::size_t empty = EmptyLinesSize(c.in, kEmptyLinesMax - c.empty_lines);
     c.empty_lines += static_cast<int>(empty / 2);
@@ -420,7 +421,9 @@ void EngineLoop::Refuse(Connection& c, int status, const char* code, const std::
   Response response = status == 503 ? ErrorResponse(absl::UnavailableError(message), retry_after)
                                     : ErrorResponse(status, code, message);
   AnswerHead head{.status = response.status, .headers = std::move(response.headers), .close = true};
+  shared_.Mark(c, head);
   std::string body = std::get<std::string>(std::move(response.body));
+  if (shared_.options.request_ids) AddRequestId(body, c.request_id);
   head.headers.emplace_back("Content-Length", absl::StrCat(body.size()));
   c.out = FormatHead(head) + (c.facts.method == "HEAD" ? "" : body);
   c.out_sent = 0;

@@ -36,7 +36,7 @@ void EngineLoop::Proceed(Connection& c) {
       c.state = State::kSending;
       c.window_start = Now();
       c.window_drained = DrainedBytes(c);
-      SetDeadline(c, c.window_start + kRateWindow);
+      SetDeadline(c, c.window_start + shared_.ReaderWindowOf(c));
       Arm(c, EPOLLOUT);
       return;
     case Connection::After::kWait:
@@ -135,8 +135,9 @@ void EngineLoop::OnDeadline(Connection& c) {
 
 void EngineLoop::OnSlowReader(Connection& c) {
   const uint64_t drained = DrainedBytes(c);
+  const base::Millis window = shared_.ReaderWindowOf(c);
   const uint64_t wanted =
-      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+      shared_.options.min_rate_bytes_per_s * static_cast<uint64_t>(window.count()) / 1000;
   if (drained - c.window_drained < wanted) {
     shared_.CountRejected("slow_reader");
     Close(c);
@@ -144,7 +145,7 @@ void EngineLoop::OnSlowReader(Connection& c) {
   }
   c.window_drained = drained;
   c.window_start = Now();
-  SetDeadline(c, c.window_start + kRateWindow);
+  SetDeadline(c, c.window_start + window);
 }
 
 }  // namespace waypost::http

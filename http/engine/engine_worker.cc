@@ -19,6 +19,13 @@
 // it next, and the worker gives it back.
 
 namespace waypost::http {
+namespace {
+
+std::string OfRequest(const std::string& id) {
+  return id.empty() ? id : absl::StrCat(", request ", id);
+}
+
+}  // namespace
 
 void RequestRunner::Run(const Job& job) {
   Connection& c = *job.connection;
@@ -45,9 +52,10 @@ void RequestRunner::Run(const Job& job) {
         return;
     }
   } catch (const std::exception& error) {
-    base::LogWarning("http: an exception while answering ", c.route, ": ", error.what());
+    base::LogWarning("http: an exception while answering ", c.route, OfRequest(c.request_id), ": ",
+                     error.what());
   } catch (...) {
-    base::LogWarning("http: an exception while answering ", c.route);
+    base::LogWarning("http: an exception while answering ", c.route, OfRequest(c.request_id));
   }
   EndSubscription(c);
   c.after = Connection::After::kClose;
@@ -57,9 +65,11 @@ Response RequestRunner::CallHandler(Request& request) {
   try {
     return shared_.handler(request);
   } catch (const std::exception& error) {
-    base::LogWarning("http: an exception in the handler of ", request.method, ": ", error.what());
+    base::LogWarning("http: an exception in the handler of ", request.method, OfRequest(request.id),
+                     ": ", error.what());
   } catch (...) {
-    base::LogWarning("http: an exception in the handler of ", request.method);
+    base::LogWarning("http: an exception in the handler of ", request.method,
+                     OfRequest(request.id));
   }
   return ErrorResponse(
       absl::InternalError("the service failed on this request; its log says more"));
@@ -82,6 +92,7 @@ void RequestRunner::HandleRequest(Connection& c) {
   if (socket_body) request.body = &*socket_body;
   request.remote_address = c.remote;
   request.arrived = c.arrived;
+  request.id = shared_.IdOf(c);
   if (shared_.options.peers) request.peer = PeerIdentityOf(c.tls.get(), request);
   c.route = shared_.route_of(request);
   Response response = CallHandler(request);
@@ -127,6 +138,8 @@ void RequestRunner::Answer(Connection& c, Response response) {
   c.part.reset();
   c.body_sent = 0;
   if (auto* bytes = std::get_if<std::string>(&response.body)) {
+    if (response.status >= 400 && shared_.options.request_ids)
+      AddRequestId(*bytes, shared_.IdOf(c));
     length = bytes->size();
     if (sends_body) c.body = std::move(*bytes);
   } else if (auto* part = std::get_if<SourcePart>(&response.body)) {
@@ -139,6 +152,7 @@ void RequestRunner::Answer(Connection& c, Response response) {
   bool announced = false;
   for (const auto& header : head.headers) announced = announced || header.first == "Content-Length";
   if (!bodiless && !announced) head.headers.emplace_back("Content-Length", absl::StrCat(length));
+  shared_.Mark(c, head);
   c.out = FormatHead(head);
   c.out_sent = 0;
   c.turn = std::move(response.turn);
@@ -195,6 +209,7 @@ void RequestRunner::AddToStream(Connection& c, const std::string& content_type,
     head.headers.emplace_back("Content-Type", content_type);
     head.headers.emplace_back("Cache-Control", "no-store");
     head.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    shared_.Mark(c, head);
     if (c.chunked) head.headers.emplace_back("Transfer-Encoding", "chunked");
     c.out = FormatHead(head);
     c.out_sent = 0;
@@ -245,10 +260,15 @@ void RequestRunner::Send(Connection& c) {
   }
   c.streaming = false;
   shared_.CountRequest(c.route, c.status);
+  // What somebody will ask about, with the id that they were shown.
+  if (c.status == 500 && !c.request_id.empty()) {
+    base::LogWarning("http: ", c.facts.method, " ", c.route, " was answered with 500, request ",
+                     c.request_id);
+  }
   if (base::LogEnabled(base::LogLevel::kDebug)) {
     const auto took = std::chrono::duration_cast<base::Millis>(base::SteadyNow() - c.arrived);
     base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ",
-                   c.facts.target, " ", c.status, " ", took.count(), "ms");
+                   c.facts.target, " ", c.status, " ", took.count(), "ms ", c.request_id);
   }
   c.after = c.close ? Connection::After::kLinger : Connection::After::kReadNext;
   if (c.turn) {

@@ -1,5 +1,6 @@
 #include "http/message/blob_answer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +29,9 @@ Response BlobAnswer(Response response, std::optional<std::string_view> range_hea
     response.Set("Content-Range", ContentRange(range.offset, range.length, size));
   }
   response.Set("Accept-Ranges", "bytes");
-  response.Set("Content-Type", "application/octet-stream");
+  const bool typed = std::any_of(response.headers.begin(), response.headers.end(),
+                                 [](const auto& header) { return header.first == "Content-Type"; });
+  if (!typed) response.Set("Content-Type", "application/octet-stream");
   response.body = SourcePart{std::move(bytes), range.offset, range.length};
   return response;
 }

@@ -124,6 +124,13 @@ Response ErrorResponse(int status, const char* code, const std::string& message)
   return Render(status, code, message, std::nullopt);
 }
 
+void AddRequestId(std::string& body, std::string_view request_id) {
+  constexpr std::string_view kError = "{\"error\":{";
+  if (!body.starts_with(kError)) return;
+  // Ids are letters, digits and dashes.
+  body.insert(kError.size(), absl::StrCat("\"request_id\":\"", base::Abs(request_id), "\","));
+}
+
 absl::Status StatusOf(int http_status, std::string_view body, std::size_t message_bytes_max) {
   ErrorFinder found;
   Json::sax_parse(body.begin(), body.end(), &found);

@@ -16,11 +16,14 @@ struct HttpError {
   const char* code = "internal";
 };
 HttpError ErrorOf(const absl::Status& status);
-// {"error":{"code","message","retry_after_ms"?}}, with Retry-After when given.
+// {"error":{"code","message","retry_after_ms"?}}, to which the engine adds the "request_id", with
+// Retry-After when given.
 Response ErrorResponse(const absl::Status& status,
                        std::optional<base::Millis> retry_after = std::nullopt);
 // For codes that no absl::Status has: 405, 411, 414, 415, 416, 431.
 Response ErrorResponse(int status, const char* code, const std::string& message);
+// Adds "request_id" to the body of an error; leaves any other as it is.
+void AddRequestId(std::string& body, std::string_view request_id);
 // The way back, for clients: from an answer's status and its body, if that is one of an error. Of
 // its message that much is kept. Whatever the body is, it is read once and nothing is built of it.
 absl::Status StatusOf(int http_status, std::string_view body,

@@ -50,6 +50,7 @@ struct Request {
   std::shared_ptr<const Caller> caller;
   // What the router took from the path, decoded: {"id": "...", "g": "..."}.
   std::map<std::string, std::string> params;
+  std::string id;  // that its answer shows too; empty where the listener gives none
   base::SteadyTime arrived;
 
   std::optional<std::string_view> Header(std::string_view lower_case_name) const;

@@ -1,8 +1,10 @@
 #include "http/message/text.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_format.h"
 #include "base/status.h"
 
 // Small parsers and comparisons of HTTP's text, in ASCII whatever the locale says. A number is
@@ -63,6 +65,20 @@ std::optional<std::string> PercentDecode(std::string_view text) {
     out.push_back(c);
   }
   return out;
+}
+
+std::string HttpDate(int64_t seconds) {
+  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::chrono::sys_seconds time{std::chrono::seconds(seconds)};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return absl::StrFormat("%s, %02u %s %04d %02d:%02d:%02d GMT",
+                         kDays[std::chrono::weekday(day).c_encoding()], unsigned{date.day()},
+                         kMonths[unsigned{date.month()} - 1], int{date.year()},
+                         clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::string Base64(std::string_view bytes) { return absl::Base64Escape(base::Abs(bytes)); }

@@ -18,6 +18,9 @@ int HexDigit(char c);  // -1 for none
 // Percent-decodes once; nullopt for a malformed escape or a control character. A plus is a plus.
 std::optional<std::string> PercentDecode(std::string_view text);
 
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), of seconds since 1970.
+std::string HttpDate(int64_t seconds);
+
 // base64 with padding (Repr-Digest), and base64url without (cursors).
 std::string Base64(std::string_view bytes);
 std::string Base64Url(std::string_view bytes);

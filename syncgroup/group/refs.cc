@@ -109,6 +109,63 @@ absl::StatusOr<std::vector<Ref>> Refs::List(const base::GroupId& group, std::str
   return refs;
 }
 
+absl::StatusOr<Refs::Page> Refs::ListFolders(const base::GroupId& group, std::string_view prefix,
+                                             std::string_view after, std::size_t limit) const {
+  // A position behind a folder has one byte more than a key.
+  if (prefix.size() > kKeyBytesMax || after.size() > kKeyBytesMax + 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a prefix or cursor has at most ", kKeyBytesMax, " bytes"));
+  }
+  Page page;
+  std::string position(std::max(prefix, after));
+  const std::string passed(position == after ? after : std::string_view());
+  std::string told;  // up to where
+  bool here = true;
+  bool end = limit == 0;
+  const std::string within = RefRowKey(group, prefix);
+  while (here && !end) {
+    RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+      here = IsActive(txn, group);
+      end = true;
+      base::Cursor cursor(txn, base::Table::kRefs);
+      std::size_t looked = 0;
+      bool more = here && cursor.Seek(RefRowKey(group, position));
+      while (more && cursor.key().starts_with(within)) {
+        const std::string key(KeyOfRefRow(cursor.key()));
+        const auto payload = cursor.payload();
+        const auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
+        // What was deleted is passed over; a page of it must not hold a reader for long.
+        if (looked++ == kRowsPerRead) {
+          position = key;
+          end = false;
+          break;
+        }
+        if (key == passed || !row || !row->blob) {
+          more = cursor.Next();
+          continue;
+        }
+        if (page.refs.size() + page.prefixes.size() == limit) {
+          page.next = told;
+          break;
+        }
+        const std::size_t slash = key.find('/', prefix.size());
+        if (slash == std::string::npos) {
+          page.refs.push_back(RefOf(key, *row));
+          told = key;
+          more = cursor.Next();
+        } else {
+          page.prefixes.push_back(key.substr(0, slash + 1));
+          // Behind everything in it: no key has this byte, which is none of UTF-8.
+          told = page.prefixes.back() + '\xFF';
+          more = cursor.Seek(RefRowKey(group, told));
+        }
+      }
+    }));
+  }
+  if (!here) return NoSuchGroup(group);
+  return page;
+}
+
 absl::Status Refs::Change(const base::GroupId& group, const std::vector<RefChange>& changes) {
   if (changes.empty()) return absl::InvalidArgumentError("no change is named");
   if (changes.size() > kOpsPerEntryMax) {

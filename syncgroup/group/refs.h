@@ -40,6 +40,15 @@ class Refs {
   // In key order, after `after`, those that begin with `prefix`.
   absl::StatusOr<std::vector<Ref>> List(const base::GroupId& group, std::string_view prefix,
                                         std::string_view after, std::size_t limit) const;
+  // As List, with the keys that go on behind `prefix` with a slash told of together, as a folder
+  // does with what is in it. `after`: what `next` of the page before said.
+  struct Page {
+    std::vector<Ref> refs;
+    std::vector<std::string> prefixes;  // each with its slash
+    std::string next;                   // empty: that was the last
+  };
+  absl::StatusOr<Page> ListFolders(const base::GroupId& group, std::string_view prefix,
+                                   std::string_view after, std::size_t limit) const;
   // One entry, all or nothing, at most kOpsPerEntryMax.
   absl::Status Change(const base::GroupId& group, const std::vector<RefChange>& changes);
   // Makes a staged blob known: row, holdings in the groups that may read it now and, with `target`,

@@ -68,6 +68,7 @@ Node::Node(NodeOptions options) {
                     .address = "127.0.0.1:0",
                     .workers = 4,
                     .chunked_bodies = true,
+                    .request_ids = true,
                     .metrics = &parts->metrics},
       [this](Request& request) { return app_api->Handle(request); },
       [this](const Request& request) { return app_api->RouteName(request); });

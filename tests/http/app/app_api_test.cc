@@ -200,6 +200,39 @@ TEST_F(AppApiTest, BodiesThatComeInChunks) {
   EXPECT_EQ(peer.ReadAnswer().status, 411);
 }
 
+TEST_F(AppApiTest, EveryAnswerHasTheTimeAndAnIdOfItsOwn) {
+  Node node;
+  std::set<std::string> ids;
+  RawClient raw(node.app->bound_address());
+  const std::string auth = std::string("Authorization: Bearer ") + Node::kToken + "\r\n";
+  const auto check = [&](const RawClient::Answer& answer, int status) {
+    EXPECT_EQ(answer.status, status) << answer.body;
+    const auto id = answer.headers.find("waypost-request-id");
+    ASSERT_TRUE(id != answer.headers.end()) << status;
+    EXPECT_TRUE(ids.insert(id->second).second) << id->second;
+    const auto date = answer.headers.find("date");
+    ASSERT_TRUE(date != answer.headers.end()) << status;
+    EXPECT_EQ(date->second.size(), std::string("Sun, 06 Nov 1994 08:49:37 GMT").size());
+    if (status < 400) return;
+    EXPECT_EQ(Json::parse(answer.body)["error"]["request_id"], id->second) << answer.body;
+  };
+  check(raw.Get("/v1/status", auth), 200);
+  check(raw.Get("/v1/status"), 401);
+  check(raw.Get("/healthz"), 200);
+  check(raw.Get("/v1/blobs/" + IdOf("not here") + "?fetch=never", auth), 404);
+  raw.Send("POST /v1/blobs HTTP/1.1\r\nHost: localhost\r\n" + auth + "Content-Length: 1\r\n\r\nx");
+  check(raw.ReadAnswer(), 201);
+  raw.Send("GET / HTTP/1.1\r\n\r\n");
+  check(raw.ReadAnswer(), 400);
+  RawClient stream(node.app->bound_address());
+  stream.Send("GET /v1/events HTTP/1.0\r\nHost: localhost\r\n" + auth + "\r\n");
+  EXPECT_TRUE(Eventually([&] {
+    return stream.buffered.find("Waypost-Request-Id: ") != std::string::npos || !stream.Receive();
+  })) << stream.buffered;
+  EXPECT_NE(stream.buffered.find("\r\nDate: "), std::string::npos) << stream.buffered;
+  EXPECT_FALSE(RawClient(node.peer->bound_address()).Get("/").headers.contains("date"));
+}
+
 TEST_F(AppApiTest, TheEnvelopeOfAFormIsNoBlob) {
   Node node;
   const auto put = [&](const std::string& method, const std::string& target,

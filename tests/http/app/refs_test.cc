@@ -1,6 +1,7 @@
 // References as apps see them: their bytes under a key.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -57,6 +58,59 @@ TEST_F(RefsTest, ACacheAsksEachTimeForTheBytesUnderAKey) {
   // Under its id a blob never changes.
   EXPECT_EQ(Get("/v1/blobs/" + IdOf("two")).Header("cache-control"),
             "private, max-age=31536000, immutable");
+}
+
+TEST_F(RefsTest, AKeySaysWhatItsBytesAre) {
+  Put("photos/a%20b.JPG", "picture");
+  const auto shown = Get(refs_ + "/photos/a%20b.JPG?content");
+  EXPECT_EQ(shown.Header("content-type"), "image/jpeg");
+  EXPECT_EQ(shown.Header("content-disposition"),
+            "inline; filename=\"a b.JPG\"; filename*=UTF-8''a%20b.JPG");
+  EXPECT_EQ(shown.Header("x-content-type-options"), "nosniff");
+  EXPECT_EQ(shown.Header("content-security-policy"), "sandbox");
+  const auto saved = Get(refs_ + "/photos/a%20b.JPG?content&download", {{"Range", "bytes=0-2"}});
+  EXPECT_EQ(saved.status, 206);
+  EXPECT_EQ(saved.Header("content-type"), "image/jpeg");
+  EXPECT_EQ(saved.Header("content-disposition"),
+            "attachment; filename=\"a b.JPG\"; filename*=UTF-8''a%20b.JPG");
+  EXPECT_EQ(Get(refs_ + "/photos/a%20b.JPG?download").status, 400);
+  const auto by_id = Get("/v1/blobs/" + IdOf("picture"));
+  EXPECT_EQ(by_id.Header("content-type"), "application/octet-stream");
+  EXPECT_FALSE(by_id.Header("content-disposition"));
+}
+
+TEST_F(RefsTest, AListShowsFoldersAndNotWhatIsInThem) {
+  for (const char* key : {"a", "b/1", "b/2", "b/c/3", "b0", "d/%C3%BF", "d/x", "e", "gone/x"}) {
+    Put(key, "x");
+  }
+  EXPECT_EQ(node_.Status("DELETE", refs_ + "/gone/x"), 204);
+  const auto list = [&](const std::string& query, std::size_t limit) {
+    std::vector<std::string> seen;
+    std::string cursor;
+    for (int pages = 0; pages < 20; ++pages) {
+      const Json page = node_.Call("GET", refs_ + "?delimiter=/&limit=" + std::to_string(limit) +
+                                              query + (cursor.empty() ? "" : "&cursor=" + cursor));
+      std::vector<std::string> here;
+      for (const Json& item : page["items"]) here.push_back(item["key"]);
+      for (const Json& prefix : page["prefixes"]) here.push_back(prefix);
+      EXPECT_LE(here.size(), limit);
+      std::sort(here.begin(), here.end());
+      seen.insert(seen.end(), here.begin(), here.end());
+      if (page["next"].is_null()) return seen;
+      cursor = page["next"];
+    }
+    ADD_FAILURE() << "no end";
+    return seen;
+  };
+  for (const std::size_t limit :
+       {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{100}}) {
+    EXPECT_EQ(list("", limit), (std::vector<std::string>{"a", "b/", "b0", "d/", "e"})) << limit;
+    EXPECT_EQ(list("&prefix=b/", limit), (std::vector<std::string>{"b/1", "b/2", "b/c/"})) << limit;
+    EXPECT_EQ(list("&prefix=b", limit), (std::vector<std::string>{"b/", "b0"})) << limit;
+    EXPECT_EQ(list("&prefix=zzz", limit), std::vector<std::string>()) << limit;
+  }
+  EXPECT_EQ(Get(refs_ + "?delimiter=.").status, 400);
+  EXPECT_FALSE(node_.Call("GET", refs_).contains("prefixes"));
 }
 
 TEST_F(RefsTest, AChangeIsMadeOnlyOnItsCondition) {

@@ -542,6 +542,18 @@ TEST_P(EngineTest, AReaderThatStopsIsCut) {
   EXPECT_TRUE(Eventually([&] { return Rejected("slow_reader") == 1; }));
 }
 
+TEST_P(EngineTest, AReaderOnThisMachineMayPauseForLong) {
+  options_.reader_window = base::Millis(100);
+  options_.local_reader_window = base::Millis(60'000);
+  StartEngine();
+  RawClient client(address_, 4096);
+  client.Send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(client.Receive());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+  EXPECT_EQ(Rejected("slow_reader"), 0);
+  EXPECT_TRUE(client.ReadAnswer().complete);
+}
+
 TEST_P(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
   options_.max_per_address = 2;
   options_.names.max_per_address = "http.max_per_address";

@@ -21,5 +21,11 @@ TEST(TextTest, CursorsComeBackAndOthersAreRefused) {
     EXPECT_FALSE(DecodeCursor(bad)) << bad;
 }
 
+TEST(TextTest, DatesAreThoseOfHttp) {
+  EXPECT_EQ(HttpDate(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(HttpDate(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(HttpDate(4102444799), "Thu, 31 Dec 2099 23:59:59 GMT");
+}
+
 }  // namespace
 }  // namespace waypost::http
