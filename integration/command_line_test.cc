@@ -197,6 +197,23 @@ TEST_F(CommandLineTest, WhatCannotBeReadIsNamedAndTheRestIsPut) {
   EXPECT_EQ(Parsed(laptop_->Run({"ref", "ls", "family", "--json"})).size(), 2u);
 }
 
+TEST_F(CommandLineTest, KeysAndTokensOfPeersAreNotPut) {
+  // The folders of both peers are below this one.
+  const std::string one = File("one", "hello");
+  const CommandResult put = laptop_->Run({"put", "-r", cluster_.dir()});
+  EXPECT_EQ(put.exit_status, 0) << put.err;
+  EXPECT_THAT(put.out, HasSubstr(one));
+  for (const Peer* peer : {laptop_, server_}) {
+    EXPECT_THAT(put.err, HasSubstr("left out, a data folder of Waypost, or a secret of one: " +
+                                   peer->dir()));
+    EXPECT_EQ(put.out.find(peer->dir() + "/identity.key"), std::string::npos);
+    Ok(*laptop_, {"put", peer->dir() + "/identity.key"}, 1);
+  }
+  const std::string from_input = "exec \"$0\" put - --data \"$1\" < \"$1/identity.key\"";
+  EXPECT_EQ(RunCommand({"/bin/sh", "-c", from_input, WaypostProgram(), laptop_->dir()}).exit_status,
+            1);
+}
+
 TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {
   Ok(*laptop_, {"put", "/proc/version"});
   EXPECT_EQ(Ok(*laptop_, {"get", HexOfSha256(ReadWholeFile("/proc/version"))}),

@@ -142,7 +142,7 @@ Exit Put(const Common& common, Client& client, const PutArgs& args) {
     ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
   }
   PutSources found;
-  ASSIGN_OR_RETURN(found, CollectSources(args));
+  ASSIGN_OR_RETURN(found, CollectSources(args, common.data));
   RETURN_IF_ERROR(CheckKeys(found.items));
   Uploads uploads(std::move(found.items), group);
   uploads.Run(client);

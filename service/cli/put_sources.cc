@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,11 +73,49 @@ void NameLeftOut(const std::string& path, const absl::Status& why, PutSources& f
   ++from.unreadable;
 }
 
+// Which folders are data folders: by what they are, not by their path.
+class DataFolders {
+ public:
+  explicit DataFolders(const std::string& own) {
+    for (const char* name : {"", "/identity.key", "/api.token", "/read.token"}) {
+      struct stat info {};
+      if (stat((own + name).c_str(), &info) == 0) own_.insert({info.st_dev, info.st_ino});
+    }
+  }
+  bool Is(const std::string& dir, const struct stat& info) const {
+    struct stat ignored {};
+    return IsOwn(info) || (lstat((dir + "/identity.key").c_str(), &ignored) == 0 &&
+                           lstat((dir + "/FORMAT").c_str(), &ignored) == 0);
+  }
+  // The folder of the service, or one of its secrets under whatever name.
+  bool IsOwn(const struct stat& info) const { return own_.count({info.st_dev, info.st_ino}) != 0; }
+
+  // kInvalidArgument where the file or folder is one, or in one.
+  absl::Status Check(const std::string& path) const {
+    std::error_code error;
+    fs::path at = fs::canonical(path, error);
+    struct stat info {};
+    while (!error && stat(at.c_str(), &info) == 0) {
+      if (S_ISDIR(info.st_mode) ? Is(at.string(), info) : IsOwn(info)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, " is not put: ", at.string(),
+                         " is a data folder of Waypost, or a secret of one"));
+      }
+      if (at == at.parent_path()) break;
+      at = at.parent_path();
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  std::set<std::pair<dev_t, ino_t>> own_;
+};
+
 // One walk over a tree. What cannot be read is named and left out.
 class Walk {
  public:
-  Walk(const PutArgs& args, std::string root, PutSources& into)
-      : args_(args), root_(std::move(root)), into_(into) {}
+  Walk(const PutArgs& args, const DataFolders& data, std::string root, PutSources& into)
+      : args_(args), data_(data), root_(std::move(root)), into_(into) {}
 
   void Run() {
     folder_ = std::make_shared<Fd>(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -97,6 +136,10 @@ class Walk {
     const std::string path = entry.path().string();
     struct stat info {};
     if (lstat(path.c_str(), &info) != 0) return LeaveOut(path, base::ErrnoStatus(errno, "look"));
+    if (S_ISDIR(info.st_mode) ? data_.Is(path, info) : data_.IsOwn(info)) {
+      PrintError(absl::StrCat("left out, a data folder of Waypost, or a secret of one: ", path));
+      return;
+    }
     if (S_ISDIR(info.st_mode)) {
       folders.push_back(entry.path());
       return;
@@ -114,6 +157,7 @@ class Walk {
   void LeaveOut(const std::string& path, const absl::Status& why) { NameLeftOut(path, why, into_); }
 
   const PutArgs& args_;
+  const DataFolders& data_;
   const std::string root_;
   PutSources& into_;
   std::shared_ptr<Fd> folder_;
@@ -132,12 +176,15 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
-absl::StatusOr<PutSources> CollectSources(const PutArgs& args) {
+absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string& data) {
+  const DataFolders data_folders(data);
   PutSources found;
   for (const std::string& path : args.paths) {
     if (path == "-") {
       if (!args.group.empty() && args.key.empty())
         return UsageError("standard input needs --key with --group");
+      // Of a pipe there is no path.
+      RETURN_IF_ERROR(data_folders.Check("/proc/self/fd/0"));
       PutItem item{.path = "-", .key = args.key};
       ASSIGN_OR_RETURN(item.spooled, Spool(STDIN_FILENO, "standard input"));
       found.items.push_back(std::move(item));
@@ -148,9 +195,10 @@ absl::StatusOr<PutSources> CollectSources(const PutArgs& args) {
       NameLeftOut(path, base::ErrnoStatus(errno, "look"), found);
       continue;
     }
+    RETURN_IF_ERROR(data_folders.Check(path));
     if (S_ISDIR(info.st_mode)) {
       if (!args.recursive) return UsageError(path + " is a folder: use -r");
-      Walk(args, path, found).Run();
+      Walk(args, data_folders, path, found).Run();
       continue;
     }
     if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");

@@ -44,9 +44,11 @@ struct PutSources {
 };
 
 struct PutArgs;
-// The files that `args` name, those of trees without following links. kInvalidArgument and usage
-// errors name what must not be put at all; what cannot be read is left out, and the rest is there.
-absl::StatusOr<PutSources> CollectSources(const PutArgs& args);
+// The files that `args` name, those of trees without following links. What cannot be read is left
+// out, and the rest is there; so are data folders in a tree, be it `data`, that of the service, or
+// another. What is named and is one, or lies in one, is kInvalidArgument: a peer's key and tokens,
+// once in a group, are everybody's there.
+absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string& data);
 
 // An item opened for reading from its beginning to its end, once. One thread.
 class PutReader {

@@ -88,7 +88,7 @@ TEST(CollectSources, WhatCannotBeReadIsLeftOutAndTheRestIsThere) {
   const bool root = geteuid() == 0;
   ASSERT_EQ(root ? seteuid(65534) : 0, 0);
   PutArgs args{.paths = {temp.path(), temp / "none"}, .recursive = true, .group = "g"};
-  const auto found = CollectSources(args);
+  const auto found = CollectSources(args, temp / "none");
   ASSERT_EQ(root ? seteuid(0) : 0, 0);
   ASSERT_EQ(chmod((temp / "closed").c_str(), 0700), 0);
   ASSERT_TRUE(found.ok()) << found.status();
@@ -96,6 +96,48 @@ TEST(CollectSources, WhatCannotBeReadIsLeftOutAndTheRestIsThere) {
   std::set<std::string> keys;
   for (const PutItem& item : found->items) keys.insert(item.key);
   EXPECT_EQ(keys, (std::set<std::string>{"a/file", "b/file", "d/file"}));
+}
+
+class DataFoldersTest : public ::testing::Test {
+ protected:
+  DataFoldersTest() {
+    // The service's own need not look like one: it may be of an older release.
+    for (const char* file : {"home/a", "home/own/api.token", "home/own/blobs/b",
+                             "home/deep/other/identity.key", "home/deep/other/FORMAT",
+                             "home/deep/other/index/c", "home/deep/d", "home/keys/identity.key"}) {
+      std::filesystem::create_directories(std::filesystem::path(temp_ / file).parent_path());
+      std::ofstream(temp_ / file) << file;
+    }
+  }
+  absl::StatusOr<std::set<std::string>> Put(const std::string& path, bool recursive = true) {
+    PutArgs args{.paths = {path}, .recursive = recursive};
+    auto found = CollectSources(args, temp_ / "link");
+    RETURN_IF_ERROR(found.status());
+    EXPECT_EQ(found->unreadable, 0u);
+    std::set<std::string> paths;
+    for (const PutItem& item : found->items) paths.insert(item.path);
+    return paths;
+  }
+
+  const base::TempDir temp_;
+};
+
+TEST_F(DataFoldersTest, AreLeftOutOfTreesByWhatTheyAre) {
+  std::filesystem::create_directory_symlink(temp_ / "home/own", temp_ / "link");
+  std::filesystem::create_hard_link(temp_ / "home/own/api.token", temp_ / "home/copy");
+  EXPECT_EQ(*Put(temp_ / "home"), (std::set<std::string>{temp_ / "home/a", temp_ / "home/deep/d",
+                                                         temp_ / "home/keys/identity.key"}));
+}
+
+TEST_F(DataFoldersTest, AreRefusedWhereTheyOrWhatIsInThemIsNamed) {
+  std::filesystem::create_directory_symlink(temp_ / "home/own", temp_ / "link");
+  std::filesystem::create_symlink("home/own/api.token", temp_ / "token");
+  for (const char* path : {"home/own", "link", "home/own/blobs", "home/own/api.token", "token",
+                           "home/deep/other", "home/deep/other/index/c"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Put(temp_ / path).status())) << path;
+  }
+  EXPECT_TRUE(Put(temp_ / "home/a").ok());
+  EXPECT_TRUE(Put(temp_ / "home/keys").ok());
 }
 
 }  // namespace
