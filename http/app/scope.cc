@@ -29,6 +29,8 @@ absl::StatusOr<Sight> Look(AppContext& context, const Request& request, const ba
   RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
     const syncgroup::BlobRecord record = context.parts.ledger.Load(txn, blob);
     for (const base::GroupId& group : *request.caller->groups) {
+      // One that is being left is nowhere for apps, although its rows go later.
+      if (!context.parts.groups.Has(txn, group)) continue;
       sight.held |= record.row && record.row->holdings.contains(group);
       sight.mentioned |= record.signpost && record.signpost->groups.contains(group);
     }

@@ -13,12 +13,11 @@
 #include "base/key_codec.h"
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_api.h"
-#include "syncgroup/group/group_writer.h"
-#include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/http/node.h"
 #include "tests/support/memory_body.h"
 #include "tests/support/rounds.h"
+#include "tests/syncgroup/neighbours.h"
 #include "tests/syncgroup/seed.h"
 #include "tests/syncgroup/test_node.h"
 
@@ -30,8 +29,6 @@ using syncgroup::Authority;
 using syncgroup::BlobOf;
 using syncgroup::GuessLimits;
 using syncgroup::PeerNumber;
-using syncgroup::Role;
-using syncgroup::TestIdentity;
 using syncgroup::TestNode;
 
 // One peer, and whoever calls it.
@@ -52,43 +49,14 @@ class World {
              .peers = *here.peers}) {}
 
   base::GroupId Create(const std::string& name, bool is_public = false) {
-    const auto group =
-        here.groups->Create({.name = name, .is_public = is_public, .role = Role::kServer});
-    CHECK(group.ok());
-    return group->id;
+    return others_.Create(name, is_public);
   }
   void Admit(uint64_t number, const base::GroupId& group, Authority authority) {
-    const auto invite = here.invites->Create(group, {.authority = authority});
-    CHECK(invite.ok());
-    auto& joiner = joiners_[number];
-    if (joiner == nullptr) {
-      joiner = std::make_unique<Joiner>(number, clock);
-    }
-    const auto request = joiner->node.invites->PrepareJoin(*invite, {});
-    CHECK(request.ok());
-    CHECK(here.invites->AcceptJoin(PeerNumber(number), *request).ok());
-    writers_[{number, group}] = {.incarnation = request->incarnation};
+    others_.Admit(number, group, authority);
   }
-  void Remove(uint64_t number, const base::GroupId& group) {
-    CHECK(here.groups->RemoveMember(group, PeerNumber(number)).ok());
-  }
-  // As the member says in an entry of its own.
+  void Remove(uint64_t number, const base::GroupId& group) { others_.Remove(number, group); }
   void Mention(uint64_t number, const base::GroupId& group, const std::string& content) {
-    Writer& writer = writers_[{number, group}];
-    const syncgroup::Entry entry{
-        .group = group,
-        .place = {PeerNumber(number), writer.incarnation, ++writer.generation},
-        .previous = writer.previous,
-        .time = clock.WallNow(),
-        .ops = {syncgroup::PutRefOp{
-            "by " + std::to_string(number) + ": " + content, BlobOf(content), {}}}};
-    const auto sealed = SealEntry(TestIdentity(PeerNumber(number)), entry);
-    writer.previous = syncgroup::HashEntry(sealed.bytes);
-    syncgroup::SyncGroupReply answer{.group = group, .member = true, .entries = {sealed}};
-    syncgroup::SyncReply reply;
-    reply.groups.push_back(std::move(answer));
-    syncgroup::Replication::Round round;
-    CHECK(here.replication().ApplyPage(PeerNumber(number), std::move(reply), round).ok());
+    others_.Mention(number, group, content);
   }
 
   // `number` 0: nobody.
@@ -141,29 +109,19 @@ class World {
     return answers;
   }
 
- private:
-  struct Joiner {
-    Joiner(uint64_t number, const base::Clock& clock)
-        : node(PeerNumber(number), dir.path(), clock) {}
-    syncgroup::TempDir dir;
-    TestNode node;
-  };
-  struct Writer {
-    base::Incarnation incarnation;
-    uint64_t generation = 0;
-    base::EntryHash previous;
-  };
-
  public:
   base::SystemClock clock;  // outlives all that reads it when it ends
 
  private:
   syncgroup::TempDir dir_;
-  std::map<uint64_t, std::unique_ptr<Joiner>> joiners_;
-  std::map<std::pair<uint64_t, base::GroupId>, Writer> writers_;
 
  public:
   TestNode here;
+
+ private:
+  syncgroup::Neighbours others_{here};
+
+ public:
   syncgroup::Access access;
   PeerApi api;
 };
