@@ -2,7 +2,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -212,6 +216,113 @@ TEST_F(CommandLineTest, KeysAndTokensOfPeersAreNotPut) {
   const std::string from_input = "exec \"$0\" put - --data \"$1\" < \"$1/identity.key\"";
   EXPECT_EQ(RunCommand({"/bin/sh", "-c", from_input, WaypostProgram(), laptop_->dir()}).exit_status,
             1);
+}
+
+TEST_F(CommandLineTest, OutputThatIsLostIsNoSuccess) {
+  laptop_->CreateGroup("family", "normal");
+  Ok(*laptop_, {"put", File("one", "hello"), "--group", "family"});
+  const std::string phrase = File("phrase", "correct horse battery");
+  const std::vector<std::vector<std::string>> commands = {
+      {"ls"},
+      {"ls", "--json"},
+      {"ref", "ls", "family"},
+      {"ref", "get", "family", "one"},
+      {"group", "list"},
+      {"group", "show", "family"},
+      {"group", "members", "family"},
+      {"group", "invites", "family"},
+      {"group", "invite", "family"},
+      {"status"},
+      {"wanted"},
+      {"why", HexOfSha256("hello")},
+      {"peers"},
+      {"config", "show"},
+      {"token", "ls"},
+      {"audit"},
+      {"version"},
+      {"identity", "show"},
+      {"identity", "backup", "-", "--passphrase-file", phrase},
+      {"get", "family", "one"},
+      {"put", cluster_.dir() + "/one"},
+      {"--help"}};
+  for (const char* to : {">/dev/full", ">&-"}) {
+    for (const auto& words : commands) {
+      std::vector<std::string> all = {
+          "/bin/sh",        "-c",     absl::StrCat("exec \"$0\" \"$@\" ", to),
+          WaypostProgram(), "--data", laptop_->dir()};
+      all.insert(all.end(), words.begin(), words.end());
+      const CommandResult result = RunCommand(all);
+      EXPECT_EQ(result.exit_status, 5) << words[0] << " " << to << ": " << result.err;
+      EXPECT_THAT(result.err, HasSubstr("standard output")) << words[0];
+    }
+  }
+}
+
+TEST_F(CommandLineTest, NoArgumentAndNoFileEndsItWithoutAWord) {
+  const std::string group = laptop_->CreateGroup("family", "normal");
+  for (const std::string& odd : {std::string("a b"), std::string("a\r\nHost: b"), std::string("%"),
+                                 std::string("../.."), std::string("\xff"), std::string("")}) {
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"group", "revoke", "family", odd},
+                                               {"group", "show", odd},
+                                               {"group", "remove", "family", odd},
+                                               {"token", "revoke", odd},
+                                               {"ref", "get", "family", odd},
+                                               {"ref", "ls", "family", "--prefix", odd},
+                                               {"ref", "ls", odd},
+                                               {"get", "family", odd},
+                                               {"get", odd},
+                                               {"get", std::string(64, 'a'), "--timeout", odd},
+                                               {"audit", "--since", odd},
+                                               {"join", odd},
+                                               {"config", "set", odd, odd}}) {
+      const CommandResult result = laptop_->Run(words);
+      EXPECT_LE(result.exit_status, 5) << words[0] << " " << odd << result.err;
+    }
+  }
+  const std::string path = laptop_->dir() + "/api.token";
+  const std::string token = ReadWholeFile(path);
+  const auto rewrite = [](const std::string& name, const std::string& text) {
+    fs::resize_file(name, 0);
+    WriteWholeFile(name, text);
+  };
+  rewrite(path, token + token);
+  const CommandResult two = laptop_->Run({"status"});
+  EXPECT_EQ(two.exit_status, 1);
+  EXPECT_THAT(two.err, HasSubstr("api.token"));
+  rewrite(path, token);
+  Ok(*laptop_, {"status"});
+}
+
+TEST_F(CommandLineTest, CtrlCAtThePassphraseGivesTheEchoBack) {
+  int terminal = -1, ours = -1;
+  ASSERT_EQ(openpty(&terminal, &ours, nullptr, nullptr, nullptr), 0);
+  const std::string program = WaypostProgram(), data = laptop_->dir();
+  const std::string file = cluster_.dir() + "/backup";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // Its controlling terminal, so that Ctrl-C is a signal.
+    setsid();
+    ioctl(ours, TIOCSCTTY, 0);
+    for (int fd = 0; fd < 3; ++fd) dup2(ours, fd);
+    execl(program.c_str(), program.c_str(), "identity", "backup", file.c_str(), "--data",
+          data.c_str(), nullptr);
+    _exit(127);
+  }
+  const auto echoes = [&] {
+    termios now{};
+    return tcgetattr(ours, &now) == 0 && (now.c_lflag & ECHO) != 0;
+  };
+  ASSERT_TRUE(echoes());
+  EXPECT_TRUE(Eventually([&] { return !echoes(); }));
+  ASSERT_EQ(write(terminal, "secret\x03", 7), 7);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+  EXPECT_TRUE(echoes());
+  close(terminal);
+  close(ours);
 }
 
 TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -77,6 +78,11 @@ absl::StatusOr<std::string> LoadToken(const std::string& path, bool as_administr
     return absl::FailedPreconditionError(absl::StrCat(
         path, ": at least ", kTokenBytesMin, " characters are wanted; delete it to get a new one"));
   }
+  // It goes into a header.
+  if (!std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; })) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": one word of ASCII is wanted, on one line; delete it to get a new one"));
+  }
   return text;
 }
 
@@ -143,7 +149,8 @@ absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string&
   };
   if (!string_at("http", endpoints.http) || !string_at("peer", endpoints.peer) ||
       !string_at("peer_id", endpoints.peer_id) || !string_at("version", endpoints.version) ||
-      !json.contains("pid") || !json["pid"].is_number_integer()) {
+      !json.contains("pid") || !json["pid"].is_number_integer() ||
+      json["pid"].get<int64_t>() <= 0) {
     return absl::DataLossError(absl::StrCat(path, " is damaged; restart the service"));
   }
   endpoints.pid = json["pid"];

@@ -84,6 +84,14 @@ absl::Status AppClient::Impl::SendRequest(const Call& call, const Interrupt& int
   if (!call.upload && call.body) length = call.body->size();
   if (!call.upload && !call.body && call.method != "GET" && call.method != "HEAD") length = 0;
   if (length.value_or(0) > 0) headers.emplace_back("Content-Type", call.content_type);
+  const auto is_line = [](std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c != 0x7f; });
+  };
+  if (call.target.find_first_of(" \r\n") != std::string::npos ||
+      !std::all_of(headers.begin(), headers.end(),
+                   [&](const auto& header) { return is_line(header.second); })) {
+    return absl::InvalidArgumentError("a target or header that cannot be sent: it must be escaped");
+  }
   std::string head = FormatRequest(call.method, call.target, options.address, headers, length);
   if (!call.upload) {
     if (call.body) head += *call.body;

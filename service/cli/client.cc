@@ -67,6 +67,10 @@ absl::Status UsageError(std::string_view message) {
   return WithExit(absl::InvalidArgumentError(Abs(message)), kExitUsage);
 }
 
+absl::Status OutputError(absl::Status status) {
+  return status.ok() ? status : WithExit(std::move(status), kExitOutput);
+}
+
 Client::Client(http::AppClient::Options options) : options_(options), client_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_dir) {
@@ -196,7 +200,11 @@ absl::StatusOr<Client::FoundMember> Client::ResolveMember(const std::string& gro
 }
 
 std::string GroupPath(const std::string& group, std::string_view rest) {
-  return absl::StrCat("/v1/groups/", group, Abs(rest));
+  return absl::StrCat("/v1/groups/", http::EscapeSegment(group), Abs(rest));
+}
+
+std::string BlobPath(const std::string& blob, std::string_view rest) {
+  return absl::StrCat("/v1/blobs/", http::EscapeSegment(blob), Abs(rest));
 }
 
 std::string RefPath(const std::string& group, const std::string& key) {

@@ -23,6 +23,7 @@ inline constexpr int kExitError = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNotComplete = 3;
 inline constexpr int kExitNotReachable = 4;
+inline constexpr int kExitOutput = 5;
 // Of `serve`: the data folder or the configuration is not to be used as it is (EX_CONFIG in BSD).
 // Starting again changes nothing.
 inline constexpr int kExitUnusable = 78;
@@ -31,6 +32,8 @@ inline constexpr int kExitUnusable = 78;
 int ExitOf(const absl::Status& status);
 // An error in how the command was called: exit status 2.
 absl::Status UsageError(std::string_view message);
+// An error of writing what was asked for: exit status 5. OK stays OK.
+absl::Status OutputError(absl::Status status);
 
 // What client commands call the service with. Finds it through the data folder. One thread.
 class Client {
@@ -70,6 +73,8 @@ class Client {
 
 // "/v1/groups/ID", escaped where needed.
 std::string GroupPath(const std::string& group, std::string_view rest = {});
+// "/v1/blobs/ID"
+std::string BlobPath(const std::string& blob, std::string_view rest = {});
 std::string RefPath(const std::string& group, const std::string& key);
 
 // Fields of answers; the fallback where they are missing or null.

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <iostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -70,18 +71,24 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      const int status = app_.exit(error);
-      return status == 0 ? kExitOk : kExitUsage;
+      if (app_.exit(error) != 0) return kExitUsage;
+      return Ended(kExitOk);
     }
-    const Exit exit = RunChoice();
-    std::fflush(stdout);
-    if (exit.ok()) return *exit;
-    PrintError(absl::StrCat("waypost: ", std::string(exit.status().message())));
-    return ExitOf(exit.status());
+    return Ended(RunChoice());
   }
 
  private:
   using WithService = std::function<Exit(const Common&, Client&)>;
+
+  // The exit status of the program. What was to be printed and is lost is no success.
+  static int Ended(Exit exit) {
+    std::cout.flush();
+    const absl::Status printed = FlushOutput();
+    if (exit.ok() && !printed.ok()) exit = printed;
+    if (exit.ok()) return *exit;
+    PrintError(absl::StrCat("waypost: ", std::string(exit.status().message())));
+    return ExitOf(exit.status());
+  }
 
   Exit RunChoice() {
     const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "";

@@ -28,7 +28,7 @@ absl::StatusOr<std::string> BlobOf(Client& client, const std::vector<std::string
 
 absl::Status WriteOut(std::string_view data) {
   if (std::fwrite(data.data(), 1, data.size(), stdout) != data.size()) {
-    return base::ErrnoStatus(errno, "standard output");
+    return OutputError(base::ErrnoStatus(errno, "standard output"));
   }
   return absl::OkStatus();
 }
@@ -56,7 +56,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
   if (!blob) return absl::DataLossError("the service answered with a bad id: " + id);
   Progress progress("get " + Abbreviated(id));
   uint64_t total = 0, received = 0;
-  http::AppClient::Call call{.target = "/v1/blobs/" + id};
+  http::AppClient::Call call{.target = BlobPath(id)};
   if (!args.timeout.empty())
     absl::StrAppend(&call.target, "?timeout=", http::EscapeSegment(args.timeout));
   call.on_head = [&](int, std::optional<uint64_t> bytes) {
@@ -84,7 +84,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
     hash.Update(data);
     return WriteOut(data);
   }));
-  if (std::fflush(stdout) != 0) return base::ErrnoStatus(errno, "standard output");
+  RETURN_IF_ERROR(FlushOutput());
   if (hash.Finish() != *blob) return base::DigestMismatchError("what came does not hash to " + id);
   return kExitOk;
 }
@@ -94,7 +94,7 @@ Exit Fetch(const Common& common, Client& client, const std::string& text) {
   ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
   Progress progress("fetch " + Abbreviated(id));
   Json last;
-  http::AppClient::Call call{.method = "POST", .target = "/v1/blobs/" + id + "/fetch"};
+  http::AppClient::Call call{.method = "POST", .target = BlobPath(id, "/fetch")};
   call.body = "";
   call.line_sink = [&](std::string_view line) {
     Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -115,7 +115,7 @@ Exit Ls(const Common& common, Client& client, const LsArgs& args) {
   if (!args.group.empty()) {
     std::string group;
     ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
-    absl::StrAppend(&target, "?group=", group);
+    absl::StrAppend(&target, "?group=", http::EscapeSegment(group));
   }
   Json list = Json::array();
   RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {

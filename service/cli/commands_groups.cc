@@ -227,7 +227,7 @@ Exit GroupInvites(const Common& common, Client& client, const std::string& text)
 Exit GroupRevoke(const Common&, Client& client, const std::string& text, const std::string& id) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  return Do(client, "DELETE", GroupPath(group, "/invites/" + id), nullptr);
+  return Do(client, "DELETE", GroupPath(group, "/invites/" + http::EscapeSegment(id)), nullptr);
 }
 
 Exit GroupLeave(const Common&, Client& client, const std::string& text) {
@@ -244,7 +244,8 @@ Exit GroupRemove(const Common&, Client& client, const MemberArgs& args) {
   std::string warning;
   ASSIGN_OR_RETURN(warning, AnswerOf(client, group, found));
   RETURN_IF_ERROR(Confirm(args, found, "remove", warning));
-  return Do(client, "DELETE", GroupPath(group, "/members/" + found.id), nullptr);
+  return Do(client, "DELETE", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
+            nullptr);
 }
 
 Exit GroupChange(const Common&, Client& client, const MemberArgs& args, const std::string& field,
@@ -255,7 +256,8 @@ Exit GroupChange(const Common&, Client& client, const MemberArgs& args, const st
   ASSIGN_OR_RETURN(found, client.ResolveMember(group, args.peer));
   RETURN_IF_ERROR(
       Confirm(args, found, absl::StrCat("change to ", value, " the ", field, " of"), ""));
-  return Do(client, "PATCH", GroupPath(group, "/members/" + found.id), {{field, value}});
+  return Do(client, "PATCH", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
+            {{field, value}});
 }
 
 Exit Join(const Common& common, Client& client, const std::string& invite,

@@ -1,11 +1,13 @@
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <iostream>
 
 #include "absl/cleanup/cleanup.h"
@@ -34,6 +36,41 @@ constexpr std::size_t kPassphraseMin = 12;
 constexpr std::size_t kPassphraseMax = 1024;
 constexpr std::size_t kBackupMax = 4096;
 
+// Gives the terminal its settings back at its end, and at any signal that would end the process:
+// whoever answers a prompt with Ctrl-C wants to see what is typed next. One at a time.
+class EchoGuard {
+ public:
+  EchoGuard(int terminal, const termios& before) {
+    terminal_ = terminal;
+    before_ = before;
+    struct sigaction restore {};
+    restore.sa_handler = RestoreAndEnd;
+    for (std::size_t i = 0; i < kEnds.size(); ++i) sigaction(kEnds[i], &restore, &handlers_[i]);
+  }
+  ~EchoGuard() {
+    tcsetattr(terminal_, TCSAFLUSH, &before_);
+    static_cast<void>(!write(terminal_, "\n", 1));
+    for (std::size_t i = 0; i < kEnds.size(); ++i) sigaction(kEnds[i], &handlers_[i], nullptr);
+  }
+  EchoGuard(const EchoGuard&) = delete;
+  EchoGuard& operator=(const EchoGuard&) = delete;
+
+ private:
+  static constexpr std::array kEnds = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+  // Calls only what a handler may.
+  static void RestoreAndEnd(int number) {
+    tcsetattr(terminal_, TCSANOW, &before_);
+    static_cast<void>(!write(terminal_, "\n", 1));
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+
+  static inline int terminal_ = -1;
+  static inline termios before_{};
+  std::array<struct sigaction, kEnds.size()> handlers_{};
+};
+
 // A line typed on the terminal without being shown.
 absl::StatusOr<std::string> AskPassphrase(const char* prompt) {
   const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -43,13 +80,12 @@ absl::StatusOr<std::string> AskPassphrase(const char* prompt) {
   const absl::Cleanup closer = [terminal] { close(terminal); };
   termios before{};
   if (tcgetattr(terminal, &before) != 0) return absl::InternalError("the terminal does not answer");
+  const EchoGuard guard(terminal, before);
   termios silent = before;
   silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  // A stop would leave the terminal silent for whoever has it then.
+  silent.c_cc[VSUSP] = _POSIX_VDISABLE;
   tcsetattr(terminal, TCSAFLUSH, &silent);
-  const absl::Cleanup restore = [terminal, &before] {
-    tcsetattr(terminal, TCSAFLUSH, &before);
-    static_cast<void>(!write(terminal, "\n", 1));
-  };
   static_cast<void>(!write(terminal, prompt, std::char_traits<char>::length(prompt)));
   std::string line;
   for (char c = 0; read(terminal, &c, 1) == 1 && c != '\n';) {
@@ -110,7 +146,9 @@ Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
       absl::StrCat(kBackupHeader.data(), "\n", base::ShortId(identity->peer_id()), "\n",
                    base::SealWithPassphrase(identity->seed(), phrase), "\n");
   if (args.file == "-") {
-    std::cout << text << std::flush;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+      return OutputError(base::ErrnoStatus(errno, "standard output"));
+    }
     return kExitOk;
   }
   const OutputOptions options{

@@ -114,7 +114,7 @@ Exit Why(const Common& common, Client& client, const std::string& text) {
   std::string id;
   ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
   Json why;
-  ASSIGN_OR_RETURN(why, client.Get("/v1/blobs/" + id + "/why"));
+  ASSIGN_OR_RETURN(why, client.Get(BlobPath(id, "/why")));
   if (common.json || !why.contains("steps") || !why["steps"].is_array()) {
     PrintObject(common, why);
     return kExitOk;
@@ -132,7 +132,7 @@ Exit Retry(const Common& common, Client& client, const std::string& text) {
   if (!text.empty()) {
     std::string id;
     ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
-    target = "/v1/wanted/" + id + "/retry";
+    target = absl::StrCat("/v1/wanted/", http::EscapeSegment(id), "/retry");
   }
   Json moved;
   ASSIGN_OR_RETURN(moved, client.Send("POST", target, nullptr));
@@ -191,9 +191,9 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
   if (!args.group.empty()) {
     std::string group;
     ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
-    absl::StrAppend(&target, "?group=", group);
+    absl::StrAppend(&target, "?group=", http::EscapeSegment(group));
   }
-  const auto complete = [](const Json& answer) { return answer.value("complete", false); };
+  const auto complete = [](const Json& answer) { return TextOf(answer, "complete") == "true"; };
   // Waiting will not make a server of this peer.
   const auto done = [&](const Json& answer) {
     return complete(answer) || TextOf(answer, "because") == "not_a_server";
@@ -213,7 +213,7 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
 Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
-  const auto held = [](const Json& answer) { return answer.value("held", false); };
+  const auto held = [](const Json& answer) { return TextOf(answer, "held") == "true"; };
   Progress progress("held");
   Json answer;
   ASSIGN_OR_RETURN(answer,

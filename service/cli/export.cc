@@ -49,7 +49,7 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
   Progress progress("export");
   for (const Ref& ref : refs) {
     const auto fill = [&](Take take) {
-      http::AppClient::Call call{.target = "/v1/blobs/" + ref.blob.ToHex()};
+      http::AppClient::Call call{.target = BlobPath(ref.blob.ToHex())};
       call.sink = [&, take](std::string_view data) {
         bytes += data.size();
         progress.Show(bytes, total, absl::StrCat(written + skipped, " of ", refs.size(), " files"));

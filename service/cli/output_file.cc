@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "service/cli/client.h"
 
 // Regular files are replaced by a verified one through a rename; the new one takes mode and owner
 // of the old. Where the owner cannot be given, the old file's bytes are replaced instead. Whatever
@@ -35,7 +36,7 @@ absl::Status WriteAll(int fd, std::string_view data, const std::string& what) {
   while (!data.empty()) {
     const ssize_t wrote = write(fd, data.data(), data.size());
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return base::ErrnoStatus(errno, what);
+    if (wrote < 0) return OutputError(base::ErrnoStatus(errno, what));
     data.remove_prefix(static_cast<std::size_t>(wrote));
   }
   return absl::OkStatus();
@@ -105,7 +106,7 @@ absl::Status CopyOver(int from, int parent, const std::string& name) {
   if (lseek(from, 0, SEEK_SET) != 0 || ftruncate(to, 0) != 0) return base::ErrnoStatus(errno, name);
   RETURN_IF_ERROR(
       ReadAll(from, name, [to, &name](std::string_view data) { return WriteAll(to, data, name); }));
-  if (fsync(to) != 0) return base::ErrnoStatus(errno, name);
+  if (fsync(to) != 0) return OutputError(base::ErrnoStatus(errno, name));
   return absl::OkStatus();
 }
 
@@ -185,12 +186,12 @@ absl::Status WriteFileIn(int parent, const std::string& name, const base::BlobId
   const std::string temporary = ".waypost-" + base::ToHex(base::RandomBytes(8));
   const int fd = openat(parent, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
                         replaces ? 0600 : options.mode);
-  if (fd < 0) return base::ErrnoStatus(errno, "a temporary file beside " + name);
+  if (fd < 0) return OutputError(base::ErrnoStatus(errno, "a temporary file beside " + name));
   absl::Cleanup remove = [&] { unlinkat(parent, temporary.c_str(), 0); };
   const absl::Cleanup closer = [fd] { close(fd); };
   RETURN_IF_ERROR(FillHashed(fd, name, blob, fill));
   if (replaces && !TakesAfter(fd, *old)) return CopyOver(fd, parent, name);
-  if (fsync(fd) != 0) return base::ErrnoStatus(errno, name);
+  if (fsync(fd) != 0) return OutputError(base::ErrnoStatus(errno, name));
   RETURN_IF_ERROR(GiveName(parent, temporary, name, options.force));
   std::move(remove).Cancel();
   if (fsync(parent) != 0) return base::ErrnoStatus(errno, "folder of " + name);

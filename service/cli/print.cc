@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -24,13 +26,26 @@ std::size_t Width(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+// The first error of standard output; later ones may be others.
+std::atomic<int> output_error{0};
+
 void Write(const std::string& bytes, std::FILE* to) {
-  std::fwrite(bytes.data(), 1, bytes.size(), to);
+  if (std::fwrite(bytes.data(), 1, bytes.size(), to) == bytes.size() || to != stdout) return;
+  int none = 0;
+  output_error.compare_exchange_strong(none, errno);
 }
 
 }  // namespace
 
 void PrintLine(std::string_view text) { Write(base::Harmless(text) + "\n", stdout); }
+
+absl::Status FlushOutput() {
+  int none = 0;
+  if (std::fflush(stdout) != 0) output_error.compare_exchange_strong(none, errno);
+  if (output_error == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+  const int error = output_error != 0 ? output_error.load() : EIO;
+  return OutputError(base::ErrnoStatus(error, "standard output"));
+}
 
 void PrintJson(const Json& json) {
   Write(base::HarmlessJson(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n",

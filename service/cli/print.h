@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "service/cli/client.h"
@@ -15,6 +16,9 @@ namespace waypost::service {
 // One line, whatever stands in it: see base/harmless.h, as for all below.
 void PrintLine(std::string_view text);
 void PrintJson(const Json& json);
+// Everything printed is where it should go; else an error with exit status 5. `get` writes to
+// standard output as well.
+absl::Status FlushOutput();
 // Columns aligned by spaces; the first row is the head, left out when it is empty.
 void PrintTable(std::vector<std::vector<std::string>> rows);
 // To standard error.

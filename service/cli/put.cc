@@ -95,7 +95,8 @@ class Uploads {
     http::AppClient::Call call{.method = "POST", .target = "/v1/blobs"};
     call.content_type = "application/octet-stream";
     if (!group_.empty()) {
-      absl::StrAppend(&call.target, "?group=", group_, "&key=", http::EscapeSegment(item.key));
+      absl::StrAppend(&call.target, "?group=", http::EscapeSegment(group_),
+                      "&key=", http::EscapeSegment(item.key));
     }
     uint64_t told = 0;
     call.upload_bytes = reader->size();
