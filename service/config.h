@@ -47,6 +47,9 @@ struct Config {
   uint32_t limits_entries = 0, limits_membership = 0, limits_membership_rate = 0;
   uint32_t limits_numberings = 0;
   uint64_t limits_member_bytes = 0, limits_log_bytes = 0;
+  uint32_t limits_tokens = 0, limits_audit_rows = 0;
+  base::Millis limits_audit_age{0};
+  uint32_t limits_stranger_connections = 0;  // percent
 
   bool security_sandbox = true;
   uint64_t store_inline_max_bytes = 0;

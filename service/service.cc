@@ -277,7 +277,8 @@ void Service::Impl::MakeAppListener(const Config& config) {
                     .allowed_hosts = config.http_allowed_hosts,
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
-                    .started = started});
+                    .started = started,
+                    .limits = AppLimitsOf(config)});
   http::EngineOptions for_apps =
       EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
@@ -315,6 +316,7 @@ void Service::Impl::MakePeerListener(const Config& config) {
       EngineOptionsOf("peer", "peer", config.peer, peer_bind, parts->metrics);
   for_peers.peers = true;
   for_peers.tls = peer_tls;
+  for_peers.stranger_connections_percent = config.limits_stranger_connections;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
   for_peers.is_member = [this](const base::PeerId& peer) { return parts->syncer->IsContact(peer); };
   for_peers.turned_changed = [this] {
@@ -354,7 +356,8 @@ LiveParts Service::Impl::PartsOfLiveSettings() {
           .group_core = *parts->group_core,
           .syncer = *parts->syncer,
           .scanner = *parts->scanner,
-          .fetcher = *parts->fetcher};
+          .fetcher = *parts->fetcher,
+          .app = *app_api};
 }
 
 absl::StatusOr<std::unique_ptr<Service>> Service::Create(const ServiceOptions& options) {

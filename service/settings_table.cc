@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/work/fetcher.h"
+#include "http/app/app_api.h"
 #include "http/peer/peer_http_client.h"
 #include "service/addresses.h"
 #include "service/node_name.h"
@@ -58,6 +59,9 @@ void ToSyncer(const Config& config, const LiveParts& parts) {
 }
 void ToLimits(const Config& config, const LiveParts& parts) {
   parts.group_core.SetLimits(MemberLimitsOf(config));
+}
+void ToApp(const Config& config, const LiveParts& parts) {
+  parts.app.SetLimits(AppLimitsOf(config));
 }
 void ToScanner(const Config& config, const LiveParts& parts) {
   parts.scanner.SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
@@ -180,6 +184,15 @@ Rows Limits() {
        "times that it began its log anew; one more a day since its admission", ToLimits},
       {"limits.member_bytes", "1TiB", Size(In(&Config::limits_member_bytes), 1, kTiB << 20),
        "that one other member can make this peer want and fetch in one group", ToLimits},
+      {"limits.stranger_connections", "67", Count(In(&Config::limits_stranger_connections), 1, 100),
+       "percent of peer.max_connections that peers may have who share no group with this one"},
+      {"limits.tokens", "1000", Count(In(&Config::limits_tokens), 1, 100'000), "named tokens",
+       ToApp},
+      {"limits.audit_rows", "100000", Count(In(&Config::limits_audit_rows), 1, 100'000'000),
+       "acts that the audit keeps", ToApp},
+      {"limits.audit_age", "2160h",
+       Duration(In(&Config::limits_audit_age), minutes(1), hours(24 * 3650)), "and for how long",
+       ToApp},
   };
 }
 
@@ -245,6 +258,12 @@ syncgroup::MemberLimits MemberLimitsOf(const Config& config) {
           .membership = config.limits_membership,
           .membership_per_day = config.limits_membership_rate,
           .numberings = config.limits_numberings};
+}
+
+http::AppLimits AppLimitsOf(const Config& config) {
+  return {.tokens = config.limits_tokens,
+          .audit_rows = config.limits_audit_rows,
+          .audit_age = config.limits_audit_age};
 }
 
 std::string Setting::section() const { return key.substr(0, key.find('.')); }

@@ -15,8 +15,10 @@ namespace waypost::fetcher {
 class Fetcher;
 }
 namespace waypost::http {
+class AppApi;
 class PeerHttpClient;
-}
+struct AppLimits;
+}  // namespace waypost::http
 namespace waypost::syncgroup {
 class Syncer;
 struct Core;
@@ -36,10 +38,13 @@ struct LiveParts {
   syncgroup::Syncer& syncer;
   upkeep::Scanner& scanner;
   fetcher::Fetcher& fetcher;
+  http::AppApi& app;
 };
 
 // What `limits.*` say of one member.
 syncgroup::MemberLimits MemberLimitsOf(const Config& config);
+// ... and of what apps make this peer keep.
+http::AppLimits AppLimitsOf(const Config& config);
 
 // One setting: all that file, environment, command line, PATCH, help and the running service know
 // of it.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "http/app/app_handlers.h"
 #include "http/app/auth.h"
 
@@ -22,11 +23,20 @@ struct AppApi::Impl {
               .bound_hosts = context.info.bound_hosts}) {
     const absl::Status loaded = context.tokens.Load();
     if (!loaded.ok()) base::LogError("named tokens are no good: ", loaded.ToString());
+    SetLimits(context.info.limits);
     for (Route& route : AppRoutes(context)) router.Add(std::move(route));
+  }
+  void SetLimits(const AppLimits& now) {
+    context.tokens.SetMax(now.tokens);
+    context.audit.SetLimits(now);
+    base::MutexLock lock(mutex);
+    limits = now;
   }
   AppContext context;
   Auth auth;
   Router router{[this](Request& request, Right right) { return auth.Check(request, right); }};
+  base::Mutex mutex;
+  AppLimits limits GUARDED_BY(mutex);
 };
 
 AppApi::AppApi(AppParts parts, AppInfo info)
@@ -42,6 +52,13 @@ void AppApi::SetTokens(Tokens tokens) {
   if (tokens.read != known.read) impl_->context.audit.Note({.act = "token.rotate", .what = "read"});
   known = tokens;
   impl_->auth.SetTokens(std::move(tokens));
+}
+
+void AppApi::SetLimits(const AppLimits& limits) { impl_->SetLimits(limits); }
+
+AppLimits AppApi::limits() const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->limits;
 }
 
 std::string AppApi::RouteName(const Request& request) const {

@@ -14,6 +14,7 @@
 #include "fetcher/report/completeness.h"
 #include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
+#include "http/app/app_limits.h"
 #include "http/app/auth.h"
 #include "http/message/message.h"
 #include "http/message/router.h"
@@ -70,6 +71,7 @@ struct AppInfo {
   std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
   std::function<std::vector<std::string>()> addresses;    // advertised to peers
   base::SteadyTime started;
+  AppLimits limits;  // at first
 };
 
 // The app API of docs/openapi.yaml on plain requests: authorization, routes, JSON. Thread-safe;
@@ -81,6 +83,8 @@ class AppApi {
   Response Handle(Request& request);
   // By one thread. New ones are written into the audit.
   void SetTokens(Tokens tokens);
+  void SetLimits(const AppLimits& limits);
+  AppLimits limits() const;
   std::string RouteName(const Request& request) const;
   // What docs/openapi.yaml describes.
   std::vector<const Route*> Routes() const;

@@ -46,17 +46,18 @@ std::optional<AuditLog::Act> Decode(std::string_view key, std::string_view paylo
   return act;
 }
 
-void DropOldest(base::WriteTxn& txn, base::WallTime now) {
-  const std::string too_old = AuditLog::PositionAt(now - AuditLog::kKept);
+}  // namespace
+
+void AuditLog::DropOldest(base::WriteTxn& txn, base::WallTime now) const {
+  const std::string too_old = PositionAt(now - base::Millis(kept_ms_));
+  const uint64_t rows_max = rows_max_;
   uint64_t rows = txn.Rows(Table::kAudit);
   for (std::size_t dropped = 0; dropped < kDroppedAtOnce; ++dropped, --rows) {
     base::Cursor cursor(txn, Table::kAudit);
-    if (!cursor.Seek("") || (rows < AuditLog::kRowsMax && cursor.key() >= too_old)) return;
+    if (!cursor.Seek("") || (rows < rows_max && cursor.key() >= too_old)) return;
     txn.Delete(Table::kAudit, std::string(cursor.key()));
   }
 }
-
-}  // namespace
 
 std::string AuditLog::PositionAt(base::WallTime time) {
   std::string position;
@@ -68,7 +69,7 @@ void AuditLog::Note(Act act) {
   act.time = clock_.WallNow();
   act.what = base::CutText(act.what, kWhatBytesMax);
   const absl::Status written =
-      index_.Update(base::Index::Lane::kForeground, [&act](base::WriteTxn& txn) {
+      index_.Update(base::Index::Lane::kForeground, [this, &act](base::WriteTxn& txn) {
         DropOldest(txn, act.time);
         // Behind all that are there, also after the clock was set back.
         std::string key = PositionAt(act.time);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,7 +11,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
-#include "base/mutex.h"
+#include "http/app/app_limits.h"
 
 namespace waypost::http {
 
@@ -19,9 +20,6 @@ namespace waypost::http {
 // Thread-safe.
 class AuditLog {
  public:
-  // The oldest go first.
-  static constexpr uint64_t kRowsMax = 100'000;
-  static constexpr base::Millis kKept{int64_t{90} * 24 * 3600 * 1000};
   static constexpr std::size_t kWhatBytesMax = 400;
 
   struct Act {
@@ -34,6 +32,12 @@ class AuditLog {
 
   // Both outlive it.
   AuditLog(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}
+
+  // From the next act on; those of the tokens are not looked at.
+  void SetLimits(const AppLimits& limits) {
+    rows_max_ = limits.audit_rows;
+    kept_ms_ = limits.audit_age.count();
+  }
 
   // Durable when it returns; what cannot be written is logged, since the act is done. `time` is
   // filled in.
@@ -51,8 +55,12 @@ class AuditLog {
   static std::string PositionAt(base::WallTime time);
 
  private:
+  void DropOldest(base::WriteTxn& txn, base::WallTime now) const;
+
   base::Index& index_;
   const base::Clock& clock_;
+  std::atomic<uint64_t> rows_max_{AppLimits().audit_rows};
+  std::atomic<int64_t> kept_ms_{AppLimits().audit_age.count()};
 };
 
 }  // namespace waypost::http

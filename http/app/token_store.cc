@@ -164,13 +164,14 @@ absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
   RETURN_IF_ERROR(index_.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
     if (txn.GetRaw(Table::kTokens, caller.token)) return absl::Status(taken());
     std::vector<std::string> gone;
-    if (txn.Rows(Table::kTokens) >= kTokensMax) {
+    const uint64_t max = max_;
+    if (txn.Rows(Table::kTokens) >= max) {
       for (const std::string& name : ended) {
         if (txn.Delete(Table::kTokens, name)) gone.push_back(name);
       }
       if (gone.empty()) {
         return absl::ResourceExhaustedError(
-            absl::StrCat("there are ", kTokensMax, " tokens: revoke one"));
+            absl::StrCat("there are ", max, " tokens: revoke one, or raise limits.tokens"));
       }
     }
     txn.Put(Table::kTokens, caller.token, EncodeTokenRow(item));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +12,7 @@
 #include "base/clock.h"
 #include "base/index.h"
 #include "base/mutex.h"
+#include "http/app/app_limits.h"
 #include "http/app/caller.h"
 
 namespace waypost::http {
@@ -19,8 +22,6 @@ namespace waypost::http {
 // something returns when it is durable.
 class TokenStore {
  public:
-  // One more is refused; those that have ended make room.
-  static constexpr std::size_t kTokensMax = 1'000;
   static constexpr std::size_t kGroupsMax = 100;
   static constexpr std::size_t kNameBytesMax = 64;
 
@@ -34,6 +35,9 @@ class TokenStore {
   TokenStore(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}
   // Before use. After an error there are none.
   absl::Status Load();
+
+  // One more than that is refused; those that have ended make room. What is there stays.
+  void SetMax(uint64_t tokens) { max_ = tokens; }
 
   // The token's text, said this once. kAlreadyExists: the name is taken (also "api" and "read");
   // kInvalidArgument; kResourceExhausted.
@@ -54,6 +58,7 @@ class TokenStore {
 
   base::Index& index_;
   const base::Clock& clock_;
+  std::atomic<uint64_t> max_{AppLimits().tokens};
   struct Known {
     Item item;
     std::shared_ptr<const Caller> caller;

@@ -57,6 +57,7 @@ struct EngineOptions {
   // connections, workers and waits of its own: see engine_shares.h. From memory: it is asked on the
   // loop. Null: nobody is a stranger.
   std::function<bool(const base::PeerId&)> is_member;
+  uint32_t stranger_connections_percent = 67;  // of max_connections
   // TurnedLinesOf somebody has changed. Called on the loop: must not wait.
   std::function<void()> turned_changed;
   base::Metrics* metrics = nullptr;

@@ -170,7 +170,7 @@ bool EngineLoop::CloseIdleStranger() {
   return true;
 }
 
-// A third is for members.
+// What is left of the listener is for members.
 bool EngineLoop::LimitStrangers(Connection& c) {
   if (!c.stranger || strangers_ <= shared_.strangers.connections || CloseIdleStranger())
     return true;

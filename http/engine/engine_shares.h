@@ -11,12 +11,13 @@ namespace waypost::http {
 // public groups, joins, and shows its papers: none of that is much. Pure.
 struct StrangerShare {
   explicit StrangerShare(const EngineOptions& options)
-      : connections(std::max(1u, options.max_connections - options.max_connections / 3)),
+      : connections(std::max(uint64_t{1}, uint64_t{options.max_connections} *
+                                              options.stranger_connections_percent / 100)),
         workers(std::max(1u, options.workers / 4)),
         handshake_workers(std::max(1u, options.workers / 4)),
         waiting(std::max(1u, options.max_waiting / 4)) {}
 
-  uint32_t connections;
+  uint64_t connections;
   uint32_t workers;
   uint32_t handshake_workers;                  // of everybody's handshakes beyond the loop's rate
   uint32_t waiting;                            // subscriptions

@@ -71,16 +71,17 @@ TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
   for (const Setting& setting : Settings()) {
     if (setting.live()) live.insert(setting.key);
   }
-  EXPECT_THAT(live,
-              ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
-                          "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
-                          "fetcher.retry_max", "fetcher.stall_timeout", "limits.entries",
-                          "limits.log_bytes", "limits.member_bytes", "limits.membership",
-                          "limits.membership_rate", "limits.mention_burst", "limits.mention_rate",
-                          "limits.mentions", "limits.numberings", "log.level",
-                          "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
-                          "store.min_free", "sync.concurrency", "sync.interval"));
-  EXPECT_EQ(Settings().size(), 51u);
+  EXPECT_THAT(
+      live,
+      ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
+                  "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
+                  "fetcher.retry_max", "fetcher.stall_timeout", "limits.audit_age",
+                  "limits.audit_rows", "limits.entries", "limits.log_bytes", "limits.member_bytes",
+                  "limits.membership", "limits.membership_rate", "limits.mention_burst",
+                  "limits.mention_rate", "limits.mentions", "limits.numberings", "limits.tokens",
+                  "log.level", "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
+                  "store.min_free", "sync.concurrency", "sync.interval"));
+  EXPECT_EQ(Settings().size(), 55u);
 }
 
 TEST(ConfigTest, ALaterOriginWins) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/random.h"
+#include "http/app/app_api.h"
 #include "http/peer/peer_http_client.h"
 #include "service/live_settings.h"
 #include "service/parts/peer_parts.h"
@@ -37,6 +38,27 @@ class SettingsTableTest : public ::testing::Test {
           return PeerParts::Clients{.calls = *client_, .blobs = *client_};
         });
     ASSERT_TRUE(opened.ok()) << opened;
+    auto settings = LiveSettings::Load(*parts_->index, {.file = folder_ / "there_is_none.toml"});
+    ASSERT_TRUE(settings.ok()) << settings.status();
+    settings_ = *std::move(settings);
+    app_ = std::make_unique<http::AppApi>(http::AppParts{.index = *parts_->index,
+                                                         .blobs = *parts_->blobs,
+                                                         .ledger = *parts_->ledger,
+                                                         .groups = *parts_->groups,
+                                                         .refs = *parts_->refs,
+                                                         .invites = *parts_->invites,
+                                                         .syncer = *parts_->syncer,
+                                                         .client = *client_,
+                                                         .peers = *parts_->peers,
+                                                         .fetcher = *parts_->fetcher,
+                                                         .report = *parts_->report,
+                                                         .scanner = *parts_->scanner,
+                                                         .completeness = *parts_->completeness,
+                                                         .settings = *settings_,
+                                                         .events = parts_->events,
+                                                         .metrics = parts_->metrics,
+                                                         .clock = clock_},
+                                          http::AppInfo{});
     ASSERT_TRUE(parts_->Start().ok());
   }
   void TearDown() override { parts_->Shutdown(); }
@@ -47,7 +69,8 @@ class SettingsTableTest : public ::testing::Test {
             .group_core = *parts_->group_core,
             .syncer = *parts_->syncer,
             .scanner = *parts_->scanner,
-            .fetcher = *parts_->fetcher};
+            .fetcher = *parts_->fetcher,
+            .app = *app_};
   }
   // What the running parts go by just now.
   Config InEffect() {
@@ -70,6 +93,10 @@ class SettingsTableTest : public ::testing::Test {
     config.limits_membership = static_cast<uint32_t>(limits.membership);
     config.limits_membership_rate = static_cast<uint32_t>(limits.membership_per_day);
     config.limits_numberings = static_cast<uint32_t>(limits.numberings);
+    const http::AppLimits app = app_->limits();
+    config.limits_tokens = static_cast<uint32_t>(app.tokens);
+    config.limits_audit_rows = static_cast<uint32_t>(app.audit_rows);
+    config.limits_audit_age = app.audit_age;
     using base::LogLevel;
     for (const auto level :
          {LogLevel::kError, LogLevel::kWarning, LogLevel::kInfo, LogLevel::kDebug}) {
@@ -85,11 +112,13 @@ class SettingsTableTest : public ::testing::Test {
   std::unique_ptr<base::Identity> identity_;
   std::unique_ptr<PeerParts> parts_;
   std::unique_ptr<http::PeerHttpClient> client_;
+  std::unique_ptr<LiveSettings> settings_;
+  std::unique_ptr<http::AppApi> app_;
 };
 
 // A value that fits, and is not what is in effect.
 std::string AnotherValue(const Setting& setting, const Config& now) {
-  for (const char* const text : {"7KiB", "7MiB", "7", "7s", "error"}) {
+  for (const char* const text : {"7KiB", "7MiB", "7", "7s", "7h", "error"}) {
     Config changed = now;
     if (setting.kind.parse({text}, changed).ok() && setting.Show(changed) != setting.Show(now)) {
       return text;
@@ -101,20 +130,17 @@ std::string AnotherValue(const Setting& setting, const Config& now) {
 
 TEST_F(SettingsTableTest, EveryLiveSettingActsOnWhatRuns) {
   const absl::Cleanup level = [] { base::SetLogLevel(base::LogLevel::kInfo); };
-  const auto settings =
-      LiveSettings::Load(*parts_->index, {.file = folder_ / "there_is_none.toml"});
-  ASSERT_TRUE(settings.ok()) << settings.status();
-  (*settings)->SetListener([this](const Config& config) { ApplyLiveSettings(config, Parts()); });
+  settings_->SetListener([this](const Config& config) { ApplyLiveSettings(config, Parts()); });
   int live = 0;
   for (const Setting& setting : Settings()) {
     if (!setting.live()) continue;
     const std::string value = AnotherValue(setting, InEffect());
-    const absl::Status patched = (*settings)->Patch({{setting.key, value}});
+    const absl::Status patched = settings_->Patch({{setting.key, value}});
     EXPECT_TRUE(patched.ok()) << patched;
     EXPECT_EQ(setting.Show(InEffect()), value) << setting.key;
     ++live;
   }
-  EXPECT_EQ(live, 24);
+  EXPECT_EQ(live, 27);
 }
 
 }  // namespace

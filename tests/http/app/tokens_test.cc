@@ -229,6 +229,26 @@ TEST_F(TokensTest, WhatIsAskedForWronglyMakesNone) {
   EXPECT_EQ(node_.Call("GET", "/v1/tokens")["items"].size(), 0u);
 }
 
+TEST_F(TokensTest, BeyondTheirLimitOneMoreIsRefusedUnlessOneHasEnded) {
+  node_.app_api->SetLimits({.tokens = 2});
+  Make("first", "read");
+  const std::string brief = Make("brief", "read", {}, "100ms");
+  EXPECT_EQ(Status(brief, "GET", "/v1/status"), 200);
+  const auto more = [&] {
+    return Send(Node::kToken, "POST", "/v1/tokens", "{\"name\":\"more\",\"rights\":\"read\"}");
+  };
+  EXPECT_TRUE(Eventually([&] { return Status(brief, "GET", "/v1/status") == 401; }));
+  EXPECT_EQ(more().status, 201);
+  EXPECT_EQ(node_.Status("DELETE", "/v1/tokens/brief"), 404);  // it made room
+  EXPECT_EQ(node_.Status("DELETE", "/v1/tokens/more"), 204);
+  EXPECT_EQ(node_.Status("POST", "/v1/tokens", "{\"name\":\"second\",\"rights\":\"read\"}"), 201);
+  const auto refused = more();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.body, HasSubstr("limits.tokens"));
+  node_.app_api->SetLimits({.tokens = 3});
+  EXPECT_EQ(more().status, 201);
+}
+
 TEST_F(TokensTest, OnlyHashesAreStoredAndTheyAreThereAfterARestart) {
   const std::string group = Group("g");
   const std::string token = Make("t", "write", {group}, "90d");
@@ -411,7 +431,7 @@ TEST(AuditLogTest, KeepsWhatIsNewAndDropsWhatIsOldOrTooMuch) {
   ASSERT_TRUE(index.ok());
   AuditLog audit(**index, clock);
   audit.Note({.token = "old", .act = "config.set"});
-  clock.Advance(AuditLog::kKept + base::Millis(1));
+  clock.Advance(AppLimits().audit_age + base::Millis(1));
   audit.Note({.token = "new", .act = "config.set", .what = std::string(10'000, 'x')});
   audit.Note({.token = "new", .act = "config.set"});
   ASSERT_TRUE((*index)
@@ -420,6 +440,17 @@ TEST(AuditLogTest, KeepsWhatIsNewAndDropsWhatIsOldOrTooMuch) {
                     ASSERT_EQ(items.size(), 2u);
                     EXPECT_EQ(items[0].act.token, "new");
                     EXPECT_EQ(items[0].act.what.size(), AuditLog::kWhatBytesMax);
+                  })
+                  .ok());
+  // So many rows, and of those the newest; what is over goes a few at a time.
+  audit.SetLimits({.audit_rows = 5});
+  for (int i = 0; i < 20; ++i) audit.Note({.token = "new", .act = absl::StrCat("act ", i)});
+  ASSERT_TRUE((*index)
+                  ->Read([&](base::ReadTxn& txn) {
+                    const auto items = AuditLog::Read(txn, "", std::nullopt, 100);
+                    ASSERT_EQ(items.size(), 5u);
+                    EXPECT_EQ(items.front().act.act, "act 15");
+                    EXPECT_EQ(items.back().act.act, "act 19");
                   })
                   .ok());
 }

@@ -176,6 +176,17 @@ TEST_F(StrangersTest, TheyHaveTwoThirdsOfTheConnectionsAndTheIdleOnesGoFirst) {
   EXPECT_EQ(late.Get("/").status, 0);
 }
 
+TEST_F(StrangersTest, TheirPartOfTheConnectionsIsWhatIsConfigured) {
+  options_.max_connections = 10;
+  options_.stranger_connections_percent = 20;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> strangers;
+  for (int i = 0; i < 3; ++i) strangers.push_back(Come(false));
+  EXPECT_TRUE(strangers[0]->Closed());
+  for (int i = 1; i < 3; ++i) EXPECT_EQ(strangers[i]->Get("/").body, "hello");
+  EXPECT_EQ(Rejected("stranger"), 1);
+}
+
 TEST_F(StrangersTest, OneThatIsAnsweredIsNotIdle) {
   options_.max_connections = 1;
   Listen();
