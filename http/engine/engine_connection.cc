@@ -137,12 +137,26 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
   if (options.metrics == nullptr) return;
   connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",
                                           {{"listener", options.listener}});
+  for (const bool loop : {true, false}) {
+    (loop ? loop_handshake_steps_ : worker_handshake_steps_) = options.metrics->AddCounter(
+        "waypost_http_handshake_steps_total",
+        "Steps of TLS handshakes, by the thread that they took.",
+        {{"listener", options.listener}, {"by", loop ? "loop" : "worker"}});
+  }
   for (const char* reason : kReasons) {
     rejected_[reason] = options.metrics->AddCounter(
         "waypost_http_rejected_total", "Requests and connections turned away or cut.",
         {{"listener", options.listener}, {"reason", reason}});
   }
   CountRequest("none", 0);
+}
+
+TlsSession::Step EngineShared::HandshakeStep(Connection& connection) {
+  if (options.metrics != nullptr) {
+    const bool loop = std::this_thread::get_id() == loop_thread_.load();
+    (loop ? loop_handshake_steps_ : worker_handshake_steps_).Add();
+  }
+  return connection.tls->Handshake();
 }
 
 bool EngineShared::BeginWaiting(bool stranger) {

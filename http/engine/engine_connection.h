@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -175,6 +176,12 @@ struct EngineShared {
   void NoteTurned(const base::PeerId& peer, int open, int busy);
   TurnedLines TurnedLinesOf(const base::PeerId& peer) const;
 
+  // One step of a connection's TLS handshake: on the loop, or on a worker beyond the loop's rate.
+  // Counted by the thread that it takes.
+  TlsSession::Step HandshakeStep(Connection& connection);
+  // Once, by the loop.
+  void NoteLoopThread() { loop_thread_ = std::this_thread::get_id(); }
+
   base::Gauge connections;
   void CountRequest(const std::string& route, int status);
   void CountRejected(const char* reason);
@@ -188,6 +195,8 @@ struct EngineShared {
   void Mark(Connection& connection, AnswerHead& head);
 
  private:
+  std::atomic<std::thread::id> loop_thread_{};
+  base::Counter loop_handshake_steps_, worker_handshake_steps_;
   mutable base::Mutex turned_mutex_;
   std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);
   base::Mutex mutex_;

@@ -50,7 +50,7 @@ bool EngineLoop::TakeHandshakeStep() {
 
 void EngineLoop::Handshake(Connection& c) {
   if (TakeHandshakeStep()) {
-    AfterHandshakeStep(c, c.tls->Handshake());
+    AfterHandshakeStep(c, shared_.HandshakeStep(c));
     return;
   }
   const base::SteadyTime deadline = c.deadline;

@@ -85,6 +85,7 @@ int EngineLoop::TimeoutMs() {
 }
 
 void EngineLoop::Run() {
+  shared_.NoteLoopThread();
   std::array<epoll_event, 256> events;
   LoopInbox::Word word;
   while (true) {

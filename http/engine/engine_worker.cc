@@ -45,7 +45,7 @@ void RequestRunner::Run(const Job& job) {
         Send(c);
         return;
       case Job::Kind::kHandshake:
-        c.step = c.tls->Handshake();
+        c.step = shared_.HandshakeStep(c);
         c.after = Connection::After::kHandshake;
         return;
       case Job::Kind::kDrop:

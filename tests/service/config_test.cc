@@ -41,7 +41,7 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(c.peer.idle_timeout, std::chrono::seconds(60));
   EXPECT_EQ(c.http.min_rate_bytes_per_s, 1024u);
   EXPECT_EQ(c.fetcher.concurrency, 4u);
-  EXPECT_EQ(c.fetcher.per_peer, 2u);
+  EXPECT_EQ(c.fetcher.per_peer, 3u);
   EXPECT_EQ(c.fetcher.retry_base, std::chrono::seconds(1));
   EXPECT_EQ(c.fetcher.retry_max, std::chrono::hours(1));
   EXPECT_EQ(c.fetcher.expiry, std::chrono::hours(720));

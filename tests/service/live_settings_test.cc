@@ -130,7 +130,7 @@ TEST_F(LiveSettingsTest, APatchThatNoLongerFitsIsLeftOut) {
   const auto settings = Load();
   ASSERT_NE(settings, nullptr);
   EXPECT_EQ(settings->current().fetcher.concurrency, 6u);
-  EXPECT_EQ(settings->current().fetcher.per_peer, 2u);
+  EXPECT_EQ(settings->current().fetcher.per_peer, 3u);
 }
 
 }  // namespace
