@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/units.h"
 
 // LMDB as this service needs it: opened once a process, checked for a file that is too short before
 // anybody reads, grown and reopened behind a gate. Nothing may use the map while it moves, so the
@@ -37,6 +39,21 @@ struct OpenFolders {
 OpenFolders& Folders() {
   static OpenFolders* const folders = new OpenFolders;
   return *folders;
+}
+
+// Of this process, in bytes: what it may address at most (RLIMIT_AS); 0: no limit.
+uint64_t AddressSpaceLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
+  return limit.rlim_cur;
+}
+
+// What it addresses now; 0 where nobody says.
+uint64_t AddressSpaceUsed() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t pages = 0;
+  file >> pages;
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 uint64_t PageSize(MDB_env* env) {
@@ -74,6 +91,7 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
   map_size = (map_size + kMapStep - 1) / kMapStep * kMapStep;
   std::unique_ptr<Environment> environment(new Environment(dir, std::max(map_size, kMapStep)));
   RETURN_IF_ERROR(environment->Claim());
+  environment->FitMap();
   RETURN_IF_ERROR(environment->OpenFiles());
   return environment;
 }
@@ -100,12 +118,35 @@ absl::Status Environment::Claim() {
       absl::StrCat("the index in ", dir_, " is already open in this process"));
 }
 
+// Half of what is left goes to the map: stacks of threads and all that is read want the rest.
+void Environment::FitMap() {
+  const uint64_t limit = AddressSpaceLimit();
+  if (limit == 0) return;
+  const uint64_t used = std::min(limit, AddressSpaceUsed());
+  const uint64_t fits = std::max((limit - used) / 2 / kMapStep * kMapStep, kMapStep);
+  if (map_size_ <= fits) return;
+  LogWarning("index.map_size is ", HumanSize(map_size_), ", and this process may address ",
+             HumanSize(limit), " (ulimit -v, LimitAS of systemd): the index starts with a map of ",
+             HumanSize(fits), "; lower index.map_size, or raise the limit");
+  map_size_ = fits;
+}
+
 absl::Status Environment::OpenFiles() {
   const auto failed = [this](int error, const char* what) {
     CloseFiles();
     const std::string message = absl::StrCat("the index in ", dir_, " cannot be opened: ", what);
     const absl::Status status = LmdbStatus(error, message);
     if (IsNoSpace(status)) return Annotate(status, "free some space and start again");
+    if (error == ENOMEM) {
+      const uint64_t limit = AddressSpaceLimit();
+      return absl::InternalError(absl::StrCat(
+          status.message(), ": a map of ", HumanSize(map_size_),
+          " (index.map_size), or of all that ",
+          "is in it, has no room in the address space of this process",
+          limit == 0 ? ""
+                     : absl::StrCat(", which is limited to ", HumanSize(limit),
+                                    " (ulimit -v, LimitAS of systemd): raise that limit")));
+    }
     return absl::InternalError(
         absl::StrCat(status.message(),
                      "; check the disk and the owner of the folder; if the files are damaged, "

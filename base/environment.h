@@ -57,6 +57,8 @@ class Environment {
 
   Environment(std::string dir, uint64_t map_size) : dir_(std::move(dir)), map_size_(map_size) {}
   absl::Status Claim();
+  // A map that this process has room for. A map that is too small grows.
+  void FitMap();
   absl::Status OpenFiles();
   void CloseFiles();
   absl::Status OpenTables();

@@ -325,6 +325,65 @@ TEST_F(CommandLineTest, CtrlCAtThePassphraseGivesTheEchoBack) {
   close(ours);
 }
 
+TEST_F(CommandLineTest, SettingsThatKeepItFromStartingAreNamedAndUndoneWithoutIt) {
+  Ok(*laptop_, {"config", "set", "fetcher.retry_base", "4m"});
+  EXPECT_EQ(Ok(*laptop_, {"config", "get", "fetcher.retry_base"}), "4m");
+  Ok(*laptop_, {"config", "set", "fetcher.concurrency", "3"});
+  Ok(*laptop_, {"config", "unset", "fetcher.concurrency"});
+  EXPECT_EQ(
+      Parsed(laptop_->Run({"config", "get", "fetcher.concurrency", "--json"})).value("origin", ""),
+      "default");
+  Ok(*laptop_, {"config", "check"});
+  ASSERT_EQ(laptop_->Stop(), 0);
+  WriteWholeFile(laptop_->dir() + "/waypost.toml", "\n[fetcher]\nretry_max = \"3m\"\n");
+  const CommandResult found = laptop_->Run({"config", "check"});
+  EXPECT_EQ(found.exit_status, 1);
+  const std::string failed(laptop_->Start().message());
+  EXPECT_THAT(failed, HasSubstr("ended with 78"));
+  for (const std::string& said : {found.err, failed}) {
+    EXPECT_THAT(said, HasSubstr("fetcher.retry_base = 4m (patched"));
+    EXPECT_THAT(said, HasSubstr("config unset fetcher.retry_base"));
+    EXPECT_THAT(said, HasSubstr("waypost.toml:3"));
+  }
+  Ok(*laptop_, {"config", "unset", "fetcher.retry_base"});
+  Ok(*laptop_, {"config", "unset", "fetcher.speed"}, 1);
+  Ok(*laptop_, {"config", "check"});
+  ASSERT_TRUE(laptop_->Start().ok());
+}
+
+TEST_F(CommandLineTest, AServiceOnAllAddressesIsDialledAtOne) {
+  for (const char* all : {"0.0.0.0:0", "[::]:0"}) {
+    ASSERT_EQ(laptop_->Stop(), 0);
+    ASSERT_TRUE(laptop_->Start({.settings = {absl::StrCat("--http.listen=", all)}}).ok());
+    const std::string endpoints = ReadWholeFile(laptop_->dir() + "/endpoints.json");
+    EXPECT_THAT(endpoints, HasSubstr(all[0] == '[' ? "[::1]:" : "127.0.0.1:"));
+    Ok(*laptop_, {"status"});
+  }
+}
+
+TEST_F(CommandLineTest, ItStartsWithVariablesThatNameNoSettingAndSaysWhichAreOurs) {
+  ASSERT_EQ(laptop_->Stop(), 0);
+  const absl::Status started =
+      laptop_->Start({.environment = {{"WAYPOST_FETCHER_SPEED", "3"},
+                                      {"WAYPOST_PORT", "tcp://10.0.0.1:7440"},
+                                      {"WAYPOST_PORT_7440_TCP_ADDR", "10.0.0.1"},
+                                      {"WAYPOST_SERVICE_HOST", "10.0.0.1"}}});
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_THAT(laptop_->Log(), HasSubstr("WAYPOST_FETCHER_SPEED"));
+  EXPECT_EQ(laptop_->Log().find("WAYPOST_PORT"), std::string::npos);
+  EXPECT_EQ(laptop_->Log().find("WAYPOST_SERVICE"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, UnderALimitOfAddressesItStartsWithASmallerMapAndSaysSo) {
+  ASSERT_EQ(laptop_->Stop(), 0);
+  const absl::Status started =
+      laptop_->Start({.under = {"/bin/sh", "-c", "ulimit -v 4194304; exec \"$0\" \"$@\""}});
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_THAT(laptop_->Log(), HasSubstr("index.map_size is 64.0 GiB"));
+  EXPECT_THAT(laptop_->Log(), HasSubstr("may address 4.0 GiB"));
+  Ok(*laptop_, {"put", File("one", "hello")});
+}
+
 TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {
   Ok(*laptop_, {"put", "/proc/version"});
   EXPECT_EQ(Ok(*laptop_, {"get", HexOfSha256(ReadWholeFile("/proc/version"))}),

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "service/settings_table.h"
 
@@ -66,11 +67,13 @@ absl::Status AddTomlValue(const std::string& key, const toml::node& node, const 
   return absl::OkStatus();
 }
 
+// Kubernetes tells every container of a service that is called waypost where it is.
 bool IsOtherVariable(std::string_view name) {
   for (const std::string_view other : kOtherVariables) {
     if (name == other) return true;
   }
-  return false;
+  return name == "WAYPOST_PORT" || name.substr(0, 16) == "WAYPOST_SERVICE_" ||
+         name.substr(0, 13) == "WAYPOST_PORT_";
 }
 
 std::string Quoted(const std::string& text) {
@@ -96,14 +99,35 @@ std::string TomlValue(const Setting& setting, const std::vector<std::string>& it
   return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
 }
 
+// "fetcher.retry_base = 2h (waypost.toml:3)", and how to undo what no file shows.
+std::string ValueAndPlace(const Resolved& resolved, const Layers& layers, const char* key) {
+  const Setting& setting = *FindSetting(key);
+  std::string place = "the default";
+  // The last one counts.
+  for (const Layer* layer :
+       {&layers.file, &layers.patched, &layers.environment, &layers.command_line}) {
+    const auto found = layer->find(key);
+    if (found != layer->end()) place = found->second.where;
+  }
+  if (resolved.origins.at(key) == Origin::kPatched) {
+    absl::StrAppend(&place, "; undo it with: waypost config unset ", key);
+  }
+  const std::string shown = setting.Show(resolved.config);
+  return absl::StrCat(key, " = ", shown.empty() ? "\"\"" : shown, " (", place, ")");
+}
+
 // What no setting can say alone.
-absl::Status CheckTogether(const Config& config) {
+absl::Status CheckTogether(const Resolved& resolved, const Layers& layers) {
+  const Config& config = resolved.config;
+  const auto both = [&](const char* a, const char* why, const char* b) {
+    return absl::InvalidArgumentError(absl::StrCat(ValueAndPlace(resolved, layers, a), " ", why,
+                                                   " ", ValueAndPlace(resolved, layers, b)));
+  };
   if (config.http_tls_cert.empty() != config.http_tls_key.empty()) {
-    return absl::InvalidArgumentError(
-        "http.tls_cert and http.tls_key are set together or not at all");
+    return both("http.tls_cert", "is set together with the other, or not at all:", "http.tls_key");
   }
   if (config.fetcher.retry_base > config.fetcher.retry_max) {
-    return absl::InvalidArgumentError("fetcher.retry_base must not be over fetcher.retry_max");
+    return both("fetcher.retry_base", "must not be over", "fetcher.retry_max");
   }
   return absl::OkStatus();
 }
@@ -175,17 +199,18 @@ absl::StatusOr<Layer> LayerFromEnvironment(const char* const* environment) {
     const std::size_t equals = variable.find('=');
     const std::string_view name = variable.substr(0, equals);
     if (name.substr(0, 8) != "WAYPOST_" || equals == std::string_view::npos) continue;
-    if (IsOtherVariable(name)) continue;
     const std::string where = absl::StrCat("environment variable ", Abs(name));
     const Setting* setting = nullptr;
     for (const Setting& candidate : Settings()) {
       if (candidate.EnvironmentName() == name) setting = &candidate;
     }
+    if (setting == nullptr && IsOtherVariable(name)) continue;
     if (setting == nullptr) {
       std::string key = absl::AsciiStrToLower(Abs(name.substr(8)));
       const std::size_t underscore = key.find('_');
       if (underscore != std::string::npos) key[underscore] = '.';
-      return UnknownSetting(where, key);
+      base::LogWarning("ignored: ", std::string(UnknownSetting(where, key).message()));
+      continue;
     }
     layer[setting->key] = {.items = setting->ItemsOf(variable.substr(equals + 1)), .where = where};
   }
@@ -232,7 +257,7 @@ absl::StatusOr<Resolved> Resolve(const Layers& layers) {
       origin = layer.first;
     }
   }
-  RETURN_IF_ERROR(CheckTogether(resolved.config));
+  RETURN_IF_ERROR(CheckTogether(resolved, layers));
   return resolved;
 }
 

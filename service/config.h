@@ -79,7 +79,8 @@ using Layer = std::map<std::string, RawValue>;
 absl::StatusOr<Layer> LayerFromToml(std::string_view text, const std::string& name);
 // As LayerFromToml; a file that is not there is an empty layer unless `must_exist`.
 absl::StatusOr<Layer> LayerFromFile(const std::string& path, bool must_exist);
-// Of the variables that begin with WAYPOST_; `environment` ends with a null, as environ.
+// Of the variables that begin with WAYPOST_; `environment` ends with a null, as environ. Those that
+// name no setting are a warning in the log, those of Kubernetes not even that.
 absl::StatusOr<Layer> LayerFromEnvironment(const char* const* environment);
 // Pairs of "section.key" and text, in order; repeated ones make a list.
 absl::StatusOr<Layer> LayerFromCommandLine(

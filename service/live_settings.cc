@@ -17,6 +17,17 @@ namespace {
 
 using base::Table;
 
+// Changes that were checked, into the layer of patches.
+void Change(const http::SettingsAccess::Changes& changes, Layer& patched) {
+  for (const auto& [key, value] : changes) {
+    if (value) {
+      patched[key] = {.items = {*value}, .where = "patched"};
+    } else {
+      patched.erase(key);
+    }
+  }
+}
+
 absl::StatusOr<Layer> ReadPatched(base::Index& index) {
   Layer patched;
   RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
@@ -90,9 +101,23 @@ std::vector<LiveSettings::Item> LiveSettings::All() const {
   return items;
 }
 
-absl::Status LiveSettings::CheckPatch(const std::string& key, const std::string& value) const {
+absl::StatusOr<Layer> LiveSettings::ReadPatches(base::Index& index) { return ReadPatched(index); }
+
+absl::StatusOr<bool> LiveSettings::Unset(base::Index& index, const std::string& key) {
+  bool was_there = false;
+  RETURN_IF_ERROR(index.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+    was_there = txn.Delete(Table::kSettings, key);
+    return absl::OkStatus();
+  }));
+  return was_there;
+}
+
+absl::Status LiveSettings::CheckPatch(const std::string& key,
+                                      const std::optional<std::string>& value) const {
   const Setting* setting = FindSetting(key);
   if (setting == nullptr) return UnknownSetting("patch", key);
+  // What was patched can be undone, whatever else fixes it now.
+  if (!value) return absl::OkStatus();
   if (!setting->live()) {
     return absl::FailedPreconditionError(absl::StrCat(
         key, " cannot change while the service runs: write it to ", options_.file, " and restart"));
@@ -104,27 +129,23 @@ absl::Status LiveSettings::CheckPatch(const std::string& key, const std::string&
         absl::StrCat(key, " is fixed by ", fixed->second.where, ": change it there"));
   }
   Config scratch;
-  return base::Annotate(setting->kind.parse(setting->ItemsOf(value), scratch), key);
+  return base::Annotate(setting->kind.parse(setting->ItemsOf(*value), scratch), key);
 }
 
-absl::Status LiveSettings::Patch(const std::vector<std::pair<std::string, std::string>>& changes) {
-  Layer patch;
-  for (const auto& change : changes) {
-    RETURN_IF_ERROR(CheckPatch(change.first, change.second));
-    patch[change.first] = {.items = {change.second}, .where = "patched"};
-  }
+absl::Status LiveSettings::Patch(const Changes& changes) {
+  for (const auto& change : changes) RETURN_IF_ERROR(CheckPatch(change.first, change.second));
   {
     // What no setting can say alone is checked with all that is effective.
     base::MutexLock lock(mutex_);
     Layers layers = layers_;
-    for (const auto& entry : patch) layers.patched[entry.first] = entry.second;
+    Change(changes, layers.patched);
     RETURN_IF_ERROR(Resolve(layers).status());
   }
   // What is in the table and what is in memory change in the same order: that of the commits.
-  const auto remember = [this, patch] {
+  const auto remember = [this, changes] {
     base::MutexLock lock(mutex_);
     Layers layers = layers_;
-    for (const auto& entry : patch) layers.patched[entry.first] = entry.second;
+    Change(changes, layers.patched);
     auto resolved = Resolve(layers);
     // Another patch came between: both are kept, this start uses the other.
     if (!resolved.ok()) return;
@@ -132,9 +153,14 @@ absl::Status LiveSettings::Patch(const std::vector<std::pair<std::string, std::s
     resolved_ = *std::move(resolved);
   };
   RETURN_IF_ERROR(
-      index_.Update(base::Index::Lane::kForeground, [&patch, remember](base::WriteTxn& txn) {
-        for (const auto& entry : patch)
-          txn.Put(Table::kSettings, entry.first, entry.second.items[0]);
+      index_.Update(base::Index::Lane::kForeground, [&changes, remember](base::WriteTxn& txn) {
+        for (const auto& [key, value] : changes) {
+          if (value) {
+            txn.Put(Table::kSettings, key, *value);
+          } else {
+            txn.Delete(Table::kSettings, key);
+          }
+        }
         txn.AfterCommit(remember);
         return absl::OkStatus();
       }));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,14 +32,19 @@ class LiveSettings final : public http::SettingsAccess {
   Config current() const;
 
   std::vector<Item> All() const override;
-  absl::Status Patch(const std::vector<std::pair<std::string, std::string>>& changes) override;
+  absl::Status Patch(const Changes& changes) override;
+  // What no running service knows yet: takes the patch of `key` out of the index; false if there
+  // was none.
+  static absl::StatusOr<bool> Unset(base::Index& index, const std::string& key);
+  // The patches that fit, as they count at the next start.
+  static absl::StatusOr<Layer> ReadPatches(base::Index& index);
   // SIGHUP. A mistake in the file changes nothing. What is not live keeps its value, with a
   // warning.
   absl::Status ReloadFile();
 
  private:
   LiveSettings(base::Index& index, Options options);
-  absl::Status CheckPatch(const std::string& key, const std::string& value) const;
+  absl::Status CheckPatch(const std::string& key, const std::optional<std::string>& value) const;
   void Apply();
 
   base::Index& index_;

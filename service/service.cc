@@ -391,8 +391,15 @@ absl::Status Service::Start() {
 }
 
 absl::Status Service::Impl::WriteEndpoints() {
+  // All addresses are none that can be dialled.
+  std::string http = app_engine->bound_address();
+  if (IsWildcard(http_bind.host)) {
+    const auto bound = base::ParseHostPort(http);
+    const char* const loopback = http_bind.host == "::" ? "::1" : "127.0.0.1";
+    if (bound.ok()) http = base::HostPort{.host = loopback, .port = bound->port}.ToString();
+  }
   return data->WriteEndpoints(
-      {.http = app_engine->bound_address(),
+      {.http = http,
        .peer = peer_engine->bound_address(),
        .peer_id = data->identity().peer_id().ToHex(),
        .pid = getpid(),

@@ -109,15 +109,23 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
 
 absl::StatusOr<Response> PatchConfig(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  std::vector<std::pair<std::string, std::string>> changes;
+  SettingsAccess::Changes changes;
   for (auto item = body.begin(); item != body.end(); ++item) {
+    if (item.value().is_null()) {
+      changes.emplace_back(item.key(), std::nullopt);
+      continue;
+    }
     ASSIGN_OR_RETURN(std::string text, SettingText(item.key(), item.value()));
     changes.emplace_back(item.key(), std::move(text));
   }
   if (changes.empty()) return absl::InvalidArgumentError("the body: name a setting and its value");
   RETURN_IF_ERROR(context.parts.settings.Patch(changes));
   for (const auto& [key, value] : changes) {
-    context.Note(request, "config.set", std::nullopt, absl::StrCat(key, " = ", value));
+    if (value) {
+      context.Note(request, "config.set", std::nullopt, absl::StrCat(key, " = ", *value));
+    } else {
+      context.Note(request, "config.unset", std::nullopt, key);
+    }
   }
   return ConfigResponse(context);
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,9 +38,11 @@ class SettingsAccess {
   };
   virtual ~SettingsAccess() = default;
   virtual std::vector<Item> All() const = 0;
-  // key -> new value as text; all or nothing. kInvalidArgument names key and allowed values;
-  // kFailedPrecondition (409) where environment or command line fix the key or it is not live.
-  virtual absl::Status Patch(const std::vector<std::pair<std::string, std::string>>& changes) = 0;
+  // Key and new value as text; without one an earlier patch is undone.
+  using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
+  // All or nothing. kInvalidArgument names key and allowed values; kFailedPrecondition (409) where
+  // environment or command line fix the key or it is not live.
+  virtual absl::Status Patch(const Changes& changes) = 0;
 };
 
 // What the app API speaks for. All outlive it.

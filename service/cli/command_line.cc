@@ -460,16 +460,25 @@ void CommandLine::AddConfig() {
   CLI::App& config = *app_.add_subcommand("config", "settings");
   config.require_subcommand(1);
   Words& w = words_;
-  Command(config, "show", "",
+  Command(config, "show", "what counts now, and where each value comes from",
           [](const Common& common, Client& client) { return ConfigShow(common, client); });
-  CLI::App* command = Command(config, "set", "", [&w](const Common& common, Client& client) {
-    return ConfigSet(common, client, w.key, w.value);
-  });
-  command->add_option("KEY", w.key)->required();
-  command->add_option("VALUE", w.value)->required();
-  command = Alone(config, "check", "",
-                  [&w](const Common& common) { return ConfigCheck(common, w.value); });
-  command->add_option("FILE", w.value)->required();
+  CLI::App* command = Command(
+      config, "get", "one value",
+      [&w](const Common& common, Client& client) { return ConfigGet(common, client, w.key); });
+  command->add_option("KEY", w.key, "as \"config show\" has it")->required();
+  command = Command(config, "set", "change one while the service runs, for good",
+                    [&w](const Common& common, Client& client) {
+                      return ConfigSet(common, client, w.key, w.value);
+                    });
+  command->add_option("KEY", w.key, "as \"config show\" has it")->required();
+  command->add_option("VALUE", w.value, "as in the file")->required();
+  command = Alone(config, "unset", "undo \"config set\", with a running service or without",
+                  [&w](const Common& common) { return ConfigUnset(common, w.key); });
+  command->add_option("KEY", w.key, "as \"config show\" has it")->required();
+  command =
+      Alone(config, "check", "find mistakes in a file, or in all that the next start will use",
+            [&w](const Common& common) { return ConfigCheck(common, w.value); });
+  command->add_option("FILE", w.value, "without it: the data folder");
 }
 
 }  // namespace

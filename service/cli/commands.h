@@ -32,7 +32,11 @@ struct ServeArgs {
 };
 // Returns when the service has stopped.
 Exit Serve(const Common& common, const ServeArgs& args);
+// Of a file, or where none is named of the data folder: its file, what was set in the running
+// service or the one that ran last, and the environment.
 Exit ConfigCheck(const Common& common, const std::string& file);
+// Takes back what `config set` did, with a running service or without.
+Exit ConfigUnset(const Common& common, const std::string& key);
 Exit Version(const Common& common);
 
 // ---- commands_identity.cc: without a running service ----
@@ -149,6 +153,7 @@ struct WaitArgs {
 Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args);
 Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args);
 Exit ConfigShow(const Common& common, Client& client);
+Exit ConfigGet(const Common& common, Client& client, const std::string& key);
 Exit ConfigSet(const Common& common, Client& client, const std::string& key,
                const std::string& value);
 

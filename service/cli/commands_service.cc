@@ -127,19 +127,6 @@ Exit Serve(const Common& common, const ServeArgs& args) {
   return kExitOk;
 }
 
-Exit ConfigCheck(const Common& common, const std::string& file) {
-  Layer layer;
-  ASSIGN_OR_RETURN(layer, LayerFromFile(file, /*must_exist=*/true));
-  const std::size_t count = layer.size();
-  RETURN_IF_ERROR(Resolve({.file = std::move(layer)}).status());
-  if (common.json) {
-    PrintJson({{"ok", true}, {"settings", count}});
-  } else {
-    PrintLine(absl::StrCat(file, ": ", count, " settings, all fine"));
-  }
-  return kExitOk;
-}
-
 Exit Version(const Common& common) {
   if (common.json) {
     PrintJson({{"version", kVersion}});

@@ -226,29 +226,4 @@ Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
   return held(answer) ? kExitOk : kExitNotComplete;
 }
 
-Exit ConfigShow(const Common& common, Client& client) {
-  Json config;
-  ASSIGN_OR_RETURN(config, client.Get("/v1/config"));
-  if (common.json) {
-    PrintJson(config);
-    return kExitOk;
-  }
-  std::vector<std::vector<std::string>> rows = {{"KEY", "VALUE", "ORIGIN", "LIVE"}};
-  const Json settings = config.contains("settings") ? config["settings"] : Json::object();
-  for (const auto& setting : settings.items()) {
-    rows.push_back({setting.key(), TextOf(setting.value(), "value"),
-                    TextOf(setting.value(), "origin"), TextOf(setting.value(), "live")});
-  }
-  PrintTable(rows);
-  return kExitOk;
-}
-
-Exit ConfigSet(const Common& common, Client& client, const std::string& key,
-               const std::string& value) {
-  Json answer;
-  ASSIGN_OR_RETURN(answer, client.Send("PATCH", "/v1/config", {{key, value}}));
-  if (common.json) PrintJson(answer);
-  return kExitOk;
-}
-
 }  // namespace waypost::service

@@ -26,12 +26,12 @@ class FakeSettings final : public SettingsAccess {
   std::vector<Item> All() const override {
     return {{.key = "fetcher.concurrency", .value = value, .origin = "default", .live = true}};
   }
-  absl::Status Patch(const std::vector<std::pair<std::string, std::string>>& changes) override {
+  absl::Status Patch(const Changes& changes) override {
     for (const auto& change : changes) {
       if (change.first != "fetcher.concurrency") {
         return absl::InvalidArgumentError("no setting " + change.first);
       }
-      value = change.second;
+      value = change.second.value_or("4");
     }
     return absl::OkStatus();
   }
