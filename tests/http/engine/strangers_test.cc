@@ -132,6 +132,30 @@ TEST_F(StrangersTest, TheyHoldAQuarterOfTheWorkersAndMembersHaveTheRest) {
   for (const auto& client : members) EXPECT_EQ(client->ReadAnswer().status, 200);
 }
 
+TEST_F(StrangersTest, OfBodiesTheyHaveOneWorkerAndMembersHaveOthers) {
+  Listen();
+  // Too large for the loop: a worker receives it, and is held here.
+  const auto send = [](RawClient& client) {
+    client.Send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n");
+  };
+  std::vector<std::unique_ptr<RawClient>> strangers, members;
+  for (int i = 0; i < 3; ++i) {
+    strangers.push_back(Come(false));
+    send(*strangers.back());
+  }
+  ASSERT_TRUE(Eventually([&] { return held_ == 1; }));
+  for (int i = 0; i < 2; ++i) {
+    members.push_back(Come(true));
+    send(*members.back());
+  }
+  ASSERT_TRUE(Eventually([&] { return held_ == 3; }));
+  // Those that wait hold up nothing else of theirs.
+  EXPECT_EQ(Come(false)->Get("/").body, "hello");
+  EXPECT_EQ(held_, 3);
+  gate_.Open();
+  EXPECT_TRUE(Eventually([&] { return held_ == 5; })) << held_;
+}
+
 TEST_F(StrangersTest, OfWaitsTheyHaveAQuarterAndAreRefusedBeyondItAtOnce) {
   Listen();
   const auto first = Come(false), second = Come(false), third = Come(false);

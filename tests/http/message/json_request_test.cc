@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/memory_body.h"
 
 namespace waypost::http {
 namespace {
@@ -26,6 +27,28 @@ TEST(JsonRequest, AnObjectHasSoManyKeysAndNoMore) {
   // Each by itself.
   const std::string full = ObjectOf(kJsonKeysMax);
   EXPECT_TRUE(ParseJson(absl::StrCat("[", full, ",", full, "]")).ok());
+}
+
+TEST(JsonRequest, ItIsNoDeeperThanSo) {
+  const auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + "1" + std::string(depth, ']');
+  };
+  EXPECT_TRUE(ParseJson(nested(kJsonDepthMax)).ok());
+  const auto refused = ParseJson(nested(kJsonDepthMax + 1));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
+  // Depth without end is not followed.
+  EXPECT_FALSE(ParseJson(std::string(kJsonBytesMax, '[')).ok());
+}
+
+TEST(JsonRequest, ABodyHasSoManyBytesAndNoMore) {
+  const auto read = [](std::size_t bytes) {
+    support::MemoryBody body("{\"k\":\"" + std::string(bytes - 8, 'x') + "\"}");
+    Request request;
+    request.body = &body;
+    return ReadJsonObject(request).status();
+  };
+  EXPECT_TRUE(read(kJsonBytesMax).ok());
+  EXPECT_TRUE(absl::IsOutOfRange(read(kJsonBytesMax + 1))) << read(kJsonBytesMax + 1);
 }
 
 TEST(JsonRequest, AMebibyteOfObjectsIsReadAtOnce) {

@@ -225,6 +225,33 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
   }
 }
 
+TEST(Access, RefusedJoinsAreCountedByNetworkAndNobodyElseIsTurnedAway) {
+  World world;
+  const base::GroupId group = world.Create("one");
+  const std::string body = syncgroup::EncodeJoinRequest(
+      {.group = group,
+       .invite_id = std::string(16, 'i'),
+       .proof = std::string(32, 'p'),
+       .incarnation = *base::Incarnation::FromBytes(std::string(16, 'n'))});
+  const auto join = [&](uint64_t number, const std::string& from) {
+    support::MemoryBody source(body);
+    Request request{.method = "POST", .path = "/peer/v1/join", .remote_address = from};
+    request.body = &source;
+    request.peer = PeerNumber(number);
+    return world.api.Handle(request);
+  };
+  // Whoever calls, from whichever address of the network.
+  for (uint64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(join(20 + i, "2001:db8::" + std::to_string(i)).status, 403);
+  }
+  const Response late = join(30, "2001:db8::ffff");
+  EXPECT_EQ(late.status, 429);
+  EXPECT_TRUE(std::any_of(late.headers.begin(), late.headers.end(),
+                          [](const auto& header) { return header.first == "Retry-After"; }));
+  EXPECT_EQ(join(20, "2001:db8:0:1::1").status, 403);
+  EXPECT_EQ(join(20, "192.0.2.1").status, 403);
+}
+
 TEST(Access, EveryAppCallWithEachToken) {
   Node node;
   std::size_t asked = 0;

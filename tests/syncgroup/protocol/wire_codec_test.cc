@@ -72,6 +72,33 @@ TEST(WireCodec, WhatIsTooLargeIsNoMessage) {
   EXPECT_TRUE(absl::IsResourceExhausted(EncodeSyncReply(synced).status()));
 }
 
+TEST(WireCodec, AMessageNamesSoManyGroupsAndEachOnce) {
+  const auto group = [](std::size_t number) {
+    std::string id(32, 'g');
+    id[0] = static_cast<char>(number % 256);
+    id[1] = static_cast<char>(number / 256);
+    return *base::GroupId::FromBytes(id);
+  };
+  for (const std::size_t count : {kSyncGroupsMax, kSyncGroupsMax + 1}) {
+    HelloRequest hello;
+    SyncRequest sync;
+    SyncReply reply;
+    for (std::size_t i = 0; i < count; ++i) {
+      hello.papers.push_back({.group = group(i)});
+      sync.groups.push_back({.group = group(i)});
+      reply.groups.push_back({.group = group(i)});
+    }
+    const bool fits = count == kSyncGroupsMax;
+    EXPECT_EQ(DecodeHelloRequest(*EncodeHelloRequest(hello)).ok(), fits) << count;
+    EXPECT_EQ(DecodeSyncRequest(*EncodeSyncRequest(sync)).ok(), fits) << count;
+    EXPECT_EQ(DecodeSyncReply(*EncodeSyncReply(reply)).ok(), fits) << count;
+  }
+  const HelloRequest hello{.papers = {{.group = group(1)}, {.group = group(1)}}};
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeHelloRequest(*EncodeHelloRequest(hello)).status()));
+  const SyncRequest sync{.groups = {{.group = group(1)}, {.group = group(1)}}};
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeSyncRequest(*EncodeSyncRequest(sync)).status()));
+}
+
 TEST(WireCodec, TheRightToInviteTravels) {
   Entry entry = SomeEntry();
   for (const bool invites : {false, true}) {
