@@ -384,6 +384,28 @@ TEST_F(CommandLineTest, UnderALimitOfAddressesItStartsWithASmallerMapAndSaysSo) 
   Ok(*laptop_, {"put", File("one", "hello")});
 }
 
+TEST_F(CommandLineTest, WaitCompleteSaysThatNobodyWasHeardAndEndsWhereNobodyServes) {
+  // Nobody's server: final at once.
+  const CommandResult none = laptop_->Run({"wait-complete", "--timeout", "60s", "--json"});
+  EXPECT_EQ(none.exit_status, 3);
+  EXPECT_EQ(Parsed(none).value("because", ""), "no_groups");
+  cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
+  Ok(*server_, {"wait-complete", "--group", "family", "--heard", "all"});
+  Ok(*server_, {"wait-complete", "--heard", "everybody"}, 2);
+  EXPECT_EQ(server_->Call("GET", "/v1/complete?heard=everybody").status, 400);
+  // After a start that hears nobody.
+  laptop_->Kill();
+  ASSERT_EQ(server_->Stop(), 0);
+  ASSERT_TRUE(server_->Start().ok());
+  for (const char* heard : {"servers", "any", "all", "1"}) {
+    const CommandResult alone = server_->Run(
+        {"wait-complete", "--group", "family", "--timeout", "1s", "--heard", heard, "--json"});
+    EXPECT_EQ(alone.exit_status, 3) << heard << alone.out;
+  }
+  EXPECT_TRUE(
+      Eventually([&] { return server_->Get("/v1/complete").value("because", "") == "not_heard"; }));
+}
+
 TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {
   Ok(*laptop_, {"put", "/proc/version"});
   EXPECT_EQ(Ok(*laptop_, {"get", HexOfSha256(ReadWholeFile("/proc/version"))}),

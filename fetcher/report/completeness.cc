@@ -1,7 +1,10 @@
 #include "fetcher/report/completeness.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/status.h"
 
 // Whether "everything is here" may be said. It may be wrong only in one direction: where a member
@@ -10,14 +13,54 @@
 
 namespace waypost::fetcher {
 
+namespace {
+
+bool HasSynced(const CompletenessFacts& facts, std::size_t i) {
+  return facts.members[i].caught_up_since >= facts.members_changed &&
+         facts.members[i].caught_up_since != base::SteadyTime();
+}
+
+bool HeardEnough(const CompletenessFacts& facts) {
+  std::size_t heard = 0, servers = 0;
+  for (std::size_t i = 0; i < facts.members.size(); ++i) {
+    if (!HasSynced(facts, i)) continue;
+    ++heard;
+    if (facts.servers[i]) ++servers;
+  }
+  if (heard == 0 && facts.others > 0) return false;
+  switch (facts.rule.whom) {
+    case HeardRule::Whom::kReachable:
+      return true;
+    case HeardRule::Whom::kServers:
+      return servers >= facts.other_servers;
+    case HeardRule::Whom::kAll:
+      return heard >= facts.others;
+    case HeardRule::Whom::kCount:
+      return heard >= facts.rule.count;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<HeardRule> ParseHeardRule(const std::string& text) {
+  using Whom = HeardRule::Whom;
+  if (text == "reachable") return HeardRule{.whom = Whom::kReachable};
+  if (text == "servers") return HeardRule{.whom = Whom::kServers};
+  if (text == "all") return HeardRule{.whom = Whom::kAll};
+  if (text == "any") return HeardRule{.whom = Whom::kCount, .count = 1};
+  uint32_t count = 0;
+  if (!absl::SimpleAtoi(text, &count) || count == 0) return std::nullopt;
+  return HeardRule{.whom = Whom::kCount, .count = count};
+}
+
 std::string JudgeComplete(const CompletenessFacts& facts) {
   if (!facts.server) return "not_a_server";
   for (std::size_t i = 0; i < facts.members.size(); ++i) {
-    const bool synced = facts.members[i].last_round_ok &&
-                        facts.members[i].caught_up_since >= facts.members_changed &&
-                        facts.members[i].caught_up_since != base::SteadyTime();
+    const bool synced = facts.members[i].last_round_ok && HasSynced(facts, i);
     if (facts.reachable[i] && !synced) return "not_synced";
   }
+  if (!HeardEnough(facts)) return "not_heard";
   if (!facts.last_scan || facts.last_scan->started_steady < facts.members_changed) {
     return "not_scanned";
   }
@@ -43,11 +86,38 @@ void HeardPeers::Fill(Completeness& report) const {
 CompletenessReporter::CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers,
                                            const upkeep::Scanner& scanner,
-                                           const fetcher::Report& states)
-    : groups_(groups), syncer_(syncer), peers_(peers), scanner_(scanner), states_(states) {}
+                                           const fetcher::Report& states, const base::PeerId& self)
+    : groups_(groups),
+      syncer_(syncer),
+      peers_(peers),
+      scanner_(scanner),
+      states_(states),
+      self_(self) {}
 
-absl::StatusOr<Completeness> CompletenessReporter::Report(
-    const std::optional<base::GroupId>& group) const {
+absl::StatusOr<CompletenessFacts> CompletenessReporter::FactsOf(
+    const syncgroup::GroupInfo& info) const {
+  CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
+                          .members_changed = syncer_.MembersChanged(info.id),
+                          .members = syncer_.Status(info.id),
+                          .last_scan = scanner_.Status().last,
+                          .wanted = info.counts.wanted};
+  ASSIGN_OR_RETURN(const std::vector<syncgroup::Member> all, groups_.Members(info.id));
+  std::set<base::PeerId> servers;
+  for (const syncgroup::Member& member : all) {
+    if (member.peer == self_) continue;
+    ++facts.others;
+    if (member.role == syncgroup::Role::kServer) servers.insert(member.peer);
+  }
+  facts.other_servers = servers.size();
+  for (const auto& member : facts.members) {
+    facts.reachable.push_back(!peers_.Cooling(member.peer));
+    facts.servers.push_back(servers.contains(member.peer));
+  }
+  return facts;
+}
+
+absl::StatusOr<Completeness> CompletenessReporter::Report(const std::optional<base::GroupId>& group,
+                                                          const HeardRule& rule) const {
   Completeness report;
   std::vector<syncgroup::GroupInfo> groups;
   if (group) {
@@ -69,17 +139,12 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(
   std::string because = groups.empty() ? "no_groups" : "";
   HeardPeers peers;
   for (const syncgroup::GroupInfo& info : groups) {
-    CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
-                            .members_changed = syncer_.MembersChanged(info.id),
-                            .members = syncer_.Status(info.id),
-                            .reachable = {},
-                            .last_scan = scan.last,
-                            .wanted = info.counts.wanted};
-    for (const auto& member : facts.members) {
-      const bool cooling = peers_.Cooling(member.peer);
-      facts.reachable.push_back(!cooling);
+    ASSIGN_OR_RETURN(CompletenessFacts facts, FactsOf(info));
+    facts.rule = rule;
+    for (std::size_t i = 0; i < facts.members.size(); ++i) {
+      const auto& member = facts.members[i];
       const bool heard = member.last_sync != base::kNever &&
-                         member.caught_up_since >= facts.members_changed && !cooling;
+                         member.caught_up_since >= facts.members_changed && facts.reachable[i];
       peers.Add(member.peer, heard ? std::optional(member.last_sync) : std::nullopt);
     }
     report.wanted += info.counts.wanted;

@@ -19,7 +19,8 @@ namespace waypost::fetcher {
 // Whether everything that a group (or all groups) mentions is here, and what that claim covers.
 struct Completeness {
   bool complete = false;
-  // "complete", "not_a_server", "wanted", "not_synced", "not_scanned", "no_groups"
+  // "complete", "not_a_server", "wanted", "not_synced", "not_scanned", "not_heard",
+  // "no_groups"
   std::string because;
   uint64_t wanted = 0, wanted_bytes = 0, fetching = 0, parked = 0, stopped = 0;
   std::optional<base::WallTime> oldest_wanted;
@@ -32,12 +33,25 @@ struct Completeness {
   std::vector<base::PeerId> not_heard;
 };
 
+// Which other members must have been heard since they or their roles changed. Whatever is asked
+// for: where there are others, one of them at least since the start, for who heard nobody knows
+// nothing.
+struct HeardRule {
+  enum class Whom { kReachable, kServers, kAll, kCount };
+  Whom whom = Whom::kReachable;
+  std::size_t count = 1;  // of kCount: as many of them
+};
+// "reachable", "servers", "all", "any" or a number from 1; nullopt for anything else.
+std::optional<HeardRule> ParseHeardRule(const std::string& text);
+
 // What the judgement rests on; GET /v1/complete in docs/openapi.yaml says what the answer claims.
 struct CompletenessFacts {
   bool server = false;
   base::SteadyTime members_changed;
   std::vector<syncgroup::Syncer::MemberStatus> members;  // without ourselves
-  std::vector<bool> reachable;                           // beside `members`
+  std::vector<bool> reachable, servers;                  // beside `members`
+  std::size_t others = 0, other_servers = 0;             // members of the group, heard of or not
+  HeardRule rule;
   std::optional<upkeep::ScanPass> last_scan;
   uint64_t wanted = 0;
 };
@@ -61,19 +75,23 @@ class CompletenessReporter {
  public:
   CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                        const signpost::PeerBook& peers, const upkeep::Scanner& scanner,
-                       const fetcher::Report& states);
+                       const fetcher::Report& states, const base::PeerId& self);
   // Without what AddStates says.
-  absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group) const;
+  absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group,
+                                      const HeardRule& rule = {}) const;
   // How what is wanted waits: `fetching`, `parked`, `stopped` and `oldest_wanted`, for an answer
   // that is given; reads up to 10,000 rows where one group is asked for.
   void AddStates(const std::optional<base::GroupId>& group, Completeness& report) const;
 
  private:
+  absl::StatusOr<CompletenessFacts> FactsOf(const syncgroup::GroupInfo& info) const;
+
   syncgroup::Groups& groups_;
   syncgroup::Syncer& syncer_;
   const signpost::PeerBook& peers_;
   const upkeep::Scanner& scanner_;
   const fetcher::Report& states_;
+  const base::PeerId self_;
 };
 
 }  // namespace waypost::fetcher

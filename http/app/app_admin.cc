@@ -157,8 +157,13 @@ absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
     ASSIGN_OR_RETURN(group, GroupIn(*text));
     RETURN_IF_ERROR(context.parts.groups.Find(*group).status());
   }
-  const auto look = [&context, group](bool last) -> std::unique_ptr<Response> {
-    auto report = context.parts.completeness.Report(group);
+  const auto rule =
+      fetcher::ParseHeardRule(std::string(request.Query("heard").value_or("reachable")));
+  if (!rule) {
+    return absl::InvalidArgumentError("heard: reachable, servers, all, any, or a number from 1");
+  }
+  const auto look = [&context, group, rule = *rule](bool last) -> std::unique_ptr<Response> {
+    auto report = context.parts.completeness.Report(group, rule);
     if (!report.ok()) return std::make_unique<Response>(ErrorResponse(report.status()));
     // What waiting does not change is said at once.
     const bool hopeless = report->because == "not_a_server" || report->because == "no_groups";

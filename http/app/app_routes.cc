@@ -74,7 +74,7 @@ const AppRoute kRoutes[] = {
     {"GET",    "/v1/scan", kRead, kWhole, {}, GetScan},
     {"POST",   "/v1/scan", kWrite, kWhole, {}, StartScan},
     {"GET",    "/v1/peers", kRead, kWhole, {"limit", "cursor"}, ListPeers},
-    {"GET",    "/v1/complete", kRead, kAsked, {"group", "wait"}, GetComplete},
+    {"GET",    "/v1/complete", kRead, kAsked, {"group", "heard", "wait"}, GetComplete},
     {"GET",    "/v1/events", kRead, kWhole, {"since"}, GetEvents},
     {"GET",    "/metrics", kRead, kWhole, {}, GetMetrics},
     {"GET",    "/healthz", kAnybody, kOwn, {}, GetHealth},

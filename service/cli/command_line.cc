@@ -444,7 +444,19 @@ void CommandLine::AddStatus() {
                       RETURN_IF_ERROR(ReadTimeout());
                       return WaitComplete(common, client, words_.wait);
                     });
-  command->add_option("--group", w.wait.group);
+  command->add_option("--group", w.wait.group, "of this group alone; its id or name");
+  command
+      ->add_option("--heard", w.wait.heard,
+                   "who must have been heard: servers (the default), reachable, all, any, or how "
+                   "many members")
+      ->check([](const std::string& text) {
+        const bool number = !text.empty() && text[0] != '0' && text.size() < 10 &&
+                            text.find_first_not_of("0123456789") == std::string::npos;
+        for (const char* word : {"servers", "reachable", "all", "any"}) {
+          if (text == word) return std::string();
+        }
+        return number ? std::string() : "servers, reachable, all, any, or a number from 1";
+      });
   Timeout(command);
   command = Command(app_, "wait-held", "wait until everything of a group is on servers",
                     [this](const Common& common, Client& client) -> Exit {

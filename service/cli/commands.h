@@ -147,7 +147,8 @@ Exit Scan(const Common& common, Client& client, bool wait);
 Exit Peers(const Common& common, Client& client);
 struct WaitArgs {
   std::string group;
-  uint32_t servers = 1;  // of wait-held
+  uint32_t servers = 1;           // of wait-held
+  std::string heard = "servers";  // of wait-complete
   base::Millis timeout{60'000};
 };
 Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args);

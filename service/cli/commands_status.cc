@@ -70,12 +70,15 @@ absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::M
   const base::SteadyTime deadline = base::SteadyNow() + timeout;
   while (true) {
     const base::Millis left = Left(deadline);
+    const base::SteadyTime asked = base::SteadyNow();
     Json answer;
     ASSIGN_OR_RETURN(
         answer, client.Get(absl::StrCat(target, absl::StrContains(target, "?") ? "&" : "?",
                                         "wait=", base::FormatDuration(std::min(left, kSlice)))));
     if (done(answer) || left <= base::Millis(0)) return answer;
     meanwhile(answer);
+    // A service that answers at once is not asked at once again.
+    base::WaitUntil(std::min(asked + kLookAgain, deadline));
   }
 }
 
@@ -187,16 +190,17 @@ Exit Peers(const Common& common, Client& client) {
 }
 
 Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
-  std::string target = "/v1/complete";
+  std::string target = "/v1/complete?heard=" + http::EscapeSegment(args.heard);
   if (!args.group.empty()) {
     std::string group;
     ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
-    absl::StrAppend(&target, "?group=", http::EscapeSegment(group));
+    absl::StrAppend(&target, "&group=", http::EscapeSegment(group));
   }
   const auto complete = [](const Json& answer) { return TextOf(answer, "complete") == "true"; };
   // Waiting will not make a server of this peer.
   const auto done = [&](const Json& answer) {
-    return complete(answer) || TextOf(answer, "because") == "not_a_server";
+    const std::string because = TextOf(answer, "because");
+    return complete(answer) || because == "not_a_server" || because == "no_groups";
   };
   Progress progress("complete");
   Json answer;

@@ -130,8 +130,8 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                     .clock = clock,
                                                                     .metrics = metrics,
                                                                     .work = fetcher->work()});
-  completeness =
-      std::make_unique<fetcher::CompletenessReporter>(*groups, *syncer, *peers, *scanner, *report);
+  completeness = std::make_unique<fetcher::CompletenessReporter>(
+      *groups, *syncer, *peers, *scanner, *report, outside_.identity.peer_id());
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }

@@ -371,6 +371,39 @@ TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
   }
 }
 
+TEST(JudgeComplete, WhoHeardTooFewSaysSo) {
+  const auto start = base::SteadyTime() + base::Millis(1000);
+  // Two servers and a third member; `heard` of them in this order, and only they can be reached.
+  const auto judge = [&](const std::vector<bool>& heard, const std::string& rule) {
+    CompletenessFacts facts{.server = true, .members_changed = start};
+    for (std::size_t i = 0; i < heard.size(); ++i) {
+      facts.members.push_back({.peer = Peer(static_cast<int>(i))});
+      facts.members.back().last_round_ok = heard[i];
+      if (heard[i]) facts.members.back().caught_up_since = start + base::Millis(1);
+      facts.reachable.push_back(heard[i]);
+      facts.servers.push_back(i < 2);
+    }
+    facts.others = heard.size();
+    facts.other_servers = std::min<std::size_t>(heard.size(), 2);
+    facts.last_scan = upkeep::ScanPass{.started_steady = start + base::Millis(2)};
+    facts.rule = *ParseHeardRule(rule);
+    return JudgeComplete(facts);
+  };
+  for (const char* rule : {"reachable", "servers", "all", "any", "1"}) {
+    EXPECT_EQ(judge({false, false, false}, rule), "not_heard") << rule;
+    EXPECT_EQ(judge({true, true, true}, rule), "") << rule;
+  }
+  for (const char* rule : {"reachable", "servers", "all"}) EXPECT_EQ(judge({}, rule), "") << rule;
+  EXPECT_EQ(judge({true, false, true}, "servers"), "not_heard");
+  EXPECT_EQ(judge({true, true, false}, "servers"), "");
+  EXPECT_EQ(judge({true, true, false}, "all"), "not_heard");
+  EXPECT_EQ(judge({false, false, true}, "any"), "");
+  EXPECT_EQ(judge({false, false, true}, "reachable"), "");
+  EXPECT_EQ(judge({true, false, true}, "2"), "");
+  EXPECT_EQ(judge({true, false, true}, "3"), "not_heard");
+  for (const char* word : {"", "0", "-1", "some", "1x"}) EXPECT_FALSE(ParseHeardRule(word)) << word;
+}
+
 TEST(HeardPeers, AreThoseHeardInEveryGroupTheyAreIn) {
   const auto at = [](int64_t ms) { return std::optional(base::FromMs(ms)); };
   HeardPeers peers;
