@@ -304,7 +304,6 @@ TEST(BadStartTest, AConfigurationThatCannotBeUsedEndsServeWith78AndIsNamed) {
        "fetcher.retry_base"},
       {"file that is missing", {"--config=" + elsewhere}, {}, good, elsewhere},
       {"file that is a folder", {"--config=" + cluster.dir()}, {}, good, cluster.dir()},
-      {"unknown variable", {}, {{"WAYPOST_FETCHER_SPEED", "1"}}, good, "WAYPOST_FETCHER_SPEED"},
       {"bad variable", {}, {{"WAYPOST_SYNC_INTERVAL", "often"}}, good, "WAYPOST_SYNC_INTERVAL"},
       {"bad option", {"--sync.interval=often"}, {}, good, "--sync.interval"},
       {"certificate that is none",

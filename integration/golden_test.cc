@@ -34,12 +34,12 @@ std::map<std::string, std::string> Archives() {
   return found;
 }
 
-class GoldenTest : public ::testing::TestWithParam<std::pair<const std::string, std::string>> {
+class GoldenFolder : public ::testing::Test {
  protected:
-  void Unpack() {
+  void Unpack(const std::string& archive) {
     fs::remove_all(data_);
     const CommandResult tar = RunCommand(
-        {"/usr/bin/env", "tar", "-C", temp_.path(), "--no-same-owner", "-xzpf", GetParam().second});
+        {"/usr/bin/env", "tar", "-C", temp_.path(), "--no-same-owner", "-xzpf", archive});
     ASSERT_EQ(tar.exit_status, 0) << tar.err;
     peer_ = std::make_unique<Peer>(WaypostProgram(), data_, "golden");
   }
@@ -81,6 +81,12 @@ class GoldenTest : public ::testing::TestWithParam<std::pair<const std::string, 
   std::unique_ptr<Peer> peer_;
 };
 
+class GoldenTest : public GoldenFolder,
+                   public ::testing::WithParamInterface<std::pair<const std::string, std::string>> {
+ protected:
+  void Unpack() { GoldenFolder::Unpack(GetParam().second); }
+};
+
 TEST_P(GoldenTest, IsOpenedAndServedAndSoItIsAgain) {
   ASSERT_NO_FATAL_FAILURE(Unpack());
   for (int start = 0; start < 2; ++start) {
@@ -105,6 +111,48 @@ TEST_P(GoldenTest, AMigrationThatWasBrokenOffGoesOn) {
     EXPECT_EQ(peer_->Stop(), 0);
     EXPECT_EQ(ReadWholeFile(data_ + "/FORMAT").find("migrating"), std::string::npos) << point;
   }
+}
+
+// Those of the programs that had them.
+TEST_P(GoldenTest, ItsTokensAndItsAuditAreKept) {
+  if (GetParam().first < "format-3") GTEST_SKIP() << "there were none";
+  ASSERT_NO_FATAL_FAILURE(Unpack());
+  ASSERT_TRUE(peer_->Start().ok());
+  const Json tokens = peer_->Get("/v1/tokens")["items"];
+  ASSERT_EQ(tokens.size(), 1u);
+  EXPECT_EQ(tokens[0].value("name", ""), "robot");
+  EXPECT_EQ(tokens[0]["groups"], Json::array({Group("family")}));
+  // As it was said when it was made.
+  const HttpClient robot(peer_->http().address(), ReadWholeFile(temp_.path() + "/robot.token"));
+  const auto read = [&](const std::string& group, const std::string& key) {
+    const auto reply = robot.Send(
+        {.target = absl::StrCat("/v1/groups/", Group(group), "/refs/", key, "?content")});
+    return reply.ok() ? reply->status : 0;
+  };
+  EXPECT_EQ(read("family", "note"), 200);
+  EXPECT_EQ(read("letters", "a%2Fnote"), 404);
+  EXPECT_NE(peer_->Get("/v1/audit").dump().find("token.create"), std::string::npos);
+}
+
+// A change of what is stored needs a folder of before, which integration/golden/make.sh makes.
+TEST_F(GoldenFolder, OneOfTodaysFormatIsThereAndCanBeMadeAgain) {
+  const std::string archive = temp_.path() + "/made.tar.gz";
+  const CommandResult made = RunCommand(
+      {"/bin/bash", WAYPOST_SOURCE_DIR "/integration/golden/make.sh", WaypostProgram(), archive});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  ASSERT_NO_FATAL_FAILURE(Unpack(archive));
+  const std::string format = ReadWholeFile(data_ + "/FORMAT");
+  const std::string first = "waypost data folder, ";
+  ASSERT_TRUE(format.starts_with(first)) << format;
+  std::string name = format.substr(first.size(), format.find('\n') - first.size());
+  name[name.find(' ')] = '-';
+  ASSERT_TRUE(peer_->Start().ok());
+  ExpectEverything();
+  EXPECT_EQ(peer_->Stop(), 0);
+  const auto archives = Archives();
+  ASSERT_TRUE(archives.contains(name)) << "no integration/golden/" << name << ".tar.gz";
+  ASSERT_NO_FATAL_FAILURE(Unpack(archives.at(name)));
+  EXPECT_EQ(ReadWholeFile(data_ + "/FORMAT"), format) << name << " lacks words of today";
 }
 
 std::string NameOf(const ::testing::TestParamInfo<GoldenTest::ParamType>& of) {

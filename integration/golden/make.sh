@@ -19,7 +19,8 @@ until [ -e "$data/endpoints.json" ]; do sleep 0.1; done
 
 "$program" group create family --role server >/dev/null
 "$program" group create letters --role server --public >/dev/null
-for _ in $(seq 1000); do seq 1 100; done > "$home/numbers"      # a file under blobs/
+hundred=$(seq 1 100)
+for _ in $(seq 1000); do echo "$hundred"; done > "$home/numbers"   # a file under blobs/
 echo hello > "$home/note"          # in the index
 : > "$home/empty"
 "$program" put "$home/numbers" --group family --key many/numbers >/dev/null
@@ -31,8 +32,10 @@ echo hello > "$home/note"          # in the index
 "$program" ref set family missing "$(printf '%064d' 7)" >/dev/null    # nobody has it
 "$program" group invite family --uses 3 --expires 168h >/dev/null
 "$program" config set fetcher.concurrency 3 >/dev/null
+"$program" token create robot --rights read --group family |
+  grep -o 'wpt_[0-9a-f]*' | tr -d '\n' > "$home/robot.token"
 
 kill %1
 wait %1
 rm -f "$data/LOCK" "$data/index/lock.mdb" "$data"/*.port
-tar -C "$home" --sort=name --owner=0 --group=0 -czf "$archive" data
+tar -C "$home" --sort=name --owner=0 --group=0 -czf "$archive" data robot.token
