@@ -45,7 +45,11 @@ ssize_t Connection::Receive(char* buffer, std::size_t size) {
   return ::recv(fd, buffer, size, MSG_DONTWAIT);
 }
 
-LoopInbox::LoopInbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(fd_ >= 0); }
+LoopInbox::LoopInbox(std::size_t connections_max) : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CHECK(fd_ >= 0);
+  base::MutexLock lock(mutex_);
+  word_.Reserve(connections_max);
+}
 LoopInbox::~LoopInbox() { ::close(fd_); }
 
 void LoopInbox::Poke() {
@@ -132,7 +136,7 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
              .target_bytes_max = engine_options.target_bytes_max,
              .chunked_bodies = engine_options.chunked_bodies},
       strangers(engine_options),
-      inbox(std::make_shared<LoopInbox>()),
+      inbox(std::make_shared<LoopInbox>(engine_options.max_connections)),
       id_prefix_(absl::BytesToHexString(base::SystemRandom().Bytes(4))) {
   if (options.metrics == nullptr) return;
   connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",

@@ -125,7 +125,9 @@ struct Connection {
 // Where other threads leave word for the loop. Outlives the engine as long as someone may wake.
 class LoopInbox {
  public:
-  LoopInbox();
+  // Of an engine with at most so many connections, each of which lies here once in each list: room
+  // for all of them is taken at once, so that giving one back cannot fail for want of memory.
+  explicit LoopInbox(std::size_t connections_max);
   ~LoopInbox();
   // By the worker that had it and from now on has not. A connection whose client is to speak next
   // lies here until the loop wakes for another reason, such as that client.
@@ -138,6 +140,10 @@ class LoopInbox {
   // is written to, once, when such word comes; before, nobody has to, because the loop is awake.
   bool MayWait();
   struct Word {
+    void Reserve(std::size_t connections_max) {
+      returned.reserve(connections_max);
+      woken.reserve(connections_max);
+    }
     std::vector<uint64_t> returned, woken;
     std::vector<std::unique_ptr<TurnedConnection>> adopted;
     std::vector<std::function<bool(const base::PeerId&)>> cut;

@@ -87,7 +87,8 @@ int EngineLoop::TimeoutMs() {
 void EngineLoop::Run() {
   shared_.NoteLoopThread();
   std::array<epoll_event, 256> events;
-  LoopInbox::Word word;
+  LoopInbox::Word word;  // changes places with the inbox's at each Take
+  word.Reserve(shared_.options.max_connections);
   while (true) {
     const int count =
         epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), TimeoutMs());

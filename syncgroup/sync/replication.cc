@@ -166,25 +166,16 @@ absl::StatusOr<HelloReply> Replication::ServeHello(const base::PeerId& caller,
 
 absl::Status Replication::Impl::TakeHaves(const base::PeerId& caller, std::size_t count) {
   const MemberLimits limits = core.limits();
-  const auto burst = static_cast<double>(limits.burst),
-             rate = static_cast<double>(limits.per_second);
-  const base::SteadyTime now = core.clock.SteadyNow();
+  const HavesMeter::Rate rate{static_cast<double>(limits.burst),
+                              static_cast<double>(limits.per_second)};
   base::MutexLock lock(mutex);
-  HavesTaken& taken = haves_taken.try_emplace(caller, HavesTaken{0, now}).first->second;
-  const std::chrono::duration<double> passed = now - taken.at;
-  taken.count = std::max(0.0, taken.count - passed.count() * rate);
-  taken.at = now;
-  const double after = taken.count + static_cast<double>(count);
-  if (after <= burst) {
-    taken.count = after;
-    return absl::OkStatus();
-  }
-  const auto wait_ms = static_cast<int64_t>((after - burst) / std::max(rate, 0.001) * 1000) + 1;
+  const auto wait = haves_taken.Take(caller, count, rate, core.clock.SteadyNow());
+  if (!wait) return absl::OkStatus();
   return base::WithRetryAfter(
       absl::ResourceExhaustedError(
           "more blobs are said to be held than are noted at a time; see limits.mention_burst and "
           "limits.mention_rate"),
-      base::Millis(std::min<int64_t>(wait_ms, 60'000)));
+      *wait);
 }
 
 namespace {

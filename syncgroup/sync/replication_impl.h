@@ -14,6 +14,7 @@
 #include "syncgroup/group/group_writer.h"
 #include "syncgroup/group/work.h"
 #include "syncgroup/ledger/rows.h"
+#include "syncgroup/sync/haves_meter.h"
 #include "syncgroup/sync/replication.h"
 
 namespace waypost::syncgroup {
@@ -49,13 +50,8 @@ struct Replication::Impl {
   // Until when no forks are learned of an origin, whose last ones have just cost a walk.
   std::map<std::pair<base::GroupId, base::PeerId>, base::SteadyTime> fork_rests GUARDED_BY(mutex);
 
-  // Blobs that members said they have and that were written down, as a bucket that leaks at the
-  // rate of mentions. Only members get here, so it is bounded by them.
-  struct HavesTaken {
-    double count = 0;
-    base::SteadyTime at;
-  };
-  std::map<base::PeerId, HavesTaken> haves_taken GUARDED_BY(mutex);
+  // Blobs that members said they have and that were written down, at the rate of mentions.
+  HavesMeter haves_taken GUARDED_BY(mutex);
   // kResourceExhausted with a time: so many more are too many now.
   absl::Status TakeHaves(const base::PeerId& caller, std::size_t count);
 
