@@ -45,6 +45,8 @@ const char* TableName(Table table) {
       return "tokens";
     case Table::kAudit:
       return "audit";
+    case Table::kLost:
+      return "lost";
   }
   CheckFailed(__FILE__, __LINE__, "a table of base/tables.h");
 }

@@ -26,8 +26,9 @@ enum class Table : unsigned {
   // The checksum of a row is over its table's number: new ones go to the end.
   kTokens,  // http/app: name of a token -> what it may, its hash
   kAudit,   // http/app: time, number -> what was done here
+  kLost,    // blobstore: blob -> the BlobRow that it had when its bytes were found missing
 };
-inline constexpr std::size_t kTableCount = 18;
+inline constexpr std::size_t kTableCount = 19;
 const char* TableName(Table table);
 
 }  // namespace waypost::base

@@ -46,6 +46,12 @@ std::optional<BlobRow> LoadBlobRow(base::ReadTxn& txn, const base::BlobId& blob)
 void StoreBlobRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row);
 void DeleteBlobRow(base::WriteTxn& txn, const base::BlobId& blob);
 
+// The row of a blob whose bytes were here and are gone: its holdings come back with them. The same
+// callers.
+std::optional<BlobRow> LoadLostRow(base::ReadTxn& txn, const base::BlobId& blob);
+void StoreLostRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row);
+void DeleteLostRow(base::WriteTxn& txn, const base::BlobId& blob);
+
 // The codec, for scans that hold a payload already. nullopt when it does not parse.
 std::string EncodeBlobRow(const BlobRow& row);
 std::optional<BlobRow> DecodeBlobRow(std::string_view payload);

@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "blobstore/blobs_disk.h"
 #include "blobstore/inline_table.h"
 #include "blobstore/open_files.h"
 #include "blobstore/partial.h"
@@ -84,6 +85,7 @@ struct DiskBlobStore::Impl {
         clock(clock_in),
         options(std::move(options_in)),
         shelf(fs, index, Layout(options.data_dir)),
+        disk(fs, index, clock, shelf.layout()),
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
         space(std::make_shared<SpaceKeeper>(fs, clock, options.data_dir, options.min_free)),
         max_blob(options.max_blob_bytes) {}
@@ -124,6 +126,7 @@ struct DiskBlobStore::Impl {
         GrowingWriter::Limits{.memory_bytes = options.inline_max_bytes, .bytes = max},
         std::move(reservation), [this](auto size, auto room) -> GrowingWriter::Made {
           if (size) return NewWriter(*size, std::move(room), std::nullopt);
+          RETURN_IF_ERROR(disk.Check());
           ASSIGN_OR_RETURN(auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
           return std::make_unique<UnnamedWriter>(shelf, std::move(file), std::nullopt,
                                                  std::move(room), std::nullopt);
@@ -134,6 +137,7 @@ struct DiskBlobStore::Impl {
                                                                uint64_t size_bytes,
                                                                Claims::Claim claim) {
     RETURN_IF_ERROR(CheckSize(size_bytes));
+    RETURN_IF_ERROR(disk.Check());
     shelf.EmptyTrash();
     ASSIGN_OR_RETURN(auto writer,
                      PartialWriter::Open(shelf, partials, blob, size_bytes,
@@ -146,6 +150,7 @@ struct DiskBlobStore::Impl {
     if (size_bytes <= options.inline_max_bytes) {
       return std::make_unique<InlineWriter>(size_bytes, std::move(reservation), std::move(claim));
     }
+    RETURN_IF_ERROR(disk.Check());
     ASSIGN_OR_RETURN(auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
     return std::make_unique<UnnamedWriter>(shelf, std::move(file), size_bytes,
                                            std::move(reservation), std::move(claim));
@@ -186,6 +191,7 @@ struct DiskBlobStore::Impl {
   const base::Clock& clock;
   const DiskBlobStoreOptions options;
   Shelf shelf;
+  BlobsDisk disk;
   PartialFiles partials;
   OpenFiles open_files{kOpenFilesMax};
   const std::shared_ptr<SpaceKeeper> space;
@@ -212,12 +218,19 @@ absl::StatusOr<std::unique_ptr<DiskBlobStore>> DiskBlobStore::Open(base::Index& 
   impl->AddMetrics();
   RETURN_IF_ERROR(impl->shelf.Prepare());
   RETURN_IF_ERROR(impl->partials.Recover(clock.WallNow()));
+  // Away is no reason not to start: what is in the index is served, and people see why.
+  impl->disk.CheckNow().IgnoreError();
   return std::unique_ptr<DiskBlobStore>(new DiskBlobStore(std::move(impl)));
 }
 
 void DiskBlobStore::SetLossHandler(std::function<void(const base::BlobId&)> on_loss) {
   impl_->on_loss = std::move(on_loss);
 }
+void DiskBlobStore::SetAwayHandler(std::function<void(const std::string&)> on_change) {
+  impl_->disk.SetListener(std::move(on_change));
+}
+absl::Status DiskBlobStore::CheckBlobsThere() { return impl_->disk.CheckNow(); }
+std::string DiskBlobStore::away() const { return impl_->disk.away(); }
 void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) { impl_->space->SetFloor(floor); }
 void DiskBlobStore::SetMaxBlob(uint64_t bytes) { impl_->max_blob = bytes; }
 FreeSpaceFloor DiskBlobStore::min_free() const { return impl_->space->floor(); }
@@ -362,6 +375,7 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
   // Perhaps it was removed, or put again, since the row was read.
   ASSIGN_OR_RETURN(const std::optional<BlobRow> now, shelf.RowOf(blob));
   if (now != row) return absl::AbortedError("the blob was replaced meanwhile");
+  RETURN_IF_ERROR(disk.CheckNow());
   return Lost(blob, row, is_there ? "its file has another length" : "its file is missing");
 }
 
@@ -389,6 +403,7 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
 // ---- space, reconciliation ----
 
 absl::Status DiskBlobStore::CheckSpace(uint64_t size_bytes) {
+  RETURN_IF_ERROR(impl_->disk.Check());
   impl_->shelf.EmptyTrash();
   return impl_->space->Check(size_bytes);
 }
@@ -401,6 +416,8 @@ base::FileSystem::Space DiskBlobStore::DiskSpace() {
 absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
     unsigned folder, const ReconcileCallbacks& callbacks) {
   CHECK(folder < 256);
+  const auto away = [&] { return absl::FailedPreconditionError(impl_->disk.away()); };
+  if (!impl_->disk.Check().ok() && !impl_->disk.away().empty()) return away();
   impl_->shelf.EmptyTrash();
   const ReconcileCallbacks counting = {.adopt = callbacks.adopt,
                                        .lost = [&](const base::BlobId& blob) {
@@ -414,6 +431,7 @@ absl::StatusOr<DiskBlobStore::ReconcileResult> DiskBlobStore::ReconcileFolder(
   Reconciler reconciler(impl_->shelf, counting);
   auto result = reconciler.Run(folder);
   impl_->corrupt_total.Add(static_cast<double>(reconciler.result().quarantined));
+  if (!result.ok() && !impl_->disk.away().empty()) return away();  // it went meanwhile
   return result;
 }
 
@@ -424,7 +442,10 @@ absl::StatusOr<bool> DiskBlobStore::Impl::Missing(const base::BlobId& blob, cons
     return found != losses.end() && found->second == row.inline_sequence;
   }
   ASSIGN_OR_RETURN(const auto info, fs.Stat(shelf.layout().BlobPath(blob)));
-  return !info || info->is_directory || info->size != row.size_bytes;
+  if (info && !info->is_directory && info->size == row.size_bytes) return false;
+  // A disk that is not mounted has lost nothing.
+  RETURN_IF_ERROR(disk.CheckNow());
+  return true;
 }
 
 absl::StatusOr<bool> DiskBlobStore::RemoveIfLost(base::WriteTxn& txn, const base::BlobId& blob,

@@ -46,6 +46,14 @@ class DiskBlobStore final : public BlobStore {
 
   // Called, on the thread that noticed, when a row's bytes are missing. Set before use.
   void SetLossHandler(std::function<void(const base::BlobId&)> on_loss);
+  // Told whenever blobs/ is found not to be the folder that it was, with what to do (BlobsDisk), or
+  // to be back, with nothing. Set before use.
+  void SetAwayHandler(std::function<void(const std::string& away)> on_change);
+  // While it is away nothing is written there and no row is called lost; what is not in the index
+  // is answered kUnavailable. kUnavailable, in words for the operator, by a look now.
+  absl::Status CheckBlobsThere();
+  // As it was seen last, without a look; empty: it is there.
+  std::string away() const;
   // Live settings.
   void SetMinFree(FreeSpaceFloor floor);
   void SetMaxBlob(uint64_t bytes);
@@ -83,7 +91,8 @@ class DiskBlobStore final : public BlobStore {
     uint64_t files = 0, rows = 0, adopted = 0, quarantined = 0, lost = 0;
   };
   // `folder` 0-255: the first byte of the ids. A file whose row says another length is quarantined
-  // too, and its row lost. What cannot be read is an error, never a loss.
+  // too, and its row lost. What cannot be read is an error, never a loss; so is a folder blobs/
+  // that is away (kFailedPrecondition).
   absl::StatusOr<ReconcileResult> ReconcileFolder(unsigned folder,
                                                   const ReconcileCallbacks& callbacks);
   // Inside the transaction that removes `row` as lost. Looks again: true when its bytes are really

@@ -24,6 +24,7 @@ unsigned SubOf(const base::BlobId& blob) { return blob.array()[1]; }
 Layout::Layout(const std::string& data_dir)
     : data_dir_(data_dir),
       blobs_dir_(data_dir + "/blobs"),
+      marker_(blobs_dir_ + "/DISK"),
       partial_dir_(data_dir + "/partial"),
       quarantine_dir_(data_dir + "/quarantine"),
       trash_dir_(data_dir + "/trash") {}

@@ -9,6 +9,7 @@
 namespace waypost::blobstore {
 
 // Where blob bytes are in the data folder: the one place that builds and parses these names.
+//   blobs/DISK               which disk this is; see blobs_disk.h
 //   blobs/ab/cd/<64 hex>     a whole blob under its id, which begins with abcd
 //   partial/<64 hex>         a fetch that has not ended
 //   partial/<64 hex>.mark    how much of it is known to be durable
@@ -20,6 +21,7 @@ class Layout {
 
   const std::string& data_dir() const { return data_dir_; }
   const std::string& blobs_dir() const { return blobs_dir_; }
+  const std::string& marker() const { return marker_; }
   const std::string& partial_dir() const { return partial_dir_; }
   const std::string& quarantine_dir() const { return quarantine_dir_; }
   const std::string& trash_dir() const { return trash_dir_; }
@@ -50,6 +52,7 @@ class Layout {
  private:
   std::string data_dir_;
   std::string blobs_dir_;
+  std::string marker_;
   std::string partial_dir_;
   std::string quarantine_dir_;
   std::string trash_dir_;

@@ -134,6 +134,7 @@ absl::Status Reconciler::RowsWithoutFile() {
     if (!row || row->placement != Placement::kFile || row->size_bytes != item.second.size_bytes) {
       continue;
     }
+    // Looks again, and at the disk as well.
     RETURN_IF_ERROR(callbacks_.lost(item.first));
     base::LogWarning("blob ", item.first.ToHex(), " is lost here: its file is missing");
     ++result_.lost;

@@ -156,6 +156,60 @@ TEST_F(DamageTest, ABlobWhoseFileIsGoneOrWrongIsFetchedAgain) {
   EXPECT_TRUE(Eventually([&] { return fs::exists(path(gone)) && server_->Bytes(gone) == bytes; }));
 }
 
+// A disk of blobs/ that is not mounted at one start. The server is the only one that has the bytes.
+TEST_F(DamageTest, ABlobsFolderThatIsAwayLosesNothingAndComesBack) {
+  const std::string bytes = SomeBytes(100'000, 1);
+  const std::string blob = PutRef(*server_, group_, "film", bytes);
+  const fs::path blobs = server_->dir() + "/blobs", elsewhere = server_->dir() + "/elsewhere";
+  const auto unmount = [&] {
+    fs::rename(blobs, elsewhere);
+    fs::create_directory(blobs);
+  };
+  const auto mount = [&] {
+    fs::remove_all(blobs);
+    fs::rename(elsewhere, blobs);
+  };
+  ASSERT_EQ(server_->Stop(), 0);
+  unmount();
+  ASSERT_TRUE(server_->Start({.settings = {"--scan.initial_delay=0s"}}).ok());
+  EXPECT_EQ(server_->Status().value("mode", ""), "away: blobs");
+  const HttpReply ready = server_->Call("GET", "/readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_NE(ready.body.find("Is its disk mounted?"), std::string::npos) << ready.body;
+  EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + blob).status, 503);
+  EXPECT_EQ(server_->Call("POST", "/v1/blobs", SomeBytes(100'000, 2)).status, 503);
+  EXPECT_EQ(server_->Call("POST", "/v1/blobs", "small").status, 201);
+  EXPECT_TRUE(fs::is_empty(blobs)) << "nothing is written under the mount point";
+  EXPECT_EQ(server_->Metric("waypost_lost_blobs_total"), 0);
+  // While it runs, and without anybody doing anything.
+  mount();
+  EXPECT_TRUE(Eventually([&] { return server_->Status().value("mode", "") == "normal"; }));
+  EXPECT_EQ(server_->Call("GET", "/readyz").status, 200);
+  EXPECT_EQ(server_->Bytes(blob) == bytes, true);
+  // It goes while the service runs: what is asked for is not lost for that.
+  unmount();
+  EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + blob).status, 503);
+  EXPECT_EQ(server_->Status().value("mode", ""), "away: blobs");
+  mount();
+  EXPECT_TRUE(Eventually([&] { return laptop_->Bytes(blob) == bytes; })) << "members read it again";
+  EXPECT_EQ(server_->Metric("waypost_lost_blobs_total"), 0);
+}
+
+TEST_F(DamageTest, ALostFileThatComesBackServesWhomItServed) {
+  const std::string bytes = SomeBytes(100'000, 1);
+  const std::string blob = PutRef(*server_, group_, "film", bytes);
+  const fs::path path =
+      absl::StrCat(server_->dir(), "/blobs/", blob.substr(0, 2), "/", blob.substr(2, 2), "/", blob);
+  ASSERT_EQ(server_->Stop(), 0);
+  fs::rename(path, server_->dir() + "/kept");
+  ASSERT_TRUE(server_->Start({.settings = {"--scan.initial_delay=0s"}}).ok());
+  ASSERT_TRUE(Eventually([&] { return server_->Metric("waypost_lost_blobs_total") == 1; }));
+  ASSERT_EQ(server_->Stop(), 0);
+  fs::rename(server_->dir() + "/kept", path);
+  ASSERT_TRUE(server_->Start({.settings = {"--scan.initial_delay=0s"}}).ok());
+  EXPECT_TRUE(Eventually([&] { return laptop_->Bytes(blob) == bytes; }));
+}
+
 // A small file system of its own. Needs root.
 class SmallDisk {
  public:

@@ -351,7 +351,7 @@ absl::Status Scanner::Impl::ReconcileFolder(unsigned folder) {
               if (!before.row) return absl::OkStatus();
               ASSIGN_OR_RETURN(const bool lost, blobs.RemoveIfLost(txn, blob, *before.row));
               if (!lost) return absl::OkStatus();
-              ledger.ReleaseAll(txn, blob);
+              ledger.Lose(txn, blob);
               return absl::OkStatus();
             });
           }};

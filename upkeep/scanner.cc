@@ -20,6 +20,9 @@ namespace {
 // after this, or after as long as it took itself.
 constexpr base::Millis kRefoldWait{500};
 
+// How soon a disk that was not mounted is noticed when it is.
+constexpr base::Millis kLookForDisk{5000};
+
 base::SteadyTime NextAfter(base::SteadyTime end, base::Millis spent,
                            const ScannerOptions& options) {
   return end + options.extra_delay +
@@ -87,20 +90,38 @@ ScanStatus Scanner::Status() const {
   return status;
 }
 
-void Scanner::Impl::Loop() {
+// False: it is to end.
+bool Scanner::Impl::AwaitPass() {
   while (true) {
+    const bool away = !blobs.away().empty();
     {
       base::MutexLock lock(mutex);
-      while (!stopping && !requested && clock.SteadyNow() < next) {
-        clock.WaitUntil(wake, mutex, next);
+      const auto idle = [&]() EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+        return !stopping && !requested && clock.SteadyNow() < next;
+      };
+      if (idle()) {
+        clock.WaitUntil(wake, mutex,
+                        away ? std::min(next, clock.SteadyNow() + kLookForDisk) : next);
       }
-      if (stopping) return;
-      requested = false;
-      running.emplace();
-      running->started = clock.WallNow();
-      running->started_steady = clock.SteadyNow();
-      progress = 0;
+      if (stopping) return false;
+      if (!idle()) {
+        requested = false;
+        running.emplace();
+        running->started = clock.WallNow();
+        running->started_steady = clock.SteadyNow();
+        progress = 0;
+        return true;
+      }
     }
+    if (!away || !blobs.CheckBlobsThere().ok()) continue;
+    // Back: whatever is there is held against the rows.
+    base::MutexLock lock(mutex);
+    requested = true;
+  }
+}
+
+void Scanner::Impl::Loop() {
+  while (AwaitPass()) {
     changed.Notify();
     const absl::Status status = base::WithinMemory([&] { return Pass(); });
     ScanPass done;
@@ -144,7 +165,7 @@ void Scanner::ReportLost(const base::BlobId& blob) {
         if (!before.row) return absl::OkStatus();
         ASSIGN_OR_RETURN(const bool lost, impl_->blobs.RemoveIfLost(txn, blob, *before.row));
         if (!lost) return absl::OkStatus();  // put again meanwhile
-        impl_->ledger.ReleaseAll(txn, blob);
+        impl_->ledger.Lose(txn, blob);
         return absl::OkStatus();
       },
       nullptr);

@@ -65,8 +65,9 @@ class Scanner {
   void Request();
   ScanStatus Status() const;
   base::Notifier& changed();
-  // A row whose bytes were found missing: its holdings and row go, it is wanted again, counted as
-  // lost. Decides again inside its transaction. For the store's loss handler; does not wait.
+  // A row whose bytes were found missing: it goes, its holdings are kept until they are back
+  // (Ledger::Lose), and it is wanted again. Decides again inside its transaction. For the store's
+  // loss handler; does not wait.
   void ReportLost(const base::BlobId& blob);
 
  private:

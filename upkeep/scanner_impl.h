@@ -40,6 +40,7 @@ struct Scanner::Impl {
   }
 
   void Loop();
+  bool AwaitPass();
   absl::Status Pass();
   absl::Status LoadRoles();
   absl::Status ReconcileNextFolder();

@@ -58,6 +58,17 @@ std::vector<std::string> Failures(AppContext& context) {
 
 }  // namespace
 
+namespace {
+
+// What this peer does not do at present, and why it is not a matter of one blob.
+std::string Mode(const AppParts& parts) {
+  if (!parts.blobs.away().empty()) return "away: blobs";
+  if (parts.fetcher.Paused().reason == fetcher::PauseReason::kSpace) return "paused: space";
+  return "normal";
+}
+
+}  // namespace
+
 absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
   const AppParts& parts = context.parts;
   syncgroup::Counts counts;
@@ -81,6 +92,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
                        {"peer", context.info.peer.ToHex()},
                        {"version", context.info.version},
                        {"uptime_ms", uptime.count()},
+                       {"mode", Mode(parts)},
                        {"addresses", context.info.addresses()},
                        {"blobs", counts.blobs},
                        {"bytes", counts.bytes},
@@ -208,6 +220,9 @@ absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
   std::vector<std::string> reasons = Failures(context);
   if (context.parts.syncer.ClockBehind()) {
     reasons.push_back("this clock is behind the clocks of most members: set it");
+  }
+  if (std::string away = context.parts.blobs.away(); !away.empty()) {
+    reasons.push_back(std::move(away));
   }
   const auto pause = context.parts.fetcher.Paused();
   if (pause.reason == fetcher::PauseReason::kDisk || pause.reason == fetcher::PauseReason::kIndex) {

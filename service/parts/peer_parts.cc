@@ -136,12 +136,24 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }
 
+void PeerParts::NoteMode(const std::string& away) {
+  if (away.empty()) {
+    base::LogInfo("the blobs are back");
+  } else {
+    base::LogWarning("the blobs are away: ", away);
+  }
+  events.Publish("mode.changed", {{"mode", away.empty() ? "normal" : "away: blobs"}});
+}
+
 // Who hears of what, where a lower room knows the higher one by an interface only.
 void PeerParts::Wire(PeerPartsOptions& options) {
   peer_events = std::make_unique<PeerEvents>(outside_.clock, events);
   blob_news_ = std::make_unique<BlobNews>(*this);
   ledger->SetWake(blob_news_.get());
   blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
+  blobs->SetAwayHandler([this](const std::string& away) { NoteMode(away); });
+  // Seen when it was opened.
+  if (const std::string away = blobs->away(); !away.empty()) NoteMode(away);
   peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);

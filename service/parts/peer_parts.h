@@ -114,6 +114,7 @@ class PeerParts {
   void Compose(PeerPartsOptions& options, const Clients& clients);
   void ComposeGroups(const PeerPartsOptions& options);
   void Wire(PeerPartsOptions& options);
+  void NoteMode(const std::string& away);
 
   const Outside outside_;
   std::unique_ptr<BlobNews> blob_news_;

@@ -44,6 +44,16 @@ Grants GrantsOf(base::ReadTxn&, const BlobRecord&, const Ledger::ByScan&) {
   return std::vector<base::GroupId>();
 }
 
+// Of bytes that were lost: who might have them may have them again.
+void GiveBack(base::WriteTxn& txn, const base::BlobId& blob, blobstore::BlobRow& row) {
+  const auto lost = blobstore::LoadLostRow(txn, blob);
+  if (!lost) return;
+  for (const auto& [group, holding] : lost->holdings) {
+    if (IsActive(txn, group)) row.holdings.try_emplace(group, holding);
+  }
+  blobstore::DeleteLostRow(txn, blob);
+}
+
 void NoteFetched(BlobRecord& record, const blobstore::StagedBlob& staged,
                  const Ledger::ByFetch& fetch) {
   signpost::Signpost& signpost = *record.signpost;
@@ -75,6 +85,7 @@ Ledger::Arrived Ledger::Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
     const blobstore::Holding holding{.acquired = fetch != nullptr ? fetch->when : clock_.WallNow(),
                                      .via = fetch != nullptr ? Via::kFetch : Via::kPut};
     for (const base::GroupId& group : *granted) record.row->holdings.try_emplace(group, holding);
+    if (arrived.created) GiveBack(txn, staged.id, *record.row);
     if (!record.signpost) return;
     if (put != nullptr || fetch != nullptr) {
       record.signpost->failures = 0;
@@ -102,10 +113,16 @@ void Ledger::Release(base::WriteTxn& txn, const base::BlobId& blob,
   Change(txn, blob, [&](BlobRecord& record) {
     if (record.row) record.row->holdings.erase(group);
   });
+  auto lost = blobstore::LoadLostRow(txn, blob);
+  if (lost && lost->holdings.erase(group) > 0) blobstore::StoreLostRow(txn, blob, *lost);
 }
 
-void Ledger::ReleaseAll(base::WriteTxn& txn, const base::BlobId& blob) const {
-  Change(txn, blob, [](BlobRecord& record) { record.row.reset(); });
+void Ledger::Lose(base::WriteTxn& txn, const base::BlobId& blob) const {
+  Change(txn, blob, [&](BlobRecord& record) {
+    if (!record.row) return;
+    if (!record.row->holdings.empty()) blobstore::StoreLostRow(txn, blob, *record.row);
+    record.row.reset();
+  });
 }
 
 }  // namespace waypost::syncgroup

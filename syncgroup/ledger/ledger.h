@@ -94,7 +94,7 @@ class Ledger {
     std::vector<base::GroupId> granted;  // that this arrival vouches for, in id order
   };
   // Bytes of a blob came and are durable: the blob has a row, holdings in the groups that are
-  // granted (one that is there stays as it is), and nothing that failed before counts any more. A
+  // granted (one that is there stays as it is) and where it had them when it was lost, and nothing that failed before counts any more. A
   // fetch also moves its count of attempts into the row and notes that the source has the blob.
   Arrived Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
                  const blobstore::StagedBlob& staged, const Arrival& arrival) const;
@@ -104,9 +104,10 @@ class Ledger {
   void Grant(BlobRecord& record, const base::GroupId& group) const;
   // The group's holding ends; the bytes stay.
   void Release(base::WriteTxn& txn, const base::BlobId& blob, const base::GroupId& group) const;
-  // All holdings end and the row goes: the bytes are gone or damaged. Wherever the blob is
-  // mentioned it is wanted again. What is left of the bytes is the caller's to remove.
-  void ReleaseAll(base::WriteTxn& txn, const base::BlobId& blob) const;
+  // The bytes are gone or damaged: the row goes, and wherever the blob is mentioned it is wanted
+  // again. Its holdings are kept aside, and are back with the next Arrive, however that comes. What
+  // is left of the bytes is the caller's to remove.
+  void Lose(base::WriteTxn& txn, const base::BlobId& blob) const;
 
   // ---- mentions ----
   // A key of `group` begins (+1) or ceases (-1) to have this blob as its value, or is set to it

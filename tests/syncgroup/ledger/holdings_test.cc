@@ -109,7 +109,7 @@ TEST_F(HoldingsTest, NothingThatFailedBeforeCountsWhenBytesCame) {
   for (const Ledger::Arrival& arrival : arrivals) {
     Mention(one_);
     node_.Update([&](base::WriteTxn& txn) {
-      node_.ledger->ReleaseAll(txn, blob_);
+      node_.ledger->Lose(txn, blob_);
       node_.ledger->Change(txn, blob_, [&](BlobRecord& record) {
         record.signpost->failures = 3;
         record.signpost->last_error.error = signpost::ErrorClass::kUnreachable;
@@ -158,10 +158,33 @@ TEST_F(HoldingsTest, AReleaseEndsOneHoldingAndTheBytesStay) {
   EXPECT_EQ(node_.CountsOf(base::GroupId()).blobs, 1u);
 }
 
+TEST_F(HoldingsTest, WhatWasLostHasItsHoldingsAgainHoweverItComesBack) {
+  const Ledger::Arrival arrivals[] = {
+      Ledger::ByScan{}, Ledger::ByPut{},
+      Ledger::ByFetch{.source = PeerNumber(2), .granted = {two_}, .when = clock_.WallNow()}};
+  Mention(two_);
+  for (const Ledger::Arrival& arrival : arrivals) {
+    Arrive(Ledger::ByPut{.reference_in = one_});
+    node_.Update([&](base::WriteTxn& txn) { node_.ledger->Lose(txn, blob_); });
+    ASSERT_TRUE(Holdings().empty());
+    Arrive(arrival);
+    EXPECT_EQ(Holdings().count(one_), 1u) << arrival.index();
+    node_.Update(
+        [&](base::WriteTxn& txn) { EXPECT_FALSE(blobstore::LoadLostRow(txn, blob_)) << "once"; });
+  }
+  // What was let go of meanwhile is not given back.
+  node_.Update([&](base::WriteTxn& txn) {
+    node_.ledger->Lose(txn, blob_);
+    node_.ledger->Release(txn, blob_, one_);
+  });
+  Arrive(Ledger::ByScan{});
+  EXPECT_EQ(Holdings().count(one_), 0u);
+}
+
 TEST_F(HoldingsTest, AfterDamageTheBlobIsWantedAgain) {
   Mention(one_);
   Arrive(Ledger::ByPut{.reference_in = one_});
-  node_.Update([&](base::WriteTxn& txn) { node_.ledger->ReleaseAll(txn, blob_); });
+  node_.Update([&](base::WriteTxn& txn) { node_.ledger->Lose(txn, blob_); });
   EXPECT_FALSE(node_.Record(blob_).row.has_value());
   EXPECT_TRUE(node_.Record(blob_).signpost->groups.at(one_).wanted);
   EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
