@@ -27,6 +27,7 @@ namespace {
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kDirMode = 0700;
 // At once, of files whose size is not known before.
+constexpr std::size_t kCopyPieceBytes = std::size_t{1} << 20;
 constexpr std::size_t kReadAtLeast = 4096;
 
 int OpenFd(const std::string& path, int flags) {
@@ -197,6 +198,24 @@ absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_vi
     return status;
   }
   return fs.SyncDir(Parent(path));
+}
+
+absl::Status MoveFile(FileSystem& fs, const std::string& from, const std::string& to) {
+  const absl::Status renamed = fs.Rename(from, to);
+  if (!absl::IsUnimplemented(renamed)) return renamed;
+  ASSIGN_OR_RETURN(const auto source, fs.OpenRead(from));
+  ASSIGN_OR_RETURN(const auto copy, fs.CreateUnnamed(Parent(to)));
+  copy->KeepOutOfCache();
+  std::vector<char> piece(kCopyPieceBytes);
+  for (uint64_t offset = 0;;) {
+    ASSIGN_OR_RETURN(const std::size_t count, source->ReadAt(offset, std::span<char>(piece)));
+    RETURN_IF_ERROR(copy->WriteAt(offset, {piece.data(), count}));
+    offset += count;
+    if (count < piece.size()) break;
+  }
+  RETURN_IF_ERROR(copy->Sync());
+  RETURN_IF_ERROR(fs.Link(*copy, to));
+  return fs.Remove(from);
 }
 
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,

@@ -66,7 +66,7 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<File>> CreateUnnamed(const std::string& dir) = 0;
   // Gives an unnamed file its name; kAlreadyExists if the name is taken.
   virtual absl::Status Link(File& unnamed, const std::string& path) = 0;
-  // Replaces `to`.
+  // Replaces `to`. kUnimplemented between file systems.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   // kNotFound if it is not there.
   virtual absl::Status Remove(const std::string& path) = 0;
@@ -96,6 +96,9 @@ inline constexpr std::string_view kUnnamedPrefix = ".waypost-unnamed-";
 // Writes `content` into `path`.new, syncs it, renames it over `path` and syncs the folder: after a
 // crash the old or the new content is there, whole. One writer of a path at a time.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, std::string_view content);
+// Renames `from` to `to`. Between file systems the bytes are copied and synced first, and `from`
+// goes at the end; `to` must not be there then.
+absl::Status MoveFile(FileSystem& fs, const std::string& from, const std::string& to);
 // The whole of a small file, also of one in /proc, whose size is said to be 0; kOutOfRange over
 // `max_bytes`.
 absl::StatusOr<std::string> ReadSmallFile(FileSystem& fs, const std::string& path,

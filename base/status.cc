@@ -50,6 +50,8 @@ absl::Status ErrnoStatus(int error, std::string_view context) {
       return absl::NotFoundError(message);
     case EEXIST:
       return absl::AlreadyExistsError(message);
+    case EXDEV:
+      return absl::UnimplementedError(message);
     default:
       return absl::InternalError(message);
   }

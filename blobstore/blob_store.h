@@ -117,6 +117,9 @@ class BlobStore {
   // OK, or IsNoSpace with the reason, for `size_bytes` more. Looks at the disk at most once a
   // second.
   virtual absl::Status CheckSpace(uint64_t size_bytes) = 0;
+  // Does the disk take a few bytes and make them durable? Asked where it would not take a blob, to
+  // tell an ill disk from an ill place on it. Blocks as long as the disk does.
+  virtual absl::Status CheckDisk() = 0;
 };
 
 }  // namespace waypost::blobstore

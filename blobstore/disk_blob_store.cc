@@ -32,6 +32,9 @@ namespace {
 // met.
 constexpr std::size_t kLossesRemembered = 10000;
 
+// What a trial of the disk writes.
+constexpr std::size_t kTrialBytes = 4096;
+
 // Blob files kept open.
 constexpr std::size_t kOpenFilesMax = 64;
 constexpr std::size_t kTogetherMin = 8;
@@ -87,7 +90,8 @@ struct DiskBlobStore::Impl {
         shelf(fs, index, Layout(options.data_dir)),
         disk(fs, index, clock, shelf.layout()),
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
-        space(std::make_shared<SpaceKeeper>(fs, clock, options.data_dir, options.min_free)),
+        space(
+            std::make_shared<SpaceKeeper>(fs, clock, shelf.layout().blobs_dir(), options.min_free)),
         max_blob(options.max_blob_bytes) {}
 
   void AddMetrics() {
@@ -401,6 +405,13 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
 }
 
 // ---- space, reconciliation ----
+
+absl::Status DiskBlobStore::CheckDisk() {
+  RETURN_IF_ERROR(impl_->disk.Check());
+  ASSIGN_OR_RETURN(const auto file, impl_->fs.CreateUnnamed(impl_->shelf.layout().blobs_dir()));
+  RETURN_IF_ERROR(file->WriteAt(0, std::string(kTrialBytes, '\0')));
+  return file->Sync();
+}
 
 absl::Status DiskBlobStore::CheckSpace(uint64_t size_bytes) {
   RETURN_IF_ERROR(impl_->disk.Check());

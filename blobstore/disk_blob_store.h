@@ -73,6 +73,7 @@ class DiskBlobStore final : public BlobStore {
   bool Supersedes(const StagedBlob& staged, const BlobRow& row) const override;
   uint64_t inline_max_bytes() const override;
   absl::Status CheckSpace(uint64_t size_bytes) override;
+  absl::Status CheckDisk() override;
   // As looked at within the last second; zeros when the disk cannot be asked.
   base::FileSystem::Space DiskSpace();
   // Deletes what Uninstall moved to trash/. Blocks; StartPut and StartFetch call it too.

@@ -186,7 +186,10 @@ void Shelf::Trash(const base::BlobId& blob, uint64_t own) {
 }
 
 absl::Status Shelf::TrashClaimed(const base::BlobId& blob) {
-  RETURN_IF_ERROR(fs_.Rename(layout_.BlobPath(blob), layout_.TrashPath(blob)));
+  const absl::Status moved = fs_.Rename(layout_.BlobPath(blob), layout_.TrashPath(blob));
+  // trash/ is on another file system: it goes at once.
+  if (absl::IsUnimplemented(moved)) return fs_.Remove(layout_.BlobPath(blob));
+  RETURN_IF_ERROR(moved);
   base::MutexLock lock(mutex_);
   trash_waits_ = true;
   return absl::OkStatus();
@@ -215,7 +218,7 @@ absl::Status Shelf::Quarantine(const std::string& path, std::string_view name) {
   for (unsigned n = 0; n < kQuarantineSameName; ++n) {
     const std::string to = layout_.QuarantinePath(name, n);
     ASSIGN_OR_RETURN(const auto taken, fs_.Stat(to));
-    if (!taken) return fs_.Rename(path, to);
+    if (!taken) return base::MoveFile(fs_, path, to);
   }
   return fs_.Remove(path);
 }

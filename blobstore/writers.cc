@@ -255,7 +255,7 @@ absl::StatusOr<StagedBlob> PartialWriter::Finish(const std::optional<base::BlobI
   base::FaultPoint("blob.synced");
   const uint64_t size = check_.received_bytes();
   ASSIGN_OR_RETURN(auto placed, shelf_.Place(*id, size, [&](const std::string& path) {
-    return shelf_.fs().Rename(partial_->path(), path);
+    return base::MoveFile(shelf_.fs(), partial_->path(), path);
   }));
   if (placed.used) {
     partial_->Placed();

@@ -349,7 +349,12 @@ bool Attempt::SinkError(const base::PeerId& peer, StoreSink& sink, const absl::S
 }
 
 void Attempt::LocalError(const absl::Status& error) {
-  result_.report.local = base::IsNoSpace(error) ? LocalEnd::kNoSpace : LocalEnd::kDisk;
+  if (base::IsNoSpace(error)) {
+    result_.report.local = LocalEnd::kNoSpace;
+  } else {
+    const bool others = parts_.blobs.CheckDisk().ok();
+    result_.report.local = others ? LocalEnd::kThisBlob : LocalEnd::kDisk;
+  }
   result_.report.local_message = std::string(base::Std(error.message()));
 }
 

@@ -67,7 +67,7 @@ signpost::LastError ErrorOf(const std::vector<Asked>& asked, base::WallTime now)
 }
 
 signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now) {
-  const bool disk = report.local == LocalEnd::kDisk;
+  const bool disk = report.local == LocalEnd::kDisk || report.local == LocalEnd::kThisBlob;
   return {.error = disk ? ErrorClass::kDisk : ErrorClass::kNoSpace,
           .at = now,
           .message = base::ShortMessage(report.local_message)};
@@ -75,7 +75,8 @@ signpost::LastError ErrorOfOurs(const AttemptReport& report, base::WallTime now)
 
 // The attempt was cut short for a reason of our own: what was heard until then stands, nothing
 // counts.
-void JudgeLocal(const AttemptReport& report, base::WallTime now, Consequences& after) {
+void JudgeLocal(const AttemptReport& report, uint32_t failures, const RetryPolicy& policy,
+                base::WallTime now, double unit_random, Consequences& after) {
   switch (report.local) {
     case LocalEnd::kYielded:
       after.outcome = Outcome::kYielded;
@@ -85,14 +86,21 @@ void JudgeLocal(const AttemptReport& report, base::WallTime now, Consequences& a
       return;
     case LocalEnd::kNoSpace:
     case LocalEnd::kDisk:
+    case LocalEnd::kThisBlob:
       break;
     default:
       after.outcome = Outcome::kCancelled;
       return;
   }
   after.outcome = Outcome::kLocalError;
-  after.pause = report.local == LocalEnd::kNoSpace ? PauseReason::kSpace : PauseReason::kDisk;
   after.error = ErrorOfOurs(report, now);
+  if (report.local == LocalEnd::kThisBlob) {
+    // Nobody but the blob itself waits for that.
+    after.count_failure = true;
+    after.next_attempt = now + RetryDelay(failures + 1, policy, unit_random);
+    return;
+  }
+  after.pause = report.local == LocalEnd::kNoSpace ? PauseReason::kSpace : PauseReason::kDisk;
 }
 
 // What nobody on our side cut short is judged by the worst that was heard.
@@ -174,7 +182,7 @@ Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const 
   }
   const bool over_limit = report.local == LocalEnd::kOverLimit;
   if (report.local != LocalEnd::kNone && !over_limit) {
-    JudgeLocal(report, now, after);
+    JudgeLocal(report, failures, policy, now, unit_random, after);
     return after;
   }
   if (over_limit) {

@@ -40,6 +40,7 @@ enum class LocalEnd {
   kOverLimit,  // limits.member_bytes: nobody was asked
   kNoSpace,
   kDisk,
+  kThisBlob,  // the disk would not take this one, and takes others
 };
 
 struct AttemptReport {

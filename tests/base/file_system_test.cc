@@ -451,5 +451,25 @@ TEST_F(FakeFileSystemTest, ASyncAfterAFailedOneSavesNothing) {
   EXPECT_EQ(ReadSmallFile(fs_, "/a", 100).value(), "old");
 }
 
+// On Linux /dev/shm is a file system of its own nearly everywhere.
+TEST(MoveFile, CopiesWhereItCannotRename) {
+  TempDir dir;
+  char there[] = "/dev/shm/waypost-move-XXXXXX";
+  if (mkdtemp(there) == nullptr) GTEST_SKIP() << "NOT TESTED: there is no /dev/shm";
+  const std::string other = there, from = other + "/from", to = dir.path() + "/to";
+  const auto fs = NewPosixFileSystem();
+  const std::string content(3'000'000, 'c');
+  ASSERT_TRUE(ReplaceFile(*fs, from, content).ok());
+  const bool apart = absl::IsUnimplemented(fs->Rename(from, to));
+  const absl::Status moved = apart ? MoveFile(*fs, from, to) : absl::OkStatus();
+  const bool left = fs->Stat(from)->has_value();
+  fs->Remove(from).IgnoreError();
+  rmdir(there);
+  if (!apart) GTEST_SKIP() << "NOT TESTED: temporary folders are in /dev/shm too";
+  ASSERT_TRUE(moved.ok()) << moved;
+  EXPECT_FALSE(left);
+  EXPECT_EQ(*ReadSmallFile(*fs, to, 4'000'000), content);
+}
+
 }  // namespace
 }  // namespace waypost::base

@@ -283,6 +283,17 @@ TEST_F(OutcomeTable, OurOwnDiskPausesTheFetcherAndCostsTheBlobNothing) {
   }
 }
 
+TEST_F(OutcomeTable, ABlobThatTheDiskWouldNotTakeWaitsByItself) {
+  const Consequences v =
+      Judge({.local = LocalEnd::kThisBlob, .local_message = "Input/output error"});
+  EXPECT_EQ(v.pause, PauseReason::kNone);
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_TRUE(v.count_failure);
+  ASSERT_TRUE(v.next_attempt);
+  EXPECT_GT(*v.next_attempt, now_);
+  EXPECT_EQ(v.error.error, signpost::ErrorClass::kDisk);
+}
+
 TEST_F(OutcomeTable, WhatIsCutShortCostsNothingButWhatWasHeardStands) {
   for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded, LocalEnd::kNoSlot}) {
     const Consequences v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
