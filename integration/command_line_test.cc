@@ -11,6 +11,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "integration/cluster.h"
@@ -406,6 +407,21 @@ TEST_F(CommandLineTest, WaitCompleteSaysThatNobodyWasHeardAndEndsWhereNobodyServ
       Eventually([&] { return server_->Get("/v1/complete").value("because", "") == "not_heard"; }));
 }
 
+TEST_F(CommandLineTest, CommandsAreKnownByTheNamesThatPeopleTry) {
+  laptop_->CreateGroup("family", "normal");
+  const std::string path = File("one", "hello");
+  for (const char* name : {"del", "rm", "delete"}) {
+    Ok(*laptop_, {"put", path, "--group", "family"});
+    Ok(*laptop_, {"ref", name, "family", "one"});
+    EXPECT_EQ(Ok(*laptop_, {"ref", "list", "family"}), "");
+  }
+  EXPECT_EQ(Ok(*laptop_, {"list"}), Ok(*laptop_, {"ls"}));
+  EXPECT_EQ(Ok(*laptop_, {"group", "ls"}), Ok(*laptop_, {"group", "list"}));
+  EXPECT_EQ(Ok(*laptop_, {"token", "list"}), Ok(*laptop_, {"token", "ls"}));
+  EXPECT_THAT(laptop_->Run({"config", "set", "fetcher.concurency", "3"}).err,
+              HasSubstr("fetcher.concurrency"));
+}
+
 TEST_F(CommandLineTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {
   Ok(*laptop_, {"put", "/proc/version"});
   EXPECT_EQ(Ok(*laptop_, {"get", HexOfSha256(ReadWholeFile("/proc/version"))}),
@@ -599,6 +615,48 @@ TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {
   Ok(*laptop_, {"group", "set", "clan"}, 2);
   Ok(*laptop_, {"group", "set", "clan", "--inviters", "everybody"}, 2);
   Ok(*server_, {"group", "set", group, "--public"}, 1);
+}
+
+TEST(HelpTest, EveryCommandAndEveryWordSaysWhatItDoes) {
+  const CommandResult all = RunCommand({WaypostProgram(), "help", "--json"});
+  ASSERT_EQ(all.exit_status, 0) << all.err;
+  const Json commands = Parsed(all);
+  ASSERT_GT(commands.size(), 40u);
+  for (const Json& command : commands) {
+    const std::string path = command.value("command", "");
+    EXPECT_NE(command.value("help", ""), "") << path;
+    for (const Json& word : command["words"]) {
+      EXPECT_NE(word.value("help", ""), "") << path << " " << word;
+    }
+    std::vector<std::string> words = {WaypostProgram(), "help"};
+    for (const auto& word : absl::StrSplit(path, ' ')) words.emplace_back(word);
+    const CommandResult one = RunCommand(words);
+    EXPECT_EQ(one.exit_status, 0) << path;
+    EXPECT_THAT(one.out, HasSubstr("Usage: waypost " + path));
+    // A command of others has none of its own.
+    const bool above = absl::StrContains(all.out, absl::StrCat("\"command\": \"", path, " "));
+    const std::vector<std::string> lines =
+        absl::StrSplit(command.value("examples", ""), '\n', absl::SkipWhitespace());
+    EXPECT_EQ(lines.size(), above ? 0u : 3u) << path << ": " << command.value("examples", "");
+  }
+}
+
+TEST(HelpTest, WrongWordsAreNamedWithTheNearestRightOnes) {
+  const auto says = [](std::vector<std::string> words, const std::string& what) {
+    words.insert(words.begin(), WaypostProgram());
+    const CommandResult result = RunCommand(words);
+    EXPECT_EQ(result.exit_status, 2) << result.out;
+    EXPECT_THAT(result.err, HasSubstr(what));
+  };
+  says({"stauts"}, "\"stauts\"; did you mean: status");
+  says({"group", "membres", "x"}, "\"group membres\"; did you mean: members");
+  says({"put", "x", "--gruop", "y"}, "\"--gruop\"; did you mean: --group");
+  says({"serve", "--fetcher.concurency=3"}, "--fetcher.concurrency");
+  says({"help", "puts"}, "did you mean: put");
+  says({"frobnicate"}, "see: waypost help");
+  const std::string version = RunCommand({WaypostProgram(), "version"}).out;
+  EXPECT_EQ(RunCommand({WaypostProgram(), "--version"}).out, version);
+  EXPECT_THAT(RunCommand({WaypostProgram(), "help"}).out, HasSubstr("wait-complete"));
 }
 
 TEST(InitTest, InitWritesSettingsThatServeUses) {

@@ -15,8 +15,10 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/help.h"
 #include "service/cli/print.h"
 #include "service/settings_table.h"
+#include "service/version.h"
 
 // Every command with its words and help, once. Parsing binds words and chooses a command; it runs
 // afterwards, so that nothing happens on a line that has a mistake. Exit statuses are in
@@ -34,7 +36,7 @@ struct Choice {
 // All words of the command line, bound once and read when the chosen command runs.
 struct Words {
   std::string group, key, id, peer, value, role, state, timeout, prefix;
-  std::vector<std::string> role_words;
+  std::vector<std::string> role_words, help;
   bool flag = false;
   MemberArgs member;
   TokenArgs token;
@@ -59,18 +61,28 @@ class CommandLine {
     app_.fallthrough();
     app_.add_option("--data", data_, "the data folder (WAYPOST_DATA; default ~/.waypost)");
     app_.add_flag("--json", common_.json, "print JSON");
+    app_.set_version_flag("--version", absl::StrCat("waypost ", kVersion),
+                          "print the version of this program");
+    Alone(app_, "help", "what a command does, with its words and examples",
+          [this](const Common& common) { return Help(common); })
+        ->add_option("COMMAND", words_.help, "as in: help group invite; without it: all commands")
+        ->expected(0, 3);
     AddService();
     AddBlobs();
     AddRefs();
     AddGroups();
     AddStatus();
     AddConfig();
+    AddAliases(app_);
+    FillHelp(app_);
   }
 
   int Run(int argc, char** argv) {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+      const std::string unknown = error.get_exit_code() == 0 ? "" : WhatWasUnknown(app_);
+      if (!unknown.empty()) return Ended(UsageError(unknown));
       if (app_.exit(error) != 0) return kExitUsage;
       return Ended(kExitOk);
     }
@@ -131,6 +143,32 @@ class CommandLine {
       return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
     words_.wait.timeout = *parsed;
     return absl::OkStatus();
+  }
+
+  // What people call it elsewhere works here too.
+  static void AddAliases(CLI::App& app) {
+    for (CLI::App* command : app.get_subcommands(nullptr)) {
+      const std::string name = command->get_name();
+      const bool takes_none = command->get_aliases().empty();
+      if (takes_none && name == "ls") command->alias("list");
+      if (takes_none && name == "list") command->alias("ls");
+      if (takes_none && name == "del") command->alias("rm")->alias("delete");
+      AddAliases(*command);
+    }
+  }
+  Exit Help(const Common& common) {
+    if (common.json && words_.help.empty()) {
+      PrintJson(AllHelp(app_));
+      return kExitOk;
+    }
+    std::string text;
+    ASSIGN_OR_RETURN(text, HelpOf(app_, words_.help));
+    if (common.json) {
+      PrintJson({{"help", text}});
+    } else {
+      PrintText(text);
+    }
+    return kExitOk;
   }
 
   void AddService();
@@ -283,25 +321,29 @@ void CommandLine::AddRefs() {
   CLI::App& ref = *app_.add_subcommand("ref", "references: key to blob in a group");
   ref.require_subcommand(1);
   Words& w = words_;
-  CLI::App* command = Command(ref, "set", "", [&w](const Common& common, Client& client) {
-    return RefSet(common, client, w.group, w.key, w.id);
-  });
+  CLI::App* command =
+      Command(ref, "set", "let a key stand for a blob", [&w](const Common& common, Client& client) {
+        return RefSet(common, client, w.group, w.key, w.id);
+      });
   command->add_option("GROUP", w.group)->required();
   command->add_option("KEY", w.key)->required();
   command->add_option("ID", w.id)->required();
-  command = Command(ref, "get", "", [&w](const Common& common, Client& client) {
-    return RefGet(common, client, w.group, w.key);
-  });
+  command = Command(ref, "get", "the blob that a key stands for",
+                    [&w](const Common& common, Client& client) {
+                      return RefGet(common, client, w.group, w.key);
+                    });
   command->add_option("GROUP", w.group)->required();
   command->add_option("KEY", w.key)->required();
-  command = Command(ref, "del", "", [&w](const Common& common, Client& client) {
-    return RefDel(common, client, w.group, w.key);
-  });
+  command = Command(ref, "del", "take a key away; the blob stays",
+                    [&w](const Common& common, Client& client) {
+                      return RefDel(common, client, w.group, w.key);
+                    });
   command->add_option("GROUP", w.group)->required();
   command->add_option("KEY", w.key)->required();
-  command = Command(ref, "ls", "", [&w](const Common& common, Client& client) {
-    return RefLs(common, client, w.group, w.prefix);
-  });
+  command = Command(ref, "ls", "keys and what they stand for",
+                    [&w](const Common& common, Client& client) {
+                      return RefLs(common, client, w.group, w.prefix);
+                    });
   command->add_option("GROUP", w.group)->required();
   command->add_option("--prefix", w.prefix);
 }
@@ -310,17 +352,17 @@ void CommandLine::AddGroups() {
   CLI::App& group = *app_.add_subcommand("group", "syncgroups");
   group.require_subcommand(1);
   Words& w = words_;
-  CLI::App* command = Command(group, "create", "", [&w](const Common& common, Client& client) {
-    return GroupCreate(common, client, w.create);
-  });
+  CLI::App* command = Command(
+      group, "create", "found a group; prints its id",
+      [&w](const Common& common, Client& client) { return GroupCreate(common, client, w.create); });
   command->add_option("NAME", w.create.name)->required();
   command->add_flag("--public", w.create.is_public);
   Role(command, w.create.role);
-  Command(group, "list", "",
+  Command(group, "list", "groups that this peer is in",
           [](const Common& common, Client& client) { return GroupList(common, client); });
-  command = Command(group, "show", "", [&w](const Common& common, Client& client) {
-    return GroupShow(common, client, w.group);
-  });
+  command = Command(
+      group, "show", "one group: its settings and counts",
+      [&w](const Common& common, Client& client) { return GroupShow(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
   command = Command(
       group, "set", "name, description, who may read and who may invite",
@@ -334,13 +376,13 @@ void CommandLine::AddGroups() {
       "who knows the id may read, or members only");
   command->add_option("--inviters", w.set.inviters, "the least authority with which one may invite")
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
-  command = Command(group, "members", "", [&w](const Common& common, Client& client) {
-    return GroupMembers(common, client, w.group);
-  });
+  command = Command(
+      group, "members", "who is in it, and when each was heard last",
+      [&w](const Common& common, Client& client) { return GroupMembers(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
-  command = Command(group, "leave", "", [&w](const Common& common, Client& client) {
-    return GroupLeave(common, client, w.group);
-  });
+  command = Command(
+      group, "leave", "end the membership of this peer",
+      [&w](const Common& common, Client& client) { return GroupLeave(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
   AddMembers(group);
   command = Command(
@@ -352,9 +394,9 @@ void CommandLine::AddGroups() {
 
 void CommandLine::AddMembers(CLI::App& group) {
   Words& w = words_;
-  CLI::App* command = Command(group, "invite", "", [&w](const Common& common, Client& client) {
-    return GroupInvite(common, client, w.invite);
-  });
+  CLI::App* command = Command(
+      group, "invite", "let somebody join; prints what the joiner needs",
+      [&w](const Common& common, Client& client) { return GroupInvite(common, client, w.invite); });
   command->add_option("GROUP", w.invite.group)->required();
   Role(command, w.invite.role);
   command->add_option("--authority", w.invite.authority)

@@ -52,6 +52,8 @@ void PrintJson(const Json& json) {
         stdout);
 }
 
+void PrintText(const std::string& text) { Write(text, stdout); }
+
 void PrintTable(std::vector<std::vector<std::string>> rows) {
   // Before widths are counted.
   for (auto& row : rows) {

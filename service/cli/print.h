@@ -16,6 +16,8 @@ namespace waypost::service {
 // One line, whatever stands in it: see base/harmless.h, as for all below.
 void PrintLine(std::string_view text);
 void PrintJson(const Json& json);
+// Lines of our own, as they are.
+void PrintText(const std::string& text);
 // Everything printed is where it should go; else an error with exit status 5. `get` writes to
 // standard output as well.
 absl::Status FlushOutput();
