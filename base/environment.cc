@@ -70,9 +70,11 @@ absl::Status LmdbStatus(int error, std::string_view what) {
     case MDB_SUCCESS:
       return absl::OkStatus();
     case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
       return NoSpaceError(absl::StrCat(message, "; make room on the disk of the data folder"));
+    case EDQUOT:
+      return NoSpaceError(absl::StrCat(message, "; the quota of the service's user is used up"));
+    case EFBIG:
+      return NoSpaceError(absl::StrCat(message, "; raise the service's limit on file sizes"));
     case MDB_MAP_FULL:
       return NoSpaceError(absl::StrCat(message, "; raise index.map_size"));
     case MDB_BAD_VALSIZE:
@@ -322,7 +324,9 @@ absl::Status Environment::Reopen() {
 
 absl::Status Environment::Grow() {
   if (map_size_ > kMapBytesMax / 2) {
-    return NoSpaceError(absl::StrCat("the index in ", dir_, " has reached its largest size"));
+    return NoSpaceError(
+        absl::StrCat("the index in ", dir_, " has reached its largest size, ", map_size_,
+                     " bytes: a data folder of its own for some of the groups is the way on"));
   }
   CloseGate();
   const int error = mdb_env_set_mapsize(env_, map_size_ * 2);
@@ -336,7 +340,8 @@ absl::Status Environment::Grow() {
   OpenGate(OpenFiles());
   return NoSpaceError(absl::StrCat(
       "the index in ", dir_, " is full and its map cannot grow beyond ", map_size_, " bytes (",
-      mdb_strerror(error), "): raise the address space limit of the service"));
+      mdb_strerror(error), "): ", map_size_,
+      " more bytes of address space are missing; raise the address space limit of the service"));
 }
 
 void Environment::Close() {

@@ -12,11 +12,30 @@ namespace waypost::base {
 EventLog::EventLog(const Clock& clock, std::string boot_id)
     : clock_(clock), boot_id_(std::move(boot_id)) {}
 
+namespace {
+
+constexpr std::size_t kBurstsKept = 1000;
+
+// Whoever watches one group misses nothing of it for what happens in another.
+std::string BurstOf(const std::string& kind,
+                    const std::vector<std::pair<std::string, std::string>>& fields) {
+  for (const auto& [name, value] : fields) {
+    if (name == "group") return kind + " " + value;
+  }
+  return kind;
+}
+
+}  // namespace
+
 void EventLog::Publish(std::string kind, std::vector<std::pair<std::string, std::string>> fields) {
   {
     MutexLock lock(mutex_);
     const SteadyTime now = clock_.SteadyNow();
-    Burst& burst = bursts_[kind];
+    if (bursts_.size() >= kBurstsKept) {
+      std::erase_if(bursts_,
+                    [&](const auto& item) { return now - item.second.began >= kBurstWindow; });
+    }
+    Burst& burst = bursts_[BurstOf(kind, fields)];
     if (burst.seen == 0 || now - burst.began >= kBurstWindow) {
       burst.began = now;
       burst.seen = 0;

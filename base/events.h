@@ -22,7 +22,7 @@ struct Event {
 };
 
 // The last 1,000 events of this start, for people and programs that watch. More than 10 of a kind
-// within 100 ms become one with a count. Thread-safe.
+// in one group, or in none, within 100 ms become one with a count. Thread-safe.
 class EventLog {
  public:
   static constexpr std::size_t kKept = 1000;
@@ -48,7 +48,7 @@ class EventLog {
   const Clock& clock_;
   const std::string boot_id_;
   Notifier changed_;
-  // Of one kind: when its window began, how many it has seen, and the event that later ones fold
+  // Of one kind and group: when its window began, how many it has seen, and the event that later ones fold
   // into.
   struct Burst {
     SteadyTime began;
@@ -58,7 +58,7 @@ class EventLog {
 
   mutable Mutex mutex_;
   std::deque<Event> events_ GUARDED_BY(mutex_);             // numbers without gaps
-  std::map<std::string, Burst> bursts_ GUARDED_BY(mutex_);  // kinds are literals: few
+  std::map<std::string, Burst> bursts_ GUARDED_BY(mutex_);  // old ones go when they are many
   uint64_t next_number_ GUARDED_BY(mutex_) = 1;
 };
 

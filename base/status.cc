@@ -43,9 +43,11 @@ absl::Status ErrnoStatus(int error, std::string_view context) {
       absl::StrCat(Abs(context), ": ", strerror_r(error, buffer, sizeof(buffer)));
   switch (error) {
     case ENOSPC:
+      return NoSpaceError(absl::StrCat(message, "; make room on the disk of the data folder"));
     case EDQUOT:
+      return NoSpaceError(absl::StrCat(message, "; the quota of the service's user is used up"));
     case EFBIG:
-      return NoSpaceError(message);
+      return NoSpaceError(absl::StrCat(message, "; raise the service's limit on file sizes"));
     case ENOENT:
       return absl::NotFoundError(message);
     case EEXIST:

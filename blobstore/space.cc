@@ -115,10 +115,15 @@ absl::Status SpaceKeeper::CheckLocked(uint64_t bytes) {
   const uint64_t used = reserved_ + (written_ - written_when_seen_);
   const uint64_t free = seen_.free_bytes > used ? seen_.free_bytes - used : 0;
   if (free >= floor && free - floor >= bytes) return absl::OkStatus();
-  return base::NoSpaceError(
-      absl::StrCat("no space for ", bytes, " bytes: ", seen_.free_bytes, " bytes are free, ",
-                   reserved_, " of them promised to transfers under way, and store.min_free keeps ",
-                   floor, "; make room on the disk of the data folder or lower store.min_free"));
+  // A floor of any size may be set.
+  const uint64_t wanted = bytes > UINT64_MAX - floor ? UINT64_MAX : bytes + floor;
+  const std::string help =
+      free >= bytes ? absl::StrCat("make room there, or lower store.min_free to ", free - bytes)
+                    : "make room there: a lower store.min_free alone would not do";
+  return base::NoSpaceError(absl::StrCat(
+      "no room for ", bytes, " bytes on the disk of the data folder: ", wanted - free,
+      " bytes are missing. ", seen_.free_bytes, " bytes are free, ", reserved_,
+      " of them promised to transfers under way, and store.min_free keeps ", floor, "; ", help));
 }
 
 }  // namespace waypost::blobstore

@@ -30,6 +30,7 @@ struct Config {
   std::string node_name;  // empty: the host's name
   ListenerConfig http;
   std::vector<std::string> http_allowed_hosts;
+  std::vector<std::string> http_allowed_origins;
   uint32_t http_max_waiting = 0;
   std::string http_tls_cert, http_tls_key;
   ListenerConfig peer;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "service/settings_table.h"
@@ -17,11 +18,19 @@ namespace {
 
 using base::Table;
 
+// From the text that is kept.
+RawValue PatchedValue(std::string_view key, std::string_view text) {
+  const Setting* setting = FindSetting(key);
+  return {.items = setting == nullptr ? std::vector<std::string>{std::string(text)}
+                                      : setting->ItemsOf(text),
+          .where = "patched"};
+}
+
 // Changes that were checked, into the layer of patches.
 void Change(const http::SettingsAccess::Changes& changes, Layer& patched) {
   for (const auto& [key, value] : changes) {
     if (value) {
-      patched[key] = {.items = {*value}, .where = "patched"};
+      patched[key] = PatchedValue(key, *value);
     } else {
       patched.erase(key);
     }
@@ -35,8 +44,7 @@ absl::StatusOr<Layer> ReadPatched(base::Index& index) {
     for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
       const auto text = cursor.payload();
       if (!text) continue;
-      patched[std::string(cursor.key())] =
-          RawValue{.items = {std::string(*text)}, .where = "patched"};
+      patched[std::string(cursor.key())] = PatchedValue(cursor.key(), *text);
     }
   }));
   for (auto it = patched.begin(); it != patched.end();) {
@@ -46,7 +54,7 @@ absl::StatusOr<Layer> ReadPatched(base::Index& index) {
                       setting->kind.parse(it->second.items, scratch).ok();
     if (!fits) {
       base::LogWarning("a patched setting no longer fits and is left out: ", it->first, " = ",
-                       it->second.items[0]);
+                       absl::StrJoin(it->second.items, ","));
     }
     it = fits ? std::next(it) : patched.erase(it);
   }

@@ -129,6 +129,7 @@ struct Service::Impl {
   std::unique_ptr<AdvertisedAddresses> http_addresses;  // what apps may call us
 
   std::unique_ptr<http::PeerHttpClient> client;
+  http::AllowedSites sites;
   std::unique_ptr<http::AppApi> app_api;
   std::unique_ptr<http::PeerApi> peer_api;
   std::shared_ptr<http::TlsServer> app_tls;  // none: plain HTTP
@@ -251,6 +252,7 @@ syncgroup::AccessListener Service::Impl::CutWhoMayReadLess() {
 }
 
 void Service::Impl::MakeAppListener(const Config& config) {
+  sites.Set({.hosts = config.http_allowed_hosts, .origins = config.http_allowed_origins});
   app_api = std::make_unique<http::AppApi>(
       http::AppParts{.index = *parts->index,
                      .blobs = *parts->blobs,
@@ -266,6 +268,7 @@ void Service::Impl::MakeAppListener(const Config& config) {
                      .scanner = *parts->scanner,
                      .completeness = *parts->completeness,
                      .settings = *settings,
+                     .sites = sites,
                      .events = parts->events,
                      .metrics = parts->metrics,
                      .clock = clock},
@@ -274,7 +277,6 @@ void Service::Impl::MakeAppListener(const Config& config) {
                     .sandbox = sandbox,
                     .peer = data->identity().peer_id(),
                     .tokens = {.api = data->api_token(), .read = data->read_token()},
-                    .allowed_hosts = config.http_allowed_hosts,
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
                     .started = started,
@@ -357,7 +359,8 @@ LiveParts Service::Impl::PartsOfLiveSettings() {
           .syncer = *parts->syncer,
           .scanner = *parts->scanner,
           .fetcher = *parts->fetcher,
-          .app = *app_api};
+          .app = *app_api,
+          .sites = sites};
 }
 
 absl::StatusOr<std::unique_ptr<Service>> Service::Create(const ServiceOptions& options) {

@@ -180,4 +180,15 @@ absl::Status CheckHostText(std::string_view text) {
   return CheckAnyText(text);
 }
 
+absl::Status CheckOriginText(std::string_view text) {
+  const std::string_view scheme = text.substr(0, text.find("://"));
+  const bool known = scheme == "http" || scheme == "https";
+  const std::string_view host = known ? text.substr(scheme.size() + 3) : std::string_view();
+  if (host.empty() || host.find_first_of("/?#*, ") != std::string_view::npos) {
+    return absl::InvalidArgumentError(
+        "an origin as browsers send it is wanted: https://app.example.org, without a path");
+  }
+  return CheckAnyText(text);
+}
+
 }  // namespace waypost::service

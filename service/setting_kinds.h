@@ -58,6 +58,8 @@ SettingKind List(const Field<std::vector<std::string>>& field, std::string allow
 // For Text and List. No control characters, and: at most 4,096 bytes; a host name.
 absl::Status CheckAnyText(std::string_view text);
 absl::Status CheckHostText(std::string_view text);
+// "https://app.example.org", with a port where it is not the usual one.
+absl::Status CheckOriginText(std::string_view text);
 
 // One of a few words. `Words` come in the order in which they are told.
 SettingKind Choice(const std::vector<std::string>& words,

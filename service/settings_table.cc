@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/work/fetcher.h"
+#include "http/app/allowed_sites.h"
 #include "http/app/app_api.h"
 #include "http/peer/peer_http_client.h"
 #include "service/addresses.h"
@@ -63,6 +64,9 @@ void ToLimits(const Config& config, const LiveParts& parts) {
 void ToApp(const Config& config, const LiveParts& parts) {
   parts.app.SetLimits(AppLimitsOf(config));
 }
+void ToSites(const Config& config, const LiveParts& parts) {
+  parts.sites.Set({.hosts = config.http_allowed_hosts, .origins = config.http_allowed_origins});
+}
 void ToScanner(const Config& config, const LiveParts& parts) {
   parts.scanner.SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
 }
@@ -103,7 +107,10 @@ Rows Node() {
 Rows ForApps() {
   return {
       {"http.allowed_hosts", "", List(In(&Config::http_allowed_hosts), "host names", CheckHostText),
-       "Host values besides localhost and the bound ones"},
+       "Host values besides localhost and the bound ones", ToSites},
+      {"http.allowed_origins", "",
+       List(In(&Config::http_allowed_origins), "origins", CheckOriginText),
+       "pages of other sites that may call, with a token: https://app.example.org", ToSites},
       {"http.max_waiting", "512", Count(In(&Config::http_max_waiting), 1, 100'000),
        "waiting GETs, streams and events"},
       {"http.tls_cert", "", Text(In(&Config::http_tls_cert), "a path", CheckAnyText),

@@ -15,6 +15,7 @@ namespace waypost::fetcher {
 class Fetcher;
 }
 namespace waypost::http {
+class AllowedSites;
 class AppApi;
 class PeerHttpClient;
 struct AppLimits;
@@ -39,6 +40,7 @@ struct LiveParts {
   upkeep::Scanner& scanner;
   fetcher::Fetcher& fetcher;
   http::AppApi& app;
+  http::AllowedSites& sites;
 };
 
 // What `limits.*` say of one member.

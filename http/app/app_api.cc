@@ -19,11 +19,14 @@ struct AppApi::Impl {
               .named = context.tokens,
               .clock = context.parts.clock,
               .metrics = context.parts.metrics,
-              .allowed_hosts = context.info.allowed_hosts,
+              .sites = context.parts.sites,
               .bound_hosts = context.info.bound_hosts}) {
     const absl::Status loaded = context.tokens.Load();
     if (!loaded.ok()) base::LogError("named tokens are no good: ", loaded.ToString());
     SetLimits(context.info.limits);
+    const absl::Status links = context.links.Load();
+    if (!links.ok()) base::LogError("links are no good: ", links.ToString());
+    context.tokens.SetFiles(context.info.tokens.api, context.info.tokens.read);
     for (Route& route : AppRoutes(context)) router.Add(std::move(route));
   }
   void SetLimits(const AppLimits& now) {
@@ -43,7 +46,12 @@ AppApi::AppApi(AppParts parts, AppInfo info)
     : impl_(std::make_unique<Impl>(parts, std::move(info))) {}
 AppApi::~AppApi() = default;
 
-Response AppApi::Handle(Request& request) { return impl_->router.Answer(request); }
+Response AppApi::Handle(Request& request) {
+  auto preflight = impl_->auth.Preflight(request);
+  Response response = preflight ? *std::move(preflight) : impl_->router.Answer(request);
+  impl_->auth.LetRead(request, response);
+  return response;
+}
 
 void AppApi::SetTokens(Tokens tokens) {
   Tokens& known = impl_->context.info.tokens;
@@ -51,6 +59,7 @@ void AppApi::SetTokens(Tokens tokens) {
   if (tokens.api != known.api) impl_->context.audit.Note({.act = "token.rotate", .what = "api"});
   if (tokens.read != known.read) impl_->context.audit.Note({.act = "token.rotate", .what = "read"});
   known = tokens;
+  impl_->context.tokens.SetFiles(tokens.api, tokens.read);
   impl_->auth.SetTokens(std::move(tokens));
 }
 

@@ -61,6 +61,7 @@ struct AppParts {
   upkeep::Scanner& scanner;
   fetcher::CompletenessReporter& completeness;
   SettingsAccess& settings;
+  const AllowedSites& sites;
   base::EventLog& events;
   base::Metrics& metrics;
   const base::Clock& clock;
@@ -70,7 +71,6 @@ struct AppInfo {
   std::string sandbox;  // what this process gave up, in words
   base::PeerId peer;
   Tokens tokens;
-  std::vector<std::string> allowed_hosts;  // besides localhost and the bound addresses
   std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
   std::function<std::vector<std::string>()> addresses;    // advertised to peers
   base::SteadyTime started;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "http/app/app_api.h"
 #include "http/app/audit_log.h"
+#include "http/app/link_store.h"
 #include "http/app/token_store.h"
 #include "http/message/json.h"
 #include "http/message/message.h"
@@ -24,6 +25,7 @@ struct AppContext {
   AppInfo info;
   TokenStore tokens{parts.index, parts.clock};
   AuditLog audit{parts.index, parts.clock};
+  LinkStore links{parts.index, parts.clock};
 
   // What was done by the request's caller. After it is done.
   void Note(const Request& request, std::string act, std::optional<base::GroupId> group,
@@ -59,6 +61,7 @@ Response ListResponse(Json items, const std::string& next_position);
 struct ServedAs {
   std::string key;    // of the reference that led to them; empty: they were asked for by their id
   bool save = false;  // to be saved, not shown: only with a key
+  bool may_end = false;  // what was asked for may be gone tomorrow though the blob is not
 };
 // GET and HEAD of a blob, here or not; also for ?content of a reference.
 absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,

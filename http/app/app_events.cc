@@ -1,12 +1,17 @@
+#include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "http/app/app_handlers.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
+#include "syncgroup/ledger/ledger.h"
 
 // Events as a stream, from a position that the client names. Who was away too long, or names a
 // position of an earlier start, is told of the gap first and then gets everything that is kept. A
@@ -19,11 +24,34 @@ constexpr base::Millis kKeepAlive{15000};
 // Events of one step: some 20 KiB.
 constexpr std::size_t kEventsAtOnce = 100;
 
+// Every kind that is published. A word that is none of these would wait for ever.
+constexpr std::string_view kKinds[] = {"blob.stored",    "blob.wanted",   "fetch.failed",
+                                       "fetcher.paused", "member.joined", "member.left",
+                                       "member.removed", "peer.offline",  "peer.online",
+                                       "ref.deleted",    "ref.set",       "scan.done"};
+
+// What a caller wants to hear of.
+struct Wish {
+  std::set<std::string, std::less<>> kinds;  // empty: all
+  std::optional<base::GroupId> group;
+};
+
+std::optional<std::string_view> FieldOf(const base::Event& event, std::string_view name) {
+  for (const auto& [field, value] : event.fields) {
+    if (field == name) return value;
+  }
+  return std::nullopt;
+}
+
 class EventStream final : public Subscription {
  public:
   // `gap_first`: what the caller saw last is of another start.
-  EventStream(base::EventLog& events, uint64_t after, bool gap_first)
-      : events_(events), after_(after), gap_first_(gap_first) {}
+  EventStream(AppContext& context, Wish wish, uint64_t after, bool gap_first)
+      : context_(context),
+        events_(context.parts.events),
+        wish_(std::move(wish)),
+        after_(after),
+        gap_first_(gap_first) {}
   std::string content_type() const override { return "text/event-stream"; }
   void Start(std::function<void()> wake) override {
     changed_ = events_.changed().Register(std::move(wake));
@@ -36,12 +64,13 @@ class EventStream final : public Subscription {
     begun_ = true;
     if (page.gap || gap_first_) result.bytes += "event: gap\ndata: {\"kind\":\"gap\"}\n\n";
     gap_first_ = false;
-    for (const base::Event& event : page.events) {
+    for (base::Event event : page.events) {
+      after_ = event.number;
+      if (!Wanted(event)) continue;
       // The kind is ours and has no line break; the data is one line of JSON.
       absl::StrAppend(&result.bytes, "id: ", events_.boot_id(), "-", event.number,
                       "\nevent: ", event.kind,
                       "\ndata: ", Dump(EventJson(event, events_.boot_id())), "\n\n");
-      after_ = event.number;
     }
     if (result.bytes.empty() && now >= last_bytes_ + kKeepAlive) result.bytes = ": still here\n\n";
     if (!result.bytes.empty()) last_bytes_ = now;
@@ -50,7 +79,38 @@ class EventStream final : public Subscription {
   }
 
  private:
+  // May add the group of a blob's event.
+  bool Wanted(base::Event& event) const {
+    if (!wish_.kinds.empty() && !wish_.kinds.contains(event.kind)) return false;
+    const auto group = FieldOf(event, "group");
+    if (group) return !wish_.group || *group == wish_.group->ToHex();
+    const auto blob = FieldOf(event, "blob");
+    const auto id = blob ? base::ParseBlobId(*blob) : std::nullopt;
+    if (!id) return !wish_.group;
+    const std::vector<base::GroupId> groups = GroupsOf(*id);
+    const bool in_it =
+        wish_.group && std::find(groups.begin(), groups.end(), *wish_.group) != groups.end();
+    if (wish_.group && !in_it) return false;
+    if (in_it || groups.size() == 1) {
+      event.fields.emplace_back("group", (in_it ? *wish_.group : groups.front()).ToHex());
+    }
+    return true;
+  }
+  // Those that mention the blob now.
+  std::vector<base::GroupId> GroupsOf(const base::BlobId& blob) const {
+    std::vector<base::GroupId> groups;
+    // Where the index cannot be read the event is told without them.
+    (void)context_.parts.index.Read([&](base::ReadTxn& txn) {
+      const syncgroup::BlobRecord record = context_.parts.ledger.Load(txn, blob);
+      if (!record.signpost) return;
+      for (const auto& item : record.signpost->groups) groups.push_back(item.first);
+    });
+    return groups;
+  }
+
+  AppContext& context_;
   base::EventLog& events_;
+  const Wish wish_;
   uint64_t after_;
   bool gap_first_;
   bool begun_ = false;
@@ -73,10 +133,36 @@ absl::Status ReadPosition(std::string_view text, const base::EventLog& events, u
   return absl::OkStatus();
 }
 
+// ?kinds=a,b&group=G
+absl::StatusOr<Wish> WishIn(AppContext& context, const Request& request) {
+  Wish wish;
+  if (const auto group = request.Query("group")) {
+    ASSIGN_OR_RETURN(wish.group, GroupIn(*group));
+    RETURN_IF_ERROR(context.parts.groups.Find(*wish.group).status());
+  }
+  auto kinds = request.Query("kinds");
+  while (kinds) {
+    const std::size_t comma = kinds->find(',');
+    const std::string_view kind = kinds->substr(0, comma);
+    if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("kinds: \"", base::CutText(kind, 100), "\" is none; known are: ",
+                       absl::StrJoin(kKinds, ", ", [](std::string* out, std::string_view each) {
+                         absl::StrAppend(out, base::Abs(each));
+                       })));
+    }
+    wish.kinds.emplace(kind);
+    if (comma == std::string_view::npos) break;
+    kinds->remove_prefix(comma + 1);
+  }
+  return wish;
+}
+
 }  // namespace
 
 absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
   base::EventLog& events = context.parts.events;
+  ASSIGN_OR_RETURN(Wish wish, WishIn(context, request));
   uint64_t after = events.last_number();
   bool gap_first = false;
   const auto last_id = request.Header("last-event-id");
@@ -87,8 +173,8 @@ absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
     RETURN_IF_ERROR(ReadPosition(*since, events, after, gap_first));
   }
   Response response;
-  response.body =
-      std::shared_ptr<Subscription>(std::make_shared<EventStream>(events, after, gap_first));
+  response.body = std::shared_ptr<Subscription>(
+      std::make_shared<EventStream>(context, std::move(wish), after, gap_first));
   return response;
 }
 

@@ -38,7 +38,7 @@ Response ServeBlob(const Request& request, const base::BlobId& blob, const Serve
   Response response;
   response.Set("ETag", etag);
   // A cache asks each time whether the key still leads to these bytes.
-  response.Set("Cache-Control", as.key.empty() ? kNeverChanges : kMayChange);
+  response.Set("Cache-Control", as.key.empty() && !as.may_end ? kNeverChanges : kMayChange);
   const auto if_none_match = request.Header("if-none-match");
   if (if_none_match && MatchesEtag(*if_none_match, etag)) {
     response.status = 304;

@@ -32,9 +32,11 @@ AppHandler PutRef, GetRef, DeleteRef, ListRefs, BatchRefs;
 AppHandler ListWanted, RetryWanted, RetryAllWanted, StopWanted, PauseFetcher, ResumeFetcher;
 // ---- app_admin.cc ----
 AppHandler GetStatus, GetConfig, PatchConfig, GetScan, StartScan, ListPeers, GetComplete;
-AppHandler GetMetrics, GetHealth, GetReadiness;
+AppHandler GetMetrics, GetHealth, GetReadiness, GetDescription;
 // ---- app_tokens.cc ----
 AppHandler CreateToken, ListTokens, RevokeToken;
+// ---- app_links.cc ----
+AppHandler CreateLink, ListLinks, RevokeLink, ServeLink;
 // ---- app_audit.cc ----
 AppHandler GetAudit;
 // ---- app_events.cc ----

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "http/app/app_context.h"
 #include "http/message/errors.h"
+#include "http/message/later_answer.h"
 #include "http/message/text.h"
 
 // Who may call the app API. Host and Origin are checked for every call, also for those that need no
@@ -29,18 +30,17 @@ bool IsNumeric(const std::string& host) {
   return inet_pton(AF_INET, host.c_str(), buffer) == 1;
 }
 
-// The token of "Bearer <token>"; empty for anything else.
-std::string_view BearerOf(const Request& request) {
-  const auto header = request.Header("authorization");
-  if (!header || !absl::StartsWithIgnoreCase(base::Abs(*header), "Bearer ")) return "";
-  return TrimSpaces(header->substr(7));
-}
-
 bool Same(std::string_view given, const std::string& token) {
   return !token.empty() && given.size() == token.size() && base::ConstantTimeEqual(given, token);
 }
 
 }  // namespace
+
+std::string_view BearerOf(const Request& request) {
+  const auto header = request.Header("authorization");
+  if (!header || !absl::StartsWithIgnoreCase(base::Abs(*header), "Bearer ")) return "";
+  return TrimSpaces(header->substr(7));
+}
 
 std::string HostOf(std::string_view authority) {
   std::string host = absl::AsciiStrToLower(base::Abs(authority));
@@ -61,7 +61,8 @@ bool Auth::HostAllowed(std::string_view authority) const {
   const std::string host = HostOf(authority);
   if (host.empty()) return false;
   if (host == "localhost" || host == "127.0.0.1" || host == "[::1]") return true;
-  for (const std::string& allowed : options_.allowed_hosts) {
+  const std::shared_ptr<const Sites> allowed_sites = options_.sites.now();
+  for (const std::string& allowed : allowed_sites->hosts) {
     if (absl::EqualsIgnoreCase(allowed, base::Abs(authority)) ||
         absl::EqualsIgnoreCase(allowed, host)) {
       return true;
@@ -87,10 +88,53 @@ std::optional<Response> Auth::CheckOrigin(const Request& request) const {
   const auto is_origin = [&](const char* scheme) {
     return absl::EqualsIgnoreCase(base::Abs(*origin), absl::StrCat(scheme, base::Abs(host)));
   };
-  if (origin && !is_origin("http://") && !is_origin("https://")) {
-    return ErrorResponse(absl::PermissionDeniedError("requests of other web pages are refused"));
+  if (origin && !is_origin("http://") && !is_origin("https://") && !AllowedOrigin(request)) {
+    return ErrorResponse(absl::PermissionDeniedError(
+        absl::StrCat("requests of pages of \"", base::CutText(*origin, 200),
+                     "\" are refused: see http.allowed_origins")));
   }
   return std::nullopt;
+}
+
+std::optional<std::string> Auth::AllowedOrigin(const Request& request) const {
+  const auto origin = request.Header("origin");
+  if (!origin) return std::nullopt;
+  const std::shared_ptr<const Sites> allowed = options_.sites.now();
+  for (const std::string& each : allowed->origins) {
+    if (absl::EqualsIgnoreCase(each, base::Abs(*origin))) return std::string(*origin);
+  }
+  return std::nullopt;
+}
+
+std::optional<Response> Auth::Preflight(const Request& request) const {
+  if (request.method != "OPTIONS" || !request.Header("access-control-request-method")) {
+    return std::nullopt;
+  }
+  if (auto refused = CheckOrigin(request)) return refused;
+  if (!AllowedOrigin(request)) return std::nullopt;
+  Response response;
+  response.status = 204;
+  response.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, PATCH, DELETE");
+  response.Set("Access-Control-Allow-Headers",
+               "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Last-Event-ID, "
+               "Range");
+  response.Set("Access-Control-Max-Age", "600");
+  return response;
+}
+
+void Auth::LetRead(const Request& request, Response& response) const {
+  const auto origin = AllowedOrigin(request);
+  if (!origin) return;
+  const std::vector<std::pair<std::string, std::string>> headers = {
+      {"Access-Control-Allow-Origin", *origin},
+      {"Access-Control-Expose-Headers",
+       "Accept-Ranges, Content-Disposition, Content-Range, Date, ETag, Repr-Digest, Retry-After, "
+       "Waypost-Request-Id"},
+      {"Vary", "Origin"}};
+  for (const auto& header : headers) response.headers.push_back(header);
+  if (auto* later = std::get_if<std::shared_ptr<Subscription>>(&response.body)) {
+    *later = WithHeaders(std::move(*later), headers);
+  }
 }
 
 void Auth::SetTokens(Tokens tokens) {

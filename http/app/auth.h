@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
+#include "http/app/allowed_sites.h"
 #include "http/app/token_store.h"
 #include "http/message/message.h"
 #include "http/message/router.h"
@@ -40,7 +41,7 @@ class Auth {
     const TokenStore& named;  // outlives it
     const base::Clock& clock;
     base::Metrics& metrics;
-    std::vector<std::string> allowed_hosts;
+    const AllowedSites& sites;  // outlives it
     std::function<std::vector<std::string>()> bound_hosts;
   };
   explicit Auth(Options options)
@@ -52,14 +53,21 @@ class Auth {
   void SetTokens(Tokens tokens);
 
   // The answer that refuses the request, or nothing. 403, also for what anybody may ask: a Host
-  // that is not ours (a name that some page let point here), or an Origin other than the Host (a
-  // page of someone else's in a browser); 401: no or a wrong token; 403: a token for less. Else it
-  // notes in the request who asks.
+  // that is not ours (a name that some page let point here), or an Origin other than the Host and
+  // those that are allowed (a page of someone else's in a browser); 401: no or a wrong token; 403:
+  // a token for less. Else it notes in the request who asks.
   std::optional<Response> Check(Request& request, Right right) const;
+  // The answer to a browser that asks whether a page of an allowed origin may call; it sends no
+  // token with that.
+  std::optional<Response> Preflight(const Request& request) const;
+  // What lets such a page read `response`, now and when it comes later.
+  void LetRead(const Request& request, Response& response) const;
 
  private:
   std::optional<Response> CheckOrigin(const Request& request) const;
   bool HostAllowed(std::string_view host) const;
+  // The request's Origin, if it is one of those that are allowed.
+  std::optional<std::string> AllowedOrigin(const Request& request) const;
   std::shared_ptr<const Caller> CallerOf(std::string_view token) const;
   Response Wrong(const Request& request) const;
   const Options options_;
@@ -71,6 +79,9 @@ class Auth {
   mutable base::Mutex mutex_;
   std::shared_ptr<const Tokens> tokens_ GUARDED_BY(mutex_);
 };
+
+// The token of "Authorization: Bearer <token>"; empty for anything else.
+std::string_view BearerOf(const Request& request);
 
 // The host of "host", "host:port", "[v6]" or "[v6]:port", in lower case, brackets kept; empty when
 // malformed.

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "http/app/link_store.h"
 #include "http/message/json.h"
 
 // A token has 256 random bits, so a plain hash of it says nothing: who reads the index cannot call.
@@ -54,6 +55,16 @@ absl::Status CheckNew(const Caller& caller, base::WallTime now) {
     return absl::InvalidArgumentError("expires is past");
   }
   return absl::OkStatus();
+}
+
+// Without those of links.
+std::size_t TokenRows(base::WriteTxn& txn) {
+  std::size_t rows = 0;
+  base::Cursor cursor(txn, Table::kTokens);
+  for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
+    if (!cursor.key().starts_with(kLinkRows)) ++rows;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -130,7 +141,7 @@ absl::Status TokenStore::Load() {
     base::Cursor cursor(txn, Table::kTokens);
     for (bool more = cursor.Seek(""); more; more = cursor.Next()) {
       const auto payload = cursor.payload();
-      if (!payload) continue;
+      if (!payload || cursor.key().starts_with(kLinkRows)) continue;
       if (auto item = DecodeTokenRow(cursor.key(), *payload)) {
         items.push_back(*std::move(item));
       } else {
@@ -165,7 +176,7 @@ absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
     if (txn.GetRaw(Table::kTokens, caller.token)) return absl::Status(taken());
     std::vector<std::string> gone;
     const uint64_t max = max_;
-    if (txn.Rows(Table::kTokens) >= max) {
+    if (TokenRows(txn) >= max) {
       for (const std::string& name : ended) {
         if (txn.Delete(Table::kTokens, name)) gone.push_back(name);
       }
@@ -216,6 +227,28 @@ std::vector<TokenStore::Item> TokenStore::List() const {
 
 bool TokenStore::Ended(const Caller& caller) const {
   return caller.expires != base::kNever && clock_.WallNow() >= caller.expires;
+}
+
+std::string TokenStore::MarkOf(std::string_view text) { return HashOf(text); }
+
+void TokenStore::SetFiles(std::string_view api, std::string_view read) {
+  std::map<std::string, std::shared_ptr<const Caller>> files;
+  const auto add = [&](std::string_view text, const char* name, Right right) {
+    if (text.empty()) return;
+    files[MarkOf(text)] =
+        std::make_shared<const Caller>(Caller{.token = name, .right = right, .file = true});
+  };
+  add(read, "read", Right::kRead);
+  add(api, "api", Right::kAdmin);
+  base::MutexLock lock(mutex_);
+  files_ = std::move(files);
+}
+
+std::shared_ptr<const Caller> TokenStore::FindByMark(const std::string& mark) const {
+  base::MutexLock lock(mutex_);
+  if (const auto file = files_.find(mark); file != files_.end()) return file->second;
+  const auto found = by_hash_.find(mark);
+  return found == by_hash_.end() || Ended(*found->second) ? nullptr : found->second;
 }
 
 std::shared_ptr<const Caller> TokenStore::Find(std::string_view text) const {

@@ -47,6 +47,13 @@ class TokenStore {
   // By name, those that have ended among them.
   std::vector<Item> List() const;
 
+  // What a token is remembered by where its text must not be kept.
+  static std::string MarkOf(std::string_view text);
+  // From now on these two are those of the data folder; empty: there is none.
+  void SetFiles(std::string_view api, std::string_view read);
+  // Whose mark this is, those of the data folder among them; null: nobody's, or it has ended.
+  std::shared_ptr<const Caller> FindByMark(const std::string& mark) const;
+
   // Whose text this is; null: nobody's, or it has ended.
   std::shared_ptr<const Caller> Find(std::string_view text) const;
   // It was made, was not revoked since, and has not ended.
@@ -66,6 +73,7 @@ class TokenStore {
   mutable base::Mutex mutex_;
   std::map<std::string, Known, std::less<>> by_name_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const Caller>, std::less<>> by_hash_ GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const Caller>> files_ GUARDED_BY(mutex_);  // by mark
 };
 
 // The row of a token, for tests too: JSON, read strictly.

@@ -190,7 +190,7 @@ void RequestRunner::Step(Connection& c) {
   }
   c.next_step = result.next_deadline;
   if (!result.bytes.empty() || result.end) {
-    AddToStream(c, c.subscription->content_type(), result.bytes, result.end);
+    AddToStream(c, result.bytes, result.end);
     if (result.end || c.facts.method == "HEAD") EndSubscription(c);
     Send(c);
     return;
@@ -198,17 +198,18 @@ void RequestRunner::Step(Connection& c) {
   c.after = Connection::After::kWait;
 }
 
-void RequestRunner::AddToStream(Connection& c, const std::string& content_type,
-                                const std::string& bytes, bool end) {
+void RequestRunner::AddToStream(Connection& c, const std::string& bytes, bool end) {
   if (!c.streaming) {
     c.streaming = true;
     c.status = 200;
     c.chunked = !c.facts.http_1_0;
     if (!c.chunked) c.close = true;
-    AnswerHead head{.status = 200, .close = c.close};
-    head.headers.emplace_back("Content-Type", content_type);
+    AnswerHead head{.status = 200, .headers = c.subscription->headers(), .close = c.close};
+    head.headers.emplace_back("Content-Type", c.subscription->content_type());
     head.headers.emplace_back("Cache-Control", "no-store");
     head.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    // nginx would gather a stream until it has a page of it.
+    head.headers.emplace_back("X-Accel-Buffering", "no");
     shared_.Mark(c, head);
     if (c.chunked) head.headers.emplace_back("Transfer-Encoding", "chunked");
     c.out = FormatHead(head);
@@ -267,8 +268,10 @@ void RequestRunner::Send(Connection& c) {
   }
   if (base::LogEnabled(base::LogLevel::kDebug)) {
     const auto took = std::chrono::duration_cast<base::Millis>(base::SteadyNow() - c.arrived);
+    // Where the path is a secret its pattern says enough.
+    const bool secret = c.route.find("{secret}") != std::string::npos;
     base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ",
-                   c.facts.target, " ", c.status, " ", took.count(), "ms ", c.request_id);
+                   secret ? c.route : c.facts.target, " ", c.status, " ", took.count(), "ms ", c.request_id);
   }
   c.after = c.close ? Connection::After::kLinger : Connection::After::kReadNext;
   if (c.turn) {

@@ -30,8 +30,7 @@ class RequestRunner {
   // Makes a whole answer ready to send.
   void Answer(Connection& c, Response response);
   // True when the stream may go on.
-  void AddToStream(Connection& c, const std::string& content_type, const std::string& bytes,
-                   bool end);
+  void AddToStream(Connection& c, const std::string& bytes, bool end);
   void EndSubscription(Connection& c);
   void Send(Connection& c);
 

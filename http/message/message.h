@@ -79,6 +79,8 @@ class Subscription {
   virtual Result Step(base::SteadyTime now) = 0;
   // Of a stream: "application/x-ndjson", "text/event-stream".
   virtual std::string content_type() const { return "application/json"; }
+  // Further ones of a stream's head.
+  virtual std::vector<std::pair<std::string, std::string>> headers() const { return {}; }
 };
 
 // Bytes [offset, offset + length) of a source.

@@ -300,6 +300,13 @@ void GroupWriter::ApplyRef(const Stamp& stamp, const std::string& key,
     core_.ledger.ApplyMention(txn_, *blob, mention);
   }
   refs_delta_ += (blob ? 1 : 0) - (old ? 1 : 0);
+  if (source != Source::kRefold && (blob || old)) {
+    effects_.events.push_back({blob ? "ref.set" : "ref.deleted",
+                               {{"group", group_.ToHex()},
+                                {"key", key},
+                                {"blob", (blob ? *blob : *old).ToHex()},
+                                {"peer", origin.ToHex()}}});
+  }
   StoreRefRow(txn_, group_, key,
               {.blob = blob, .size_bytes = size_bytes, .stamp = stamp, .epoch = row_.epoch});
 }
@@ -446,7 +453,8 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
   for (const auto& [peer, member] : before) {
     if (members.contains(peer)) continue;
     txn_.Delete(base::Table::kMembers, MemberKey(group_, peer));
-    effects_.events.push_back(MemberEvent("member.left", group_, member));
+    effects_.events.push_back(
+        MemberEvent(HasLeft(peer) ? "member.left" : "member.removed", group_, member));
     effects_.left.push_back(peer);
     changed = true;
   }
@@ -467,6 +475,14 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
   }
   if (!changed) return;
   effects_.Of(group_).members = true;
+}
+
+bool GroupWriter::HasLeft(const base::PeerId& peer) const {
+  const std::vector<StampedOp> ops = LoadMembershipOps(txn_, group_);
+  return std::any_of(ops.begin(), ops.end(), [&](const StampedOp& op) {
+    const auto* remove = std::get_if<RemoveOp>(&op.op);
+    return remove != nullptr && remove->peer == peer && op.stamp.place.origin == peer;
+  });
 }
 
 void GroupWriter::StartRefold() {

@@ -204,41 +204,45 @@ absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
   // Looks at the file: a row whose bytes are gone gets the new ones.
   const bool whole = core_.blobs.Open(staged.id).ok();
   PutResult result{.size_bytes = staged.size_bytes};
-  const absl::Status status =
-      core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-        std::optional<GroupWriter> writer =
-            target ? GroupWriter::Open(core_, txn, effects, target->group) : std::nullopt;
-        if (target) {
-          if (!writer || writer->row().state != GroupRow::State::kActive) {
-            return NoSuchGroup(target->group);
-          }
-          const auto self = LoadMember(txn, target->group, core_.self());
-          if (!self) {
-            return absl::FailedPreconditionError("this peer is no longer a member of the group");
-          }
-          RETURN_IF_ERROR(CheckAuthority(*self, {PutRefOp{}}));
-          RETURN_IF_ERROR(CheckCondition(txn, target->group, target->key, target->only_if));
-        }
-        Ledger::ByPut put{.whole_here = whole};
-        if (target) put.reference_in = target->group;
-        const Ledger::Arrived arrived = core_.ledger.Arrive(txn, core_.blobs, staged, put);
-        for (const base::GroupId& group : arrived.awaited_in) {
-          effects.Of(group).haves.push_back(staged.id);
-        }
-        result.created = arrived.created;
-        result.granted = arrived.granted;
-        if (result.created) {
-          effects.events.push_back({"blob.stored",
-                                    {{"blob", staged.id.ToHex()},
-                                     {"size", absl::StrCat(staged.size_bytes)},
-                                     {"via", "put"}}});
-        }
-        if (writer) {
-          writer->Write({PutRefOp{target->key, staged.id, staged.size_bytes}});
-          writer->Finish();
-        }
-        return absl::OkStatus();
-      });
+  const absl::Status status = core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn,
+                                                                         Effects& effects) {
+    std::optional<GroupWriter> writer =
+        target ? GroupWriter::Open(core_, txn, effects, target->group) : std::nullopt;
+    if (target) {
+      if (!writer || writer->row().state != GroupRow::State::kActive) {
+        return NoSuchGroup(target->group);
+      }
+      const auto self = LoadMember(txn, target->group, core_.self());
+      if (!self) {
+        return absl::FailedPreconditionError("this peer is no longer a member of the group");
+      }
+      RETURN_IF_ERROR(CheckAuthority(*self, {PutRefOp{}}));
+      RETURN_IF_ERROR(CheckCondition(txn, target->group, target->key, target->only_if));
+    }
+    Ledger::ByPut put{.whole_here = whole};
+    if (target) put.reference_in = target->group;
+    const Ledger::Arrived arrived = core_.ledger.Arrive(txn, core_.blobs, staged, put);
+    for (const base::GroupId& group : arrived.awaited_in) {
+      effects.Of(group).haves.push_back(staged.id);
+    }
+    result.created = arrived.created;
+    result.granted = arrived.granted;
+    if (result.created) {
+      Effects::Event stored{
+          "blob.stored",
+          {{"blob", staged.id.ToHex()}, {"size", absl::StrCat(staged.size_bytes)}, {"via", "put"}}};
+      if (target) {
+        stored.fields.emplace_back("group", target->group.ToHex());
+        stored.fields.emplace_back("key", target->key);
+      }
+      effects.events.push_back(std::move(stored));
+    }
+    if (writer) {
+      writer->Write({PutRefOp{target->key, staged.id, staged.size_bytes}});
+      writer->Finish();
+    }
+    return absl::OkStatus();
+  });
   RETURN_IF_ERROR(status);
   return result;
 }

@@ -49,6 +49,16 @@ TEST_F(EventLogTest, ABurstOfOneKindFoldsIntoItsTenthEvent) {
   EXPECT_EQ(page.events[10].kind, "peer.online");
 }
 
+TEST_F(EventLogTest, ABurstInOneGroupFoldsNothingOfAnother) {
+  for (int i = 0; i < 50; ++i) log_.Publish("ref.set", {{"group", "a"}, {"key", "k"}});
+  log_.Publish("ref.set", {{"group", "b"}, {"key", "l"}});
+  const auto page = log_.Read(0, 100);
+  ASSERT_EQ(page.events.size(), 11u);
+  EXPECT_EQ(page.events[9].count, 41u);
+  EXPECT_EQ(page.events[10].fields[0].second, "b");
+  EXPECT_EQ(page.events[10].count, 1u);
+}
+
 TEST_F(EventLogTest, TheNextWindowBeginsAnew) {
   for (int i = 0; i < 15; ++i) log_.Publish("blob.stored", {});
   clock_.Advance(Millis(99));

@@ -123,6 +123,22 @@ TEST_F(SpaceKeeperTest, ATransferOfUnknownSizeTakesRoomAsItGrows) {
   EXPECT_LE(written, 100 * kStep);
 }
 
+TEST_F(SpaceKeeperTest, ARefusalSaysWhatIsMissingAndWhatWouldHelp) {
+  const auto said = [&](uint64_t bytes) {
+    return std::string(base::Std(keeper_.Check(bytes).message()));
+  };
+  fs_.SetFreeSpace(10'000);  // of which 4,000 are to stay
+  const auto other = keeper_.Reserve(1000);
+  EXPECT_THAT(said(7000), testing::AllOf(testing::HasSubstr("disk of the data folder"),
+                                         testing::HasSubstr(": 2000 bytes are missing"),
+                                         testing::HasSubstr("1000 of them promised"),
+                                         testing::HasSubstr("lower store.min_free to 2000")));
+  EXPECT_THAT(said(9500), testing::AllOf(testing::HasSubstr(": 4500 bytes are missing"),
+                                         testing::HasSubstr("alone would not do")));
+  keeper_.SetFloor({.bytes = UINT64_MAX});
+  EXPECT_THAT(said(1), testing::HasSubstr("lower store.min_free to 8999"));
+}
+
 TEST_F(SpaceKeeperTest, LooksAtTheDiskAtMostOnceASecond) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(keeper_.Check(1).ok());
   EXPECT_EQ(looks(), 1u);

@@ -49,6 +49,7 @@ Node::Node(NodeOptions options) {
                .scanner = *parts->scanner,
                .completeness = *parts->completeness,
                .settings = settings,
+               .sites = sites,
                .events = parts->events,
                .metrics = parts->metrics,
                .clock = clock},

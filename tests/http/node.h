@@ -69,6 +69,7 @@ class Node {
   std::unique_ptr<service::PeerParts> parts;
   std::unique_ptr<PeerHttpClient> client;
   FakeSettings settings;
+  AllowedSites sites;
   std::unique_ptr<AppApi> app_api;
   std::unique_ptr<PeerApi> peer_api;
   std::unique_ptr<Engine> app;

@@ -71,17 +71,17 @@ TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
   for (const Setting& setting : Settings()) {
     if (setting.live()) live.insert(setting.key);
   }
-  EXPECT_THAT(
-      live,
-      ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
-                  "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
-                  "fetcher.retry_max", "fetcher.stall_timeout", "limits.audit_age",
-                  "limits.audit_rows", "limits.entries", "limits.log_bytes", "limits.member_bytes",
-                  "limits.membership", "limits.membership_rate", "limits.mention_burst",
-                  "limits.mention_rate", "limits.mentions", "limits.numberings", "limits.tokens",
-                  "log.level", "scan.delay_multiplier", "scan.extra_delay", "store.max_blob",
-                  "store.min_free", "sync.concurrency", "sync.interval"));
-  EXPECT_EQ(Settings().size(), 55u);
+  EXPECT_THAT(live,
+              ElementsAre("fetcher.concurrency", "fetcher.connect_timeout", "fetcher.expiry",
+                          "fetcher.per_peer", "fetcher.rate_limit", "fetcher.retry_base",
+                          "fetcher.retry_max", "fetcher.stall_timeout", "http.allowed_hosts",
+                          "http.allowed_origins", "limits.audit_age", "limits.audit_rows",
+                          "limits.entries", "limits.log_bytes", "limits.member_bytes",
+                          "limits.membership", "limits.membership_rate", "limits.mention_burst",
+                          "limits.mention_rate", "limits.mentions", "limits.numberings",
+                          "limits.tokens", "log.level", "scan.delay_multiplier", "scan.extra_delay",
+                          "store.max_blob", "store.min_free", "sync.concurrency", "sync.interval"));
+  EXPECT_EQ(Settings().size(), 56u);
 }
 
 TEST(ConfigTest, ALaterOriginWins) {

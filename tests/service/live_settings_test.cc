@@ -63,6 +63,33 @@ TEST_F(LiveSettingsTest, APatchIsAppliedToldAndKept) {
   EXPECT_EQ(Find(*settings, "fetcher.per_peer").origin, "default");
 }
 
+TEST_F(LiveSettingsTest, AListIsPatchedAsOneTextAndKept) {
+  auto settings = Load();
+  ASSERT_NE(settings, nullptr);
+  std::vector<std::string> hosts, origins;
+  settings->SetListener([&](const Config& config) {
+    hosts = config.http_allowed_hosts;
+    origins = config.http_allowed_origins;
+  });
+  ASSERT_TRUE(settings
+                  ->Patch({{"http.allowed_hosts", "nas.example, a.example:7440"},
+                           {"http.allowed_origins", "https://app.example"}})
+                  .ok());
+  EXPECT_THAT(hosts, testing::ElementsAre("nas.example", "a.example:7440"));
+  EXPECT_THAT(origins, testing::ElementsAre("https://app.example"));
+  for (const char* bad : {"app.example", "https://app.example/", "ftp://a", "https://", "*"}) {
+    EXPECT_FALSE(settings->Patch({{"http.allowed_origins", bad}}).ok()) << bad;
+  }
+  settings.reset();
+  OpenIndex();
+  settings = Load();
+  ASSERT_NE(settings, nullptr);
+  EXPECT_EQ(settings->current().http_allowed_hosts.size(), 2u);
+  EXPECT_EQ(Find(*settings, "http.allowed_hosts").value, "nas.example,a.example:7440");
+  ASSERT_TRUE(settings->Patch({{"http.allowed_hosts", ""}}).ok());
+  EXPECT_TRUE(settings->current().http_allowed_hosts.empty());
+}
+
 TEST_F(LiveSettingsTest, ABadPatchChangesNothingAtAll) {
   environment_["sync.interval"] = {{"5s"}, "environment variable WAYPOST_SYNC_INTERVAL"};
   line_["sync.concurrency"] = {{"3"}, "--sync.concurrency"};

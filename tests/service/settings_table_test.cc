@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/random.h"
+#include "http/app/allowed_sites.h"
 #include "http/app/app_api.h"
 #include "http/peer/peer_http_client.h"
 #include "service/live_settings.h"
@@ -55,6 +56,7 @@ class SettingsTableTest : public ::testing::Test {
                                                          .scanner = *parts_->scanner,
                                                          .completeness = *parts_->completeness,
                                                          .settings = *settings_,
+                                                         .sites = sites_,
                                                          .events = parts_->events,
                                                          .metrics = parts_->metrics,
                                                          .clock = clock_},
@@ -70,7 +72,8 @@ class SettingsTableTest : public ::testing::Test {
             .syncer = *parts_->syncer,
             .scanner = *parts_->scanner,
             .fetcher = *parts_->fetcher,
-            .app = *app_};
+            .app = *app_,
+            .sites = sites_};
   }
   // What the running parts go by just now.
   Config InEffect() {
@@ -83,6 +86,8 @@ class SettingsTableTest : public ::testing::Test {
     config.sync_concurrency = parts_->syncer->concurrency();
     config.store_min_free = parts_->blobs->min_free();
     config.store_max_blob_bytes = parts_->blobs->blob_bytes_max();
+    config.http_allowed_hosts = sites_.now()->hosts;
+    config.http_allowed_origins = sites_.now()->origins;
     const syncgroup::MemberLimits limits = parts_->group_core->limits();
     config.limits_mentions = static_cast<uint32_t>(limits.total);
     config.limits_mention_burst = static_cast<uint32_t>(limits.burst);
@@ -112,13 +117,14 @@ class SettingsTableTest : public ::testing::Test {
   std::unique_ptr<base::Identity> identity_;
   std::unique_ptr<PeerParts> parts_;
   std::unique_ptr<http::PeerHttpClient> client_;
+  http::AllowedSites sites_;
   std::unique_ptr<LiveSettings> settings_;
   std::unique_ptr<http::AppApi> app_;
 };
 
 // A value that fits, and is not what is in effect.
 std::string AnotherValue(const Setting& setting, const Config& now) {
-  for (const char* const text : {"7KiB", "7MiB", "7", "7s", "7h", "error"}) {
+  for (const char* const text : {"7KiB", "7MiB", "7", "7s", "7h", "error", "https://a.example"}) {
     Config changed = now;
     if (setting.kind.parse({text}, changed).ok() && setting.Show(changed) != setting.Show(now)) {
       return text;
@@ -140,7 +146,7 @@ TEST_F(SettingsTableTest, EveryLiveSettingActsOnWhatRuns) {
     EXPECT_EQ(setting.Show(InEffect()), value) << setting.key;
     ++live;
   }
-  EXPECT_EQ(live, 27);
+  EXPECT_EQ(live, 29);
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "http/app/app_api.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "base/sha256.h"
 #include "http/message/text.h"
@@ -231,6 +233,111 @@ TEST_F(AppApiTest, EveryAnswerHasTheTimeAndAnIdOfItsOwn) {
   })) << stream.buffered;
   EXPECT_NE(stream.buffered.find("\r\nDate: "), std::string::npos) << stream.buffered;
   EXPECT_FALSE(RawClient(node.peer->bound_address()).Get("/").headers.contains("date"));
+}
+
+TEST_F(AppApiTest, EventsSayWhereAndCanBeChosen) {
+  Node node;
+  const std::string one = NewGroup(node, "one"), other = NewGroup(node, "other");
+  const uint64_t begin = node.parts->events.last_number();
+  node.Call("POST", "/v1/blobs?group=" + one + "&key=a/k", "x");
+  node.Call("PUT", "/v1/groups/" + other + "/refs/b", "{\"blob\":\"" + IdOf("x") + "\"}");
+  node.Call("DELETE", "/v1/groups/" + one + "/refs/a/k");
+  node.parts->events.Publish("fetch.failed", {{"blob", IdOf("x")}});
+  node.parts->events.Publish("peer.online", {});
+  // The events of a wish, one a line.
+  const auto events = [&](const std::string& wish) {
+    RawClient client(node.app->bound_address());
+    client.Send("GET /v1/events?since=" + std::to_string(begin) + wish +
+                " HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer " + Node::kToken +
+                "\r\n\r\n");
+    // The first step sends all that is there.
+    EXPECT_TRUE(Eventually([&] {
+      return client.buffered.find(": events of this service\n\n") != std::string::npos ||
+             !client.Receive();
+    }));
+    EXPECT_NE(client.buffered.find("X-Accel-Buffering: no\r\n"), std::string::npos);
+    std::vector<std::string> lines;
+    std::istringstream in(client.buffered);
+    for (std::string line; std::getline(in, line);) {
+      if (!line.starts_with("data: ")) continue;
+      const Json json = Json::parse(line.substr(6));
+      if (json["kind"] == "scan.done") continue;  // whenever the scan likes
+      lines.push_back(json["kind"].get<std::string>() + " " +
+                      (json.value("group", "") == one     ? "one"
+                       : json.value("group", "") == other ? "other"
+                                                          : "-") +
+                      " " + json.value("key", "-"));
+      if (json["kind"] != "peer.online") {
+        EXPECT_EQ(json["blob"], IdOf("x")) << line;
+      }
+    }
+    return lines;
+  };
+  const std::string set_one = "ref.set one a/k", set_other = "ref.set other b",
+                    deleted = "ref.deleted one a/k";
+  EXPECT_THAT(events(""),
+              testing::UnorderedElementsAre("blob.stored one a/k", set_one, set_other, deleted,
+                                            "fetch.failed other -", "peer.online - -"));
+  EXPECT_THAT(events("&kinds=ref.set"), testing::ElementsAre(set_one, set_other));
+  EXPECT_THAT(events("&kinds=ref.deleted,ref.set&group=" + one),
+              testing::ElementsAre(set_one, deleted));
+  EXPECT_THAT(events("&group=" + other), testing::ElementsAre(set_other, "fetch.failed other -"));
+  EXPECT_EQ(node.Status("GET", "/v1/events?kinds=ref.sat"), 400);
+  EXPECT_EQ(node.Status("GET", "/v1/events?kinds="), 400);
+  EXPECT_EQ(node.Status("GET", "/v1/events?group=" + std::string(64, 'a')), 404);
+}
+
+TEST_F(AppApiTest, PagesOfAllowedOriginsMayCallAndNoOthers) {
+  Node node;
+  const std::string mine = "https://app.example.org", other = "https://elsewhere.example.org";
+  const auto call = [&](const std::string& method, const std::string& target,
+                        const std::string& origin, const std::string& more = "",
+                        const std::string& host = "localhost") {
+    RawClient raw(node.app->bound_address());
+    raw.Send(method + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin +
+             "\r\n" + more + "\r\n");
+    return raw.ReadAnswer();
+  };
+  const std::string auth = std::string("Authorization: Bearer ") + Node::kToken + "\r\n";
+  const std::string asks =
+      "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization\r\n";
+  EXPECT_EQ(call("GET", "/v1/status", mine, auth).status, 403);
+  EXPECT_EQ(call("GET", "/v1/status", "http://localhost", auth, "nas.example.org").status, 403);
+
+  node.sites.Set({.hosts = {"nas.example.org"}, .origins = {mine}});
+  EXPECT_EQ(call("GET", "/v1/status", "https://nas.example.org", auth, "nas.example.org").status,
+            200);
+  auto preflight = call("OPTIONS", "/v1/blobs", mine, asks);
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.headers["access-control-allow-origin"], mine);
+  EXPECT_EQ(preflight.headers["vary"], "Origin");
+  EXPECT_NE(preflight.headers["access-control-allow-headers"].find("Authorization"),
+            std::string::npos);
+  EXPECT_NE(preflight.headers["access-control-allow-methods"].find("PUT"), std::string::npos);
+  EXPECT_EQ(call("OPTIONS", "/v1/blobs", other, asks).status, 403);
+  EXPECT_EQ(call("OPTIONS", "/v1/blobs", mine, asks, "evil.example.org").status, 403);
+
+  auto status = call("GET", "/v1/status", mine, auth);
+  EXPECT_EQ(status.status, 200);
+  EXPECT_EQ(status.headers["access-control-allow-origin"], mine);
+  EXPECT_NE(status.headers["access-control-expose-headers"].find("ETag"), std::string::npos);
+  EXPECT_FALSE(status.headers.contains("access-control-allow-credentials"));
+  // So that the page learns why; and an answer that comes later.
+  EXPECT_EQ(call("GET", "/v1/status", mine).headers["access-control-allow-origin"], mine);
+  auto later = call("GET", "/v1/complete?wait=10ms", mine, auth);
+  EXPECT_EQ(later.headers["access-control-allow-origin"], mine);
+  RawClient stream(node.app->bound_address());
+  stream.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nOrigin: " + mine + "\r\n" + auth +
+              "\r\n");
+  EXPECT_TRUE(Eventually([&] {
+    return stream.buffered.find("Access-Control-Allow-Origin: " + mine) != std::string::npos ||
+           !stream.Receive();
+  })) << stream.buffered;
+
+  node.sites.Set({});
+  EXPECT_EQ(call("GET", "/v1/status", mine, auth).status, 403);
+  EXPECT_FALSE(
+      call("GET", "/v1/status", other, auth).headers.contains("access-control-allow-origin"));
 }
 
 TEST_F(AppApiTest, TheEnvelopeOfAFormIsNoBlob) {

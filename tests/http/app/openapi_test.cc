@@ -158,6 +158,35 @@ TEST(OpenApiTest, DescribesEveryRouteAndNoOther) {
   for (const auto& [name, unused] : described) ADD_FAILURE() << "described, and no route: " << name;
 }
 
+TEST(OpenApiTest, EveryOperationHasANameOfItsOwn) {
+  std::set<std::string> names;
+  std::size_t operations = 0;
+  bool in_paths = false;
+  for (const std::string& line : ReadLines()) {
+    if (line.empty()) continue;
+    if (Indent(line) == 0) in_paths = line == "paths:";
+    if (!in_paths) continue;
+    const std::string key = KeyOf(line);
+    if (Indent(line) == 4 && key != "parameters") ++operations;
+    if (Indent(line) == 6 && key == "operationId") {
+      EXPECT_TRUE(names.insert(line).second) << line;
+    }
+  }
+  EXPECT_GT(operations, 40u);
+  EXPECT_EQ(names.size(), operations);
+}
+
+TEST(OpenApiTest, IsServedAsItIs) {
+  Node node;
+  AppClient client({.address = node.app->bound_address(), .token = ""});
+  const auto served = client.Send({.target = "/v1/openapi.yaml"});
+  ASSERT_TRUE(served.ok());
+  EXPECT_EQ(served->Header("content-type"), "application/yaml");
+  std::string expected;
+  for (const std::string& line : ReadLines()) expected += line + "\n";
+  EXPECT_TRUE(served->body == expected);
+}
+
 TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
   Node node;
   const Json group = node.Call("POST", "/v1/groups", "{\"name\":\"g\",\"role\":\"server\"}");
@@ -174,6 +203,8 @@ TEST(OpenApiTest, AnswersHaveTheDescribedMembers) {
             PropertiesOf("NewToken"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/tokens")["items"][0]), PropertiesOf("Token"));
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/audit")["items"][0]), PropertiesOf("AuditItem"));
+  node.Call("POST", "/v1/links", "{\"blob\":\"" + base::Sha256::Of("x").ToHex() + "\"}");
+  EXPECT_EQ(KeysOf(node.Call("GET", "/v1/links")["items"][0]), PropertiesOf("Link"));
   const std::string missing = base::Sha256::Of("missing").ToHex();
   node.Call("PUT", "/v1/groups/" + id + "/refs/k", "{\"blob\":\"" + missing + "\"}");
   EXPECT_EQ(KeysOf(node.Call("GET", "/v1/wanted")["items"][0]), PropertiesOf("Wanted"));
