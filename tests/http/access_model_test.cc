@@ -602,6 +602,7 @@ class Examination {
                   .told_no = [this](const base::PeerId&, const std::vector<base::BlobId>& blobs,
                                     const std::vector<GroupId>&) { told_no_ = blobs; }}};
   FakeSettings settings_;
+  AllowedSites sites_;
   AppApi api_{{.index = *here_.index,
                .blobs = *here_.blobs,
                .ledger = *here_.ledger,
@@ -616,6 +617,7 @@ class Examination {
                .scanner = *here_.parts.scanner,
                .completeness = *here_.parts.completeness,
                .settings = settings_,
+               .sites = sites_,
                .events = here_.events,
                .metrics = here_.parts.metrics,
                .clock = clock_},
