@@ -63,7 +63,10 @@ absl::StatusOr<Layer> PatchesOf(const Common& common) {
   const Json settings = answer->contains("settings") ? (*answer)["settings"] : Json::object();
   for (const auto& entry : settings.items()) {
     if (TextOf(entry.value(), "origin") != "patched") continue;
-    patched[entry.key()] = {.items = {TextOf(entry.value(), "value")}, .where = "patched"};
+    const Setting* setting = FindSetting(entry.key());
+    if (setting == nullptr) continue;  // of a newer service
+    patched[entry.key()] = {.items = setting->ItemsOf(TextOf(entry.value(), "value")),
+                            .where = "patched"};
   }
   return patched;
 }
