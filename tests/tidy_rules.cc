@@ -158,6 +158,14 @@ constexpr Source kTimeAndChance[] = {
     {"/dev/random", "randomness"},
 };
 
+// Where the command line prints: there all of it is made harmless and what is lost is noticed.
+constexpr std::string_view kCommandLine = "service/cli/";
+constexpr std::string_view kPrinter = "service/cli/print.cc";
+// How C++ prints; not what formats into memory, or writes to a file.
+constexpr std::string_view kPrints[] = {
+    "cout",    "cerr",  "clog",     "stdout",   "stderr",   "STDOUT_FILENO", "STDERR_FILENO",
+    "printf(", "puts(", "putchar(", "fprintf(", "vprintf(", "dprintf("};
+
 // Blob rows and the holdings in them begin and end here, whatever the way in which bytes came or
 // went; the codec of the rows reads and writes them.
 constexpr std::string_view kKeepersOfHoldings[] = {"syncgroup/ledger/holdings.cc",
@@ -347,6 +355,7 @@ class Checker {
     if (!IsProduct(room_)) return;
     CheckTimeAndChance(line);
     CheckHoldings(code);
+    CheckPrints(code);
     for (const std::string_view sleep : {"sleep_for", "sleep_until", "usleep(", "nanosleep("}) {
       if (code.find(sleep) != std::string::npos) {
         Found(std::string(sleep) + " in product code: wait on a CondVar with a deadline, so that" +
@@ -366,6 +375,16 @@ class Checker {
       Found(std::string(source.word) + " reads " + std::string(source.what) +
             ": take it from the base::Clock or base::Random that was handed in, or from" +
             " base::SteadyNow() and base::RandomBytes(), so that it can be simulated");
+    }
+  }
+
+  void CheckPrints(const std::string& code) {
+    const std::string_view path = file_.path;
+    if (!path.starts_with(kCommandLine) || path == kPrinter) return;
+    for (const std::string_view prints : kPrints) {
+      if (!HasWord(code, prints)) continue;
+      Found(std::string(prints) + " prints past service/cli/print.h: use what is there");
+      return;
     }
   }
 

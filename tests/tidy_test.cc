@@ -126,6 +126,15 @@ TEST_P(Rule, FiresWhereItShould) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, Rule,
     testing::Values(
+        Case{"PrintingElsewhere", "service/cli/a.cc", "\n  std::cout << name;\n",
+             "service/cli/a.cc:2: cout prints past"},
+        Case{"WritingToStandardOutput", "service/cli/a.cc",
+             "\n  std::fwrite(a.data(), 1, a.size(), stdout);\n",
+             "service/cli/a.cc:2: stdout prints past"},
+        Case{"PrintingWhereAllIsPrinted", "service/cli/print.cc", "\n  std::cout.flush();\n", ""},
+        Case{"FormattingIsNoPrinting", "service/cli/a.cc",
+             "\n  std::snprintf(to, 4, \"%d\", 1);  // not to stdout\n", ""},
+        Case{"PrintingOfOthers", "service/a.cc", "\n  std::fputs(text, stderr);\n", ""},
         Case{"UpIsWrong", "base/a.cc", "\n#include \"blobstore/b.h\"\n",
              "base/a.cc:2: base/ may not"},
         Case{"UpInAngleBracketsIsWrong", "base/a.cc", "#include <blobstore/b.h>\n",

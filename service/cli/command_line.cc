@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <iostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -94,7 +93,6 @@ class CommandLine {
 
   // The exit status of the program. What was to be printed and is lost is no success.
   static int Ended(Exit exit) {
-    std::cout.flush();
     const absl::Status printed = FlushOutput();
     if (exit.ok() && !printed.ok()) exit = printed;
     if (exit.ok()) return *exit;

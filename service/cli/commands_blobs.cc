@@ -26,13 +26,6 @@ absl::StatusOr<std::string> BlobOf(Client& client, const std::vector<std::string
   return TextOf(ref, "blob");
 }
 
-absl::Status WriteOut(std::string_view data) {
-  if (std::fwrite(data.data(), 1, data.size(), stdout) != data.size()) {
-    return OutputError(base::ErrnoStatus(errno, "standard output"));
-  }
-  return absl::OkStatus();
-}
-
 // How far a fetch is, for people.
 std::string FetchLine(const Json& line) {
   std::string text = TextOf(line, "state");
@@ -82,7 +75,7 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
   base::Sha256 hash;
   RETURN_IF_ERROR(fill([&](std::string_view data) {
     hash.Update(data);
-    return WriteOut(data);
+    return PrintBytes(data);
   }));
   RETURN_IF_ERROR(FlushOutput());
   if (hash.Finish() != *blob) return base::DigestMismatchError("what came does not hash to " + id);

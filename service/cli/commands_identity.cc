@@ -146,9 +146,7 @@ Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
       absl::StrCat(kBackupHeader.data(), "\n", base::ShortId(identity->peer_id()), "\n",
                    base::SealWithPassphrase(identity->seed(), phrase), "\n");
   if (args.file == "-") {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-      return OutputError(base::ErrnoStatus(errno, "standard output"));
-    }
+    RETURN_IF_ERROR(PrintBytes(text));
     return kExitOk;
   }
   const OutputOptions options{

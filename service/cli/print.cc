@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
@@ -39,7 +40,13 @@ void Write(const std::string& bytes, std::FILE* to) {
 
 void PrintLine(std::string_view text) { Write(base::Harmless(text) + "\n", stdout); }
 
+absl::Status PrintBytes(std::string_view bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size()) return absl::OkStatus();
+  return OutputError(base::ErrnoStatus(errno, "standard output"));
+}
+
 absl::Status FlushOutput() {
+  std::cout.flush();  // the help is written there, by the parser of the command line
   int none = 0;
   if (std::fflush(stdout) != 0) output_error.compare_exchange_strong(none, errno);
   if (output_error == 0 && std::ferror(stdout) == 0) return absl::OkStatus();

@@ -18,6 +18,9 @@ void PrintLine(std::string_view text);
 void PrintJson(const Json& json);
 // Lines of our own, as they are.
 void PrintText(const std::string& text);
+// Bytes as they are: of a blob, or a file that was asked for on standard output. An error, with
+// exit status 5, as soon as some of them are lost.
+absl::Status PrintBytes(std::string_view bytes);
 // Everything printed is where it should go; else an error with exit status 5. `get` writes to
 // standard output as well.
 absl::Status FlushOutput();
