@@ -173,7 +173,12 @@ TEST_F(BadInputTest, BodiesThatAreNotAsLongAsAnnouncedLeaveNothing) {
   EXPECT_EQ(peer_->Bytes(HexOfSha256("four")), "four");
   EXPECT_FALSE(peer_->Has(HexOfSha256("four and more")));
   EXPECT_EQ(Raw(head + "\r\nwithout a length"), 411);
-  EXPECT_EQ(Raw(head + "Transfer-Encoding: chunked\r\n\r\n4\r\nfive\r\n0\r\n\r\n"), 411);
+  EXPECT_EQ(Raw(head + "Transfer-Encoding: chunked\r\n\r\n4\r\nfive\r\n0\r\n\r\n"), 201);
+  EXPECT_EQ(Raw(head + "Transfer-Encoding: chunked\r\n\r\n4\r\nfive!\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(Raw(head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501);
+  EXPECT_EQ(
+      Raw(head + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"),
+      400);
   EXPECT_EQ(Raw(head + "Content-Length: 4\r\nContent-Length: 5\r\n\r\nfives"), 400);
   EXPECT_EQ(Raw(head + "Content-Length: 4x\r\n\r\nfour"), 400);
   EXPECT_EQ(Raw(head + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfour"), 400);

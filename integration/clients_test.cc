@@ -59,11 +59,16 @@ TEST_F(ClientsTest, CurlUploadsWithAndWithoutExpect) {
                   "%{http_code} %{size_upload}", "-T", File("up"), Url("/v1/blobs/" + want)});
   EXPECT_EQ(refused.out, "401 0") << refused.err;
   EXPECT_EQ(refused.err.find("100 Continue"), std::string::npos) << refused.err;
-  // Chunked uploads learn what to do instead.
+  // As from a pipe: in chunks, their number is not known.
   const CommandResult chunked = Curl({"-H", "Transfer-Encoding: chunked", "-w", "%{http_code}",
                                       "-T", File("up"), Url("/v1/blobs/" + want)});
-  EXPECT_NE(chunked.out.find("Content-Length"), std::string::npos) << chunked.out;
-  EXPECT_NE(chunked.out.find("411"), std::string::npos) << chunked.out;
+  EXPECT_NE(chunked.out.find(want), std::string::npos) << chunked.out;
+  EXPECT_TRUE(chunked.out.ends_with("200")) << chunked.out;
+  // A form has an envelope, which is no part of the bytes.
+  const CommandResult form =
+      Curl({"-F", "file=@" + File("up"), "-w", "%{http_code}", Url("/v1/blobs")});
+  EXPECT_NE(form.out.find("-T FILE"), std::string::npos) << form.out;
+  EXPECT_TRUE(form.out.ends_with("415")) << form.out;
 }
 
 TEST_F(ClientsTest, CurlResumesAsksForPartsAndChecksItsCopy) {

@@ -478,11 +478,14 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
 }
 
 bool GroupWriter::HasLeft(const base::PeerId& peer) const {
-  const std::vector<StampedOp> ops = LoadMembershipOps(txn_, group_);
-  return std::any_of(ops.begin(), ops.end(), [&](const StampedOp& op) {
+  // The latest counts: it may have left before, and been admitted again.
+  std::optional<Stamp> latest;
+  for (const StampedOp& op : LoadMembershipOps(txn_, group_)) {
     const auto* remove = std::get_if<RemoveOp>(&op.op);
-    return remove != nullptr && remove->peer == peer && op.stamp.place.origin == peer;
-  });
+    if (remove == nullptr || remove->peer != peer) continue;
+    if (!latest || *latest < op.stamp) latest = op.stamp;
+  }
+  return latest && latest->place.origin == peer;
 }
 
 void GroupWriter::StartRefold() {
