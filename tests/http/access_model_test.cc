@@ -56,6 +56,7 @@ struct Group {
   Contents mentioned;                       // under some key
   Contents set_here;                        // ... by this peer's app as well
   Contents held;                            // whose bytes are opened to it
+  Contents lost;                            // ... and will be again, when they are back
 
   bool ReadBy(uint64_t peer) const { return active && (is_public || members.contains(peer)); }
   void Set(const std::string& key, std::size_t content) {
@@ -84,6 +85,24 @@ struct Token {
 struct Facts {
   std::map<GroupId, Group> groups;
   Contents here;
+
+  // The bytes are here, whoever brought them.
+  void Come(std::size_t content) {
+    if (here[content]) return;
+    here.set(content);
+    for (auto& [group, facts] : groups) {
+      facts.held[content] = facts.held[content] || facts.lost[content];
+      facts.lost.reset(content);
+    }
+  }
+  void Lose(std::size_t content) {
+    if (!here[content]) return;
+    here.reset(content);
+    for (auto& [group, facts] : groups) {
+      facts.lost[content] = facts.held[content];
+      facts.held.reset(content);
+    }
+  }
 
   bool Sees(const Token& token, const GroupId& group) const {
     const auto found = groups.find(group);
@@ -327,7 +346,7 @@ class Examination {
   }
   // Bytes from this peer's app are for every group where it has set a reference.
   void Put(std::size_t content) {
-    facts_.here.set(content);
+    facts_.Come(content);
     for (auto& [group, facts] : facts_.groups) {
       if (facts.set_here[content]) facts.held.set(content);
     }
@@ -380,21 +399,20 @@ class Examination {
       const auto found = facts_.groups.find(group);
       if (found == facts_.groups.end() || !found->second.active) continue;
       if (!found->second.mentioned[content]) continue;
+      facts_.Come(content);
       found->second.held.set(content);
-      facts_.here.set(content);
     }
   }
   // Bytes that nobody vouches for.
   void Scan() {
     const std::size_t content = SomeContent();
     Arrive(content, Ledger::ByScan{});
-    facts_.here.set(content);
+    facts_.Come(content);
   }
   void Damage() {
     const std::size_t content = SomeContent();
-    here_.Update([&](base::WriteTxn& txn) { here_.ledger->ReleaseAll(txn, IdOf(content)); });
-    facts_.here.reset(content);
-    for (auto& [group, facts] : facts_.groups) facts.held.reset(content);
+    here_.Update([&](base::WriteTxn& txn) { here_.ledger->Lose(txn, IdOf(content)); });
+    facts_.Lose(content);
   }
   void ChangeTokens() {
     const Token& api = tokens_.front();
