@@ -82,7 +82,8 @@ class Client {
   Result<GetResult> Get(std::string_view blob, const Sink& sink, const GetOptions& options,
                         const Deadline& deadline) const;
   // Into a file beside `path` that takes its place when all is there and right; else nothing is
-  // left. Not synced to disk. kFile when it cannot be written.
+  // left. Not synced to disk. A file that is there is replaced, and keeps its mode and owner. kFile
+  // when it cannot be written, or when what is there is no regular file: a link, pipe or device.
   Result<GetResult> GetFile(std::string_view blob, const std::filesystem::path& path,
                             const GetOptions& options, const Deadline& deadline) const;
   // kIntegrity when it is more than kept_bytes_max.

@@ -81,6 +81,12 @@ class NewFile {
     }
     return true;
   }
+  // Mode and owner of the file whose place it will take. False: errno says why.
+  bool TakeAfter(const struct stat& old) {
+    const bool ours = old.st_uid == geteuid() && old.st_gid == getegid();
+    return (ours || fchown(fd_.get(), old.st_uid, old.st_gid) == 0) &&
+           fchmod(fd_.get(), old.st_mode & 07777) == 0;
+  }
   bool MoveIntoPlace() {
     moved_ = rename(name_.c_str(), path_.c_str()) == 0;
     return moved_;
@@ -285,8 +291,14 @@ inline Result<GetResult> Client::Get(std::string_view blob, const Sink& sink,
 inline Result<GetResult> Client::GetFile(std::string_view blob, const std::filesystem::path& path,
                                          const GetOptions& options,
                                          const Deadline& deadline) const {
+  struct stat there {};
+  const bool replaces = lstat(path.c_str(), &there) == 0;
+  if (replaces && !S_ISREG(there.st_mode)) {
+    return Error{.kind = ErrorKind::kFile,
+                 .message = path.string() + ": is there and is no regular file"};
+  }
   detail::NewFile file(path);
-  if (!file.ok()) return detail::FileError(path);
+  if (!file.ok() || (replaces && !file.TakeAfter(there))) return detail::FileError(path);
   std::optional<Error> failed;
   auto result = Get(
       blob,
