@@ -76,6 +76,8 @@ class Report {
                                     std::size_t limit) const;
 
   absl::StatusOr<std::vector<WhyStep>> Why(const base::BlobId& blob) const;
+  // As it is stored; nullopt: nothing is known of the blob's whereabouts.
+  absl::StatusOr<std::optional<signpost::Signpost>> SignpostOf(const base::BlobId& blob) const;
 
   struct StateCounts {
     uint64_t due = 0, waiting = 0, fetching = 0, parked = 0, stopped = 0;

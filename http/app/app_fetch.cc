@@ -8,7 +8,6 @@
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/text.h"
-#include "signpost/signpost_table.h"
 
 // What becomes of a blob that is not here yet: as a stream of lines while it is fetched, its
 // signpost, and why it is not here.
@@ -90,9 +89,7 @@ absl::StatusOr<Response> StreamFetch(AppContext& context, Request& request) {
 
 absl::StatusOr<Response> GetSignpost(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const base::BlobId blob, BlobIn(request.params["id"]));
-  std::optional<signpost::Signpost> signpost;
-  RETURN_IF_ERROR(context.parts.index.Read(
-      [&](base::ReadTxn& txn) { signpost = signpost::LoadSignpost(txn, blob); }));
+  ASSIGN_OR_RETURN(const auto signpost, context.parts.report.SignpostOf(blob));
   if (!signpost) return absl::NotFoundError(absl::StrCat("no signpost for blob ", blob.ToHex()));
   return JsonResponse(SignpostJson(
       blob, *signpost, [&context](const base::PeerId& peer) { return context.NameOfPeer(peer); }));

@@ -84,6 +84,19 @@ void MentionMany(Rig& rig, int count) {
   for (int i = 0; i < count; ++i) rig.Mention(Sha256::Of(std::to_string(i)), {away});
 }
 
+TEST(Report, TheSignpostIsAsItIsStored) {
+  Rig rig;
+  const BlobId blob = Sha256::Of("a small blob");
+  const auto unknown = rig.report->SignpostOf(blob);
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  EXPECT_FALSE(unknown->has_value());
+  const PeerId peer = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  rig.Mention(blob, {peer});
+  const auto known = rig.report->SignpostOf(blob);
+  ASSERT_TRUE(known.ok() && known->has_value()) << known.status();
+  EXPECT_TRUE((*known)->locations.contains(peer));
+}
+
 TEST(Report, PagesOfWhatIsWantedNameEachBlobOnceAndStoppedOnesLast) {
   Rig rig;
   MentionMany(rig, 7);
