@@ -86,6 +86,50 @@ TEST_F(HttpsTest, ARenewedCertificateIsShownAfterSighup) {
   EXPECT_EQ(Curl({}, "/healthz").exit_status, 0);
 }
 
+// A path that changes while the service runs may lead to where it gave up files.
+TEST_F(HttpsTest, APathThatChangesWhileItRunsIsRefusedByName) {
+  const auto settings = [&](const std::string& folder) {
+    return absl::StrCat("[http]\ntls_cert = \"", folder, "/certificate.pem\"\ntls_key = \"", folder,
+                        "/key.pem\"\n");
+  };
+  const std::string file = peer_->dir() + "/waypost.toml", elsewhere = peer_->dir() + "-elsewhere";
+  ASSERT_EQ(RunCommand({"/bin/cp", "-r", dir_.path(), elsewhere}).exit_status, 0);
+  WriteWholeFile(file, settings(dir_.path()));
+  peer_->SetSettings({});
+  ASSERT_TRUE(peer_->Start().ok());
+  const auto logged = [&](const std::string& what) {
+    return Eventually([&] { return peer_->Log().find(what) != std::string::npos; });
+  };
+  // By a command.
+  for (const char* setting : {"http.tls_cert", "http.tls_key"}) {
+    const CommandResult set = peer_->Run({"config", "set", setting, elsewhere + "/key.pem"});
+    EXPECT_EQ(set.exit_status, 1) << setting;
+    EXPECT_NE(set.err.find(setting), std::string::npos) << set.err;
+  }
+  // By the file.
+  WriteWholeFile(file, settings(elsewhere));
+  peer_->process().Signal(SIGHUP);
+  for (const char* setting : {"http.tls_cert", "http.tls_key"}) {
+    EXPECT_TRUE(logged(absl::StrCat(setting, " was changed in"))) << peer_->Log();
+  }
+  // By a link that leads elsewhere, where the kernel fences files in.
+  ASSERT_EQ(
+      RunCommand({"/bin/ln", "-sf", elsewhere + "/certificate.pem", certificate()}).exit_status, 0);
+  if (peer_->Log().find("sandbox: landlock") != std::string::npos) {
+    peer_->process().Signal(SIGHUP);
+    EXPECT_TRUE(logged("the old certificate stays in use")) << peer_->Log();
+    const std::string log = peer_->Log();
+    EXPECT_NE(log.find(certificate(), log.find("the old certificate stays in use")),
+              std::string::npos)
+        << log;
+  }
+  EXPECT_EQ(Curl({}, "/healthz").exit_status, 0);
+  // From the next start on they count.
+  EXPECT_EQ(peer_->Stop(), 0);
+  ASSERT_TRUE(peer_->Start().ok());
+  EXPECT_EQ(Curl({}, "/healthz").exit_status, 0);
+}
+
 TEST_F(HttpsTest, AKeyThatEverybodyMayReadIsRefusedAtTheStart) {
   ASSERT_EQ(RunCommand({"/bin/chmod", "644", key()}).exit_status, 0);
   const absl::Status started = peer_->Start();
