@@ -46,11 +46,29 @@ PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_
   return health;
 }
 
-PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, LastError error) {
+PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, const base::BlobId& blob,
+                           LastError error) {
   health.last_error = std::move(error);
+  if (now - health.wrong_since > kWrongBlobsRemembered) health.wrong.clear();
+  if (health.wrong.empty()) health.wrong_since = now;
+  if (std::find(health.wrong.begin(), health.wrong.end(), blob) == health.wrong.end()) {
+    health.wrong.push_back(blob);
+  }
+  if (health.wrong.size() < kWrongBlobsForCoolDown) return health;
+  health.wrong.clear();
   health.suspect = true;
   if (health.consecutive_failures < UINT32_MAX) ++health.consecutive_failures;
   health.cool_down_end = std::max(health.cool_down_end, now + kWrongBytesCoolDown);
+  return health;
+}
+
+PeerHealth AfterForgiving(PeerHealth health) {
+  health.wrong.clear();
+  if (!health.suspect) return health;
+  health.suspect = false;
+  health.cool_down_end = base::kNever;
+  health.consecutive_failures = 0;
+  ++health.returns;
   return health;
 }
 

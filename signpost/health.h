@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
+#include "base/ids.h"
 #include "base/time.h"
 #include "signpost/signpost.h"
 
@@ -15,7 +17,10 @@ struct PeerHealth {
   base::WallTime cool_down_end;  // kNever: not cooling
   base::WallTime last_success;   // it answered one of our own requests
   LastError last_error;
-  bool suspect = false;  // it sent wrong bytes
+  bool suspect = false;  // it sent wrong bytes of several blobs
+  // Blobs of which it sent wrong bytes lately, and since when; not remembered over a restart.
+  std::vector<base::BlobId> wrong;
+  base::WallTime wrong_since;
   uint64_t returns = 0;  // times it answered after a cool-down, since this start
 
   bool Cooling(base::WallTime now) const { return cool_down_end > now; }
@@ -31,6 +36,10 @@ inline constexpr base::Millis kCoolDownMax =
     (kCoolDownMin + kCoolDownSpan) * (1 << kCoolDownDoublings);
 inline constexpr base::Millis kRetryAfterMax{5 * 60 * 1000};
 inline constexpr base::Millis kWrongBytesCoolDown{60 * 60 * 1000};
+// One rotten blob is no reason to leave a peer alone, which may be the only one that has the
+// others: so many different ones within a day are.
+inline constexpr std::size_t kWrongBlobsForCoolDown = 3;
+inline constexpr base::Millis kWrongBlobsRemembered{24 * 3600 * 1000};
 
 // The cool-down after `failures` consecutive failures (1 or more): uniform in [1 s, 10 s) x
 // 2^min(failures - 1, 8), or `retry_after` if that is longer, up to 5 minutes for it. `unit_random`
@@ -50,7 +59,14 @@ PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_
                         LastError error, std::optional<base::Millis> retry_after,
                         double unit_random);
 
-PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, LastError error);
+// It sent wrong bytes of `blob`, which costs it the place as a location of that blob, whoever keeps
+// that. Begins a cool-down of an hour with the third different blob.
+PeerHealth AfterWrongBytes(PeerHealth health, base::WallTime now, const base::BlobId& blob,
+                           LastError error);
+
+// An operator says that it may be asked again: nothing is held against its bytes any more. Ends a
+// cool-down for them, which is a return.
+PeerHealth AfterForgiving(PeerHealth health);
 
 // A health from the table: its cool-down ends no later than the longest that may begin now,
 // whatever the wall clock did; `returns` starts again.

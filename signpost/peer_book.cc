@@ -283,10 +283,26 @@ void PeerBook::RecordFailure(const base::PeerId& peer, uint64_t returns_at_start
   });
 }
 
-void PeerBook::RecordWrongBytes(const base::PeerId& peer, LastError error) {
+void PeerBook::RecordWrongBytes(const base::PeerId& peer, const base::BlobId& blob,
+                                LastError error) {
   impl_->ChangeHealth(peer, changed_, [&](PeerHealth health, base::WallTime now) {
-    return AfterWrongBytes(std::move(health), now, std::move(error));
+    return AfterWrongBytes(std::move(health), now, blob, std::move(error));
   });
+}
+
+void PeerBook::ForgiveWrongBytes() {
+  std::vector<base::PeerId> blamed;
+  {
+    base::MutexLock lock(impl_->mutex);
+    for (const auto& [peer, row] : impl_->rows) {
+      if (row.entry.health.suspect || !row.entry.health.wrong.empty()) blamed.push_back(peer);
+    }
+  }
+  for (const base::PeerId& peer : blamed) {
+    impl_->ChangeHealth(peer, changed_, [](PeerHealth health, base::WallTime) {
+      return AfterForgiving(std::move(health));
+    });
+  }
 }
 
 void PeerBook::SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener) {

@@ -58,8 +58,10 @@ class PeerBook {
   // moved since the request started, or while one lasts.
   void RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
                      std::optional<base::Millis> retry_after = std::nullopt);
-  // Wrong bytes: cools for an hour.
-  void RecordWrongBytes(const base::PeerId& peer, LastError error);
+  // It sent wrong bytes of this blob.
+  void RecordWrongBytes(const base::PeerId& peer, const base::BlobId& blob, LastError error);
+  // Nothing is held against the bytes of any peer any more.
+  void ForgiveWrongBytes();
 
   // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher
   // moves the peer's run. Calls for one peer may overtake each other: Health() has the latest. Set

@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "fetcher/attempt/store_sink.h"
@@ -312,7 +313,10 @@ void Attempt::FailPeer(const base::PeerId& peer, Answer answer, std::string_view
 void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message) {
   sink.Discard();
   Note(peer, Answer::kWrongBytes, message);
-  parts_.peers.RecordWrongBytes(peer, ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
+  base::LogWarning("blob ", blob_.ToHex(), ": peer ", peer.ToHex(),
+                   " sent wrong bytes: ", base::Abs(message));
+  parts_.peers.RecordWrongBytes(peer, blob_,
+                                ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
   locations_.erase(peer);
 }
 

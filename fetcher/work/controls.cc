@@ -56,6 +56,7 @@ absl::Status ChangeWanted(Index& index, syncgroup::Ledger& ledger, const base::B
 
 absl::StatusOr<uint64_t> Controls::Retry(const base::BlobId& blob) {
   const base::WallTime now = parts_.clock.WallNow();
+  parts_.peers.ForgiveWrongBytes();
   RETURN_IF_ERROR(ChangeWanted(parts_.index, parts_.ledger, blob,
                                [&](BlobRecord& record) { MakeDue(record, now); }));
   return uint64_t{1};
@@ -63,6 +64,7 @@ absl::StatusOr<uint64_t> Controls::Retry(const base::BlobId& blob) {
 
 absl::StatusOr<uint64_t> Controls::RetryAll() {
   const base::WallTime now = parts_.clock.WallNow();
+  parts_.peers.ForgiveWrongBytes();
   uint64_t moved = 0;
   std::optional<signpost::DueKey> from = signpost::DueKey();
   while (from) {

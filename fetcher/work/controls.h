@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/index.h"
 #include "fetcher/work/board.h"
+#include "signpost/peer_book.h"
 #include "syncgroup/ledger/ledger.h"
 
 namespace waypost::fetcher {
@@ -21,6 +22,7 @@ class Controls {
   struct Parts {
     base::Index& index;
     syncgroup::Ledger& ledger;
+    signpost::PeerBook& peers;
     const base::Clock& clock;
     Board& board;
   };

@@ -38,8 +38,11 @@ struct Fetcher::Inside {
                   .clock = parts.clock,
                   .board = board,
                   .view = view}),
-        controls(
-            {.index = parts.index, .ledger = parts.ledger, .clock = parts.clock, .board = board}),
+        controls({.index = parts.index,
+                  .ledger = parts.ledger,
+                  .peers = parts.peers,
+                  .clock = parts.clock,
+                  .board = board}),
         recorder({.blobs = parts.blobs,
                   .ledger = parts.ledger,
                   .peers = parts.peers,

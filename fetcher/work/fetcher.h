@@ -67,7 +67,8 @@ class Fetcher final : public syncgroup::Wake {
   absl::StatusOr<std::unique_ptr<Interest>> Ask(const base::BlobId& blob);
 
   // ---- for operators ----
-  // Due now, whatever the wait was. How many due rows that moved; kNotFound: it is not wanted.
+  // Due now, whatever the wait was, and peers that sent wrong bytes may be asked again. How many
+  // due rows that moved; kNotFound: it is not wanted.
   absl::StatusOr<uint64_t> Retry(const base::BlobId& blob);
   absl::StatusOr<uint64_t> RetryAll();
   absl::Status Stop(const base::BlobId& blob);

@@ -122,6 +122,14 @@ class Rig {
     support::AddMemberRow(*index, to, peer, role);
   }
 
+  // It has sent wrong bytes of so many blobs that nobody asks it for an hour.
+  void Suspect(const base::PeerId& peer) {
+    for (std::size_t i = 0; i < signpost::kWrongBlobsForCoolDown; ++i) {
+      peers->RecordWrongBytes(peer, base::Sha256::Of("wrong " + std::to_string(i)),
+                              {.error = signpost::ErrorClass::kWrongBytes});
+    }
+  }
+
   // As if a log entry from `locations` mentioned the blob in the group.
   void Mention(const base::BlobId& blob, const std::vector<base::PeerId>& locations, int keys = 1) {
     MentionIn(group, blob, locations, keys);

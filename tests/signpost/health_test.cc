@@ -94,7 +94,8 @@ TEST(AfterSuccess, IsAReturnAlsoWhenTheCoolDownHasRunOut) {
 }
 
 TEST(AfterSuccess, DoesNotEndTheHourForWrongBytes) {
-  const PeerHealth suspect = AfterWrongBytes({}, kNow, kError);
+  PeerHealth suspect;
+  for (uint8_t i = 1; i <= 3; ++i) suspect = AfterWrongBytes(suspect, kNow, Blob(i), kError);
   const PeerHealth during = AfterSuccess(suspect, In(3599));
   EXPECT_TRUE(during.Cooling(In(3599)));
   EXPECT_TRUE(during.suspect);
@@ -149,12 +150,40 @@ TEST(AfterFailure, OfARequestFromBeforeTheReturnBeginsNothing) {
   EXPECT_TRUE(fresh.Cooling(In(1)));
 }
 
-TEST(AfterWrongBytes, CoolsForAnHourAndSuspects) {
-  const PeerHealth health = AfterWrongBytes({}, kNow, kError);
+TEST(AfterWrongBytes, OneRottenBlobCoolsNobodyAndThreeDoForAnHour) {
+  PeerHealth health;
+  for (int i = 0; i < 5; ++i) health = AfterWrongBytes(health, kNow, Blob(1), kError);
+  health = AfterWrongBytes(health, kNow, Blob(2), kError);
+  EXPECT_FALSE(health.Cooling(kNow));
+  EXPECT_FALSE(health.suspect);
+  EXPECT_EQ(health.last_error, kError);
+  health = AfterWrongBytes(health, kNow, Blob(3), kError);
   EXPECT_EQ(health, (PeerHealth{.consecutive_failures = 1,
                                 .cool_down_end = In(3600),
                                 .last_error = kError,
-                                .suspect = true}));
+                                .suspect = true,
+                                .wrong_since = kNow}));
+  // Again only with three more.
+  health = AfterWrongBytes(AfterSuccess(health, In(3600)), In(3600), Blob(4), kError);
+  EXPECT_FALSE(health.Cooling(In(3600)));
+}
+
+TEST(AfterWrongBytes, WhatIsADayOldIsForgotten) {
+  PeerHealth health = AfterWrongBytes({}, kNow, Blob(1), kError);
+  health = AfterWrongBytes(health, In(10), Blob(2), kError);
+  health = AfterWrongBytes(health, In(24 * 3600 + 1), Blob(3), kError);
+  EXPECT_FALSE(health.suspect);
+}
+
+TEST(AfterForgiving, IsAReturnOfASuspectAndTouchesNoOtherCoolDown) {
+  PeerHealth suspect;
+  for (uint8_t i = 1; i <= 3; ++i) suspect = AfterWrongBytes(suspect, kNow, Blob(i), kError);
+  const PeerHealth forgiven = AfterForgiving(suspect);
+  EXPECT_FALSE(forgiven.Cooling(kNow));
+  EXPECT_FALSE(forgiven.suspect);
+  EXPECT_EQ(forgiven.returns, 1u);
+  PeerHealth away{.consecutive_failures = 1, .cool_down_end = In(9)};
+  EXPECT_EQ(AfterForgiving(away), away);
 }
 
 // ---- load ----

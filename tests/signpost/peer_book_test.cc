@@ -118,10 +118,13 @@ TEST_F(PeerBookTest, TheListenerHearsBeginningsAndReturns) {
   book->RecordFailure(Peer(1), 0, kRefused);  // the same cool-down
   book->RecordSuccess(Peer(1));
   book->RecordSuccess(Peer(1));
-  book->RecordWrongBytes(Peer(2), kRefused);
+  for (uint8_t i = 1; i <= 3; ++i) book->RecordWrongBytes(Peer(2), Blob(i), kRefused);
   EXPECT_THAT(heard, ElementsAre(Pair(Peer(1), true), Pair(Peer(1), false), Pair(Peer(2), true)));
   EXPECT_EQ(book->Health(Peer(1)).returns, 1u);
   EXPECT_EQ(book->Health(Peer(2)).cool_down_end, clock_.WallNow() + Millis(3'600'000));
+  heard.clear();
+  book->ForgiveWrongBytes();
+  EXPECT_THAT(heard, ElementsAre(Pair(Peer(2), false)));
 }
 
 TEST_F(PeerBookTest, AFailureFromBeforeTheReturnBeginsNoCoolDown) {

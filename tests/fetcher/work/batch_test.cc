@@ -117,7 +117,7 @@ TEST_F(FetcherBatch, AMissingOneCostsOnlyItself) {
   }
 }
 
-TEST_F(FetcherBatch, OneWithWrongBytesCoolsThePeerAndTheRestOfItsAnswerCounts) {
+TEST_F(FetcherBatch, OneWithWrongBytesCostsItsPlaceAndTheRestOfTheAnswerCounts) {
   const PeerId liar = rig_.AddPeer(
       1, HasNumbered(60, [](int i) {
         return i == 30 ? std::optional(FakeBlobClient::Sends("something else")) : std::nullopt;

@@ -256,7 +256,7 @@ TEST_F(BoardTest, SaysWhatStandsInABlobsWay) {
   EXPECT_EQ(obstacle(), Obstacle::kSlot);
   signpost.next_attempt = rig_.clock.WallNow() + Millis(1000);
   EXPECT_EQ(obstacle(), Obstacle::kNotDue);
-  rig_.peers->RecordWrongBytes(Peer(1), {.error = signpost::ErrorClass::kWrongBytes});
+  rig_.Suspect(Peer(1));
   board().OnPeerHealth(Peer(1));
   EXPECT_EQ(obstacle(), Obstacle::kPeerCoolDown);
   // What no room on a disk would end is not called lack of room.

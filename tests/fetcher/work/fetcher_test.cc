@@ -110,23 +110,31 @@ TEST(Fetcher, ACoolingFirstPeerDoesNotHoldBackABlobThatAnotherHas) {
   const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
   const PeerId other = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
   const BlobId blob = Sha256::Of(kSmall);
-  rig.peers->RecordWrongBytes(away, {.error = signpost::ErrorClass::kWrongBytes});
+  rig.Suspect(away);
   rig.Start();
   rig.Mention(blob, {other});
   rig.Mention(blob, {away}, 0);
   ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(blob); }));
 }
 
-TEST(Fetcher, WrongBytesDropTheLocationAndCoolThePeerForAnHour) {
+TEST(Fetcher, WrongBytesDropTheLocationAndOfThreeBlobsCoolThePeerForAnHour) {
   Rig rig;
   const PeerId liar = rig.AddPeer(1, FakeBlobClient::Sends("something else"));
   const BlobId blob = Sha256::Of(kSmall);
   rig.Start();
-  rig.Mention(blob, {liar});
-  ASSERT_TRUE(rig.AtOnce([&] { return rig.Record(blob).signpost->fetch_attempts == 1; }));
+  const auto fails = [&](const BlobId& wanted) {
+    rig.Mention(wanted, {liar});
+    return rig.AtOnce([&] { return rig.Record(wanted).signpost->fetch_attempts == 1; });
+  };
+  ASSERT_TRUE(fails(blob));
   EXPECT_FALSE(rig.Record(blob).signpost->locations.contains(liar));
+  EXPECT_FALSE(rig.peers->Health(liar).Cooling(rig.clock.WallNow())) << "it may be one rotten file";
+  ASSERT_TRUE(fails(Sha256::Of("a second blob")));
+  ASSERT_TRUE(fails(Sha256::Of("a third blob")));
   EXPECT_TRUE(rig.peers->Health(liar).suspect);
   EXPECT_GT(rig.peers->Health(liar).cool_down_end, rig.clock.WallNow() + Millis(3000000));
+  ASSERT_TRUE(rig.fetcher->Retry(blob).ok());
+  EXPECT_FALSE(rig.peers->Health(liar).suspect) << "an operator says: again";
   EXPECT_FALSE(rig.Record(blob).row) << "nothing of it is kept";
   EXPECT_TRUE(rig.blobs->Open(Sha256::Of("something else")).status().code() ==
               absl::StatusCode::kNotFound);
