@@ -48,8 +48,8 @@ class EventLog {
   const Clock& clock_;
   const std::string boot_id_;
   Notifier changed_;
-  // Of one kind and group: when its window began, how many it has seen, and the event that later ones fold
-  // into.
+  // Of one kind and group: when its window began, how many it has seen, and the event that later
+  // ones fold into.
   struct Burst {
     SteadyTime began;
     uint64_t seen = 0;

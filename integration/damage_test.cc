@@ -160,6 +160,8 @@ TEST_F(DamageTest, ABlobWhoseFileIsGoneOrWrongIsFetchedAgain) {
 TEST_F(DamageTest, ABlobsFolderThatIsAwayLosesNothingAndComesBack) {
   const std::string bytes = SomeBytes(100'000, 1);
   const std::string blob = PutRef(*server_, group_, "film", bytes);
+  // No file of it is kept open.
+  const std::string unread = PutRef(*server_, group_, "unread", SomeBytes(100'000, 3));
   const fs::path blobs = server_->dir() + "/blobs", elsewhere = server_->dir() + "/elsewhere";
   const auto unmount = [&] {
     fs::rename(blobs, elsewhere);
@@ -188,10 +190,11 @@ TEST_F(DamageTest, ABlobsFolderThatIsAwayLosesNothingAndComesBack) {
   EXPECT_EQ(server_->Bytes(blob) == bytes, true);
   // It goes while the service runs: what is asked for is not lost for that.
   unmount();
-  EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + blob).status, 503);
+  EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + unread).status, 503);
   EXPECT_EQ(server_->Status().value("mode", ""), "away: blobs");
   mount();
-  EXPECT_TRUE(Eventually([&] { return laptop_->Bytes(blob) == bytes; })) << "members read it again";
+  EXPECT_TRUE(Eventually([&] { return laptop_->Call("GET", "/v1/blobs/" + blob).body == bytes; }))
+      << "members read it again";
   EXPECT_EQ(server_->Metric("waypost_lost_blobs_total"), 0);
 }
 
@@ -207,7 +210,7 @@ TEST_F(DamageTest, ALostFileThatComesBackServesWhomItServed) {
   ASSERT_EQ(server_->Stop(), 0);
   fs::rename(server_->dir() + "/kept", path);
   ASSERT_TRUE(server_->Start({.settings = {"--scan.initial_delay=0s"}}).ok());
-  EXPECT_TRUE(Eventually([&] { return laptop_->Bytes(blob) == bytes; }));
+  EXPECT_TRUE(Eventually([&] { return laptop_->Call("GET", "/v1/blobs/" + blob).body == bytes; }));
 }
 
 // A small file system of its own. Needs root.

@@ -117,6 +117,7 @@ class HostileTest : public ::testing::Test {
   static double P99(const std::vector<double>& times) {
     return times.empty() ? 1e9 : times[times.size() * 99 / 100];
   }
+  static constexpr int kOfAKind = 125;
   static double Median(const std::vector<double>& times) {
     return times.empty() ? 1e9 : times[times.size() / 2];
   }
@@ -124,14 +125,15 @@ class HostileTest : public ::testing::Test {
   double Rejected(const std::string& reason) const {
     return peer_->Metric("waypost_http_rejected_total{listener=\"app\",reason=\"" + reason + "\"}");
   }
-  void RunAttack(const ConnectFrom& honest);
+  // Four kinds of hostile client, `kOfAKind` of each, of which `kept` of a kind get in.
+  void RunAttack(const ConnectFrom& honest, int kept);
 
   Cluster cluster_;
   Peer* peer_ = nullptr;
   std::string address_, small_, big_, get_small_, get_big_;
 };
 
-void HostileTest::RunAttack(const ConnectFrom& honest) {
+void HostileTest::RunAttack(const ConnectFrom& honest, int kept) {
   const uint64_t memory_before = AnonymousBytes(peer_->process().pid());
   const int threads_before = ThreadCount(peer_->process().pid());
   std::vector<KeptConnection> heads, bodies, readers, idle;
@@ -139,7 +141,7 @@ void HostileTest::RunAttack(const ConnectFrom& honest) {
   // Without its own length and end: half of them small enough to be gathered, half not.
   const std::size_t cut = authorized.find("Content-Length");
   authorized = authorized.substr(0, std::min(cut, authorized.size() - 2));
-  for (int i = 0; i < 125; ++i) {
+  for (int i = 0; i < kOfAKind; ++i) {
     heads.emplace_back(address_);
     heads.back().Send("GET /v1/blobs HTTP/1.1\r\nHost: ");
     bodies.emplace_back(address_);
@@ -195,25 +197,26 @@ void HostileTest::RunAttack(const ConnectFrom& honest) {
   };
   EXPECT_TRUE(
       Eventually([&] { return all_closed(heads) && all_closed(bodies) && all_closed(idle); }));
-  // Those who never read do not see the end, the service does.
-  EXPECT_TRUE(Eventually([&] { return Connections() == 1; })) << Connections();
+  // Who never reads has ten minutes, being on this machine, and takes nothing from others
+  // meanwhile: EngineTest shows the end.
+  EXPECT_TRUE(Eventually([&] { return Connections() == 1 + kept; })) << Connections();
   EXPECT_EQ(Times(honest, 1).size(), 1u);
 }
 
 TEST_F(HostileTest, FiveHundredDoNotHoldUpAnHonestClient) {
   Begin({"--http.max_per_address=1024", "--http.head_timeout=6s"});
-  RunAttack({});
+  RunAttack({}, kOfAKind);
   EXPECT_EQ(Rejected("address"), 0);
   // Of the bodies that are not gathered some never got a worker.
   EXPECT_EQ(Rejected("slow_body") + Rejected("upload_slots"), 125);
   EXPECT_GT(Rejected("slow_body"), 62);
-  EXPECT_EQ(Rejected("slow_reader"), 125);
+  EXPECT_EQ(Rejected("slow_reader"), 0);
   EXPECT_EQ(peer_->Stop(), 0);
 }
 
 TEST_F(HostileTest, WithTheDefaultsACrowdFromOneAddressLeavesRoomForOthers) {
   Begin({"--http.head_timeout=6s"});
-  RunAttack({.address = "127.0.0.2"});
+  RunAttack({.address = "127.0.0.2"}, 256 / 4);
   EXPECT_EQ(Rejected("address"), 500 - 256);
   EXPECT_EQ(peer_->Stop(), 0);
 }

@@ -182,7 +182,8 @@ struct OpenInvite {
 
 struct Completeness {
   bool complete = false;
-  std::string because;  // complete, not_a_server, wanted, not_synced, not_heard, not_scanned, no_groups
+  std::string
+      because;  // complete, not_a_server, wanted, not_synced, not_heard, not_scanned, no_groups
   uint64_t wanted = 0, bytes_wanted = 0, fetching = 0, parked = 0, stopped = 0;
   std::optional<std::chrono::milliseconds> oldest_wanted;
   std::optional<Time> last_full_scan;

@@ -139,8 +139,8 @@ Report::StateCounts Report::CountStatesIn(const base::GroupId& group) const {
 absl::StatusOr<std::optional<signpost::Signpost>> Report::SignpostOf(
     const base::BlobId& blob) const {
   std::optional<signpost::Signpost> signpost;
-  RETURN_IF_ERROR(parts_.index.Read(
-      [&](base::ReadTxn& txn) { signpost = signpost::LoadSignpost(txn, blob); }));
+  RETURN_IF_ERROR(
+      parts_.index.Read([&](base::ReadTxn& txn) { signpost = signpost::LoadSignpost(txn, blob); }));
   return signpost;
 }
 

@@ -271,7 +271,8 @@ void RequestRunner::Send(Connection& c) {
     // Where the path is a secret its pattern says enough.
     const bool secret = c.route.find("{secret}") != std::string::npos;
     base::LogDebug(shared_.options.listener, " ", c.remote, " ", c.facts.method, " ",
-                   secret ? c.route : c.facts.target, " ", c.status, " ", took.count(), "ms ", c.request_id);
+                   secret ? c.route : c.facts.target, " ", c.status, " ", took.count(), "ms ",
+                   c.request_id);
   }
   c.after = c.close ? Connection::After::kLinger : Connection::After::kReadNext;
   if (c.turn) {

@@ -94,8 +94,9 @@ class Ledger {
     std::vector<base::GroupId> granted;  // that this arrival vouches for, in id order
   };
   // Bytes of a blob came and are durable: the blob has a row, holdings in the groups that are
-  // granted (one that is there stays as it is) and where it had them when it was lost, and nothing that failed before counts any more. A
-  // fetch also moves its count of attempts into the row and notes that the source has the blob.
+  // granted (one that is there stays as it is) and where it had them when it was lost, and nothing
+  // that failed before counts any more. A fetch also moves its count of attempts into the row and
+  // notes that the source has the blob.
   Arrived Arrive(base::WriteTxn& txn, blobstore::BlobStore& blobs,
                  const blobstore::StagedBlob& staged, const Arrival& arrival) const;
   // A group gets a holding of bytes that are here, because this peer's own app names them there.
