@@ -247,7 +247,8 @@ TEST_F(CommandLineTest, OutputThatIsLostIsNoSuccess) {
       {"put", cluster_.dir() + "/one"},
       {"--help"}};
   for (const char* to : {">/dev/full", ">&-"}) {
-    for (const auto& words : commands) {
+    for (std::size_t i = 0; i < commands.size(); i += kCaseStep) {
+      const std::vector<std::string>& words = commands[i];
       std::vector<std::string> all = {
           "/bin/sh",        "-c",     absl::StrCat("exec \"$0\" \"$@\" ", to),
           WaypostProgram(), "--data", laptop_->dir()};
@@ -261,8 +262,9 @@ TEST_F(CommandLineTest, OutputThatIsLostIsNoSuccess) {
 
 TEST_F(CommandLineTest, NoArgumentAndNoFileEndsItWithoutAWord) {
   const std::string group = laptop_->CreateGroup("family", "normal");
-  for (const std::string& odd : {std::string("a b"), std::string("a\r\nHost: b"), std::string("%"),
-                                 std::string("../.."), std::string("\xff"), std::string("")}) {
+  const std::vector<std::string> odd_words = {"a b", "a\r\nHost: b", "%", "../..", "\xff", ""};
+  for (std::size_t i = 0; i < odd_words.size(); i += kCaseStep) {
+    const std::string& odd = odd_words[i];
     for (const std::vector<std::string>& words :
          std::vector<std::vector<std::string>>{{"group", "revoke", "family", odd},
                                                {"group", "show", odd},
@@ -376,6 +378,9 @@ TEST_F(CommandLineTest, ItStartsWithVariablesThatNameNoSettingAndSaysWhichAreOur
 }
 
 TEST_F(CommandLineTest, UnderALimitOfAddressesItStartsWithASmallerMapAndSaysSo) {
+#ifdef WAYPOST_SANITIZED
+  GTEST_SKIP() << "NOT TESTED: a sanitizer wants more addresses than any such limit leaves";
+#endif
   ASSERT_EQ(laptop_->Stop(), 0);
   const absl::Status started =
       laptop_->Start({.under = {"/bin/sh", "-c", "ulimit -v 4194304; exec \"$0\" \"$@\""}});

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "tests/support/eventually.h"
 
 namespace waypost::integration {
@@ -14,5 +16,7 @@ inline constexpr bool kTimesCount = false;
 #else
 inline constexpr bool kTimesCount = true;
 #endif
+// Of a table whose cases start a program each: every so many. The release build takes all.
+inline constexpr std::size_t kCaseStep = kTimesCount ? 1 : 4;
 
 }  // namespace waypost::integration
