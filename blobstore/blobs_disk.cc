@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::string_view kMarkerKey = "blobs.marker";
 constexpr std::size_t kIdBytes = 16;
+// What an operator writes into the marker of a folder that has no id yet.
+constexpr char kGone[] = "gone";
 constexpr std::size_t kMarkerBytesMax = 256;
 constexpr base::Millis kLookAgain{1000};
 // Of the rows of a folder without a marker: so many files are looked for before it is said that
@@ -99,18 +101,21 @@ absl::StatusOr<std::string> BlobsDisk::BeginMarker() {
       if (files.size() == kFilesLookedFor) break;
     }
   }));
-  bool found = files.empty();
+  // One that is there was written by a start that ended before the index could remember it, or by
+  // an operator who knows better than we do.
+  const auto text = base::ReadSmallFile(fs_, layout_.marker(), kMarkerBytesMax);
+  std::string id = text.ok() ? std::string(absl::StripSuffix(*text, "\n")) : std::string();
+  bool found = files.empty() || id == kGone;
   for (std::size_t i = 0; i < files.size() && !found; ++i) {
     ASSIGN_OR_RETURN(const auto info, fs_.Stat(layout_.BlobPath(files[i].first)));
     found = info && !info->is_directory && info->size == files[i].second;
   }
   if (!found) {
     return absl::StrCat("of ", files.size(), " files that the index names none is in ",
-                        layout_.blobs_dir(), ". Is its disk mounted?");
+                        layout_.blobs_dir(),
+                        ". Is its disk mounted? If they are really gone, write \"", kGone,
+                        "\" into ", layout_.marker());
   }
-  // One that is there was written by a start that ended before the index could remember it.
-  const auto text = base::ReadSmallFile(fs_, layout_.marker(), kMarkerBytesMax);
-  std::string id = text.ok() ? std::string(absl::StripSuffix(*text, "\n")) : std::string();
   if (id.size() != 2 * kIdBytes) {
     id = base::ToHex(base::RandomBytes(kIdBytes));
     RETURN_IF_ERROR(base::ReplaceFile(fs_, layout_.marker(), id + "\n"));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "tests/blobstore/disk_rig.h"
 
 // A folder blobs/ that is a disk of its own, and is not mounted at one start.
@@ -99,6 +101,30 @@ TEST_F(BlobsDiskTest, AFolderOfBeforeGetsAMarkerWhenOneOfItsFilesIsThere) {
   EXPECT_TRUE(rig_.disk().CheckBlobsThere().ok());
   EXPECT_TRUE(rig_.Exists(rig_.layout.marker()));
   EXPECT_EQ(rig_.Reconcile()->lost, 1u) << "what is really gone";
+}
+
+TEST_F(BlobsDiskTest, OfAFolderOfBeforeAnOperatorCanSayThatTheBlobsAreGone) {
+  ASSERT_TRUE(rig_.Put(Bytes('a')).ok());
+  ForgetMarker();
+  rig_.Lose(IdOf(Bytes('a')));
+  rig_.Close();
+  ASSERT_TRUE(rig_.Open().ok());
+  EXPECT_NE(rig_.disk().away().find("write \"gone\" into"), std::string::npos);
+  rig_.WriteFile(rig_.layout.marker(), "gone\n");
+  EXPECT_TRUE(rig_.disk().CheckBlobsThere().ok());
+  EXPECT_EQ(rig_.Reconcile()->lost, 1u);
+  // It has an id of its own now.
+  EXPECT_EQ(base::ReadSmallFile(rig_.fs, rig_.layout.marker(), 100)->size(), 33u);
+}
+
+TEST_F(BlobsDiskTest, AnErrorOfTheDiskIsNeitherThereNorAway) {
+  ASSERT_TRUE(rig_.Put(Bytes('a')).ok());
+  rig_.fs.FailNth(base::FakeFileSystem::Op::kOpenRead, 1, EIO);
+  const absl::Status looked = rig_.disk().CheckBlobsThere();
+  EXPECT_FALSE(looked.ok());
+  EXPECT_FALSE(absl::IsUnavailable(looked));
+  EXPECT_EQ(rig_.disk().away(), "") << "what was seen last";
+  EXPECT_TRUE(rig_.disk().CheckBlobsThere().ok());
 }
 
 TEST_F(BlobsDiskTest, WhoeverListensIsToldOfEachChangeOnce) {
