@@ -91,8 +91,8 @@ const std::map<std::string, std::pair<const char*, const char*>>& Examples() {
       {"wait-held", {"wait-held photos", "wait-held photos --servers 2 --timeout 10m"}},
       {"config show", {"config show", "config show --json"}},
       {"config get", {"config get fetcher.concurrency", "config get store.max_blob --json"}},
-      {"config set", {"config set fetcher.concurrency 8", "config set scan.interval 1h"}},
-      {"config unset", {"config unset fetcher.concurrency", "config unset scan.interval"}},
+      {"config set", {"config set fetcher.concurrency 8", "config set scan.extra_delay 10m"}},
+      {"config unset", {"config unset fetcher.concurrency", "config unset scan.extra_delay"}},
       {"config check", {"config check", "config check waypost.toml"}}};
   return *examples;
 }
@@ -180,6 +180,12 @@ std::vector<std::string> NearestWords(std::string_view word, std::vector<std::st
     if (nearest.size() < kNearestMax) nearest.push_back(std::move(each.second));
   }
   return nearest;
+}
+
+std::vector<std::string> ExamplesOf(const std::string& command) {
+  const auto found = Examples().find(command);
+  if (found == Examples().end()) return {};
+  return {found->second.first, found->second.second};
 }
 
 void FillHelp(CLI::App& app) {

@@ -110,6 +110,16 @@ Json Node::Call(const std::string& method, const std::string& target, const std:
   return Json::parse(reply->body, nullptr, false);
 }
 
+AppClient::Reply Node::Ask(const std::string& token, const std::string& method,
+                           const std::string& target, const std::string& body) {
+  AppClient caller({.address = app->bound_address(), .token = token});
+  AppClient::Call call{.method = method, .target = target};
+  if (!body.empty()) call.body = body;
+  const auto reply = caller.Send(call);
+  EXPECT_TRUE(reply.ok()) << reply.status();
+  return reply.ok() ? *reply : AppClient::Reply();
+}
+
 int Node::Status(const std::string& method, const std::string& target, const std::string& body) {
   AppClient::Call call{.method = method, .target = target};
   if (!body.empty()) call.body = body;

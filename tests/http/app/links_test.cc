@@ -28,12 +28,7 @@ class LinksTest : public testing::Test {
   }
   AppClient::Reply Ask(const std::string& token, const std::string& method,
                        const std::string& target, const std::string& body = "") {
-    AppClient client({.address = node_.app->bound_address(), .token = token});
-    AppClient::Call call{.method = method, .target = target};
-    if (!body.empty()) call.body = body;
-    const auto reply = client.Send(call);
-    EXPECT_TRUE(reply.ok()) << reply.status();
-    return reply.ok() ? *reply : AppClient::Reply();
+    return node_.Ask(token, method, target, body);
   }
   Json Make(const std::string& body, const std::string& token = Node::kToken) {
     const auto reply = Ask(token, "POST", "/v1/links", body);

@@ -41,12 +41,7 @@ class TokensTest : public ::testing::Test {
   }
   AppClient::Reply Send(const std::string& token, const std::string& method,
                         const std::string& target, const std::string& body = "") {
-    AppClient client({.address = node_.app->bound_address(), .token = token});
-    AppClient::Call call{.method = method, .target = target};
-    if (!body.empty()) call.body = body;
-    const auto reply = client.Send(call);
-    EXPECT_TRUE(reply.ok()) << reply.status();
-    return reply.ok() ? *reply : AppClient::Reply();
+    return node_.Ask(token, method, target, body);
   }
   int Status(const std::string& token, const std::string& method, const std::string& target,
              const std::string& body = "") {

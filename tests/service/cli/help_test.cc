@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
+#include "service/settings_table.h"
+
 namespace waypost::service {
 namespace {
 
@@ -18,6 +22,21 @@ TEST(NearestWords, AreThoseThatSomebodyMayHaveMeant) {
   EXPECT_THAT(NearestWords("frobnicate", words), IsEmpty());
   EXPECT_THAT(NearestWords("", words), IsEmpty());
   EXPECT_THAT(NearestWords(std::string(100'000, 'x'), words), IsEmpty());
+}
+
+TEST(ExamplesOf, NameSettingsThatThereAre) {
+  int settings = 0;
+  for (const char* command : {"config get", "config set", "config unset"}) {
+    for (const std::string& line : ExamplesOf(command)) {
+      std::istringstream words(line);
+      std::string config, what, key;
+      words >> config >> what >> key;
+      EXPECT_NE(FindSetting(key), nullptr) << line;
+      ++settings;
+    }
+  }
+  EXPECT_EQ(settings, 6);
+  EXPECT_THAT(ExamplesOf("frobnicate"), IsEmpty());
 }
 
 }  // namespace
