@@ -69,49 +69,21 @@ absl::StatusOr<Ref> Refs::Get(const base::GroupId& group, std::string_view key) 
 
 absl::StatusOr<std::vector<Ref>> Refs::List(const base::GroupId& group, std::string_view prefix,
                                             std::string_view after, std::size_t limit) const {
-  // No key is longer, and a key of the table has a bounded length.
-  if (prefix.size() > kKeyBytesMax || after.size() > kKeyBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a prefix or cursor has at most ", kKeyBytesMax, " bytes"));
-  }
-  std::vector<Ref> refs;
-  std::string position(std::max(prefix, after));
-  const bool skip_first = position == after && !after.empty();
-  bool here = true;
-  bool end = limit == 0;
-  std::optional<std::string> skip;
-  if (skip_first) skip = position;
-  const std::string within = RefRowKey(group, prefix);
-  // Tombstones are passed over; a page of them must not hold a reader for long.
-  while (here && !end) {
-    RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
-      here = IsActive(txn, group);
-      end = true;
-      base::Cursor cursor(txn, base::Table::kRefs);
-      std::size_t looked = 0;
-      for (bool more = cursor.Seek(RefRowKey(group, position));
-           here && more && cursor.key().starts_with(within); more = cursor.Next()) {
-        const std::string_view key = KeyOfRefRow(cursor.key());
-        if (skip && key == *skip) continue;
-        if (refs.size() == limit) break;
-        if (looked++ == kRowsPerRead) {
-          position = key;
-          end = false;
-          break;
-        }
-        const auto payload = cursor.payload();
-        const auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
-        if (row && row->blob) refs.push_back(RefOf(key, *row));
-      }
-    }));
-  }
-  if (!here) return NoSuchGroup(group);
-  return refs;
+  Page page;
+  ASSIGN_OR_RETURN(page, ListPage(group, prefix, after, limit, /*folders=*/false));
+  return std::move(page.refs);
 }
 
 absl::StatusOr<Refs::Page> Refs::ListFolders(const base::GroupId& group, std::string_view prefix,
                                              std::string_view after, std::size_t limit) const {
-  // A position behind a folder has one byte more than a key.
+  return ListPage(group, prefix, after, limit, /*folders=*/true);
+}
+
+absl::StatusOr<Refs::Page> Refs::ListPage(const base::GroupId& group, std::string_view prefix,
+                                          std::string_view after, std::size_t limit,
+                                          bool folders) const {
+  // No key is longer, and a key of the table has a bounded length. A position behind a folder has
+  // one byte more than a key.
   if (prefix.size() > kKeyBytesMax || after.size() > kKeyBytesMax + 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("a prefix or cursor has at most ", kKeyBytesMax, " bytes"));
@@ -131,6 +103,7 @@ absl::StatusOr<Refs::Page> Refs::ListFolders(const base::GroupId& group, std::st
       std::size_t looked = 0;
       bool more = here && cursor.Seek(RefRowKey(group, position));
       while (more && cursor.key().starts_with(within)) {
+        if (!folders && page.refs.size() == limit) break;
         const std::string key(KeyOfRefRow(cursor.key()));
         const auto payload = cursor.payload();
         const auto row = payload ? DecodeRefRow(*payload) : std::nullopt;
@@ -148,7 +121,7 @@ absl::StatusOr<Refs::Page> Refs::ListFolders(const base::GroupId& group, std::st
           page.next = told;
           break;
         }
-        const std::size_t slash = key.find('/', prefix.size());
+        const std::size_t slash = folders ? key.find('/', prefix.size()) : std::string::npos;
         if (slash == std::string::npos) {
           page.refs.push_back(RefOf(key, *row));
           told = key;

@@ -68,6 +68,9 @@ class Refs {
                                 const std::optional<Target>& target);
 
  private:
+  // As List, or as ListFolders.
+  absl::StatusOr<Page> ListPage(const base::GroupId& group, std::string_view prefix,
+                                std::string_view after, std::size_t limit, bool folders) const;
   const Core& core_;
   GroupWork& work_;
 };
