@@ -71,4 +71,14 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
   return HostPort{.host = std::string(host), .port = static_cast<uint16_t>(port)};
 }
 
+bool IsLoopback(const std::string& address) {
+  std::string bytes = NumericAddress(address);
+  if (bytes.size() == 16) {
+    if (bytes == std::string(15, '\0') + '\1') return true;
+    if (bytes.compare(0, 12, std::string(10, '\0') + "\xff\xff") != 0) return false;
+    bytes.erase(0, 12);
+  }
+  return !bytes.empty() && bytes[0] == 127;
+}
+
 }  // namespace waypost::base

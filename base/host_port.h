@@ -28,4 +28,7 @@ std::string NumericAddress(const std::string& address);
 // one.
 std::string NetworkOf(const std::string& address);
 
+// True for what only this machine reaches: 127.0.0.0/8, also as ::ffff:127.x.y.z, and ::1.
+bool IsLoopback(const std::string& address);
+
 }  // namespace waypost::base

@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "integration/cluster.h"
 #include "integration/eventually.h"
+#include "integration/raw_socket.h"
 
 namespace waypost::integration {
 namespace {
@@ -467,6 +468,38 @@ TEST_F(CommandLineTest, ExitStatusesSayWhatKindOfFailure) {
       RunCommand({WaypostProgram(), "status", "--data", cluster_.dir() + "/none"}).exit_status, 4);
   laptop_->Kill();  // endpoints.json stays
   EXPECT_EQ(laptop_->Run({"status"}).exit_status, 4);
+}
+
+// After a crash endpoints.json stays, and names a port and a process that are somebody else's now.
+TEST_F(CommandLineTest, AfterACrashNobodyElseIsToldTheTokenOrIsSignalled) {
+  const std::string socket_path = laptop_->dir() + "/control.sock";
+  Json endpoints = Json::parse(ReadWholeFile(laptop_->dir() + "/endpoints.json"));
+  laptop_->Kill();
+  PortListener other(endpoints.value("http", ""));
+  // A signal to this process would end the test.
+  endpoints["pid"] = getpid();
+  WriteWholeFile(laptop_->dir() + "/endpoints.json", endpoints.dump());
+  EXPECT_EQ(laptop_->Run({"status"}).exit_status, 4);
+  EXPECT_EQ(other.heard(), "") << "the socket is there: it is asked and nothing else";
+  fs::remove(socket_path);
+  const CommandResult asked = laptop_->Run({"status"});
+  EXPECT_EQ(asked.exit_status, 4);
+  EXPECT_THAT(asked.err, HasSubstr("not the service of this data folder"));
+  EXPECT_THAT(other.heard(), HasSubstr("GET /v1/proof"));
+  const std::string before = Trimmed(ReadWholeFile(laptop_->dir() + "/api.token"));
+  EXPECT_EQ(Json::parse(Ok(*laptop_, {"token", "rotate", "--json"}))["told"], false);
+  EXPECT_EQ(other.heard().find(before), std::string::npos);
+  EXPECT_EQ(other.heard().find("Bearer"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, WhereThereIsNoSocketTheAppApiIsUsedOnceItHasProvedWhatItIs) {
+  const std::string before = ReadWholeFile(laptop_->dir() + "/api.token");
+  Ok(*laptop_, {"reload"});
+  fs::remove(laptop_->dir() + "/control.sock");
+  Ok(*laptop_, {"status"});
+  EXPECT_EQ(Json::parse(Ok(*laptop_, {"token", "rotate", "--json"}))["told"], true);
+  EXPECT_NE(ReadWholeFile(laptop_->dir() + "/api.token"), before);
+  Ok(*laptop_, {"status"});
 }
 
 TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {

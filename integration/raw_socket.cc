@@ -1,6 +1,7 @@
 #include "integration/raw_socket.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -84,6 +85,55 @@ std::string SendRaw(const std::string& address, std::string_view bytes, bool end
   }
   close(fd);
   return answer;
+}
+
+PortListener::PortListener(const std::string& address) {
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  const std::size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  const int on = 1;
+  fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  const bool named = colon != std::string::npos &&
+                     absl::SimpleAtoi(address.substr(colon + 1), &port) &&
+                     inet_pton(AF_INET, address.substr(0, colon).c_str(), &where.sin_addr) == 1;
+  where.sin_port = htons(static_cast<uint16_t>(port));
+  EXPECT_TRUE(named && bind(fd_, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) == 0 &&
+              listen(fd_, 8) == 0)
+      << address;
+  thread_ = std::thread([this] { Run(); });
+}
+
+PortListener::~PortListener() {
+  shutdown(fd_, SHUT_RDWR);  // ends accept()
+  thread_.join();
+  close(fd_);
+}
+
+std::string PortListener::heard() const {
+  const std::lock_guard lock(mutex_);
+  return heard_;
+}
+
+void PortListener::Run() {
+  while (true) {
+    const int fd = accept(fd_, nullptr, nullptr);
+    if (fd < 0) return;
+    std::string request;
+    char piece[4096];
+    while (request.find("\r\n\r\n") == std::string::npos && Readable(fd, base::Millis(5000))) {
+      const ssize_t got = recv(fd, piece, sizeof(piece), 0);
+      if (got <= 0) break;
+      request.append(piece, static_cast<std::size_t>(got));
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      heard_ += request;
+    }
+    SendAll(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    close(fd);
+  }
 }
 
 }  // namespace waypost::integration

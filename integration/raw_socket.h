@@ -1,7 +1,9 @@
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/clock.h"
 
@@ -21,5 +23,21 @@ bool SendAll(int fd, std::string_view bytes);
 // came. `end_early` closes our sending side at once.
 std::string SendRaw(const std::string& address, std::string_view bytes, bool end_early,
                     base::Millis timeout);
+
+// Listens at an address of loopback, answers whoever comes with an empty JSON object, and keeps
+// what they said. Ends, and its thread with it, when it is destroyed.
+class PortListener {
+ public:
+  explicit PortListener(const std::string& address);
+  ~PortListener();
+  std::string heard() const;
+
+ private:
+  void Run();
+  int fd_ = -1;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::string heard_;
+};
 
 }  // namespace waypost::integration

@@ -89,16 +89,6 @@ bool IsWildcard(const std::string& host) {
   return !bytes.empty() && bytes.find_first_not_of('\0') == std::string::npos;
 }
 
-bool IsLoopback(const std::string& host) {
-  std::string bytes = base::NumericAddress(host);
-  if (bytes.size() == 16) {
-    if (bytes == std::string(15, '\0') + '\1') return true;
-    if (bytes.compare(0, 12, std::string(10, '\0') + "\xff\xff") != 0) return false;
-    bytes.erase(0, 12);
-  }
-  return !bytes.empty() && bytes[0] == 127;
-}
-
 bool IsAdvertisable(const std::string& address) {
   const std::string bytes = base::NumericAddress(address);
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };

@@ -25,8 +25,6 @@ absl::Status CheckCidr(std::string_view text);
 
 // True for "0.0.0.0" and "::".
 bool IsWildcard(const std::string& host);
-// True for what only this machine reaches: 127.0.0.0/8, also as ::ffff:127.x.y.z, and ::1.
-bool IsLoopback(const std::string& host);
 // True for a global or private address: one that others can be told. Not for loopback, link-local,
 // multicast, unspecified.
 bool IsAdvertisable(const std::string& address);

@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "http/app/app_api.h"
@@ -41,6 +42,10 @@ namespace {
 // Of the 20 s in which a stop must be done, what the listeners may take; the rest is for the index.
 constexpr base::Millis kStopWithin{20'000};
 constexpr base::Millis kKeptForIndex{2'000};
+
+// Of the owner's commands, at a time; "wait" and "events --follow" hold a connection and no worker.
+constexpr uint32_t kControlConnections = 256;
+constexpr uint32_t kControlWorkers = 4;
 
 // Of one address at a time: a stalled one holds memory, an honest one takes milliseconds.
 constexpr uint32_t kPeerHandshakesPerAddress = 8;
@@ -137,7 +142,10 @@ struct Service::Impl {
   std::unique_ptr<http::Engine> peer_engine;
   std::unique_ptr<http::TurnKeeper> turn_keeper;
   std::unique_ptr<http::Engine> app_engine;
-  bool running = false;
+  std::unique_ptr<http::Engine> control_engine;  // for the owner of the data folder
+  // Of what endpoints.json says, and of reading files again.
+  base::Mutex mutex;
+  bool running GUARDED_BY(mutex) = false;
 
   absl::Status Open(const ServiceOptions& options);
   absl::Status GiveUpWhatIsNotNeeded(const ServiceOptions& options, const Config& config,
@@ -148,7 +156,11 @@ struct Service::Impl {
   http::TurnedSink TakeTurned();
   void MakePeerListener(const Config& config);
   void MakeTurnKeeper();
+  void MakeControlListener();
+  void StartControlListener();
+  std::string AddressToDial();
   absl::Status WriteEndpoints();
+  absl::Status Reload();
   absl::Status ReloadCertificate();
   std::vector<std::string> BoundHosts();
   LiveParts PartsOfLiveSettings();
@@ -195,6 +207,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   MakePeerListener(config);
   MakeTurnKeeper();
   MakeAppListener(config);
+  MakeControlListener();
   settings->SetListener(
       [this](const Config& now) { ApplyLiveSettings(now, PartsOfLiveSettings()); });
   return absl::OkStatus();
@@ -279,6 +292,8 @@ void Service::Impl::MakeAppListener(const Config& config) {
                     .tokens = {.api = data->api_token(), .read = data->read_token()},
                     .bound_hosts = [this] { return BoundHosts(); },
                     .addresses = [this] { return advertised->Get(); },
+                    .endpoint = [this] { return AddressToDial(); },
+                    .reload = [this] { return Reload(); },
                     .started = started,
                     .limits = AppLimitsOf(config)});
   http::EngineOptions for_apps =
@@ -293,6 +308,37 @@ void Service::Impl::MakeAppListener(const Config& config) {
   app_engine = std::make_unique<http::Engine>(
       std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
       [this](const http::Request& request) { return app_api->RouteName(request); });
+}
+
+// Whoever fills the app listener keeps the owner of the folder neither from looking nor from
+// acting: this one has its own connections and workers.
+void Service::Impl::MakeControlListener() {
+  http::EngineOptions options;
+  options.listener = "control";
+  options.address = data->path() + "/control.sock";
+  options.names.address = "the data folder";
+  options.max_connections = kControlConnections;
+  options.max_per_address = kControlConnections;
+  options.max_waiting = kControlConnections;
+  options.workers = kControlWorkers;
+  options.owner_only = true;
+  options.chunked_bodies = true;
+  options.request_ids = true;
+  options.reader_window = kLocalReaderWindow;
+  options.local_reader_window = kLocalReaderWindow;
+  options.express = {"/healthz", "/readyz"};
+  options.metrics = &parts->metrics;
+  control_engine = std::make_unique<http::Engine>(
+      std::move(options), [this](http::Request& request) { return app_api->Handle(request); },
+      [this](const http::Request& request) { return app_api->RouteName(request); });
+}
+
+// Not every file system can hold a socket; the command line has another way.
+void Service::Impl::StartControlListener() {
+  const absl::Status listening = control_engine->Start();
+  if (!listening.ok()) {
+    base::LogWarning("no control.sock, commands use the app API: ", listening.message());
+  }
 }
 
 // The connections that peers turn here are used to call them.
@@ -375,14 +421,19 @@ Service::~Service() { Shutdown(); }
 
 absl::Status Service::Start() {
   Impl& i = *impl_;
-  i.running = true;
+  {
+    base::MutexLock lock(i.mutex);
+    i.running = true;
+  }
   const auto listen = [&]() -> absl::Status {
     RETURN_IF_ERROR(i.peer_engine->Start());
-    return i.app_engine->Start();
+    RETURN_IF_ERROR(i.app_engine->Start());
+    i.StartControlListener();
+    return absl::OkStatus();
   };
   RETURN_IF_ERROR(i.parts->Start(listen));
   i.turn_keeper->Start();
-  if (i.app_tls == nullptr && !IsLoopback(i.http_bind.host)) {
+  if (i.app_tls == nullptr && !base::IsLoopback(i.http_bind.host)) {
     base::LogWarning("the app API is plain HTTP on ", http_address(),
                      ": whoever sees the network sees tokens; set http.tls_cert and http.tls_key, "
                      "or http.listen to 127.0.0.1");
@@ -393,16 +444,18 @@ absl::Status Service::Start() {
   return absl::OkStatus();
 }
 
+// All addresses are none that can be dialled.
+std::string Service::Impl::AddressToDial() {
+  const std::string address = app_engine->bound_address();
+  const auto bound = base::ParseHostPort(address);
+  if (!IsWildcard(http_bind.host) || !bound.ok()) return address;
+  const char* const loopback = http_bind.host == "::" ? "::1" : "127.0.0.1";
+  return base::HostPort{.host = loopback, .port = bound->port}.ToString();
+}
+
 absl::Status Service::Impl::WriteEndpoints() {
-  // All addresses are none that can be dialled.
-  std::string http = app_engine->bound_address();
-  if (IsWildcard(http_bind.host)) {
-    const auto bound = base::ParseHostPort(http);
-    const char* const loopback = http_bind.host == "::" ? "::1" : "127.0.0.1";
-    if (bound.ok()) http = base::HostPort{.host = loopback, .port = bound->port}.ToString();
-  }
   return data->WriteEndpoints(
-      {.http = http,
+      {.http = AddressToDial(),
        .peer = peer_engine->bound_address(),
        .peer_id = data->identity().peer_id().ToHex(),
        .pid = getpid(),
@@ -417,40 +470,45 @@ absl::Status Service::Impl::ReloadCertificate() {
   return WriteEndpoints();
 }
 
-void Service::Reload() {
-  const absl::Status certificate = impl_->ReloadCertificate();
-  if (!certificate.ok()) {
-    base::LogError("the old certificate stays in use: ", certificate.ToString());
+absl::Status Service::Impl::Reload() {
+  base::MutexLock lock(mutex);
+  if (!running) return absl::UnavailableError("the service is stopping");
+  absl::Status first;
+  const auto note = [&first](const absl::Status& status, const char* what) {
+    if (status.ok()) return true;
+    const absl::Status said = base::Annotate(status, what);
+    base::LogError(said.message());
+    if (first.ok()) first = said;
+    return false;
+  };
+  note(ReloadCertificate(), "the old certificate stays in use");
+  if (note(data->ReadTokens(), "the old tokens stay in use")) {
+    app_api->SetTokens({.api = data->api_token(), .read = data->read_token()});
   }
-  const absl::Status tokens = impl_->data->ReadTokens();
-  if (tokens.ok()) {
-    impl_->app_api->SetTokens({.api = impl_->data->api_token(), .read = impl_->data->read_token()});
-  } else {
-    base::LogError("the old tokens stay in use: ", tokens.ToString());
-  }
-  const absl::Status reloaded = impl_->settings->ReloadFile();
-  if (reloaded.ok()) {
+  if (note(settings->ReloadFile(), "settings were not read again, nothing has changed")) {
     base::LogInfo("settings were read again");
-  } else {
-    base::LogError("settings were not read again, nothing has changed: ", reloaded.ToString());
   }
+  return first;
 }
+
+absl::Status Service::Reload() { return impl_->Reload(); }
 
 void Service::Shutdown() {
   Impl& i = *impl_;
-  if (!std::exchange(i.running, false)) return;
+  {
+    base::MutexLock lock(i.mutex);
+    if (!std::exchange(i.running, false)) return;
+    i.data->RemoveEndpoints();
+  }
   const base::SteadyTime deadline = i.clock.SteadyNow() + kStopWithin - kKeptForIndex;
-  i.data->RemoveEndpoints();
-  i.app_engine->RefuseNew();
-  i.peer_engine->RefuseNew();
+  const std::array engines = {i.control_engine.get(), i.app_engine.get(), i.peer_engine.get()};
+  for (http::Engine* engine : engines) engine->RefuseNew();
   i.turn_keeper->Shutdown();
   i.parts->Shutdown([&] {
-    const auto left = [&] {
+    for (http::Engine* engine : engines) {
       const auto rest = std::chrono::duration_cast<base::Millis>(deadline - i.clock.SteadyNow());
-      return std::max(rest, base::Millis(0));
-    };
-    i.app_engine->Shutdown(left());
-    i.peer_engine->Shutdown(left());
+      engine->Shutdown(std::max(rest, base::Millis(0)));
+    }
   });
   base::LogInfo("stopped");
 }

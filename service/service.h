@@ -18,7 +18,7 @@ struct ServiceOptions {
 };
 
 // The whole of one peer, put together here and nowhere else. Lifecycle: Create -> Start -> Shutdown
-// (idempotent). Create, Start, Reload and Shutdown on one thread.
+// (idempotent). Create, Start and Shutdown on one thread; Reload on any.
 class Service {
  public:
   // Takes the data folder and opens all that is in it; nothing listens or runs yet.
@@ -27,8 +27,9 @@ class Service {
 
   // Ready when it returns: endpoints.json is written.
   absl::Status Start();
-  // SIGHUP: reads the file again.
-  void Reload();
+  // SIGHUP, or POST /v1/reload: reads settings, tokens and certificate again. Each that is no good
+  // stays as it was; the error says which. kUnavailable: it is stopping.
+  absl::Status Reload();
   // Within 20 s: refuses what is new, ends what runs, loses nothing.
   void Shutdown();
 

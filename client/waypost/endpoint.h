@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/stat.h>
+#include <sys/types.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -9,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "waypost/result.h"
 
@@ -18,6 +22,11 @@ namespace waypost::client {
 struct Endpoint {
   std::string address;  // "127.0.0.1:7440", "[::1]:7440" or a name and a port
   std::string token;    // what is in api.token, or in read.token for calls that only read
+  // Not empty: the Unix socket of a service on this machine, called instead of `address`, which is
+  // then its name in requests alone. Refused where a user other than `owner`, and not root,
+  // listens.
+  std::string socket_path;
+  uid_t owner = 0;
   // Of the certificate, SHA-256 as 64 lower-case digits; empty: plain HTTP.
   std::string tls_sha256;
 };
@@ -32,9 +41,11 @@ inline std::optional<std::string> ReadSmallFile(const std::filesystem::path& pat
 
 }  // namespace detail
 
-// The endpoint of the service whose data folder is `data`, as the command line finds it: from
-// endpoints.json and the file `token` there. kConnection: no service runs there now (the file is
-// there only while one does). kFile: there is no token, or it may not be read.
+// The endpoint of the service whose data folder is `data`, as the command line finds it: its
+// control.sock, and the file `token` there. A port would not do: after a crash another program may
+// listen there, and would be sent the token. kConnection: no service runs there now. kFile: there
+// is no token, or it may not be read; or the file system of the folder holds no sockets, and where
+// the service is must be said by hand.
 inline Result<Endpoint> ReadDataFolder(const std::filesystem::path& data,
                                        const std::string& token = "api.token") {
   const auto endpoints = detail::ReadSmallFile(data / "endpoints.json");
@@ -47,11 +58,22 @@ inline Result<Endpoint> ReadDataFolder(const std::filesystem::path& data,
     const bool there = json.is_object() && json.contains(key) && json[key].is_string();
     return there ? json[key].get<std::string>() : std::string();
   };
-  Endpoint endpoint{.address = text("http"), .tls_sha256 = text("http_tls_sha256")};
+  Endpoint endpoint{.address = text("http")};
   if (endpoint.address.empty()) {
     return Error{.kind = ErrorKind::kFile,
                  .message = (data / "endpoints.json").string() + " says no address"};
   }
+  std::error_code failed;
+  endpoint.socket_path = (std::filesystem::absolute(data, failed) / "control.sock").string();
+  struct stat folder {
+  }, socket{};
+  if (failed || stat(data.c_str(), &folder) != 0 ||
+      lstat(endpoint.socket_path.c_str(), &socket) != 0) {
+    return Error{.kind = ErrorKind::kFile,
+                 .message = endpoint.socket_path + ": " + std::strerror(errno) +
+                            "; say address and token by hand"};
+  }
+  endpoint.owner = folder.st_uid;
   const auto written = detail::ReadSmallFile(data / token);
   if (!written) {
     return Error{.kind = ErrorKind::kFile,

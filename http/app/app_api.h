@@ -73,6 +73,10 @@ struct AppInfo {
   Tokens tokens;
   std::function<std::vector<std::string>()> bound_hosts;  // "127.0.0.1:7440", known after Start
   std::function<std::vector<std::string>()> addresses;    // advertised to peers
+  // As endpoints.json has it, known after Start.
+  std::function<std::string()> endpoint;
+  // Reads settings, tokens and certificate again; an error says what stayed as it was.
+  std::function<absl::Status()> reload;
   base::SteadyTime started;
   AppLimits limits;  // at first
 };

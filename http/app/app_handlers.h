@@ -33,6 +33,8 @@ AppHandler ListWanted, RetryWanted, RetryAllWanted, StopWanted, PauseFetcher, Re
 // ---- app_admin.cc ----
 AppHandler GetStatus, GetConfig, PatchConfig, GetScan, StartScan, ListPeers, GetComplete;
 AppHandler GetMetrics, GetHealth, GetReadiness, GetDescription;
+// ---- app_control.cc ----
+AppHandler Reload, GetProof;
 // ---- app_tokens.cc ----
 AppHandler CreateToken, ListTokens, RevokeToken;
 // ---- app_links.cc ----

@@ -80,6 +80,8 @@ const AppRoute kRoutes[] = {
     {"GET",    "/v1/peers", kRead, kWhole, {"limit", "cursor"}, ListPeers},
     {"GET",    "/v1/complete", kRead, kAsked, {"group", "heard", "wait"}, GetComplete},
     {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group"}, GetEvents},
+    {"POST",   "/v1/reload", kAdmin, kWhole, {}, Reload},
+    {"GET",    "/v1/proof", kAnybody, kOwn, {"token", "nonce"}, GetProof},
     {"GET",    "/v1/openapi.yaml", kAnybody, kOwn, {}, GetDescription},
     {"GET",    "/metrics", kRead, kWhole, {}, GetMetrics},
     {"GET",    "/healthz", kAnybody, kOwn, {}, GetHealth},

@@ -30,6 +30,12 @@ bool IsNumeric(const std::string& host) {
   return inet_pton(AF_INET, host.c_str(), buffer) == 1;
 }
 
+const std::shared_ptr<const Caller>& OwnerOfFolder() {
+  static const auto owner =
+      std::make_shared<const Caller>(Caller{.token = "api", .right = Right::kAdmin, .file = true});
+  return owner;
+}
+
 bool Same(std::string_view given, const std::string& token) {
   return !token.empty() && given.size() == token.size() && base::ConstantTimeEqual(given, token);
 }
@@ -144,8 +150,6 @@ void Auth::SetTokens(Tokens tokens) {
 }
 
 std::shared_ptr<const Caller> Auth::CallerOf(std::string_view token) const {
-  static const auto api =
-      std::make_shared<const Caller>(Caller{.token = "api", .right = Right::kAdmin, .file = true});
   static const auto read =
       std::make_shared<const Caller>(Caller{.token = "read", .right = Right::kRead, .file = true});
   std::shared_ptr<const Tokens> tokens;
@@ -153,7 +157,7 @@ std::shared_ptr<const Caller> Auth::CallerOf(std::string_view token) const {
     base::MutexLock lock(mutex_);
     tokens = tokens_;
   }
-  if (Same(token, tokens->api)) return api;
+  if (Same(token, tokens->api)) return OwnerOfFolder();
   if (Same(token, tokens->read)) return read;
   return options_.named.Find(token);
 }
@@ -186,6 +190,10 @@ std::optional<Response> Auth::Check(Request& request, Right right) const {
   if (auto refused = CheckOrigin(request)) return refused;
   if (right == Right::kAnybody) return std::nullopt;
   const std::string_view token = BearerOf(request);
+  if (token.empty() && request.by_owner) {
+    request.caller = OwnerOfFolder();
+    return std::nullopt;
+  }
   if (token.empty()) {
     Response response = ErrorResponse(absl::UnauthenticatedError(
         "send the token: Authorization: Bearer <what is in api.token of the data folder>"));

@@ -55,7 +55,8 @@ class Auth {
   // The answer that refuses the request, or nothing. 403, also for what anybody may ask: a Host
   // that is not ours (a name that some page let point here), or an Origin other than the Host and
   // those that are allowed (a page of someone else's in a browser); 401: no or a wrong token; 403:
-  // a token for less. Else it notes in the request who asks.
+  // a token for less. Who comes as the owner of the data folder, who could read its tokens, needs
+  // none. Else it notes in the request who asks.
   std::optional<Response> Check(Request& request, Right right) const;
   // The answer to a browser that asks whether a page of an allowed origin may call; it sends no
   // token with that.

@@ -233,8 +233,10 @@ std::string TokenStore::MarkOf(std::string_view text) { return HashOf(text); }
 
 void TokenStore::SetFiles(std::string_view api, std::string_view read) {
   std::map<std::string, std::shared_ptr<const Caller>> files;
+  std::map<std::string, std::string, std::less<>> proof_keys;
   const auto add = [&](std::string_view text, const char* name, Right right) {
     if (text.empty()) return;
+    proof_keys[name] = ProofKeyOf(text);
     files[MarkOf(text)] =
         std::make_shared<const Caller>(Caller{.token = name, .right = right, .file = true});
   };
@@ -242,6 +244,14 @@ void TokenStore::SetFiles(std::string_view api, std::string_view read) {
   add(api, "api", Right::kAdmin);
   base::MutexLock lock(mutex_);
   files_ = std::move(files);
+  proof_keys_ = std::move(proof_keys);
+}
+
+absl::StatusOr<std::string> TokenStore::Prove(std::string_view name, const ProofOf& of) const {
+  base::MutexLock lock(mutex_);
+  const auto key = proof_keys_.find(name);
+  if (key == proof_keys_.end()) return absl::NotFoundError("there is no such token");
+  return ProofFor(key->second, of);
 }
 
 std::shared_ptr<const Caller> TokenStore::FindByMark(const std::string& mark) const {

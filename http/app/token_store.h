@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "http/app/app_limits.h"
 #include "http/app/caller.h"
+#include "http/message/service_proof.h"
 
 namespace waypost::http {
 
@@ -51,6 +52,9 @@ class TokenStore {
   static std::string MarkOf(std::string_view text);
   // From now on these two are those of the data folder; empty: there is none.
   void SetFiles(std::string_view api, std::string_view read);
+  // Shows somebody who knows one of these two, "api" or "read", that this service knows it too: see
+  // service_proof.h. kNotFound: there is no such token.
+  absl::StatusOr<std::string> Prove(std::string_view name, const ProofOf& of) const;
   // Whose mark this is, those of the data folder among them; null: nobody's, or it has ended.
   std::shared_ptr<const Caller> FindByMark(const std::string& mark) const;
 
@@ -74,6 +78,7 @@ class TokenStore {
   std::map<std::string, Known, std::less<>> by_name_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const Caller>, std::less<>> by_hash_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const Caller>> files_ GUARDED_BY(mutex_);  // by mark
+  std::map<std::string, std::string, std::less<>> proof_keys_ GUARDED_BY(mutex_);  // by name
 };
 
 // The row of a token, for tests too: JSON, read strictly.

@@ -67,7 +67,10 @@ struct AppClient::Impl {
 absl::Status AppClient::Impl::Connect(const Interrupt& interrupt) {
   if (exchange != nullptr && exchange->Reusable()) return absl::OkStatus();
   exchange.reset();
-  auto socket = Socket::Connect({options.address}, {.each = options.connect_timeout}, interrupt);
+  auto socket =
+      options.socket_path.empty()
+          ? Socket::Connect({options.address}, {.each = options.connect_timeout}, interrupt)
+          : Socket::ConnectAtPath(options.socket_path, options.owner);
   if (!socket.ok()) return base::Annotate(socket.status(), "the service is not reachable");
   if (!options.tls_sha256.empty()) {
     RETURN_IF_ERROR(socket->StartTls(options.tls_sha256, Deadline(), interrupt));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,7 +24,10 @@ class AppClient {
  public:
   struct Options {
     std::string address;  // "127.0.0.1:7440", as in endpoints.json
-    std::string token;    // of api.token, without the newline; empty: none is sent
+    // Not empty: a Unix socket there is called instead, whose listener must be `owner` or root.
+    std::string socket_path;
+    uid_t owner = 0;
+    std::string token;  // of api.token, without the newline; empty: none is sent
     // Not empty: HTTPS, with a certificate that has this SHA-256 in hex, as in endpoints.json.
     std::string tls_sha256;
     base::Millis connect_timeout{3000};

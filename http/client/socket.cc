@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/host_port.h"
+#include "base/local_socket.h"
 #include "base/status.h"
 
 // Dialling and talking with deadlines. Addresses are started 250 ms apart and the first to answer
@@ -192,6 +193,21 @@ absl::StatusOr<Socket> Socket::Connect(const std::vector<std::string>& addresses
   for (const std::string& address : addresses) dialling.AddAddress(address);
   ASSIGN_OR_RETURN(auto winner, dialling.Run());
   return Socket(winner.first, std::move(winner.second));
+}
+
+// A Unix socket is connected, or refused, at once: unless its backlog is full, which is said.
+absl::StatusOr<Socket> Socket::ConnectAtPath(const std::string& path, uid_t owner) {
+  ASSIGN_OR_RETURN(const auto where, base::LocalSocketAddress::Of(path));
+  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), path);
+  if (socket.fd_ < 0) return base::ErrnoStatus(errno, "socket");
+  if (::connect(socket.fd_, where.get(), where.size()) != 0) {
+    const std::string why = absl::StrCat(path, ": ", ErrorText(errno));
+    return errno == EACCES ? absl::PermissionDeniedError(why) : absl::UnavailableError(why);
+  }
+  const uid_t user = base::UserAtOtherEnd(socket.fd_);
+  if (user == owner || user == 0) return socket;
+  return absl::PermissionDeniedError(
+      absl::StrCat(path, ": user ", user, " listens there, not the owner of the data folder"));
 }
 
 Socket::Socket(TurnedConnection::Parts turned, std::string address)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,9 +21,9 @@
 
 namespace waypost::http {
 
-// The client's end of a TCP connection. Every call blocks until it is done, its deadline passes
-// (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection fails (kUnavailable).
-// One thread at a time.
+// The client's end of a TCP connection, or of a Unix socket. Every call blocks until it is done,
+// its deadline passes (kDeadlineExceeded), `interrupt` is stopped (kCancelled) or the connection
+// fails (kUnavailable). One thread at a time.
 class Socket {
  public:
   struct ConnectOptions {
@@ -38,6 +40,9 @@ class Socket {
   // kUnavailable says of each why it failed.
   static absl::StatusOr<Socket> Connect(const std::vector<std::string>& addresses,
                                         const ConnectOptions& options, const Interrupt& interrupt);
+  // A Unix socket of this machine. kUnavailable: nobody listens there; kPermissionDenied: who does
+  // is another user than `owner`, and not root.
+  static absl::StatusOr<Socket> ConnectAtPath(const std::string& path, uid_t owner);
   // A connection on which this side has served until now. `address`: what to call it.
   Socket(TurnedConnection::Parts turned, std::string address);
   // Gives the connection away, to be served on. `received`: what was read beyond the last answer.

@@ -17,7 +17,7 @@ namespace waypost::http {
 
 struct EngineOptions {
   std::string listener;  // "app" or "peer": in metrics, logs and thread names
-  std::string address;   // "127.0.0.1:7440"; port 0: any free one
+  std::string address;   // "127.0.0.1:7440", port 0: any free one; or the path of a Unix socket
   // What operators call these options: errors say where to change what stood in the way.
   struct Names {
     std::string address = "address";
@@ -40,6 +40,9 @@ struct EngineOptions {
   std::size_t head_bytes_max = 16 * 1024;
   std::size_t head_lines_max = 64;
   std::size_t target_bytes_max = 4096;
+  // Of a Unix socket: who is neither of this process's user nor root is not served, and requests
+  // are marked as the owner's.
+  bool owner_only = false;
   bool chunked_bodies = false;  // requests may have them
   // Each request gets an id; answers have it, and the time: Waypost-Request-Id, Date.
   bool request_ids = false;

@@ -11,9 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/host_port.h"
+#include "base/local_socket.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "http/engine/engine_loop.h"
+#include "http/engine/listen.h"
 
 // How connections begin, and how all of them end. Every limit on their number is kept here: in all,
 // for each address, and of handshakes under way, where the oldest is cut so that those that stall
@@ -37,12 +39,6 @@ std::string TextOf(const sockaddr_storage& address) {
     inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
   }
   return text;
-}
-
-// 127.0.0.0/8, also written as IPv6, and ::1: no other machine can be there.
-bool IsOfThisMachine(const std::string& remote) {
-  const std::string network = base::NetworkOf(remote);
-  return remote == "::1" || (network.size() == 4 && network[0] == '\x7F');
 }
 
 }  // namespace
@@ -88,7 +84,19 @@ void EngineLoop::PauseAccepting() {
   accept_again_ = Now() + kAcceptPause;
 }
 
+bool EngineLoop::IsWelcome(int fd) {
+  if (!shared_.options.owner_only) return true;
+  const uid_t user = base::UserAtOtherEnd(fd);
+  if (user == geteuid() || user == 0) return true;
+  shared_.CountRejected("user");
+  return false;
+}
+
 void EngineLoop::Welcome(int fd, const std::string& remote) {
+  if (!IsWelcome(fd)) {
+    ::close(fd);
+    return;
+  }
   std::unique_ptr<Connection> connection(new (std::nothrow) Connection);
   if (connection == nullptr) {
     ::close(fd);
@@ -96,7 +104,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   }
   connection->fd = fd;
   connection->remote = remote;
-  connection->local = IsOfThisMachine(remote);
+  connection->local = IsSocketPath(shared_.options.address) || base::IsLoopback(remote);
   connection->network = base::NetworkOf(remote);
   Connection* const c = Admit(std::move(connection));
   if (c == nullptr) return;
@@ -228,6 +236,7 @@ void EngineLoop::BeginDrain() {
   drain_begun_ = true;
   if (listener_ >= 0) ::close(listener_);
   listener_ = -1;
+  if (IsSocketPath(shared_.options.address)) ::unlink(shared_.options.address.c_str());
   std::vector<uint64_t> ids;
   for (const auto& item : connections_) ids.push_back(item.first);
   for (uint64_t id : ids) {

@@ -39,6 +39,8 @@ class EngineLoop {
   // ---- connections ----
   void Accept();
   void PauseAccepting();
+  // Of a Unix socket for its owner: is it one who comes?
+  bool IsWelcome(int fd);
   void Welcome(int fd, const std::string& remote);
   void Adopt(TurnedConnection& turned);
   void GiveAway(Connection& c);

@@ -91,6 +91,7 @@ void RequestRunner::HandleRequest(Connection& c) {
   if (memory_body) request.body = &*memory_body;
   if (socket_body) request.body = &*socket_body;
   request.remote_address = c.remote;
+  request.by_owner = shared_.options.owner_only;
   request.arrived = c.arrived;
   request.id = shared_.IdOf(c);
   if (shared_.options.peers) request.peer = PeerIdentityOf(c.tls.get(), request);

@@ -46,6 +46,8 @@ struct Request {
   std::string remote_address;  // without the port
   // Of a peer listener: who is calling. One place in the engine decides it.
   std::optional<base::PeerId> peer;
+  // It came through a socket that only the user of this process and root can open.
+  bool by_owner = false;
   // Of an app listener: whose token it shows, noted by the guard; null where none is asked for.
   std::shared_ptr<const Caller> caller;
   // What the router took from the path, decoded: {"id": "...", "g": "..."}.

@@ -1,5 +1,8 @@
 #include "service/cli/client.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,15 +11,18 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/crypto.h"
+#include "base/random.h"
 #include "base/short_id.h"
 #include "base/status.h"
 #include "http/message/errors.h"
+#include "http/message/service_proof.h"
 #include "service/data_dir.h"
 #include "service/unusable.h"
 
-// The command line's way to a running service: endpoints and token from the data folder, then calls
-// over the API. What people type for a group, peer or blob is resolved to one id, or refused with
-// what it could have meant.
+// The command line's way to a running service: its socket in the data folder, or endpoints and
+// token from there, then calls over the API. What people type for a group, peer or blob is resolved
+// to one id, or refused with what it could have meant.
 
 namespace waypost::service {
 namespace {
@@ -35,6 +41,22 @@ absl::Status WithExit(absl::Status status, int exit_status) {
 
 bool IsHex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// After a crash another program may listen where endpoints.json points.
+absl::Status HaveProved(const http::AppClient::Options& options) {
+  http::AppClient::Options asks = options;
+  asks.token.clear();
+  const http::ProofOf of{.nonce = base::ToHex(base::RandomBytes(32)), .address = options.address};
+  ASSIGN_OR_RETURN(const std::string expected, http::ProofFor(http::ProofKeyOf(options.token), of));
+  auto reply = http::AppClient(asks).Must({.target = "/v1/proof?token=api&nonce=" + of.nonce});
+  if (absl::IsUnavailable(reply.status())) return WithExit(reply.status(), kExitNotReachable);
+  const Json json = reply.ok() ? Json::parse(reply->body, nullptr, false) : Json();
+  if (base::ConstantTimeEqual(TextOf(json, "proof"), expected)) return absl::OkStatus();
+  return WithExit(absl::UnavailableError(absl::StrCat(
+                      "what listens on ", options.address,
+                      " is not the service of this data folder; it was told no token")),
+                  kExitNotReachable);
 }
 
 absl::StatusOr<Json> Parse(const std::string& body) {
@@ -77,10 +99,20 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_
   const auto fs = base::NewPosixFileSystem();
   const auto endpoints = ReadEndpoints(*fs, data_dir);
   if (!endpoints.ok()) return WithExit(endpoints.status(), kExitNotReachable);
-  const auto token = ReadToken(data_dir, "api.token");
-  if (!token.ok()) return token.status();
-  return std::unique_ptr<Client>(new Client(
-      {.address = endpoints->http, .token = *token, .tls_sha256 = endpoints->http_tls_sha256}));
+  http::AppClient::Options options{.address = "localhost",
+                                   .socket_path = data_dir + "/control.sock"};
+  struct stat folder {
+  }, socket{};
+  if (stat(data_dir.c_str(), &folder) != 0) return base::ErrnoStatus(errno, data_dir);
+  if (lstat(options.socket_path.c_str(), &socket) == 0) {
+    options.owner = folder.st_uid;
+    return std::unique_ptr<Client>(new Client(std::move(options)));
+  }
+  options = {.address = endpoints->http, .tls_sha256 = endpoints->http_tls_sha256};
+  ASSIGN_OR_RETURN(options.token, ReadToken(data_dir, "api.token"));
+  // A certificate is proof enough: its key is in nobody else's hands.
+  if (options.tls_sha256.empty()) RETURN_IF_ERROR(HaveProved(options));
+  return std::unique_ptr<Client>(new Client(std::move(options)));
 }
 
 std::unique_ptr<Client> Client::Another() const {
@@ -89,11 +121,11 @@ std::unique_ptr<Client> Client::Another() const {
 
 absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call& call) {
   // Send tells a service that is not there apart from one that answers 503; Must does not.
+  const std::string& where = options_.socket_path.empty() ? options_.address : options_.socket_path;
   const auto reply = client_.Send(call);
   if (absl::IsUnavailable(reply.status())) {
-    return WithExit(
-        base::Annotate(reply.status(), absl::StrCat("no answer from ", options_.address)),
-        kExitNotReachable);
+    return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", where)),
+                    kExitNotReachable);
   }
   RETURN_IF_ERROR(reply.status());
   if (reply->status >= 200 && reply->status < 300) return *reply;

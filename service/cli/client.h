@@ -38,7 +38,9 @@ absl::Status OutputError(absl::Status status);
 // What client commands call the service with. Finds it through the data folder. One thread.
 class Client {
  public:
-  // Errors say that no service runs there: exit status 4.
+  // By control.sock, which only the owner of the folder and root can open, and which needs no
+  // token; where the folder holds none, by the app API, after what listens there has proved that it
+  // knows the token. Errors say that no service runs there: exit status 4.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& data_dir);
   // Another connection to the same service, for another thread.
   std::unique_ptr<Client> Another() const;

@@ -51,6 +51,10 @@ Exit IdentityRestore(const Common& common, const IdentityArgs& args);
 // "api", "read", or empty: both.
 Exit TokenRotate(const Common& common, const std::string& which);
 
+// ---- commands_config.cc ----
+// As SIGHUP; what is no good stays as it was, and is said.
+Exit ReloadFiles(const Common& common, Client& client);
+
 // ---- commands_access.cc ----
 struct TokenArgs {
   std::string name, rights, expires;

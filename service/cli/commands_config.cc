@@ -121,6 +121,12 @@ Exit ConfigGet(const Common& common, Client& client, const std::string& key) {
   return kExitOk;
 }
 
+Exit ReloadFiles(const Common& common, Client& client) {
+  RETURN_IF_ERROR(client.Send("POST", "/v1/reload", Json()).status());
+  if (common.json) PrintJson({{"reloaded", true}});
+  return kExitOk;
+}
+
 Exit ConfigShow(const Common& common, Client& client) {
   Json config;
   ASSIGN_OR_RETURN(config, client.Get("/v1/config"));

@@ -194,6 +194,8 @@ Exit IdentityRestore(const Common& common, const IdentityArgs& args) {
 
 Exit TokenRotate(const Common& common, const std::string& which) {
   const auto fs = base::NewPosixFileSystem();
+  // Before, for over the app API it is proved with the tokens of before that this is the service.
+  const auto running = Client::Connect(common.data);
   Json made = Json::array();
   for (const char* name : {"api", "read"}) {
     if (!which.empty() && which != name) continue;
@@ -201,11 +203,11 @@ Exit TokenRotate(const Common& common, const std::string& which) {
     made.push_back(absl::StrCat(common.data, "/", name, ".token"));
   }
   // A service that runs reads it again; one that does not will find it.
-  const auto endpoints = ReadEndpoints(*fs, common.data);
-  const bool told = endpoints.ok() && kill(static_cast<pid_t>(endpoints->pid), SIGHUP) == 0;
-  if (endpoints.ok() && !told) {
-    return absl::UnavailableError(
-        "the new token is written, but the running service could not be told: send it SIGHUP");
+  absl::Status reloaded = running.status();
+  if (running.ok()) reloaded = (*running)->Send("POST", "/v1/reload", Json()).status();
+  const bool told = reloaded.ok();
+  if (!told && ExitOf(reloaded) != kExitNotReachable) {
+    return base::Annotate(reloaded, "the new token is written, but the service was not told");
   }
   if (common.json) {
     PrintJson({{"rotated", made}, {"told", told}});

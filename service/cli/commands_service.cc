@@ -119,7 +119,8 @@ Exit Serve(const Common& common, const ServeArgs& args) {
   int number = 0;
   do {
     if (sigwait(&set, &number) != 0) number = SIGTERM;
-    if (number == SIGHUP) service->Reload();
+    // What was no good is in the log.
+    if (number == SIGHUP) service->Reload().IgnoreError();
   } while (number == SIGHUP);
   base::LogInfo("stopping: ", strsignal(number), "; a second signal ends at once");
   EndAtOnceOnStopSignals();

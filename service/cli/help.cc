@@ -49,6 +49,7 @@ const std::map<std::string, std::pair<const char*, const char*>>& Examples() {
                                                    std::pair<const char*, const char*>>{
       {"init", {"init --name nas", "init --data /srv/waypost --listen 127.0.0.1:7440"}},
       {"serve", {"serve --data /srv/waypost", "serve --http.listen=127.0.0.1:0 --log.level=debug"}},
+      {"reload", {"reload", "reload --data /srv/waypost"}},
       {"version", {"version", "version --json"}},
       {"help", {"help put", "help group invite"}},
       {"identity show", {"identity show", "identity show --json"}},

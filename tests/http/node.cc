@@ -59,6 +59,8 @@ Node::Node(NodeOptions options) {
               .tokens = {.api = kToken, .read = kReadToken},
               .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
               .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
+              .endpoint = [this] { return app->bound_address(); },
+              .reload = [this] { return reload; },
               .started = clock.SteadyNow()});
   peer_api = std::make_unique<PeerApi>(PeerApi::Parts{.blobs = *parts->blobs,
                                                       .access = *parts->access,

@@ -48,7 +48,7 @@ struct NodeOptions {
 // One peer with all its parts, both listeners on loopback, in this process.
 class Node {
  public:
-  static constexpr char kToken[] = "0123456789abcdef";
+  static constexpr char kToken[] = "0123456789abcdef0123456789abcdef";
   static constexpr char kReadToken[] = "fedcba9876543210";
 
   explicit Node(NodeOptions options = {});
@@ -73,6 +73,7 @@ class Node {
   std::unique_ptr<PeerHttpClient> client;
   FakeSettings settings;
   AllowedSites sites;
+  absl::Status reload;  // what POST /v1/reload ends with
   std::unique_ptr<AppApi> app_api;
   std::unique_ptr<PeerApi> peer_api;
   std::unique_ptr<Engine> app;

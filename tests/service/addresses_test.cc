@@ -86,10 +86,10 @@ TEST(AddressesTest, WhatIsConfiguredGoesBeforeWhatIsBoundAndAWildcardMeansTheInt
 
 TEST(AddressesTest, LoopbackIsWhatOnlyThisMachineReaches) {
   for (const char* host : {"127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"}) {
-    EXPECT_TRUE(IsLoopback(host)) << host;
+    EXPECT_TRUE(base::IsLoopback(host)) << host;
   }
   for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "fe80::1", "::2", "::ffff:10.0.0.1", ""}) {
-    EXPECT_FALSE(IsLoopback(host)) << host;
+    EXPECT_FALSE(base::IsLoopback(host)) << host;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -94,6 +95,7 @@ class Wire final : public httplib::Stream {
     return false;
   }
   bool ConnectTo(const addrinfo& where);
+  bool ConnectAt(const Endpoint& endpoint);
   bool Handshake(const std::string& fingerprint);
   // As recv() and send() that wait; -1 on errors.
   ssize_t Receive(char* data, std::size_t size);
@@ -166,6 +168,11 @@ inline short Wire::Wait(short events) {
 }
 
 inline int Wire::Connect(const Endpoint& endpoint) {
+  if (!endpoint.socket_path.empty()) {
+    if (ConnectAt(endpoint)) return fd_;
+    if (fd_ >= 0) close(fd_);
+    return fd_ = -1;
+  }
   const auto where = SplitAddress(endpoint.address);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -188,6 +195,38 @@ inline int Wire::Connect(const Endpoint& endpoint) {
     if (fault_->kind != ErrorKind::kConnection) break;
   }
   return -1;
+}
+
+// What the kernel takes as the path of a socket is short: a longer one goes through a descriptor of
+// its folder.
+inline bool Wire::ConnectAt(const Endpoint& endpoint) {
+  const auto fail = [&](const std::string& why) {
+    return Fail(ErrorKind::kConnection, endpoint.socket_path + ": " + why);
+  };
+  const std::size_t slash = endpoint.socket_path.rfind('/');
+  if (slash == std::string::npos) return fail("no absolute path");
+  const int folder =
+      open(endpoint.socket_path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return fail(std::strerror(errno));
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  const std::string path =
+      "/proc/self/fd/" + std::to_string(folder) + endpoint.socket_path.substr(slash);
+  const bool fits = path.size() < sizeof(where.sun_path);
+  if (fits) std::memcpy(where.sun_path, path.data(), path.size());
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const bool connected =
+      fits && fd_ >= 0 && connect(fd_, reinterpret_cast<sockaddr*>(&where), sizeof(where)) == 0;
+  const int error = errno;
+  close(folder);
+  if (!connected) return fail(fits ? std::strerror(error) : "the name is too long");
+  ucred listener{};
+  socklen_t size = sizeof(listener);
+  if (getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &listener, &size) == 0 &&
+      (listener.uid == endpoint.owner || listener.uid == 0)) {
+    return true;
+  }
+  return fail("another user than the owner of the folder listens there");
 }
 
 inline bool Wire::ConnectTo(const addrinfo& where) {

@@ -264,10 +264,11 @@ TEST(Access, EveryAppCallWithEachToken) {
     for (std::size_t at; (at = path.find('{')) != std::string::npos;) {
       path.replace(at, path.find('}') - at + 1, std::string(64, 'a'));
     }
-    // A link is opened by its secret, and the description tells nothing of this peer.
-    const bool open =
-        std::set<std::string_view>{"/healthz", "/readyz", "/v1/openapi.yaml", "/s/{secret}"}
-            .contains(of->pattern);
+    // A link is opened by its secret, a proof is for who holds the token, and the description tells
+    // nothing of this peer.
+    const bool open = std::set<std::string_view>{"/healthz", "/readyz", "/v1/openapi.yaml",
+                                                 "/v1/proof", "/s/{secret}"}
+                          .contains(of->pattern);
     const auto status = [&](const char* authorization) {
       // Wrong tokens of one address are answered later and later.
       Request request{.method = method, .path = path, .remote_address = std::to_string(asked)};
@@ -279,8 +280,9 @@ TEST(Access, EveryAppCallWithEachToken) {
       return node.app_api->Handle(request).status;
     };
     const std::string read = std::string("Bearer ") + Node::kReadToken;
-    for (const char* none : {"", "Bearer ", "Bearer x", "Basic 0123456789abcdef",
-                             "Bearer 0123456789abcdeF", "Bearer 0123456789abcdef0"}) {
+    for (const char* none :
+         {"", "Bearer ", "Bearer x", "Basic 0123456789abcdef",
+          "Bearer 0123456789abcdef0123456789abcdeF", "Bearer 0123456789abcdef0123456789abcdef0"}) {
       EXPECT_EQ(status(none) != 401, open) << route << " with \"" << none << "\"";
     }
     // The read token opens what changes nothing.
@@ -290,7 +292,7 @@ TEST(Access, EveryAppCallWithEachToken) {
     EXPECT_TRUE(of->right > Right::kRead || method == "GET") << route;
     // All is open to the other one; it is not tried on what would stop this node's work.
     if (method == "GET") {
-      EXPECT_NE(status("Bearer 0123456789abcdef"), 403) << route;
+      EXPECT_NE(status("Bearer 0123456789abcdef0123456789abcdef"), 403) << route;
     }
   }
   EXPECT_GT(asked, 250u);
