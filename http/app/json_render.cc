@@ -183,6 +183,8 @@ Json ScanJson(const upkeep::ScanStatus& status) {
     json["running"] = nullptr;
   }
   json["next"] = TimeJson(status.next);
+  json["paused"] = status.paused;
+  json["paused_until"] = status.paused_until ? TimeJson(*status.paused_until) : Json(nullptr);
   return json;
 }
 
