@@ -67,11 +67,11 @@ absl::Status Confirm(const MemberArgs& args, const Client::FoundMember& found,
 }  // namespace
 
 Exit RefSet(const Common& common, Client& client, const std::string& group_text,
-            const std::string& key, const std::string& id) {
+            const std::string& key, const std::vector<std::string>& what) {
   std::string group, blob;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
   // A reference may be set to a blob that nobody here knows yet: a whole id is taken as it is.
-  ASSIGN_OR_RETURN(blob, client.ResolveBlob(id));
+  ASSIGN_OR_RETURN(blob, client.ResolveBlob(what));
   Json ref;
   ASSIGN_OR_RETURN(ref, client.Send("PUT", RefPath(group, key), {{"blob", blob}}));
   if (common.json) PrintJson(ref);
