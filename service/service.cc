@@ -165,6 +165,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   Config config;
   ASSIGN_OR_RETURN(config, Unusable(ConfigBeforeIndex(live)));
   base::ConfigureLog(config.log_level, config.log_format);
+  RETURN_IF_ERROR(data->CheckIndexIsThere(options.new_index));
   RETURN_IF_ERROR(GiveUpWhatIsNotNeeded(options, config, live.file));
   parts = std::make_unique<PeerParts>(
       PeerParts::Outside{.clock = clock, .random = random, .fs = *fs, .identity = data->identity()},

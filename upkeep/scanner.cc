@@ -217,6 +217,9 @@ void Scanner::Impl::Loop() {
         base::LogWarning("scan failed (", failures, " times in a row): ", status.ToString());
       }
     }
+    if (done.adopted > 0) {
+      base::LogInfo("scan: whole files without a row that were taken in: ", done.adopted);
+    }
     if (done.ok) {
       duration_seconds.Observe(
           std::chrono::duration<double>(done.ended_steady - done.started_steady).count());

@@ -29,6 +29,8 @@ Exit Init(const Common& common, const InitArgs& args);
 struct ServeArgs {
   std::string config_file;
   std::vector<std::pair<std::string, std::string>> settings;  // "section.key" and text
+  bool init = false;       // make the data folder where there is none
+  bool new_index = false;  // see ServiceOptions
 };
 // Returns when the service has stopped.
 Exit Serve(const Common& common, const ServeArgs& args);

@@ -23,6 +23,9 @@ void CommandLine::AddService() {
   ServeArgs& serve = words_.serve;
   command = Alone(app_, "serve", "run the service in the foreground",
                   [&serve](const Common& common) { return Serve(common, serve); });
+  command->add_flag("--init", serve.init, "make the data folder where there is none");
+  command->add_flag("--new-index", serve.new_index,
+                    "begin an empty index where the one that was there is lost for good");
   command->add_option("--config", serve.config_file, "instead of waypost.toml in the data folder");
   for (const Setting& setting : Settings()) {
     const std::string key = setting.key;
