@@ -79,6 +79,7 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const std::stri
 // All but what comes from outside the configuration.
 PeerPartsOptions PartsOptionsOf(const std::string& data_dir, const Config& config) {
   return {.name = config.node_name,
+          .role = config.node_role,
           .max_locations = config.signpost_max_locations,
           .limits = MemberLimitsOf(config),
           .store = {.data_dir = data_dir,

@@ -69,6 +69,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
           {"role", syncgroup::RoleName(group.role)},
           {"authority", syncgroup::AuthorityName(group.authority)},
           {"members", group.members},
+          {"servers", group.servers},
           {"refs", group.counts.refs},
           {"wanted", group.counts.wanted},
           {"bytes_wanted", group.counts.wanted_bytes},

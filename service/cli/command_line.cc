@@ -106,8 +106,8 @@ CLI::App* CommandLine::Alone(CLI::App& parent, const std::string& name, const st
   return command;
 }
 
-void CommandLine::Role(CLI::App* command, std::string& into) {
-  command->add_option("--role", into, "server, normal or leaf")
+void CommandLine::Role(CLI::App* command, std::string& into, const std::string& help) {
+  command->add_option("--role", into, "server, normal or leaf: " + help)
       ->check(CLI::IsMember({"server", "normal", "leaf"}));
 }
 

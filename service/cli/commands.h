@@ -138,6 +138,8 @@ Exit GroupRemove(const Common& common, Client& client, const MemberArgs& args);
 // `field`: "role" or "authority".
 Exit GroupChange(const Common& common, Client& client, const MemberArgs& args,
                  const std::string& field, const std::string& value);
+// Says on standard error where nobody is a server of the group.
+void SayWithoutServer(const Json& group);
 Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
 
 // ---- commands_status.cc ----

@@ -52,7 +52,7 @@ class CommandLine {
                     const WithService& run);
   CLI::App* Alone(CLI::App& parent, const std::string& name, const std::string& help,
                   const WithoutService& run);
-  void Role(CLI::App* command, std::string& into);
+  void Role(CLI::App* command, std::string& into, const std::string& help);
   CLI::Option* Blob(CLI::App* command);
   void Timeout(CLI::App* command);
   // Of the --timeout option.

@@ -14,7 +14,7 @@ void CommandLine::AddGroups() {
       [&w](const Common& common, Client& client) { return GroupCreate(common, client, w.create); });
   command->add_option("NAME", w.create.name)->required();
   command->add_flag("--public", w.create.is_public);
-  Role(command, w.create.role);
+  Role(command, w.create.role, "what this peer is in it (default: the setting node.role)");
   Command(group, "list", "groups that this peer is in",
           [](const Common& common, Client& client) { return GroupList(common, client); });
   command = Command(
@@ -46,7 +46,7 @@ void CommandLine::AddGroups() {
       app_, "join", "join a group by invite",
       [&w](const Common& common, Client& client) { return Join(common, client, w.value, w.role); });
   command->add_option("INVITE", w.value)->required();
-  Role(command, w.role);
+  Role(command, w.role, "what this peer takes, at most what the invite gives (default node.role)");
 }
 
 void CommandLine::AddMembers(CLI::App& group) {
@@ -55,7 +55,7 @@ void CommandLine::AddMembers(CLI::App& group) {
       group, "invite", "let somebody join; prints what the joiner needs",
       [&w](const Common& common, Client& client) { return GroupInvite(common, client, w.invite); });
   command->add_option("GROUP", w.invite.group)->required();
-  Role(command, w.invite.role);
+  Role(command, w.invite.role, "the most that the joiner may take (default server)");
   command->add_option("--authority", w.invite.authority)
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command->add_option("--uses", w.invite.uses);
