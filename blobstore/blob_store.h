@@ -107,6 +107,9 @@ class BlobStore {
   // Inside the transaction that decided not to install it: gives up what only `staged` needs. The
   // bytes of a row, and of others that are staged, stay.
   virtual void Discard(base::WriteTxn& txn, const StagedBlob& staged) = 0;
+  // Before that transaction: has the blob a row whose bytes are whole, as `staged` is? Reads what
+  // nobody has looked at.
+  virtual bool WholeHere(const StagedBlob& staged) = 0;
   // Would the bytes of `row`, which are whole, have to give way to `staged`? True where otherwise
   // a file would be left without a row.
   virtual bool Supersedes(const StagedBlob& staged, const BlobRow& row) const = 0;

@@ -92,7 +92,15 @@ struct DiskBlobStore::Impl {
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
         space(
             std::make_shared<SpaceKeeper>(fs, clock, shelf.layout().blobs_dir(), options.min_free)),
-        max_blob(options.max_blob_bytes) {}
+        max_blob(options.max_blob_bytes) {
+    shelf.SetRottenHandler([this](const base::BlobId& blob) {
+      open_files.Drop(blob);
+      corrupt_total.Add();
+      base::LogWarning("the file of blob ", blob.ToHex(),
+                       " was not what it was any more: it is in quarantine/, and replaced by bytes "
+                       "that were just brought");
+    });
+  }
 
   void AddMetrics() {
     if (options.metrics == nullptr) return;
@@ -348,6 +356,17 @@ void DiskBlobStore::Discard(base::WriteTxn& txn, const StagedBlob& staged) {
 
 bool DiskBlobStore::Supersedes(const StagedBlob& staged, const BlobRow& row) const {
   return row.placement == Placement::kInline && staged.placement == Placement::kFile;
+}
+
+bool DiskBlobStore::WholeHere(const StagedBlob& staged) {
+  const auto source = Open(staged.id);
+  if (!source.ok()) return false;
+  // Inline bytes were hashed by Open, a staged file has the name of a file that is whole.
+  const bool in_memory = (*source)->size_bytes() == 0 || !(*source)->in_memory().empty();
+  if (staged.placement == Placement::kFile || in_memory) return true;
+  // A file that would be inline today.
+  return impl_->shelf.HashesTo(impl_->shelf.layout().BlobPath(staged.id), staged.id)
+      .value_or(false);
 }
 
 uint64_t DiskBlobStore::inline_max_bytes() const { return impl_->options.inline_max_bytes; }

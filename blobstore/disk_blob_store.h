@@ -70,6 +70,7 @@ class DiskBlobStore final : public BlobStore {
   void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
   void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
   void Discard(base::WriteTxn& txn, const StagedBlob& staged) override;
+  bool WholeHere(const StagedBlob& staged) override;
   bool Supersedes(const StagedBlob& staged, const BlobRow& row) const override;
   uint64_t inline_max_bytes() const override;
   absl::Status CheckSpace(uint64_t size_bytes) override;

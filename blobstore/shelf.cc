@@ -21,10 +21,25 @@ constexpr std::size_t kHashPieceBytes = std::size_t{1} << 20;
 // Enough that a name which keeps coming back does not fill the folder.
 constexpr unsigned kQuarantineSameName = 100;
 
+absl::StatusOr<base::BlobId> HashOf(const base::File& file) {
+  base::Sha256 hasher;
+  std::vector<char> buffer(kHashPieceBytes);
+  for (uint64_t offset = 0;;) {
+    ASSIGN_OR_RETURN(const std::size_t count, file.ReadAt(offset, std::span<char>(buffer)));
+    hasher.Update({buffer.data(), count});
+    if (count < buffer.size()) return hasher.Finish();
+    offset += count;
+  }
+}
+
 }  // namespace
 
 Shelf::Shelf(base::FileSystem& fs, base::Index& index, Layout layout)
     : fs_(fs), index_(index), layout_(std::move(layout)) {}
+
+void Shelf::SetRottenHandler(std::function<void(const base::BlobId&)> on_rotten) {
+  on_rotten_ = std::move(on_rotten);
+}
 
 absl::Status Shelf::Prepare() {
   for (const std::string& dir : {layout_.blobs_dir(), layout_.partial_dir(),
@@ -141,18 +156,21 @@ absl::StatusOr<bool> Shelf::IsWhole(const base::BlobId& blob, uint64_t size_byte
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is a folder where a blob should be; remove it"));
   }
+  ASSIGN_OR_RETURN(const std::optional<BlobRow> row, RowOf(blob));
+  const bool has_row = row && row->placement == Placement::kFile && row->size_bytes == size_bytes;
   if (info->size == size_bytes) {
-    ASSIGN_OR_RETURN(const std::optional<BlobRow> row, RowOf(blob));
-    if (row && row->placement == Placement::kFile && row->size_bytes == size_bytes) return true;
-    // Nothing vouches for it: left by a crash between name and row, or put there by hand.
-    ASSIGN_OR_RETURN(const base::BlobId found, HashFile(path));
-    if (found == blob) {
+    // Also where a row says that it was whole: who brings the bytes counts on them from here on.
+    ASSIGN_OR_RETURN(const bool whole, HashesTo(path, blob));
+    if (whole && has_row) return true;
+    if (whole) {
+      // Left by a crash between name and row, or put there by hand.
       ASSIGN_OR_RETURN(const auto file, fs_.OpenWrite(path));
       RETURN_IF_ERROR(file->Sync());
       return true;
     }
   }
   RETURN_IF_ERROR(Quarantine(path, blob.ToHex()));
+  if (has_row && on_rotten_) on_rotten_(blob);
   return false;
 }
 
@@ -225,14 +243,14 @@ absl::Status Shelf::Quarantine(const std::string& path, std::string_view name) {
 
 absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
   ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
-  base::Sha256 hasher;
-  std::vector<char> buffer(kHashPieceBytes);
-  for (uint64_t offset = 0;;) {
-    ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(offset, std::span<char>(buffer)));
-    hasher.Update({buffer.data(), count});
-    if (count < buffer.size()) return hasher.Finish();
-    offset += count;
-  }
+  return HashOf(*file);
+}
+
+absl::StatusOr<bool> Shelf::HashesTo(const std::string& path, const base::BlobId& blob) {
+  ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
+  const auto found = HashOf(*file);
+  if (!found.ok()) base::LogWarning("a stored file cannot be read: ", found.status().ToString());
+  return found.ok() && *found == blob;
 }
 
 absl::StatusOr<std::optional<BlobRow>> Shelf::RowOf(const base::BlobId& blob) {

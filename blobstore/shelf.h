@@ -3,6 +3,7 @@
 #include <atomic>
 #include <bitset>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,9 +35,13 @@ class Shelf {
   // Makes the folders that are missing, durably, and deletes what is in trash/.
   absl::Status Prepare();
 
+  // Told of a file that a row vouched for and that turned out to be rotten, once it is out of the
+  // way. Set before use.
+  void SetRottenHandler(std::function<void(const base::BlobId&)> on_rotten);
+
   // Gives the verified bytes of `blob` their name by calling `put_in_place` (a link or rename to
-  // the path it is given), unless a whole file has it already; durable when it returns. What is
-  // there and not whole goes to quarantine/.
+  // the path it is given), unless a whole file has it already, which is read to be sure; durable
+  // when it returns. What is there and not whole goes to quarantine/.
   struct Placed {
     std::shared_ptr<Pin> pin;
     bool used = false;  // `put_in_place` was called
@@ -66,8 +71,9 @@ class Shelf {
   // Moves a file, named `name` there, to quarantine/. The caller holds the claim if it is a blob's.
   absl::Status Quarantine(const std::string& path, std::string_view name);
 
-  // Reads a whole file.
+  // Reads a whole file. One that cannot be read to its end does not hash to anything.
   absl::StatusOr<base::BlobId> HashFile(const std::string& path);
+  absl::StatusOr<bool> HashesTo(const std::string& path, const base::BlobId& blob);
   absl::StatusOr<std::optional<BlobRow>> RowOf(const base::BlobId& blob);
 
   base::FileSystem& fs() { return fs_; }
@@ -86,6 +92,7 @@ class Shelf {
   base::FileSystem& fs_;
   base::Index& index_;
   const Layout layout_;
+  std::function<void(const base::BlobId&)> on_rotten_;
   Claims claims_;
 
   base::Mutex mutex_;

@@ -188,7 +188,8 @@ TEST_F(OldCopyTest, AWipedIndexWithItsIdentityJoinsAgainAndLosesNothing) {
   laptop_->Kill();
   fs::remove_all(laptop_->dir() + "/index");
   fs::remove_all(laptop_->dir() + "/blobs");
-  ASSERT_TRUE(laptop_->Start().ok());
+  EXPECT_FALSE(laptop_->Start().ok()) << "an empty index took its place without a word";
+  ASSERT_TRUE(laptop_->Start({.settings = {"--new-index=true"}}).ok());
   EXPECT_EQ(laptop_->Call("GET", "/v1/groups/" + group_).status, 404);
   ASSERT_EQ(laptop_->Join(server_->Invite(group_), "normal"), group_);
   EXPECT_TRUE(BothHave(3));

@@ -624,6 +624,49 @@ TEST_F(CommandLineTest, TokensAreMadeListedAndRevokedAndTheAuditTells) {
   EXPECT_EQ(of_group.dump().find("token.create"), std::string::npos);  // it is about this peer
 }
 
+TEST_F(CommandLineTest, WhatTheServiceDoesOfItselfIsPausedStoppedAndWatched) {
+  const std::string group = laptop_->CreateGroup("family", "server");
+  Ok(*laptop_, {"put", File("one", "hello"), "--group", "family"});
+  const auto status = [&] { return Parsed(laptop_->Run({"status", "--json"})); };
+  Ok(*laptop_, {"pause", "--for", "1h"});
+  Ok(*laptop_, {"pause", "scan"});
+  EXPECT_EQ(status()["pause"]["reason"], "operator");
+  EXPECT_EQ(status()["scan"]["paused"], true);
+  Ok(*laptop_, {"scan", "--wait"}, 1);
+  Ok(*laptop_, {"resume", "fetch"});
+  EXPECT_EQ(Parsed(laptop_->Run({"resume", "scan", "--json"})).value("paused", true), false);
+  EXPECT_EQ(status()["scan"]["paused"], false);
+  EXPECT_EQ(status()["paused"], false);
+  Ok(*laptop_, {"pause", "sleep"}, 2);
+  Ok(*laptop_, {"pause", "--for", "soon"}, 1);
+
+  const std::string missing = HexOfSha256("nobody has it");
+  Ok(*laptop_, {"ref", "set", "family", "gone", missing});
+  Ok(*laptop_, {"stop", "family", "gone"});
+  EXPECT_THAT(Ok(*laptop_, {"wanted", "--state", "stopped", "--group", "family"}),
+              HasSubstr(missing));
+  EXPECT_THAT(Ok(*laptop_, {"signpost", missing.substr(0, 8)}), HasSubstr("stopped"));
+  EXPECT_EQ(Ok(*laptop_, {"retry", "family", "gone"}), "1 moved");
+
+  const std::string set = Ok(*laptop_, {"events", "--kind", "ref.set", "--group", "family"});
+  EXPECT_THAT(set, HasSubstr("key=gone"));
+  EXPECT_EQ(set.find("blob.stored"), std::string::npos);
+  EXPECT_GT(Parsed(laptop_->Run({"events", "--json"})).size(), 2u);
+  Ok(*laptop_, {"events", "--kind", "ref.sett"}, 1);
+
+  const std::string address = Ok(*laptop_, {"link", "create", "family", "one", "--expires", "1h"});
+  EXPECT_THAT(address, HasSubstr("http://127.0.0.1:"));
+  EXPECT_EQ(laptop_->Call("GET", address.substr(address.find("/s/"))).body, "hello");
+  const Json links = Parsed(laptop_->Run({"link", "ls", "--json"}));
+  ASSERT_EQ(links.size(), 1u);
+  Ok(*laptop_, {"link", "revoke", links[0].value("id", "")});
+  EXPECT_EQ(Parsed(laptop_->Run({"link", "ls", "--json"})).size(), 0u);
+
+  EXPECT_EQ(Ok(*laptop_, {"health"}), "alive  ok\nready  ok");
+  EXPECT_THAT(Ok(*laptop_, {"metrics"}), HasSubstr("waypost_http_requests_total"));
+  EXPECT_THAT(Ok(*laptop_, {"openapi"}), HasSubstr("operationId: postBlob"));
+}
+
 TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {
   const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
   const auto shown = [&] { return Parsed(laptop_->Run({"group", "show", "family", "--json"})); };

@@ -67,6 +67,51 @@ TEST(LifecycleTest, AFolderIsNeverServedUnderAnIdentityThatIsNotItsOwn) {
   EXPECT_EQ(peer.Bytes(blob), "hello");
 }
 
+TEST(LifecycleTest, AnIndexThatIsGoneIsReplacedOnlyWhereSomebodySaysSo) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const std::string bytes(100'000, 'x');
+  const std::string blob = PutRef(peer, peer.CreateGroup("family", "server"), "k", bytes);
+  ASSERT_EQ(peer.Stop(), 0);
+  fs::remove_all(peer.dir() + "/index");
+  for (const std::string& more : {"--log.level=info", "--init"}) {
+    const CommandResult serve = peer.Run({"serve", "--http.listen=127.0.0.1:0", more});
+    EXPECT_EQ(serve.exit_status, 78) << serve.err;
+    EXPECT_NE(serve.err.find("--new-index"), std::string::npos) << serve.err;
+  }
+  EXPECT_NE(peer.Run({"config", "unset", "fetcher.concurrency"}).exit_status, 0);
+  ASSERT_TRUE(peer.Start({.settings = {"--new-index=true", "--scan.initial_delay=0s"}}).ok());
+  EXPECT_TRUE(Eventually([&] { return peer.Bytes(blob) == bytes; }));
+  EXPECT_EQ(peer.Get("/v1/groups")["items"].size(), 0u);
+  EXPECT_TRUE(Eventually([&] { return peer.Log().find("taken in: 1") != std::string::npos; }));
+  // The next start needs no word.
+  ASSERT_EQ(peer.Stop(), 0);
+  ASSERT_TRUE(peer.Start().ok());
+  EXPECT_EQ(peer.Bytes(blob), bytes);
+}
+
+TEST(LifecycleTest, ServeMakesADataFolderWhereItIsAskedTo) {
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer");
+  fs::remove_all(peer.dir());
+  const CommandResult none = peer.Run({"serve", "--http.listen=127.0.0.1:0"});
+  EXPECT_EQ(none.exit_status, 1) << none.err;
+  EXPECT_FALSE(fs::exists(peer.dir()));
+  const std::vector<std::string> words = {"--init=true", "--http.listen=127.0.0.1:0",
+                                          "--peer.listen=127.0.0.1:0"};
+  std::string id;
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_TRUE(peer.Start({.settings = words}).ok());
+    if (start == 0) id = peer.Status().value("peer", "");
+    EXPECT_EQ(peer.Status().value("peer", ""), id);
+    ASSERT_EQ(peer.Stop(), 0);
+  }
+  // A key that is gone from a folder in use is no reason to make another peer of it.
+  fs::rename(peer.dir() + "/identity.key", cluster.dir() + "/key");
+  EXPECT_EQ(peer.Run({"serve", "--init"}).exit_status, 78);
+  EXPECT_FALSE(fs::exists(peer.dir() + "/identity.key"));
+}
+
 TEST(LifecycleTest, AStopIsCleanAndWhatWasThereIsThereAgain) {
   Cluster cluster;
   Peer& peer = cluster.Add("peer");

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/work/fetcher.h"
+#include "syncgroup/protocol/types.h"
 
 namespace waypost::service {
 
@@ -28,6 +29,7 @@ struct ListenerConfig {
 // Every setting, typed and within its range. The defaults are in the table of settings.
 struct Config {
   std::string node_name;  // empty: the host's name
+  syncgroup::Role node_role = syncgroup::Role::kServer;
   ListenerConfig http;
   std::vector<std::string> http_allowed_hosts;
   std::vector<std::string> http_allowed_origins;

@@ -33,6 +33,13 @@ using base::Abs;
 
 constexpr std::size_t kSmallFileMax = 64 * 1024;
 constexpr std::size_t kTokenBytesMin = 16;
+constexpr char kIndexFile[] = "index/data.mdb";
+
+constexpr char kWrongKey[] =
+    "the key was changed or belongs elsewhere; put the right one back (from a copy, or with "
+    "waypost "
+    "identity restore from what waypost identity backup made, once the wrong one is moved away), "
+    "or run another peer on a folder of its own";
 
 std::string In(const std::string& dir, std::string_view name) {
   return absl::StrCat(dir, "/", Abs(name));
@@ -126,6 +133,26 @@ absl::StatusOr<Format> LoadFormat(base::FileSystem& fs, const std::string& dir) 
   return format;
 }
 
+absl::Status KeyIsGone(const std::string& dir) {
+  return Unusable(absl::NotFoundError(
+      absl::StrCat(In(dir, "identity.key"),
+                   " is gone from a folder that was in use: put it back from a copy, or with: "
+                   "waypost identity restore FILE --data ",
+                   dir)));
+}
+
+// `format` is that of a folder of `self`, or of nobody yet.
+absl::Status CheckPeer(const std::string& dir, const Format& format, const base::PeerId& self) {
+  const std::string word = PeerWord(self);
+  for (const std::string& other : format.compatible) {
+    if (!IsPeerWord(other) || other == word) continue;
+    return Unusable(absl::FailedPreconditionError(absl::StrCat(
+        In(dir, "identity.key"), " is that of peer ", self.ToHex(),
+        ", and FORMAT names the peer whose id begins with ", other.substr(5), ": ", kWrongKey)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteFormat(base::FileSystem& fs, const std::string& dir, const Format& format) {
   return base::ReplaceFile(fs, In(dir, "FORMAT"), FormatText(format));
 }
@@ -206,8 +233,24 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
         absl::StrCat(path, " has an identity already; it is never overwritten"));
   }
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "FORMAT")));
-  if (info) RETURN_IF_ERROR(LoadFormat(fs, path).status());
-  RETURN_IF_ERROR(WriteFormat(fs, path, CurrentFormat()));
+  const std::unique_ptr<base::Identity> made =
+      identity == nullptr ? base::Identity::Generate() : nullptr;
+  if (identity == nullptr) identity = made.get();
+  Format format = CurrentFormat();
+  if (info) {
+    ASSIGN_OR_RETURN(format, LoadFormat(fs, path));
+  }
+  ASSIGN_OR_RETURN(info, fs.Stat(In(path, kIndexFile)));
+  if (info || format.compatible.contains(std::string(kHasIndex))) {
+    if (made != nullptr) return KeyIsGone(path);
+    RETURN_IF_ERROR(CheckPeer(path, format, identity->peer_id()));
+  }
+  // An older one is brought to today's format, and gets its words, by the first start.
+  if (format.number == kFormatNumber) {
+    std::erase_if(format.compatible, IsPeerWord);  // of an init that was killed
+    format.compatible.insert(PeerWord(identity->peer_id()));
+    RETURN_IF_ERROR(WriteFormat(fs, path, format));
+  }
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "waypost.toml")));
   if (!info) RETURN_IF_ERROR(base::ReplaceFile(fs, In(path, "waypost.toml"), toml));
   for (const char* name : {"api.token", "read.token"}) {
@@ -215,9 +258,7 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
     RETURN_IF_ERROR(ReplaceToken(fs, path, name));
   }
   // Last: a folder with an identity is complete.
-  const std::unique_ptr<base::Identity> made =
-      identity == nullptr ? base::Identity::Generate() : nullptr;
-  RETURN_IF_ERROR((identity != nullptr ? *identity : *made).Save(In(path, "identity.key")));
+  RETURN_IF_ERROR(identity->Save(In(path, "identity.key")));
   return fs.SyncDir(path);
 }
 
@@ -226,6 +267,8 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   std::optional<base::FileSystem::Info> info;
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "identity.key")));
   if (!info) {
+    ASSIGN_OR_RETURN(info, fs.Stat(In(path, kIndexFile)));
+    if (info) return KeyIsGone(path);
     return absl::NotFoundError(absl::StrCat("there is no waypost in ", path,
                                             "; make one with: waypost init --data ", path));
   }
@@ -258,7 +301,32 @@ absl::Status DataDir::TakeFormat() {
   return absl::OkStatus();
 }
 
-absl::Status DataDir::ClaimIndex(base::Index& index) const {
+absl::Status DataDir::CheckIndexIsThere(bool may_be_new) const {
+  std::optional<base::FileSystem::Info> info;
+  ASSIGN_OR_RETURN(info, fs_.Stat(In(path_, kIndexFile)));
+  if (info && info->size > 0) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckPeer(path_, format_, identity_->peer_id()));
+  bool was_there = format_.compatible.contains(std::string(kHasIndex));
+  if (!was_there) {
+    // A folder of before FORMAT said so.
+    const auto blobs = fs_.List(In(path_, "blobs"));
+    if (!blobs.ok() && !absl::IsNotFound(blobs.status())) return blobs.status();
+    was_there = blobs.ok() && !blobs->empty();
+  }
+  if (!was_there) return absl::OkStatus();
+  const std::string what = absl::StrCat(In(path_, kIndexFile), info ? " is empty" : " is gone");
+  if (may_be_new) {
+    base::LogWarning(what, ": a new index is begun, as --new-index says. This peer is in no group ",
+                     "until it joins again; the files in blobs/ stay and are taken in by the scan");
+    return absl::OkStatus();
+  }
+  return Unusable(absl::FailedPreconditionError(absl::StrCat(
+      what, ", and with it all groups and small blobs of this peer. Is its disk mounted? Put it ",
+      "back from a copy of the folder. If it is lost for good, waypost serve --new-index --data ",
+      path_, " begins with an empty one: groups are to be joined again, files in blobs/ stay")));
+}
+
+absl::Status DataDir::ClaimIndex(base::Index& index) {
   constexpr std::string_view kOwnerKey = "owner";
   const base::PeerId& self = identity_->peer_id();
   std::optional<base::PeerId> owner;
@@ -268,19 +336,29 @@ absl::Status DataDir::ClaimIndex(base::Index& index) const {
     remembered = stored.has_value();
     if (stored) owner = base::PeerId::FromBytes(*stored);
   }));
+  if (remembered && owner != self) {
+    return Unusable(absl::FailedPreconditionError(
+        absl::StrCat(In(path_, "identity.key"), " is that of peer ", self.ToHex(),
+                     ", and the index beside it is of peer ", owner ? owner->ToHex() : "nobody",
+                     ": ", kWrongKey)));
+  }
+  RETURN_IF_ERROR(CheckPeer(path_, format_, self));
   if (!remembered) {
-    return index.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+    RETURN_IF_ERROR(index.Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
       txn.Put(base::Table::kMeta, kOwnerKey, self.bytes());
       return absl::OkStatus();
-    });
+    }));
   }
-  if (owner == self) return absl::OkStatus();
-  return Unusable(absl::FailedPreconditionError(absl::StrCat(
-      In(path_, "identity.key"), " is that of peer ", self.ToHex(),
-      ", and the index beside it is of peer ", owner ? owner->ToHex() : "nobody",
-      ": the key was changed or belongs elsewhere; put the right one "
-      "back (from a copy, or a backup that waypost identity backup made), or run another peer on a "
-      "folder of its own")));
+  Format format = format_;
+  format.compatible.insert(PeerWord(self));
+  format.compatible.emplace(kHasIndex);
+  if (format == format_) return absl::OkStatus();
+  // LMDB does not see to it that the names of its files last.
+  RETURN_IF_ERROR(fs_.SyncDir(index_dir_));
+  RETURN_IF_ERROR(fs_.SyncDir(path_));
+  RETURN_IF_ERROR(WriteFormat(fs_, path_, format));
+  format_ = std::move(format);
+  return absl::OkStatus();
 }
 
 absl::Status DataDir::FinishMigration() {

@@ -36,6 +36,7 @@ class DataDir {
   // A new folder: FORMAT, identity, tokens, and `toml` as waypost.toml unless there is one. Durable
   // when it returns. kAlreadyExists: there is an identity already, which is never overwritten.
   // The tokens are new ones, whatever lies there. `identity`: a restored one; null: a new one.
+  // IsUnusable: the folder was another peer's and has, or had, that one's index.
   static absl::Status Init(base::FileSystem& fs, const std::string& path, const std::string& toml,
                            const base::Identity* identity = nullptr);
   // Puts a new token in the place of "api.token" or "read.token"; a service that runs knows it
@@ -56,9 +57,12 @@ class DataDir {
   // All of it is done, durably.
   absl::Status FinishMigration();
 
-  // The index remembers whose it is from its first start on. IsUnusable: it is another peer's than
-  // identity.key says. After the migration, before anything else is written.
-  absl::Status ClaimIndex(base::Index& index) const;
+  // Before the index is opened. IsUnusable: there is none where one was, and `may_be_new` does not
+  // say that it is gone for good.
+  absl::Status CheckIndexIsThere(bool may_be_new) const;
+  // The index remembers whose it is from its first start on, and so does FORMAT. IsUnusable: it is
+  // another peer's than identity.key says. After the migration, before anything else is written.
+  absl::Status ClaimIndex(base::Index& index);
 
   // Leaves endpoints.json as it is: RemoveEndpoints is part of a clean stop.
   ~DataDir();

@@ -23,6 +23,7 @@ using Words = Format::Words;
 constexpr std::string_view kTitle = "waypost data folder, format ";
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 32;
+constexpr std::string_view kPeer = "peer-";
 // The last one without words.
 constexpr uint32_t kWordlessNumber = 2;
 
@@ -79,6 +80,12 @@ Format CurrentFormat() {
   // Who does not know these tables loses nothing by it: named tokens are refused then.
   return {.number = kFormatNumber, .compatible = {"audit", "tokens"}};
 }
+
+std::string PeerWord(const base::PeerId& peer) {
+  return absl::StrCat(Abs(kPeer), peer.ToHex()).substr(0, kWordBytesMax);
+}
+
+bool IsPeerWord(std::string_view word) { return word.starts_with(kPeer); }
 
 absl::StatusOr<Format> ParseFormat(std::string_view text) {
   if (!text.ends_with('\n')) return NoFormat(text);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "base/ids.h"
 
 namespace waypost::service {
 
@@ -34,6 +35,12 @@ inline constexpr uint32_t kFormatNumber = 3;
 // the folder goes on with it. See migration.h.
 inline constexpr std::string_view kMigrating = "migrating";
 Format CurrentFormat();
+// In `compatible` from the end of the first start on: there is an index.
+inline constexpr std::string_view kHasIndex = "index";
+// In `compatible`: whose the folder is, "peer-" and the first digits of the id, as many as a word
+// has room for.
+std::string PeerWord(const base::PeerId& peer);
+bool IsPeerWord(std::string_view word);
 
 // kFailedPrecondition for a text that is none, or of a later number.
 absl::StatusOr<Format> ParseFormat(std::string_view text);

@@ -84,6 +84,7 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const std::stri
 // All but what comes from outside the configuration.
 PeerPartsOptions PartsOptionsOf(const std::string& data_dir, const Config& config) {
   return {.name = config.node_name,
+          .role = config.node_role,
           .max_locations = config.signpost_max_locations,
           .limits = MemberLimitsOf(config),
           .store = {.data_dir = data_dir,
@@ -177,6 +178,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   Config config;
   ASSIGN_OR_RETURN(config, Unusable(ConfigBeforeIndex(live)));
   base::ConfigureLog(config.log_level, config.log_format);
+  RETURN_IF_ERROR(data->CheckIndexIsThere(options.new_index));
   RETURN_IF_ERROR(GiveUpWhatIsNotNeeded(options, config, live.file));
   parts = std::make_unique<PeerParts>(
       PeerParts::Outside{.clock = clock, .random = random, .fs = *fs, .identity = data->identity()},

@@ -101,7 +101,13 @@ Rows Listener(const std::string& section, ListenerConfig Config::*listener, std:
 
 Rows Node() {
   return {{"node.name", "", Text(In(&Config::node_name), "up to 200 bytes", CheckNodeName),
-           "shown to people; empty: the host's name"}};
+           "shown to people; empty: the host's name"},
+          {"node.role", "server",
+           Choice<syncgroup::Role>(In(&Config::node_role), {{"server", syncgroup::Role::kServer},
+                                                            {"normal", syncgroup::Role::kNormal},
+                                                            {"leaf", syncgroup::Role::kLeaf}}),
+           "what this peer is in groups that it creates or joins without --role; never more than "
+           "the invite gives"}};
 }
 
 Rows ForApps() {

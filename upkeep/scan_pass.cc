@@ -66,7 +66,7 @@ absl::Status Scanner::Impl::Pass() {
   std::string from;
   bool more = true;
   for (std::size_t folder = 0; more || folder < folders;) {
-    if (Stopping()) return absl::CancelledError("shutting down");
+    if (!MayGoOn()) return absl::CancelledError("shutting down");
     if (more) {
       ASSIGN_OR_RETURN(more, JoinPage(from));
     }
@@ -77,7 +77,7 @@ absl::Status Scanner::Impl::Pass() {
   }
   from.clear();
   for (more = true; more;) {
-    if (Stopping()) return absl::CancelledError("shutting down");
+    if (!MayGoOn()) return absl::CancelledError("shutting down");
     ASSIGN_OR_RETURN(more, RefPage(from));
   }
   // As many due rows as the merge join saw in their places: none of them is stale. Should rows that
@@ -87,7 +87,7 @@ absl::Status Scanner::Impl::Pass() {
   from.clear();
   more = due_rows != due_seen;
   while (more) {
-    if (Stopping()) return absl::CancelledError("shutting down");
+    if (!MayGoOn()) return absl::CancelledError("shutting down");
     ASSIGN_OR_RETURN(more, DuePage(from));
   }
   RETURN_IF_ERROR(CheckCounts());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,7 +12,7 @@
 
 // The scanner's thread: when a pass begins, what it reports, and how soon the next one follows. A
 // pass that was asked for while one ran comes right after it. A pass that failed is not "the last
-// scan": nothing is called complete because of it.
+// scan": nothing is called complete because of it. A pause holds the thread between two pages.
 
 namespace waypost::upkeep {
 namespace {
@@ -22,6 +23,10 @@ constexpr base::Millis kRefoldWait{500};
 
 // How soon a disk that was not mounted is noticed when it is.
 constexpr base::Millis kLookForDisk{5000};
+
+// In the index: until when an operator has scans paused, in ms of Unix time.
+constexpr std::string_view kPauseKey = "scan.pause_until_ms";
+constexpr int64_t kPauseForEver = INT64_MAX;
 
 base::SteadyTime NextAfter(base::SteadyTime end, base::Millis spent,
                            const ScannerOptions& options) {
@@ -38,6 +43,8 @@ Scanner::Scanner(ScannerOptions options, Parts parts)
 Scanner::~Scanner() { Shutdown(); }
 
 void Scanner::Start() {
+  const absl::Status paused = impl_->LoadPause();
+  if (!paused.ok()) base::LogWarning("whether scans are paused is not known: ", paused.ToString());
   base::MutexLock lock(impl_->mutex);
   if (impl_->thread.joinable()) return;
   impl_->next = impl_->clock.SteadyNow() + impl_->options.initial_delay;
@@ -73,6 +80,33 @@ void Scanner::Request() {
   impl_->wake.NotifyAll();
 }
 
+absl::Status Scanner::Pause(std::optional<base::Millis> how_long) {
+  std::optional<base::WallTime> until;
+  if (how_long) until = impl_->clock.WallNow() + *how_long;
+  const int64_t stored = until ? base::ToMs(*until) : kPauseForEver;
+  RETURN_IF_ERROR(
+      impl_->index.Update(base::Index::Lane::kForeground, [stored](base::WriteTxn& txn) {
+        txn.Put(base::Table::kMeta, kPauseKey, absl::StrCat(stored));
+        return absl::OkStatus();
+      }));
+  impl_->SetPause(until);
+  return absl::OkStatus();
+}
+
+absl::Status Scanner::Resume() {
+  RETURN_IF_ERROR(impl_->index.Update(base::Index::Lane::kForeground, [](base::WriteTxn& txn) {
+    txn.Delete(base::Table::kMeta, kPauseKey);
+    return absl::OkStatus();
+  }));
+  {
+    base::MutexLock lock(impl_->mutex);
+    impl_->paused = {};
+    impl_->wake.NotifyAll();
+  }
+  impl_->changed.Notify();
+  return absl::OkStatus();
+}
+
 base::Notifier& Scanner::changed() { return impl_->changed; }
 
 ScanStatus Scanner::Status() const {
@@ -87,17 +121,54 @@ ScanStatus Scanner::Status() const {
   }
   status.next =
       impl_->clock.WallNow() + std::chrono::duration_cast<base::Millis>(impl_->next - now);
+  status.paused = now < impl_->paused;
+  if (status.paused) status.paused_until = impl_->paused_until;
   return status;
+}
+
+void Scanner::Impl::SetPause(std::optional<base::WallTime> until) {
+  {
+    base::MutexLock lock(mutex);
+    paused_until = until;
+    paused = until ? clock.SteadyNow() +
+                         std::chrono::duration_cast<base::Millis>(*until - clock.WallNow())
+                   : kNoEnd;
+    wake.NotifyAll();
+  }
+  changed.Notify();
+}
+
+absl::Status Scanner::Impl::LoadPause() {
+  std::optional<int64_t> until;
+  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
+    int64_t ms = 0;
+    const auto stored = txn.Get(base::Table::kMeta, kPauseKey);
+    if (stored && absl::SimpleAtoi(base::Abs(*stored), &ms)) until = ms;
+  }));
+  if (!until) return absl::OkStatus();
+  if (*until == kPauseForEver) {
+    SetPause(std::nullopt);
+  } else if (base::FromMs(*until) > clock.WallNow()) {
+    SetPause(base::FromMs(*until));
+  }
+  return absl::OkStatus();
+}
+
+bool Scanner::Impl::MayGoOn() {
+  base::MutexLock lock(mutex);
+  while (!stopping && clock.SteadyNow() < paused) clock.WaitUntil(wake, mutex, paused);
+  return !stopping;
 }
 
 // False: it is to end.
 bool Scanner::Impl::AwaitPass() {
-  while (true) {
+  while (MayGoOn()) {
     const bool away = !blobs.away().empty();
     {
       base::MutexLock lock(mutex);
       const auto idle = [&]() EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-        return !stopping && !requested && clock.SteadyNow() < next;
+        const base::SteadyTime now = clock.SteadyNow();
+        return !stopping && ((!requested && now < next) || now < paused);
       };
       if (idle()) {
         clock.WaitUntil(wake, mutex,
@@ -118,6 +189,7 @@ bool Scanner::Impl::AwaitPass() {
     base::MutexLock lock(mutex);
     requested = true;
   }
+  return false;
 }
 
 void Scanner::Impl::Loop() {
@@ -144,6 +216,9 @@ void Scanner::Impl::Loop() {
       } else if (base::IsPowerOfTwo(++failures) && !stopping) {
         base::LogWarning("scan failed (", failures, " times in a row): ", status.ToString());
       }
+    }
+    if (done.adopted > 0) {
+      base::LogInfo("scan: whole files without a row that were taken in: ", done.adopted);
     }
     if (done.ok) {
       duration_seconds.Observe(

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/events.h"
 #include "base/index.h"
@@ -38,6 +39,9 @@ struct ScanStatus {
   double progress = 0;  // of the running one, 0-1
   std::optional<base::Millis> estimate_left;
   base::WallTime next;
+  // By an operator: no pass begins, and the running one waits between two pages.
+  bool paused = false;
+  std::optional<base::WallTime> paused_until;  // nullopt: until Resume
 };
 
 // The safety net: walks `signposts` and `blobs` side by side and puts right what events missed;
@@ -61,8 +65,12 @@ class Scanner {
   void Shutdown();
   void SetOptions(base::Millis extra_delay, double delay_multiplier);
   ScannerOptions options() const;
-  // A pass that begins after this call. While one runs, another follows it.
+  // A pass that begins after this call. While one runs, another follows it; during a pause it waits
+  // for its end.
   void Request();
+  // For so long, or until Resume; survives a restart. Blocks for one index commit.
+  absl::Status Pause(std::optional<base::Millis> how_long);
+  absl::Status Resume();
   ScanStatus Status() const;
   base::Notifier& changed();
   // A row whose bytes were found missing: it goes, its holdings are kept until they are back

@@ -21,6 +21,7 @@ namespace waypost::upkeep {
 
 struct Scanner::Impl {
   static constexpr unsigned kFolders = 256;
+  static constexpr base::SteadyTime kNoEnd = base::SteadyTime::max();
 
   Impl(ScannerOptions options_in, const Parts& parts)
       : index(parts.index),
@@ -61,10 +62,11 @@ struct Scanner::Impl {
   absl::Status RepairDamage();
   void Advance(uint64_t rows);
   void Count(const std::function<void(ScanPass&)>& change);
-  bool Stopping() {
-    base::MutexLock lock(mutex);
-    return stopping;
-  }
+  // Waits while an operator has scans paused. False: the scanner is to end.
+  bool MayGoOn();
+  // What an operator said before the last restart.
+  absl::Status LoadPause();
+  void SetPause(std::optional<base::WallTime> until);
 
   base::Index& index;
   blobstore::DiskBlobStore& blobs;
@@ -95,6 +97,9 @@ struct Scanner::Impl {
   ScannerOptions options GUARDED_BY(mutex);
   bool requested GUARDED_BY(mutex) = false;
   bool stopping GUARDED_BY(mutex) = false;
+  // While it is later than now; kNoEnd: until an operator resumes.
+  base::SteadyTime paused GUARDED_BY(mutex){};
+  std::optional<base::WallTime> paused_until GUARDED_BY(mutex);
   std::optional<ScanPass> last GUARDED_BY(mutex);
   std::optional<ScanPass> running GUARDED_BY(mutex);
   double progress GUARDED_BY(mutex) = 0;

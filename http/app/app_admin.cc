@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/app/app_handlers.h"
+#include "http/app/caller.h"
 #include "http/app/json_render.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
@@ -15,6 +16,9 @@
 
 namespace waypost::http {
 namespace {
+
+// Of a kind in /v1/status.
+constexpr std::size_t kGroupsShown = 100;
 
 Response ConfigResponse(AppContext& context) {
   Json settings = Json::object();
@@ -67,9 +71,20 @@ std::string Mode(const AppParts& parts) {
   return "normal";
 }
 
+// The groups here that nobody collects for, as far as the caller may see them.
+Json WithoutServer(const AppContext& context, const Request& request) {
+  Json groups = Json::array();
+  for (const auto& [group, name] : context.parts.groups.WithoutServer()) {
+    if (groups.size() == kGroupsShown) break;
+    if (request.caller != nullptr && !request.caller->Sees(group)) continue;
+    groups.push_back({{"id", group.ToHex()}, {"name", name}});
+  }
+  return groups;
+}
+
 }  // namespace
 
-absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
+absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
   const AppParts& parts = context.parts;
   syncgroup::Counts counts;
   uint64_t groups = 0;
@@ -97,6 +112,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request&) {
                        {"blobs", counts.blobs},
                        {"bytes", counts.bytes},
                        {"groups", groups},
+                       {"groups_without_server", WithoutServer(context, request)},
                        {"refs", counts.refs},
                        {"signposts", counts.signposts},
                        {"wanted", counts.wanted},

@@ -9,14 +9,18 @@
 #include "http/app/json_render.h"
 #include "http/app/scope.h"
 #include "http/message/errors.h"
+#include "http/message/json_request.h"
 #include "http/message/text.h"
 
-// Putting and listing blobs. A put is judged by its announced size, if it has one, before a byte of
-// it is read, and is answered when it is durable; whether its bytes hash to the announced id is
-// decided by the writer, not here.
+// Putting and listing blobs, and asking which are here. A put is judged by its announced size, if
+// it has one, before a byte of it is read, and is answered when it is durable; whether its bytes
+// hash to the announced id is decided by the writer, not here.
 
 namespace waypost::http {
 namespace {
+
+// Of one question.
+constexpr std::size_t kHaveMax = 1000;
 
 // ?group=G&key=K: what the put is to be referenced as.
 absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& request) {
@@ -109,6 +113,24 @@ absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
     items.push_back({{"id", blob.id.ToHex()}, {"size", blob.size_bytes}});
   }
   return ListResponse(std::move(items), page.next);
+}
+
+absl::StatusOr<Response> HaveBlobs(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  reader.Require("ids");
+  const Json* ids = reader.Array("ids");
+  if (ids != nullptr && ids->size() > kHaveMax) reader.Fail("ids", "has at most 1000");
+  RETURN_IF_ERROR(reader.Done());
+  std::vector<base::BlobId> asked;
+  for (const Json& id : *ids) {
+    if (!id.is_string()) return absl::InvalidArgumentError("ids: each must be a string");
+    ASSIGN_OR_RETURN(asked.emplace_back(), BlobIn(id.get_ref<const std::string&>()));
+  }
+  ASSIGN_OR_RETURN(const auto held, HeldOf(context, request, asked));
+  Json here = Json::array();
+  for (const base::BlobId& blob : held) here.push_back(blob.ToHex());
+  return JsonResponse({{"here", std::move(here)}});
 }
 
 }  // namespace waypost::http

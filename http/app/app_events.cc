@@ -46,12 +46,15 @@ std::optional<std::string_view> FieldOf(const base::Event& event, std::string_vi
 class EventStream final : public Subscription {
  public:
   // `gap_first`: what the caller saw last is of another start.
-  EventStream(AppContext& context, Wish wish, uint64_t after, bool gap_first)
+  // `until_number`: it ends there.
+  EventStream(AppContext& context, Wish wish, uint64_t after, bool gap_first,
+              std::optional<uint64_t> until_number)
       : context_(context),
         events_(context.parts.events),
         wish_(std::move(wish)),
         after_(after),
-        gap_first_(gap_first) {}
+        gap_first_(gap_first),
+        until_number_(until_number) {}
   std::string content_type() const override { return "text/event-stream"; }
   void Start(std::function<void()> wake) override {
     changed_ = events_.changed().Register(std::move(wake));
@@ -74,7 +77,9 @@ class EventStream final : public Subscription {
     }
     if (result.bytes.empty() && now >= last_bytes_ + kKeepAlive) result.bytes = ": still here\n\n";
     if (!result.bytes.empty()) last_bytes_ = now;
-    result.next_deadline = page.events.size() == kEventsAtOnce ? now : last_bytes_ + kKeepAlive;
+    const bool more = page.events.size() == kEventsAtOnce;
+    result.end = until_number_ && (!more || after_ >= *until_number_);
+    result.next_deadline = more ? now : last_bytes_ + kKeepAlive;
     return result;
   }
 
@@ -113,6 +118,7 @@ class EventStream final : public Subscription {
   const Wish wish_;
   uint64_t after_;
   bool gap_first_;
+  const std::optional<uint64_t> until_number_;
   bool begun_ = false;
   base::SteadyTime last_bytes_;
   base::Notifier::Registration changed_;
@@ -172,9 +178,15 @@ absl::StatusOr<Response> GetEvents(AppContext& context, Request& request) {
   } else if (since) {
     RETURN_IF_ERROR(ReadPosition(*since, events, after, gap_first));
   }
+  const std::string_view follow = request.Query("follow").value_or("true");
+  if (follow != "true" && follow != "false") {
+    return absl::InvalidArgumentError("follow must be true or false");
+  }
+  std::optional<uint64_t> until_number;
+  if (follow == "false") until_number = events.last_number();
   Response response;
   response.body = std::shared_ptr<Subscription>(
-      std::make_shared<EventStream>(context, std::move(wish), after, gap_first));
+      std::make_shared<EventStream>(context, std::move(wish), after, gap_first, until_number));
   return response;
 }
 

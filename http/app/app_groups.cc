@@ -133,9 +133,7 @@ absl::StatusOr<Response> CreateGroup(AppContext& context, Request& request) {
   options.name = reader.String("name").value_or("");
   options.description = reader.String("description").value_or("");
   options.is_public = reader.Bool("public").value_or(false);
-  std::optional<syncgroup::Role> role;
-  ReadRole(reader, role);
-  if (role) options.role = *role;
+  ReadRole(reader, options.role);
   if (options.name.empty() || options.name.size() > syncgroup::kNameBytesMax) {
     reader.Fail("name", absl::StrCat("must have 1 to ", syncgroup::kNameBytesMax, " bytes"));
   }
@@ -222,7 +220,9 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
   syncgroup::Invites::Options options;
-  ReadRole(reader, options.role);
+  std::optional<syncgroup::Role> role;
+  ReadRole(reader, role);
+  if (role) options.role = *role;
   ReadAuthority(reader, "authority", options.authority);
   if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
     options.uses = static_cast<uint32_t>(*uses);
@@ -261,11 +261,11 @@ absl::StatusOr<Response> ListInvites(AppContext& context, Request& request) {
     }
     last = invite.id;
     Json item = {{"id", base::ToHex(invite.id)},
+                 {"role", syncgroup::RoleName(invite.role.value_or(syncgroup::Role::kServer))},
                  {"authority", syncgroup::AuthorityName(invite.authority)},
                  {"uses_left", invite.uses_left},
                  {"created", TimeJson(invite.created)},
                  {"expires", TimeJson(invite.expires)}};
-    if (invite.role) item["role"] = syncgroup::RoleName(*invite.role);
     items.push_back(std::move(item));
   }
   return ListResponse(std::move(items), next);

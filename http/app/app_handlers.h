@@ -17,7 +17,7 @@ using AppHandler = absl::StatusOr<Response>(AppContext& context, Request& reques
 std::vector<Route> AppRoutes(AppContext& context);
 
 // ---- app_blobs.cc ----
-AppHandler PostBlob, PutBlob, ListBlobs;
+AppHandler PostBlob, PutBlob, ListBlobs, HaveBlobs;
 // ---- app_get_blob.cc ----
 AppHandler GetBlob;
 // ---- app_fetch.cc ----
@@ -30,6 +30,7 @@ AppHandler CreateInvite, ListInvites, RevokeInvite, Join;
 AppHandler PutRef, GetRef, DeleteRef, ListRefs, BatchRefs;
 // ---- app_wanted.cc ----
 AppHandler ListWanted, RetryWanted, RetryAllWanted, StopWanted, PauseFetcher, ResumeFetcher;
+AppHandler PauseWork, ResumeWork;
 // ---- app_admin.cc ----
 AppHandler GetStatus, GetConfig, PatchConfig, GetScan, StartScan, ListPeers, GetComplete;
 AppHandler GetMetrics, GetHealth, GetReadiness, GetDescription;

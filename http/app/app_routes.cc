@@ -30,6 +30,7 @@ const AppRoute kRoutes[] = {
     {"GET",    "/v1/blobs", kRead, kAsked, {"limit", "cursor", "group"}, ListBlobs},
     {"PUT",    "/v1/blobs/{id}", kWrite, kAsked, {"group", "key"}, PutBlob},
     {"GET",    "/v1/blobs/{id}", kRead, kOwn, {"fetch", "timeout"}, GetBlob},
+    {"POST",   "/v1/blobs:have", kRead, kOwn, {}, HaveBlobs},
     {"POST",   "/v1/blobs/{id}/fetch", kWrite, kWhole, {}, StreamFetch},
     {"GET",    "/v1/blobs/{id}/signpost", kRead, kWhole, {}, GetSignpost},
     {"GET",    "/v1/blobs/{id}/why", kRead, kWhole, {}, GetWhy},
@@ -62,6 +63,8 @@ const AppRoute kRoutes[] = {
     {"DELETE", "/v1/wanted/{id}", kWrite, kWhole, {}, StopWanted},
     {"POST",   "/v1/fetcher/pause", kAdmin, kWhole, {}, PauseFetcher},
     {"POST",   "/v1/fetcher/resume", kAdmin, kWhole, {}, ResumeFetcher},
+    {"POST",   "/v1/pause", kAdmin, kWhole, {}, PauseWork},
+    {"POST",   "/v1/resume", kAdmin, kWhole, {}, ResumeWork},
 
     {"POST",   "/v1/tokens", kAdmin, kWhole, {}, CreateToken},
     {"GET",    "/v1/tokens", kAdmin, kWhole, {"limit", "cursor"}, ListTokens},
@@ -79,9 +82,13 @@ const AppRoute kRoutes[] = {
     {"POST",   "/v1/scan", kWrite, kWhole, {}, StartScan},
     {"GET",    "/v1/peers", kRead, kWhole, {"limit", "cursor"}, ListPeers},
     {"GET",    "/v1/complete", kRead, kAsked, {"group", "heard", "wait"}, GetComplete},
+<<<<<<< HEAD
     {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group"}, GetEvents},
     {"POST",   "/v1/reload", kAdmin, kWhole, {}, Reload},
     {"GET",    "/v1/proof", kAnybody, kOwn, {"token", "nonce"}, GetProof},
+=======
+    {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group", "follow"}, GetEvents},
+>>>>>>> 7468c9c48d7dda58e22f031b9725e25265a7b44f
     {"GET",    "/v1/openapi.yaml", kAnybody, kOwn, {}, GetDescription},
     {"GET",    "/metrics", kRead, kWhole, {}, GetMetrics},
     {"GET",    "/healthz", kAnybody, kOwn, {}, GetHealth},

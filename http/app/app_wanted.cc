@@ -10,13 +10,53 @@
 #include "http/message/json_request.h"
 #include "http/message/text.h"
 
-// What is wanted and does not come: listing, trying again now, stopping, pausing the fetcher. All
-// of it is the fetcher's; here it is turned into JSON.
+// What is wanted and does not come: listing, trying again now, stopping; and pausing what this peer
+// does of its own accord. All of it is the fetcher's, or the scanner's; here it is turned into
+// JSON.
 
 namespace waypost::http {
 namespace {
 
 constexpr base::Millis kPauseMax{int64_t{366} * 24 * 3600 * 1000};
+
+std::optional<base::Millis> HowLongIn(ObjectReader& reader) {
+  const auto text = reader.String("for");
+  if (!text) return std::nullopt;
+  const auto duration = base::ParseDuration(*text);
+  if (duration.ok() && duration->count() != 0 && *duration <= kPauseMax) return *duration;
+  reader.Fail("for", "must be a duration like 30m or 1h, at most a year");
+  return std::nullopt;
+}
+
+// What can be paused.
+enum class Work { kFetch, kScan };
+Work WorkIn(ObjectReader& reader) {
+  reader.Require("kind");
+  const std::string kind = reader.String("kind").value_or("");
+  if (kind != "fetch" && kind != "scan") reader.Fail("kind", "must be fetch or scan");
+  return kind == "scan" ? Work::kScan : Work::kFetch;
+}
+
+const char* ActOf(Work work, bool pause) {
+  if (work == Work::kScan) return pause ? "scan.pause" : "scan.resume";
+  return pause ? "fetcher.pause" : "fetcher.resume";
+}
+
+absl::StatusOr<Response> Pause(AppContext& context, Request& request, Work work,
+                               std::optional<base::Millis> how_long) {
+  RETURN_IF_ERROR(work == Work::kScan ? context.parts.scanner.Pause(how_long)
+                                      : context.parts.fetcher.Pause(how_long));
+  context.Note(request, ActOf(work, /*pause=*/true), std::nullopt,
+               how_long ? absl::StrCat("for ", base::FormatDuration(*how_long)) : "");
+  return EmptyResponse();
+}
+
+absl::StatusOr<Response> Resume(AppContext& context, Request& request, Work work) {
+  RETURN_IF_ERROR(work == Work::kScan ? context.parts.scanner.Resume()
+                                      : context.parts.fetcher.Resume());
+  context.Note(request, ActOf(work, /*pause=*/false), std::nullopt, "");
+  return EmptyResponse();
+}
 
 }  // namespace
 
@@ -51,20 +91,30 @@ absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
 absl::StatusOr<Response> PauseFetcher(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
-  std::optional<base::Millis> how_long;
-  if (const auto text = reader.String("for")) {
-    const auto duration = base::ParseDuration(*text);
-    if (!duration.ok() || duration->count() == 0 || *duration > kPauseMax) {
-      reader.Fail("for", "must be a duration like 30m or 1h, at most a year");
-    } else {
-      how_long = *duration;
-    }
-  }
+  const auto how_long = HowLongIn(reader);
   RETURN_IF_ERROR(reader.Done());
-  RETURN_IF_ERROR(context.parts.fetcher.Pause(how_long));
-  context.Note(request, "fetcher.pause", std::nullopt,
-               how_long ? absl::StrCat("for ", base::FormatDuration(*how_long)) : "");
-  return EmptyResponse();
+  return Pause(context, request, Work::kFetch, how_long);
+}
+
+absl::StatusOr<Response> ResumeFetcher(AppContext& context, Request& request) {
+  return Resume(context, request, Work::kFetch);
+}
+
+absl::StatusOr<Response> PauseWork(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  const Work work = WorkIn(reader);
+  const auto how_long = HowLongIn(reader);
+  RETURN_IF_ERROR(reader.Done());
+  return Pause(context, request, work, how_long);
+}
+
+absl::StatusOr<Response> ResumeWork(AppContext& context, Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
+  ObjectReader reader(body, "the body");
+  const Work work = WorkIn(reader);
+  RETURN_IF_ERROR(reader.Done());
+  return Resume(context, request, work);
 }
 
 absl::StatusOr<Response> RetryWanted(AppContext& context, Request& request) {
@@ -81,12 +131,6 @@ absl::StatusOr<Response> RetryAllWanted(AppContext& context, Request&) {
 absl::StatusOr<Response> StopWanted(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const auto blob, BlobIn(request.params["id"]));
   RETURN_IF_ERROR(context.parts.fetcher.Stop(blob));
-  return EmptyResponse();
-}
-
-absl::StatusOr<Response> ResumeFetcher(AppContext& context, Request& request) {
-  RETURN_IF_ERROR(context.parts.fetcher.Resume());
-  context.Note(request, "fetcher.resume", std::nullopt, "");
   return EmptyResponse();
 }
 

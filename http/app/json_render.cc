@@ -69,6 +69,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
           {"role", syncgroup::RoleName(group.role)},
           {"authority", syncgroup::AuthorityName(group.authority)},
           {"members", group.members},
+          {"servers", group.servers},
           {"refs", group.counts.refs},
           {"wanted", group.counts.wanted},
           {"bytes_wanted", group.counts.wanted_bytes},
@@ -183,6 +184,8 @@ Json ScanJson(const upkeep::ScanStatus& status) {
     json["running"] = nullptr;
   }
   json["next"] = TimeJson(status.next);
+  json["paused"] = status.paused;
+  json["paused_until"] = status.paused_until ? TimeJson(*status.paused_until) : Json(nullptr);
   return json;
 }
 

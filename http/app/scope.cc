@@ -24,17 +24,23 @@ absl::Status CheckGroup(const Request& request, std::string_view text) {
 struct Sight {
   bool held = false, mentioned = false;
 };
+Sight LookIn(base::ReadTxn& txn, AppContext& context, const Request& request,
+             const base::BlobId& blob) {
+  Sight sight;
+  const syncgroup::BlobRecord record = context.parts.ledger.Load(txn, blob);
+  for (const base::GroupId& group : *request.caller->groups) {
+    // One that is being left is nowhere for apps, although its rows go later.
+    if (!context.parts.groups.Has(txn, group)) continue;
+    sight.held |= record.row && record.row->holdings.contains(group);
+    sight.mentioned |= record.signpost && record.signpost->groups.contains(group);
+  }
+  return sight;
+}
+
 absl::StatusOr<Sight> Look(AppContext& context, const Request& request, const base::BlobId& blob) {
   Sight sight;
-  RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
-    const syncgroup::BlobRecord record = context.parts.ledger.Load(txn, blob);
-    for (const base::GroupId& group : *request.caller->groups) {
-      // One that is being left is nowhere for apps, although its rows go later.
-      if (!context.parts.groups.Has(txn, group)) continue;
-      sight.held |= record.row && record.row->holdings.contains(group);
-      sight.mentioned |= record.signpost && record.signpost->groups.contains(group);
-    }
-  }));
+  RETURN_IF_ERROR(context.parts.index.Read(
+      [&](base::ReadTxn& txn) { sight = LookIn(txn, context, request, blob); }));
   return sight;
 }
 
@@ -71,6 +77,20 @@ absl::Status CheckHeld(AppContext& context, const Request& request, const base::
   if (Whole(request)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const Sight sight, Look(context, request, blob));
   return sight.held ? absl::OkStatus() : NotHere(blob);
+}
+
+absl::StatusOr<std::set<base::BlobId>> HeldOf(AppContext& context, const Request& request,
+                                              const std::vector<base::BlobId>& blobs) {
+  std::set<base::BlobId> held;
+  RETURN_IF_ERROR(context.parts.index.Read([&](base::ReadTxn& txn) {
+    held.clear();
+    for (const base::BlobId& blob : blobs) {
+      const bool may = Whole(request) ? context.parts.ledger.Load(txn, blob).row.has_value()
+                                      : LookIn(txn, context, request, blob).held;
+      if (may) held.insert(blob);
+    }
+  }));
+  return held;
 }
 
 absl::Status CheckMentioned(AppContext& context, const Request& request, const base::BlobId& blob) {

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <optional>
+#include <set>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/ids.h"
 #include "http/app/app_context.h"
 
@@ -24,7 +25,10 @@ absl::Status CheckScope(AppContext& context, Request& request, Scope scope);
 
 // May the caller have the bytes: are they here, held under one of its groups? kNotFound otherwise.
 absl::Status CheckHeld(AppContext& context, const Request& request, const base::BlobId& blob);
-// The same, or one of its groups mentions the blob, so that it may wait for it.
+// Of these, each that is here and that the caller may have, once.
+absl::StatusOr<std::set<base::BlobId>> HeldOf(AppContext& context, const Request& request,
+                                              const std::vector<base::BlobId>& blobs);
+// As CheckHeld, or one of its groups mentions the blob, so that it may wait for it.
 absl::Status CheckMentioned(AppContext& context, const Request& request, const base::BlobId& blob);
 
 // "blob ... is not here".

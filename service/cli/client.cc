@@ -119,17 +119,34 @@ std::unique_ptr<Client> Client::Another() const {
   return std::unique_ptr<Client>(new Client(options_));
 }
 
-absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call& call) {
+absl::StatusOr<http::AppClient::Reply> Client::Any(const http::AppClient::Call& call) {
   // Send tells a service that is not there apart from one that answers 503; Must does not.
+<<<<<<< HEAD
   const std::string& where = options_.socket_path.empty() ? options_.address : options_.socket_path;
   const auto reply = client_.Send(call);
   if (absl::IsUnavailable(reply.status())) {
     return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", where)),
                     kExitNotReachable);
   }
+=======
+  auto reply = client_.Send(call);
+  if (!absl::IsUnavailable(reply.status())) return reply;
+  return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", options_.address)),
+                  kExitNotReachable);
+}
+
+absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call& call) {
+  const auto reply = Any(call);
+>>>>>>> 7468c9c48d7dda58e22f031b9725e25265a7b44f
   RETURN_IF_ERROR(reply.status());
   if (reply->status >= 200 && reply->status < 300) return *reply;
   return http::StatusOf(reply->status, reply->body);
+}
+
+absl::StatusOr<Json> Client::GetAnyStatus(const std::string& target) {
+  http::AppClient::Reply reply;
+  ASSIGN_OR_RETURN(reply, Any({.target = target}));
+  return Parse(reply.body);
 }
 
 absl::StatusOr<Json> Client::Get(const std::string& target) {
@@ -202,6 +219,16 @@ absl::StatusOr<std::string> Client::ResolveBlob(const std::string& text) {
   for (const std::string& group : groups)
     RETURN_IF_ERROR(ForEach(GroupPath(group, "/refs"), note("blob")));
   return TheOnly(found, "blob", text);
+}
+
+absl::StatusOr<std::string> Client::ResolveBlob(const std::vector<std::string>& what) {
+  if (what.size() == 1) return ResolveBlob(what[0]);
+  if (what.size() != 2) return UsageError("name a blob: its ID, or GROUP and KEY");
+  std::string group;
+  ASSIGN_OR_RETURN(group, ResolveGroup(what[0]));
+  Json ref;
+  ASSIGN_OR_RETURN(ref, Get(RefPath(group, what[1])));
+  return TextOf(ref, "blob");
 }
 
 absl::StatusOr<Client::FoundMember> Client::ResolveMember(const std::string& group,

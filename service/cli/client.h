@@ -45,8 +45,13 @@ class Client {
   // Another connection to the same service, for another thread.
   std::unique_ptr<Client> Another() const;
 
+  // Any answer, whatever its status; errors are of the way there.
+  absl::StatusOr<http::AppClient::Reply> Any(const http::AppClient::Call& call);
+  // An answer that is no 2xx is its error.
   absl::StatusOr<http::AppClient::Reply> Must(const http::AppClient::Call& call);
   absl::StatusOr<Json> Get(const std::string& target);
+  // As Get, of an answer that has its value whatever its status is.
+  absl::StatusOr<Json> GetAnyStatus(const std::string& target);
   absl::StatusOr<Json> Send(const std::string& method, const std::string& target, const Json& body);
   // Calls `visit` with each item of a list, page by page; `target` without limit and cursor.
   absl::Status ForEach(const std::string& target,
@@ -57,6 +62,8 @@ class Client {
   // A blob id from an id, with or without "sha256:", or a unique prefix of at least 8 digits of a
   // blob that is here, wanted here or mentioned in a group here.
   absl::StatusOr<std::string> ResolveBlob(const std::string& text);
+  // The blob that one word names as above, or that a reference names in two: its group and its key.
+  absl::StatusOr<std::string> ResolveBlob(const std::vector<std::string>& what);
   // A member from "self", an id, a short id, a unique prefix of at least 8 digits of the id, or an
   // unambiguous name. What is an id, whole or in part, is never taken for a name: a peer chooses
   // its name itself.

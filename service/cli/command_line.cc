@@ -1,80 +1,35 @@
 #include "service/cli/command_line.h"
 
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/status.h"
 #include "base/units.h"
-#include "service/cli/commands.h"
 #include "service/cli/help.h"
 #include "service/cli/print.h"
-#include "service/settings_table.h"
+#include "service/cli/words.h"
 #include "service/version.h"
 
-// Every command with its words and help, once. Parsing binds words and chooses a command; it runs
-// afterwards, so that nothing happens on a line that has a mistake. Exit statuses are in
-// commands.h.
+// From a line to the command that runs. Parsing binds words and chooses; the command runs
+// afterwards, so that nothing happens on a line that has a mistake. Exit statuses are in client.h.
 
 namespace waypost::service {
 namespace {
 
-// What was chosen: a command that needs a running service, or one that does not.
-struct Choice {
-  std::function<Exit(const Common&)> alone;
-  std::function<Exit(const Common&, Client&)> with_service;
-};
-
-// All words of the command line, bound once and read when the chosen command runs.
-struct Words {
-  std::string group, key, id, peer, value, role, state, timeout, prefix;
-  std::vector<std::string> role_words, help;
-  bool flag = false;
-  MemberArgs member;
-  TokenArgs token;
-  AuditArgs audit;
-  InitArgs init;
-  IdentityArgs identity;
-  ServeArgs serve;
-  PutArgs put;
-  GetArgs get;
-  LsArgs ls;
-  ExportArgs export_to;
-  GroupCreateArgs create;
-  GroupSetArgs set;
-  GroupInviteArgs invite;
-  WaitArgs wait;
-};
-
-class CommandLine {
- public:
-  CommandLine() {
-    app_.require_subcommand(1);
-    app_.fallthrough();
-    app_.add_option("--data", data_, "the data folder (WAYPOST_DATA; default ~/.waypost)");
-    app_.add_flag("--json", common_.json, "print JSON");
-    app_.set_version_flag("--version", absl::StrCat("waypost ", kVersion),
-                          "print the version of this program");
-    Alone(app_, "help", "what a command does, with its words and examples",
-          [this](const Common& common) { return Help(common); })
-        ->add_option("COMMAND", words_.help, "as in: help group invite; without it: all commands")
-        ->expected(0, 3);
-    AddService();
-    AddBlobs();
-    AddRefs();
-    AddGroups();
-    AddStatus();
-    AddConfig();
-    AddAliases(app_);
-    FillHelp(app_);
+// What people call it elsewhere works here too.
+void AddAliases(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands(nullptr)) {
+    const std::string name = command->get_name();
+    const bool takes_none = command->get_aliases().empty();
+    if (takes_none && name == "ls") command->alias("list");
+    if (takes_none && name == "list") command->alias("ls");
+    if (takes_none && name == "del") command->alias("rm")->alias("delete");
+    AddAliases(*command);
   }
+<<<<<<< HEAD
 
   int Run(int argc, char** argv) {
     try {
@@ -533,9 +488,121 @@ void CommandLine::AddConfig() {
       Alone(config, "check", "find mistakes in a file, or in all that the next start will use",
             [&w](const Common& common) { return ConfigCheck(common, w.value); });
   command->add_option("FILE", w.value, "without it: the data folder");
+=======
+>>>>>>> 7468c9c48d7dda58e22f031b9725e25265a7b44f
 }
 
 }  // namespace
+
+CommandLine::CommandLine() {
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.add_option("--data", data_, "the data folder (WAYPOST_DATA; default ~/.waypost)");
+  app_.add_flag("--json", common_.json, "print JSON");
+  app_.set_version_flag("--version", absl::StrCat("waypost ", kVersion),
+                        "print the version of this program");
+  Alone(app_, "help", "what a command does, with its words and examples",
+        [this](const Common& common) { return Help(common); })
+      ->add_option("COMMAND", words_.help, "as in: help group invite; without it: all commands")
+      ->expected(0, 3);
+  AddService();
+  AddBlobs();
+  AddRefs();
+  AddLinks();
+  AddGroups();
+  AddStatus();
+  AddWaits();
+  AddWork();
+  AddConfig();
+  AddAliases(app_);
+  FillHelp(app_);
+}
+
+int CommandLine::Run(int argc, char** argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const std::string unknown = error.get_exit_code() == 0 ? "" : WhatWasUnknown(app_);
+    if (!unknown.empty()) return Ended(UsageError(unknown));
+    if (app_.exit(error) != 0) return kExitUsage;
+    return Ended(kExitOk);
+  }
+  return Ended(RunChoice());
+}
+
+// What was to be printed and is lost is no success.
+int CommandLine::Ended(Exit exit) const {
+  const absl::Status printed = FlushOutput();
+  if (exit.ok() && !printed.ok()) exit = printed;
+  if (exit.ok()) return *exit;
+  PrintError(absl::StrCat("waypost: ", std::string(exit.status().message())));
+  return ExitOf(exit.status());
+}
+
+Exit CommandLine::RunChoice() {
+  const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "";
+  const char* from_environment = std::getenv("WAYPOST_DATA");
+  if (data_.empty()) data_ = from_environment != nullptr ? from_environment : home + "/.waypost";
+  std::error_code error;
+  common_.data = std::filesystem::absolute(data_, error).lexically_normal().string();
+  while (common_.data.size() > 1 && common_.data.back() == '/') common_.data.pop_back();
+  if (alone_) return alone_(common_);
+  if (!base::InitCrypto()) return absl::InternalError("the crypto library does not start");
+  std::unique_ptr<Client> client;
+  ASSIGN_OR_RETURN(client, Client::Connect(common_.data));
+  return with_service_(common_, *client);
+}
+
+CLI::App* CommandLine::Command(CLI::App& parent, const std::string& name, const std::string& help,
+                               const WithService& run) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->callback([this, run] { with_service_ = run; });
+  return command;
+}
+
+CLI::App* CommandLine::Alone(CLI::App& parent, const std::string& name, const std::string& help,
+                             const WithoutService& run) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->callback([this, run] { alone_ = run; });
+  return command;
+}
+
+void CommandLine::Role(CLI::App* command, std::string& into, const std::string& help) {
+  command->add_option("--role", into, "server, normal or leaf: " + help)
+      ->check(CLI::IsMember({"server", "normal", "leaf"}));
+}
+
+CLI::Option* CommandLine::Blob(CLI::App* command) {
+  return command->add_option("ID", words_.id)->expected(1, 2);
+}
+
+void CommandLine::Timeout(CLI::App* command) {
+  command->add_option("--timeout", words_.timeout, "how long to wait (default 60s)");
+}
+
+absl::Status CommandLine::ReadTimeout() {
+  if (words_.timeout.empty()) return absl::OkStatus();
+  const auto parsed = base::ParseDuration(words_.timeout);
+  if (!parsed.ok())
+    return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
+  words_.wait.timeout = *parsed;
+  return absl::OkStatus();
+}
+
+Exit CommandLine::Help(const Common& common) {
+  if (common.json && words_.help.empty()) {
+    PrintJson(AllHelp(app_));
+    return kExitOk;
+  }
+  std::string text;
+  ASSIGN_OR_RETURN(text, HelpOf(app_, words_.help));
+  if (common.json) {
+    PrintJson({{"help", text}});
+  } else {
+    PrintText(text);
+  }
+  return kExitOk;
+}
 
 int RunCommandLine(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);

@@ -29,6 +29,8 @@ Exit Init(const Common& common, const InitArgs& args);
 struct ServeArgs {
   std::string config_file;
   std::vector<std::pair<std::string, std::string>> settings;  // "section.key" and text
+  bool init = false;       // make the data folder where there is none
+  bool new_index = false;  // see ServiceOptions
 };
 // Returns when the service has stopped.
 Exit Serve(const Common& common, const ServeArgs& args);
@@ -85,7 +87,8 @@ struct GetArgs {
   std::string timeout;            // empty: the service's own
 };
 Exit Get(const Common& common, Client& client, const GetArgs& args);
-Exit Fetch(const Common& common, Client& client, const std::string& id);
+// Of `what` everywhere: ID, or G and KEY.
+Exit Fetch(const Common& common, Client& client, const std::vector<std::string>& what);
 struct LsArgs {
   std::string group;
   bool details = false;
@@ -101,7 +104,7 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args);
 
 // ---- commands_groups.cc ----
 Exit RefSet(const Common& common, Client& client, const std::string& group, const std::string& key,
-            const std::string& id);
+            const std::vector<std::string>& what);
 Exit RefGet(const Common& common, Client& client, const std::string& group, const std::string& key);
 Exit RefDel(const Common& common, Client& client, const std::string& group, const std::string& key);
 Exit RefLs(const Common& common, Client& client, const std::string& group,
@@ -139,15 +142,16 @@ Exit GroupRemove(const Common& common, Client& client, const MemberArgs& args);
 // `field`: "role" or "authority".
 Exit GroupChange(const Common& common, Client& client, const MemberArgs& args,
                  const std::string& field, const std::string& value);
+// Says on standard error where nobody is a server of the group.
+void SayWithoutServer(const Json& group);
 Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
 
 // ---- commands_status.cc ----
 Exit ShowStatus(const Common& common, Client& client);
-Exit Wanted(const Common& common, Client& client, const std::string& state);
-Exit Why(const Common& common, Client& client, const std::string& id);
-// An empty id: all.
-Exit Retry(const Common& common, Client& client, const std::string& id);
-Exit Scan(const Common& common, Client& client, bool wait);
+Exit Wanted(const Common& common, Client& client, const std::string& state,
+            const std::string& group);
+Exit Why(const Common& common, Client& client, const std::vector<std::string>& what);
+Exit ShowSignpost(const Common& common, Client& client, const std::vector<std::string>& what);
 Exit Peers(const Common& common, Client& client);
 struct WaitArgs {
   std::string group;
@@ -157,6 +161,41 @@ struct WaitArgs {
 };
 Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args);
 Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args);
+
+// ---- commands_work.cc ----
+// An empty `what`: all.
+Exit Retry(const Common& common, Client& client, const std::vector<std::string>& what);
+Exit Stop(const Common& common, Client& client, const std::vector<std::string>& what);
+Exit Scan(const Common& common, Client& client, bool wait);
+// `kind`: "fetch" or "scan". Without `how_long` until it is resumed.
+Exit Pause(const Common& common, Client& client, const std::string& kind,
+           const std::string& how_long);
+Exit Resume(const Common& common, Client& client, const std::string& kind);
+
+// ---- commands_service_state.cc ----
+Exit Health(const Common& common, Client& client);
+Exit Metrics(const Common& common, Client& client);
+Exit OpenApi(const Common& common, Client& client);
+struct EventsArgs {
+  bool follow = false;
+  std::vector<std::string> kinds;
+  std::string group;
+};
+// One event on one line, for people.
+std::string EventLine(const Json& event);
+Exit Events(const Common& common, Client& client, const EventsArgs& args);
+
+// ---- commands_links.cc ----
+struct LinkArgs {
+  std::vector<std::string> what;
+  std::string expires, id;
+};
+// Prints the address, this once.
+Exit LinkCreate(const Common& common, Client& client, const LinkArgs& args);
+Exit LinkList(const Common& common, Client& client);
+Exit LinkRevoke(const Common& common, Client& client, const std::string& id);
+
+// ---- commands_config.cc, of a running service ----
 Exit ConfigShow(const Common& common, Client& client);
 Exit ConfigGet(const Common& common, Client& client, const std::string& key);
 Exit ConfigSet(const Common& common, Client& client, const std::string& key,

@@ -16,16 +16,6 @@
 namespace waypost::service {
 namespace {
 
-// The blob that the words of `get` name.
-absl::StatusOr<std::string> BlobOf(Client& client, const std::vector<std::string>& what) {
-  if (what.size() == 1) return client.ResolveBlob(what[0]);
-  std::string group;
-  ASSIGN_OR_RETURN(group, client.ResolveGroup(what[0]));
-  Json ref;
-  ASSIGN_OR_RETURN(ref, client.Get(RefPath(group, what[1])));
-  return TextOf(ref, "blob");
-}
-
 // How far a fetch is, for people.
 std::string FetchLine(const Json& line) {
   std::string text = TextOf(line, "state");
@@ -44,7 +34,7 @@ std::string FetchLine(const Json& line) {
 
 Exit Get(const Common&, Client& client, const GetArgs& args) {
   std::string id;
-  ASSIGN_OR_RETURN(id, BlobOf(client, args.what));
+  ASSIGN_OR_RETURN(id, client.ResolveBlob(args.what));
   const auto blob = base::BlobId::FromHex(id);
   if (!blob) return absl::DataLossError("the service answered with a bad id: " + id);
   Progress progress("get " + Abbreviated(id));
@@ -82,9 +72,9 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
   return kExitOk;
 }
 
-Exit Fetch(const Common& common, Client& client, const std::string& text) {
+Exit Fetch(const Common& common, Client& client, const std::vector<std::string>& what) {
   std::string id;
-  ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
+  ASSIGN_OR_RETURN(id, client.ResolveBlob(what));
   Progress progress("fetch " + Abbreviated(id));
   Json last;
   http::AppClient::Call call{.method = "POST", .target = BlobPath(id, "/fetch")};

@@ -34,6 +34,7 @@ struct IdleFolder {
       return absl::FailedPreconditionError(
           absl::StrCat(path, " is of an older format: start its service once"));
     }
+    RETURN_IF_ERROR(data->CheckIndexIsThere(/*may_be_new=*/false));
     ASSIGN_OR_RETURN(index, base::Index::Open({.dir = data->index_dir()}));
     return data->ClaimIndex(*index);
   }

@@ -16,7 +16,7 @@ namespace {
 void PrintGroup(const Common& common, const Json& group) {
   if (common.json) return PrintJson(group);
   for (const char* key : {"name", "id", "description", "public", "inviters", "role", "authority",
-                          "members", "refs", "wanted", "blobs", "created"}) {
+                          "members", "servers", "refs", "wanted", "blobs", "created"}) {
     const std::string value = TextOf(group, key);
     if (!value.empty()) PrintLine(absl::StrCat(key, ": ", value));
   }
@@ -66,12 +66,19 @@ absl::Status Confirm(const MemberArgs& args, const Client::FoundMember& found,
 
 }  // namespace
 
+void SayWithoutServer(const Json& group) {
+  if (!group.contains("servers") || NumberOf(group, "servers") != 0) return;
+  PrintError(absl::StrCat("group \"", TextOf(group, "name"),
+                          "\" has no server: nobody collects what is put there. Make one: "
+                          "waypost group role GROUP SHORT-ID server"));
+}
+
 Exit RefSet(const Common& common, Client& client, const std::string& group_text,
-            const std::string& key, const std::string& id) {
+            const std::string& key, const std::vector<std::string>& what) {
   std::string group, blob;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
   // A reference may be set to a blob that nobody here knows yet: a whole id is taken as it is.
-  ASSIGN_OR_RETURN(blob, client.ResolveBlob(id));
+  ASSIGN_OR_RETURN(blob, client.ResolveBlob(what));
   Json ref;
   ASSIGN_OR_RETURN(ref, client.Send("PUT", RefPath(group, key), {{"blob", blob}}));
   if (common.json) PrintJson(ref);
@@ -127,6 +134,7 @@ Exit GroupCreate(const Common& common, Client& client, const GroupCreateArgs& ar
   } else {
     PrintLine(TextOf(group, "id"));
   }
+  SayWithoutServer(group);
   return kExitOk;
 }
 
@@ -215,7 +223,7 @@ Exit GroupInvites(const Common& common, Client& client, const std::string& text)
   Json list = Json::array();
   RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/invites"), [&](const Json& invite) {
     list.push_back(invite);
-    rows.push_back({TextOf(invite, "id"), TextOf(invite, "role", "as the joiner says"),
+    rows.push_back({TextOf(invite, "id"), TextOf(invite, "role", "server"),
                     TextOf(invite, "authority"), TextOf(invite, "uses_left"),
                     TextOf(invite, "expires")});
     return absl::OkStatus();
@@ -267,6 +275,7 @@ Exit Join(const Common& common, Client& client, const std::string& invite,
   Json group;
   ASSIGN_OR_RETURN(group, client.Send("POST", "/v1/join", body));
   PrintGroup(common, group);
+  SayWithoutServer(group);
   return kExitOk;
 }
 

@@ -61,11 +61,23 @@ void PrepareSignals() {
 }
 
 absl::StatusOr<ServiceOptions> OptionsOf(const Common& common, const ServeArgs& args) {
-  ServiceOptions options{
-      .data_dir = common.data, .config_file = args.config_file, .may_enter_sandbox = true};
+  ServiceOptions options{.data_dir = common.data,
+                         .config_file = args.config_file,
+                         .new_index = args.new_index,
+                         .may_enter_sandbox = true};
   ASSIGN_OR_RETURN(options.environment, Unusable(LayerFromEnvironment(environ)));
   ASSIGN_OR_RETURN(options.command_line, Unusable(LayerFromCommandLine(args.settings)));
   return options;
+}
+
+// Only where nothing of a waypost is: a folder that has lost its key or its index is refused.
+absl::Status InitWhereThereIsNone(const Common& common) {
+  const auto fs = base::NewPosixFileSystem();
+  ASSIGN_OR_RETURN(const auto key, fs->Stat(common.data + "/identity.key"));
+  if (key) return absl::OkStatus();
+  RETURN_IF_ERROR(DataDir::Init(*fs, common.data, TemplateToml({})));
+  base::LogInfo("a new data folder was made: ", common.data);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -111,6 +123,7 @@ Exit Serve(const Common& common, const ServeArgs& args) {
   }
   ServiceOptions options;
   ASSIGN_OR_RETURN(options, OptionsOf(common, args));
+  if (args.init) RETURN_IF_ERROR(InitWhereThereIsNone(common));
   std::unique_ptr<Service> service;
   ASSIGN_OR_RETURN(service, Service::Create(options));
   RETURN_IF_ERROR(service->Start());

@@ -21,42 +21,6 @@ constexpr base::Millis kSlice{2'000};
 // Between two looks at a scan that runs.
 constexpr base::Millis kLookAgain{100};
 
-bool IsSize(const std::string& key) {
-  return absl::StrContains(key, "bytes") || absl::EndsWith(key, "free") || key == "size";
-}
-
-// A value of an answer on one line.
-std::string Shown(const std::string& key, const Json& value) {
-  if (value.is_null()) return "-";
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number_unsigned() && IsSize(key)) return base::HumanSize(value.get<uint64_t>());
-  if (value.is_number_integer() && absl::EndsWith(key, "_ms")) {
-    return base::HumanDuration(base::Millis(value.get<int64_t>()));
-  }
-  if (value.is_array() && value.empty()) return "-";
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// An answer as "key  value" lines, objects within with their path.
-void AddRows(const Json& json, const std::string& path,
-             std::vector<std::vector<std::string>>& rows) {
-  for (const auto& entry : json.items()) {
-    const std::string key = path.empty() ? entry.key() : absl::StrCat(path, ".", entry.key());
-    if (entry.value().is_object()) {
-      AddRows(entry.value(), key, rows);
-    } else {
-      rows.push_back({key, Shown(entry.key(), entry.value())});
-    }
-  }
-}
-
-void PrintObject(const Common& common, const Json& json) {
-  if (common.json) return PrintJson(json);
-  std::vector<std::vector<std::string>> rows;
-  AddRows(json, "", rows);
-  PrintTable(rows);
-}
-
 base::Millis Left(base::SteadyTime deadline) {
   const auto left = std::chrono::duration_cast<base::Millis>(deadline - base::SteadyNow());
   return std::max(left, base::Millis(0));
@@ -87,16 +51,23 @@ absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::M
 Exit ShowStatus(const Common& common, Client& client) {
   Json status;
   ASSIGN_OR_RETURN(status, client.Get("/v1/status"));
-  PrintObject(common, status);
+  PrintObject(common.json, status);
   return kExitOk;
 }
 
-Exit Wanted(const Common& common, Client& client, const std::string& state) {
+Exit Wanted(const Common& common, Client& client, const std::string& state,
+            const std::string& group) {
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows = {
       {"BLOB", "STATE", "SIZE", "ATTEMPTS", "FAILURES", "NEXT ATTEMPT"}};
-  const std::string target =
-      state.empty() ? "/v1/wanted" : "/v1/wanted?state=" + http::EscapeSegment(state);
+  std::string target = "/v1/wanted?";
+  if (!state.empty()) absl::StrAppend(&target, "state=", http::EscapeSegment(state), "&");
+  if (!group.empty()) {
+    std::string id;
+    ASSIGN_OR_RETURN(id, client.ResolveGroup(group));
+    absl::StrAppend(&target, "group=", http::EscapeSegment(id), "&");
+  }
+  target.pop_back();
   RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
     if (common.json) {
       list.push_back(item);
@@ -113,13 +84,22 @@ Exit Wanted(const Common& common, Client& client, const std::string& state) {
   return kExitOk;
 }
 
-Exit Why(const Common& common, Client& client, const std::string& text) {
+Exit ShowSignpost(const Common& common, Client& client, const std::vector<std::string>& what) {
   std::string id;
-  ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
+  ASSIGN_OR_RETURN(id, client.ResolveBlob(what));
+  Json signpost;
+  ASSIGN_OR_RETURN(signpost, client.Get(BlobPath(id, "/signpost")));
+  PrintObject(common.json, signpost);
+  return kExitOk;
+}
+
+Exit Why(const Common& common, Client& client, const std::vector<std::string>& what) {
+  std::string id;
+  ASSIGN_OR_RETURN(id, client.ResolveBlob(what));
   Json why;
   ASSIGN_OR_RETURN(why, client.Get(BlobPath(id, "/why")));
   if (common.json || !why.contains("steps") || !why["steps"].is_array()) {
-    PrintObject(common, why);
+    PrintObject(common.json, why);
     return kExitOk;
   }
   std::vector<std::vector<std::string>> rows;
@@ -128,45 +108,6 @@ Exit Why(const Common& common, Client& client, const std::string& text) {
   }
   PrintTable(rows);
   return kExitOk;
-}
-
-Exit Retry(const Common& common, Client& client, const std::string& text) {
-  std::string target = "/v1/wanted:retry";
-  if (!text.empty()) {
-    std::string id;
-    ASSIGN_OR_RETURN(id, client.ResolveBlob(text));
-    target = absl::StrCat("/v1/wanted/", http::EscapeSegment(id), "/retry");
-  }
-  Json moved;
-  ASSIGN_OR_RETURN(moved, client.Send("POST", target, nullptr));
-  if (common.json) {
-    PrintJson(moved);
-  } else {
-    PrintLine(absl::StrCat(NumberOf(moved, "moved"), " moved"));
-  }
-  return kExitOk;
-}
-
-Exit Scan(const Common& common, Client& client, bool wait) {
-  const base::WallTime asked = base::SystemClock().WallNow();
-  RETURN_IF_ERROR(client.Send("POST", "/v1/scan", nullptr).status());
-  if (!wait) return kExitOk;
-  Progress progress("scan");
-  while (true) {
-    Json scan;
-    ASSIGN_OR_RETURN(scan, client.Get("/v1/scan"));
-    const Json last = scan.contains("last") ? scan["last"] : Json();
-    const auto started = base::ParseTime(TextOf(last, "started"));
-    if (started && *started >= asked) {
-      progress.Finish();
-      PrintObject(common, last);
-      return kExitOk;
-    }
-    progress.Show(
-        0, 0,
-        "rows so far " + TextOf(scan.contains("running") ? scan["running"] : Json(), "rows", "0"));
-    base::WaitUntil(base::SteadyNow() + kLookAgain);
-  }
 }
 
 Exit Peers(const Common& common, Client& client) {
@@ -210,7 +151,7 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
                                                 base::HumanSize(NumberOf(now, "bytes_wanted"))));
                    }));
   progress.Finish();
-  PrintObject(common, answer);
+  PrintObject(common.json, answer);
   return complete(answer) ? kExitOk : kExitNotComplete;
 }
 
@@ -226,7 +167,7 @@ Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
                               progress.Show(0, 0, TextOf(now, "missing", "?") + " not there yet");
                             }));
   progress.Finish();
-  PrintObject(common, answer);
+  PrintObject(common.json, answer);
   return held(answer) ? kExitOk : kExitNotComplete;
 }
 

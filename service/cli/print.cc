@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/harmless.h"
@@ -34,6 +35,35 @@ void Write(const std::string& bytes, std::FILE* to) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), to) == bytes.size() || to != stdout) return;
   int none = 0;
   output_error.compare_exchange_strong(none, errno);
+}
+
+bool IsSize(const std::string& key) {
+  return absl::StrContains(key, "bytes") || absl::EndsWith(key, "free") || key == "size";
+}
+
+// A value of an answer on one line.
+std::string Shown(const std::string& key, const Json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_unsigned() && IsSize(key)) return base::HumanSize(value.get<uint64_t>());
+  if (value.is_number_integer() && absl::EndsWith(key, "_ms")) {
+    return base::HumanDuration(base::Millis(value.get<int64_t>()));
+  }
+  if (value.is_array() && value.empty()) return "-";
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// An answer as "key  value" lines, objects within with their path.
+void AddRows(const Json& json, const std::string& path,
+             std::vector<std::vector<std::string>>& rows) {
+  for (const auto& entry : json.items()) {
+    const std::string key = path.empty() ? entry.key() : absl::StrCat(path, ".", entry.key());
+    if (entry.value().is_object()) {
+      AddRows(entry.value(), key, rows);
+    } else {
+      rows.push_back({key, Shown(entry.key(), entry.value())});
+    }
+  }
 }
 
 }  // namespace
@@ -88,6 +118,13 @@ void PrintList(bool json, const Json& list, const std::vector<std::vector<std::s
   } else {
     PrintTable(rows);
   }
+}
+
+void PrintObject(bool as_json, const Json& json) {
+  if (as_json) return PrintJson(json);
+  std::vector<std::vector<std::string>> rows;
+  AddRows(json, "", rows);
+  PrintTable(rows);
 }
 
 void PrintError(std::string_view text) { Write(base::Harmless(text) + "\n", stderr); }

@@ -31,6 +31,9 @@ void PrintError(std::string_view text);
 // As JSON, or for people.
 void PrintList(bool json, const Json& list, const std::vector<std::vector<std::string>>& rows);
 
+// An answer: as JSON, or each value on a line with its path.
+void PrintObject(bool json, const Json& object);
+
 // The first 12 digits: enough for people.
 std::string Abbreviated(const std::string& id);
 

@@ -168,6 +168,9 @@ Exit Put(const Common& common, Client& client, const PutArgs& args) {
     }
   }
   if (common.json) PrintJson(list);
+  if (!group.empty()) {
+    if (const auto info = client.Get(GroupPath(group)); info.ok()) SayWithoutServer(*info);
+  }
   if (found.unreadable != 0) {
     PrintError(absl::StrCat(found.unreadable, " left out, for they cannot be read"));
   }

@@ -61,7 +61,8 @@ void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
   group_core = std::unique_ptr<syncgroup::Core>(
       new syncgroup::Core{.options = {.identity = outside_.identity,
                                       .name = options.name,
-                                      .addresses = options.addresses},
+                                      .addresses = options.addresses,
+                                      .role = options.role},
                           .index = *index,
                           .ledger = *ledger,
                           .blobs = *blobs,

@@ -37,6 +37,7 @@ namespace waypost::service {
 
 struct PeerPartsOptions {
   std::string name;                                     // published in the profile
+  syncgroup::Role role = syncgroup::Role::kServer;      // taken where none is named
   std::function<std::vector<std::string>()> addresses;  // to be published
   std::size_t max_locations = 8;                        // of one signpost
   syncgroup::MemberLimits limits;                       // of other members

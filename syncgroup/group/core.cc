@@ -52,6 +52,7 @@ void Core::Announce(const Effects& effects) const {
   for (const Effects::Profile& profile : effects.profiles) {
     if (profile.peer != self()) peers.SetProfile(profile.peer, profile.name, profile.addresses);
   }
+  for (const auto& [group, news] : effects.servers) servers.Learn(group, news);
   for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
   std::function<void(const LocalChange&)> tell;
   AccessListener less;

@@ -17,6 +17,7 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/group/changes.h"
 #include "syncgroup/group/group_options.h"
+#include "syncgroup/group/server_counts.h"
 #include "syncgroup/ledger/ledger.h"
 
 // What Groups, Refs, Invites and Access stand on together, and replication above them: what is
@@ -45,6 +46,7 @@ struct Effects {
     std::vector<std::pair<std::string, std::string>> fields;
   };
   std::vector<Event> events;
+  std::map<base::GroupId, ServerCounts::News> servers;
   std::vector<base::PeerId> left;                       // a group, and may now read less
   std::vector<std::vector<base::PeerId>> made_private;  // members of groups that were public
 
@@ -81,6 +83,8 @@ struct Core {
   void SetAccessListener(AccessListener to);
   // What Update does after its commit.
   void Announce(const Effects& effects) const;
+
+  mutable ServerCounts servers;
 
   // Long work ends between two of its transactions, and goes on where it was after the next start.
   mutable std::atomic<bool> stopping{false};

@@ -239,6 +239,8 @@ bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
   const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
   if (paper.ok()) return LearnDouble(*paper, entry);
   if (!LearnMembership(entry.entry)) return false;
+  // What this peer says of itself next must be later than its admission, whoever's clock is ahead.
+  row_.latest = std::max(row_.latest, entry.entry.time);
   txn_.Put(base::Table::kMembers, PaperKey(group_, place), EncodeSealedEntry(entry.sealed));
   return true;
 }
@@ -474,6 +476,7 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     }
   }
   if (!changed) return;
+  members_changed_ = true;
   effects_.Of(group_).members = true;
 }
 
@@ -494,11 +497,23 @@ void GroupWriter::StartRefold() {
   effects_.Of(group_).work = true;
 }
 
+ServerCounts::News ServersOf(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
+                             const GroupRow& row) {
+  ServerCounts::News news{.number = core.servers.Next(), .name = row.name};
+  for (const Member& member : LoadMembers(txn, group)) {
+    if (member.role == Role::kServer) ++news.servers;
+    if (member.peer == core.self()) news.here = row.state == GroupRow::State::kActive;
+  }
+  return news;
+}
+
 void GroupWriter::Finish() {
   Settle();
   core_.ledger.AddRefs(txn_, group_, refs_delta_);
   refs_delta_ = 0;
   StoreGroupRow(txn_, group_, row_);
+  const bool leaves = row_.state != GroupRow::State::kActive;
+  if (members_changed_ || leaves) effects_.servers[group_] = ServersOf(core_, txn_, group_, row_);
 }
 
 }  // namespace waypost::syncgroup

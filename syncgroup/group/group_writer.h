@@ -22,6 +22,9 @@ struct PreparedEntry {
   Entry entry;
   base::EntryHash hash;
 };
+// How many servers the group has in this transaction.
+ServerCounts::News ServersOf(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
+                             const GroupRow& row);
 // Decodes, checks who wrote it and that it belongs to the group.
 absl::StatusOr<PreparedEntry> PrepareEntry(const base::GroupId& group, SealedEntry sealed);
 
@@ -113,6 +116,7 @@ class GroupWriter {
   GroupRow row_;
   int64_t refs_delta_ = 0;
   bool cursors_reset_ = false;
+  bool members_changed_ = false;
   // What waits for Settle, in the order in which it was appended.
   struct Pending {
     const Entry* entry = nullptr;

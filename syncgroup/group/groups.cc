@@ -53,6 +53,7 @@ absl::Status Groups::Load() {
       const auto row = LoadGroupRow(txn, group);
       if (!row) continue;
       if (row->state == GroupRow::State::kLeaving) left.push_back(group);
+      core_.servers.Learn(group, ServersOf(core_, txn, group, *row));
       if (row->state == GroupRow::State::kActive &&
           !OwnNumberingSound(txn, core_.self(), group, *row)) {
         unsound.push_back(group);
@@ -103,6 +104,7 @@ absl::StatusOr<std::vector<GroupInfo>> Groups::List(const base::GroupId& after,
       if (!row || row->state != GroupRow::State::kActive) continue;
       infos.push_back(InfoOf(txn, core_.self(), *group, *row));
       infos.back().counts = core_.ledger.LoadCounts(txn, *group);
+      infos.back().servers = core_.servers.Of(*group);
     }
   }));
   return infos;
@@ -115,6 +117,7 @@ absl::StatusOr<GroupInfo> Groups::Find(const base::GroupId& group) const {
     if (info) info->counts = core_.ledger.LoadCounts(txn, group);
   }));
   if (!info) return NoSuchGroup(group);
+  info->servers = core_.servers.Of(group);
   return *std::move(info);
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -33,8 +34,8 @@ class Groups {
     std::string name;
     std::string description;
     bool is_public = false;
-    Role role = Role::kNormal;
-    bool duplicate = false;  // allow a name that is taken here
+    std::optional<Role> role;  // nullopt: node.role
+    bool duplicate = false;    // allow a name that is taken here
   };
   absl::StatusOr<GroupInfo> Create(const CreateOptions& options);
   // An admin's. What is left out stays.
@@ -52,6 +53,10 @@ class Groups {
   // How many bytes the mentions of each member have made this peer fetch so far.
   absl::StatusOr<std::map<base::PeerId, uint64_t>> BytesFetchedFor(
       const base::GroupId& group) const;
+  // Groups of this peer in which nobody is a server, by id, with their names. Needs no index.
+  std::vector<std::pair<base::GroupId, std::string>> WithoutServer() const {
+    return core_.servers.WithoutServer();
+  }
   absl::Status Leave(const base::GroupId& group);
   absl::Status RemoveMember(const base::GroupId& group, const base::PeerId& peer);
   absl::Status ChangeMember(const base::GroupId& group, const base::PeerId& peer,

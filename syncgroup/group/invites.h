@@ -30,7 +30,7 @@ class Invites {
       : core_(core), work_(work), groups_(groups) {}
 
   struct Options {
-    std::optional<Role> role;
+    Role role = Role::kServer;               // the most that the joiner may take
     std::optional<Authority> authority;      // default writer
     uint32_t uses = 1;                       // at most kUsesMax
     base::Millis expires{24 * 3600 * 1000};  // from now; at most kExpiresMax
@@ -40,7 +40,8 @@ class Invites {
   absl::StatusOr<std::vector<InviteInfo>> List(const base::GroupId& group) const;
   absl::Status Revoke(const base::GroupId& group, std::string_view id);
   // The inviter's side: the use and the admission are one transaction; the same peer asking again
-  // gets the same answer and no second use is counted.
+  // gets the same answer and no second use is counted. So does a member that the invite would give
+  // no more than it has; nothing of what it has is lowered.
   absl::StatusOr<JoinReply> AcceptJoin(const base::PeerId& caller, const JoinRequest& request);
   // The joiner's side, before and after the call to the inviter.
   absl::StatusOr<JoinRequest> PrepareJoin(const Invite& invite, std::optional<Role> role);

@@ -88,6 +88,24 @@ absl::Status CheckUse(base::ReadTxn& txn, const JoinRequest& request, const Invi
   return absl::OkStatus();
 }
 
+// What an invite makes of its joiner. A member keeps what it has beyond that.
+struct Given {
+  Role role = Role::kServer;
+  Authority authority = Authority::kReader;
+  bool IsOf(const Member& member) const {
+    return member.role == role && member.authority == authority;
+  }
+};
+Given GivenBy(const InviteRow& invite, const JoinRequest& request,
+              const std::optional<Member>& member) {
+  const Role most = invite.role.value_or(Role::kServer);
+  Given given{.role = Lesser(most, request.role.value_or(most)), .authority = invite.authority};
+  if (!member) return given;
+  given.role = std::min(given.role, member->role);
+  given.authority = std::min(given.authority, member->authority);
+  return given;
+}
+
 // The inviter's transaction. Whatever it answers, what it wrote stands: a wrong proof is counted
 // although it is refused; the other refusals write nothing.
 absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& effects,
@@ -105,16 +123,19 @@ absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& 
   }
   const auto used = std::find(invite->used_by.begin(), invite->used_by.end(), caller);
   const bool was_used = used != invite->used_by.end();
-  if (was_used && LoadMember(txn, request.group, caller)) {  // it asks again
+  const auto self = LoadMember(txn, request.group, core.self());
+  const auto member = LoadMember(txn, request.group, caller);
+  const Given given = GivenBy(*invite, request, member);
+  // It asks again. Only an admin's admission changes what a member has.
+  const bool by_admin = self && self->authority == Authority::kAdmin;
+  if (member && (was_used || !by_admin || given.IsOf(*member))) {
     return ReplyTo(core, txn, request.group, writer->row(), caller);
   }
-  const auto self = LoadMember(txn, request.group, core.self());
   RETURN_IF_ERROR(CheckUse(txn, request, *invite, self, caller, core.clock.WallNow()));
   --invite->uses_left;
   if (!was_used) invite->used_by.push_back(caller);
   StoreInvite(txn, request.invite_id, *invite);
-  const Role role = invite->role.value_or(request.role.value_or(Role::kNormal));
-  writer->Admit(*self, caller, request.incarnation, role, invite->authority);
+  writer->Admit(*self, caller, request.incarnation, given.role, given.authority);
   writer->Finish();
   return ReplyTo(core, txn, request.group, writer->row(), caller);
 }
@@ -150,7 +171,12 @@ absl::Status Enter(const Core& core, base::WriteTxn& txn, Effects& effects, cons
   // may not even know it, goes on under the one that was admitted now.
   if (!here || self->incarnation == request.incarnation) {
     writer.row().incarnation = request.incarnation;
-    writer.Write({ProfileOp{core.options.name, addresses, std::nullopt}});
+    // An inviter of before gives all that its invite names. Who joins again lowers nothing.
+    const bool admitted_now = !here && self->incarnation == request.incarnation;
+    const bool less =
+        admitted_now && request.role && Lesser(self->role, *request.role) != self->role;
+    writer.Write(
+        {ProfileOp{core.options.name, addresses, less ? request.role : std::optional<Role>()}});
   }
   writer.Finish();
   effects.Of(group).members = true;
@@ -184,7 +210,7 @@ absl::StatusOr<JoinRequest> Invites::PrepareJoin(const Invite& invite, std::opti
   JoinRequest request{.group = invite.group,
                       .invite_id = invite.id,
                       .incarnation = base::NewIncarnation(),
-                      .role = role,
+                      .role = role.value_or(core_.options.role),
                       .name = core_.options.name,
                       .addresses = core_.options.addresses()};
   request.proof = ProofOf(VerifierOf(invite.secret), request, invite.inviter, core_.self());

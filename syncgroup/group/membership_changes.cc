@@ -91,7 +91,8 @@ absl::StatusOr<GroupInfo> Groups::Create(const CreateOptions& options) {
         }
         GroupWriter writer(core_, txn, effects, group, row);
         writer.Write({SettingsOp{options.name, options.description, options.is_public, {}},
-                      AdmitOp{core_.self(), row.incarnation, options.role, Authority::kAdmin},
+                      AdmitOp{core_.self(), row.incarnation,
+                              options.role.value_or(core_.options.role), Authority::kAdmin},
                       ProfileOp{core_.options.name, addresses, std::nullopt}});
         writer.Finish();
         return absl::OkStatus();

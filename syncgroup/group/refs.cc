@@ -174,8 +174,8 @@ absl::Status Refs::Change(const base::GroupId& group, const std::vector<RefChang
 absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
                                           const std::optional<Target>& target) {
   if (target) RETURN_IF_ERROR(CheckKey(target->key));
-  // Looks at the file: a row whose bytes are gone gets the new ones.
-  const bool whole = core_.blobs.Open(staged.id).ok();
+  // A row whose bytes are gone or rotten gets the new ones.
+  const bool whole = core_.blobs.WholeHere(staged);
   PutResult result{.size_bytes = staged.size_bytes};
   const absl::Status status = core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn,
                                                                          Effects& effects) {

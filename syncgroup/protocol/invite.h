@@ -21,7 +21,7 @@ struct Invite {
   std::vector<std::string> addresses;
   std::string id;
   std::string secret;
-  std::optional<Role> role;  // the joiner chooses when left out
+  std::optional<Role> role;  // the most that the joiner may take; left out: server
   Authority authority = Authority::kWriter;
   base::WallTime expires;
 };

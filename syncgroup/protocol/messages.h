@@ -139,7 +139,7 @@ struct JoinRequest {
   std::string invite_id;
   std::string proof;  // room for the proof of the secret
   base::Incarnation incarnation;
-  std::optional<Role> role;  // the joiner's choice, when the invite leaves it open
+  std::optional<Role> role;  // what the joiner takes, of what the invite gives
   std::string name;
   std::vector<std::string> addresses;
 };

@@ -1,5 +1,7 @@
 #include "syncgroup/protocol/types.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
 
@@ -31,6 +33,8 @@ const char* AuthorityName(Authority authority) {
   }
   return "unknown";
 }
+
+Role Lesser(Role a, Role b) { return std::max(a, b); }
 
 std::optional<Role> ParseRole(std::string_view name) {
   for (const Role role : {Role::kServer, Role::kNormal, Role::kLeaf}) {

@@ -13,13 +13,15 @@
 
 namespace waypost::syncgroup {
 
-// What a device does for a group. Stored numbers: never renumbered.
+// What a device does for a group, from the most to the least. Stored numbers: never renumbered.
 enum class Role : uint8_t { kServer = 1, kNormal = 2, kLeaf = 3 };
 // What a member may do in it. Stored numbers: never renumbered.
 enum class Authority : uint8_t { kAdmin = 1, kWriter = 2, kReader = 3 };
 
 const char* RoleName(Role role);                 // "server", "normal", "leaf"
 const char* AuthorityName(Authority authority);  // "admin", "writer", "reader"
+// The lesser of two.
+Role Lesser(Role a, Role b);
 std::optional<Role> ParseRole(std::string_view name);
 std::optional<Authority> ParseAuthority(std::string_view name);
 
@@ -92,6 +94,7 @@ struct GroupInfo {
   Role role = Role::kNormal;                 // this peer's own
   Authority authority = Authority::kWriter;  // this peer's own
   uint64_t members = 0;
+  uint64_t servers = 0;  // of those; not part of an answer to who joins
   Counts counts;
   base::WallTime created;
 };

@@ -139,6 +139,56 @@ TEST_F(DiskBlobStoreTest, AFileThatIsNotWholeGivesWayToANewPut) {
   EXPECT_THAT(rig_.Names(rig_.layout.quarantine_dir()), ElementsAre(id.ToHex()));
 }
 
+TEST_F(DiskBlobStoreTest, AFileThatRottedGivesWayToWhateverBringsTheBytesAgain) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  const auto fetch = [&] {
+    std::vector<ArrivedBlob> arrived;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      const std::string each = SomeBytes(3000, seed);
+      auto writer = rig_.disk().StartFetch(Sha256::Of(each), each.size());
+      CHECK(writer.ok() && AppendAll(**writer, each).ok());
+      arrived.push_back({.writer = *std::move(writer), .expected = Sha256::Of(each)});
+    }
+    return rig_.disk().FinishTogether(std::move(arrived))[0].status();
+  };
+  std::size_t rotten = 0;
+  for (const bool together : {false, true}) {
+    const auto file = rig_.fs.OpenWrite(rig_.layout.BlobPath(id));
+    ASSERT_TRUE(file.ok() && (*file)->WriteAt(1500, "rot").ok());
+    EXPECT_NE(*rig_.Read(id), bytes);  // and so it is open
+    ASSERT_TRUE((together ? fetch() : Stage(rig_.disk(), bytes).status()).ok());
+    EXPECT_EQ(*rig_.Read(id), bytes) << together;
+    EXPECT_EQ(rig_.Names(rig_.layout.quarantine_dir()).size(), ++rotten);
+    EXPECT_EQ(rig_.Metric("waypost_corrupt_blobs_total"), rotten);
+  }
+}
+
+TEST_F(DiskBlobStoreTest, AFileThatWouldBeInlineTodayIsReadBeforeItCounts) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.inline_max = 4000;
+  ASSERT_TRUE(rig_.Open().ok());
+  const auto staged = Stage(rig_.disk(), bytes);
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  EXPECT_TRUE(rig_.disk().WholeHere(*staged));
+  const auto file = rig_.fs.OpenWrite(rig_.layout.BlobPath(id));
+  ASSERT_TRUE(file.ok() && (*file)->WriteAt(1500, "rot").ok());
+  EXPECT_FALSE(rig_.disk().WholeHere(*staged));
+}
+
+TEST_F(DiskBlobStoreTest, AFileThatCannotBeReadGivesWayToo) {
+  const std::string bytes = SomeBytes(3000);
+  const BlobId id = Sha256::Of(bytes);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  rig_.fs.FailNth(Op::kRead, 1, EIO);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  EXPECT_EQ(*rig_.Read(id), bytes);
+  EXPECT_EQ(rig_.Names(rig_.layout.quarantine_dir()).size(), 1u);
+}
+
 TEST_F(DiskBlobStoreTest, AStrayFileOfTheRightLengthIsHashedBeforeItIsBelieved) {
   const std::string bytes = SomeBytes(3000);
   const BlobId id = Sha256::Of(bytes);

@@ -81,7 +81,7 @@ TEST(ConfigTest, WhatIsLiveIsWhatTheContractMarks) {
                           "limits.mention_rate", "limits.mentions", "limits.numberings",
                           "limits.tokens", "log.level", "scan.delay_multiplier", "scan.extra_delay",
                           "store.max_blob", "store.min_free", "sync.concurrency", "sync.interval"));
-  EXPECT_EQ(Settings().size(), 56u);
+  EXPECT_EQ(Settings().size(), 57u);
 }
 
 TEST(ConfigTest, ALaterOriginWins) {

@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
+#include "base/index.h"
+#include "service/format.h"
 #include "service/unusable.h"
 #include "tests/fakes/temp_dir.h"
 
@@ -149,6 +151,75 @@ TEST_F(DataDirTest, AWordThatIsOnlyCompatibleStays) {
   EXPECT_EQ(ParseFormat(ReadFile("FORMAT")).value(), *format);
 }
 
+TEST_F(DataDirTest, FormatKnowsWhoseTheFolderIs) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  const auto open_with_index = [&] {
+    const auto dir = DataDir::Open(*fs_, path_);
+    if (!dir.ok()) return dir.status();
+    const auto index = base::Index::Open({.dir = (*dir)->index_dir()});
+    if (!index.ok()) return index.status();
+    return (*dir)->ClaimIndex(**index);
+  };
+  const std::string key = ReadFile("identity.key");
+  std::string another = key;
+  another[another.size() - 2] = another[another.size() - 2] == '1' ? '3' : '1';
+  // Before the first start, and where the index does not know its owner.
+  WriteFile("identity.key", another);
+  const absl::Status refused = open_with_index();
+  EXPECT_TRUE(IsUnusable(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("waypost identity restore"));
+  WriteFile("identity.key", key);
+  EXPECT_TRUE(open_with_index().ok());
+  // A folder of before has no such word: it gets one at the next start.
+  const std::string format = ReadFile("FORMAT");
+  Format before = ParseFormat(format).value();
+  std::erase_if(before.compatible, IsPeerWord);
+  WriteFile("FORMAT", FormatText(before));
+  EXPECT_TRUE(open_with_index().ok());
+  EXPECT_EQ(ReadFile("FORMAT"), format);
+  // Where the key is gone, only the one that was there makes the folder whole again.
+  std::filesystem::remove(path_ + "/identity.key");
+  EXPECT_TRUE(IsUnusable(DataDir::Open(*fs_, path_).status()));
+  EXPECT_TRUE(IsUnusable(DataDir::Init(*fs_, path_, "")));
+  EXPECT_EQ(ReadFile("FORMAT"), format);
+}
+
+TEST_F(DataDirTest, AnIndexThatIsGoneIsNotReplacedWithoutAWord) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  {
+    const auto dir = DataDir::Open(*fs_, path_);
+    ASSERT_TRUE(dir.ok()) << dir.status();
+    EXPECT_TRUE((*dir)->CheckIndexIsThere(false).ok());  // a first start
+    const auto index = base::Index::Open({.dir = (*dir)->index_dir()});
+    ASSERT_TRUE(index.ok()) << index.status();
+    ASSERT_TRUE((*dir)->ClaimIndex(**index).ok());
+    EXPECT_TRUE((*dir)->CheckIndexIsThere(false).ok());
+  }
+  const std::string format = ReadFile("FORMAT");
+  Format before = ParseFormat(format).value();
+  before.compatible.erase(std::string(kHasIndex));
+  struct Case {
+    const char* name;
+    bool empty, of_before, blobs, refused;
+  };
+  for (const Case& c :
+       {Case{"gone", false, false, false, true}, Case{"an empty file", true, false, false, true},
+        Case{"of before, with blobs", false, true, true, true},
+        Case{"of before, without blobs", false, true, false, false}}) {
+    std::filesystem::remove_all(path_ + "/index");
+    std::filesystem::remove_all(path_ + "/blobs");
+    if (c.blobs) std::filesystem::create_directories(path_ + "/blobs/ab");
+    WriteFile("FORMAT", c.of_before ? FormatText(before) : format);
+    const auto dir = DataDir::Open(*fs_, path_);
+    ASSERT_TRUE(dir.ok()) << dir.status();
+    if (c.empty) WriteFile("index/data.mdb", "");
+    const absl::Status checked = (*dir)->CheckIndexIsThere(false);
+    EXPECT_EQ(IsUnusable(checked), c.refused) << c.name << ": " << checked;
+    if (c.refused) EXPECT_THAT(std::string(checked.message()), HasSubstr("--new-index"));
+    EXPECT_TRUE((*dir)->CheckIndexIsThere(true).ok()) << c.name;
+  }
+}
+
 TEST_F(DataDirTest, AnOlderFolderIsMarkedUntilItsMigrationIsDone) {
   ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
   const std::string format = ReadFile("FORMAT");
@@ -165,7 +236,10 @@ TEST_F(DataDirTest, AnOlderFolderIsMarkedUntilItsMigrationIsDone) {
     ASSERT_TRUE(dir.ok()) << dir.status();
     ASSERT_TRUE((*dir)->FinishMigration().ok());
     EXPECT_FALSE((*dir)->migrating());
-    EXPECT_EQ(ReadFile("FORMAT"), format);
+    Format now = ParseFormat(ReadFile("FORMAT")).value();
+    // ClaimIndex does.
+    now.compatible.insert(PeerWord((*dir)->identity().peer_id()));
+    EXPECT_EQ(FormatText(now), format);
   }
 }
 

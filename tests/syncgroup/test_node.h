@@ -99,7 +99,8 @@ inline base::BlobId BlobOf(const std::string& content) { return base::Sha256::Of
 // A peer on a data folder, which may be opened again; nothing of it runs unless a test starts it.
 struct TestNode {
   TestNode(const base::PeerId& peer, std::string folder, const base::Clock& at,
-           PeerClient* client = nullptr, SyncerOptions sync = {}, MemberLimits limits = {})
+           PeerClient* client = nullptr, SyncerOptions sync = {}, MemberLimits limits = {},
+           Role role = Role::kNormal)
       : self(peer),
         dir(std::move(folder)),
         clock(at),
@@ -109,6 +110,7 @@ struct TestNode {
     CHECK(parts.OpenIndex({.dir = dir + "/index", .map_size = uint64_t{1} << 28}).ok());
     CHECK(parts
               .Open({.name = "peer " + self.ToHex().substr(0, 4),
+                     .role = role,
                      .addresses = [this] { return addresses; },
                      .limits = limits,
                      .store = {.data_dir = dir, .min_free = {.bytes = 0}},

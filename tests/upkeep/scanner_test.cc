@@ -116,6 +116,42 @@ TEST_F(ScannerTest, RestoresDueRowsThatEventsMissedAndRemovesStaleOnes) {
   ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
 }
 
+TEST_F(ScannerTest, APauseHoldsScansUntilItEndsOrIsEnded) {
+  Scan();
+  const auto passes = [&] { return rig_.scanner->Status().last->started_steady; };
+  ASSERT_TRUE(rig_.scanner->Pause(base::Millis(60'000)).ok());
+  EXPECT_TRUE(rig_.scanner->Status().paused);
+  EXPECT_EQ(rig_.scanner->Status().paused_until, rig_.clock.WallNow() + base::Millis(60'000));
+  // What is asked for meanwhile comes after it.
+  const auto before = passes();
+  rig_.scanner->Request();
+  rig_.clock.Advance(base::Millis(59'000));
+  EXPECT_TRUE(rig_.scanner->Status().paused);
+  EXPECT_EQ(passes(), before);
+  rig_.clock.Advance(base::Millis(2'000));
+  EXPECT_TRUE(rig_.AtOnce([&] { return passes() > before; }));
+  EXPECT_FALSE(rig_.scanner->Status().paused);
+
+  ASSERT_TRUE(rig_.scanner->Pause(std::nullopt).ok());
+  EXPECT_TRUE(rig_.scanner->Status().paused);
+  EXPECT_EQ(rig_.scanner->Status().paused_until, std::nullopt);
+  const auto paused_at = passes();
+  rig_.scanner->Request();
+  rig_.clock.Advance(base::Millis(3600'000));
+  EXPECT_EQ(passes(), paused_at);
+  ASSERT_TRUE(rig_.scanner->Resume().ok());
+  EXPECT_TRUE(rig_.AtOnce([&] { return passes() > paused_at; }));
+
+  // A restart does not end it.
+  ASSERT_TRUE(rig_.scanner->Pause(base::Millis(60'000)).ok());
+  rig_.Close();
+  rig_.Open();
+  rig_.scanner->Start();
+  EXPECT_TRUE(rig_.scanner->Status().paused);
+  rig_.clock.Advance(base::Millis(61'000));
+  EXPECT_FALSE(rig_.scanner->Status().paused);
+}
+
 TEST_F(ScannerTest, ADamagedSignpostDoesNotStopIt) {
   const BlobId damaged = Sha256::Of("damaged");
   const BlobId sound = Sha256::Of("sound");

@@ -110,6 +110,25 @@ TEST_F(AppApiTest, RangesAndConditionsOfABlob) {
   }
 }
 
+TEST_F(AppApiTest, WhichBlobsAreHere) {
+  Node node;
+  node.Call("POST", "/v1/blobs", "one");
+  node.Call("POST", "/v1/blobs", "two");
+  const auto have = [&](const Json& ids) {
+    return node.Call("POST", "/v1/blobs:have", Json{{"ids", ids}}.dump())["here"];
+  };
+  EXPECT_EQ(have(Json::array()), Json::array());
+  EXPECT_EQ(have({IdOf("three")}), Json::array());
+  EXPECT_EQ(have({"sha256:" + IdOf("one"), IdOf("three"), IdOf("one")}), Json({IdOf("one")}));
+  EXPECT_EQ(have({IdOf("one"), IdOf("two")}).size(), 2u);
+  EXPECT_EQ(have(Json(1000, IdOf("one"))).size(), 1u);
+  for (const std::string& body :
+       {std::string("{}"), std::string(R"({"ids":"x"})"), std::string(R"({"ids":[1]})"),
+        std::string(R"({"ids":["abc"]})"), Json{{"ids", Json(1001, IdOf("one"))}}.dump()}) {
+    EXPECT_EQ(node.Status("POST", "/v1/blobs:have", body), 400) << body.substr(0, 40);
+  }
+}
+
 TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
   Node node({.max_blob_bytes = 1000});
   EXPECT_EQ(node.Status("PUT", "/v1/blobs/xyz", "a"), 400);
@@ -659,6 +678,24 @@ TEST_F(AppApiTest, StatusSettingsScanAndPause) {
   EXPECT_EQ(node.Status("POST", "/v1/fetcher/pause", "{\"for\":\"soon\"}"), 400);
   EXPECT_EQ(node.Status("POST", "/v1/fetcher/resume"), 204);
   EXPECT_EQ(node.Call("GET", "/v1/status")["paused"], false);
+
+  EXPECT_EQ(node.Status("POST", "/v1/pause", R"({"kind":"fetch","for":"1h"})"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["pause"]["reason"], "operator");
+  EXPECT_EQ(node.Status("POST", "/v1/pause", R"({"kind":"scan"})"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["scan"]["paused"], true);
+  EXPECT_TRUE(node.Call("GET", "/v1/scan")["paused_until"].is_null());
+  EXPECT_EQ(node.Status("POST", "/v1/pause", R"({"kind":"scan","for":"1h"})"), 204);
+  EXPECT_TRUE(node.Call("GET", "/v1/scan")["paused_until"].is_string());
+  EXPECT_EQ(node.Status("POST", "/v1/resume", R"({"kind":"fetch"})"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["paused"], false);
+  EXPECT_EQ(node.Call("GET", "/v1/scan")["paused"], true);
+  EXPECT_EQ(node.Status("POST", "/v1/resume", R"({"kind":"scan"})"), 204);
+  EXPECT_EQ(node.Call("GET", "/v1/scan")["paused"], false);
+  for (const char* body : {"{}", R"({"kind":"sleep"})", R"({"kind":"scan","for":"0s"})",
+                           R"({"kind":"scan","for":"9000h"})", R"({"kind":"scan","when":"1h"})"}) {
+    EXPECT_EQ(node.Status("POST", "/v1/pause", body), 400) << body;
+  }
+  EXPECT_EQ(node.Status("POST", "/v1/resume", "{}"), 400);
 
   EXPECT_EQ(node.Call("PATCH", "/v1/config",
                       "{\"fetcher.concurrency\": 8}")["settings"]["fetcher.concurrency"]["value"],

@@ -362,6 +362,10 @@ TEST_F(TokensTest, ReadsByTokensAgreeWithTheModel) {
                          {"authorization", "Bearer " + token.text}};
       ASSERT_EQ(node_.app_api->Handle(request).status, expected ? 200 : 404)
           << asked << " for " << absl::StrJoin(token.groups, ",");
+      const auto have =
+          node_.Ask(token.text, "POST", "/v1/blobs:have", Json{{"ids", {BlobIdOf(asked)}}}.dump());
+      ASSERT_EQ(Json::parse(have.body)["here"].size(), expected ? 1u : 0u)
+          << asked << " for " << absl::StrJoin(token.groups, ",");
       ++(expected ? served : refused);
     }
   }

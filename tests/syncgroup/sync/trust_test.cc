@@ -277,6 +277,85 @@ TEST_F(InviteTest, IsListedUntilItIsUsedUpExpiredOrRevoked) {
   EXPECT_EQ(Open(), 0u);
 }
 
+TEST_F(InviteTest, GivesTheMostThatItsJoinerMayTake) {
+  const auto joined = [&](uint64_t number, Role node_role, std::optional<Role> asked,
+                          const Invite& invite) -> Role {
+    TempDir dir;
+    TestNode joiner(PeerNumber(number), dir.path(), a_.clock, nullptr, {}, {}, node_role);
+    const auto request = joiner.invites->PrepareJoin(invite, asked);
+    CHECK(request.ok());
+    const auto reply = a_.invites().AcceptJoin(joiner.self, *request);
+    CHECK(reply.ok());
+    const auto info = joiner.invites->FinishJoin(invite, *request, *reply);
+    CHECK(info.ok());
+    EXPECT_EQ(info->role, reply->group.role);
+    return info->role;
+  };
+  const Invite any = Make({.uses = 9}), normal = Make({.role = Role::kNormal, .uses = 9});
+  EXPECT_EQ(joined(2, Role::kServer, {}, any), Role::kServer);
+  EXPECT_EQ(joined(3, Role::kNormal, {}, any), Role::kNormal);
+  EXPECT_EQ(joined(4, Role::kNormal, Role::kServer, any), Role::kServer);
+  EXPECT_EQ(joined(5, Role::kServer, {}, normal), Role::kNormal);
+  EXPECT_EQ(joined(6, Role::kServer, Role::kServer, normal), Role::kNormal);
+  EXPECT_EQ(joined(7, Role::kServer, Role::kLeaf, normal), Role::kLeaf);
+}
+
+TEST_F(InviteTest, JoiningAgainLowersNothingAndUsesNoInvite) {
+  const auto uses_left = [&](const Invite& invite) -> uint32_t {
+    const auto all = a_.invites().List(group_);
+    for (const InviteInfo& open : *all) {
+      if (open.id == invite.id) return open.uses_left;
+    }
+    return 0;
+  };
+  const auto role_of = [&](ClusterNode& node) {
+    const auto all = a_.groups().Members(group_);
+    for (const Member& member : *all) {
+      if (member.peer == node.self()) return member.role;
+    }
+    return Role::kLeaf;
+  };
+  ClusterNode b(wire_, {.number = 2});
+  const Invite first = Make({.uses = 5});
+  ASSERT_TRUE(b.JoinWith(first, Role::kServer).ok());
+  EXPECT_EQ(uses_left(first), 4u);
+  const Invite less = Make({.role = Role::kNormal, .authority = Authority::kReader, .uses = 5});
+  for (const Invite& invite : {first, less}) {
+    const auto again = b.JoinWith(invite, Role::kNormal);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->role, Role::kServer);
+    EXPECT_EQ(again->authority, Authority::kWriter);
+  }
+  EXPECT_EQ(role_of(b), Role::kServer);
+  EXPECT_EQ(uses_left(first), 4u);
+  EXPECT_EQ(uses_left(less), 5u);
+  // What gives it more is an admission like any other.
+  const Invite more = Make({.authority = Authority::kAdmin, .uses = 5});
+  EXPECT_EQ(b.JoinWith(more, Role::kNormal)->authority, Authority::kAdmin);
+  EXPECT_EQ(role_of(b), Role::kServer);
+  EXPECT_EQ(uses_left(more), 4u);
+}
+
+TEST_F(InviteTest, AGroupWithoutAServerIsKnownAsOne) {
+  const auto without = [](ClusterNode& node) { return node.groups().WithoutServer().size(); };
+  EXPECT_EQ(without(a_), 1u);
+  EXPECT_EQ(a_.groups().WithoutServer()[0], std::pair(group_, std::string("photos")));
+  ClusterNode b(wire_, {.number = 2});
+  ASSERT_TRUE(b.JoinAt(a_, group_, Role::kServer).ok());
+  EXPECT_EQ(without(a_), 0u);
+  EXPECT_EQ(without(b), 0u);
+  EXPECT_EQ(a_.groups().Find(group_)->servers, 1u);
+  ASSERT_TRUE(b.groups().ChangeMember(group_, b.self(), Role::kNormal, {}).ok());
+  EXPECT_EQ(b.groups().Find(group_)->role, Role::kNormal);
+  EXPECT_EQ(without(b), 1u);
+  EXPECT_TRUE(wire_.InTime([&] { return without(a_) == 1; }));
+  a_.Stop();
+  a_.Start();
+  EXPECT_EQ(without(a_), 1u);  // found again at the start
+  ASSERT_TRUE(b.groups().Leave(group_).ok());
+  EXPECT_EQ(without(b), 0u);  // it is not here any more
+}
+
 TEST_F(InviteTest, TenWrongProofsEndIt) {
   Invite invite = Make({.uses = 5});
   Invite wrong = invite;

@@ -1,0 +1,103 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "service/cli/words.h"
+#include "service/settings_table.h"
+
+// Words of commands that make a data folder, run the service, and say who may use it.
+// Help texts of words that mean the same everywhere are in help.cc.
+
+namespace waypost::service {
+
+void CommandLine::AddService() {
+  InitArgs& init = words_.init;
+  CLI::App* command = Alone(app_, "init", "make a data folder: identity, tokens, waypost.toml",
+                            [&init](const Common& common) { return Init(common, init); });
+  command->add_option("--name", init.name, "shown to people");
+  command->add_option("--listen", init.listen, "ADDRESS:PORT of the app API");
+  command->add_option("--peer-listen", init.peer_listen, "ADDRESS:PORT of the peer API");
+  command->add_option("--advertise", init.advertise, "HOST:PORT that others should use; repeatable")
+      ->allow_extra_args(false);
+
+  ServeArgs& serve = words_.serve;
+  command = Alone(app_, "serve", "run the service in the foreground",
+                  [&serve](const Common& common) { return Serve(common, serve); });
+  command->add_flag("--init", serve.init, "make the data folder where there is none");
+  command->add_flag("--new-index", serve.new_index,
+                    "begin an empty index where the one that was there is lost for good");
+  command->add_option("--config", serve.config_file, "instead of waypost.toml in the data folder");
+  for (const Setting& setting : Settings()) {
+    const std::string key = setting.key;
+    command
+        ->add_option_function<std::vector<std::string>>(
+            "--" + key,
+            [&serve, key](const std::vector<std::string>& values) {
+              for (const std::string& value : values) serve.settings.emplace_back(key, value);
+            },
+            absl::StrCat(setting.help, " (", setting.kind.allowed, ")"))
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group("Settings");
+  }
+  CLI::App& identity = *app_.add_subcommand("identity", "who this peer is");
+  identity.require_subcommand(1);
+  Alone(identity, "show", "its id, and the short one that people compare",
+        [](const Common& common) { return IdentityShow(common); });
+  IdentityArgs& backup = words_.identity;
+  command = Alone(identity, "backup", "the key, under a passphrase",
+                  [&backup](const Common& common) { return IdentityBackup(common, backup); });
+  command->add_option("FILE", backup.file, "or a folder for it; - is standard output")->required();
+  command->add_flag("--force", backup.force, "overwrite a file that is there");
+  command->add_option("--passphrase-file", backup.passphrase_file, "instead of asking");
+  command = Alone(identity, "restore", "a data folder with the identity of a backup",
+                  [&backup](const Common& common) { return IdentityRestore(common, backup); });
+  command->add_option("FILE", backup.file, "- is standard input")->required();
+  command->add_option("--passphrase-file", backup.passphrase_file, "instead of asking");
+  CLI::App& token = *app_.add_subcommand("token", "what apps show to use the service");
+  token.require_subcommand(1);
+  std::string& which = words_.value;
+  command = Alone(token, "rotate", "new ones in place of the old, at once",
+                  [&which](const Common& common) { return TokenRotate(common, which); });
+  command->add_option("WHICH", which, "api or read; both when left out")
+      ->check(CLI::IsMember({"api", "read"}));
+  AddTokens(token);
+  Alone(app_, "version", "the version of this program",
+        [](const Common& common) { return Version(common); });
+}
+
+void CommandLine::AddTokens(CLI::App& token) {
+  TokenArgs& args = words_.token;
+  CLI::App* command = Command(
+      token, "create", "a token of its own for an app; its text is printed this once",
+      [&args](const Common& common, Client& client) { return TokenCreate(common, client, args); });
+  command->add_option("NAME", args.name, "letters, digits, dots, dashes")->required();
+  command->add_option("--rights", args.rights, "read, write or admin; each may what the one before")
+      ->required()
+      ->check(CLI::IsMember({"read", "write", "admin"}));
+  command->add_option("--group", args.groups, "for this group alone; repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--expires", args.expires, "as 12h or 90d; without it: never");
+  command->footer(
+      "Examples:\n  waypost token create backup --rights read --group photos --expires 90d\n"
+      "  waypost token create scraper --rights read");
+  command = Command(token, "ls", "those that were made, without their texts",
+                    [](const Common& common, Client& client) { return TokenList(common, client); });
+  command->alias("list");
+  command->footer("Examples:\n  waypost token ls\n  waypost token ls --json");
+  command = Command(token, "revoke", "end a token, at once",
+                    [&args](const Common& common, Client& client) {
+                      return TokenRevoke(common, client, args.name);
+                    });
+  command->add_option("NAME", args.name)->required();
+  command->footer("Examples:\n  waypost token revoke backup\n  waypost token revoke scraper");
+  AuditArgs& audit = words_.audit;
+  command = Command(
+      app_, "audit", "who did what: in the groups, and here with which token",
+      [&audit](const Common& common, Client& client) { return Audit(common, client, audit); });
+  command->add_option("--group", audit.group);
+  command->add_option("--since", audit.since, "a time, or a duration like 24h: so long ago");
+  command->footer("Examples:\n  waypost audit --since 7d\n  waypost audit --group photos --json");
+}
+
+}  // namespace waypost::service
