@@ -47,8 +47,24 @@ constexpr base::Millis kKeptForIndex{2'000};
 constexpr uint32_t kControlConnections = 256;
 constexpr uint32_t kControlWorkers = 4;
 
+// Puts wait for one flush together, so that more of them at a time make each cheaper; half of these
+// may be receiving large bodies.
+constexpr uint32_t kWriters = 16;
+
+// What peers say to each other may have to be written down; what they fetch only reads.
+constexpr uint32_t kPeerWriters = 8;
+
 // Of one address at a time: a stalled one holds memory, an honest one takes milliseconds.
 constexpr uint32_t kPeerHandshakesPerAddress = 8;
+
+// Of the app API, those that read whatever their method is are few.
+bool ChangesSomething(std::string_view method, std::string_view path) {
+  return method != "GET" && method != "HEAD" && path != "/v1/blobs:have";
+}
+
+bool TellsSomething(std::string_view method, std::string_view path) {
+  return method == "POST" && path != "/peer/v1/blobs:batch";
+}
 
 std::string NameOfMachine() {
   std::array<char, 256> name{};
@@ -302,6 +318,8 @@ void Service::Impl::MakeAppListener(const Config& config) {
       EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
+  for_apps.writers = kWriters;
+  for_apps.changes = ChangesSomething;
   for_apps.chunked_bodies = true;
   for_apps.request_ids = true;
   for_apps.reader_window = kReaderWindow;
@@ -323,6 +341,8 @@ void Service::Impl::MakeControlListener() {
   options.max_per_address = kControlConnections;
   options.max_waiting = kControlConnections;
   options.workers = kControlWorkers;
+  options.writers = kControlWorkers;
+  options.changes = ChangesSomething;
   options.owner_only = true;
   options.chunked_bodies = true;
   options.request_ids = true;
@@ -364,6 +384,8 @@ void Service::Impl::MakePeerListener(const Config& config) {
                                                                   .turned = TakeTurned()});
   http::EngineOptions for_peers =
       EngineOptionsOf("peer", "peer", config.peer, peer_bind, parts->metrics);
+  for_peers.writers = kPeerWriters;
+  for_peers.changes = TellsSomething;
   for_peers.peers = true;
   for_peers.tls = peer_tls;
   for_peers.stranger_connections_percent = config.limits_stranger_connections;

@@ -52,10 +52,11 @@ Engine::~Engine() { Shutdown(base::Millis(0)); }
 
 absl::Status Engine::Start() {
   const auto& options = impl_->shared.options;
+  CHECK(options.writers == 0 || options.changes);
   CHECK(!options.peers || options.tls != nullptr || options.plain_peers_for_tests);
   ASSIGN_OR_RETURN(Listening listening, Listen(options.address, options.names.address));
   impl_->bound_address = listening.bound_address;
-  impl_->workers = std::make_unique<WorkerPool>(impl_->shared, options.workers);
+  impl_->workers = std::make_unique<WorkerPool>(impl_->shared);
   impl_->loop = std::make_unique<EngineLoop>(impl_->shared, *impl_->workers, listening.fd);
   impl_->thread = base::Thread(options.listener + "-loop", [this] { impl_->loop->Run(); });
   return absl::OkStatus();

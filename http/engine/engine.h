@@ -30,6 +30,10 @@ struct EngineOptions {
   uint32_t max_per_address = 256;
   uint32_t max_waiting = 512;  // subscriptions
   uint32_t workers = 0;        // 0: 2 x cores, at least 8
+  // Threads beside the workers for requests that `changes` says wait for the disk until what they
+  // change is durable: however slow it is, they hold no worker of those that read. 0: none.
+  uint32_t writers = 0;
+  std::function<bool(std::string_view method, std::string_view path)> changes;
   base::Millis head_timeout{10000};
   base::Millis idle_timeout{60000};
   uint64_t min_rate_bytes_per_s = 1024;

@@ -34,7 +34,10 @@ constexpr std::size_t kKeptBytes = 2048;
 constexpr base::Millis kReturnedLook{1000};
 constexpr base::Millis kDrainLook{20};
 
-uint32_t UploadsMax(const EngineOptions& options) { return std::max(1u, options.workers / 2); }
+// Half of the threads that take them.
+uint32_t UploadsMax(const EngineOptions& options) {
+  return std::max(1u, (options.writers > 0 ? options.writers : options.workers) / 2);
+}
 
 }  // namespace
 

@@ -35,12 +35,14 @@ bool MayWait(const Job& job) {
 
 }  // namespace
 
-WorkerPool::WorkerPool(EngineShared& shared, unsigned count)
+WorkerPool::WorkerPool(EngineShared& shared)
     : shared_(shared),
       cores_(std::max(1u, std::thread::hardware_concurrency())),
-      members_{.running_max = count},
+      members_{.running_max = shared.options.workers},
+      changes_{.running_max = shared.options.writers},
       strangers_{.running_max = shared.strangers.workers},
       handshakes_{.running_max = shared.strangers.handshake_workers} {
+  const unsigned count = shared.options.workers + shared.options.writers;
   for (unsigned i = 0; i < count; ++i) {
     beds_.push_back(std::make_unique<Bed>());
     threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i),
@@ -67,9 +69,9 @@ void WorkerPool::Submit(std::vector<Job>& jobs) {
     base::MutexLock lock(mutex_);
     unsigned waiting = 0, computing = 0;
     for (Job& job : jobs) {
-      const bool may_wait = MayWait(job);
-      ++(may_wait ? waiting : computing);
       Queue& queue = QueueOf(job);
+      const bool may_wait = &queue == &changes_ || MayWait(job);
+      ++(may_wait ? waiting : computing);
       queue.jobs.push_back({std::move(job), may_wait, &queue, now});
     }
     const unsigned awake = computing_ + called_;
@@ -96,12 +98,17 @@ std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
 
 WorkerPool::Queue& WorkerPool::QueueOf(const Job& job) {
   if (job.kind == Job::Kind::kHandshake) return handshakes_;
-  return job.connection != nullptr && job.connection->by_stranger ? strangers_ : members_;
+  if (job.connection != nullptr && job.connection->by_stranger) return strangers_;
+  if (job.kind != Job::Kind::kRequest || changes_.running_max == 0) return members_;
+  const HeadFacts& facts = job.connection->facts;
+  const std::string_view target = facts.target;
+  const bool changes = shared_.options.changes(facts.method, target.substr(0, target.find('?')));
+  return changes ? changes_ : members_;
 }
 
 WorkerPool::Queue* WorkerPool::Next() {
   Queue* next = nullptr;
-  for (Queue* const queue : {&members_, &strangers_, &handshakes_}) {
+  for (Queue* const queue : {&members_, &changes_, &strangers_, &handshakes_}) {
     if (queue->jobs.empty() || queue->running >= queue->running_max) continue;
     const bool older = next == nullptr || queue->jobs.front().since < next->jobs.front().since;
     if (older) next = queue;

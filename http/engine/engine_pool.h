@@ -32,11 +32,14 @@ struct Job {
 // each job that may wait (for the disk, for a body) wakes a worker of its own; those that compute
 // wake as many as there are cores, and more one by one while a job is left lying for kJobWait.
 //
+// Requests that change something wait until that is durable, for as long as the disk likes. They
+// have a queue and threads of their own, so that reading goes on meanwhile.
+//
 // Strangers' jobs and handshakes have queues of their own, and no more workers at a time than their
 // share, so that members find workers whatever strangers ask for.
 class WorkerPool {
  public:
-  WorkerPool(EngineShared& shared, unsigned count);
+  explicit WorkerPool(EngineShared& shared);
   ~WorkerPool() { Shutdown(); }
   // Takes over the jobs of one round of the loop.
   void Submit(std::vector<Job>& jobs);
@@ -77,7 +80,8 @@ class WorkerPool {
   EngineShared& shared_;
   const unsigned cores_;
   base::Mutex mutex_;
-  Queue members_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_), handshakes_ GUARDED_BY(mutex_);
+  Queue members_ GUARDED_BY(mutex_), changes_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_),
+      handshakes_ GUARDED_BY(mutex_);
   // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
   // last is called first: its memory is still in the caches.
   std::vector<Bed*> idle_ GUARDED_BY(mutex_);
