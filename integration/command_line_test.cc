@@ -203,6 +203,43 @@ TEST_F(CommandLineTest, WhatCannotBeReadIsNamedAndTheRestIsPut) {
   EXPECT_EQ(Parsed(laptop_->Run({"ref", "ls", "family", "--json"})).size(), 2u);
 }
 
+TEST_F(CommandLineTest, OnlyWhatIsNotHereIsSentAndTheClosingLineCounts) {
+  laptop_->CreateGroup("family", "normal");
+  laptop_->CreateGroup("clan", "normal");
+  File("tree/a", "hello");
+  File("tree/sub/b", "world");
+  File("tree/sub/copy", "hello");
+  File("tree/.DS_Store", "of a desktop");
+  File("tree/c.tmp", "of a program");
+  const std::vector<std::string> put = {"put",       "-r",    cluster_.dir() + "/tree",
+                                        "--exclude", "*.tmp", "--group"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), put.begin(), put.end());
+    return Ok(*laptop_, more);
+  };
+  EXPECT_THAT(with({"family", "-n"}), HasSubstr("3 files would be put (15 B)"));
+  EXPECT_EQ(Ok(*laptop_, {"ls"}), "");
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family"}), "");
+  const std::string first = with({"family"});
+  EXPECT_THAT(first, HasSubstr(HexOfSha256("world") + "  " + cluster_.dir() + "/tree/sub/b"));
+  EXPECT_THAT(first, HasSubstr("3 files put (15 B)"));
+  EXPECT_THAT(first, HasSubstr("2 excluded, 0 failed"));
+  // References are set all the same.
+  EXPECT_THAT(with({"clan"}), HasSubstr("0 sent (0 B), 3 already here"));
+  EXPECT_EQ(Parsed(laptop_->Run({"ref", "ls", "clan", "--json"})).size(), 3u);
+  EXPECT_EQ(Ok(*laptop_, {"get", "clan", "sub/b"}), "world");
+  EXPECT_EQ(with({"clan", "-q"}), "");
+  // One key that cannot be keeps no other from being set.
+  File("tree/" + std::string(200, 'x') + "/" + std::string(200, 'y'), "too long a key");
+  File("tree/d", "world");
+  const CommandResult long_key =
+      laptop_->Run({"put", "-r", cluster_.dir() + "/tree", "--group", "clan"});
+  EXPECT_EQ(long_key.exit_status, 1);
+  EXPECT_THAT(long_key.out, HasSubstr("1 failed"));
+  EXPECT_EQ(Ok(*laptop_, {"get", "clan", "d"}), "world");
+  Ok(*laptop_, {"put", "--exclude", "x", cluster_.dir() + "/tree/a"}, 2);
+}
+
 TEST_F(CommandLineTest, KeysAndTokensOfPeersAreNotPut) {
   // The folders of both peers are below this one.
   const std::string one = File("one", "hello");

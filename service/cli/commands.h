@@ -75,6 +75,11 @@ Exit Audit(const Common& common, Client& client, const AuditArgs& args);
 struct PutArgs {
   std::vector<std::string> paths;
   bool recursive = false;
+  bool follow = false;   // links in folders
+  bool quiet = false;    // errors only
+  bool dry_run = false;  // nothing is sent or referenced
+  std::vector<std::string> excludes;
+  bool no_default_excludes = false;
   std::string group, key, prefix;
 };
 Exit Put(const Common& common, Client& client, const PutArgs& args);

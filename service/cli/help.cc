@@ -60,7 +60,7 @@ const std::map<std::string, std::pair<const char*, const char*>>& Examples() {
         "identity restore - --passphrase-file phrase < key.backup"}},
       {"token rotate", {"token rotate", "token rotate read"}},
       {"put",
-       {"put -r ~/photos --group photos --prefix 2026/",
+       {"put -r ~/photos --group photos --exclude '*.tmp'",
         "put - --group notes --key today < note.txt"}},
       {"get", {"get photos 2026/a.jpg -o a.jpg", "get 9f86d081 > a.jpg"}},
       {"fetch", {"fetch 9f86d081", "fetch photos 2026/a.jpg --json"}},

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
+#include "service/cli/put_excludes.h"
 #include "service/cli/tree_writer.h"
 
 // Finding and reading what is put. What has no length, standard input and files that the kernel
@@ -114,12 +115,15 @@ class DataFolders {
 // One walk over a tree. What cannot be read is named and left out.
 class Walk {
  public:
-  Walk(const PutArgs& args, const DataFolders& data, std::string root, PutSources& into)
-      : args_(args), data_(data), root_(std::move(root)), into_(into) {}
+  Walk(const PutArgs& args, const Excludes& excludes, const DataFolders& data, std::string root,
+       PutSources& into)
+      : args_(args), excludes_(excludes), data_(data), root_(std::move(root)), into_(into) {}
 
   void Run() {
     folder_ = std::make_shared<Fd>(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder_->get() < 0) return LeaveOut(root_, base::ErrnoStatus(errno, "open"));
+    struct stat info {};
+    if (fstat(folder_->get(), &info) == 0) seen_.insert({info.st_dev, info.st_ino});
     std::vector<fs::path> folders = {root_};
     while (!folders.empty()) {
       const fs::path dir = std::move(folders.back());
@@ -136,31 +140,51 @@ class Walk {
     const std::string path = entry.path().string();
     struct stat info {};
     if (lstat(path.c_str(), &info) != 0) return LeaveOut(path, base::ErrnoStatus(errno, "look"));
-    if (S_ISDIR(info.st_mode) ? data_.Is(path, info) : data_.IsOwn(info)) {
-      PrintError(absl::StrCat("left out, a data folder of Waypost, or a secret of one: ", path));
+    const std::string below = entry.path().lexically_relative(root_).generic_string();
+    const bool link = S_ISLNK(info.st_mode) && args_.follow;
+    if (link && stat(path.c_str(), &info) != 0) {
+      return LeaveOut(path, base::ErrnoStatus(errno, "where the link leads"));
+    }
+    if (excludes_.Match(below, S_ISDIR(info.st_mode))) {
+      ++into_.excluded;
       return;
     }
+    const bool own = S_ISDIR(info.st_mode) ? data_.Is(path, info) : data_.IsOwn(info);
+    // A link may lead into one.
+    if (own || (link && !data_.Check(path).ok())) {
+      return LeaveOther("left out, a data folder of Waypost, or a secret of one: ", path);
+    }
     if (S_ISDIR(info.st_mode)) {
+      // Links can lead in circles.
+      if (args_.follow && !seen_.insert({info.st_dev, info.st_ino}).second) {
+        return LeaveOther("left out, for it is put under another path: ", path);
+      }
       folders.push_back(entry.path());
       return;
     }
-    if (!S_ISREG(info.st_mode)) {
-      PrintError(absl::StrCat("left out, no regular file: ", path));
-      return;
-    }
-    PutItem item{.path = path, .size = static_cast<uint64_t>(info.st_size), .folder = folder_};
-    item.below = entry.path().lexically_relative(root_).generic_string();
+    if (!S_ISREG(info.st_mode)) return LeaveOther("left out, no regular file: ", path);
+    PutItem item{.path = path, .size = static_cast<uint64_t>(info.st_size)};
+    item.below = below;
+    // With links followed it is opened by its path, whatever is on the way.
+    if (!args_.follow) item.folder = folder_;
     if (!args_.group.empty()) item.key = args_.prefix + item.below;
     into_.items.push_back(std::move(item));
   }
 
   void LeaveOut(const std::string& path, const absl::Status& why) { NameLeftOut(path, why, into_); }
 
+  void LeaveOther(const char* why, const std::string& path) {
+    PrintError(absl::StrCat(why, path));
+    ++into_.others;
+  }
+
   const PutArgs& args_;
+  const Excludes& excludes_;
   const DataFolders& data_;
   const std::string root_;
   PutSources& into_;
   std::shared_ptr<Fd> folder_;
+  std::set<std::pair<dev_t, ino_t>> seen_;  // folders, where links are followed
 };
 
 absl::StatusOr<int> OpenItem(const PutItem& item) {
@@ -178,6 +202,8 @@ Fd::~Fd() {
 
 absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string& data) {
   const DataFolders data_folders(data);
+  Excludes excludes;
+  ASSIGN_OR_RETURN(excludes, Excludes::Of(args.excludes, !args.no_default_excludes));
   PutSources found;
   for (const std::string& path : args.paths) {
     if (path == "-") {
@@ -198,7 +224,7 @@ absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string
     RETURN_IF_ERROR(data_folders.Check(path));
     if (S_ISDIR(info.st_mode)) {
       if (!args.recursive) return UsageError(path + " is a folder: use -r");
-      Walk(args, data_folders, path, found).Run();
+      Walk(args, excludes, data_folders, path, found).Run();
       continue;
     }
     if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");
@@ -214,7 +240,7 @@ absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string
 }
 
 absl::StatusOr<std::unique_ptr<PutReader>> PutReader::Open(const PutItem& item) {
-  std::shared_ptr<Fd> fd = item.spooled;
+  std::shared_ptr<Fd> fd = item.spooled, spooled = item.spooled;
   if (fd == nullptr) {
     int opened = -1;
     ASSIGN_OR_RETURN(opened, OpenItem(item));
@@ -224,11 +250,13 @@ absl::StatusOr<std::unique_ptr<PutReader>> PutReader::Open(const PutItem& item) 
   ASSIGN_OR_RETURN(info, Look(fd->get(), item.path));
   if (item.spooled == nullptr && info.st_size == 0) {
     ASSIGN_OR_RETURN(fd, Spool(fd->get(), item.path));
+    spooled = fd;
   } else if (item.spooled == nullptr && IsFresh(info)) {
     base::WaitUntil(base::SteadyNow() + kTick);
   }
   std::unique_ptr<PutReader> reader(new PutReader(fd, item.path));
   ASSIGN_OR_RETURN(reader->opened_, Look(fd->get(), item.path));
+  reader->spooled_ = std::move(spooled);
   return reader;
 }
 

@@ -40,14 +40,17 @@ struct PutItem {
 
 struct PutSources {
   std::vector<PutItem> items;
-  std::size_t unreadable = 0;  // left out and named on standard error
+  // Left out and named on standard error: what cannot be read; and what is not put, such as links,
+  // pipes and data folders.
+  std::size_t unreadable = 0, others = 0;
+  std::size_t excluded = 0;  // by a pattern; a folder counts once
 };
 
 struct PutArgs;
-// The files that `args` name, those of trees without following links. What cannot be read is left
-// out, and the rest is there; so are data folders in a tree, be it `data`, that of the service, or
-// another. What is named and is one, or lies in one, is kInvalidArgument: a peer's key and tokens,
-// once in a group, are everybody's there.
+// The files that `args` name, those of trees without following links unless that is asked for. What
+// cannot be read is left out, and the rest is there; so are data folders in a tree, be it `data`,
+// that of the service, or another. What is named and is one, or lies in one, is kInvalidArgument: a
+// peer's key and tokens, once in a group, are everybody's there.
 absl::StatusOr<PutSources> CollectSources(const PutArgs& args, const std::string& data);
 
 // An item opened for reading from its beginning to its end, once. One thread.
@@ -56,6 +59,8 @@ class PutReader {
   // A file that calls itself empty and has bytes, as those of /proc, is read to its end first.
   static absl::StatusOr<std::unique_ptr<PutReader>> Open(const PutItem& item);
   uint64_t size() const { return static_cast<uint64_t>(opened_.st_size); }
+  // The bytes of what has no size of its own, to be read again; null for other files.
+  std::shared_ptr<Fd> spooled() const { return spooled_; }
   // The next bytes, at least one; `size` of them in all. kAborted, with the last ones at the
   // latest, when the file was changed since it was opened: its bytes were at no time a file.
   absl::StatusOr<std::size_t> Read(std::span<char> buffer);
@@ -67,6 +72,7 @@ class PutReader {
 
   std::shared_ptr<Fd> fd_;
   const std::string path_;
+  std::shared_ptr<Fd> spooled_;
   struct stat opened_ {};
   uint64_t offset_ = 0;
 };

@@ -12,6 +12,18 @@ void CommandLine::AddBlobs() {
               [&put](const Common& common, Client& client) { return Put(common, client, put); });
   command->add_option("PATH", put.paths, "files, folders with -r, or -")->required();
   command->add_flag("-r", put.recursive, "whole folders; keys are paths below them");
+  command
+      ->add_option("--exclude", put.excludes,
+                   "leave out of folders what has this name or, with a slash, this path below the "
+                   "folder; * ? [] stand for others; repeatable")
+      ->allow_extra_args(false);
+  command->add_flag("--no-default-excludes", put.no_default_excludes,
+                    "put .DS_Store, Thumbs.db, desktop.ini and ~$* too");
+  command->add_flag("--follow", put.follow,
+                    "what links in folders lead to, not only what is there");
+  command->add_flag("-q", put.quiet, "print errors only");
+  command->add_flag("-n,--dry-run", put.dry_run,
+                    "say what would be put; send and reference nothing");
   command->add_option("--group", put.group, "also reference them in this group");
   command->add_option("--key", put.key, "the key of the one file")
       ->excludes(command->add_option("--prefix", put.prefix, "before each key"));

@@ -115,6 +115,41 @@ TEST(CollectSources, WhatCannotBeReadIsLeftOutAndTheRestIsThere) {
   EXPECT_EQ(keys, (std::set<std::string>{"a/file", "b/file", "d/file"}));
 }
 
+TEST(CollectSources, LinksAreFollowedOnlyWhenAskedForAndExcludesAreCounted) {
+  const base::TempDir temp;
+  for (const char* file : {"tree/a", "tree/sub/b", "tree/sub/.DS_Store", "tree/skip/c", "else/d",
+                           "data/identity.key", "data/FORMAT"}) {
+    std::filesystem::create_directories(std::filesystem::path(temp / file).parent_path());
+    std::ofstream(temp / file) << file;
+  }
+  std::filesystem::create_symlink("a", temp / "tree/link");
+  std::filesystem::create_directory_symlink("../else", temp / "tree/other");
+  std::filesystem::create_directory_symlink("..", temp / "tree/sub/circle");
+  std::filesystem::create_symlink("nowhere", temp / "tree/dangling");
+  std::filesystem::create_symlink("../data/FORMAT", temp / "tree/secret");
+  const auto keys = [&](const PutArgs& args, std::size_t excluded, std::size_t others,
+                        std::size_t unreadable) {
+    std::set<std::string> found_keys;
+    const auto found = CollectSources(args, temp / "none");
+    EXPECT_TRUE(found.ok()) << found.status();
+    for (const PutItem& item : found->items) {
+      found_keys.insert(item.key);
+      EXPECT_TRUE(PutReader::Open(item).ok()) << item.path;
+    }
+    EXPECT_EQ(found->excluded, excluded);
+    EXPECT_EQ(found->others, others);
+    EXPECT_EQ(found->unreadable, unreadable);
+    return found_keys;
+  };
+  PutArgs args{.paths = {temp / "tree"}, .recursive = true, .excludes = {"skip"}, .group = "g"};
+  EXPECT_EQ(keys(args, 2, 5, 0), (std::set<std::string>{"a", "sub/b"}));
+  args.no_default_excludes = true;
+  EXPECT_EQ(keys(args, 1, 5, 0), (std::set<std::string>{"a", "sub/b", "sub/.DS_Store"}));
+  args.follow = true;
+  EXPECT_EQ(keys(args, 1, 2, 1),
+            (std::set<std::string>{"a", "link", "other/d", "sub/b", "sub/.DS_Store"}));
+}
+
 class DataFoldersTest : public ::testing::Test {
  protected:
   DataFoldersTest() {
