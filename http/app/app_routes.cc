@@ -82,13 +82,9 @@ const AppRoute kRoutes[] = {
     {"POST",   "/v1/scan", kWrite, kWhole, {}, StartScan},
     {"GET",    "/v1/peers", kRead, kWhole, {"limit", "cursor"}, ListPeers},
     {"GET",    "/v1/complete", kRead, kAsked, {"group", "heard", "wait"}, GetComplete},
-<<<<<<< HEAD
-    {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group"}, GetEvents},
+    {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group", "follow"}, GetEvents},
     {"POST",   "/v1/reload", kAdmin, kWhole, {}, Reload},
     {"GET",    "/v1/proof", kAnybody, kOwn, {"token", "nonce"}, GetProof},
-=======
-    {"GET",    "/v1/events", kRead, kWhole, {"since", "kinds", "group", "follow"}, GetEvents},
->>>>>>> 7468c9c48d7dda58e22f031b9725e25265a7b44f
     {"GET",    "/v1/openapi.yaml", kAnybody, kOwn, {}, GetDescription},
     {"GET",    "/metrics", kRead, kWhole, {}, GetMetrics},
     {"GET",    "/healthz", kAnybody, kOwn, {}, GetHealth},

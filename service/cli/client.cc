@@ -121,23 +121,15 @@ std::unique_ptr<Client> Client::Another() const {
 
 absl::StatusOr<http::AppClient::Reply> Client::Any(const http::AppClient::Call& call) {
   // Send tells a service that is not there apart from one that answers 503; Must does not.
-<<<<<<< HEAD
   const std::string& where = options_.socket_path.empty() ? options_.address : options_.socket_path;
-  const auto reply = client_.Send(call);
-  if (absl::IsUnavailable(reply.status())) {
-    return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", where)),
-                    kExitNotReachable);
-  }
-=======
   auto reply = client_.Send(call);
   if (!absl::IsUnavailable(reply.status())) return reply;
-  return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", options_.address)),
+  return WithExit(base::Annotate(reply.status(), absl::StrCat("no answer from ", where)),
                   kExitNotReachable);
 }
 
 absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call& call) {
   const auto reply = Any(call);
->>>>>>> 7468c9c48d7dda58e22f031b9725e25265a7b44f
   RETURN_IF_ERROR(reply.status());
   if (reply->status >= 200 && reply->status < 300) return *reply;
   return http::StatusOf(reply->status, reply->body);

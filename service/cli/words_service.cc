@@ -62,6 +62,8 @@ void CommandLine::AddService() {
   command->add_option("WHICH", which, "api or read; both when left out")
       ->check(CLI::IsMember({"api", "read"}));
   AddTokens(token);
+  Command(app_, "reload", "read the file of settings, the tokens and the certificate again",
+          [](const Common& common, Client& client) { return ReloadFiles(common, client); });
   Alone(app_, "version", "the version of this program",
         [](const Common& common) { return Version(common); });
 }
