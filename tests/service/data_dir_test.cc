@@ -215,7 +215,8 @@ TEST_F(DataDirTest, AnIndexThatIsGoneIsNotReplacedWithoutAWord) {
     if (c.empty) WriteFile("index/data.mdb", "");
     const absl::Status checked = (*dir)->CheckIndexIsThere(false);
     EXPECT_EQ(IsUnusable(checked), c.refused) << c.name << ": " << checked;
-    if (c.refused) EXPECT_THAT(std::string(checked.message()), HasSubstr("--new-index"));
+    const std::string said(checked.message());
+    EXPECT_EQ(said.find("--new-index") != std::string::npos, c.refused) << c.name << ": " << said;
     EXPECT_TRUE((*dir)->CheckIndexIsThere(true).ok()) << c.name;
   }
 }
