@@ -74,7 +74,7 @@ TEST(LifecycleTest, AnIndexThatIsGoneIsReplacedOnlyWhereSomebodySaysSo) {
   const std::string blob = PutRef(peer, peer.CreateGroup("family", "server"), "k", bytes);
   ASSERT_EQ(peer.Stop(), 0);
   fs::remove_all(peer.dir() + "/index");
-  for (const std::string& more : {"--log.level=info", "--init"}) {
+  for (const std::string more : {"--log.level=info", "--init"}) {
     const CommandResult serve = peer.Run({"serve", "--http.listen=127.0.0.1:0", more});
     EXPECT_EQ(serve.exit_status, 78) << serve.err;
     EXPECT_NE(serve.err.find("--new-index"), std::string::npos) << serve.err;
