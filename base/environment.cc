@@ -31,6 +31,9 @@ constexpr uint64_t kMapStep = uint64_t{1} << 20;
 // less.
 constexpr uint64_t kNearlyFull = uint64_t{16} << 20;
 
+// After an attempt to open it that failed.
+constexpr Millis kReopenAgain{1000};
+
 // The folders that are open in this process. It is process-wide as the locks it protects are.
 struct OpenFolders {
   Mutex mutex;
@@ -79,6 +82,8 @@ absl::Status LmdbStatus(int error, std::string_view what) {
       return NoSpaceError(absl::StrCat(message, "; raise index.map_size"));
     case MDB_BAD_VALSIZE:
       return absl::InvalidArgumentError(absl::StrCat(message, " (keys have 1 to 511 bytes)"));
+    case MDB_PANIC:
+      return absl::UnavailableError(absl::StrCat(message, "; it is opened anew"));
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
       return absl::DataLossError(
@@ -237,6 +242,11 @@ absl::StatusOr<MDB_txn*> Environment::BeginRead() {
   return LmdbStatus(error, "beginning to read");
 }
 
+bool Environment::MayReopen() {
+  MutexLock lock(mutex_);
+  return reopen_failed_ == SteadyTime() || SteadyNow() - reopen_failed_ >= kReopenAgain;
+}
+
 absl::Status Environment::State() {
   MutexLock lock(mutex_);
   return state_;
@@ -288,13 +298,16 @@ absl::StatusOr<MDB_txn*> Environment::BeginWrite() {
   MDB_txn* txn = nullptr;
   int error = mdb_txn_begin(env_, nullptr, 0, &txn);
   if (error == MDB_PANIC) {
-    // A meta page could not be written: the environment refuses everything until it is opened anew.
-    LogWarning("a write to the index in ", dir_, " failed badly; opening it again: check the disk");
     RETURN_IF_ERROR(Reopen());
     error = mdb_txn_begin(env_, nullptr, 0, &txn);
   }
   if (error == 0) return txn;
   return LmdbStatus(error, absl::StrCat("beginning to write in ", dir_));
+}
+
+void Environment::Mend() {
+  const auto txn = BeginWrite();
+  if (txn.ok()) mdb_txn_abort(*txn);
 }
 
 bool Environment::DiskIsFull() const {
@@ -314,10 +327,23 @@ absl::Status Environment::CommitStatus(int error) const {
   return LmdbStatus(error == EIO && DiskIsFull() ? ENOSPC : error, "committing");
 }
 
+// A meta page could not be written: the environment refuses everything until it is opened anew.
 absl::Status Environment::Reopen() {
+  constexpr char kAnew[] = "the index is opened anew after a write that failed";
+  if (env_ != nullptr) LogWarning(kAnew, ", in ", dir_, ": check the disk");
+  {
+    MutexLock lock(mutex_);
+    state_ = absl::UnavailableError(kAnew);
+  }
   CloseGate();
   CloseFiles();
-  const absl::Status status = OpenFiles();
+  absl::Status status = OpenFiles();
+  // It is tried again, by whoever reads or writes.
+  if (!status.ok() && !IsNoSpace(status)) status = absl::UnavailableError(status.message());
+  {
+    MutexLock lock(mutex_);
+    reopen_failed_ = status.ok() ? SteadyTime() : SteadyNow();
+  }
   OpenGate(status);
   return status;
 }

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/tables.h"
 
@@ -33,6 +34,8 @@ class Environment {
   // Thread-safe. Waits while the gate is closed, or while kReadersMax transactions are open.
   absl::StatusOr<MDB_txn*> BeginRead();
   void EndRead(MDB_txn* txn);
+  // Is an attempt to open it anew worth while, after the last that failed? Thread-safe.
+  bool MayReopen();
   // What BeginRead would say once the gate is open. Never waits for it.
   absl::Status State();
   MDB_dbi dbi(Table table) const { return dbis_[static_cast<std::size_t>(table)]; }
@@ -40,8 +43,9 @@ class Environment {
   uint64_t UsedBytes();
 
   // Only on the writer thread. BeginWrite reopens an environment that a failed write has made
-  // unusable.
+  // unusable, and so does Mend, for those who read, after a commit that failed.
   absl::StatusOr<MDB_txn*> BeginWrite();
+  void Mend();
   // What the error of a commit means. LMDB calls the short write of a disk that has just become
   // full EIO.
   absl::Status CommitStatus(int error) const;
@@ -83,6 +87,7 @@ class Environment {
   CondVar changed_;
   bool gate_closed_ GUARDED_BY(mutex_) = false;
   absl::Status state_ GUARDED_BY(mutex_);  // what readers are told when there is nothing to read
+  SteadyTime reopen_failed_ GUARDED_BY(mutex_){};
   std::size_t active_ GUARDED_BY(mutex_) = 0;
   // Reset, to be renewed: much cheaper than a new one.
   std::vector<MDB_txn*> idle_ GUARDED_BY(mutex_);

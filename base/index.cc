@@ -54,8 +54,14 @@ Index::~Index() { Shutdown(); }
 absl::Status Index::Read(absl::FunctionRef<absl::Status(ReadTxn&)> read) {
   // A read inside a transaction could wait for a map that waits for this very transaction to end.
   CHECK(ThreadInside() != Inside::kTransaction);
+  absl::StatusOr<MDB_txn*> begun = impl_->environment->BeginRead();
+  if (!begun.ok() && ThreadInside() == Inside::kNothing && impl_->environment->MayReopen()) {
+    // Only the writer opens it anew, and does so before it writes anything.
+    Update(Lane::kForeground, [](WriteTxn&) { return absl::OkStatus(); }).IgnoreError();
+    begun = impl_->environment->BeginRead();
+  }
+  ASSIGN_OR_RETURN(MDB_txn* const lmdb_txn, std::move(begun));
   const InsideScope inside(Inside::kTransaction);
-  ASSIGN_OR_RETURN(MDB_txn* const lmdb_txn, impl_->environment->BeginRead());
   const absl::Cleanup end = [&] { impl_->environment->EndRead(lmdb_txn); };
   ReadTxn txn(*this, lmdb_txn);
   absl::Status status = read(txn);

@@ -122,6 +122,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       mdb_txn_abort(*txn);
     }
 
+    if (!spoiled && error != MDB_MAP_FULL) environment->Mend();
     absl::Status grown;
     if (error == MDB_MAP_FULL) {
       grown = environment->Grow();

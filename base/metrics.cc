@@ -45,6 +45,24 @@ void Gauge::Add(double amount) const {
 }
 double Gauge::value() const { return gauge_ == nullptr ? 0 : gauge_->Value(); }
 
+struct GaugeFamily::State {
+  prometheus::Family<prometheus::Gauge>* family = nullptr;
+  Mutex mutex;
+  std::vector<prometheus::Gauge*> shown GUARDED_BY(mutex);
+};
+
+void GaugeFamily::Set(const Values& values) const {
+  if (state_ == nullptr) return;
+  MutexLock lock(state_->mutex);
+  for (prometheus::Gauge* gauge : state_->shown) state_->family->Remove(gauge);
+  state_->shown.clear();
+  for (const auto& item : values) {
+    prometheus::Gauge* const gauge = OrDie([&] { return &state_->family->Add(item.first); });
+    gauge->Set(item.second);
+    state_->shown.push_back(gauge);
+  }
+}
+
 void Histogram::Observe(double value) const {
   if (histogram_ != nullptr) histogram_->Observe(value);
 }
@@ -72,6 +90,14 @@ Gauge Metrics::AddGauge(const std::string& name, const std::string& help, const 
   handle.gauge_ = OrDie([&] {
     return &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add(labels);
   });
+  return handle;
+}
+
+GaugeFamily Metrics::AddGaugeFamily(const std::string& name, const std::string& help) {
+  GaugeFamily handle;
+  handle.state_ = std::make_shared<GaugeFamily::State>();
+  handle.state_->family = OrDie(
+      [&] { return &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry); });
   return handle;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace prometheus {
@@ -39,6 +40,20 @@ class Gauge {
   prometheus::Gauge* gauge_ = nullptr;
 };
 
+// Gauges of one name whose labels come and go.
+class GaugeFamily {
+ public:
+  using Values = std::vector<std::pair<std::map<std::string, std::string>, double>>;
+  GaugeFamily() = default;
+  // Those of now, each with labels of its own; what is not among them is not rendered any more.
+  void Set(const Values& values) const;
+
+ private:
+  friend class Metrics;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
 class Histogram {
  public:
   Histogram() = default;
@@ -62,6 +77,7 @@ class Metrics {
   // metric.
   Counter AddCounter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge AddGauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  GaugeFamily AddGaugeFamily(const std::string& name, const std::string& help);
   // `bounds`: ascending upper bounds of the buckets.
   Histogram AddHistogram(const std::string& name, const std::string& help,
                          const std::vector<double>& bounds, const Labels& labels = {});

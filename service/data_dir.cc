@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -27,6 +27,21 @@
 // nothing is written before FORMAT says that this release may; files appear whole or not at all.
 
 namespace waypost::service {
+
+// Closed, they are given back.
+struct FolderLock {
+  int folder = -1;
+  int file = -1;
+  FolderLock() = default;
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock() {
+    for (const int fd : {file, folder}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+};
+
 namespace {
 
 using base::Abs;
@@ -45,21 +60,47 @@ std::string In(const std::string& dir, std::string_view name) {
   return absl::StrCat(dir, "/", Abs(name));
 }
 
-absl::StatusOr<int> TakeLock(const std::string& dir) {
+// Whoever has the folder, as far as it says so: LOCK, or where that was removed endpoints.json.
+std::string PidOfOwner(const std::string& dir) {
+  std::string pid;
+  for (const char* name : {"LOCK", "endpoints.json"}) {
+    std::string text;
+    std::ifstream file(In(dir, name));
+    std::getline(file, text, '\0');
+    const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const bool object = json.is_object() && json.contains("pid");
+    pid = object ? json["pid"].dump() : std::string(absl::StripAsciiWhitespace(text));
+    if (!pid.empty() && pid.size() < 20) return pid;
+  }
+  return "unknown";
+}
+
+absl::Status InUse(const std::string& dir) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(dir, " is in use by another waypost, process ", PidOfOwner(dir),
+                   "; stop it or choose another folder with --data"));
+}
+
+// The folder itself, for LOCK may be removed by somebody who takes it for a left-over. -1 where the
+// file system has no such locks: then LOCK is all.
+absl::StatusOr<int> LockFolder(const std::string& dir) {
+  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return base::ErrnoStatus(errno, dir);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  if (error == EWOULDBLOCK) return InUse(dir);
+  return -1;
+}
+
+absl::StatusOr<int> LockFile(const std::string& dir) {
   const std::string path = In(dir, "LOCK");
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return base::ErrnoStatus(errno, path);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
-    std::string pid(32, '\0');
-    const ssize_t got = pread(fd, pid.data(), pid.size(), 0);
-    pid.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     close(fd);
-    if (error != EWOULDBLOCK) return base::ErrnoStatus(error, path);
-    return absl::FailedPreconditionError(
-        absl::StrCat(dir, " is in use by another waypost, process ",
-                     std::string(absl::StripAsciiWhitespace(pid)),
-                     "; stop it or choose another folder with --data"));
+    return error == EWOULDBLOCK ? InUse(dir) : base::ErrnoStatus(error, path);
   }
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) {
@@ -67,6 +108,13 @@ absl::StatusOr<int> TakeLock(const std::string& dir) {
     base::LogWarning("cannot write our process id to ", path);
   }
   return fd;
+}
+
+absl::StatusOr<std::unique_ptr<FolderLock>> TakeLock(const std::string& dir) {
+  auto lock = std::make_unique<FolderLock>();
+  ASSIGN_OR_RETURN(lock->folder, LockFolder(dir));
+  ASSIGN_OR_RETURN(lock->file, LockFile(dir));
+  return lock;
 }
 
 absl::Status CreateSmallFile(base::FileSystem& fs, const std::string& path,
@@ -192,9 +240,7 @@ absl::StatusOr<std::string> ReadToken(const std::string& data_dir, const std::st
 DataDir::DataDir(base::FileSystem& fs, std::string path)
     : fs_(fs), path_(std::move(path)), index_dir_(In(path_, "index")) {}
 
-DataDir::~DataDir() {
-  if (lock_fd_ >= 0) close(lock_fd_);
-}
+DataDir::~DataDir() = default;
 
 absl::Status DataDir::RotateToken(base::FileSystem& fs, const std::string& path,
                                   const std::string& name) {
@@ -222,9 +268,7 @@ absl::Status DataDir::Init(base::FileSystem& fs, const std::string& path, const 
   }
   RETURN_IF_ERROR(fs.MakeDir(path).status());
   RETURN_IF_ERROR(CheckOwner(path));
-  int lock = -1;
-  ASSIGN_OR_RETURN(lock, TakeLock(path));
-  const absl::Cleanup unlock = [lock] { close(lock); };
+  ASSIGN_OR_RETURN(const std::unique_ptr<FolderLock> lock, TakeLock(path));
 
   std::optional<base::FileSystem::Info> info;
   ASSIGN_OR_RETURN(info, fs.Stat(In(path, "identity.key")));
@@ -276,7 +320,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(base::FileSystem& fs,
   // LOCK is written to as well.
   RETURN_IF_ERROR(LoadFormat(fs, path).status());
   std::unique_ptr<DataDir> dir(new DataDir(fs, path));
-  ASSIGN_OR_RETURN(dir->lock_fd_, TakeLock(path));
+  ASSIGN_OR_RETURN(dir->lock_, TakeLock(path));
   const absl::Status removed = fs.Remove(In(path, "endpoints.json"));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   RETURN_IF_ERROR(dir->TakeFormat());

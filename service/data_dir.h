@@ -30,7 +30,10 @@ absl::StatusOr<Endpoints> ReadEndpoints(base::FileSystem& fs, const std::string&
 // Refused, as the key is, where others could have read or written it.
 absl::StatusOr<std::string> ReadToken(const std::string& data_dir, const std::string& name);
 
-// The data folder of one service, held alone by a lock on LOCK until destroyed. One thread.
+struct FolderLock;
+
+// The data folder of one service, held alone by locks on it and on LOCK until destroyed. One
+// thread.
 class DataDir {
  public:
   // A new folder: FORMAT, identity, tokens, and `toml` as waypost.toml unless there is one. Durable
@@ -89,7 +92,7 @@ class DataDir {
   base::FileSystem& fs_;
   const std::string path_;
   const std::string index_dir_;
-  int lock_fd_ = -1;
+  std::unique_ptr<FolderLock> lock_;
   Format format_;
   std::unique_ptr<base::Identity> identity_;
   std::string api_token_, read_token_;

@@ -222,6 +222,10 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   }
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenParts(config));
+  parts->metrics
+      .AddGauge("waypost_build_info", "1, labelled with the version of the program",
+                {{"version", kVersion}})
+      .Set(1);
   MakePeerListener(config);
   MakeTurnKeeper();
   MakeAppListener(config);

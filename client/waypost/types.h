@@ -182,8 +182,9 @@ struct OpenInvite {
 
 struct Completeness {
   bool complete = false;
-  std::string
-      because;  // complete, not_a_server, wanted, not_synced, not_heard, not_scanned, no_groups
+  // complete, not_a_server, held_back, not_synced, not_heard, not_scanned, paused, wanted,
+  // no_groups
+  std::string because;
   uint64_t wanted = 0, bytes_wanted = 0, fetching = 0, parked = 0, stopped = 0;
   std::optional<std::chrono::milliseconds> oldest_wanted;
   std::optional<Time> last_full_scan;

@@ -20,10 +20,13 @@ bool HasSynced(const CompletenessFacts& facts, std::size_t i) {
          facts.members[i].caught_up_since != base::SteadyTime();
 }
 
-bool HeardEnough(const CompletenessFacts& facts) {
+// A member whose last round left out entries is known to have said more than is here.
+enum class Counting { kHeard, kHeardInFull };
+bool HeardEnough(const CompletenessFacts& facts, Counting counting) {
   std::size_t heard = 0, servers = 0;
   for (std::size_t i = 0; i < facts.members.size(); ++i) {
     if (!HasSynced(facts, i)) continue;
+    if (counting == Counting::kHeardInFull && facts.members[i].held_back) continue;
     ++heard;
     if (facts.servers[i]) ++servers;
   }
@@ -57,14 +60,18 @@ std::optional<HeardRule> ParseHeardRule(const std::string& text) {
 std::string JudgeComplete(const CompletenessFacts& facts) {
   if (!facts.server) return "not_a_server";
   for (std::size_t i = 0; i < facts.members.size(); ++i) {
+    if (!facts.reachable[i]) continue;
     const bool synced = facts.members[i].last_round_ok && HasSynced(facts, i);
-    if (facts.reachable[i] && !synced) return "not_synced";
+    if (facts.members[i].last_round_ok && facts.members[i].held_back) return "held_back";
+    if (!synced) return "not_synced";
   }
-  if (!HeardEnough(facts)) return "not_heard";
+  if (!HeardEnough(facts, Counting::kHeard)) return "not_heard";
+  if (!HeardEnough(facts, Counting::kHeardInFull)) return "held_back";
+  if (facts.away) return "paused";
   if (!facts.last_scan || facts.last_scan->started_steady < facts.members_changed) {
-    return "not_scanned";
+    return facts.scan_paused ? "paused" : "not_scanned";
   }
-  if (facts.wanted > 0) return "wanted";
+  if (facts.wanted > 0) return facts.paused ? "paused" : "wanted";
   return "";
 }
 
@@ -86,20 +93,26 @@ void HeardPeers::Fill(Completeness& report) const {
 CompletenessReporter::CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                                            const signpost::PeerBook& peers,
                                            const upkeep::Scanner& scanner,
-                                           const fetcher::Report& states, const base::PeerId& self)
+                                           const fetcher::Report& states, const base::PeerId& self,
+                                           std::function<std::string()> away)
     : groups_(groups),
       syncer_(syncer),
       peers_(peers),
       scanner_(scanner),
       states_(states),
-      self_(self) {}
+      self_(self),
+      away_(std::move(away)) {}
 
 absl::StatusOr<CompletenessFacts> CompletenessReporter::FactsOf(
     const syncgroup::GroupInfo& info) const {
+  const upkeep::ScanStatus scan = scanner_.Status();
   CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
                           .members_changed = syncer_.MembersChanged(info.id),
                           .members = syncer_.Status(info.id),
-                          .last_scan = scanner_.Status().last,
+                          .last_scan = scan.last,
+                          .paused = states_.Pause().paused(),
+                          .scan_paused = scan.paused,
+                          .away = !away_().empty(),
                           .wanted = info.counts.wanted};
   ASSIGN_OR_RETURN(const std::vector<syncgroup::Member> all, groups_.Members(info.id));
   std::set<base::PeerId> servers;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,8 +20,8 @@ namespace waypost::fetcher {
 // Whether everything that a group (or all groups) mentions is here, and what that claim covers.
 struct Completeness {
   bool complete = false;
-  // "complete", "not_a_server", "wanted", "not_synced", "not_scanned", "not_heard",
-  // "no_groups"
+  // "complete", "not_a_server", "held_back", "not_synced", "not_heard", "not_scanned", "paused",
+  // "wanted", "no_groups"
   std::string because;
   uint64_t wanted = 0, wanted_bytes = 0, fetching = 0, parked = 0, stopped = 0;
   std::optional<base::WallTime> oldest_wanted;
@@ -53,6 +54,9 @@ struct CompletenessFacts {
   std::size_t others = 0, other_servers = 0;             // members of the group, heard of or not
   HeardRule rule;
   std::optional<upkeep::ScanPass> last_scan;
+  bool paused = false;       // nothing is fetched
+  bool scan_paused = false;  // nor is anything scanned
+  bool away = false;         // the disk of the blobs is not there, whatever the rows say
   uint64_t wanted = 0;
 };
 // Pure. Empty when complete, else the word for `because`.
@@ -70,12 +74,14 @@ class HeardPeers {
   std::map<base::PeerId, std::optional<base::WallTime>> peers_;
 };
 
-// Reads the facts for one group, or for all groups where this peer is a server.
+// Reads the facts (`away`: why the blobs are not there, or nothing) for one group, or for all
+// groups where this peer is a server.
 class CompletenessReporter {
  public:
   CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
                        const signpost::PeerBook& peers, const upkeep::Scanner& scanner,
-                       const fetcher::Report& states, const base::PeerId& self);
+                       const fetcher::Report& states, const base::PeerId& self,
+                       std::function<std::string()> away);
   // Without what AddStates says.
   absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group,
                                       const HeardRule& rule = {}) const;
@@ -92,6 +98,7 @@ class CompletenessReporter {
   const upkeep::Scanner& scanner_;
   const fetcher::Report& states_;
   const base::PeerId self_;
+  const std::function<std::string()> away_;
 };
 
 }  // namespace waypost::fetcher

@@ -59,6 +59,7 @@ class Report {
   // Adds the gauges waypost_wanted, waypost_fetch_in_flight and waypost_oldest_wanted_seconds.
   explicit Report(const Parts& parts);
 
+  PauseState Pause() const { return parts_.work.Paused(); }
   std::vector<WorkView::Running> InFlight() const { return parts_.work.InFlight(); }
 
   // In the order of `due`, then stopped ones. `cursor` empty: from the start; `next` empty: at the

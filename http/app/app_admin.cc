@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "fetcher/report/mode.h"
 #include "http/app/app_handlers.h"
 #include "http/app/caller.h"
 #include "http/app/json_render.h"
@@ -64,13 +65,6 @@ std::vector<std::string> Failures(AppContext& context) {
 
 namespace {
 
-// What this peer does not do at present, and why it is not a matter of one blob.
-std::string Mode(const AppParts& parts) {
-  if (!parts.blobs.away().empty()) return "away: blobs";
-  if (parts.fetcher.Paused().reason == fetcher::PauseReason::kSpace) return "paused: space";
-  return "normal";
-}
-
 // The groups here that nobody collects for, as far as the caller may see them.
 Json WithoutServer(const AppContext& context, const Request& request) {
   Json groups = Json::array();
@@ -107,7 +101,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"peer", context.info.peer.ToHex()},
                        {"version", context.info.version},
                        {"uptime_ms", uptime.count()},
-                       {"mode", Mode(parts)},
+                       {"mode", fetcher::ModeOf(parts.blobs.away(), pause)},
                        {"addresses", context.info.addresses()},
                        {"blobs", counts.blobs},
                        {"bytes", counts.bytes},

@@ -146,9 +146,10 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
   Progress progress("complete");
   Json answer;
   ASSIGN_OR_RETURN(answer, AskUntil(client, target, args.timeout, done, [&](const Json& now) {
-                     progress.Show(0, 0,
-                                   absl::StrCat(NumberOf(now, "wanted"), " wanted, ",
-                                                base::HumanSize(NumberOf(now, "bytes_wanted"))));
+                     progress.Show(
+                         0, 0,
+                         absl::StrCat(TextOf(now, "because"), ": ", NumberOf(now, "wanted"),
+                                      " wanted, ", base::HumanSize(NumberOf(now, "bytes_wanted"))));
                    }));
   progress.Finish();
   PrintObject(common.json, answer);

@@ -132,7 +132,8 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                     .metrics = metrics,
                                                                     .work = fetcher->work()});
   completeness = std::make_unique<fetcher::CompletenessReporter>(
-      *groups, *syncer, *peers, *scanner, *report, outside_.identity.peer_id());
+      *groups, *syncer, *peers, *scanner, *report, outside_.identity.peer_id(),
+      [this] { return blobs->away(); });
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }
@@ -160,8 +161,15 @@ void PeerParts::Wire(PeerPartsOptions& options) {
     peer_events->OnHealth(peer, health);
   });
   group_core->SetAccessListener(std::move(options.access));
-  AddGauges(metrics,
-            {.index = *index, .ledger = *ledger, .peers = *peers, .clock = outside_.clock});
+  AddGauges(metrics, {.index = *index,
+                      .ledger = *ledger,
+                      .peers = *peers,
+                      .clock = outside_.clock,
+                      .blobs = *blobs,
+                      .fetcher = *fetcher,
+                      .groups = *groups,
+                      .syncer = *syncer,
+                      .completeness = *completeness});
 }
 
 absl::Status PeerParts::Start(const std::function<absl::Status()>& listen) {

@@ -209,7 +209,8 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
                                          : end.round.problem;
     if (!status.last_round_ok) continue;
     status.last_sync = clock.WallNow();
-    if (end.round.answered.contains(group) && !end.round.held_back.contains(group)) {
+    status.held_back = end.round.held_back.contains(group);
+    if (end.round.answered.contains(group) && !status.held_back) {
       status.caught_up_since = round_started;
     }
   }

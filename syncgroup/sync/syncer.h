@@ -93,6 +93,7 @@ class Syncer {
     // Start of the last round that ended with nothing left to pull; epoch zero for none since
     // start.
     base::SteadyTime caught_up_since;
+    bool held_back = false;  // the last round that succeeded left out entries that the member has
     bool clock_ahead = false;
     std::string last_error;
   };

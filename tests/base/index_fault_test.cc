@@ -18,6 +18,7 @@
 #include "base/index.h"
 #include "base/status.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/support/eventually.h"
 
 namespace waypost::base {
 namespace {
@@ -59,22 +60,49 @@ std::vector<int> DescriptorsOf(const std::string& path) {
   return fds;
 }
 
+// LMDB writes meta pages through a descriptor of its own, opened after the one for data: it becomes
+// one that cannot be written to.
+void MakeMetaPagesUnwritable(const std::string& file) {
+  const std::vector<int> fds = DescriptorsOf(file);
+  ASSERT_EQ(fds.size(), 2u);
+  const int read_only = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(read_only, 0);
+  ASSERT_EQ(dup3(read_only, fds[1], O_CLOEXEC), fds[1]);
+  close(read_only);
+}
+
 TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   TempDir dir;
   const auto index = OpenOrDie(dir.path());
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  // LMDB writes meta pages through a descriptor of its own, opened after the one for data: it
-  // becomes one that cannot be written to.
-  const std::vector<int> fds = DescriptorsOf(dir / "data.mdb");
-  ASSERT_EQ(fds.size(), 2u);
-  const int read_only = open((dir / "data.mdb").c_str(), O_RDONLY | O_CLOEXEC);
-  ASSERT_GE(read_only, 0);
-  ASSERT_EQ(dup3(read_only, fds[1], O_CLOEXEC), fds[1]);
-  close(read_only);
+  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
   EXPECT_FALSE(Put(*index, "during", "2").ok());
+  // Nobody needs to write first.
+  EXPECT_EQ(Get(*index, "before"), "1");
+  EXPECT_TRUE(index->State().ok());
   EXPECT_TRUE(Put(*index, "after", "3").ok());
   EXPECT_EQ(Get(*index, "before"), "1");
   EXPECT_EQ(Get(*index, "after"), "3");
+  EXPECT_EQ(Get(*index, "during"), "-");
+}
+
+TEST(IndexFault, WhereItCannotBeOpenedAnewReadersAreToldSoAndTryAgain) {
+  TempDir dir;
+  const std::string folder = dir / "index";
+  std::filesystem::create_directory(folder);
+  const auto index = OpenOrDie(folder);
+  ASSERT_TRUE(Put(*index, "before", "1").ok());
+  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(folder + "/data.mdb"));
+  std::filesystem::rename(folder, dir / "away");
+  EXPECT_FALSE(Put(*index, "during", "2").ok());
+  EXPECT_TRUE(absl::IsUnavailable(index->State())) << index->State();
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status read = index->Read([](ReadTxn& txn) { txn.Get(Table::kMeta, "before"); });
+    EXPECT_TRUE(absl::IsUnavailable(read)) << read;
+  }
+  std::filesystem::rename(dir / "away", folder);
+  EXPECT_TRUE(support::Eventually([&] { return Get(*index, "before") == "1"; }));
+  EXPECT_TRUE(index->State().ok());
   EXPECT_EQ(Get(*index, "during"), "-");
 }
 

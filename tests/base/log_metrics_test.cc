@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <thread>
 #include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/process_metrics.h"
 
 namespace waypost::base {
 namespace {
@@ -130,6 +132,41 @@ TEST(Metrics, RefreshersRunBeforeEachRendering) {
   metrics.AddRefresher([&] { gauge.Set(++runs); });
   EXPECT_NE(metrics.Render().find("test_level 1\n"), std::string::npos);
   EXPECT_NE(metrics.Render().find("test_level 2\n"), std::string::npos);
+}
+
+TEST(Metrics, AFamilyShowsThoseOfNow) {
+  Metrics metrics;
+  const GaugeFamily family = metrics.AddGaugeFamily("test_of", "Of each.");
+  family.Set({{{{"name", "a"}}, 1}, {{{"name", "b"}}, 2}});
+  std::string text = metrics.Render();
+  EXPECT_NE(text.find("test_of{name=\"a\"} 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("test_of{name=\"b\"} 2\n"), std::string::npos) << text;
+  family.Set({{{{"name", "b"}}, 3}});
+  text = metrics.Render();
+  EXPECT_EQ(text.find("name=\"a\""), std::string::npos) << text;
+  EXPECT_NE(text.find("test_of{name=\"b\"} 3\n"), std::string::npos) << text;
+}
+
+TEST(ProcessMetrics, AreThoseOfThisProcess) {
+  Metrics metrics;
+  AddProcessMetrics(metrics);
+  const auto value = [&](const std::string& name) {
+    const std::string text = metrics.Render();
+    const std::size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+  };
+  EXPECT_GT(value("process_resident_memory_bytes"), 100'000);
+  EXPECT_GT(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes"));
+  EXPECT_GE(value("process_cpu_seconds_total"), 0);
+  EXPECT_GT(value("process_max_fds"), 10);
+  EXPECT_GE(value("process_threads"), 1);
+  const double now = static_cast<double>(ToMs(SystemClock().WallNow())) / 1000;
+  EXPECT_NEAR(value("process_start_time_seconds"), now, 3600);
+  const double open = value("process_open_fds");
+  EXPECT_GE(open, 3);
+  const int more = dup(0);
+  EXPECT_EQ(value("process_open_fds"), open + 1);
+  close(more);
 }
 
 TEST(Metrics, ADefaultHandleDoesNothing) {

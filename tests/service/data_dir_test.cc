@@ -101,6 +101,22 @@ TEST_F(DataDirTest, ASecondProcessIsToldWhoHasTheFolder) {
   EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
 }
 
+TEST_F(DataDirTest, WhereLockWasRemovedTheFolderIsStillTakenAndKeepsItsEndpoints) {
+  ASSERT_TRUE(DataDir::Init(*fs_, path_, "").ok());
+  auto first = DataDir::Open(*fs_, path_);
+  ASSERT_TRUE(first.ok());
+  const Endpoints endpoints{
+      .http = "127.0.0.1:1", .peer = "127.0.0.1:2", .peer_id = "ab", .pid = 42, .version = "1.0"};
+  ASSERT_TRUE((*first)->WriteEndpoints(endpoints).ok());
+  std::filesystem::remove(path_ + "/LOCK");
+  const auto second = DataDir::Open(*fs_, path_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("process 42;"));
+  EXPECT_TRUE(ReadEndpoints(*fs_, path_).ok());
+  first->reset();
+  EXPECT_TRUE(DataDir::Open(*fs_, path_).ok());
+}
+
 // Every name and all bytes below the folder.
 std::map<std::string, std::string> WholeFolder(const std::string& path) {
   std::map<std::string, std::string> found;

@@ -13,6 +13,7 @@
 #include "fetcher/policy/retry_policy.h"
 #include "fetcher/policy/slow_window.h"
 #include "fetcher/report/completeness.h"
+#include "fetcher/report/mode.h"
 #include "tests/support/filled_ids.h"
 #include "tests/support/rounds.h"
 
@@ -413,6 +414,57 @@ TEST(JudgeComplete, WhoHeardTooFewSaysSo) {
   EXPECT_EQ(judge({true, false, true}, "2"), "");
   EXPECT_EQ(judge({true, false, true}, "3"), "not_heard");
   for (const char* word : {"", "0", "-1", "some", "1x"}) EXPECT_FALSE(ParseHeardRule(word)) << word;
+}
+
+TEST(JudgeComplete, WhatAMemberSaidAndIsNotHereIsNoProof) {
+  const auto start = base::SteadyTime() + base::Millis(1000);
+  struct Case {
+    const char* name;
+    bool reachable, caught_up, held_back;
+    const char* rule;
+    const char* because;
+  };
+  const Case cases[] = {
+      {"nothing is left out", true, true, false, "reachable", ""},
+      {"the last round left something out", true, true, true, "reachable", "held_back"},
+      {"so has each one until now", true, false, true, "reachable", "held_back"},
+      {"so has the one that was heard", false, true, true, "any", "held_back"},
+      {"and the one of all", false, true, true, "all", "held_back"},
+      {"who never said all was not heard", false, false, true, "all", "not_heard"},
+  };
+  for (const Case& c : cases) {
+    CompletenessFacts facts{.server = true, .members_changed = start};
+    facts.members = {{.peer = Peer(1)}};
+    facts.members[0].last_round_ok = c.reachable;
+    if (c.caught_up) facts.members[0].caught_up_since = start + base::Millis(1);
+    facts.members[0].held_back = c.held_back;
+    facts.reachable = {c.reachable};
+    facts.servers = {true};
+    facts.others = facts.other_servers = 1;
+    facts.rule = *ParseHeardRule(c.rule);
+    facts.last_scan = upkeep::ScanPass{.started_steady = start + base::Millis(2)};
+    EXPECT_EQ(JudgeComplete(facts), c.because) << c.name;
+  }
+}
+
+TEST(JudgeComplete, APauseIsSaidWhereSomethingWaitsForItsEnd) {
+  CompletenessFacts facts{.server = true, .paused = true, .scan_paused = true, .wanted = 1};
+  EXPECT_EQ(JudgeComplete(facts), "paused") << "no scan, and none will be";
+  facts.last_scan = upkeep::ScanPass{.started_steady = base::SteadyTime() + base::Millis(2)};
+  EXPECT_EQ(JudgeComplete(facts), "paused");
+  facts.paused = false;
+  EXPECT_EQ(JudgeComplete(facts), "wanted");
+  facts.wanted = 0;
+  EXPECT_EQ(JudgeComplete(facts), "");
+  facts.away = true;
+  EXPECT_EQ(JudgeComplete(facts), "paused") << "rows say what nobody can read";
+}
+
+TEST(Mode, NamesWhatStandsInTheWayOfEverything) {
+  EXPECT_EQ(ModeOf("", {}), "normal");
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kOperator}), "normal");
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}), "paused: space");
+  EXPECT_EQ(ModeOf("not mounted", {.reason = PauseReason::kSpace}), "away: blobs");
 }
 
 TEST(HeardPeers, AreThoseHeardInEveryGroupTheyAreIn) {

@@ -635,6 +635,24 @@ TEST_F(AppApiTest, CompleteOfOneGroupCountsThatGroup) {
   EXPECT_EQ(complete("")["stopped"], 1);
 }
 
+TEST_F(AppApiTest, MetricsSayOfEachGroupWhatItWantsAndWhetherItIsComplete) {
+  Node node;
+  const std::string one = NewGroup(node, "one", "server"), two = NewGroup(node, "two", "normal");
+  node.Call("PUT", "/v1/groups/" + one + "/refs/a", "{\"blob\":\"" + IdOf("a") + "\"}");
+  const std::string text = Send(node, {.target = "/metrics"}).body;
+  for (const std::string& line :
+       {"waypost_group_wanted{group=\"" + one + "\"} 1",
+        "waypost_group_wanted{group=\"" + two + "\"} 0",
+        "waypost_group_complete{group=\"" + one + "\"} 0",
+        std::string("waypost_mode{mode=\"normal\"} 1"),
+        std::string("waypost_mode{mode=\"away: blobs\"} 0"),
+        std::string("waypost_store_min_free_bytes 0"), std::string("process_open_fds "),
+        std::string("process_start_time_seconds ")}) {
+    EXPECT_NE(text.find("\n" + line), std::string::npos) << line;
+  }
+  EXPECT_EQ(text.find("waypost_group_complete{group=\"" + two), std::string::npos) << "no server";
+}
+
 TEST_F(AppApiTest, CompleteNamesAPeerOfSeveralGroupsOnce) {
   Node laptop({.name = "laptop"}), server({.name = "server"});
   for (const std::string name : {"one", "two"}) {

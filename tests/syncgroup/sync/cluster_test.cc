@@ -309,13 +309,14 @@ TEST(Cluster, AnEntryFromAClockAheadIsTakenWhenItIsDue) {
   ASSERT_TRUE(a.Set(group, "ahead", "2").ok());
   EXPECT_TRUE(wire.InTime([&] {
     const auto status = b.syncer().Status(group);
-    return status.size() == 1 && status[0].clock_ahead;
+    return status.size() == 1 && status[0].clock_ahead && status[0].held_back;
   }));
   EXPECT_TRUE(b.syncer().ClockBehind());
   EXPECT_FALSE(b.Has(group, "ahead", "2"));
   b.clock.Shift(base::Millis(3600 * 1000));
   EXPECT_TRUE(wire.InTime([&] { return b.Has(group, "ahead", "2"); }));
   EXPECT_TRUE(wire.InTime([&] { return !b.syncer().ClockBehind(); }));
+  EXPECT_FALSE(b.syncer().Status(group)[0].held_back);
 }
 
 TEST(Cluster, HeldSaysWhichBlobsAServerLacks) {
