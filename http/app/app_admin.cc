@@ -24,7 +24,15 @@ constexpr std::size_t kGroupsShown = 100;
 Response ConfigResponse(AppContext& context) {
   Json settings = Json::object();
   for (const auto& item : context.parts.settings.All()) {
-    settings[item.key] = {{"value", item.value}, {"origin", item.origin}, {"live", item.live}};
+    Json hides = Json::array();
+    for (const auto& hidden : item.hides) {
+      hides.push_back(
+          {{"value", hidden.value}, {"origin", hidden.origin}, {"where", hidden.where}});
+    }
+    settings[item.key] = {{"value", item.value},
+                          {"origin", item.origin},
+                          {"live", item.live},
+                          {"hides", std::move(hides)}};
   }
   return JsonResponse({{"settings", std::move(settings)}});
 }
