@@ -369,8 +369,10 @@ TEST_F(CommandLineTest, CtrlCAtThePassphraseGivesTheEchoBack) {
 TEST_F(CommandLineTest, SettingsThatKeepItFromStartingAreNamedAndUndoneWithoutIt) {
   Ok(*laptop_, {"config", "set", "fetcher.retry_base", "4m"});
   EXPECT_EQ(Ok(*laptop_, {"config", "get", "fetcher.retry_base"}), "4m");
-  Ok(*laptop_, {"config", "set", "fetcher.concurrency", "3"});
-  Ok(*laptop_, {"config", "unset", "fetcher.concurrency"});
+  EXPECT_EQ(Ok(*laptop_, {"config", "set", "fetcher.concurrency", "3"}),
+            "fetcher.concurrency: 4 (default) -> 3 (patched)");
+  EXPECT_EQ(Ok(*laptop_, {"config", "unset", "fetcher.concurrency"}),
+            "fetcher.concurrency: 3 (patched) -> 4 (default)");
   EXPECT_EQ(
       Parsed(laptop_->Run({"config", "get", "fetcher.concurrency", "--json"})).value("origin", ""),
       "default");

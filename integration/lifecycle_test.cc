@@ -215,6 +215,10 @@ TEST(LifecycleTest, AHangUpReadsTheFileAgain) {
   EXPECT_EQ(peer.Run({"config", "set", "fetcher.concurrency", "9"}).exit_status, 0);
   EXPECT_EQ(value("fetcher.concurrency"), "9 patched");
   WriteWholeFile(peer.dir() + "/waypost.toml", "[fetcher]\nconcurrency = 5\n");
+  peer.process().Signal(SIGHUP);
+  EXPECT_TRUE(Eventually([&] {
+    return peer.Log().find("waypost config unset fetcher.concurrency") != std::string::npos;
+  }));
   EXPECT_EQ(peer.Stop(), 0);
   ASSERT_TRUE(peer.Start().ok());
   EXPECT_EQ(value("fetcher.concurrency"), "9 patched");

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "service/hidden_values.h"
 #include "service/settings_table.h"
 #include "service/unusable.h"
 
@@ -105,6 +106,11 @@ std::vector<LiveSettings::Item> LiveSettings::All() const {
                      .value = setting.Show(resolved_.config),
                      .origin = OriginName(resolved_.origins.at(setting.key)),
                      .live = setting.live()});
+    for (HiddenValue& hidden : HiddenValues(layers_, setting.key)) {
+      items.back().hides.push_back({.value = std::move(hidden.value),
+                                    .origin = OriginName(hidden.origin),
+                                    .where = std::move(hidden.where)});
+    }
   }
   return items;
 }
@@ -196,6 +202,7 @@ absl::Status LiveSettings::ReloadFile() {
     ASSIGN_OR_RETURN(resolved, Resolve(layers));
     layers_ = std::move(layers);
     resolved_ = std::move(resolved);
+    for (const std::string& line : FileValuesInVain(layers_)) base::LogWarning(line);
   }
   Apply();
   return absl::OkStatus();

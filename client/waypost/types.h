@@ -219,7 +219,7 @@ struct Status {
   bool paused = false;
   std::string pause_reason;  // operator, space, disk, index; empty: not paused
   uint64_t disk_free = 0, disk_total = 0, index_size = 0, bad_rows = 0;
-  bool clock_behind = false;
+  bool clock_behind = false, clock_ahead = false;
 };
 
 }  // namespace waypost::client

@@ -20,11 +20,20 @@ namespace {
 
 // Of a kind in /v1/status.
 constexpr std::size_t kGroupsShown = 100;
+constexpr std::size_t kReasonsShown = 20;
 
 Response ConfigResponse(AppContext& context) {
   Json settings = Json::object();
   for (const auto& item : context.parts.settings.All()) {
-    settings[item.key] = {{"value", item.value}, {"origin", item.origin}, {"live", item.live}};
+    Json hides = Json::array();
+    for (const auto& hidden : item.hides) {
+      hides.push_back(
+          {{"value", hidden.value}, {"origin", hidden.origin}, {"where", hidden.where}});
+    }
+    settings[item.key] = {{"value", item.value},
+                          {"origin", item.origin},
+                          {"live", item.live},
+                          {"hides", std::move(hides)}};
   }
   return JsonResponse({{"settings", std::move(settings)}});
 }
@@ -95,6 +104,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
   const auto states = parts.report.CountStates();
   const auto pause = parts.fetcher.Paused();
   const auto space = parts.blobs.DiskSpace();
+  const auto clocks = parts.syncer.Clocks();
   const auto uptime =
       std::chrono::duration_cast<base::Millis>(parts.clock.SteadyNow() - context.info.started);
   return JsonResponse({{"name", context.info.name},
@@ -125,7 +135,9 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"disk_total", space.total_bytes},
                        {"index_size", parts.index.used_bytes()},
                        {"bad_rows", parts.index.bad_rows()},
-                       {"clock_behind", parts.syncer.ClockBehind()},
+                       {"clock_behind", clocks.behind},
+                       {"clock_ahead", clocks.ahead},
+                       {"clock", clocks.reasons},
                        {"sandbox", context.info.sandbox}});
 }
 
@@ -228,8 +240,9 @@ absl::StatusOr<Response> GetHealth(AppContext& context, Request&) {
 
 absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
   std::vector<std::string> reasons = Failures(context);
-  if (context.parts.syncer.ClockBehind()) {
-    reasons.push_back("this clock is behind the clocks of most members: set it");
+  for (std::string& reason : context.parts.syncer.Clocks().reasons) {
+    if (reasons.size() == kReasonsShown) break;
+    reasons.push_back(std::move(reason));
   }
   if (std::string away = context.parts.blobs.away(); !away.empty()) {
     reasons.push_back(std::move(away));

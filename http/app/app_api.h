@@ -32,9 +32,14 @@ namespace waypost::http {
 // Effective settings with their origin, and how to change the live ones. Implemented by service.
 class SettingsAccess {
  public:
+  // What was written for a setting and does not count, for another value goes before it.
+  struct Hidden {
+    std::string value, origin, where;  // "waypost.toml:12"
+  };
   struct Item {
     std::string key, value, origin;  // "default", "file", "patched", "environment", "command_line"
     bool live = false;
+    std::vector<Hidden> hides;
   };
   virtual ~SettingsAccess() = default;
   virtual std::vector<Item> All() const = 0;

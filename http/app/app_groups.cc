@@ -211,6 +211,9 @@ absl::StatusOr<Response> ListMembers(AppContext& context, Request& request) {
     }
     items.push_back(MemberJson(member, fetched_for[member.peer], member.peer == context.info.peer,
                                entry ? &*entry : nullptr, status, now));
+    if (member.peer == context.info.peer) {
+      items.back()["clock_ahead"] = context.parts.syncer.Clocks().ahead;
+    }
   }
   return ListResponse(std::move(items), next);
 }

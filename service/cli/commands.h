@@ -202,6 +202,9 @@ Exit LinkRevoke(const Common& common, Client& client, const std::string& id);
 
 // ---- commands_config.cc, of a running service ----
 Exit ConfigShow(const Common& common, Client& client);
+// What `config set` and `unset` say, of settings as the service answers them.
+std::vector<std::string> SettingChangeLines(const std::string& key, const Json& before,
+                                            const Json& after);
 Exit ConfigGet(const Common& common, Client& client, const std::string& key);
 Exit ConfigSet(const Common& common, Client& client, const std::string& key,
                const std::string& value);

@@ -72,7 +72,37 @@ absl::StatusOr<Layer> PatchesOf(const Common& common) {
   return patched;
 }
 
+// Of an answer about settings.
+Json SettingIn(const Json& config, const std::string& key) {
+  const Json settings = config.contains("settings") ? config["settings"] : Json::object();
+  return settings.contains(key) ? settings[key] : Json::object();
+}
+
+void PrintChange(const Common& common, const std::string& key, const Json& before,
+                 const Json& after) {
+  if (common.json) {
+    PrintJson({{"key", key}, {"old", before}, {"new", after}});
+  } else {
+    for (const std::string& line : SettingChangeLines(key, before, after)) PrintLine(line);
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> SettingChangeLines(const std::string& key, const Json& before,
+                                            const Json& after) {
+  const auto shown = [](const Json& setting) {
+    const std::string value = TextOf(setting, "value");
+    return absl::StrCat(value.empty() ? "\"\"" : value, " (", TextOf(setting, "origin"), ")");
+  };
+  std::vector<std::string> lines = {absl::StrCat(key, ": ", shown(before), " -> ", shown(after))};
+  if (!after.contains("hides") || !after["hides"].is_array()) return lines;
+  for (const Json& hidden : after["hides"]) {
+    lines.push_back(absl::StrCat("  ", TextOf(hidden, "value"), " of ", TextOf(hidden, "where"),
+                                 " does not count while this is set"));
+  }
+  return lines;
+}
 
 Exit ConfigCheck(const Common& common, const std::string& named) {
   Layers layers;
@@ -93,10 +123,13 @@ Exit ConfigCheck(const Common& common, const std::string& named) {
 }
 
 Exit ConfigUnset(const Common& common, const std::string& key) {
-  std::optional<Json> answer;
-  ASSIGN_OR_RETURN(answer, AskService(common, "PATCH", {{key, nullptr}}));
-  if (answer) {
-    if (common.json) PrintJson(*answer);
+  std::optional<Json> before, after;
+  ASSIGN_OR_RETURN(before, AskService(common, "GET", nullptr));
+  if (before) {
+    ASSIGN_OR_RETURN(after, AskService(common, "PATCH", {{key, nullptr}}));
+  }
+  if (after) {
+    PrintChange(common, key, SettingIn(*before, key), SettingIn(*after, key));
     return kExitOk;
   }
   IdleFolder folder;
@@ -104,7 +137,13 @@ Exit ConfigUnset(const Common& common, const std::string& key) {
   bool was_set = false;
   ASSIGN_OR_RETURN(was_set, LiveSettings::Unset(*folder.index, key));
   if (!was_set && FindSetting(key) == nullptr) return UnknownSetting("unset", key);
-  if (common.json) PrintJson({{"key", key}, {"was_set", was_set}});
+  if (common.json) {
+    PrintJson({{"key", key}, {"was_set", was_set}});
+  } else {
+    PrintLine(absl::StrCat(key, was_set ? " is as if \"config set\" had never been, from the next "
+                                          "start on"
+                                        : " was not set by \"config set\": nothing changes"));
+  }
   return kExitOk;
 }
 
@@ -112,8 +151,7 @@ Exit ConfigGet(const Common& common, Client& client, const std::string& key) {
   Json config;
   ASSIGN_OR_RETURN(config, client.Get("/v1/config"));
   if (FindSetting(key) == nullptr) return UnknownSetting("get", key);
-  const Json settings = config.contains("settings") ? config["settings"] : Json::object();
-  const Json setting = settings.contains(key) ? settings[key] : Json::object();
+  const Json setting = SettingIn(config, key);
   if (common.json) {
     PrintJson(setting);
   } else {
@@ -147,9 +185,10 @@ Exit ConfigShow(const Common& common, Client& client) {
 
 Exit ConfigSet(const Common& common, Client& client, const std::string& key,
                const std::string& value) {
-  Json answer;
-  ASSIGN_OR_RETURN(answer, client.Send("PATCH", "/v1/config", {{key, value}}));
-  if (common.json) PrintJson(answer);
+  Json before, after;
+  ASSIGN_OR_RETURN(before, client.Get("/v1/config"));
+  ASSIGN_OR_RETURN(after, client.Send("PATCH", "/v1/config", {{key, value}}));
+  PrintChange(common, key, SettingIn(before, key), SettingIn(after, key));
   return kExitOk;
 }
 

@@ -53,6 +53,13 @@ void Core::Announce(const Effects& effects) const {
     if (profile.peer != self()) peers.SetProfile(profile.peer, profile.name, profile.addresses);
   }
   for (const auto& [group, news] : effects.servers) servers.Learn(group, news);
+  for (const auto& [group, latest] : effects.stamps) {
+    if (latest == base::kNever) {
+      stamps.Forget(group);
+    } else {
+      stamps.Learn(group, latest);
+    }
+  }
   for (const Effects::Event& event : effects.events) events.Publish(event.kind, event.fields);
   std::function<void(const LocalChange&)> tell;
   AccessListener less;

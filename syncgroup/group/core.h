@@ -17,16 +17,16 @@
 #include "signpost/peer_book.h"
 #include "syncgroup/group/changes.h"
 #include "syncgroup/group/group_options.h"
+#include "syncgroup/group/latest_stamps.h"
 #include "syncgroup/group/server_counts.h"
 #include "syncgroup/ledger/ledger.h"
+#include "syncgroup/protocol/hybrid_clock.h"
 
 // What Groups, Refs, Invites and Access stand on together, and replication above them: what is
 // below, and the one way to change groups in the index and to tell others of it. Not for other
 // rooms.
 namespace waypost::syncgroup {
 
-// An entry further ahead of our clock than this is not taken.
-inline constexpr base::Millis kClockAheadMax{10 * 60 * 1000};
 // One transaction of a page or of work that goes on in the background.
 inline constexpr std::size_t kEntriesPerTxn = 1000;
 inline constexpr std::size_t kOpsPerTxn = 2000;
@@ -47,6 +47,7 @@ struct Effects {
   };
   std::vector<Event> events;
   std::map<base::GroupId, ServerCounts::News> servers;
+  std::map<base::GroupId, base::WallTime> stamps;       // kNever: the group goes
   std::vector<base::PeerId> left;                       // a group, and may now read less
   std::vector<std::vector<base::PeerId>> made_private;  // members of groups that were public
 
@@ -85,6 +86,7 @@ struct Core {
   void Announce(const Effects& effects) const;
 
   mutable ServerCounts servers;
+  mutable LatestStamps stamps;
 
   // Long work ends between two of its transactions, and goes on where it was after the next start.
   mutable std::atomic<bool> stopping{false};

@@ -240,7 +240,9 @@ bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
   if (paper.ok()) return LearnDouble(*paper, entry);
   if (!LearnMembership(entry.entry)) return false;
   // What this peer says of itself next must be later than its admission, whoever's clock is ahead.
-  row_.latest = std::max(row_.latest, entry.entry.time);
+  if (entry.entry.time <= core_.clock.WallNow() + kClockAheadMax) {
+    row_.latest = std::max(row_.latest, entry.entry.time);
+  }
   txn_.Put(base::Table::kMembers, PaperKey(group_, place), EncodeSealedEntry(entry.sealed));
   return true;
 }
@@ -513,6 +515,7 @@ void GroupWriter::Finish() {
   refs_delta_ = 0;
   StoreGroupRow(txn_, group_, row_);
   const bool leaves = row_.state != GroupRow::State::kActive;
+  effects_.stamps[group_] = leaves ? base::kNever : row_.latest;
   if (members_changed_ || leaves) effects_.servers[group_] = ServersOf(core_, txn_, group_, row_);
 }
 

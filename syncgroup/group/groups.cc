@@ -54,6 +54,7 @@ absl::Status Groups::Load() {
       if (!row) continue;
       if (row->state == GroupRow::State::kLeaving) left.push_back(group);
       core_.servers.Learn(group, ServersOf(core_, txn, group, *row));
+      if (row->state == GroupRow::State::kActive) core_.stamps.Learn(group, row->latest);
       if (row->state == GroupRow::State::kActive &&
           !OwnNumberingSound(txn, core_.self(), group, *row)) {
         unsound.push_back(group);

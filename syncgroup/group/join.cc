@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "syncgroup/group/group_change.h"
 #include "syncgroup/group/invite_proof.h"
 #include "syncgroup/group/invites.h"
@@ -106,6 +107,20 @@ Given GivenBy(const InviteRow& invite, const JoinRequest& request,
   return given;
 }
 
+// Neither would take what the other writes. Said before a use is spent.
+absl::Status CheckClocks(const JoinRequest& request, base::WallTime now) {
+  if (request.now == base::kNever) return absl::OkStatus();  // a joiner of before does not say
+  const base::Millis ahead = request.now - now;
+  if (ahead <= kClockAheadMax && -ahead <= kClockAheadMax) return absl::OkStatus();
+  const bool joiner = ahead > base::Millis(0);
+  return absl::FailedPreconditionError(
+      absl::StrCat("the clocks of joiner and inviter differ by ",
+                   base::HumanDuration(joiner ? ahead : -ahead), ": the ",
+                   joiner ? "joiner's is ahead, or the inviter's behind"
+                          : "inviter's is ahead, or the joiner's behind",
+                   "; set the wrong one and join again: the invite was not used"));
+}
+
 // The inviter's transaction. Whatever it answers, what it wrote stands: a wrong proof is counted
 // although it is refused; the other refusals write nothing.
 absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& effects,
@@ -132,6 +147,7 @@ absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& 
     return ReplyTo(core, txn, request.group, writer->row(), caller);
   }
   RETURN_IF_ERROR(CheckUse(txn, request, *invite, self, caller, core.clock.WallNow()));
+  RETURN_IF_ERROR(CheckClocks(request, core.clock.WallNow()));
   --invite->uses_left;
   if (!was_used) invite->used_by.push_back(caller);
   StoreInvite(txn, request.invite_id, *invite);
@@ -140,13 +156,14 @@ absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& 
   return ReplyTo(core, txn, request.group, writer->row(), caller);
 }
 
-// The entries of the inviter's answer that speak of the group.
-std::vector<PreparedEntry> ShownIn(const JoinReply& reply, const base::GroupId& group,
-                                   base::WallTime now) {
+// The entries of the inviter's answer that speak of the group. Whatever their stamps: a founder
+// whose clock was ahead has a right clock now, and papers move no clock that far.
+std::vector<PreparedEntry> ShownIn(const JoinReply& reply, const base::GroupId& group) {
   std::vector<PreparedEntry> entries;
   for (const Papers& shown : reply.papers) {
     if (shown.group != group) continue;
-    for (PreparedEntry& entry : ReadPapers(shown, now)) entries.push_back(std::move(entry));
+    for (PreparedEntry& entry : ReadPapers(shown, std::nullopt))
+      entries.push_back(std::move(entry));
   }
   return entries;
 }
@@ -212,7 +229,8 @@ absl::StatusOr<JoinRequest> Invites::PrepareJoin(const Invite& invite, std::opti
                       .incarnation = base::NewIncarnation(),
                       .role = role.value_or(core_.options.role),
                       .name = core_.options.name,
-                      .addresses = core_.options.addresses()};
+                      .addresses = core_.options.addresses(),
+                      .now = core_.clock.WallNow()};
   request.proof = ProofOf(VerifierOf(invite.secret), request, invite.inviter, core_.self());
   return request;
 }
@@ -232,7 +250,7 @@ absl::StatusOr<GroupInfo> Invites::FinishJoin(const Invite& invite, const JoinRe
     return absl::OkStatus();
   }));
   RETURN_IF_ERROR(work_.Finish(invite.group));
-  const auto papers = ShownIn(reply, invite.group, core_.clock.WallNow());
+  const auto papers = ShownIn(reply, invite.group);
   const std::vector<std::string> addresses = core_.options.addresses();
   RETURN_IF_ERROR(
       core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {

@@ -89,11 +89,11 @@ std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& grou
   return entries;
 }
 
-std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now) {
+std::vector<PreparedEntry> ReadPapers(const Papers& papers, std::optional<base::WallTime> now) {
   std::vector<PreparedEntry> entries;
   for (const SealedEntry& sealed : papers.entries) {
     auto entry = PrepareEntry(papers.group, sealed);
-    if (entry.ok() && entry->entry.time <= now + kClockAheadMax) {
+    if (entry.ok() && (!now || entry->entry.time <= *now + kClockAheadMax)) {
       entries.push_back(*std::move(entry));
     }
   }

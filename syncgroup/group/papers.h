@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/ids.h"
@@ -20,7 +21,7 @@ std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& grou
 
 // The entries of papers that may be looked at: they parse, belong to the group, and are not ahead
 // of `now`.
-std::vector<PreparedEntry> ReadPapers(const Papers& papers, base::WallTime now);
+std::vector<PreparedEntry> ReadPapers(const Papers& papers, std::optional<base::WallTime> now);
 // Is there anything in them that `txn` does not know?
 bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
                    const std::vector<PreparedEntry>& entries);

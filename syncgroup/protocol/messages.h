@@ -125,6 +125,7 @@ struct SyncGroupReply {
 struct SyncReply {
   std::vector<SyncGroupReply> groups;  // each once; for some there may have been no room
   bool more = false;
+  base::WallTime now;  // by the callee's clock; kNever: it does not say
 };
 
 // "Something new here": starts a round at once. `haves`: blobs whose bytes arrived at the caller
@@ -142,6 +143,7 @@ struct JoinRequest {
   std::optional<Role> role;  // what the joiner takes, of what the invite gives
   std::string name;
   std::vector<std::string> addresses;
+  base::WallTime now;  // by the joiner's clock; kNever: it does not say
 };
 struct JoinReply {
   GroupInfo group;  // name, description, is_public, created; the joiner's role and authority

@@ -300,6 +300,7 @@ absl::StatusOr<std::string> EncodeSyncReply(const SyncReply& message) {
     for (const SealedEntry& entry : group.claimed) WriteSealed(entry, to->add_claimed());
   }
   out.set_more(message.more);
+  out.set_now_ms(base::ToMs(message.now));
   return SerializeUpTo(out, kReplyBytesMax, "sync reply");
 }
 absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes) {
@@ -311,6 +312,7 @@ absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes) {
     RETURN_IF_ERROR(ReadSyncGroupReply(group, out.groups.emplace_back()));
   }
   out.more = in.more();
+  out.now = base::FromMs(in.now_ms());
   return out;
 }
 
@@ -338,6 +340,7 @@ std::string EncodeJoinRequest(const JoinRequest& message) {
   if (message.role) out.set_role(static_cast<uint32_t>(*message.role));
   out.set_name(message.name);
   for (const std::string& address : message.addresses) out.add_addresses(address);
+  out.set_now_ms(base::ToMs(message.now));
   return Serialize(out);
 }
 absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes) {
@@ -356,6 +359,7 @@ absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes) {
   out.name = in.name();
   RETURN_IF_ERROR(CheckText(out.name, kNameBytesMax, "a peer's name"));
   RETURN_IF_ERROR(ReadAddresses(in.addresses(), out.addresses));
+  out.now = base::FromMs(in.now_ms());
   return out;
 }
 

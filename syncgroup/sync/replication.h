@@ -66,6 +66,7 @@ class Replication {
     std::set<base::GroupId> answered;
     uint64_t entries = 0;  // applied
     bool clock_ahead = false;
+    std::optional<base::Millis> clock_offset;  // the callee's clock less ours, as it said
     std::string problem;  // gap, fork, an entry that does not parse; for people
     bool again = false;   // there is something to ask at once
   };

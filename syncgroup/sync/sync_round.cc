@@ -162,6 +162,8 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     auto reply = client.Sync(endpoint, request, stop.get_token());
     NoteCall(task.peer, returns, reply.status());
     if (!reply.ok()) return reply.status();
+    end.round.clock_offset.reset();
+    if (reply->now != base::kNever) end.round.clock_offset = reply->now - clock.WallNow();
     // One request may not have had room for all groups; those that were asked go on while there is
     // more.
     std::set<base::GroupId> done;  // of those that were asked and found room in the answer
@@ -197,6 +199,7 @@ void Syncer::Impl::NoteEnd(const RoundTask& task, const RoundEnd& end,
   for (const base::GroupId& group : end.round.not_member) peer.greeted.erase(group);
   peer.greeted.insert(end.greeted.begin(), end.greeted.end());
   peer.greeted.insert(end.round.answered.begin(), end.round.answered.end());
+  if (end.status.ok()) peer.clock_offset = end.round.clock_offset;
   for (const base::GroupId& group : task.groups) {
     MemberStatus& status = peer.status[group];
     status.peer = task.peer;

@@ -277,6 +277,7 @@ absl::StatusOr<Replication::Served> Replication::ServePage(const base::PeerId& c
   const Core& core = impl_->core;
   Served served;
   SyncReply& reply = served.reply;
+  reply.now = core.clock.WallNow();
   std::vector<base::GroupId> told;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     Budget budget;

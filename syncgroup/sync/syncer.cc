@@ -178,6 +178,7 @@ std::vector<Syncer::MemberStatus> Syncer::Status(const base::GroupId& group) con
     const auto it = peer.status.find(group);
     all.push_back(it == peer.status.end() ? MemberStatus() : it->second);
     all.back().peer = id;
+    all.back().clock_ahead |= peer.clock_offset.value_or(base::Millis(0)) > kClockAheadMax;
   }
   return all;
 }
@@ -188,14 +189,31 @@ base::SteadyTime Syncer::MembersChanged(const base::GroupId& group) const {
   return it == impl_->members_changed.end() ? impl_->start_time : it->second;
 }
 
-bool Syncer::ClockBehind() const {
-  base::MutexLock lock(impl_->mutex);
-  std::size_t ahead = 0;
-  for (const auto& [id, peer] : impl_->contacts) {
-    ahead += std::any_of(peer.status.begin(), peer.status.end(),
-                         [](const auto& item) { return item.second.clock_ahead; });
+ClockReport Syncer::Clocks() const { return impl_->Clocks(); }
+
+ClockReport Syncer::Impl::Clocks() const {
+  ClockFacts facts{.now = clock.WallNow()};
+  for (const auto& [group, latest] : core.stamps.After(facts.now + kClockAheadMax)) {
+    facts.stamped.push_back({group, latest});
   }
-  return ahead > 0 && 2 * ahead > impl_->contacts.size();
+  base::MutexLock lock(mutex);
+  for (const auto& [id, peer] : contacts) {
+    const bool waits = std::any_of(peer.status.begin(), peer.status.end(),
+                                   [](const auto& item) { return item.second.clock_ahead; });
+    facts.contacts.push_back({.offset = peer.clock_offset, .entries_ahead = waits});
+  }
+  return JudgeClocks(facts);
+}
+
+// Once for each change, not for each minute.
+void Syncer::Impl::NoteClocks() {
+  ClockReport now = Clocks();
+  const bool news = now.behind != clocks_told.behind || now.ahead != clocks_told.ahead ||
+                    now.reasons.size() != clocks_told.reasons.size();
+  if (!news) return;
+  for (const std::string& reason : now.reasons) base::LogWarning("clock: ", reason);
+  if (now.reasons.empty()) base::LogInfo("clock: it agrees with those of the members again");
+  clocks_told = std::move(now);
 }
 
 void Syncer::Impl::OnLocalChange(const LocalChange& change) {
@@ -424,6 +442,7 @@ void Syncer::Impl::Chores() {
   if (profile) {
     const absl::Status published = groups.PublishProfile();
     if (!published.ok()) base::LogWarning("syncer: profile: ", published.ToString());
+    NoteClocks();
   }
   const auto more = work.DoAll(kChoreSteps);
   if (!more.ok()) base::LogWarning("syncer: ", more.status().ToString());

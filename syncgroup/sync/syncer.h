@@ -16,6 +16,7 @@
 #include "syncgroup/group/invites.h"
 #include "syncgroup/group/work.h"
 #include "syncgroup/protocol/peer_client.h"
+#include "syncgroup/sync/clocks.h"
 #include "syncgroup/sync/replication.h"
 
 namespace waypost::syncgroup {
@@ -100,8 +101,8 @@ class Syncer {
   std::vector<MemberStatus> Status(const base::GroupId& group) const;
   // When members or roles of the group last changed, or this start.
   base::SteadyTime MembersChanged(const base::GroupId& group) const;
-  // Most members seem to be ahead of this peer's clock.
-  bool ClockBehind() const;
+  // How this peer's clock stands to those of its members.
+  ClockReport Clocks() const;
   // A round ended or a status changed.
   base::Notifier& changed();
 

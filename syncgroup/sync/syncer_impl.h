@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "signpost/peer_book.h"
+#include "syncgroup/sync/clocks.h"
 #include "syncgroup/sync/replication.h"
 #include "syncgroup/sync/syncer.h"
 #include "syncgroup/sync/task_line.h"
@@ -41,6 +42,7 @@ struct SyncPeer {
   std::set<base::GroupId> poke_groups;
   std::vector<base::BlobId> haves;
 
+  std::optional<base::Millis> clock_offset;  // its clock less ours, as it said last
   std::map<base::GroupId, Syncer::MemberStatus> status;
 };
 
@@ -63,6 +65,8 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   void KeepHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs)
       EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void Chores();
+  ClockReport Clocks() const;
+  void NoteClocks();
 
   // ---- sync_round.cc: one round, one poke ----
   struct RoundTask {
@@ -122,6 +126,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   base::SteadyTime contacts_due GUARDED_BY(mutex);
   base::SteadyTime chores_due GUARDED_BY(mutex);
   base::SteadyTime profile_due GUARDED_BY(mutex);
+  ClockReport clocks_told;  // by the chores alone
   bool chores_running GUARDED_BY(mutex) = false;
   base::SteadyTime start_time GUARDED_BY(mutex);
   std::map<base::PeerId, SyncPeer> contacts GUARDED_BY(mutex);

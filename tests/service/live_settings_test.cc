@@ -133,6 +133,11 @@ TEST_F(LiveSettingsTest, TheFileIsReadAgainForWhatIsLiveOnly) {
   WriteToml("[fetcher]\nconcurrency = 8\n");
   ASSERT_TRUE(settings->ReloadFile().ok());
   EXPECT_EQ(settings->current().fetcher.concurrency, 7u);
+  const auto item = Find(*settings, "fetcher.concurrency");
+  ASSERT_EQ(item.hides.size(), 1u);
+  EXPECT_EQ(item.hides[0].value, "8");
+  EXPECT_EQ(item.hides[0].origin, "file");
+  EXPECT_THAT(item.hides[0].where, HasSubstr("waypost.toml:2"));
 }
 
 TEST_F(LiveSettingsTest, AMistakeInTheFileKeepsWhatWas) {

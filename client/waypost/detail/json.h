@@ -302,7 +302,8 @@ inline Status From<Status>(const Json& json) {
                 .disk_total = Number(json, "disk_total"),
                 .index_size = Number(json, "index_size"),
                 .bad_rows = Number(json, "bad_rows"),
-                .clock_behind = Flag(json, "clock_behind")};
+                .clock_behind = Flag(json, "clock_behind"),
+                .clock_ahead = Flag(json, "clock_ahead")};
   const Json& states = Field(json, "wanted_states");
   if (states.is_object()) {
     for (const auto& [state, count] : states.items()) {

@@ -64,6 +64,8 @@ const std::map<std::string, std::string>& CommandsByOperation() {
       {"serveLink", "link create"},  // by the address that it prints
       {"getAudit", "audit"},
       {"getStatus", "status"},
+      {"reload", "reload"},
+      {"getProof", "status"},  // by every command, where the service is reached over a port
       {"getConfig", "config show"},
       {"patchConfig", "config set"},
       {"getEvents", "events"},

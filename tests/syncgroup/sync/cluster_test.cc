@@ -311,12 +311,64 @@ TEST(Cluster, AnEntryFromAClockAheadIsTakenWhenItIsDue) {
     const auto status = b.syncer().Status(group);
     return status.size() == 1 && status[0].clock_ahead && status[0].held_back;
   }));
-  EXPECT_TRUE(b.syncer().ClockBehind());
+  EXPECT_TRUE(b.syncer().Clocks().behind);
+  EXPECT_TRUE(wire.InTime([&] { return a.syncer().Clocks().ahead; }));
   EXPECT_FALSE(b.Has(group, "ahead", "2"));
   b.clock.Shift(base::Millis(3600 * 1000));
   EXPECT_TRUE(wire.InTime([&] { return b.Has(group, "ahead", "2"); }));
-  EXPECT_TRUE(wire.InTime([&] { return !b.syncer().ClockBehind(); }));
+  EXPECT_TRUE(wire.InTime([&] { return !b.syncer().Clocks().behind; }));
   EXPECT_FALSE(b.syncer().Status(group)[0].held_back);
+}
+
+TEST(Cluster, AClockThatWasAheadIsSaidWhereItWas) {
+  Wire wire;
+  ClusterNode a(wire, {.number = 1}), b(wire, {.number = 2});
+  const base::GroupId group = a.Create("photos");
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  a.clock.Shift(base::Millis(3600 * 1000));
+  ASSERT_TRUE(a.Set(group, "ahead", "1").ok());
+  a.clock.Shift(base::Millis(-3600 * 1000));
+  ASSERT_TRUE(a.Set(group, "after", "2").ok());
+  for (const bool started_again : {false, true}) {
+    if (started_again) {
+      a.Stop();
+      a.Start();
+    }
+    ASSERT_TRUE(wire.InTime([&] {
+      const auto status = b.syncer().Status(group);
+      return status.size() == 1 && status[0].clock_ahead && !b.syncer().Clocks().behind;
+    })) << "its clock is right: what it wrote waits";
+    const ClockReport report = a.syncer().Clocks();
+    EXPECT_TRUE(report.ahead);
+    ASSERT_EQ(report.reasons.size(), 1u);
+    EXPECT_NE(report.reasons[0].find(group.ToHex()), std::string::npos) << report.reasons[0];
+  }
+  EXPECT_FALSE(b.Has(group, "after", "2"));
+}
+
+TEST(Cluster, AGroupFoundedAheadIsJoinedOnceTheClockIsRight) {
+  Wire wire;
+  ClusterNode a(wire, {.number = 1}), b(wire, {.number = 2});
+  a.clock.Shift(base::Millis(3600 * 1000));
+  const base::GroupId group = a.Create("photos");
+  const auto uses = [&] { return a.invites().List(group)->at(0).uses_left; };
+  const auto invite = a.invites().Create(group, {.uses = 5});
+  for (const int64_t hours : {0, -2}) {  // by one hour ahead of the joiner, then behind it
+    a.clock.Shift(base::Millis(hours * 3600 * 1000));
+    const absl::Status differ = b.JoinWith(*invite, Role::kServer).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(differ)) << differ;
+    EXPECT_NE(std::string(differ.message()).find("differ by 1 h 0 min"), std::string::npos)
+        << differ;
+    EXPECT_EQ(uses(), 5u);
+  }
+  a.clock.Shift(base::Millis(3600 * 1000));
+  ASSERT_TRUE(b.JoinWith(*invite, Role::kServer).ok());
+  EXPECT_EQ(uses(), 4u);
+  // What the joiner writes is not stamped ahead.
+  ASSERT_TRUE(b.Set(group, "by b", "x").ok());
+  EXPECT_TRUE(wire.InTime([&] { return a.Has(group, "by b", "x"); }));
+  EXPECT_TRUE(b.syncer().Clocks().reasons.empty());
+  EXPECT_TRUE(a.syncer().Clocks().ahead);
 }
 
 TEST(Cluster, HeldSaysWhichBlobsAServerLacks) {
