@@ -90,40 +90,27 @@ void HeardPeers::Fill(Completeness& report) const {
   }
 }
 
-CompletenessReporter::CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
-                                           const signpost::PeerBook& peers,
-                                           const upkeep::Scanner& scanner,
-                                           const fetcher::Report& states, const base::PeerId& self,
-                                           std::function<std::string()> away)
-    : groups_(groups),
-      syncer_(syncer),
-      peers_(peers),
-      scanner_(scanner),
-      states_(states),
-      self_(self),
-      away_(std::move(away)) {}
-
 absl::StatusOr<CompletenessFacts> CompletenessReporter::FactsOf(
     const syncgroup::GroupInfo& info) const {
-  const upkeep::ScanStatus scan = scanner_.Status();
+  const upkeep::ScanStatus scan = parts_.scanner.Status();
   CompletenessFacts facts{.server = info.role == syncgroup::Role::kServer,
-                          .members_changed = syncer_.MembersChanged(info.id),
-                          .members = syncer_.Status(info.id),
+                          .members_changed = parts_.syncer.MembersChanged(info.id),
+                          .members = parts_.syncer.Status(info.id),
                           .last_scan = scan.last,
-                          .paused = states_.Pause().paused(),
+                          .paused = parts_.states.Pause().paused(),
                           .scan_paused = scan.paused,
-                          .away = !away_().empty(),
+                          .away = !parts_.away().empty(),
                           .wanted = info.counts.wanted};
-  ASSIGN_OR_RETURN(const std::vector<syncgroup::Member> all, groups_.Members(info.id));
+  ASSIGN_OR_RETURN(const std::vector<syncgroup::Member> all, parts_.groups.Members(info.id));
   std::set<base::PeerId> servers;
   for (const syncgroup::Member& member : all) {
-    if (member.peer == self_) continue;
+    if (member.peer == parts_.self) continue;
     ++facts.others;
     if (member.role == syncgroup::Role::kServer) servers.insert(member.peer);
   }
   facts.other_servers = servers.size();
   for (const auto& member : facts.members) {
-    facts.reachable.push_back(!peers_.Cooling(member.peer));
+    facts.reachable.push_back(!parts_.peers.Cooling(member.peer));
     facts.servers.push_back(servers.contains(member.peer));
   }
   return facts;
@@ -134,12 +121,12 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(const std::optional<ba
   Completeness report;
   std::vector<syncgroup::GroupInfo> groups;
   if (group) {
-    ASSIGN_OR_RETURN(auto info, groups_.Find(*group));
+    ASSIGN_OR_RETURN(auto info, parts_.groups.Find(*group));
     groups.push_back(std::move(info));
   } else {
     base::GroupId after;
     while (true) {
-      ASSIGN_OR_RETURN(auto page, groups_.List(after, 1000));
+      ASSIGN_OR_RETURN(auto page, parts_.groups.List(after, 1000));
       if (page.empty()) break;
       after = page.back().id;
       for (auto& info : page) {
@@ -147,7 +134,7 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(const std::optional<ba
       }
     }
   }
-  const upkeep::ScanStatus scan = scanner_.Status();
+  const upkeep::ScanStatus scan = parts_.scanner.Status();
   if (scan.last) report.last_full_scan = scan.last->ended;
   std::string because = groups.empty() ? "no_groups" : "";
   HeardPeers peers;
@@ -174,7 +161,7 @@ void CompletenessReporter::AddStates(const std::optional<base::GroupId>& group,
                                      Completeness& report) const {
   if (group && report.wanted == 0) return;
   const fetcher::Report::StateCounts states =
-      group ? states_.CountStatesIn(*group) : states_.CountStates();
+      group ? parts_.states.CountStatesIn(*group) : parts_.states.CountStates();
   report.fetching = states.fetching;
   report.parked = states.parked;
   report.stopped = states.stopped;

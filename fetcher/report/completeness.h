@@ -74,14 +74,20 @@ class HeardPeers {
   std::map<base::PeerId, std::optional<base::WallTime>> peers_;
 };
 
-// Reads the facts (`away`: why the blobs are not there, or nothing) for one group, or for all
-// groups where this peer is a server.
+// Reads the facts for one group, or for all groups where this peer is a server.
 class CompletenessReporter {
  public:
-  CompletenessReporter(syncgroup::Groups& groups, syncgroup::Syncer& syncer,
-                       const signpost::PeerBook& peers, const upkeep::Scanner& scanner,
-                       const fetcher::Report& states, const base::PeerId& self,
-                       std::function<std::string()> away);
+  // All outlive it.
+  struct Parts {
+    syncgroup::Groups& groups;
+    syncgroup::Syncer& syncer;
+    const signpost::PeerBook& peers;
+    const upkeep::Scanner& scanner;
+    const fetcher::Report& states;
+    base::PeerId self;
+    std::function<std::string()> away;  // why the blobs are not there; empty: they are
+  };
+  explicit CompletenessReporter(Parts parts) : parts_(std::move(parts)) {}
   // Without what AddStates says.
   absl::StatusOr<Completeness> Report(const std::optional<base::GroupId>& group,
                                       const HeardRule& rule = {}) const;
@@ -92,13 +98,7 @@ class CompletenessReporter {
  private:
   absl::StatusOr<CompletenessFacts> FactsOf(const syncgroup::GroupInfo& info) const;
 
-  syncgroup::Groups& groups_;
-  syncgroup::Syncer& syncer_;
-  const signpost::PeerBook& peers_;
-  const upkeep::Scanner& scanner_;
-  const fetcher::Report& states_;
-  const base::PeerId self_;
-  const std::function<std::string()> away_;
+  const Parts parts_;
 };
 
 }  // namespace waypost::fetcher

@@ -132,8 +132,13 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                     .metrics = metrics,
                                                                     .work = fetcher->work()});
   completeness = std::make_unique<fetcher::CompletenessReporter>(
-      *groups, *syncer, *peers, *scanner, *report, outside_.identity.peer_id(),
-      [this] { return blobs->away(); });
+      fetcher::CompletenessReporter::Parts{.groups = *groups,
+                                           .syncer = *syncer,
+                                           .peers = *peers,
+                                           .scanner = *scanner,
+                                           .states = *report,
+                                           .self = outside_.identity.peer_id(),
+                                           .away = [this] { return blobs->away(); }});
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
 }

@@ -86,16 +86,22 @@ std::size_t BytesOf(const Papers& papers) {
 
 }  // namespace
 
+bool HelloRoom::Take(const Papers& papers) {
+  const std::size_t bytes = bytes_ + BytesOf(papers);
+  if (groups_ == kGroupsMax || (groups_ > 0 && bytes > kBytesMax)) return false;
+  ++groups_;
+  bytes_ = bytes;
+  return true;
+}
+
 absl::StatusOr<HelloRequest> Replication::HelloFor(const std::vector<base::GroupId>& groups) const {
   const Core& core = impl_->core;
   HelloRequest request{.name = core.options.name, .addresses = core.options.addresses()};
-  std::size_t bytes = 0;
+  HelloRoom room;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (const base::GroupId& group : groups) {
-      if (request.papers.size() >= kHelloGroups) break;
       Papers own = PapersOf(txn, group, core.self());
-      bytes += BytesOf(own);
-      if (bytes > kPapersBytesMax && !request.papers.empty()) break;
+      if (!room.Take(own)) break;
       request.papers.push_back(std::move(own));
     }
   }));

@@ -16,6 +16,19 @@
 
 namespace waypost::syncgroup {
 
+// What still goes into one hello: papers of at most so many groups, and no more bytes than a callee
+// takes; those of one group always do.
+class HelloRoom {
+ public:
+  static constexpr std::size_t kGroupsMax = 16;
+  static constexpr std::size_t kBytesMax = std::size_t{768} << 10;
+  // False: not these, nor any after them.
+  bool Take(const Papers& papers);
+
+ private:
+  std::size_t groups_ = 0, bytes_ = 0;
+};
+
 // The replication of the groups' logs: what the syncer asks and brings (as caller), what
 // PeerService answers (as callee). Thread-safe. Borrows what the groups share; they outlive it.
 class Replication {
@@ -35,11 +48,9 @@ class Replication {
   bool SharesGroup(const base::PeerId& peer) const;
 
   // ---- hello ----
-  // With papers for the groups given, in their order, at most kHelloGroups of them and no more
-  // bytes than a callee takes (kPapersBytesMax, or those of one group): the caller says hello again
-  // for the others. More that a caller shows are not looked at.
-  static constexpr std::size_t kHelloGroups = 16;
-  static constexpr std::size_t kPapersBytesMax = std::size_t{768} << 10;
+  // With papers for the groups given, in their order, as many as a HelloRoom takes: the caller says
+  // hello again for the others. More groups than that, which a caller shows, are not looked at.
+  static constexpr std::size_t kHelloGroups = HelloRoom::kGroupsMax;
   absl::StatusOr<HelloRequest> HelloFor(const std::vector<base::GroupId>& groups) const;
   // The groups for which the callee knew us as a member.
   absl::StatusOr<std::vector<base::GroupId>> ApplyHello(const base::PeerId& callee,

@@ -494,6 +494,21 @@ TEST_F(HostileMemberTest, AHelloHasRoomForSixteenGroups) {
   }
 }
 
+TEST(HelloRoom, TakesNoMoreBytesThanACalleeDoesButAlwaysOneGroup) {
+  const auto papers = [](std::size_t bytes) {
+    Papers of_group;
+    of_group.entries.push_back({.bytes = std::string(bytes, 'p')});
+    return of_group;
+  };
+  HelloRoom room;
+  EXPECT_TRUE(room.Take(papers(300 << 10)));
+  EXPECT_TRUE(room.Take(papers(300 << 10)));
+  EXPECT_FALSE(room.Take(papers(300 << 10)));
+  HelloRoom of_one;
+  EXPECT_TRUE(of_one.Take(papers(std::size_t{2} << 20)));
+  EXPECT_FALSE(of_one.Take(papers(0)));
+}
+
 TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
   ClusterNode a(wire_, {.number = 1});
   ClusterNode b(wire_, {.number = 2});
