@@ -176,7 +176,11 @@ absl::Status Environment::OpenFiles() {
   map_size_ = info.me_mapsize;
   const absl::Status filled = FillUp();
   const absl::Status status = filled.ok() ? OpenTables() : filled;
-  if (!status.ok()) CloseFiles();
+  if (status.ok()) {
+    NoteCommit();
+  } else {
+    CloseFiles();
+  }
   return status;
 }
 
@@ -261,13 +265,9 @@ void Environment::EndRead(MDB_txn* txn) {
   if (active_ == 0 || active_ + 1 == kReadersMax) changed_.NotifyAll();
 }
 
-uint64_t Environment::UsedBytes() {
-  const auto txn = BeginRead();  // to be inside the gate
-  if (!txn.ok()) return 0;
-  const uint64_t bytes = BytesInUse();
-  EndRead(*txn);
-  return bytes;
-}
+uint64_t Environment::UsedBytes() const { return used_.load(); }
+
+void Environment::NoteCommit() { used_.store(BytesInUse()); }
 
 uint64_t Environment::BytesInUse() {
   MDB_envinfo info;

@@ -3,6 +3,7 @@
 #include <lmdb.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,13 +40,15 @@ class Environment {
   // What BeginRead would say once the gate is open. Never waits for it.
   absl::Status State();
   MDB_dbi dbi(Table table) const { return dbis_[static_cast<std::size_t>(table)]; }
-  // Bytes of the file that are in use; 0 when it is closed.
-  uint64_t UsedBytes();
+  // Bytes of the file that were in use at the last NoteCommit. Never waits. Thread-safe.
+  uint64_t UsedBytes() const;
 
   // Only on the writer thread. BeginWrite reopens an environment that a failed write has made
   // unusable, and so does Mend, for those who read, after a commit that failed.
   absl::StatusOr<MDB_txn*> BeginWrite();
   void Mend();
+  // After a commit that succeeded.
+  void NoteCommit();
   // What the error of a commit means. LMDB calls the short write of a disk that has just become
   // full EIO.
   absl::Status CommitStatus(int error) const;
@@ -74,6 +77,7 @@ class Environment {
   absl::Status Reopen();
 
   const std::string dir_;
+  std::atomic<uint64_t> used_{0};
   uint64_t device_ = 0;  // which folder it is, whatever its path
   uint64_t inode_ = 0;
   bool claimed_ = false;

@@ -158,6 +158,7 @@ class Index {
   // thread, or after Shutdown at once on the caller's.
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
+  // Of the file, as of the last commit. Never waits.
   uint64_t used_bytes();
   // Whether there is an index to read, without reading or waiting.
   absl::Status State();

@@ -116,6 +116,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       commit_seconds.Observe(std::chrono::duration<double>(SteadyNow() - started).count());
       if (error == 0) {
         FaultPoint("index.committed");
+        environment->NoteCommit();
         return next - begin;
       }
     } else {

@@ -75,10 +75,7 @@ void Report::RefreshGauges() const {
 }
 
 Report::StateCounts Report::CountStates() const {
-  syncgroup::Counts stored;
-  parts_.index
-      .Read([&](base::ReadTxn& txn) { stored = parts_.ledger.LoadCounts(txn, base::GroupId()); })
-      .IgnoreError();
+  const syncgroup::Counts stored = parts_.ledger.KnownCounts();
   const WorkView::Counts work = parts_.work.Count();
   StateCounts counts{.due = work.due,
                      .waiting = work.waiting,

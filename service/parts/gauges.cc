@@ -82,14 +82,10 @@ void RefreshMode(const Gauges& gauges, const GaugeParts& parts) {
 }
 
 void Refresh(const Gauges& gauges, const GaugeParts& parts) {
-  syncgroup::Counts counts;
-  const absl::Status read = parts.index.Read(
-      [&](base::ReadTxn& txn) { counts = parts.ledger.LoadCounts(txn, base::GroupId()); });
-  if (read.ok()) {
-    gauges.blobs.Set(static_cast<double>(counts.blobs));
-    gauges.blob_bytes.Set(static_cast<double>(counts.bytes));
-    gauges.signposts.Set(static_cast<double>(counts.signposts));
-  }
+  const syncgroup::Counts counts = parts.ledger.KnownCounts();
+  gauges.blobs.Set(static_cast<double>(counts.blobs));
+  gauges.blob_bytes.Set(static_cast<double>(counts.bytes));
+  gauges.signposts.Set(static_cast<double>(counts.signposts));
   gauges.min_free.Set(static_cast<double>(
       blobstore::FloorBytes(parts.blobs.min_free(), parts.blobs.DiskSpace().total_bytes)));
   RefreshMode(gauges, parts);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "base/clock.h"
-#include "base/index.h"
 #include "base/metrics.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/report/completeness.h"
@@ -16,7 +15,6 @@ namespace waypost::service {
 // The gauges that are looked up when metrics are asked for, because no one part counts them: blobs,
 // signposts, peers, groups, the mode. All parts outlive `metrics`' last Render.
 struct GaugeParts {
-  base::Index& index;
   const syncgroup::Ledger& ledger;
   const signpost::PeerBook& peers;
   const base::Clock& clock;

@@ -49,6 +49,7 @@ absl::Status PeerParts::Open(PeerPartsOptions options,
   RETURN_IF_ERROR(peers->Load());
   Compose(options, make_clients(*peers));
   Wire(options);
+  RETURN_IF_ERROR(ledger->RememberCounts(*index));
   return groups->Load();
 }
 
@@ -166,8 +167,7 @@ void PeerParts::Wire(PeerPartsOptions& options) {
     peer_events->OnHealth(peer, health);
   });
   group_core->SetAccessListener(std::move(options.access));
-  AddGauges(metrics, {.index = *index,
-                      .ledger = *ledger,
+  AddGauges(metrics, {.ledger = *ledger,
                       .peers = *peers,
                       .clock = outside_.clock,
                       .blobs = *blobs,

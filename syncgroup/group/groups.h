@@ -54,6 +54,8 @@ class Groups {
   absl::StatusOr<std::map<base::PeerId, uint64_t>> BytesFetchedFor(
       const base::GroupId& group) const;
   // Groups of this peer in which nobody is a server, by id, with their names. Needs no index.
+  // From memory, as what comes next: how many there are.
+  uint64_t Count() const { return core_.servers.Groups(); }
   std::vector<std::pair<base::GroupId, std::string>> WithoutServer() const {
     return core_.servers.WithoutServer();
   }

@@ -1,5 +1,7 @@
 #include "syncgroup/group/server_counts.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 // The newest that is known of each group. What is warned of is a change: a group that comes without
@@ -31,6 +33,12 @@ uint64_t ServerCounts::Of(const base::GroupId& group) const {
   base::MutexLock lock(mutex_);
   const auto it = groups_.find(group);
   return it == groups_.end() ? 0 : it->second.servers;
+}
+
+uint64_t ServerCounts::Groups() const {
+  base::MutexLock lock(mutex_);
+  return static_cast<uint64_t>(std::count_if(groups_.begin(), groups_.end(),
+                                             [](const auto& each) { return each.second.here; }));
 }
 
 std::vector<std::pair<base::GroupId, std::string>> ServerCounts::WithoutServer() const {

@@ -28,6 +28,8 @@ class ServerCounts {
 
   // 0 where the group is not here as well.
   uint64_t Of(const base::GroupId& group) const;
+  // The groups that are here.
+  uint64_t Groups() const;
   // The groups here that have none, by id, with their names.
   std::vector<std::pair<base::GroupId, std::string>> WithoutServer() const;
 

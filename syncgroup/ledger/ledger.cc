@@ -90,18 +90,6 @@ Counts Moved(Counts counts, const Counts& minus, const Counts& plus) {
   return counts;
 }
 
-void MoveCounts(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) {
-  Contribution minus = ContributionOf(before);
-  const Contribution plus = ContributionOf(after);
-  for (const auto& [group, counts] : plus.groups) minus.groups.try_emplace(group);
-  for (const auto& [group, taken] : minus.groups) {
-    const auto it = plus.groups.find(group);
-    const Counts given = it == plus.groups.end() ? Counts() : it->second;
-    if (taken == given) continue;
-    StoreCountsRow(txn, group, Moved(LoadCountsRow(txn, group), taken, given));
-  }
-}
-
 bool FetchedFor(const BlobRecord& record, const base::GroupId& group) {
   if (!record.row) return false;
   const auto it = record.row->holdings.find(group);
@@ -310,7 +298,43 @@ Counts Ledger::LoadCounts(base::ReadTxn& txn, const base::GroupId& group_or_zero
 
 void Ledger::StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
                          const Counts& counts) const {
+  WriteCounts(txn, group_or_zero, counts);
+}
+
+void Ledger::WriteCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
+                         const Counts& counts) const {
   StoreCountsRow(txn, group_or_zero, counts);
+  if (group_or_zero != base::GroupId()) return;
+  txn.AfterCommit([this, counts] {
+    base::MutexLock lock(mutex_);
+    known_ = counts;
+  });
+}
+
+Counts Ledger::KnownCounts() const {
+  base::MutexLock lock(mutex_);
+  return known_;
+}
+
+absl::Status Ledger::RememberCounts(base::Index& index) const {
+  return index.Read([this](base::ReadTxn& txn) {
+    const Counts counts = LoadCountsRow(txn, base::GroupId());
+    base::MutexLock lock(mutex_);
+    known_ = counts;
+  });
+}
+
+void Ledger::MoveCounts(base::WriteTxn& txn, const BlobRecord& before,
+                        const BlobRecord& after) const {
+  Contribution minus = ContributionOf(before);
+  const Contribution plus = ContributionOf(after);
+  for (const auto& [group, counts] : plus.groups) minus.groups.try_emplace(group);
+  for (const auto& [group, taken] : minus.groups) {
+    const auto it = plus.groups.find(group);
+    const Counts given = it == plus.groups.end() ? Counts() : it->second;
+    if (taken == given) continue;
+    WriteCounts(txn, group, Moved(LoadCountsRow(txn, group), taken, given));
+  }
 }
 
 void Ledger::AddRefs(base::WriteTxn& txn, const base::GroupId& group, int64_t delta) const {
@@ -319,7 +343,7 @@ void Ledger::AddRefs(base::WriteTxn& txn, const base::GroupId& group, int64_t de
     Counts counts = LoadCountsRow(txn, key);
     counts.refs = delta > 0 ? counts.refs + static_cast<uint64_t>(delta)
                             : Moved(counts.refs, static_cast<uint64_t>(-delta), 0);
-    StoreCountsRow(txn, key, counts);
+    WriteCounts(txn, key, counts);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
+#include "base/mutex.h"
 #include "blobstore/blob_row.h"
 #include "blobstore/blob_store.h"
 #include "signpost/signpost.h"
@@ -44,8 +45,8 @@ struct BlobRecord {
 //
 // What is fetched is charged to the member that mentioned it first. A new want resets wanted_since,
 // `stopped` and the wait. Locations are trimmed, `created` and `updated` filled in. After the
-// commit, Wake hears of it. Stateless but for its options; functions take the caller's transaction,
-// so that a caller composes several in one Update.
+// commit, Wake hears of it. Stateless but for its options and the counts of the last commit;
+// functions take the caller's transaction, so that a caller composes several in one Update.
 class Ledger {
  public:
   struct Options {
@@ -136,6 +137,10 @@ class Ledger {
   bool WantedIn(base::ReadTxn& txn, const base::GroupId& group, const BlobRecord& record) const;
 
   Counts LoadCounts(base::ReadTxn& txn, const base::GroupId& group_or_zero) const;
+  // Those of the zero group as of the last commit, from memory: however long the index takes.
+  // Thread-safe. RememberCounts: at the start, once.
+  Counts KnownCounts() const;
+  absl::Status RememberCounts(base::Index& index) const;
   void StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
                    const Counts& counts) const;
   // `refs` of the group and of the zero group.
@@ -144,6 +149,10 @@ class Ledger {
   const Options& options() const { return options_; }
 
  private:
+  // The only way in which counts are written.
+  void WriteCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
+                   const Counts& counts) const;
+  void MoveCounts(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) const;
   void Settle(base::ReadTxn& txn, const BlobRecord& before, BlobRecord& record) const;
   void MoveDueRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRecord& before,
                   const BlobRecord& after) const;
@@ -151,6 +160,8 @@ class Ledger {
   const Options options_;
   const base::Clock& clock_;
   Wake* wake_ = nullptr;
+  mutable base::Mutex mutex_;
+  mutable Counts known_ GUARDED_BY(mutex_);
 };
 
 }  // namespace waypost::syncgroup

@@ -190,5 +190,36 @@ TEST_F(HoldingsTest, AfterDamageTheBlobIsWantedAgain) {
   EXPECT_EQ(node_.CountsOf(one_).blobs, 0u);
 }
 
+// What status says without reading anything.
+TEST_F(HoldingsTest, TheCountsInMemoryAreThoseOfTheLastCommit) {
+  const auto stored = [this] {
+    Counts counts;
+    EXPECT_TRUE(node_.index
+                    ->Read([&](base::ReadTxn& txn) {
+                      counts = node_.ledger->LoadCounts(txn, base::GroupId());
+                    })
+                    .ok());
+    return counts;
+  };
+  Mention(one_);
+  EXPECT_EQ(node_.ledger->KnownCounts(), stored());
+  EXPECT_EQ(node_.ledger->KnownCounts().wanted, 1U);
+  Arrive(Ledger::ByPut{});
+  EXPECT_EQ(node_.ledger->KnownCounts(), stored());
+  EXPECT_EQ(node_.ledger->KnownCounts().blobs, 1U);
+  // Of a transaction that fails nothing is remembered.
+  const absl::Status failed =
+      node_.index->Update(base::Index::Lane::kForeground, [&](base::WriteTxn& txn) {
+        node_.ledger->StoreCounts(txn, base::GroupId(), {.refs = 77});
+        return absl::AbortedError("on purpose");
+      });
+  EXPECT_FALSE(failed.ok());
+  EXPECT_EQ(node_.ledger->KnownCounts(), stored());
+  // A ledger that begins reads them.
+  const Ledger another({.self = PeerNumber(1)}, clock_);
+  EXPECT_TRUE(another.RememberCounts(*node_.index).ok());
+  EXPECT_EQ(another.KnownCounts(), stored());
+}
+
 }  // namespace
 }  // namespace waypost::syncgroup
