@@ -6,8 +6,10 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/download.h"
 #include "service/cli/output_file.h"
 #include "service/cli/print.h"
+#include "service/cli/progress.h"
 #include "service/cli/tree_writer.h"
 
 // Commands about blobs: get, fetch, ls, why. What is written to a file or to standard output is
@@ -15,19 +17,18 @@
 
 namespace waypost::service {
 namespace {
+// As the service has it where nothing is said.
+constexpr base::Millis kWaitDefault{30'000};
 
-// How far a fetch is, for people.
-std::string FetchLine(const Json& line) {
-  std::string text = TextOf(line, "state");
-  const std::string source = TextOf(line, "source");
-  if (!source.empty()) absl::StrAppend(&text, " from ", Abbreviated(source));
-  for (const char* key : {"until", "error", "next_attempt"}) {
-    std::string value = TextOf(line, key);
-    if (value.empty() && line.contains(key) && line[key].is_object())
-      value = TextOf(line[key], "class");
-    if (!value.empty()) absl::StrAppend(&text, ", ", key, " ", value);
+// For how long `get` waits for a blob that is not here: who sits at a terminal stops it when it
+// has been long enough.
+absl::StatusOr<std::optional<base::Millis>> WaitOf(const std::string& timeout) {
+  if (timeout.empty()) {
+    return OnTerminal() ? std::optional<base::Millis>() : std::optional(kWaitDefault);
   }
-  return text;
+  const auto parsed = base::ParseDuration(timeout);
+  if (parsed.ok()) return std::optional(*parsed);
+  return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
 }
 
 }  // namespace
@@ -37,33 +38,24 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
   ASSIGN_OR_RETURN(id, client.ResolveBlob(args.what));
   const auto blob = base::BlobId::FromHex(id);
   if (!blob) return absl::DataLossError("the service answered with a bad id: " + id);
-  Progress progress("get " + Abbreviated(id));
-  uint64_t total = 0, received = 0;
-  http::AppClient::Call call{.target = BlobPath(id)};
-  if (!args.timeout.empty())
-    absl::StrAppend(&call.target, "?timeout=", http::EscapeSegment(args.timeout));
-  call.on_head = [&](int, std::optional<uint64_t> bytes) {
-    total = bytes.value_or(0);
-    return absl::OkStatus();
-  };
-  // `take` gets the bytes as they arrive.
-  const auto fill = [&](Take take) {
-    call.sink = [&, take](std::string_view data) {
-      received += data.size();
-      progress.Show(received, total, "");
-      return take(data);
-    };
-    return client.Must(call).status();
-  };
+  Progress progress("get " + (args.what.size() == 2 ? args.what[1] : Abbreviated(id)));
+  std::optional<base::Millis> wait;
+  ASSIGN_OR_RETURN(wait, WaitOf(args.timeout));
+  Download download(
+      {.blob = *blob, .wait = wait, .watch = OnTerminal()},
+      {.ask = [&](const auto& call) { return client.Any(call); },
+       .show = [&](uint64_t bytes, uint64_t total,
+                   const std::string& state) { progress.Show(bytes, total, state); }});
+  const auto fill = [&](uint64_t from, Take take) { return download.Run(from, take); };
   if (!args.output.empty() && args.output != "-") {
-    OutputOptions options{.force = args.force, .name = id};
+    OutputOptions options{.force = args.force, .name = id, .resume = true};
     if (args.what.size() == 2) options.name = args.what[1].substr(args.what[1].rfind('/') + 1);
     RETURN_IF_ERROR(CheckRelativePath(options.name));
     RETURN_IF_ERROR(WriteOutput(args.output, *blob, options, fill));
     return kExitOk;
   }
   base::Sha256 hash;
-  RETURN_IF_ERROR(fill([&](std::string_view data) {
+  RETURN_IF_ERROR(fill(0, [&](std::string_view data) {
     hash.Update(data);
     return PrintBytes(data);
   }));

@@ -154,7 +154,7 @@ Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
       .mode = 0600,
       .name = absl::StrCat("waypost-identity-", base::ShortId(identity->peer_id()))};
   RETURN_IF_ERROR(WriteOutput(args.file, base::Sha256::Of(text), options,
-                              [&text](Take take) { return take(text); }));
+                              [&text](uint64_t, Take take) { return take(text); }));
   if (!common.json) PrintLine(absl::StrCat("the key of this peer is in ", args.file));
   return kExitOk;
 }

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
+#include "service/cli/progress.h"
 
 // Commands that show how things are and wait for them to be so. Waiting is done by the service, in
 // slices, so that progress is drawn in between and the time that was given is kept.
@@ -145,12 +146,14 @@ Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args) {
   };
   Progress progress("complete");
   Json answer;
-  ASSIGN_OR_RETURN(answer, AskUntil(client, target, args.timeout, done, [&](const Json& now) {
-                     progress.Show(
-                         0, 0,
-                         absl::StrCat(TextOf(now, "because"), ": ", NumberOf(now, "wanted"),
-                                      " wanted, ", base::HumanSize(NumberOf(now, "bytes_wanted"))));
-                   }));
+  uint64_t most = 0;  // bytes that were wanted at once
+  ASSIGN_OR_RETURN(
+      answer, AskUntil(client, target, args.timeout, done, [&](const Json& now) {
+        const uint64_t left = NumberOf(now, "bytes_wanted");
+        most = std::max(most, left);
+        progress.Show(most - left, most,
+                      absl::StrCat(NumberOf(now, "wanted"), " wanted, ", TextOf(now, "because")));
+      }));
   progress.Finish();
   PrintObject(common.json, answer);
   return complete(answer) ? kExitOk : kExitNotComplete;

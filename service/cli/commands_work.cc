@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
+#include "service/cli/progress.h"
 
 // Commands that change what the service does of its own accord: trying again, giving up, scanning,
 // pausing. What is paused stays so over a restart.

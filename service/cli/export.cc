@@ -4,7 +4,9 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/download.h"
 #include "service/cli/print.h"
+#include "service/cli/progress.h"
 #include "service/cli/tree_writer.h"
 
 // Writing a group's references as files. A file that already has the blob's bytes is left alone,
@@ -13,6 +15,9 @@
 
 namespace waypost::service {
 namespace {
+
+// For each blob that is not here.
+constexpr base::Millis kWait{30'000};
 
 struct Ref {
   std::string key;
@@ -48,14 +53,21 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
   for (const Ref& ref : refs) total += ref.size;
   Progress progress("export");
   for (const Ref& ref : refs) {
-    const auto fill = [&](Take take) {
-      http::AppClient::Call call{.target = BlobPath(ref.blob.ToHex())};
-      call.sink = [&, take](std::string_view data) {
-        bytes += data.size();
-        progress.Show(bytes, total, absl::StrCat(written + skipped, " of ", refs.size(), " files"));
-        return take(data);
-      };
-      return client.Must(call).status();
+    uint64_t told = 0;
+    Download download({.blob = ref.blob, .wait = kWait},
+                      {.ask = [&](const auto& call) { return client.Any(call); },
+                       .show =
+                           [&](uint64_t got, uint64_t, const std::string& state) {
+                             bytes += got - told;
+                             told = got;
+                             progress.Show(
+                                 bytes, total,
+                                 absl::StrCat(written + skipped, " of ", refs.size(), " files",
+                                              state.empty() ? "" : ", ", state));
+                           }});
+    const auto fill = [&](uint64_t from, Take take) {
+      told = from;
+      return download.Run(from, take);
     };
     auto holds = tree->Holds(ref.key, ref.blob);
     if (holds.ok() && *holds) {
@@ -64,7 +76,8 @@ Exit Export(const Common& common, Client& client, const ExportArgs& args) {
       continue;
     }
     const absl::Status status =
-        holds.ok() ? tree->Write(ref.key, ref.blob, {.force = args.force}, fill) : holds.status();
+        holds.ok() ? tree->Write(ref.key, ref.blob, {.force = args.force, .resume = true}, fill)
+                   : holds.status();
     if (status.ok()) {
       ++written;
       continue;

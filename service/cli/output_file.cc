@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -54,9 +55,9 @@ absl::Status ReadAll(int fd, const std::string& what, Take take) {
   }
 }
 
-absl::Status FillHashed(int fd, const std::string& what, const base::BlobId& blob, Fill fill) {
-  base::Sha256 hash;
-  RETURN_IF_ERROR(fill([&](std::string_view data) {
+absl::Status FillHashed(int fd, const std::string& what, const base::BlobId& blob, Fill fill,
+                        base::Sha256 hash = {}, uint64_t from = 0) {
+  RETURN_IF_ERROR(fill(from, [&](std::string_view data) {
     hash.Update(data);
     return WriteAll(fd, data, what);
   }));
@@ -96,6 +97,57 @@ absl::StatusOr<std::optional<struct stat>> WhatIsThere(int parent, const std::st
         ": --force overwrites it"));
   }
   return std::optional<struct stat>(info);
+}
+
+// A file that is on its way to a name.
+struct Temporary {
+  std::string name;
+  int fd = -1;
+  base::Sha256 hash;  // of what is in it
+  uint64_t bytes = 0;
+};
+
+// The partial file that an earlier call left, or a new one; nullopt where another call writes it
+// now, or where it is not this user's own: then its name says nothing.
+std::optional<Temporary> OpenPartial(int parent, const base::BlobId& blob, mode_t mode) {
+  Temporary partial{.name = ".waypost-part-" + blob.ToHex().substr(0, 16)};
+  partial.fd = openat(parent, partial.name.c_str(),
+                      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
+  if (partial.fd < 0) return std::nullopt;
+  absl::Cleanup closer = [&] { close(partial.fd); };
+  struct stat info {
+  }, named{};
+  if (flock(partial.fd, LOCK_EX | LOCK_NB) != 0 || fstat(partial.fd, &info) != 0 ||
+      !S_ISREG(info.st_mode) || info.st_uid != geteuid() || info.st_nlink != 1) {
+    return std::nullopt;
+  }
+  // Whoever had it a moment ago may have given it its name: then it is no partial file any more.
+  if (fstatat(parent, partial.name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      named.st_dev != info.st_dev || named.st_ino != info.st_ino) {
+    return std::nullopt;
+  }
+  const absl::Status read = ReadAll(partial.fd, partial.name, [&](std::string_view data) {
+    partial.hash.Update(data);
+    partial.bytes += data.size();
+    return absl::OkStatus();
+  });
+  if (!read.ok()) return std::nullopt;
+  std::move(closer).Cancel();
+  return partial;
+}
+
+absl::StatusOr<Temporary> OpenTemporary(int parent, const std::string& beside, mode_t mode) {
+  Temporary fresh{.name = ".waypost-" + base::ToHex(base::RandomBytes(8))};
+  fresh.fd = openat(parent, fresh.name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  if (fresh.fd >= 0) return fresh;
+  return OutputError(base::ErrnoStatus(errno, "a temporary file beside " + beside));
+}
+
+// The mode that a file gets which is made now.
+mode_t LessUmask(mode_t mode) {
+  const mode_t mask = umask(0);
+  umask(mask);
+  return mode & ~mask;
 }
 
 // The bytes of `from` in place of those of the file `name`, which stays the file that it is.
@@ -183,16 +235,37 @@ absl::Status WriteFileIn(int parent, const std::string& name, const base::BlobId
   std::optional<struct stat> old;
   ASSIGN_OR_RETURN(old, WhatIsThere(parent, name, options.force));
   const bool replaces = old && S_ISREG(old->st_mode);
-  const std::string temporary = ".waypost-" + base::ToHex(base::RandomBytes(8));
-  const int fd = openat(parent, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                        replaces ? 0600 : options.mode);
-  if (fd < 0) return OutputError(base::ErrnoStatus(errno, "a temporary file beside " + name));
-  absl::Cleanup remove = [&] { unlinkat(parent, temporary.c_str(), 0); };
+  const mode_t mode = replaces ? 0600 : options.mode;
+  std::optional<Temporary> partial;
+  if (options.resume) partial = OpenPartial(parent, blob, mode);
+  const bool resumes = partial.has_value();
+  Temporary to;
+  if (resumes) {
+    to = *std::move(partial);
+  } else {
+    ASSIGN_OR_RETURN(to, OpenTemporary(parent, name, mode));
+  }
+  const int fd = to.fd;
+  absl::Cleanup remove = [&] { unlinkat(parent, to.name.c_str(), 0); };
   const absl::Cleanup closer = [fd] { close(fd); };
-  RETURN_IF_ERROR(FillHashed(fd, name, blob, fill));
+  // An earlier call may have made it for another kind of file.
+  if (resumes && fchmod(fd, LessUmask(mode)) != 0) return base::ErrnoStatus(errno, name);
+  absl::Status filled = FillHashed(fd, name, blob, fill, std::move(to.hash), to.bytes);
+  if (base::IsDigestMismatch(filled) && to.bytes != 0) {
+    // What was there from before was not the beginning of this.
+    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0) return base::ErrnoStatus(errno, name);
+    filled = FillHashed(fd, name, blob, fill);
+  }
+  if (!filled.ok()) {
+    struct stat info {};
+    const bool keep =
+        resumes && !base::IsDigestMismatch(filled) && fstat(fd, &info) == 0 && info.st_size > 0;
+    if (keep) std::move(remove).Cancel();
+    return filled;
+  }
   if (replaces && !TakesAfter(fd, *old)) return CopyOver(fd, parent, name);
   if (fsync(fd) != 0) return OutputError(base::ErrnoStatus(errno, name));
-  RETURN_IF_ERROR(GiveName(parent, temporary, name, options.force));
+  RETURN_IF_ERROR(GiveName(parent, to.name, name, options.force));
   std::move(remove).Cancel();
   if (fsync(parent) != 0) return base::ErrnoStatus(errno, "folder of " + name);
   return absl::OkStatus();

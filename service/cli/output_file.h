@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,13 +16,16 @@ namespace waypost::service {
 
 // Takes the next bytes.
 using Take = absl::FunctionRef<absl::Status(std::string_view)>;
-// Hands all bytes to what it is given.
-using Fill = absl::FunctionRef<absl::Status(Take)>;
+// Hands all bytes to what it is given, but for the first `from`: they are there.
+using Fill = absl::FunctionRef<absl::Status(uint64_t from, Take)>;
 
 struct OutputOptions {
   bool force = false;  // overwrite a file with other bytes
   mode_t mode = 0666;  // of a new file, less the umask
   std::string name;    // of the file, where the path is a folder
+  // Where it fails, what came stays in a file beside, ".waypost-part-" with the first digits of the
+  // blob's id, and the next call for that blob goes on behind it. Bytes that are wrong never stay.
+  bool resume = false;
 };
 
 // `name` in the open folder `parent`, never through a link. The bytes go to a temporary file

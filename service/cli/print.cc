@@ -1,7 +1,5 @@
 #include "service/cli/print.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -10,23 +8,16 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
 #include "base/harmless.h"
 #include "base/status.h"
 #include "base/units.h"
+#include "service/cli/progress_line.h"
 
 // Everything that the command line prints. Names come from other peers, so all of it is made
-// harmless first; progress is drawn only on a terminal, on standard error, and wiped before
-// anything else is printed.
+// harmless first.
 
 namespace waypost::service {
 namespace {
-
-// Characters, not bytes: columns stay aligned with names in UTF-8.
-std::size_t Width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
 
 // The first error of standard output; later ones may be others.
 std::atomic<int> output_error{0};
@@ -99,14 +90,14 @@ void PrintTable(std::vector<std::vector<std::string>> rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
   }
   for (const auto& row : rows) {
     if (row.empty()) continue;
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 2, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - Columns(row[i]) + 2, ' ');
     }
     PrintLine(line);
   }
@@ -127,42 +118,10 @@ void PrintObject(bool as_json, const Json& json) {
   PrintTable(rows);
 }
 
+void DrawText(const std::string& text) { Write(text, stderr); }
+
 void PrintError(std::string_view text) { Write(base::Harmless(text) + "\n", stderr); }
 
 std::string Abbreviated(const std::string& id) { return id.substr(0, 12); }
-
-Progress::Progress(std::string label)
-    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
-
-Progress::~Progress() { Finish(); }
-
-void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail) {
-  if (!terminal_) return;
-  const base::SteadyTime now = base::SteadyNow();
-  base::MutexLock lock(mutex_);
-  if (on_line_ && now - drawn_ < base::Millis(100)) return;
-  drawn_ = now;
-  on_line_ = true;
-  std::string line = "\r" + base::Harmless(label_) + " ";
-  if (total_bytes != 0) absl::StrAppend(&line, Bar(bytes, total_bytes), " ");
-  absl::StrAppend(&line, base::HumanSize(bytes));
-  if (total_bytes != 0) absl::StrAppend(&line, " of ", base::HumanSize(total_bytes));
-  absl::StrAppend(&line, detail.empty() ? "" : ", ", base::Harmless(detail), "\x1b[K");
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
-
-void Progress::Finish() {
-  base::MutexLock lock(mutex_);
-  if (on_line_) std::fputs("\r\x1b[K", stderr);
-  on_line_ = false;
-}
-
-std::string Bar(uint64_t done, uint64_t total) {
-  constexpr std::size_t kWidth = 30;
-  const double share =
-      total == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
-  const auto filled = static_cast<std::size_t>(share * kWidth);
-  return "[" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "]";
-}
 
 }  // namespace waypost::service

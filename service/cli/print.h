@@ -6,11 +6,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "base/clock.h"
-#include "base/mutex.h"
 #include "service/cli/client.h"
 
-// What commands write to standard output, and how they show that they are still at it.
+// What commands write to standard output and standard error.
 namespace waypost::service {
 
 // One line, whatever stands in it: see base/harmless.h, as for all below.
@@ -28,6 +26,8 @@ absl::Status FlushOutput();
 void PrintTable(std::vector<std::vector<std::string>> rows);
 // To standard error.
 void PrintError(std::string_view text);
+// Of our own, as it is, to standard error: what draws on a terminal.
+void DrawText(const std::string& text);
 // As JSON, or for people.
 void PrintList(bool json, const Json& list, const std::vector<std::vector<std::string>>& rows);
 
@@ -36,29 +36,5 @@ void PrintObject(bool json, const Json& object);
 
 // The first 12 digits: enough for people.
 std::string Abbreviated(const std::string& id);
-
-// A line on standard error that is drawn anew, at most ten times a second; nothing when standard
-// error is no terminal. Thread-safe.
-class Progress {
- public:
-  explicit Progress(std::string label);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  // Of `total_bytes` (0: unknown); `detail` follows.
-  void Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail);
-  // Ends the line. Idempotent.
-  void Finish();
-
- private:
-  const std::string label_;
-  const bool terminal_;
-  base::Mutex mutex_;
-  base::SteadyTime drawn_ GUARDED_BY(mutex_);
-  bool on_line_ GUARDED_BY(mutex_) = false;
-};
-
-// "[#########.....................]"
-std::string Bar(uint64_t done, uint64_t total);
 
 }  // namespace waypost::service

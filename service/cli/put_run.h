@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/ids.h"
 #include "service/cli/client.h"
-#include "service/cli/print.h"
+#include "service/cli/progress.h"
 #include "service/cli/put_sources.h"
 
 namespace waypost::service {

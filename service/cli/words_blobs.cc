@@ -39,7 +39,9 @@ void CommandLine::AddBlobs() {
                       "a file, written whole or not at all, or a folder for it; - is standard "
                       "output");
   command->add_flag("--force", get.force, "overwrite a file that has other bytes");
-  command->add_option("--timeout", get.timeout, "how long to wait for a blob that is not here");
+  command->add_option("--timeout", get.timeout,
+                      "how long to wait for a blob that is not here (default: on a terminal until "
+                      "it is, elsewhere 30s)");
 
   command = Command(
       app_, "fetch", "get a blob here, and say how it goes",

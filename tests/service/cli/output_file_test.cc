@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ class OutputFileTest : public ::testing::Test {
                             OutputOptions options = {}) {
     if (options.name.empty()) options.name = "name";
     return WriteOutput(path, base::Sha256::Of(text), options,
-                       [&text](Take take) { return take(text); });
+                       [&text](uint64_t, Take take) { return take(text); });
   }
   static std::string Read(const std::string& path) {
     std::ifstream file(path);
@@ -50,7 +51,7 @@ class OutputFileTest : public ::testing::Test {
 };
 
 TEST_F(OutputFileTest, ANewFileIsWrittenWholeOrNotAtAll) {
-  const auto wrong = [](Take take) { return take("y"); };
+  const auto wrong = [](uint64_t, Take take) { return take("y"); };
   EXPECT_TRUE(base::IsDigestMismatch(WriteOutput(path_, base::Sha256::Of("x"), {}, wrong)));
   EXPECT_EQ(Entries(), 0u);
   ASSERT_TRUE(Write(path_, "x").ok());
@@ -71,7 +72,7 @@ TEST_F(OutputFileTest, AFileWithOtherBytesIsOverwrittenWithForceOnlyAndKeepsMode
   EXPECT_NE(std::string(refused.message()).find("--force"), std::string::npos);
   EXPECT_EQ(Read(path_), "old");
   // The same bytes are no matter, and are not asked for again.
-  EXPECT_TRUE(WriteOutput(path_, base::Sha256::Of("old"), {}, [](Take) {
+  EXPECT_TRUE(WriteOutput(path_, base::Sha256::Of("old"), {}, [](uint64_t, Take) {
                 return absl::InternalError("asked");
               }).ok());
   ASSERT_TRUE(Write(path_, "new", {.force = true}).ok());
@@ -80,7 +81,7 @@ TEST_F(OutputFileTest, AFileWithOtherBytesIsOverwrittenWithForceOnlyAndKeepsMode
   EXPECT_EQ(Look(path_).st_uid, before.st_uid);
   EXPECT_EQ(Look(path_).st_gid, before.st_gid);
   // Wrong bytes leave it as it was.
-  EXPECT_FALSE(WriteOutput(path_, base::Sha256::Of("x"), {.force = true}, [](Take take) {
+  EXPECT_FALSE(WriteOutput(path_, base::Sha256::Of("x"), {.force = true}, [](uint64_t, Take take) {
                  return take("y");
                }).ok());
   EXPECT_EQ(Read(path_), "new");
@@ -159,7 +160,7 @@ TEST_F(OutputFileTest, BelowAFolderNothingIsFollowedNorOpened) {
   ASSERT_GE(folder, 0);
   const auto write = [&](const std::string& name, bool force) {
     return WriteFileIn(folder, name, base::Sha256::Of("x"), {.force = force},
-                       [](Take take) { return take("x"); });
+                       [](uint64_t, Take take) { return take("x"); });
   };
   EXPECT_TRUE(absl::IsAlreadyExists(write("link", false)));
   EXPECT_TRUE(fs::is_symlink(temp_ / "link"));
@@ -170,6 +171,78 @@ TEST_F(OutputFileTest, BelowAFolderNothingIsFollowedNorOpened) {
   EXPECT_TRUE(absl::IsFailedPrecondition(write("pipe", true)));
   EXPECT_TRUE(S_ISFIFO(Look(temp_ / "pipe").st_mode));
   close(folder);
+}
+
+class ResumedOutputTest : public ::testing::Test {
+ protected:
+  // Writes "0123456789" as far as `until` and then fails; where it went on from.
+  uint64_t Write(std::size_t until, bool ok, const std::string& what = "0123456789") {
+    uint64_t began = 0;
+    const absl::Status status =
+        WriteOutput(temp_ / "file", base::Sha256::Of("0123456789"), {.resume = true},
+                    [&](uint64_t from, Take take) -> absl::Status {
+                      began = from;
+                      if (from < until) {
+                        const absl::Status taken = take(what.substr(from, until - from));
+                        if (!taken.ok()) return taken;
+                      }
+                      return until < what.size() ? absl::UnavailableError("cut") : absl::OkStatus();
+                    });
+    EXPECT_EQ(status.ok(), ok) << status;
+    return began;
+  }
+  std::size_t Files() const {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(temp_.path()), {}));
+  }
+  std::string Partial() const {
+    return temp_ / (".waypost-part-" + base::Sha256::Of("0123456789").ToHex().substr(0, 16));
+  }
+  std::string Content() {
+    std::ifstream in(temp_ / "file");
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  const base::TempDir temp_;
+};
+
+TEST_F(ResumedOutputTest, GoesOnBehindWhatAnEarlierCallLeft) {
+  EXPECT_EQ(Write(4, false), 0u);
+  EXPECT_EQ(Files(), 1u);
+  EXPECT_EQ(Write(7, false), 4u);
+  EXPECT_EQ(Write(10, true), 7u);
+  EXPECT_EQ(Content(), "0123456789");
+  EXPECT_EQ(Files(), 1u);
+}
+
+TEST_F(ResumedOutputTest, WhatIsThereAndIsNotItsBeginningIsThrownAway) {
+  std::ofstream(Partial()) << "abcd";
+  EXPECT_EQ(Write(10, true), 0u);  // the second time
+  EXPECT_EQ(Content(), "0123456789");
+  // Wrong bytes never stay.
+  std::filesystem::remove(temp_ / "file");
+  EXPECT_EQ(Write(10, false, "9876543210"), 0u);
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(ResumedOutputTest, OnlyAFileOfOnesOwnIsGoneOnWith) {
+  std::ofstream(temp_ / "other") << "0123";
+  std::filesystem::create_symlink("other", Partial());
+  EXPECT_EQ(Write(10, true), 0u);
+  std::filesystem::remove(Partial());
+  std::filesystem::remove(temp_ / "file");
+  std::filesystem::create_hard_link(temp_ / "other", Partial());
+  EXPECT_EQ(Write(10, true), 0u);
+  std::ifstream other(temp_ / "other");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(other), {}), "0123");
+  std::filesystem::remove(Partial());
+  std::filesystem::remove(temp_ / "file");
+  // Somebody else writes it.
+  std::ofstream(Partial()) << "0123";
+  const int fd = open(Partial().c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  EXPECT_EQ(Write(10, true), 0u);
+  close(fd);
 }
 
 }  // namespace

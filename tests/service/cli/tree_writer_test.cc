@@ -27,7 +27,8 @@ class TreeWriterTest : public ::testing::Test {
     tree_ = *std::move(tree);
   }
   absl::Status Write(std::string_view key, const std::string& text, const base::BlobId& blob) {
-    return tree_->Write(key, blob, {.force = true}, [&](Take take) { return take(text); });
+    return tree_->Write(key, blob, {.force = true},
+                        [&](uint64_t, Take take) { return take(text); });
   }
   absl::Status Write(std::string_view key, const std::string& text) {
     return Write(key, text, base::Sha256::Of(text));
@@ -64,7 +65,7 @@ TEST_F(TreeWriterTest, AFileGetsItsNameOnlyWhenItsBytesAreRight) {
   const absl::Status wrong = Write("a/b/c.txt", "other", base::Sha256::Of("x"));
   EXPECT_TRUE(base::IsDigestMismatch(wrong)) << wrong;
   const absl::Status broken =
-      tree_->Write("a/b/c.txt", base::Sha256::Of("x"), {.force = true}, [](Take take) {
+      tree_->Write("a/b/c.txt", base::Sha256::Of("x"), {.force = true}, [](uint64_t, Take take) {
         RETURN_IF_ERROR(take("half"));
         return absl::AbortedError("gone");
       });

@@ -1,0 +1,59 @@
+#include "service/cli/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/harmless.h"
+#include "service/cli/print.h"
+
+// Drawing on the terminal: the line is wiped before anything else is printed, and its width is
+// asked for each time, for windows are changed meanwhile.
+
+namespace waypost::service {
+namespace {
+
+constexpr std::size_t kColumnsUnknown = 80;
+
+std::size_t ColumnsOfTerminal() {
+  struct winsize size {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kColumnsUnknown;
+  return size.ws_col;
+}
+
+}  // namespace
+
+bool OnTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+Progress::Progress(std::string label) : label_(base::Harmless(label)), terminal_(OnTerminal()) {}
+
+Progress::~Progress() { Finish(); }
+
+void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail) {
+  if (!terminal_) return;
+  const base::SteadyTime now = base::SteadyNow();
+  base::MutexLock lock(mutex_);
+  if (on_line_ && now - drawn_ < base::Millis(100)) return;
+  drawn_ = now;
+  on_line_ = true;
+  rate_.Add(now, bytes);
+  // In the last column some terminals begin a new line.
+  const std::string line = "\r" +
+                           ProgressLine({.label = label_,
+                                         .bytes = bytes,
+                                         .total_bytes = total_bytes,
+                                         .rate = rate_.rate(),
+                                         .detail = base::Harmless(detail)},
+                                        ColumnsOfTerminal() - 1) +
+                           "\x1b[K";
+  DrawText(line);
+}
+
+void Progress::Finish() {
+  base::MutexLock lock(mutex_);
+  if (on_line_) DrawText("\r\x1b[K");
+  on_line_ = false;
+}
+
+}  // namespace waypost::service

@@ -1,0 +1,117 @@
+#include "service/cli/progress_line.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/units.h"
+
+// The texts of progress: how much of how much, how fast, and for how long still. Where the terminal
+// is narrow the bar goes first, then the detail.
+
+namespace waypost::service {
+namespace {
+
+constexpr base::Millis kWindow{5'000};
+// Shorter than this nothing is known of how fast it goes.
+constexpr base::Millis kLeast{500};
+constexpr base::Millis kBetween{100};
+// Nobody plans with more.
+constexpr double kLeftMaxMs = 100.0 * 3600 * 1000;
+
+std::string Left(const ProgressFacts& facts) {
+  if (!facts.rate || *facts.rate < 1 || facts.total_bytes <= facts.bytes) return "";
+  const double ms = static_cast<double>(facts.total_bytes - facts.bytes) / *facts.rate * 1000;
+  if (ms > kLeftMaxMs) return "";
+  // Whole seconds: more would be noise.
+  const auto seconds = static_cast<int64_t>(ms / 1000) + 1;
+  if (seconds < 60) return absl::StrCat(seconds, " s left");
+  return base::HumanDuration(base::Millis(seconds * 1000)) + " left";
+}
+
+}  // namespace
+
+std::size_t Columns(std::string_view text) {
+  std::size_t columns = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte & 0xc0) == 0x80) continue;
+    // From U+1000 on, which is a little before the first wide letters.
+    columns += byte >= 0xe1 ? 2 : 1;
+  }
+  return columns;
+}
+
+std::string CutToColumns(const std::string& text, std::size_t columns) {
+  if (Columns(text) <= columns) return text;
+  std::string cut = text;
+  const std::size_t room = columns < 3 ? 0 : columns - 3;
+  while (!cut.empty() && Columns(cut) > room) {
+    while (!cut.empty() && (static_cast<unsigned char>(cut.back()) & 0xc0) == 0x80) cut.pop_back();
+    if (!cut.empty()) cut.pop_back();
+  }
+  return cut + std::string(std::min<std::size_t>(3, columns), '.');
+}
+
+void RateMeter::Add(base::SteadyTime now, uint64_t bytes) {
+  // Fewer than before: it began anew.
+  if (!samples_.empty() && bytes < samples_.back().second) samples_.clear();
+  if (samples_.size() > 1 && now - samples_[samples_.size() - 2].first < kBetween) {
+    samples_.back() = {now, bytes};
+  } else {
+    samples_.emplace_back(now, bytes);
+  }
+  while (samples_.size() > 2 && now - samples_[1].first >= kWindow) samples_.pop_front();
+}
+
+std::optional<double> RateMeter::rate() const {
+  if (samples_.size() < 2) return std::nullopt;
+  const auto took = samples_.back().first - samples_.front().first;
+  if (took < kLeast) return std::nullopt;
+  return static_cast<double>(samples_.back().second - samples_.front().second) /
+         std::chrono::duration<double>(took).count();
+}
+
+std::string Bar(uint64_t done, uint64_t total) {
+  constexpr std::size_t kWidth = 30;
+  const double share =
+      total == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+  const auto filled = static_cast<std::size_t>(share * kWidth);
+  return "[" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "]";
+}
+
+std::string ProgressLine(const ProgressFacts& facts, std::size_t columns) {
+  std::vector<std::string> parts;
+  if (facts.total_bytes != 0) {
+    parts.push_back(
+        absl::StrCat(base::HumanSize(facts.bytes), " of ", base::HumanSize(facts.total_bytes)));
+  } else if (facts.bytes != 0) {
+    parts.push_back(base::HumanSize(facts.bytes));
+  }
+  if (facts.rate && (facts.bytes != 0 || facts.total_bytes != 0)) {
+    parts.push_back(base::HumanSize(static_cast<uint64_t>(*facts.rate)) + "/s");
+  }
+  if (std::string left = Left(facts); !left.empty()) parts.push_back(std::move(left));
+  const std::string bar =
+      facts.total_bytes == 0 ? "" : absl::StrCat(Bar(facts.bytes, facts.total_bytes), " ");
+  const auto line = [&](bool with_bar, bool with_detail) {
+    std::string text = absl::StrCat(facts.label, " ", with_bar ? bar : "");
+    const char* between = "";
+    for (const std::string& part : parts) {
+      absl::StrAppend(&text, between, part);
+      between = ", ";
+    }
+    if (with_detail && !facts.detail.empty()) absl::StrAppend(&text, between, facts.detail);
+    return text;
+  };
+  for (const auto& [with_bar, with_detail] : {std::pair(true, true), std::pair(false, true)}) {
+    std::string text = line(with_bar, with_detail);
+    if (Columns(text) <= columns) return text;
+  }
+  // The detail as far as it fits behind figures that do.
+  const std::string without = line(false, false);
+  return CutToColumns(Columns(without) + 8 <= columns ? line(false, true) : without, columns);
+}
+
+}  // namespace waypost::service
