@@ -134,4 +134,10 @@ const WorkView& Fetcher::work() const { return inside_->view; }
 
 base::Notifier& Fetcher::changed() { return inside_->board.changed(); }
 
+Fetcher::Totals Fetcher::totals() const {
+  return {.blobs = inside_->recorder.blobs_fetched(),
+          .bytes = inside_->recorder.bytes_received(),
+          .failures = inside_->recorder.attempts_failed()};
+}
+
 }  // namespace waypost::fetcher

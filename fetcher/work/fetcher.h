@@ -75,6 +75,11 @@ class Fetcher final : public syncgroup::Wake {
   absl::Status Pause(std::optional<base::Millis> how_long);  // survives a restart
   absl::Status Resume();
   PauseState Paused() const { return work().Paused(); }
+  // Since this start: blobs that came, bytes received, attempts that failed.
+  struct Totals {
+    uint64_t blobs = 0, bytes = 0, failures = 0;
+  };
+  Totals totals() const;
 
   // How the work stands; lives as long as the fetcher.
   const WorkView& work() const;

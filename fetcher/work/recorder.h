@@ -70,7 +70,18 @@ class Recorder {
   void WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, base::WallTime now) const;
   void NoteReceived(uint64_t body_bytes) { bytes_total_.Add(static_cast<double>(body_bytes)); }
 
+  // Since the start.
+  uint64_t blobs_fetched() const { return CountOf(Outcome::kOk); }
+  uint64_t bytes_received() const { return static_cast<uint64_t>(bytes_total_.value()); }
+  uint64_t attempts_failed() const {
+    return CountOf(Outcome::kNotHere) + CountOf(Outcome::kUnreachable) +
+           CountOf(Outcome::kWrongBytes) + CountOf(Outcome::kLocalError);
+  }
+
  private:
+  uint64_t CountOf(Outcome outcome) const {
+    return static_cast<uint64_t>(attempts_total_.at(static_cast<std::size_t>(outcome)).value());
+  }
   void Count(Outcome outcome) { attempts_total_.at(static_cast<std::size_t>(outcome)).Add(); }
   void NoteNotRecorded(const absl::Status& error);
   bool SomebodyReturned(const AttemptResult& result) const;

@@ -25,10 +25,10 @@ constexpr base::Millis kKeepAlive{15000};
 constexpr std::size_t kEventsAtOnce = 100;
 
 // Every kind that is published. A word that is none of these would wait for ever.
-constexpr std::string_view kKinds[] = {"blob.stored",    "blob.wanted",   "fetch.failed",
-                                       "fetcher.paused", "member.joined", "member.left",
-                                       "member.removed", "peer.offline",  "peer.online",
-                                       "ref.deleted",    "ref.set",       "scan.done"};
+constexpr std::string_view kKinds[] = {
+    "blob.stored",  "blob.wanted",    "fetch.failed",  "fetcher.paused", "group.complete",
+    "mode.changed", "member.changed", "member.joined", "member.left",    "member.removed",
+    "peer.offline", "peer.online",    "ref.deleted",   "ref.set",        "scan.done"};
 
 // What a caller wants to hear of.
 struct Wish {

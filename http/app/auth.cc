@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/host_port.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "http/app/app_context.h"
@@ -169,6 +170,10 @@ Response Auth::Wrong(const Request& request) const {
   refused.Set("WWW-Authenticate", "Bearer");
   const std::string from = base::NetworkOf(request.remote_address);
   const base::SteadyTime now = options_.clock.SteadyNow();
+  if (log_.May(from, now)) {
+    base::LogWarning("a wrong token from ", request.remote_address, " for ", request.method,
+                     ", request ", request.id, "; so far ", wrong_.value());
+  }
   const auto wait = limiter_.Wait(from, now);
   limiter_.Note(from, now);
   if (!wait) return refused;

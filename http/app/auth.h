@@ -10,6 +10,7 @@
 
 #include "base/attempt_limiter.h"
 #include "base/clock.h"
+#include "base/log_bound.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "http/app/allowed_sites.h"
@@ -74,6 +75,7 @@ class Auth {
   const Options options_;
   const base::Counter wrong_;
   mutable base::AttemptLimiter limiter_{kWrongAtOnce, kWrongWithin};
+  mutable base::LogBound log_;
   // Answers that are held back now.
   const std::shared_ptr<std::atomic<std::size_t>> held_back_ =
       std::make_shared<std::atomic<std::size_t>>(0);

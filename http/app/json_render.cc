@@ -49,6 +49,14 @@ Json PassJson(const upkeep::ScanPass& pass) {
           {"error", pass.error.empty() ? Json(nullptr) : Json(pass.error)}};
 }
 
+// Of a group that is here still, and of which this peer is no member any more.
+Json RemovedJson(const syncgroup::GroupInfo& group) {
+  if (!group.removed) return nullptr;
+  const base::PeerId& by = group.removed->by;
+  return {{"by", by.IsZero() ? Json(nullptr) : Json(by.ToHex())},
+          {"at", TimeJson(group.removed->when)}};
+}
+
 }  // namespace
 
 Json TimeJson(base::WallTime time) {
@@ -68,6 +76,7 @@ Json GroupJson(const syncgroup::GroupInfo& group) {
           {"inviters", syncgroup::AuthorityName(group.inviters)},
           {"role", syncgroup::RoleName(group.role)},
           {"authority", syncgroup::AuthorityName(group.authority)},
+          {"removed", RemovedJson(group)},
           {"members", group.members},
           {"servers", group.servers},
           {"refs", group.counts.refs},

@@ -7,6 +7,8 @@
 #include "base/attempt_limiter.h"
 #include "base/clock.h"
 #include "base/host_port.h"
+#include "base/log.h"
+#include "base/log_bound.h"
 #include "base/status.h"
 #include "http/message/blob_answer.h"
 #include "http/message/errors.h"
@@ -113,6 +115,7 @@ struct PeerApi::Impl {
   syncgroup::Access& access;
   syncgroup::PeerService& service;
   signpost::PeerBook& peers;
+  base::LogBound log;
   base::AttemptLimiter joins{kBadJoinsPerMinute, kMinute};
   const TurnedSink turned;
   PeerBatch batch;
@@ -271,7 +274,15 @@ PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) 
 
 PeerApi::~PeerApi() = default;
 
-Response PeerApi::Handle(Request& request) { return impl_->router.Answer(request); }
+Response PeerApi::Handle(Request& request) {
+  Response response = impl_->router.Answer(request);
+  const bool refused = response.status == 403 || response.status == 429;
+  if (refused && request.peer && impl_->log.May(request.peer->ToHex(), base::SteadyNow())) {
+    base::LogWarning("peer ", request.peer->ToHex(), " at ", request.remote_address,
+                     " was refused with ", response.status, ": ", RouteName(request));
+  }
+  return response;
+}
 
 std::string PeerApi::RouteName(const Request& request) const {
   return impl_->router.RouteName(request);

@@ -64,6 +64,12 @@ absl::Status Confirm(const MemberArgs& args, const Client::FoundMember& found,
   return UsageError(absl::StrCat("not done; without a question: ", ShortPeer(found.id), " --yes"));
 }
 
+// What this peer is in the group.
+std::string RoleOf(const Json& group) {
+  return group.contains("removed") && group["removed"].is_object() ? "removed"
+                                                                   : TextOf(group, "role");
+}
+
 }  // namespace
 
 void SayWithoutServer(const Json& group) {
@@ -162,7 +168,7 @@ Exit GroupList(const Common& common, Client& client) {
       {"NAME", "ROLE", "MEMBERS", "REFS", "WANTED", "BLOBS", "BYTES", "ID"}};
   RETURN_IF_ERROR(client.ForEach("/v1/groups", [&](const Json& group) {
     list.push_back(group);
-    rows.push_back({TextOf(group, "name"), TextOf(group, "role"), TextOf(group, "members"),
+    rows.push_back({TextOf(group, "name"), RoleOf(group), TextOf(group, "members"),
                     TextOf(group, "refs"), TextOf(group, "wanted"), TextOf(group, "blobs"),
                     base::HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
     return absl::OkStatus();

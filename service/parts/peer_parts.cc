@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "fetcher/report/mode.h"
 #include "service/parts/gauges.h"
 
 // The one place where the parts of a peer meet. What must hold: a part is made after those that it
@@ -142,15 +143,31 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                            .away = [this] { return blobs->away(); }});
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
+  watch = std::make_unique<Watch>(Watch::Parts{.events = events,
+                                               .completeness = *completeness,
+                                               .groups = *groups,
+                                               .fetcher = *fetcher,
+                                               .scanner = *scanner,
+                                               .syncer = *syncer,
+                                               .peers = *peers,
+                                               .clock = clock,
+                                               .self = outside_.identity.peer_id(),
+                                               .note_mode = [this] { NoteMode(); }});
 }
 
-void PeerParts::NoteMode(const std::string& away) {
-  if (away.empty()) {
-    base::LogInfo("the blobs are back");
-  } else {
+// Whoever finds that it may have changed: the store, and a look each second.
+void PeerParts::NoteMode() {
+  const std::string away = blobs->away();
+  const std::string mode = fetcher::ModeOf(away, fetcher->Paused());
+  base::MutexLock lock(mode_mutex_);
+  if (mode == mode_) return;
+  if (!away.empty()) {
     base::LogWarning("the blobs are away: ", away);
+  } else {
+    base::LogInfo("the mode is ", mode, ", it was ", mode_);
   }
-  events.Publish("mode.changed", {{"mode", away.empty() ? "normal" : "away: blobs"}});
+  mode_ = mode;
+  events.Publish("mode.changed", {{"mode", mode}});
 }
 
 // Who hears of what, where a lower room knows the higher one by an interface only.
@@ -159,9 +176,9 @@ void PeerParts::Wire(PeerPartsOptions& options) {
   blob_news_ = std::make_unique<BlobNews>(*this);
   ledger->SetWake(blob_news_.get());
   blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
-  blobs->SetAwayHandler([this](const std::string& away) { NoteMode(away); });
+  blobs->SetAwayHandler([this](const std::string&) { NoteMode(); });
   // Seen when it was opened.
-  if (const std::string away = blobs->away(); !away.empty()) NoteMode(away);
+  NoteMode();
   peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {
     fetcher->OnPeerHealth(peer, health);
     peer_events->OnHealth(peer, health);
@@ -182,11 +199,13 @@ absl::Status PeerParts::Start(const std::function<absl::Status()>& listen) {
   scanner->Start();
   if (listen) RETURN_IF_ERROR(listen());
   syncer->Start();
+  watch->Start();
   return absl::OkStatus();
 }
 
 void PeerParts::Shutdown(const std::function<void()>& drain) {
   if (std::exchange(ended_, true)) return;
+  if (watch != nullptr) watch->Shutdown();
   if (syncer != nullptr) syncer->Shutdown();
   if (scanner != nullptr) scanner->Shutdown();
   if (fetcher != nullptr) fetcher->Shutdown();

@@ -12,6 +12,7 @@
 #include "base/file_system.h"
 #include "base/index.h"
 #include "base/metrics.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/attempt/blob_client.h"
@@ -19,6 +20,7 @@
 #include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_events.h"
+#include "service/parts/watch.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group/access.h"
 #include "syncgroup/group/core.h"
@@ -109,17 +111,20 @@ class PeerParts {
   std::unique_ptr<fetcher::Report> report;
   std::unique_ptr<fetcher::CompletenessReporter> completeness;
   std::unique_ptr<syncgroup::PeerService> peer_service;
+  std::unique_ptr<Watch> watch;
 
  private:
   class BlobNews;
   void Compose(PeerPartsOptions& options, const Clients& clients);
   void ComposeGroups(const PeerPartsOptions& options);
   void Wire(PeerPartsOptions& options);
-  void NoteMode(const std::string& away);
+  void NoteMode();
 
   const Outside outside_;
   std::unique_ptr<BlobNews> blob_news_;
   bool ended_ = false;
+  base::Mutex mode_mutex_;
+  std::string mode_ GUARDED_BY(mode_mutex_) = "normal";  // as it was told last
 };
 
 }  // namespace waypost::service

@@ -42,6 +42,9 @@ GroupInfo InfoOf(base::ReadTxn& txn, const base::PeerId& self, const base::Group
   if (const auto member = LoadMember(txn, group, self)) {
     info.role = member->role;
     info.authority = member->authority;
+  } else if (row.state == GroupRow::State::kActive) {
+    const auto removal = LatestRemoval(txn, group, self);
+    info.removed = removal ? Removed{removal->place.origin, removal->time} : Removed{};
   }
   return info;
 }

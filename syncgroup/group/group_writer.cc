@@ -37,7 +37,12 @@ constexpr std::size_t kCursorsAtOnce = 1000;
 constexpr uint32_t kProfilesKept = 100;
 
 Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const Member& member) {
-  return {kind, {{"group", group.ToHex()}, {"peer", member.peer.ToHex()}, {"name", member.name}}};
+  return {kind,
+          {{"group", group.ToHex()},
+           {"peer", member.peer.ToHex()},
+           {"name", member.name},
+           {"role", RoleName(member.role)},
+           {"authority", AuthorityName(member.authority)}}};
 }
 
 std::vector<base::PeerId> PeersOf(const std::map<base::PeerId, Member>& members) {
@@ -457,8 +462,12 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
   for (const auto& [peer, member] : before) {
     if (members.contains(peer)) continue;
     txn_.Delete(base::Table::kMembers, MemberKey(group_, peer));
-    effects_.events.push_back(
-        MemberEvent(HasLeft(peer) ? "member.left" : "member.removed", group_, member));
+    const std::optional<Stamp> removal = LatestRemoval(txn_, group_, peer);
+    const bool left = removal && removal->place.origin == peer;
+    effects_.events.push_back(MemberEvent(left ? "member.left" : "member.removed", group_, member));
+    if (removal && !left) {
+      effects_.events.back().fields.emplace_back("by", removal->place.origin.ToHex());
+    }
     effects_.left.push_back(peer);
     changed = true;
   }
@@ -472,6 +481,9 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     if (it == before.end() || it->second.role != member.role ||
         it->second.authority != member.authority) {
       changed = true;
+      if (it != before.end()) {
+        effects_.events.push_back(MemberEvent("member.changed", group_, member));
+      }
     }
     if (!member.addresses.empty() || !member.name.empty()) {
       effects_.profiles.push_back({peer, member.name, member.addresses});
@@ -480,17 +492,6 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
   if (!changed) return;
   members_changed_ = true;
   effects_.Of(group_).members = true;
-}
-
-bool GroupWriter::HasLeft(const base::PeerId& peer) const {
-  // The latest counts: it may have left before, and been admitted again.
-  std::optional<Stamp> latest;
-  for (const StampedOp& op : LoadMembershipOps(txn_, group_)) {
-    const auto* remove = std::get_if<RemoveOp>(&op.op);
-    if (remove == nullptr || remove->peer != peer) continue;
-    if (!latest || *latest < op.stamp) latest = op.stamp;
-  }
-  return latest && latest->place.origin == peer;
 }
 
 void GroupWriter::StartRefold() {

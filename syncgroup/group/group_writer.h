@@ -106,8 +106,6 @@ class GroupWriter {
   bool RefsCountHere(const EntryPlace& place);
   void StoreCuts(const std::map<base::PeerId, OriginCut>& cuts, const Knowledge& knowledge);
   void StoreMembers(const std::map<base::PeerId, Member>& members);
-  // Who is no member any more has said so itself; else somebody removed it.
-  bool HasLeft(const base::PeerId& peer) const;
 
   const Core& core_;
   base::WriteTxn& txn_;

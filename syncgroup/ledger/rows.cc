@@ -192,6 +192,17 @@ std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId
               });
   return ops;
 }
+std::optional<Stamp> LatestRemoval(base::ReadTxn& txn, const base::GroupId& group,
+                                   const base::PeerId& peer) {
+  std::optional<Stamp> latest;
+  for (const StampedOp& op : LoadMembershipOps(txn, group)) {
+    const auto* remove = std::get_if<RemoveOp>(&op.op);
+    if (remove == nullptr || remove->peer != peer) continue;
+    if (!latest || *latest < op.stamp) latest = op.stamp;
+  }
+  return latest;
+}
+
 void StoreMembershipOp(base::WriteTxn& txn, const base::GroupId& group, const StampedOp& op) {
   txn.Put(Table::kMembers, MembershipOpKey(group, op.stamp), EncodeOp(op.op));
 }

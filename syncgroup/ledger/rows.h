@@ -147,6 +147,10 @@ void StoreCut(base::WriteTxn& txn, const base::GroupId& group, const base::PeerI
               const OriginCut& cut);
 
 std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId& group);
+// The latest operation that ends a membership of `peer`, by whom says its place: it may have left
+// before, and been admitted again.
+std::optional<Stamp> LatestRemoval(base::ReadTxn& txn, const base::GroupId& group,
+                                   const base::PeerId& peer);
 void StoreMembershipOp(base::WriteTxn& txn, const base::GroupId& group, const StampedOp& op);
 
 ProfilesRow LoadProfiles(base::ReadTxn& txn, const base::GroupId& group,

@@ -85,6 +85,12 @@ struct Counts {
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 
+// That this peer is no member any more, though the group is still here.
+struct Removed {
+  base::PeerId by;  // zero: not known
+  base::WallTime when;
+};
+
 struct GroupInfo {
   base::GroupId id;
   std::string name;
@@ -93,6 +99,7 @@ struct GroupInfo {
   Authority inviters = Authority::kAdmin;    // the least authority with which one may invite
   Role role = Role::kNormal;                 // this peer's own
   Authority authority = Authority::kWriter;  // this peer's own
+  std::optional<Removed> removed;
   uint64_t members = 0;
   uint64_t servers = 0;  // of those; not part of an answer to who joins
   Counts counts;

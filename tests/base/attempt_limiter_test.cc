@@ -1,4 +1,5 @@
 #include "base/attempt_limiter.h"
+#include "base/log_bound.h"
 
 #include <gtest/gtest.h>
 
@@ -32,6 +33,18 @@ TEST(AttemptLimiter, OfTooManyKeysTheQuietestIsForgotten) {
   EXPECT_EQ(limiter.Wait("b", At(6)), std::nullopt);
   EXPECT_NE(limiter.Wait("a", At(6)), std::nullopt);
   EXPECT_NE(limiter.Wait("d", At(6)), std::nullopt);
+}
+
+TEST(LogBound, IsOneLineAMinuteOfEachAndTenOfAll) {
+  LogBound bound;
+  SteadyTime now = SteadyTime() + std::chrono::hours(1);
+  EXPECT_TRUE(bound.May("a", now));
+  EXPECT_FALSE(bound.May("a", now));
+  int lines = 1;
+  for (int i = 0; i < 100; ++i) lines += bound.May("b" + std::to_string(i), now) ? 1 : 0;
+  EXPECT_EQ(lines, 10);
+  now += std::chrono::minutes(1) + std::chrono::milliseconds(1);
+  EXPECT_TRUE(bound.May("a", now));
 }
 
 }  // namespace

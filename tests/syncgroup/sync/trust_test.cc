@@ -356,6 +356,24 @@ TEST_F(InviteTest, AGroupWithoutAServerIsKnownAsOne) {
   EXPECT_EQ(without(b), 0u);  // it is not here any more
 }
 
+TEST_F(InviteTest, WhoWasRemovedReadsSoWithByWhom) {
+  ClusterNode b(wire_, {.number = 2});
+  ASSERT_TRUE(b.JoinAt(a_, group_).ok());
+  EXPECT_FALSE(b.groups().Find(group_)->removed);
+  ASSERT_TRUE(a_.groups().RemoveMember(group_, b.self()).ok());
+  ASSERT_TRUE(wire_.InTime([&] { return b.groups().Find(group_)->removed.has_value(); }));
+  EXPECT_EQ(b.groups().Find(group_)->removed->by, a_.self());
+  EXPECT_FALSE(a_.groups().Find(group_)->removed);
+  for (ClusterNode* node : {&a_, &b}) {
+    std::string by;
+    for (const base::Event& event : node->node().events.Read(0, 1000).events) {
+      if (event.kind != "member.removed") continue;
+      for (const auto& [name, value] : event.fields) by = name == "by" ? value : by;
+    }
+    EXPECT_EQ(by, a_.self().ToHex());
+  }
+}
+
 TEST_F(InviteTest, TenWrongProofsEndIt) {
   Invite invite = Make({.uses = 5});
   Invite wrong = invite;

@@ -1,0 +1,84 @@
+#include "service/parts/watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/syncgroup/test_node.h"
+
+// What is told of a peer as it runs, in events and in the log.
+namespace waypost::service {
+namespace {
+
+using syncgroup::BlobOf;
+using syncgroup::Groups;
+using syncgroup::PeerNumber;
+using syncgroup::Refs;
+using syncgroup::Role;
+using syncgroup::TestNode;
+using testing::HasSubstr;
+using testing::Not;
+
+class WatchTest : public testing::Test {
+ protected:
+  std::size_t Events(const std::string& kind) {
+    std::size_t count = 0;
+    for (const base::Event& event : node_.events.Read(0, 1000).events) count += event.kind == kind;
+    return count;
+  }
+
+  void Pass(base::Millis time) {
+    const base::SteadyTime end = clock_.SteadyNow() + time;
+    ASSERT_TRUE(clock_.AdvanceUntil([&] { return clock_.SteadyNow() >= end; }));
+  }
+
+  base::TempDir dir_;
+  base::FakeClock clock_;
+  TestNode node_{PeerNumber(1), dir_.path(), clock_};
+};
+
+TEST_F(WatchTest, AGroupThatBecomesCompleteIsToldOnce) {
+  const auto group = node_.groups->Create({.name = "photos", .role = Role::kServer});
+  ASSERT_TRUE(group.ok());
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(node_.parts.Start().ok());
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events("group.complete") == 1; }));
+  // Something is wanted, and then it is here.
+  ASSERT_TRUE(node_.refs->Change(group->id, {{"a", BlobOf("a")}}).ok());
+  Pass(base::Millis(70'000));
+  EXPECT_EQ(Events("group.complete"), 1u);
+  ASSERT_TRUE(node_.Put("a", Refs::Target{group->id, "a"}).ok());
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events("group.complete") == 2; }));
+  Pass(base::Millis(70'000));
+  node_.parts.Shutdown();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("group " + group->id.ToHex() + " (photos) is complete"));
+  EXPECT_THAT(log, HasSubstr("(photos) is not complete"));
+}
+
+TEST_F(WatchTest, MembersAreNamedAndAFloodOfThemIsCounted) {
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(node_.parts.Start().ok());
+  for (int i = 0; i < 60; ++i) {
+    node_.events.Publish("member.joined", {{"group", "g" + std::to_string(i)},
+                                           {"peer", PeerNumber(2).ToHex()},
+                                           {"role", "server"},
+                                           {"authority", "writer"}});
+  }
+  node_.events.Publish(
+      "member.removed",
+      {{"group", "ours"}, {"peer", PeerNumber(1).ToHex()}, {"by", PeerNumber(2).ToHex()}});
+  Pass(base::Millis(130'000));
+  node_.parts.Shutdown();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("peer " + PeerNumber(2).ToHex() +
+                             " is a member of group g0 as server, writer"));
+  EXPECT_THAT(log, Not(HasSubstr("group g40 ")));
+  EXPECT_THAT(log, HasSubstr("30 more changes of members"));
+  EXPECT_THAT(log, HasSubstr("warning this peer was removed from group ours by peer " +
+                             PeerNumber(2).ToHex()));
+}
+
+}  // namespace
+}  // namespace waypost::service
