@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -148,7 +149,8 @@ TEST_F(CommandLineTest, BlobsAreNamedByIdPrefixOrGroupAndKey) {
 TEST_F(CommandLineTest, WhatIsWrittenForTheUserHarmsNothingThatIsThere) {
   laptop_->CreateGroup("family", "normal");
   Ok(*laptop_, {"put", File("one", "hello"), "--group", "family", "--key", "a/one"});
-  const auto get = [&](const std::string& to, int status, const std::string& more = "--json") {
+  const auto get = [&](const std::string& to, int status,
+                       const std::string& more = "--timeout=30s") {
     return Ok(*laptop_, {"get", "family", "a/one", "-o", to, more}, status);
   };
   const std::string secret = File("secret", "old");
@@ -737,6 +739,113 @@ TEST_F(CommandLineTest, AGroupsSettingsAreChangedOneByOne) {
   Ok(*laptop_, {"group", "set", "clan"}, 2);
   Ok(*laptop_, {"group", "set", "clan", "--inviters", "everybody"}, 2);
   Ok(*server_, {"group", "set", group, "--public"}, 1);
+}
+
+TEST_F(CommandLineTest, EveryCommandPrintsAJsonValueOrAnErrorAsJson) {
+  laptop_->CreateGroup("family", "server");
+  const std::string one = File("one", "hello"), phrase = File("phrase", "correct horse battery");
+  const std::string blob = HexOfSha256("hello"), missing = HexOfSha256("nobody has it");
+  const std::string dir = cluster_.dir();
+  // In an order in which each can succeed; ID and GROUP stand for themselves in what fails.
+  const std::vector<std::pair<std::string, std::vector<std::string>>> table = {
+      {"help", {}},
+      {"version", {}},
+      {"init", {}},
+      {"identity show", {}},
+      {"identity backup", {dir + "/backup", "--passphrase-file", phrase}},
+      {"identity restore", {dir + "/backup", "--passphrase-file", phrase}},
+      {"put", {one, "--group", "family", "--key", "one"}},
+      {"get", {"family", "one", "-o", dir + "/got"}},
+      {"fetch", {blob}},
+      {"ls", {"--group", "family"}},
+      {"export", {"family", dir + "/out"}},
+      {"ref set", {"family", "gone", missing}},
+      {"ref get", {"family", "one"}},
+      {"ref ls", {"family"}},
+      {"link create", {"family", "one"}},
+      {"link ls", {}},
+      {"group create", {"other"}},
+      {"group list", {}},
+      {"group show", {"family"}},
+      {"group set", {"family", "--description", "of ours"}},
+      {"group members", {"family"}},
+      {"group invite", {"family"}},
+      {"group invites", {"family"}},
+      {"group role", {"family", "server"}},
+      {"status", {}},
+      {"wanted", {}},
+      {"why", {"family", "gone"}},
+      {"signpost", {"family", "gone"}},
+      {"stop", {"family", "gone"}},
+      {"retry", {"--all"}},
+      {"scan", {"--wait"}},
+      {"pause", {"scan"}},
+      {"resume", {"scan"}},
+      {"peers", {}},
+      {"health", {}},
+      {"metrics", {}},
+      {"openapi", {}},
+      {"events", {}},
+      {"ref del", {"family", "gone"}},
+      {"wait-complete", {"--group", "family", "--timeout", "20s"}},
+      {"wait-held", {"family", "--timeout", "20s"}},
+      {"config show", {}},
+      {"config get", {"fetcher.concurrency"}},
+      {"config set", {"fetcher.concurrency", "3"}},
+      {"config unset", {"fetcher.concurrency"}},
+      {"config check", {}},
+      {"reload", {}},
+      {"token create", {"robot", "--rights", "read"}},
+      {"token ls", {}},
+      {"token revoke", {"robot"}},
+      {"audit", {}},
+      {"token rotate", {}},
+  };
+  // These need somebody else, or what another printed.
+  std::set<std::string> tried = {"serve",           "join",         "group remove",
+                                 "group authority", "group revoke", "link revoke"};
+  for (const auto& [command, words] : table) {
+    tried.insert(command);
+    std::vector<std::string> line = {WaypostProgram()};
+    for (const auto& word : absl::StrSplit(command, ' ')) line.emplace_back(word);
+    line.insert(line.end(), words.begin(), words.end());
+    line.emplace_back("--json");
+    const bool makes = command == "init" || command == "identity restore";
+    std::vector<std::string> here = line, nowhere = line;
+    here.insert(here.end(), {"--data", makes ? dir + "/new-" + command : laptop_->dir()});
+    nowhere.insert(nowhere.end(), {"--data", "/proc/none"});
+    const CommandResult result = RunCommand(here);
+    EXPECT_EQ(result.exit_status, 0) << command << ": " << result.err;
+    EXPECT_FALSE(Json::parse(result.out, nullptr, false).is_discarded()) << command << result.out;
+    if (tried.size() % 3 != 0) continue;
+    const CommandResult failed = RunCommand(nowhere);
+    if (failed.exit_status == 0) continue;  // it needs no data folder
+    EXPECT_EQ(failed.out, "") << command;
+    const std::vector<std::string> lines = absl::StrSplit(failed.err, '\n', absl::SkipWhitespace());
+    const Json error =
+        lines.empty() ? Json() : Json::parse(lines.back(), nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(error.is_object() && error.contains("error")) << command << ": " << failed.err;
+    EXPECT_NE(error["error"].value("code", ""), "") << command;
+    EXPECT_NE(error["error"].value("message", ""), "") << command;
+  }
+  const Json commands = Parsed(RunCommand({WaypostProgram(), "help", "--json"}));
+  for (const Json& command : commands) {
+    const bool above = command.value("examples", "").empty();
+    const std::string path = command.value("command", "");
+    EXPECT_TRUE(above || tried.contains(path)) << path;
+  }
+  // What the service said of it; what is wrong with a line; a wrong option.
+  const auto error_of = [&](std::vector<std::string> words) {
+    words.emplace_back("--json");
+    const Json error = Json::parse(laptop_->Run(words).err, nullptr, false);
+    return error.is_object() && error.contains("error") ? error["error"] : Json::object();
+  };
+  const Json unknown = error_of({"ref", "get", "family", "none"});
+  EXPECT_EQ(unknown.value("code", ""), "not_found");
+  EXPECT_NE(unknown.value("request_id", ""), "");
+  EXPECT_EQ(error_of({"stauts"}).value("code", ""), "usage");
+  EXPECT_EQ(error_of({"get"}).value("code", ""), "usage");
+  EXPECT_EQ(error_of({"put", "--gruop", "x"}).value("code", ""), "usage");
 }
 
 TEST(HelpTest, EveryCommandAndEveryWordSaysWhatItDoes) {

@@ -31,6 +31,9 @@ using base::Abs;
 
 // Marks errors whose exit status is not that of their code.
 constexpr char kExitPayload[] = "waypost.exit";
+// Carries what the service said of an error beside its message.
+constexpr char kErrorPayload[] = "waypost.error";
+constexpr std::size_t kErrorBytesMax = 64 << 10;
 // Digits of an id that may stand for it.
 constexpr std::size_t kPrefixMin = 8;
 
@@ -73,6 +76,21 @@ absl::StatusOr<std::string> TheOnly(const std::set<std::string>& found, const st
   if (found.empty()) return absl::NotFoundError(absl::StrCat("no ", what, " \"", text, "\" here"));
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is ambiguous: ", absl::StrJoin(found, ", ")));
+}
+
+const char* CodeOf(const absl::Status& status) {
+  switch (ExitOf(status)) {
+    case kExitUsage:
+      return "usage";
+    case kExitNotReachable:
+      return "not_reachable";
+    case kExitOutput:
+      return "output";
+    case kExitUnusable:
+      return "unusable";
+    default:
+      return http::ErrorOf(status).code;
+  }
 }
 
 }  // namespace
@@ -132,7 +150,7 @@ absl::StatusOr<http::AppClient::Reply> Client::Must(const http::AppClient::Call&
   const auto reply = Any(call);
   RETURN_IF_ERROR(reply.status());
   if (reply->status >= 200 && reply->status < 300) return *reply;
-  return http::StatusOf(reply->status, reply->body);
+  return ErrorOfAnswer(reply->status, reply->body);
 }
 
 absl::StatusOr<Json> Client::GetAnyStatus(const std::string& target) {
@@ -248,6 +266,30 @@ absl::StatusOr<Client::FoundMember> Client::ResolveMember(const std::string& gro
   ASSIGN_OR_RETURN(one.id, TheOnly(ids, "member", text));
   one.member = found.at(one.id);
   return one;
+}
+
+absl::Status ErrorOfAnswer(int http_status, const std::string& body) {
+  absl::Status status = http::StatusOf(http_status, body);
+  const Json json = body.size() > kErrorBytesMax
+                        ? Json()
+                        : Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
+    status.SetPayload(kErrorPayload, absl::Cord(json["error"].dump(
+                                         -1, ' ', false, Json::error_handler_t::replace)));
+  }
+  return status;
+}
+
+Json ErrorJson(const absl::Status& status) {
+  Json error = {{"code", CodeOf(status)}, {"message", std::string(status.message())}};
+  if (const auto payload = status.GetPayload(kErrorPayload)) {
+    const Json answered = Json::parse(std::string(*payload), nullptr, /*allow_exceptions=*/false);
+    // The message may have been told more on the way.
+    for (const auto& field : answered.items()) {
+      if (field.key() != "message") error[field.key()] = field.value();
+    }
+  }
+  return {{"error", std::move(error)}};
 }
 
 std::string GroupPath(const std::string& group, std::string_view rest) {

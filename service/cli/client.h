@@ -86,6 +86,12 @@ std::string GroupPath(const std::string& group, std::string_view rest = {});
 std::string BlobPath(const std::string& blob, std::string_view rest = {});
 std::string RefPath(const std::string& group, const std::string& key);
 
+// The error that an answer is, with all that its body says of it.
+absl::Status ErrorOfAnswer(int http_status, const std::string& body);
+// {"error": {"code", "message", ...}}: of the service as it answered, of the command line with a
+// code of its own where the exit status is one: usage, not_reachable, output, unusable.
+Json ErrorJson(const absl::Status& status);
+
 // Fields of answers; the fallback where they are missing or null.
 std::string TextOf(const Json& json, const char* key, const std::string& otherwise = "");
 // The short id of a peer's id, for people; the text itself if it is none.

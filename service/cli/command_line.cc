@@ -1,5 +1,6 @@
 #include "service/cli/command_line.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -37,7 +38,10 @@ CommandLine::CommandLine() {
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.add_option("--data", data_, "the data folder (WAYPOST_DATA; default ~/.waypost)");
-  app_.add_flag("--json", common_.json, "print JSON");
+  app_.add_flag(
+      "--json", common_.json,
+      "print one JSON value to standard output; notes and errors, as JSON too, go to standard "
+      "error: {\"error\": {\"code\", \"message\", ...}}");
   app_.set_version_flag("--version", absl::StrCat("waypost ", kVersion),
                         "print the version of this program");
   Alone(app_, "help", "what a command does, with its words and examples",
@@ -58,15 +62,34 @@ CommandLine::CommandLine() {
 }
 
 int CommandLine::Run(int argc, char** argv) {
+  // Also where the line has a mistake elsewhere.
+  common_.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+  if (common_.json) NotesAsJson();
   try {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const std::string unknown = error.get_exit_code() == 0 ? "" : WhatWasUnknown(app_);
-    if (!unknown.empty()) return Ended(UsageError(unknown));
-    if (app_.exit(error) != 0) return kExitUsage;
-    return Ended(kExitOk);
+    return Ended(OfLine(error));
   }
   return Ended(RunChoice());
+}
+
+// A line that runs nothing: it asks for help or the version, or has a mistake.
+Exit CommandLine::OfLine(const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    if (!common_.json) {
+      app_.exit(error);
+    } else if (error.get_name() == "CallForVersion") {
+      PrintJson({{"version", kVersion}});
+    } else {
+      PrintJson({{"help", app_.help()}});
+    }
+    return kExitOk;
+  }
+  const std::string unknown = WhatWasUnknown(app_);
+  if (!unknown.empty()) return UsageError(unknown);
+  if (common_.json) return UsageError(error.what());
+  app_.exit(error);
+  return kExitUsage;
 }
 
 // What was to be printed and is lost is no success.
@@ -74,7 +97,11 @@ int CommandLine::Ended(Exit exit) const {
   const absl::Status printed = FlushOutput();
   if (exit.ok() && !printed.ok()) exit = printed;
   if (exit.ok()) return *exit;
-  PrintError(absl::StrCat("waypost: ", std::string(exit.status().message())));
+  if (common_.json) {
+    PrintErrorJson(ErrorJson(exit.status()));
+  } else {
+    PrintError(absl::StrCat("waypost: ", std::string(exit.status().message())));
+  }
   return ExitOf(exit.status());
 }
 

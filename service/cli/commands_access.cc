@@ -64,9 +64,10 @@ Exit TokenList(const Common& common, Client& client) {
   return kExitOk;
 }
 
-Exit TokenRevoke(const Common&, Client& client, const std::string& name) {
+Exit TokenRevoke(const Common& common, Client& client, const std::string& name) {
   RETURN_IF_ERROR(
       client.Send("DELETE", "/v1/tokens/" + http::EscapeSegment(name), nullptr).status());
+  if (common.json) PrintJson({{"name", name}, {"revoked", true}});
   return kExitOk;
 }
 

@@ -33,7 +33,7 @@ absl::StatusOr<std::optional<base::Millis>> WaitOf(const std::string& timeout) {
 
 }  // namespace
 
-Exit Get(const Common&, Client& client, const GetArgs& args) {
+Exit Get(const Common& common, Client& client, const GetArgs& args) {
   std::string id;
   ASSIGN_OR_RETURN(id, client.ResolveBlob(args.what));
   const auto blob = base::BlobId::FromHex(id);
@@ -52,6 +52,8 @@ Exit Get(const Common&, Client& client, const GetArgs& args) {
     if (args.what.size() == 2) options.name = args.what[1].substr(args.what[1].rfind('/') + 1);
     RETURN_IF_ERROR(CheckRelativePath(options.name));
     RETURN_IF_ERROR(WriteOutput(args.output, *blob, options, fill));
+    progress.Finish();
+    if (common.json) PrintJson({{"id", id}, {"file", args.output}});
     return kExitOk;
   }
   base::Sha256 hash;

@@ -24,8 +24,11 @@ void PrintGroup(const Common& common, const Json& group) {
 }
 
 // Sends, prints nothing.
-Exit Do(Client& client, const std::string& method, const std::string& target, const Json& body) {
+// A call that answers nothing; `done` is what is printed as JSON.
+Exit Do(const Common& common, Client& client, const std::string& method, const std::string& target,
+        const Json& body, const Json& done) {
   RETURN_IF_ERROR(client.Send(method, target, body).status());
+  if (common.json) PrintJson(done);
   return kExitOk;
 }
 
@@ -105,10 +108,12 @@ Exit RefGet(const Common& common, Client& client, const std::string& group_text,
   return kExitOk;
 }
 
-Exit RefDel(const Common&, Client& client, const std::string& group_text, const std::string& key) {
+Exit RefDel(const Common& common, Client& client, const std::string& group_text,
+            const std::string& key) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
-  return Do(client, "DELETE", RefPath(group, key), nullptr);
+  return Do(common, client, "DELETE", RefPath(group, key), nullptr,
+            {{"group", group}, {"key", key}, {"deleted", true}});
 }
 
 Exit RefLs(const Common& common, Client& client, const std::string& group_text,
@@ -238,19 +243,22 @@ Exit GroupInvites(const Common& common, Client& client, const std::string& text)
   return kExitOk;
 }
 
-Exit GroupRevoke(const Common&, Client& client, const std::string& text, const std::string& id) {
+Exit GroupRevoke(const Common& common, Client& client, const std::string& text,
+                 const std::string& id) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  return Do(client, "DELETE", GroupPath(group, "/invites/" + http::EscapeSegment(id)), nullptr);
+  return Do(common, client, "DELETE", GroupPath(group, "/invites/" + http::EscapeSegment(id)),
+            nullptr, {{"group", group}, {"id", id}, {"revoked", true}});
 }
 
-Exit GroupLeave(const Common&, Client& client, const std::string& text) {
+Exit GroupLeave(const Common& common, Client& client, const std::string& text) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  return Do(client, "POST", GroupPath(group, "/leave"), Json::object());
+  return Do(common, client, "POST", GroupPath(group, "/leave"), Json::object(),
+            {{"group", group}, {"left", true}});
 }
 
-Exit GroupRemove(const Common&, Client& client, const MemberArgs& args) {
+Exit GroupRemove(const Common& common, Client& client, const MemberArgs& args) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
   Client::FoundMember found;
@@ -258,20 +266,20 @@ Exit GroupRemove(const Common&, Client& client, const MemberArgs& args) {
   std::string warning;
   ASSIGN_OR_RETURN(warning, AnswerOf(client, group, found));
   RETURN_IF_ERROR(Confirm(args, found, "remove", warning));
-  return Do(client, "DELETE", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
-            nullptr);
+  return Do(common, client, "DELETE", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
+            nullptr, {{"group", group}, {"peer", found.id}, {"removed", true}});
 }
 
-Exit GroupChange(const Common&, Client& client, const MemberArgs& args, const std::string& field,
-                 const std::string& value) {
+Exit GroupChange(const Common& common, Client& client, const MemberArgs& args,
+                 const std::string& field, const std::string& value) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
   Client::FoundMember found;
   ASSIGN_OR_RETURN(found, client.ResolveMember(group, args.peer));
   RETURN_IF_ERROR(
       Confirm(args, found, absl::StrCat("change to ", value, " the ", field, " of"), ""));
-  return Do(client, "PATCH", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
-            {{field, value}});
+  return Do(common, client, "PATCH", GroupPath(group, "/members/" + http::EscapeSegment(found.id)),
+            {{field, value}}, {{"group", group}, {"peer", found.id}, {field, value}});
 }
 
 Exit Join(const Common& common, Client& client, const std::string& invite,

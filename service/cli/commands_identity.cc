@@ -155,7 +155,11 @@ Exit IdentityBackup(const Common& common, const IdentityArgs& args) {
       .name = absl::StrCat("waypost-identity-", base::ShortId(identity->peer_id()))};
   RETURN_IF_ERROR(WriteOutput(args.file, base::Sha256::Of(text), options,
                               [&text](uint64_t, Take take) { return take(text); }));
-  if (!common.json) PrintLine(absl::StrCat("the key of this peer is in ", args.file));
+  if (common.json) {
+    PrintJson({{"file", args.file}, {"short", base::ShortId(identity->peer_id())}});
+  } else {
+    PrintLine(absl::StrCat("the key of this peer is in ", args.file));
+  }
   return kExitOk;
 }
 

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/units.h"
-#include "http/message/errors.h"
 #include "service/cli/print.h"
 
 // A blob never changes under its id, so what came of it is good for ever: a call that goes on names
@@ -113,7 +112,7 @@ absl::StatusOr<Download::Answer> Download::Once(Take take) {
 absl::Status Download::Cut(const absl::Status& error) {
   if (++cuts_ <= kCutsMax) {
     world_.show(at_, total_, "the connection was cut, goes on");
-    world_.sleep_until(world_.now() + kFirstPause * (1 << (cuts_ - 1)));
+    world_.pause_until(world_.now() + kFirstPause * (1 << (cuts_ - 1)));
     return absl::OkStatus();
   }
   const auto alive = world_.ask({.target = "/healthz"});
@@ -132,7 +131,7 @@ absl::Status Download::Waited(const Answer& answer) {
     asks_state_ = false;
     return absl::OkStatus();
   }
-  const absl::Status error = http::StatusOf(answer.status, answer.body);
+  const absl::Status error = ErrorOfAnswer(answer.status, answer.body);
   const bool blocked = answer.status == 503 && body.is_object() && body.contains("state");
   if (answer.status != 504 && !blocked) return error;
   if (!options_.watch) {
@@ -146,7 +145,7 @@ absl::Status Download::Waited(const Answer& answer) {
   const auto retry_after =
       base::Millis(static_cast<int64_t>(NumberOf(body.value("error", Json()), "retry_after_ms")));
   if (options_.wait && retry_after > Left()) return error;
-  world_.sleep_until(world_.now() + std::min(kNoHurry, Left()));
+  world_.pause_until(world_.now() + std::min(kNoHurry, Left()));
   return absl::OkStatus();
 }
 

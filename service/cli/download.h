@@ -33,7 +33,7 @@ class Download {
     // Bytes so far and of how many (0: unknown), and the state of a fetch in words.
     std::function<void(uint64_t, uint64_t, const std::string&)> show;
     std::function<base::SteadyTime()> now = base::SteadyNow;
-    std::function<void(base::SteadyTime)> sleep_until = base::WaitUntil;
+    std::function<void(base::SteadyTime)> pause_until = base::WaitUntil;
   };
   Download(const Options& options, World world) : options_(options), world_(std::move(world)) {}
 

@@ -1,5 +1,8 @@
 #include "service/cli/print.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -18,6 +21,11 @@
 
 namespace waypost::service {
 namespace {
+
+constexpr std::size_t kColumnsUnknown = 80;
+
+// Set before anything is printed.
+bool notes_as_json = false;
 
 // The first error of standard output; later ones may be others.
 std::atomic<int> output_error{0};
@@ -118,9 +126,27 @@ void PrintObject(bool as_json, const Json& json) {
   PrintTable(rows);
 }
 
+bool OnTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+std::size_t ColumnsOfTerminal() {
+  struct winsize size {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kColumnsUnknown;
+  return size.ws_col;
+}
+
 void DrawText(const std::string& text) { Write(text, stderr); }
 
-void PrintError(std::string_view text) { Write(base::Harmless(text) + "\n", stderr); }
+void PrintErrorJson(const Json& error) {
+  Write(base::HarmlessJson(error.dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n",
+        stderr);
+}
+
+void NotesAsJson() { notes_as_json = true; }
+
+void PrintError(std::string_view text) {
+  if (notes_as_json) return PrintErrorJson({{"note", std::string(text)}});
+  Write(base::Harmless(text) + "\n", stderr);
+}
 
 std::string Abbreviated(const std::string& id) { return id.substr(0, 12); }
 

@@ -24,8 +24,15 @@ absl::Status PrintBytes(std::string_view bytes);
 absl::Status FlushOutput();
 // Columns aligned by spaces; the first row is the head, left out when it is empty.
 void PrintTable(std::vector<std::vector<std::string>> rows);
-// To standard error.
+// To standard error: something that somebody should know, while the command goes on. With
+// NotesAsJson each is {"note": text} on a line.
 void PrintError(std::string_view text);
+void NotesAsJson();
+// To standard error, with what a command ends.
+void PrintErrorJson(const Json& error);
+// Whether somebody may be looking: standard error is a terminal; and how wide it is.
+bool OnTerminal();
+std::size_t ColumnsOfTerminal();
 // Of our own, as it is, to standard error: what draws on a terminal.
 void DrawText(const std::string& text);
 // As JSON, or for people.

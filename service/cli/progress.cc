@@ -1,8 +1,5 @@
 #include "service/cli/progress.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include "base/harmless.h"
@@ -12,19 +9,6 @@
 // asked for each time, for windows are changed meanwhile.
 
 namespace waypost::service {
-namespace {
-
-constexpr std::size_t kColumnsUnknown = 80;
-
-std::size_t ColumnsOfTerminal() {
-  struct winsize size {};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kColumnsUnknown;
-  return size.ws_col;
-}
-
-}  // namespace
-
-bool OnTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 Progress::Progress(std::string label) : label_(base::Harmless(label)), terminal_(OnTerminal()) {}
 

@@ -9,9 +9,6 @@
 
 namespace waypost::service {
 
-// Whether somebody may be looking: standard error is a terminal.
-bool OnTerminal();
-
 // A line on standard error that is drawn anew, at most ten times a second and never wider than the
 // terminal; nothing when standard error is no terminal. Thread-safe.
 class Progress {

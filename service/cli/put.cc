@@ -116,12 +116,10 @@ Exit Put(const Common& common, Client& client, const PutArgs& args) {
   if (!group.empty()) {
     if (const auto info = client.Get(GroupPath(group)); info.ok()) SayWithoutServer(*info);
   }
-  if (found.unreadable != 0) {
-    PrintError(absl::StrCat(found.unreadable, " left out, for they cannot be read"));
-  }
-  if (failed != 0) PrintError(absl::StrCat(failed, " of ", run.items().size(), " were not put"));
-  if (ExitOf(first_error) == kExitNotReachable) return kExitNotReachable;
-  return counts.failed == 0 ? kExitOk : kExitError;
+  if (ExitOf(first_error) == kExitNotReachable) return first_error;
+  if (counts.failed == 0) return kExitOk;
+  return absl::AbortedError(absl::StrCat(failed, " of ", run.items().size(), " were not put, ",
+                                         found.unreadable, " left out, for they cannot be read"));
 }
 
 }  // namespace waypost::service

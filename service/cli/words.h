@@ -71,6 +71,7 @@ class CommandLine {
   void AddConfig();
 
   int Ended(Exit exit) const;
+  Exit OfLine(const CLI::ParseError& error);
   Exit RunChoice();
   Exit Help(const Common& common);
 

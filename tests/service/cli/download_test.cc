@@ -80,7 +80,7 @@ class DownloadTest : public ::testing::Test {
                if (!state.empty()) states_.push_back(state);
              },
          .now = [this] { return now_; },
-         .sleep_until = [this](base::SteadyTime then) { now_ = std::max(now_, then); }});
+         .pause_until = [this](base::SteadyTime then) { now_ = std::max(now_, then); }});
     std::string came;
     const absl::Status status = download.Run(from, [&](std::string_view data) -> absl::Status {
       if (disk_is_full_) return absl::ResourceExhaustedError("no room");
