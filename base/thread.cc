@@ -1,9 +1,13 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status.h"
 #ifdef WAYPOST_SIM
 #include "base/sim_scheduler.h"
@@ -15,17 +19,37 @@
 namespace waypost::base {
 
 Thread::Thread(std::string name, std::function<void()> body) {
+  auto started = Start(std::move(name), std::move(body));
+  if (started.ok()) {
+    *this = *std::move(started);
+    return;
+  }
+  LogError(started.status().message());
+  // Threads that run need what this one's owner would have made: nothing is taken apart.
+  _exit(1);
+}
+
+absl::StatusOr<Thread> Thread::Start(std::string name, std::function<void()> body) {
+  Thread thread;
   CHECK(name.size() <= 15);  // what the kernel keeps
 #ifdef WAYPOST_SIM
   if (SimScheduler* const sim = SimScheduler::Active()) {
-    simulated_ = sim->StartThread(std::move(name), std::move(body));
-    return;
+    thread.simulated_ = sim->StartThread(std::move(name), std::move(body));
+    return thread;
   }
 #endif
-  thread_ = std::thread([name = std::move(name), body = std::move(body)]() {
-    pthread_setname_np(pthread_self(), name.c_str());
-    body();
-  });
+  try {
+    thread.thread_ = std::thread([name, body = std::move(body)]() {
+      pthread_setname_np(pthread_self(), name.c_str());
+      body();
+    });
+  } catch (const std::system_error& error) {
+    return absl::UnavailableError(absl::StrCat(
+        "no further thread (", name, ": ", error.what(),
+        "): raise the limits of processes and threads (ulimit -u, TasksMax of systemd, the pids ",
+        "cgroup), or make memory free"));
+  }
+  return thread;
 }
 
 void Thread::Join() {

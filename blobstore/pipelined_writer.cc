@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
 
 // Two threads with a queue of pieces between them. After an error nothing more is written, since
@@ -12,9 +13,14 @@
 namespace waypost::blobstore {
 
 PipelinedWriter::PipelinedWriter(std::unique_ptr<BlobWriter> writer)
-    : writer_(std::move(writer)),
-      offset_(writer_->offset()),
-      thread_("blob-hash", [this] { Loop(); }) {
+    : writer_(std::move(writer)), offset_(writer_->offset()) {
+  auto started = base::Thread::Start("blob-hash", [this] { Loop(); });
+  if (!started.ok()) {
+    // It goes on without, only slower.
+    base::LogDebug("a fetch is hashed where it is received: ", started.status().message());
+    return;
+  }
+  thread_ = *std::move(started);
   filling_.reserve(kPieceBytes);
 }
 
@@ -61,7 +67,8 @@ absl::Status PipelinedWriter::HandOver() {
 }
 
 absl::Status PipelinedWriter::Append(std::string_view data) {
-  if (!thread_.joinable()) return writer_->Append(data);  // ended: it says so
+  // It has no thread, or has ended, and says so.
+  if (!thread_.joinable()) return writer_->Append(data);
   while (!data.empty()) {
     const std::size_t some = std::min(data.size(), kPieceBytes - filling_.size());
     filling_.append(data.substr(0, some));

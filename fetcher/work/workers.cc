@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "fetcher/work/batch.h"
 
 // A worker takes, announces that attempts run, runs them, and announces that they ended. It ends
@@ -26,7 +27,16 @@ void Workers::Adjust() {
 void Workers::Grow(uint32_t count) {
   while (threads_.size() < count) {
     const auto number = static_cast<uint32_t>(threads_.size());
-    threads_.emplace_back(absl::StrCat("fetch-", number + 1), [this, number] { Run(number); });
+    const std::string name = absl::StrCat("fetch-", number + 1);
+    const auto run = [this, number] { Run(number); };
+    // The first one is needed, the others are a matter of speed.
+    absl::StatusOr<base::Thread> started =
+        number == 0 ? base::Thread(name, run) : base::Thread::Start(name, run);
+    if (!started.ok()) {
+      base::LogWarning("fetching goes on with ", number, " threads: ", started.status().message());
+      return;
+    }
+    threads_.push_back(*std::move(started));
   }
 }
 

@@ -68,12 +68,15 @@ absl::StatusOr<std::shared_ptr<NameLookups::Lookup>> NameLookups::Begin(const Ke
   if (waiting_.size() >= kWaitingMax) {
     return absl::UnavailableError("too many names are being looked up");
   }
+  if (idle_ <= waiting_.size() && threads_.size() < kThreads) {
+    auto started = base::Thread::Start(absl::StrCat("names-", threads_.size()), [this] { Run(); });
+    // Those that there are do it; without any nothing is looked up.
+    if (!started.ok() && threads_.empty()) return started.status();
+    if (started.ok()) threads_.push_back(*std::move(started));
+  }
   auto lookup = std::make_shared<Lookup>(key);
   under_way_.emplace(key, lookup);
   waiting_.push_back(lookup);
-  if (idle_ < waiting_.size() && threads_.size() < kThreads) {
-    threads_.emplace_back(absl::StrCat("names-", threads_.size()), [this] { Run(); });
-  }
   changed_.NotifyAll();
   return lookup;
 }

@@ -92,7 +92,9 @@ void PutRun::InParallel(Client& client, std::size_t begin, std::size_t end, cons
   std::vector<base::Thread> threads;
   for (std::size_t i = 0; i + 1 < end - begin && i < clients_.size(); ++i) {
     Client* mine = clients_[i].get();
-    threads.emplace_back("put", [&work, mine] { work(*mine); });
+    auto started = base::Thread::Start("put", [&work, mine] { work(*mine); });
+    if (!started.ok()) break;  // with fewer, then
+    threads.push_back(*std::move(started));
   }
   work(client);
   for (base::Thread& thread : threads) thread.Join();

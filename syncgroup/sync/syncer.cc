@@ -292,7 +292,17 @@ void Syncer::OnGranted(const base::BlobId& blob, const std::vector<base::GroupId
 
 void Syncer::Impl::GrowWorkers() {
   while (workers.size() < concurrency) {
-    workers.emplace_back(absl::StrCat("sync-", workers.size()), [this] { WorkerLoop(); });
+    const std::string name = absl::StrCat("sync-", workers.size());
+    const auto run = [this] { WorkerLoop(); };
+    // The first one is needed, the others are a matter of speed.
+    absl::StatusOr<base::Thread> thread =
+        workers.empty() ? base::Thread(name, run) : base::Thread::Start(name, run);
+    if (!thread.ok()) {
+      base::LogWarning("peers are called by ", workers.size(),
+                       " threads: ", thread.status().message());
+      return;
+    }
+    workers.push_back(*std::move(thread));
   }
 }
 

@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/tables.h"
 #include "base/thread.h"
+#include "tests/fakes/no_further_thread.h"
 
 namespace waypost::base {
 namespace {
@@ -223,6 +224,14 @@ TEST(NetworkOf, CountsIpv6BySlash64AndIpv4ByItself) {
   EXPECT_EQ(NetworkOf("192.0.2.1"), NetworkOf("::ffff:192.0.2.1"));
   EXPECT_NE(NetworkOf("::ffff:192.0.2.1"), NetworkOf("::ffff:192.0.2.2"));
   EXPECT_EQ(NetworkOf("name"), "name");
+}
+
+TEST(ThreadDeathTest, WhereTheSystemGivesNoneItIsSaid) {
+  const NoFurtherThread none;
+  const auto started = Thread::Start("spare", [] {});
+  EXPECT_TRUE(absl::IsUnavailable(started.status())) << started.status();
+  EXPECT_NE(started.status().message().find("TasksMax"), std::string::npos);
+  EXPECT_EXIT(Thread("needed", [] {}), ::testing::ExitedWithCode(1), "no further thread");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "base/sha256.h"
 #include "tests/fakes/gate.h"
+#include "tests/fakes/no_further_thread.h"
 
 namespace waypost::blobstore {
 namespace {
@@ -58,6 +59,23 @@ std::string SomeBytes(std::size_t count) {
   std::string bytes(count, '\0');
   for (char& byte : bytes) byte = static_cast<char>(random());
   return bytes;
+}
+
+TEST(PipelinedWriter, WithoutAThreadItGoesOnInItsCallers) {
+  Written written;
+  const std::string bytes = SomeBytes(3 * kMiB);
+  {
+    const base::NoFurtherThread none;
+    const auto writer = Over(written);
+    EXPECT_EQ(writer->offset(), 7u);
+    for (std::size_t at = 0; at < bytes.size(); at += kMiB) {
+      ASSERT_TRUE(writer->Append(std::string_view(bytes).substr(at, kMiB)).ok());
+    }
+    ASSERT_TRUE(writer->Finish(base::BlobId()).ok());
+    EXPECT_FALSE(writer->Append("more").ok());
+  }
+  EXPECT_TRUE(written.bytes == bytes);
+  EXPECT_TRUE(written.finished && written.destroyed);
 }
 
 TEST(PipelinedWriter, EverythingArrivesInOrderWhateverThePieces) {
