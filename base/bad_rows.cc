@@ -48,22 +48,67 @@ void Index::Impl::CountBadRow(Table table) {
   }
 }
 
+void Index::Impl::SetAside(WriteTxn& txn, Table table, std::string_view key,
+                           std::string_view stored) {
+  if (txn.Rows(Table::kBadRows) < kKeptMax) {
+    txn.PutRaw(Table::kBadRows, BadRowKey(table, key), stored);
+  }
+}
+
+std::size_t Index::Impl::Sweep(WriteTxn& txn, Table table) {
+  const WriteTxn::Swept swept = txn.Sweep(table, kKeptMax);
+  for (const auto& [key, stored] : swept.misplaced) txn.PutRaw(table, key, stored);
+  for (const auto& [key, stored] : swept.bad) SetAside(txn, table, key, stored);
+  const std::size_t bad = swept.bad.size() + swept.bad_beyond;
+  txn.AfterCommit([this, table, bad] {
+    ++sweeps[static_cast<std::size_t>(table)];
+    for (std::size_t i = 0; i < bad; ++i) CountBadRow(table);
+  });
+  if (!swept.misplaced.empty()) {
+    LogWarning("rows of the table ", TableName(table), " of the index were not in their order (",
+               swept.misplaced.size(), ") and have been put in their place: check the disk");
+  }
+  return bad;
+}
+
+void Index::Impl::NoteDisorder(Table table) {
+  // No row has an empty key.
+  const std::pair<Table, std::string> name(table, "");
+  {
+    MutexLock lock(bad_rows_mutex);
+    if (!bad_rows_moving.insert(name).second) return;
+  }
+  const auto sweep = [this, table](WriteTxn& txn) {
+    Sweep(txn, table);
+    return absl::OkStatus();
+  };
+  index.Submit(Lane::kBulk, sweep, [this, name](const absl::Status& status) {
+    if (!status.ok()) LogDebug("a table could not be put in order: ", status.ToString());
+    MutexLock lock(bad_rows_mutex);
+    bad_rows_moving.erase(name);
+  });
+}
+
 void Index::Impl::NoteBadRow(Table table, std::string_view key, std::string_view stored) {
   std::pair<Table, std::string> name(table, std::string(key));
   {
     MutexLock lock(bad_rows_mutex);
     if (bad_rows_moving.size() >= kMovingMax || !bad_rows_moving.insert(name).second) return;
   }
-  auto move = [this, name, found = std::string(stored)](WriteTxn& txn) {
+  const uint64_t swept = sweeps[static_cast<std::size_t>(table)].load();
+  auto move = [this, name, swept, found = std::string(stored)](WriteTxn& txn) {
     const auto now = txn.GetRaw(name.first, name.second);
-    // A reader of an older moment may report what is set aside already.
-    if (!now) return absl::OkStatus();
-    txn.AfterCommit([this, table = name.first] { CountBadRow(table); });
-    if (*now != found) return absl::OkStatus();  // replaced by a sound row meanwhile
-    if (txn.Rows(Table::kBadRows) < kKeptMax) {
-      txn.PutRaw(Table::kBadRows, BadRowKey(name.first, name.second), found);
+    if (now == found) {
+      txn.AfterCommit([this, table = name.first] { CountBadRow(table); });
+      SetAside(txn, name.first, name.second, found);
+      txn.Delete(name.first, name.second);
+      return absl::OkStatus();
     }
-    txn.Delete(name.first, name.second);
+    // Its key is damaged, so that it stands where nobody finds it by it. Or it is set aside already
+    // and was reported by a reader of an older moment, or was replaced by a sound row meanwhile.
+    const bool asked = swept == sweeps[static_cast<std::size_t>(name.first)].load();
+    if (asked && Sweep(txn, name.first) > 0) return absl::OkStatus();
+    if (now) txn.AfterCommit([this, table = name.first] { CountBadRow(table); });
     return absl::OkStatus();
   };
   index.Submit(Lane::kBulk, std::move(move), [this, name](const absl::Status& status) {

@@ -104,6 +104,11 @@ void Index::Submit(Lane lane, Operation operation, std::function<void(absl::Stat
   if (done) done(absl::UnavailableError("the service is shutting down"));
 }
 
+void Index::SetCommitListener(std::function<void(const absl::Status&)> listener) {
+  MutexLock lock(impl_->listener_mutex);
+  impl_->commit_listener = std::move(listener);
+}
+
 uint64_t Index::used_bytes() { return impl_->environment->UsedBytes(); }
 
 absl::Status Index::State() { return impl_->environment->State(); }

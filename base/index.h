@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -74,8 +75,9 @@ class Cursor {
   Cursor(const Cursor&) = delete;
   Cursor& operator=(const Cursor&) = delete;
 
-  // Each answers valid(). Seek finds the first key at or after `key`; an empty key is the first
-  // row.
+  // Each answers valid(). A key that does not follow the one before is damage: the transaction
+  // fails with kUnavailable, and soon after the table is in order again. Seek finds the first key
+  // at or after `key`; an empty key is the first row.
   bool Seek(std::string_view key);
   bool Next();
   bool Last();
@@ -104,6 +106,14 @@ class WriteTxn : public ReadTxn {
   void PutRaw(Table table, std::string_view key, std::string_view value);
   // True if the row was there.
   bool Delete(Table table, std::string_view key);
+  // What Sweep took out of a table: rows that fail their check, and sound ones that stood where
+  // their keys do not belong.
+  struct Swept {
+    std::vector<std::pair<std::string, std::string>> bad, misplaced;
+    std::size_t bad_beyond = 0;  // more bad ones, beyond `kept_max`
+  };
+  // Walks the whole table by position: also what no key leads to.
+  Swept Sweep(Table table, std::size_t kept_max);
   // Runs on the writer thread after the commit that contains this operation returned, before the
   // operation is acknowledged; never if it is not committed. Must be quick and must not wait.
   void AfterCommit(std::function<void()> callback);
@@ -157,6 +167,10 @@ class Index {
   // As Update without waiting; `done`, which may be empty, must be quick. It runs on the writer
   // thread, or after Shutdown at once on the caller's.
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
+
+  // Told on the writer thread, which it must not keep, of a commit that failed for another reason
+  // than want of room. An empty one: nobody is told, from the return of this call on.
+  void SetCommitListener(std::function<void(const absl::Status&)> listener);
 
   // Of the file, as of the last commit. Never waits.
   uint64_t used_bytes();

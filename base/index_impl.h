@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -56,10 +57,17 @@ struct Index::Impl {
   void WriterLoop();
   std::vector<PendingOp> TakeBatch();
   std::size_t RunSome(std::vector<PendingOp>& batch, std::size_t begin);
+  absl::Status FailedCommit(absl::Status status);
   void Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, std::size_t count);
 
   // bad_rows.cc: a row that failed its check, as found. Called inside a transaction.
   void NoteBadRow(Table table, std::string_view key, std::string_view stored);
+  // Keys of the table were met that are not in their order. Called inside a transaction.
+  void NoteDisorder(Table table);
+  // Takes every row that fails its check out of the table, wherever it stands, and puts those whose
+  // keys are not in their order where they belong. How many failed. On the writer thread.
+  std::size_t Sweep(WriteTxn& txn, Table table);
+  void SetAside(WriteTxn& txn, Table table, std::string_view key, std::string_view stored);
   // One more is out of the way, durably. On the writer thread.
   void CountBadRow(Table table);
 
@@ -77,9 +85,15 @@ struct Index::Impl {
   std::deque<PendingOp> bulk GUARDED_BY(queue_mutex);
   unsigned foreground_turns GUARDED_BY(queue_mutex) = 0;  // in a row, while bulk waited
 
+  // Sweeps that were committed, a table: who reported before the last one need not ask for another.
+  std::array<std::atomic<uint64_t>, kTableCount> sweeps{};
+
   Mutex bad_rows_mutex;
   // On their way to the table of bad rows, so that a row that is read often is moved once.
   std::set<std::pair<Table, std::string>> bad_rows_moving GUARDED_BY(bad_rows_mutex);
+
+  Mutex listener_mutex;  // held while it is called
+  std::function<void(const absl::Status&)> commit_listener GUARDED_BY(listener_mutex);
 
   Mutex shutdown_mutex;
   Thread writer GUARDED_BY(shutdown_mutex);

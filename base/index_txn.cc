@@ -19,12 +19,22 @@ namespace {
 MDB_val Val(std::string_view s) { return {s.size(), const_cast<char*>(s.data())}; }
 std::string_view View(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
 
+// Of our own, beside LMDB's.
+constexpr int kDisorder = MDB_LAST_ERRCODE - 1000;
+
+// What is not walked in the order of its keys is left as it is: bytes of blobs, and evidence.
+bool KeepsOrder(Table table) { return table != Table::kInline && table != Table::kBadRows; }
+bool HasEnvelope(Table table) { return KeepsOrder(table) && table != Table::kDue; }
+
 }  // namespace
 
 void ReadTxn::Fail(int lmdb_error, const char* what) {
   if (!status_.ok()) return;
   lmdb_error_ = lmdb_error;
-  status_ = LmdbStatus(lmdb_error, what);
+  status_ =
+      lmdb_error == kDisorder
+          ? absl::UnavailableError("index: keys are not in their order: they are put in order")
+          : LmdbStatus(lmdb_error, what);
 }
 
 std::optional<std::string_view> ReadTxn::GetRaw(Table table, std::string_view key) {
@@ -86,6 +96,12 @@ bool Cursor::Move(int op, std::string_view key) {
     txn_.Fail(error, "moving a cursor");
     return false;
   }
+  // Who goes on from here by the key would leave out what is behind it, or walk in a circle.
+  if (op == MDB_NEXT && KeepsOrder(table_) && View(k) <= key_) {
+    txn_.index_.impl_->NoteDisorder(table_);
+    txn_.Fail(kDisorder, "moving a cursor");
+    return false;
+  }
   key_ = View(k);
   value_ = View(v);
   valid_ = true;
@@ -140,6 +156,51 @@ bool WriteTxn::Delete(Table table, std::string_view key) {
   ++rows_written_;
   if (error != 0) Fail(error, "deleting a row");
   return error == 0;
+}
+
+WriteTxn::Swept WriteTxn::Sweep(Table table, std::size_t kept_max) {
+  Swept swept;
+  MDB_cursor* cursor = nullptr;
+  if (!status_.ok() || !KeepsOrder(table)) return swept;
+  int error = mdb_cursor_open(txn_, index_.impl_->environment->dbi(table), &cursor);
+  if (error != 0) {
+    Fail(error, "opening a cursor");
+    return swept;
+  }
+  MDB_val k, v;
+  const auto take_out = [&] {
+    ++rows_written_;
+    error = mdb_cursor_del(cursor, 0);
+  };
+  std::string before, last;  // of the two rows that stay
+  error = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+  // After a removal the next one is where the cursor stands.
+  for (; error == 0; error = error != 0 ? error : mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+    const std::string_view key = View(k);
+    if (HasEnvelope(table) && !OpenRecord(table, key, View(v))) {
+      if (swept.bad.size() < kept_max) {
+        swept.bad.emplace_back(key, View(v));
+      } else {
+        ++swept.bad_beyond;
+      }
+      take_out();
+    } else if (key > last) {
+      before = std::exchange(last, std::string(key));
+    } else {
+      // Of the two one is at the wrong place: the last one, if this one would follow without it.
+      const bool last_is_wrong = key > before;
+      if (last_is_wrong) {
+        error = mdb_cursor_get(cursor, &k, &v, MDB_PREV);
+        if (error != 0) break;
+        last = std::exchange(before, std::string());
+      }
+      swept.misplaced.emplace_back(View(k), View(v));
+      take_out();
+    }
+  }
+  mdb_cursor_close(cursor);
+  if (error != MDB_NOTFOUND) Fail(error, "sweeping a table");
+  return swept;
 }
 
 void WriteTxn::AfterCommit(std::function<void()> callback) {

@@ -86,7 +86,8 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
   for (;;) {
     const absl::StatusOr<MDB_txn*> txn = environment->BeginWrite();
     if (!txn.ok()) {
-      for (std::size_t i = begin; i < end; ++i) batch[i].result = txn.status();
+      const absl::Status status = FailedCommit(txn.status());
+      for (std::size_t i = begin; i < end; ++i) batch[i].result = status;
       return end - begin;
     }
     std::size_t rows = 0;
@@ -130,7 +131,8 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       if (grown.ok()) continue;
     }
     if (!spoiled) {
-      FailAll(batch, begin, next, grown.ok() ? environment->CommitStatus(error) : grown);
+      FailAll(batch, begin, next,
+              FailedCommit(grown.ok() ? environment->CommitStatus(error) : grown));
       return next - begin;
     }
     if (next == begin) {
@@ -139,6 +141,14 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
     }
     end = next;
   }
+}
+
+// What those who waited for it are told.
+absl::Status Index::Impl::FailedCommit(absl::Status status) {
+  if (IsNoSpace(status)) return status;
+  MutexLock lock(listener_mutex);
+  if (commit_listener) commit_listener(status);
+  return status;
 }
 
 void Index::Impl::Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, std::size_t count) {

@@ -175,6 +175,23 @@ absl::StatusOr<bool> Scanner::Impl::RefPage(std::string& from) {
   return more;
 }
 
+bool Scanner::Impl::RowsMissing(const std::vector<syncgroup::Recount::Difference>& differences) {
+  if (missing_made_again) return false;
+  std::set<base::GroupId> groups_with_fewer;
+  bool fewer = false;
+  for (const auto& [group, stored, counted] : differences) {
+    if (group.IsZero()) continue;  // each is of a group, too
+    fewer = fewer || counted.refs < stored.refs || counted.wanted < stored.wanted ||
+            counted.blobs < stored.blobs;
+    if (counted.refs < stored.refs) groups_with_fewer.insert(group);
+  }
+  if (!fewer) return false;
+  base::LogWarning("fewer rows are in the index than were counted, and nothing was written that ",
+                   "says why: what can be made again is; check the disk");
+  rows_missing = std::move(groups_with_fewer);
+  return true;
+}
+
 absl::Status Scanner::Impl::CheckCounts() {
   std::vector<syncgroup::Recount::Difference> differences;
   const auto compare = [&](base::ReadTxn& txn, uint64_t seen) {
@@ -183,7 +200,8 @@ absl::Status Scanner::Impl::CheckCounts() {
     if (snapshot == seen) differences = recount->Compare(txn, ledger);
   };
   RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) { compare(txn, txn.Snapshot()); }));
-  if (differences.empty()) return absl::OkStatus();
+  if (differences.empty()) missing_made_again = false;
+  if (differences.empty() || RowsMissing(differences)) return absl::OkStatus();
   RETURN_IF_ERROR(index.Update(base::Index::Lane::kBulk, [&](base::WriteTxn& txn) {
     compare(txn, txn.Snapshot());
     for (const auto& difference : differences) {
@@ -211,10 +229,12 @@ absl::Status Scanner::Impl::RepairDamage() {
   RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
     kept = absl::StrCat(txn.Rows(base::Table::kBadRows));
     const auto mark = txn.Get(base::Table::kMeta, kRepairedKey);
-    repaired = kept == (mark ? *mark : "0") && bad_rows == bad_rows_repaired;
+    repaired = kept == (mark ? *mark : "0") && bad_rows == bad_rows_repaired && !rows_missing;
   }));
   if (repaired) return absl::OkStatus();
-  if (!refolding) RETURN_IF_ERROR(groups.RefoldDamaged());
+  if (!refolding) {
+    RETURN_IF_ERROR(groups.RefoldDamaged(rows_missing.value_or(std::set<base::GroupId>())));
+  }
   refolding = true;
   ASSIGN_OR_RETURN(const bool unfinished, groups.Refolding());
   if (unfinished) {
@@ -228,6 +248,11 @@ absl::Status Scanner::Impl::RepairDamage() {
   Count([&](ScanPass& pass) { pass.missing_found += found; });
   bad_rows_repaired = bad_rows;
   refolding = false;
+  if (std::exchange(rows_missing, std::nullopt)) {
+    missing_made_again = true;
+    base::MutexLock lock(mutex);
+    requested = true;  // so that counts are compared again
+  }
   return absl::OkStatus();
 }
 

@@ -171,8 +171,7 @@ bool Scanner::Impl::AwaitPass() {
         return !stopping && ((!requested && now < next) || now < paused);
       };
       if (idle()) {
-        clock.WaitUntil(wake, mutex,
-                        away ? std::min(next, clock.SteadyNow() + kLookForDisk) : next);
+        clock.WaitUntil(wake, mutex, std::min(next, clock.SteadyNow() + kLookForDisk));
       }
       if (stopping) return false;
       if (!idle()) {
@@ -184,6 +183,7 @@ bool Scanner::Impl::AwaitPass() {
         return true;
       }
     }
+    blobs.CheckWrites();
     if (!away || !blobs.CheckBlobsThere().ok()) continue;
     // Back: whatever is there is held against the rows.
     base::MutexLock lock(mutex);

@@ -12,8 +12,8 @@
 
 namespace waypost::syncgroup {
 
-absl::Status Groups::RefoldDamaged() {
-  std::set<base::GroupId> damaged;
+absl::Status Groups::RefoldDamaged(const std::set<base::GroupId>& also) {
+  std::set<base::GroupId> damaged = also;
   RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
     for (const std::string& key : txn.BadRowKeys(base::Table::kRefs)) {
       if (const auto group = GroupOfKey(key)) damaged.insert(*group);

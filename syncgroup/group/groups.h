@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,8 +82,9 @@ class Groups {
   uint64_t FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record) const;
 
   // ---- after damage ----
-  // Begins to fold again, from the log, the references of every group that lost rows of them.
-  absl::Status RefoldDamaged();
+  // Begins to fold again, from the log, the references of every group that lost rows of them, and
+  // of `also`.
+  absl::Status RefoldDamaged(const std::set<base::GroupId>& also);
   // Whether references of a group are being folded again: until that ends some may be missing.
   absl::StatusOr<bool> Refolding() const;
 

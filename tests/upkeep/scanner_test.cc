@@ -335,6 +335,35 @@ TEST_F(ScannerTest, AReferenceLostToDamageComesBackFromTheLog) {
   EXPECT_EQ(Counts(rig_.group).refs, 2u);
 }
 
+TEST_F(ScannerTest, RowsThatAreGoneWithoutACommitThatSaysWhyAreMadeAgainBeforeCountsChange) {
+  const BlobId blob = Sha256::Of(kSmall);
+  SetRef("key", blob);
+  SetRef("other", Sha256::Of("other"));
+  const syncgroup::Counts before = Counts(rig_.group);
+  ASSERT_EQ(before.refs, 2u);
+  ASSERT_TRUE(rig_.index
+                  ->Update(base::Index::Lane::kForeground,
+                           [&](base::WriteTxn& txn) {
+                             txn.Delete(Table::kRefs, syncgroup::RefRowKey(rig_.group, "key"));
+                             return absl::OkStatus();
+                           })
+                  .ok());
+  rig_.scanner->Start();
+  rig_.scanner->Request();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.groups->Refolding().value(); }));
+  EXPECT_FALSE(rig_.scanner->Status().last.has_value());
+  EXPECT_EQ(Counts(rig_.group), before) << "and so nobody calls the group complete";
+  ASSERT_NO_FATAL_FAILURE(Work());
+  EXPECT_TRUE(
+      rig_.Within(base::Millis(500), [&] { return rig_.scanner->Status().last.has_value(); }));
+  Scan();
+  const auto ref = rig_.refs->Get(rig_.group, "key");
+  ASSERT_TRUE(ref.ok()) << ref.status();
+  EXPECT_EQ(ref->blob, blob);
+  EXPECT_EQ(rig_.Record(blob).signpost->groups.at(rig_.group).keys, 1u);
+  EXPECT_EQ(Counts(rig_.group), before);
+}
+
 TEST_F(ScannerTest, ANewDelayCountsFromThePassThatEndedLast) {
   Scan();
   const base::WallTime before = rig_.scanner->Status().next;
