@@ -82,6 +82,8 @@ absl::Status LmdbStatus(int error, std::string_view what) {
       return NoSpaceError(absl::StrCat(message, "; raise index.map_size"));
     case MDB_BAD_VALSIZE:
       return absl::InvalidArgumentError(absl::StrCat(message, " (keys have 1 to 511 bytes)"));
+    case EROFS:
+      return ReadOnlyError(message);
     case MDB_PANIC:
       return absl::UnavailableError(absl::StrCat(message, "; it is opened anew"));
     case MDB_CORRUPTED:

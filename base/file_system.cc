@@ -154,6 +154,7 @@ class PosixFileSystem final : public FileSystem {
     Space space;
     space.free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
     space.total_bytes = uint64_t{info.f_blocks} * info.f_frsize;
+    space.read_only = (info.f_flag & ST_RDONLY) != 0;
     return space;
   }
 

@@ -83,6 +83,7 @@ class FileSystem {
   struct Space {
     uint64_t free_bytes = 0;  // available to this user
     uint64_t total_bytes = 0;
+    bool read_only = false;  // it takes no writes
   };
   virtual absl::StatusOr<Space> FreeSpace(const std::string& dir) = 0;
 };

@@ -17,8 +17,15 @@ namespace {
 
 // Payload names: a marker beside the code, so that callers need not read messages.
 constexpr char kNoSpace[] = "waypost/no-space";
+constexpr char kNoDescriptor[] = "waypost/no-descriptor";
+constexpr char kReadOnly[] = "waypost/read-only";
 constexpr char kDigestMismatch[] = "waypost/digest-mismatch";
 constexpr char kRetryAfter[] = "waypost/retry-after-ms";
+
+// Whatever has one open gives it back soon.
+constexpr std::chrono::milliseconds kDescriptorAgain{1000};
+// Somebody has to mount it.
+constexpr std::chrono::milliseconds kReadOnlyAgain{30'000};
 
 absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
   absl::Status status(code, Abs(message));
@@ -52,6 +59,13 @@ absl::Status ErrnoStatus(int error, std::string_view context) {
       return absl::NotFoundError(message);
     case EEXIST:
       return absl::AlreadyExistsError(message);
+    case EMFILE:
+    case ENFILE:
+      return Marked(absl::StatusCode::kUnavailable,
+                    absl::StrCat(message, "; raise the service's limit of descriptors"),
+                    kNoDescriptor);
+    case EROFS:
+      return ReadOnlyError(message);
     case EXDEV:
       return absl::UnimplementedError(message);
     default:
@@ -63,6 +77,18 @@ absl::Status NoSpaceError(std::string_view message) {
   return Marked(absl::StatusCode::kResourceExhausted, message, kNoSpace);
 }
 bool IsNoSpace(const absl::Status& status) { return status.GetPayload(kNoSpace).has_value(); }
+
+bool IsNoDescriptor(const absl::Status& status) {
+  return status.GetPayload(kNoDescriptor).has_value();
+}
+
+absl::Status ReadOnlyError(std::string_view message) {
+  return Marked(
+      absl::StatusCode::kUnavailable,
+      absl::StrCat(Abs(message), "; see why its disk takes no writes, and mount it again"),
+      kReadOnly);
+}
+bool IsReadOnly(const absl::Status& status) { return status.GetPayload(kReadOnly).has_value(); }
 
 absl::Status DigestMismatchError(std::string_view message) {
   return Marked(absl::StatusCode::kInvalidArgument, message, kDigestMismatch);
@@ -76,6 +102,8 @@ absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds retry
   return status;
 }
 std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status) {
+  if (IsNoDescriptor(status)) return kDescriptorAgain;
+  if (IsReadOnly(status)) return kReadOnlyAgain;
   const auto payload = status.GetPayload(kRetryAfter);
   int64_t ms = 0;
   if (!payload || !absl::SimpleAtoi(std::string(*payload), &ms)) return std::nullopt;

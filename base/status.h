@@ -22,12 +22,18 @@ inline std::string_view Std(absl::string_view s) { return {s.data(), s.size()}; 
 absl::Status Annotate(absl::Status status, std::string_view context);
 
 // The status of the calling thread's errno: ENOSPC and EDQUOT become kResourceExhausted marked with
-// the no-space payload, ENOENT kNotFound, EEXIST kAlreadyExists, the rest kInternal.
+// the no-space payload, EMFILE and EROFS kUnavailable with payloads of their own, ENOENT kNotFound,
+// EEXIST kAlreadyExists, the rest kInternal.
 absl::Status ErrnoStatus(int error, std::string_view context);
 
 // An error by which the disk or the index is full. The API answers it with 507, the fetcher pauses.
 absl::Status NoSpaceError(std::string_view message);
 bool IsNoSpace(const absl::Status& status);
+// This process, or the machine, has no further descriptor: 503, to be tried again soon.
+bool IsNoDescriptor(const absl::Status& status);
+// The file system takes no writes: 503.
+absl::Status ReadOnlyError(std::string_view message);
+bool IsReadOnly(const absl::Status& status);
 // Bytes that do not hash to the expected id: 422 digest_mismatch.
 absl::Status DigestMismatchError(std::string_view message);
 bool IsDigestMismatch(const absl::Status& status);

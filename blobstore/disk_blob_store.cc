@@ -1,5 +1,8 @@
 #include "blobstore/disk_blob_store.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,6 +19,7 @@
 #include "blobstore/pipelined_writer.h"
 #include "blobstore/reconcile.h"
 #include "blobstore/shelf.h"
+#include "blobstore/write_watch.h"
 #include "blobstore/writers.h"
 
 // Puts together what makes a store: shelf, partial files, space, open files. Bytes are durable
@@ -37,7 +41,18 @@ constexpr std::size_t kTrialBytes = 4096;
 
 // Blob files kept open.
 constexpr std::size_t kOpenFilesMax = 64;
+// Of the descriptors that this process may have, a share at most.
+constexpr std::size_t kOpenFilesShare = 16;
 constexpr std::size_t kTogetherMin = 8;
+constexpr base::Millis kSayAgain{60'000};
+
+std::size_t KeptOpen() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return kOpenFilesMax;
+  }
+  return std::min<std::size_t>(kOpenFilesMax, limit.rlim_cur / kOpenFilesShare);
+}
 
 // Differs after each start of the machine.
 std::string KernelBootId(base::FileSystem& fs) {
@@ -92,6 +107,7 @@ struct DiskBlobStore::Impl {
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
         space(
             std::make_shared<SpaceKeeper>(fs, clock, shelf.layout().blobs_dir(), options.min_free)),
+        writes(index, clock, [this] { return TryToWrite(); }),
         max_blob(options.max_blob_bytes) {
     shelf.SetRottenHandler([this](const base::BlobId& blob) {
       open_files.Drop(blob);
@@ -195,6 +211,30 @@ struct DiskBlobStore::Impl {
   absl::StatusOr<std::unique_ptr<base::ByteSource>> OpenFile(const base::BlobId& blob,
                                                              const BlobRow& row, uint64_t version);
 
+  // A few bytes, durably.
+  absl::Status TryToWrite() {
+    RETURN_IF_ERROR(disk.Check());
+    ASSIGN_OR_RETURN(const auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
+    RETURN_IF_ERROR(file->WriteAt(0, std::string(kTrialBytes, '\0')));
+    return file->Sync();
+  }
+  template <class Result>
+  Result Noted(Result result) {
+    if (!result.ok()) writes.NoteFiles(result.status());
+    return result;
+  }
+
+  // Once a minute at most.
+  void SayNoDescriptor(const absl::Status& status) {
+    const base::SteadyTime now = clock.SteadyNow();
+    {
+      base::MutexLock lock(mutex);
+      if (no_descriptor_said && now - *no_descriptor_said < kSayAgain) return;
+      no_descriptor_said = now;
+    }
+    base::LogWarning("a read was answered 503: ", status.message());
+  }
+
   // Are the bytes of a row, looked at now, not here?
   absl::StatusOr<bool> Missing(const base::BlobId& blob, const BlobRow& row);
 
@@ -205,8 +245,9 @@ struct DiskBlobStore::Impl {
   Shelf shelf;
   BlobsDisk disk;
   PartialFiles partials;
-  OpenFiles open_files{kOpenFilesMax};
+  OpenFiles open_files{KeptOpen()};
   const std::shared_ptr<SpaceKeeper> space;
+  WriteWatch writes;
   std::atomic<uint64_t> max_blob;
   std::function<void(const base::BlobId&)> on_loss;  // set before use
   base::Counter corrupt_total;
@@ -215,6 +256,7 @@ struct DiskBlobStore::Impl {
   base::Mutex mutex;
   // Reported and not installed anew since; the sequence of the inline bytes that were found wrong.
   absl::flat_hash_map<base::BlobId, uint64_t> losses GUARDED_BY(mutex);
+  std::optional<base::SteadyTime> no_descriptor_said GUARDED_BY(mutex);
 };
 
 // ---- lifecycle ----
@@ -253,9 +295,9 @@ void DiskBlobStore::EmptyTrash() { impl_->shelf.EmptyTrash(); }
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartPut(
     std::optional<uint64_t> size_bytes) {
-  if (!size_bytes) return impl_->NewGrowingWriter();
-  ASSIGN_OR_RETURN(auto reservation, impl_->Admit(*size_bytes));
-  return impl_->NewWriter(*size_bytes, std::move(reservation), std::nullopt);
+  if (!size_bytes) return impl_->Noted(impl_->NewGrowingWriter());
+  ASSIGN_OR_RETURN(auto reservation, impl_->Noted(impl_->Admit(*size_bytes)));
+  return impl_->Noted(impl_->NewWriter(*size_bytes, std::move(reservation), std::nullopt));
 }
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base::BlobId& blob,
@@ -263,11 +305,12 @@ absl::StatusOr<std::unique_ptr<BlobWriter>> DiskBlobStore::StartFetch(const base
   ASSIGN_OR_RETURN(auto claim, impl_->partials.Claim(blob));
   std::unique_ptr<BlobWriter> writer;
   if (size_bytes > impl_->options.partial_over_bytes) {
-    ASSIGN_OR_RETURN(writer, impl_->NewPartialWriter(blob, size_bytes, std::move(claim)));
-  } else {
-    ASSIGN_OR_RETURN(auto reservation, impl_->Admit(size_bytes));
     ASSIGN_OR_RETURN(writer,
-                     impl_->NewWriter(size_bytes, std::move(reservation), std::move(claim)));
+                     impl_->Noted(impl_->NewPartialWriter(blob, size_bytes, std::move(claim))));
+  } else {
+    ASSIGN_OR_RETURN(auto reservation, impl_->Noted(impl_->Admit(size_bytes)));
+    ASSIGN_OR_RETURN(writer, impl_->Noted(impl_->NewWriter(size_bytes, std::move(reservation),
+                                                           std::move(claim))));
   }
   if (size_bytes - writer->offset() < impl_->options.hash_apart_from_bytes) return writer;
   return std::make_unique<PipelinedWriter>(std::move(writer));
@@ -384,6 +427,12 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
     open_files.Drop(blob);
   }
   auto file = fs.OpenRead(shelf.layout().BlobPath(blob));
+  if (base::IsNoDescriptor(file.status())) {
+    // Those kept open for later are the first to go.
+    open_files.Clear();
+    file = fs.OpenRead(shelf.layout().BlobPath(blob));
+    if (base::IsNoDescriptor(file.status())) SayNoDescriptor(file.status());
+  }
   const bool is_there = file.ok();
   if (is_there) {
     std::shared_ptr<const base::File> shared = *std::move(file);
@@ -426,10 +475,18 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
 // ---- space, reconciliation ----
 
 absl::Status DiskBlobStore::CheckDisk() {
-  RETURN_IF_ERROR(impl_->disk.Check());
-  ASSIGN_OR_RETURN(const auto file, impl_->fs.CreateUnnamed(impl_->shelf.layout().blobs_dir()));
-  RETURN_IF_ERROR(file->WriteAt(0, std::string(kTrialBytes, '\0')));
-  return file->Sync();
+  const absl::Status tried = impl_->TryToWrite();
+  impl_->writes.NoteFiles(tried);
+  return tried;
+}
+
+void DiskBlobStore::SetReadOnlyHandler(std::function<void(const std::string&)> on_change) {
+  impl_->writes.SetListener(std::move(on_change));
+}
+std::string DiskBlobStore::read_only() const { return impl_->writes.why(); }
+void DiskBlobStore::CheckWrites() {
+  impl_->writes.NoteFiles(impl_->space->Check(0));
+  impl_->writes.Try();
 }
 
 absl::Status DiskBlobStore::CheckSpace(uint64_t size_bytes) {

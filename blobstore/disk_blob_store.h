@@ -54,6 +54,12 @@ class DiskBlobStore final : public BlobStore {
   absl::Status CheckBlobsThere();
   // As it was seen last, without a look; empty: it is there.
   std::string away() const;
+  // Told when the disk stops taking writes (why) and when it takes them again (nothing). Set before
+  // use. `read_only`: as it was seen last. Looks at the disk, and while it is read-only tries to
+  // write: CheckWrites, every few seconds.
+  void SetReadOnlyHandler(std::function<void(const std::string& why)> on_change);
+  std::string read_only() const;
+  void CheckWrites();
   // Live settings.
   void SetMinFree(FreeSpaceFloor floor);
   void SetMaxBlob(uint64_t bytes);

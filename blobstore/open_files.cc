@@ -31,6 +31,13 @@ void OpenFiles::Put(const base::BlobId& blob, std::shared_ptr<const base::File> 
   evicted.splice(evicted.begin(), items_, std::prev(items_.end()));
 }
 
+void OpenFiles::Clear() {
+  Items dropped;
+  base::MutexLock lock(mutex_);
+  dropped.swap(items_);
+  places_.clear();
+}
+
 void OpenFiles::Drop(const base::BlobId& blob) {
   Items dropped;
   base::MutexLock lock(mutex_);

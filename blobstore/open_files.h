@@ -26,6 +26,8 @@ class OpenFiles {
   // Nothing if a blob was dropped since `version`: it might have been this one.
   void Put(const base::BlobId& blob, std::shared_ptr<const base::File> file, uint64_t version);
   void Drop(const base::BlobId& blob);
+  // All of them, for a process that is short of descriptors.
+  void Clear();
 
  private:
   using Items = std::list<std::pair<base::BlobId, std::shared_ptr<const base::File>>>;

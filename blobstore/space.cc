@@ -111,6 +111,9 @@ absl::Status SpaceKeeper::LookIfStale() {
 }
 
 absl::Status SpaceKeeper::CheckLocked(uint64_t bytes) {
+  if (seen_.read_only) {
+    return base::ReadOnlyError(absl::StrCat("the file system of ", dir_, " is read-only"));
+  }
   const uint64_t floor = FloorBytes(floor_, seen_.total_bytes);
   const uint64_t used = reserved_ + (written_ - written_when_seen_);
   const uint64_t free = seen_.free_bytes > used ? seen_.free_bytes - used : 0;

@@ -23,6 +23,7 @@
 #include "http/peer/turn_keeper.h"
 #include "service/addresses.h"
 #include "service/data_dir.h"
+#include "service/descriptors.h"
 #include "service/live_settings.h"
 #include "service/migration.h"
 #include "service/node_name.h"
@@ -195,6 +196,7 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(config, Unusable(ConfigBeforeIndex(live)));
   base::ConfigureLog(config.log_level, config.log_format);
   RETURN_IF_ERROR(data->CheckIndexIsThere(options.new_index));
+  if (options.may_enter_sandbox) RaiseDescriptorLimit(DescriptorsNeeded(config));
   RETURN_IF_ERROR(GiveUpWhatIsNotNeeded(options, config, live.file));
   parts = std::make_unique<PeerParts>(
       PeerParts::Outside{.clock = clock, .random = random, .fs = *fs, .identity = data->identity()},

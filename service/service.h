@@ -14,7 +14,7 @@ struct ServiceOptions {
   Layer environment, command_line;
   // The index is lost for good: begin an empty one where it was.
   bool new_index = false;
-  // Create gives up what sandbox.h says, if security.sandbox does not say otherwise: for a process
+  // Create raises the limit of descriptors, and gives up what sandbox.h says, if security.sandbox does not say otherwise: for a process
   // that is nothing but this service, and has one thread yet.
   bool may_enter_sandbox = false;
 };

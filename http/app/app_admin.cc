@@ -99,6 +99,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
   }
   const auto states = parts.report.CountStates();
   const auto pause = parts.fetcher.Paused();
+  const auto mode = fetcher::ModeOf(parts.blobs.away(), pause, parts.blobs.read_only());
   const auto space = parts.blobs.DiskSpace();
   const auto clocks = parts.syncer.Clocks();
   const auto uptime =
@@ -107,7 +108,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"peer", context.info.peer.ToHex()},
                        {"version", context.info.version},
                        {"uptime_ms", uptime.count()},
-                       {"mode", fetcher::ModeOf(parts.blobs.away(), pause)},
+                       {"mode", mode},
                        {"addresses", context.info.addresses()},
                        {"blobs", counts.blobs},
                        {"bytes", counts.bytes},
@@ -242,6 +243,9 @@ absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
   }
   if (std::string away = context.parts.blobs.away(); !away.empty()) {
     reasons.push_back(std::move(away));
+  }
+  if (std::string why = context.parts.blobs.read_only(); !why.empty()) {
+    reasons.push_back(absl::StrCat("read-only: ", why));
   }
   const auto pause = context.parts.fetcher.Paused();
   if (pause.reason == fetcher::PauseReason::kDisk || pause.reason == fetcher::PauseReason::kIndex) {

@@ -73,7 +73,8 @@ void RefreshGroups(const Gauges& gauges, const GaugeParts& parts) {
 }
 
 void RefreshMode(const Gauges& gauges, const GaugeParts& parts) {
-  const std::string mode = fetcher::ModeOf(parts.blobs.away(), parts.fetcher.Paused());
+  const std::string mode =
+      fetcher::ModeOf(parts.blobs.away(), parts.fetcher.Paused(), parts.blobs.read_only());
   base::GaugeFamily::Values modes;
   for (const std::string_view each : fetcher::kModes) {
     modes.push_back({{{"mode", std::string(each)}}, each == mode ? 1.0 : 0.0});

@@ -158,11 +158,14 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
 // Whoever finds that it may have changed: the store, and a look each second.
 void PeerParts::NoteMode() {
   const std::string away = blobs->away();
-  const std::string mode = fetcher::ModeOf(away, fetcher->Paused());
+  const std::string read_only = blobs->read_only();
+  const std::string mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
   base::MutexLock lock(mode_mutex_);
   if (mode == mode_) return;
   if (!away.empty()) {
     base::LogWarning("the blobs are away: ", away);
+  } else if (!read_only.empty()) {
+    base::LogWarning("read-only: ", read_only);
   } else {
     base::LogInfo("the mode is ", mode, ", it was ", mode_);
   }
@@ -177,6 +180,7 @@ void PeerParts::Wire(PeerPartsOptions& options) {
   ledger->SetWake(blob_news_.get());
   blobs->SetLossHandler([this](const base::BlobId& blob) { scanner->ReportLost(blob); });
   blobs->SetAwayHandler([this](const std::string&) { NoteMode(); });
+  blobs->SetReadOnlyHandler([this](const std::string&) { NoteMode(); });
   // Seen when it was opened.
   NoteMode();
   peers->SetListener([this](const base::PeerId& peer, const signpost::PeerHealth& health) {

@@ -179,6 +179,56 @@ TEST_F(DiskBlobStoreTest, AFileThatWouldBeInlineTodayIsReadBeforeItCounts) {
   EXPECT_FALSE(rig_.disk().WholeHere(*staged));
 }
 
+TEST_F(DiskBlobStoreTest, AFileSystemThatTurnsReadOnlyIsSaidAndWritesGoOnAfterwards) {
+  const std::string bytes = SomeBytes(3000);
+  ASSERT_TRUE(rig_.Put(bytes).ok());
+  std::vector<std::string> told;
+  rig_.disk().SetReadOnlyHandler([&](const std::string& why) { told.push_back(why); });
+  // Noticed by the first that writes, or by a look.
+  for (const bool by_a_look : {false, true}) {
+    told.clear();
+    rig_.fs.SetReadOnly(true);
+    if (by_a_look) {
+      rig_.clock.Advance(base::Millis(1000));
+      rig_.disk().CheckWrites();
+    }
+    for (const std::size_t size : {3001u, by_a_look ? 10u : 3002u}) {
+      const absl::Status put = rig_.Put(SomeBytes(size));
+      EXPECT_TRUE(base::IsReadOnly(put) && absl::IsUnavailable(put)) << put;
+      EXPECT_TRUE(base::RetryAfterOf(put).has_value());
+    }
+    EXPECT_EQ(*rig_.Read(Sha256::Of(bytes)), bytes);
+    EXPECT_NE(rig_.disk().read_only(), "");
+    rig_.disk().CheckWrites();
+    EXPECT_EQ(told, std::vector<std::string>{rig_.disk().read_only()});
+    rig_.fs.SetReadOnly(false);
+    rig_.clock.Advance(base::Millis(1000));
+    rig_.disk().CheckWrites();
+    EXPECT_EQ(rig_.disk().read_only(), "");
+    EXPECT_EQ(told.size(), 2u);
+    EXPECT_TRUE(rig_.Put(SomeBytes(by_a_look ? 3001 : 10)).ok());
+  }
+}
+
+TEST_F(DiskBlobStoreTest, WithoutADescriptorAReadIsToBeTriedAgainAndKeptFilesGoFirst) {
+  const std::string bytes = SomeBytes(3000);
+  const std::string kept = SomeBytes(3000, 2);
+  ASSERT_TRUE(rig_.Put(bytes).ok() && rig_.Put(kept).ok());
+  ASSERT_TRUE(rig_.Read(Sha256::Of(kept)).ok());
+  const uint64_t opened = rig_.fs.calls(Op::kOpenRead);
+  rig_.fs.FailNth(Op::kOpenRead, 1, EMFILE);
+  EXPECT_EQ(*rig_.Read(Sha256::Of(bytes)), bytes);
+  EXPECT_TRUE(rig_.Read(Sha256::Of(kept)).ok());
+  EXPECT_EQ(rig_.fs.calls(Op::kOpenRead) - opened, 3u) << "the other one was not given up";
+  rig_.Open().IgnoreError();
+  rig_.fs.FailNth(Op::kOpenRead, 1, EMFILE);
+  rig_.fs.FailNth(Op::kOpenRead, 1, EMFILE);
+  const absl::Status full = rig_.Read(Sha256::Of(bytes)).status();
+  EXPECT_TRUE(absl::IsUnavailable(full)) << full;
+  EXPECT_TRUE(base::RetryAfterOf(full).has_value());
+  EXPECT_TRUE(rig_.losses().empty());
+}
+
 TEST_F(DiskBlobStoreTest, AFileThatCannotBeReadGivesWayToo) {
   const std::string bytes = SomeBytes(3000);
   const BlobId id = Sha256::Of(bytes);

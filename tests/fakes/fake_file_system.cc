@@ -243,6 +243,11 @@ void FakeFileSystem::SetFreeSpace(uint64_t bytes) {
   total_ = *used_ + bytes;
 }
 
+void FakeFileSystem::SetReadOnly(bool read_only) {
+  MutexLock lock(mutex_);
+  read_only_ = read_only;
+}
+
 void FakeFileSystem::SetNow(WallTime now) {
   MutexLock lock(mutex_);
   now_ = now;
@@ -273,7 +278,12 @@ absl::Status FakeFileSystem::Enter(Op op, const std::string& what) {
     failures_.erase(failure);
     return ErrnoStatus(error, absl::StrCat(what, " (injected)"));
   }
-  return absl::OkStatus();
+  constexpr Op kChanges[] = {Op::kOpenWrite, Op::kCreateExclusive, Op::kCreateUnnamed,
+                             Op::kLink,      Op::kRename,          Op::kRemove,
+                             Op::kMakeDir,   Op::kWrite,           Op::kTruncate};
+  const bool changes =
+      std::find(std::begin(kChanges), std::end(kChanges), op) != std::end(kChanges);
+  return read_only_ && changes ? ErrnoStatus(EROFS, what) : absl::OkStatus();
 }
 
 absl::StatusOr<FakeFileSystem::Place> FakeFileSystem::Find(const std::string& path) {
@@ -455,7 +465,9 @@ absl::StatusOr<FileSystem::Space> FakeFileSystem::FreeSpace(const std::string& d
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(Enter(Op::kFreeSpace, dir));
   RETURN_IF_ERROR(FindDir(dir).status());
-  return Space{.free_bytes = total_ - std::min(*used_, total_), .total_bytes = total_};
+  return Space{.free_bytes = total_ - std::min(*used_, total_),
+               .total_bytes = total_,
+               .read_only = read_only_};
 }
 
 }  // namespace waypost::base

@@ -57,6 +57,8 @@ class FakeFileSystem final : public FileSystem {
   void FailNth(Op op, int nth, int error);
   // Room for this many more bytes; beyond it writes are cut short with ENOSPC.
   void SetFreeSpace(uint64_t bytes);
+  // As mounted so, or turned so after an error: reads go on.
+  void SetReadOnly(bool read_only);
   void SetNow(WallTime now);
   uint64_t calls(Op op) const;
   // Syncs of files and folders.
@@ -113,6 +115,7 @@ class FakeFileSystem final : public FileSystem {
   uint64_t total_ GUARDED_BY(mutex_) = uint64_t{1} << 40;
   WallTime now_ GUARDED_BY(mutex_) = FromMs(1'750'000'000'000);
   uint64_t cuts_ GUARDED_BY(mutex_) = 0;
+  bool read_only_ GUARDED_BY(mutex_) = false;
   std::vector<Failure> failures_ GUARDED_BY(mutex_);
   std::array<uint64_t, kOps> calls_ GUARDED_BY(mutex_) = {};
 };

@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <set>
 
+#include "service/descriptors.h"
 #include "service/settings_table.h"
 
 namespace waypost::service {
@@ -281,6 +283,32 @@ TEST(ConfigTest, TheTemplateHasEverySettingAndReadsBack) {
   ASSERT_TRUE(uncommented.ok()) << uncommented.status();
   EXPECT_EQ(uncommented->origins.at("sync.interval"), Origin::kFile);
   EXPECT_EQ(uncommented->config.sync_interval, resolved->config.sync_interval);
+}
+
+TEST(DescriptorsTest, ConnectionsAndTheFilesSentOnThemAreCounted) {
+  const Config config = Resolve({}).value().config;
+  Config larger = config;
+  larger.http.max_connections += 1000;
+  EXPECT_EQ(DescriptorsNeeded(larger) - DescriptorsNeeded(config), 2000u);
+  EXPECT_GT(DescriptorsNeeded(config), 2 * (1024u + 1024u));
+}
+
+TEST(DescriptorsTest, TheSoftLimitIsRaisedAsFarAsTheHardOneLets) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = 100;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto limit_after = [](uint64_t needed) {
+    RaiseDescriptorLimit(needed);
+    rlimit now{};
+    getrlimit(RLIMIT_NOFILE, &now);
+    return uint64_t{now.rlim_cur};
+  };
+  EXPECT_EQ(limit_after(50), 100u);
+  EXPECT_EQ(limit_after(200), 200u);
+  EXPECT_EQ(limit_after(uint64_t{1} << 40), uint64_t{before.rlim_max});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace

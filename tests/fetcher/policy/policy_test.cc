@@ -464,6 +464,7 @@ TEST(Mode, NamesWhatStandsInTheWayOfEverything) {
   EXPECT_EQ(ModeOf("", {}), "normal");
   EXPECT_EQ(ModeOf("", {.reason = PauseReason::kOperator}), "normal");
   EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}), "paused: space");
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}, "Read-only file system"), "read-only");
   EXPECT_EQ(ModeOf("not mounted", {.reason = PauseReason::kSpace}), "away: blobs");
 }
 
