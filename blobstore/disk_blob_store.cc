@@ -401,15 +401,17 @@ bool DiskBlobStore::Supersedes(const StagedBlob& staged, const BlobRow& row) con
   return row.placement == Placement::kInline && staged.placement == Placement::kFile;
 }
 
+bool DiskBlobStore::IsWhole(const base::BlobId& blob, const base::ByteSource& source) {
+  // Inline bytes were hashed by Open.
+  if (source.size_bytes() == 0 || !source.in_memory().empty()) return true;
+  return impl_->shelf.HashesTo(impl_->shelf.layout().BlobPath(blob), blob).value_or(false);
+}
+
 bool DiskBlobStore::WholeHere(const StagedBlob& staged) {
   const auto source = Open(staged.id);
   if (!source.ok()) return false;
-  // Inline bytes were hashed by Open, a staged file has the name of a file that is whole.
-  const bool in_memory = (*source)->size_bytes() == 0 || !(*source)->in_memory().empty();
-  if (staged.placement == Placement::kFile || in_memory) return true;
-  // A file that would be inline today.
-  return impl_->shelf.HashesTo(impl_->shelf.layout().BlobPath(staged.id), staged.id)
-      .value_or(false);
+  // A staged file has the name of a file that is whole; one that would be inline today is read.
+  return staged.placement == Placement::kFile || IsWhole(staged.id, **source);
 }
 
 uint64_t DiskBlobStore::inline_max_bytes() const { return impl_->options.inline_max_bytes; }

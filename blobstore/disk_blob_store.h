@@ -49,6 +49,8 @@ class DiskBlobStore final : public BlobStore {
   // Told whenever blobs/ is found not to be the folder that it was, with what to do (BlobsDisk), or
   // to be back, with nothing. Set before use.
   void SetAwayHandler(std::function<void(const std::string& away)> on_change);
+  // Of what Open answered for the blob: does it hash to its id? Reads all of a file.
+  bool IsWhole(const base::BlobId& blob, const base::ByteSource& source);
   // While it is away nothing is written there and no row is called lost; what is not in the index
   // is answered kUnavailable. kUnavailable, in words for the operator, by a look now.
   absl::Status CheckBlobsThere();

@@ -19,6 +19,9 @@
 namespace waypost::http {
 namespace {
 
+// By one question which of many are here.
+constexpr uint64_t kReadToBeSureMax = uint64_t{64} << 20;
+
 // Of one question.
 constexpr std::size_t kHaveMax = 1000;
 
@@ -115,6 +118,20 @@ absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
   return ListResponse(std::move(items), page.next);
 }
 
+namespace {
+
+// Who hears that it is here does not send it. `left`: how many bytes may still be read to be sure.
+bool IsWhole(const AppContext& context, const base::BlobId& blob, uint64_t& left) {
+  const auto source = context.parts.blobs.Open(blob);
+  if (!source.ok()) return !absl::IsDataLoss(source.status()) && !absl::IsNotFound(source.status());
+  const uint64_t size = (*source)->size_bytes();
+  if (size > left) return true;
+  left -= size;
+  return context.parts.blobs.IsWhole(blob, **source);
+}
+
+}  // namespace
+
 absl::StatusOr<Response> HaveBlobs(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
@@ -129,7 +146,10 @@ absl::StatusOr<Response> HaveBlobs(AppContext& context, Request& request) {
   }
   ASSIGN_OR_RETURN(const auto held, HeldOf(context, request, asked));
   Json here = Json::array();
-  for (const base::BlobId& blob : held) here.push_back(blob.ToHex());
+  uint64_t left = kReadToBeSureMax;
+  for (const base::BlobId& blob : held) {
+    if (IsWhole(context, blob, left)) here.push_back(blob.ToHex());
+  }
   return JsonResponse({{"here", std::move(here)}});
 }
 

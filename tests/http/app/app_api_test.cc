@@ -129,6 +129,25 @@ TEST_F(AppApiTest, WhichBlobsAreHere) {
   }
 }
 
+// Whoever asks would not send it, and it would stay rotten.
+TEST_F(AppApiTest, WhatRottedIsNotSaidToBeHere) {
+  Node node;
+  const std::string bytes(100'000, 'x');
+  node.Call("POST", "/v1/blobs", bytes);
+  const auto have = [&] {
+    return node.Call("POST", "/v1/blobs:have", Json{{"ids", {IdOf(bytes)}}}.dump())["here"];
+  };
+  EXPECT_EQ(have().size(), 1u);
+  const std::string id = IdOf(bytes);
+  const std::string file =
+      node.folder.path() + "/blobs/" + id.substr(0, 2) + "/" + id.substr(2, 2) + "/" + id;
+  std::fstream(file, std::ios::in | std::ios::out).seekp(500).write("rot", 3);
+  EXPECT_EQ(have().size(), 0u);
+  EXPECT_EQ(node.Status("POST", "/v1/blobs", bytes), 200);
+  EXPECT_EQ(have().size(), 1u);
+  EXPECT_TRUE(Send(node, {.target = "/v1/blobs/" + id}).body == bytes);
+}
+
 TEST_F(AppApiTest, ARefusedPutKeepsNothing) {
   Node node({.max_blob_bytes = 1000});
   EXPECT_EQ(node.Status("PUT", "/v1/blobs/xyz", "a"), 400);
