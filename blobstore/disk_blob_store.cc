@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "blobstore/blobs_disk.h"
 #include "blobstore/inline_table.h"
@@ -34,6 +35,8 @@ namespace {
 
 // Losses remembered so that each is counted once; more than these are counted whenever they are
 // met.
+// Read in one piece to look whether bytes are right.
+constexpr std::size_t kCheckedAtOnce = std::size_t{1} << 20;
 constexpr std::size_t kLossesRemembered = 10000;
 
 // What a trial of the disk writes.
@@ -472,6 +475,33 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
     if (!absl::IsAborted(reader.status())) return reader;
   }
   return absl::UnavailableError(absl::StrCat("blob ", blob.ToHex(), " is changing; try again"));
+}
+
+absl::StatusOr<bool> DiskBlobStore::CheckBytes(const base::BlobId& blob,
+                                               const std::function<bool()>& stop) {
+  {
+    ASSIGN_OR_RETURN(const auto source, Open(blob));
+    base::Sha256 hash;
+    std::vector<char> piece(kCheckedAtOnce);
+    for (uint64_t at = 0; at < source->size_bytes();) {
+      if (stop && stop()) return absl::CancelledError("stopped");
+      ASSIGN_OR_RETURN(const std::size_t read, source->ReadAt(at, piece));
+      if (read == 0) break;
+      hash.Update(std::string_view(piece.data(), read));
+      at += read;
+    }
+    if (hash.Finish() == blob) return true;
+  }
+  const Claims::Claim claim = impl_->shelf.claims().Wait(blob);
+  ASSIGN_OR_RETURN(const std::optional<BlobRow> row, impl_->shelf.RowOf(blob));
+  if (!row || row->placement != Placement::kFile) return true;  // removed or put anew meanwhile
+  const std::string path = impl_->shelf.layout().BlobPath(blob);
+  ASSIGN_OR_RETURN(const bool whole, impl_->shelf.HashesTo(path, blob));
+  if (whole) return true;
+  impl_->open_files.Drop(blob);
+  RETURN_IF_ERROR(impl_->shelf.Quarantine(path, blob.ToHex()));
+  impl_->Lost(blob, *row, "its file has other bytes").IgnoreError();
+  return false;
 }
 
 // ---- space, reconciliation ----

@@ -75,6 +75,9 @@ class DiskBlobStore final : public BlobStore {
   uint64_t PartialBytes(const base::BlobId& blob) override;
   void DropPartial(const base::BlobId& blob) override;
   absl::StatusOr<std::unique_ptr<base::ByteSource>> Open(const base::BlobId& blob) override;
+  // Reads all of a blob: are its bytes right? A file that is not goes to quarantine/, and the blob
+  // is lost here as one whose file is missing. kCancelled where `stop` (or null) says so; blocks.
+  absl::StatusOr<bool> CheckBytes(const base::BlobId& blob, const std::function<bool()>& stop);
   void Install(base::WriteTxn& txn, const StagedBlob& staged, BlobRow& row) override;
   void Uninstall(base::WriteTxn& txn, const base::BlobId& blob, const BlobRow& row) override;
   void Discard(base::WriteTxn& txn, const StagedBlob& staged) override;

@@ -146,7 +146,7 @@ class MalformedTest : public ::testing::Test {
     std::vector<std::string> seeds = {
         absl::StrCat("GET /peer/v1/blobs/", blob_, "?groups=", group_, head, "\r\n")};
     const std::string body = "\x0a\x20" + SomeBytes(32, 5) + "\x12\x04\x0a\x02\x08\x01";
-    for (const char* call : {"hello", "sync", "join", "held", "poke"}) {
+    for (const char* call : {"hello", "sync", "join", "held", "poke", "wrong"}) {
       seeds.push_back(absl::StrCat("POST /peer/v1/", call, head,
                                    "Content-Type: application/x-protobuf\r\nContent-Length: ",
                                    body.size(), "\r\n\r\n", body));

@@ -317,6 +317,10 @@ void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_
                    " sent wrong bytes: ", base::Abs(message));
   parts_.peers.RecordWrongBytes(peer, blob_,
                                 ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
+  const auto groups = start_.groups_of.find(peer);
+  if (parts_.came_wrong && groups != start_.groups_of.end()) {
+    parts_.came_wrong(peer, blob_, groups->second);
+  }
   locations_.erase(peer);
 }
 

@@ -36,6 +36,9 @@ struct AttemptParts {
   const base::Clock& clock;
   RateLimiter& rate;
   std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
+  // Who sent wrong bytes, under which groups it may be asked. Null: nobody wants to know.
+  std::function<void(const base::PeerId&, const base::BlobId&, const std::vector<base::GroupId>&)>
+      came_wrong;
 };
 
 // What others may see of an attempt while it runs. Atomics: written by its worker, read by anyone.

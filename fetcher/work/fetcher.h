@@ -45,6 +45,9 @@ class Fetcher final : public syncgroup::Wake {
     base::Metrics& metrics;
     // Has a hello with the peer for the group succeeded since start? A miss without denies nothing.
     std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
+    // See AttemptParts. Null: nobody wants to know.
+    std::function<void(const base::PeerId&, const base::BlobId&, const std::vector<base::GroupId>&)>
+        came_wrong;
     // A change of role or members asks for a scan.
     std::function<void()> request_scan;
   };

@@ -104,6 +104,7 @@ struct PeerApi::Impl {
 
   std::vector<Route> Routes();
   Response Poke(Request& request);
+  Response Wrong(Request& request);
   Response GetBlob(Request& request);
   Response GetBatch(Request& request);
   // Of one blob, which was not granted; asked for at `asked`.
@@ -151,6 +152,7 @@ std::vector<Route> PeerApi::Impl::Routes() {
       {"POST", "/peer/v1/sync", Right::kPeer, {}, call(DecodeSyncRequest, sync, EncodeSyncReply)},
       {"POST", "/peer/v1/held", Right::kPeer, {}, call(DecodeHeldRequest, held, EncodeHeldReply)},
       {"POST", "/peer/v1/poke", Right::kPeer, {}, to(&Impl::Poke)},
+      {"POST", "/peer/v1/wrong", Right::kPeer, {}, to(&Impl::Wrong)},
       {"POST", "/peer/v1/join", Right::kPeer, {}, to(&Impl::Join)},
       {"POST", "/peer/v1/turn", Right::kPeer, {}, to(&Impl::Turn)},
       {"GET", "/peer/v1/blobs/{id}", Right::kPeer, {"group..."}, to(&Impl::GetBlob)},
@@ -167,6 +169,26 @@ Response PeerApi::Impl::Poke(Request& request) {
   const absl::Status status = service.Poke(*request.peer, *message);
   if (!status.ok()) return ErrorResponse(status);
   peers.NoteTraffic(*request.peer, body.size(), 0);
+  Response response;
+  response.status = 204;
+  return response;
+}
+
+Response PeerApi::Impl::Wrong(Request& request) {
+  const base::SteadyTime asked = base::SteadyNow();
+  service.Arrived(*request.peer);
+  std::string body;
+  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
+  if (!read.ok()) return ErrorResponse(read);
+  const auto message = syncgroup::DecodeWrongRequest(body);
+  if (!message.ok()) return ErrorResponse(message.status());
+  // Who may not read it learns no more than by asking for it.
+  const auto judged = access.Judge(*request.peer, {message->blob}, {message->group});
+  if (!judged.ok()) return ErrorResponse(judged.status());
+  const auto granted = syncgroup::Access::Verdict::Kind::kGranted;
+  if (judged->verdicts.front().kind != granted) return Miss(judged, asked);
+  const absl::Status status = service.Wrong(*request.peer, *message);
+  if (!status.ok()) return ErrorResponse(status);
   Response response;
   response.status = 204;
   return response;

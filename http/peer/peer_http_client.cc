@@ -254,6 +254,13 @@ absl::Status PeerHttpClient::Poke(const syncgroup::Endpoint& to,
   });
 }
 
+absl::Status PeerHttpClient::Wrong(const syncgroup::Endpoint& to,
+                                   const syncgroup::WrongRequest& request, std::stop_token stop) {
+  return base::WithinMemory([&] {
+    return impl_->Post(to, "/peer/v1/wrong", syncgroup::EncodeWrongRequest(request), stop).status();
+  });
+}
+
 absl::StatusOr<syncgroup::JoinReply> PeerHttpClient::Join(const syncgroup::Endpoint& to,
                                                           const syncgroup::JoinRequest& request,
                                                           std::stop_token stop) {

@@ -57,6 +57,8 @@ class PeerHttpClient final : public syncgroup::PeerClient, public fetcher::BlobC
   absl::StatusOr<syncgroup::JoinReply> Join(const syncgroup::Endpoint& to,
                                             const syncgroup::JoinRequest& request,
                                             std::stop_token stop) override;
+  absl::Status Wrong(const syncgroup::Endpoint& to, const syncgroup::WrongRequest& request,
+                     std::stop_token stop) override;
   absl::StatusOr<syncgroup::HeldReply> Held(const syncgroup::Endpoint& to,
                                             const syncgroup::HeldRequest& request,
                                             std::stop_token stop) override;

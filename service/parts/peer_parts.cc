@@ -113,18 +113,28 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
     };
   }
   fetcher = std::make_unique<fetcher::Fetcher>(
-      options.fetch, fetcher::Fetcher::Parts{.index = *index,
-                                             .blobs = *blobs,
-                                             .ledger = *ledger,
-                                             .groups = *groups,
-                                             .peers = *peers,
-                                             .client = clients.blobs,
-                                             .clock = clock,
-                                             .random = outside_.random,
-                                             .events = events,
-                                             .metrics = metrics,
-                                             .knows_us = std::move(options.knows_us),
-                                             .request_scan = [this] { scanner->Request(); }});
+      options.fetch,
+      fetcher::Fetcher::Parts{.index = *index,
+                              .blobs = *blobs,
+                              .ledger = *ledger,
+                              .groups = *groups,
+                              .peers = *peers,
+                              .client = clients.blobs,
+                              .clock = clock,
+                              .random = outside_.random,
+                              .events = events,
+                              .metrics = metrics,
+                              .knows_us = std::move(options.knows_us),
+                              .came_wrong =
+                                  [this](const base::PeerId& peer, const base::BlobId& blob,
+                                         const std::vector<base::GroupId>& under) {
+                                    syncer->TellWrong(peer, blob, under);
+                                  },
+                              .request_scan = [this] { scanner->Request(); }});
+  suspects = std::make_unique<upkeep::Suspects>(
+      clock, [this](const base::BlobId& blob, const std::function<bool()>& stop) {
+        return blobs->CheckBytes(blob, stop);
+      });
   report = std::make_unique<fetcher::Report>(fetcher::Report::Parts{.index = *index,
                                                                     .blobs = *blobs,
                                                                     .ledger = *ledger,
@@ -142,7 +152,13 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                            .self = outside_.identity.peer_id(),
                                            .away = [this] { return blobs->away(); }});
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
-      .invites = *invites, .replication = *replication, .syncer = *syncer, .peers = *peers});
+      .invites = *invites,
+      .replication = *replication,
+      .syncer = *syncer,
+      .peers = *peers,
+      .look_at = [this](const base::PeerId& by, const base::BlobId& blob) {
+        return suspects->Report(by, blob);
+      }});
   watch = std::make_unique<Watch>(Watch::Parts{.events = events,
                                                .completeness = *completeness,
                                                .groups = *groups,
@@ -203,6 +219,7 @@ absl::Status PeerParts::Start(const std::function<absl::Status()>& listen) {
   scanner->Start();
   if (listen) RETURN_IF_ERROR(listen());
   syncer->Start();
+  suspects->Start();
   watch->Start();
   return absl::OkStatus();
 }
@@ -210,6 +227,7 @@ absl::Status PeerParts::Start(const std::function<absl::Status()>& listen) {
 void PeerParts::Shutdown(const std::function<void()>& drain) {
   if (std::exchange(ended_, true)) return;
   if (watch != nullptr) watch->Shutdown();
+  if (suspects != nullptr) suspects->Shutdown();
   if (syncer != nullptr) syncer->Shutdown();
   if (scanner != nullptr) scanner->Shutdown();
   if (fetcher != nullptr) fetcher->Shutdown();

@@ -34,6 +34,7 @@
 #include "syncgroup/sync/replication.h"
 #include "syncgroup/sync/syncer.h"
 #include "upkeep/scanner.h"
+#include "upkeep/suspects.h"
 
 namespace waypost::service {
 
@@ -108,6 +109,7 @@ class PeerParts {
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<upkeep::Scanner> scanner;
   std::unique_ptr<fetcher::Fetcher> fetcher;
+  std::unique_ptr<upkeep::Suspects> suspects;
   std::unique_ptr<fetcher::Report> report;
   std::unique_ptr<fetcher::CompletenessReporter> completeness;
   std::unique_ptr<syncgroup::PeerService> peer_service;

@@ -152,6 +152,12 @@ struct JoinReply {
   std::vector<Member> members;
 };
 
+// "What you sent of this blob was not it": the callee looks at what it has.
+struct WrongRequest {
+  base::GroupId group;  // under which it was asked for
+  base::BlobId blob;
+};
+
 // Which of these blobs does the callee hold for the group? At most kHavesMax.
 struct HeldRequest {
   base::GroupId group;

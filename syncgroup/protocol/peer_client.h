@@ -38,6 +38,10 @@ class PeerClient {
                                          std::stop_token stop) = 0;
   virtual absl::StatusOr<HeldReply> Held(const Endpoint& to, const HeldRequest& request,
                                          std::stop_token stop) = 0;
+  // A peer of before does not know it (kNotFound); nor need others that only look.
+  virtual absl::Status Wrong(const Endpoint&, const WrongRequest&, std::stop_token) {
+    return absl::UnimplementedError("not told");
+  }
 };
 
 }  // namespace waypost::syncgroup

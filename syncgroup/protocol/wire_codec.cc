@@ -382,6 +382,21 @@ absl::StatusOr<JoinReply> DecodeJoinReply(std::string_view bytes) {
   return out;
 }
 
+std::string EncodeWrongRequest(const WrongRequest& message) {
+  wire::WrongRequest out;
+  out.set_group(IdBytes(message.group));
+  out.set_blob(IdBytes(message.blob));
+  return Serialize(out);
+}
+absl::StatusOr<WrongRequest> DecodeWrongRequest(std::string_view bytes) {
+  wire::WrongRequest in;
+  RETURN_IF_ERROR(Parse(bytes, kRequestBytesMax, "wrong", in));
+  WrongRequest out;
+  RETURN_IF_ERROR(ReadId(in.group(), "group", out.group));
+  RETURN_IF_ERROR(ReadId(in.blob(), "blob", out.blob));
+  return out;
+}
+
 std::string EncodeHeldRequest(const HeldRequest& message) {
   wire::HeldRequest out;
   out.set_group(IdBytes(message.group));

@@ -44,6 +44,8 @@ std::string EncodeJoinRequest(const JoinRequest& message);
 absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes);
 absl::StatusOr<std::string> EncodeJoinReply(const JoinReply& message);
 absl::StatusOr<JoinReply> DecodeJoinReply(std::string_view bytes);
+std::string EncodeWrongRequest(const WrongRequest& message);
+absl::StatusOr<WrongRequest> DecodeWrongRequest(std::string_view bytes);
 std::string EncodeHeldRequest(const HeldRequest& message);
 absl::StatusOr<HeldRequest> DecodeHeldRequest(std::string_view bytes);
 std::string EncodeHeldReply(const HeldReply& message);

@@ -141,6 +141,7 @@ inline WireShape ShapeOf(const wire::JoinRequest&) { return kJoinRequestShape; }
 inline WireShape ShapeOf(const wire::JoinReply&) { return kJoinReplyShape; }
 inline WireShape ShapeOf(const wire::HeldRequest&) { return kHeldRequestShape; }
 inline WireShape ShapeOf(const wire::HeldReply&) { return kHeldReplyShape; }
+inline WireShape ShapeOf(const wire::WrongRequest&) { return {}; }
 inline WireShape ShapeOf(const wire::BatchRequest&) { return kBatchRequestShape; }
 inline WireShape ShapeOf(const wire::Miss&) { return kMissShape; }
 inline WireShape ShapeOf(const wire::Invite&) { return kInviteShape; }

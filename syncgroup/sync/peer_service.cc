@@ -9,6 +9,12 @@
 // the syncer greet it, but is no proof that it can be reached. Nothing here waits for the network.
 
 namespace waypost::syncgroup {
+namespace {
+
+// To whoever says too much of what came wrong.
+constexpr base::Millis kLookedAtAgain{3600 * 1000};
+
+}  // namespace
 
 void PeerService::Arrived(const base::PeerId& caller) {
   // A request is no proof that the peer can be reached; an answer to our hello is.
@@ -61,6 +67,18 @@ absl::StatusOr<JoinReply> PeerService::Join(const base::PeerId& caller,
                                             const JoinRequest& request) {
   Arrived(caller);
   return parts_.invites.AcceptJoin(caller, request);
+}
+
+absl::Status PeerService::Wrong(const base::PeerId& caller, const WrongRequest& request) {
+  if (!parts_.replication.SharesGroup(caller, request.group)) {
+    return absl::PermissionDeniedError("no member of the group");
+  }
+  if (!parts_.look_at || !parts_.look_at(caller, request.blob)) {
+    return base::WithRetryAfter(absl::ResourceExhaustedError(
+                                    "it is not looked at now: others wait, or it was within a day"),
+                                kLookedAtAgain);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<HeldReply> PeerService::Held(const base::PeerId& caller,

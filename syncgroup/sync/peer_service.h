@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "absl/status/statusor.h"
 #include "base/ids.h"
 #include "syncgroup/group/invites.h"
@@ -18,12 +20,17 @@ class PeerService {
     Replication& replication;
     Syncer& syncer;
     signpost::PeerBook& peers;
+    // Has the bytes of a blob looked at; false: not now. Null: nothing is looked at.
+    std::function<bool(const base::PeerId& by, const base::BlobId& blob)> look_at;
   };
   explicit PeerService(Parts parts) : parts_(parts) {}
   absl::StatusOr<HelloReply> Hello(const base::PeerId& caller, const HelloRequest& request);
   absl::StatusOr<SyncReply> Sync(const base::PeerId& caller, const SyncRequest& request);
   absl::Status Poke(const base::PeerId& caller, const PokeRequest& request);
   absl::StatusOr<JoinReply> Join(const base::PeerId& caller, const JoinRequest& request);
+  // Of a blob that the caller may read. kPermissionDenied: it is no member of the group;
+  // kResourceExhausted: enough is looked at, or it was within a day.
+  absl::Status Wrong(const base::PeerId& caller, const WrongRequest& request);
   absl::StatusOr<HeldReply> Held(const base::PeerId& caller, const HeldRequest& request);
 
   // Are both members of one group, as far as is known here?

@@ -73,6 +73,13 @@ bool Replication::SharesGroup(const base::PeerId& peer) const {
   return status.ok() && shares;
 }
 
+bool Replication::SharesGroup(const base::PeerId& peer, const base::GroupId& group) const {
+  bool shares = false;
+  const absl::Status status = impl_->core.index.Read(
+      [&](base::ReadTxn& txn) { shares = Shared(txn, group, impl_->core.self(), peer); });
+  return status.ok() && shares;
+}
+
 // ---- hello ----
 
 namespace {

@@ -46,6 +46,8 @@ class Replication {
   // Every other member of the groups here.
   absl::StatusOr<std::vector<Contact>> Contacts() const;
   bool SharesGroup(const base::PeerId& peer) const;
+  // ... and this one?
+  bool SharesGroup(const base::PeerId& peer, const base::GroupId& group) const;
 
   // ---- hello ----
   // With papers for the groups given, in their order, as many as a HelloRoom takes: the caller says

@@ -10,6 +10,11 @@
 // callback runs exactly once: on the worker, or at shutdown with kUnavailable.
 
 namespace waypost::syncgroup {
+namespace {
+
+constexpr std::size_t kWrongWaitingMax = 16;
+
+}  // namespace
 
 template <class Result>
 void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
@@ -40,6 +45,29 @@ void Syncer::Join(const Invite& invite, std::optional<Role> role,
                   std::function<void(absl::StatusOr<GroupInfo>)> done) {
   impl_->StartJob<GroupInfo>(
       [impl = impl_.get(), invite, role] { return impl->RunJoin(invite, role); }, std::move(done));
+}
+
+void Syncer::TellWrong(const base::PeerId& holder, const base::BlobId& blob,
+                       const std::vector<base::GroupId>& groups) {
+  base::MutexLock lock(impl_->mutex);
+  const auto contact = impl_->contacts.find(holder);
+  if (contact == impl_->contacts.end() || impl_->wrong_waiting >= kWrongWaitingMax) return;
+  const auto shared = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+    return std::binary_search(contact->second.groups.begin(), contact->second.groups.end(), group);
+  });
+  if (shared == groups.end() || !impl_->started || impl_->stopping) return;
+  ++impl_->wrong_waiting;
+  impl_->AddTask({.run =
+                      [impl = impl_.get(), holder, addresses = contact->second.addresses,
+                       request = WrongRequest{*shared, blob}] {
+                        const Endpoint to = impl->EndpointOf(holder, addresses);
+                        // Told once: what it makes of it is its own business.
+                        impl->client.Wrong(to, request, impl->stop.get_token()).IgnoreError();
+                        base::MutexLock inner(impl->mutex);
+                        --impl->wrong_waiting;
+                      },
+                  .peer = holder},
+                 /*first=*/false);
 }
 
 void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,

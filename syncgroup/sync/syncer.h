@@ -63,6 +63,11 @@ class Syncer {
   // This peer may serve the blob to these groups from now on: whoever was told no is told. Quick.
   void OnGranted(const base::BlobId& blob, const std::vector<base::GroupId>& groups);
 
+  // Tells `holder` that what it sent of the blob was wrong, under one of `groups`; few at a time,
+  // what is more is not told.
+  void TellWrong(const base::PeerId& holder, const base::BlobId& blob,
+                 const std::vector<base::GroupId>& groups);
+
   // Joins by invite on a `sync-n` worker: prepares, calls the inviter, finishes, starts a round.
   // `done` runs once on that worker (at Shutdown with kUnavailable) and must be quick.
   void Join(const Invite& invite, std::optional<Role> role,

@@ -133,6 +133,7 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   std::map<base::GroupId, base::SteadyTime> members_changed GUARDED_BY(mutex);
   std::set<base::PeerId> poked_by GUARDED_BY(mutex);  // not yet known as contacts
   ToldNo told_no GUARDED_BY(mutex);
+  std::size_t wrong_waiting GUARDED_BY(mutex) = 0;  // to be told to their holders
   TaskLine tasks GUARDED_BY(mutex);
   // Callers' callbacks that must run, whatever happens.
   uint64_t next_job GUARDED_BY(mutex) = 0;

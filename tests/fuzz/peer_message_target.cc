@@ -41,7 +41,7 @@ void CheckEntry(std::string_view bytes) {
 }
 
 using Check = void (*)(std::string_view bytes);
-constexpr std::array<Check, 17> kMessageChecks = {
+constexpr std::array<Check, 18> kMessageChecks = {
     [](std::string_view b) { CheckMessage(b, DecodeHelloRequest, EncodeHelloRequest); },
     [](std::string_view b) { CheckMessage(b, DecodeHelloReply, EncodeHelloReply); },
     [](std::string_view b) { CheckMessage(b, DecodeSyncRequest, EncodeSyncRequest); },
@@ -62,6 +62,7 @@ constexpr std::array<Check, 17> kMessageChecks = {
       CheckMessage("waypost1." + std::string(b), ParseInvite, EncodeInvite);
     },
     [](std::string_view b) { CheckMessage(b, DecodeGenesis, EncodeGenesis); },
+    [](std::string_view b) { CheckMessage(b, DecodeWrongRequest, EncodeWrongRequest); },
 };
 
 void RunPeerMessage(std::string_view input) {
@@ -152,6 +153,7 @@ std::vector<std::string> PeerMessageSeeds() {
       invitation.substr(kInvitePrefix.size()),
       EncodeGenesis(
           {.name = "g", .is_public = true, .founder = {peer, incarnation, base::FromMs(5)}}),
+      EncodeWrongRequest({.group = group, .blob = blob}),
   };
   std::vector<std::string> seeds;
   for (std::size_t i = 0; i < messages.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include "http/message/text.h"
 #include "tests/http/engine/raw_client.h"
 #include "tests/http/node.h"
+#include "tests/support/eventually.h"
 
 namespace waypost::http {
 namespace {
@@ -686,6 +688,23 @@ TEST_F(AppApiTest, CompleteNamesAPeerOfSeveralGroupsOnce) {
   EXPECT_EQ(complete["heard"][0]["peer"], laptop.identity->peer_id().ToHex());
   EXPECT_TRUE(complete["heard"][0]["last_sync"].is_string());
   EXPECT_EQ(complete["not_heard"].size(), 0u);
+}
+
+TEST_F(AppApiTest, WhoGetsWrongBytesTellsTheHolderWhichSetsThemAside) {
+  Node laptop({.name = "laptop"}), server({.name = "server"});
+  const std::string group = NewGroup(laptop, "g"), content(100'000, 'x'), id = IdOf(content);
+  laptop.Call("POST", "/v1/blobs?group=" + group + "&key=k", content);
+  const std::string path =
+      laptop.folder / ("blobs/" + id.substr(0, 2) + "/" + id.substr(2, 2) + "/" + id);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  std::fstream(path, std::ios::in | std::ios::out).put('X');
+  const std::string invite =
+      laptop.Call("POST", "/v1/groups/" + group + "/invites", "{\"role\":\"server\"}")["invite"];
+  server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}");
+  EXPECT_TRUE(support::Eventually([&] { return !std::filesystem::exists(path); }));
+  EXPECT_TRUE(std::filesystem::exists(laptop.folder / ("quarantine/" + id)));
+  EXPECT_TRUE(support::Eventually([&] { return laptop.Call("GET", "/v1/status")["blobs"] == 0; }));
 }
 
 TEST_F(AppApiTest, ABlobHereIsDoneAtOnceInAStatusStream) {

@@ -132,6 +132,32 @@ std::string BodyOf(const Response& response) {
   return bytes == nullptr ? "" : *bytes;
 }
 
+// ---- bytes that came wrong ----
+
+TEST(Access, WhoMayReadABlobSaysOnceADayThatItCameWrong) {
+  World world;
+  const base::GroupId mine = world.Create("mine"), open = world.Create("open", /*is_public=*/true);
+  world.Admit(2, mine, Authority::kReader);
+  for (const char* content : {"a", "b", "c"}) {
+    ASSERT_TRUE(world.here.Put(content, syncgroup::Refs::Target{mine, content}).ok());
+  }
+  ASSERT_TRUE(world.here.Put("for all", syncgroup::Refs::Target{open, "k"}).ok());
+  const auto wrong = [&](uint64_t number, const base::GroupId& group, const std::string& content) {
+    return world
+        .Call(number, "POST", "/peer/v1/wrong", {},
+              syncgroup::EncodeWrongRequest({.group = group, .blob = BlobOf(content)}))
+        .status;
+  };
+  EXPECT_EQ(wrong(2, mine, "a"), 204);
+  EXPECT_EQ(wrong(2, mine, "a"), 429);
+  EXPECT_EQ(wrong(2, mine, "b"), 204);
+  EXPECT_EQ(wrong(2, mine, "c"), 429) << "two of a member wait";
+  EXPECT_EQ(wrong(2, mine, "not here"), 404);
+  EXPECT_EQ(wrong(3, mine, "c"), 404) << "a stranger";
+  EXPECT_EQ(wrong(3, open, "for all"), 403) << "it may read, and is no member";
+  EXPECT_EQ(world.Call(2, "POST", "/peer/v1/wrong", {}, "no message").status, 400);
+}
+
 // ---- every call, every kind of caller ----
 
 constexpr uint64_t kNobody = 0, kStranger = 10, kRemoved = 11, kReader = 12, kWriter = 13,

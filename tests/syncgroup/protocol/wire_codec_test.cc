@@ -284,6 +284,11 @@ TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
                                       .admitted = base::FromMs(6)}}};
   CutEverywhere(*EncodeJoinReply(joined), Both(DecodeJoinReply, EncodeJoinReply));
   EXPECT_EQ(DecodeJoinReply(*EncodeJoinReply(joined))->members, joined.members);
+  const WrongRequest wrong{.group = Group('g'), .blob = Blob('b')};
+  CutEverywhere(EncodeWrongRequest(wrong), Both(DecodeWrongRequest, EncodeWrongRequest));
+  EXPECT_EQ(EncodeWrongRequest(wrong),
+            "\x0a\x20" + std::string(32, 'g') + "\x12\x20" + std::string(32, 'b'))
+      << "these bytes for ever";
   const HeldRequest held{.group = Group('g'), .blobs = {Blob('b')}};
   CutEverywhere(EncodeHeldRequest(held), Both(DecodeHeldRequest, EncodeHeldRequest));
   CutEverywhere(EncodeHeldReply({{Blob('b')}}), Both(DecodeHeldReply, EncodeHeldReply));
