@@ -566,7 +566,7 @@ TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
     EXPECT_EQ(result.exit_status, 0) << words[0] << result.err;
     EXPECT_FALSE(Parsed(result).is_discarded()) << words[0] << ": " << result.out;
   }
-  EXPECT_THAT(Ok(*server_, {"wanted"}), HasSubstr(blob));
+  EXPECT_THAT(Ok(*server_, {"wanted", "--long"}), HasSubstr(blob));
   const Json shown = Parsed(server_->Run({"identity", "show", "--json"}));
   const std::string short_id = shown.value("short", "");
   EXPECT_THAT(Ok(*laptop_, {"group", "members", "family"}), HasSubstr(short_id));
@@ -687,7 +687,13 @@ TEST_F(CommandLineTest, WhatTheServiceDoesOfItselfIsPausedStoppedAndWatched) {
   Ok(*laptop_, {"ref", "set", "family", "gone", missing});
   Ok(*laptop_, {"stop", "family", "gone"});
   EXPECT_THAT(Ok(*laptop_, {"wanted", "--state", "stopped", "--group", "family"}),
-              HasSubstr(missing));
+              HasSubstr("gone  family  " + missing.substr(0, 8) + "  stopped"));
+  EXPECT_THAT(Ok(*laptop_, {"wanted", "--long"}), HasSubstr(missing));
+  const std::string why = Ok(*laptop_, {"why", "family", "gone"});
+  EXPECT_THAT(why, HasSubstr("gone: by laptop ("));
+  EXPECT_THAT(why, HasSubstr("`waypost retry` starts it again"));
+  EXPECT_THAT(Ok(*laptop_, {"wait-held", "family", "--timeout", "0s"}, 3),
+              HasSubstr("not there: gone"));
   EXPECT_THAT(Ok(*laptop_, {"signpost", missing.substr(0, 8)}), HasSubstr("stopped"));
   EXPECT_EQ(Ok(*laptop_, {"retry", "family", "gone"}), "1 moved");
 

@@ -32,18 +32,20 @@ const char* Sentence(Obstacle obstacle) {
     case Obstacle::kPeerSlot:
       return "the slots of its peer are taken: raise fetcher.per_peer, or wait";
     case Obstacle::kPeerCoolDown:
-      return "every peer that may have it cools down after failures";
+      return "every peer that may have it cools down after failures: see that it is on and "
+             "reachable "
+             "(`waypost peers`); `waypost retry` tries at once";
     case Obstacle::kSpace:
-      return "the fetcher is paused by itself: make room on the disk";
+      return "the fetcher is paused by itself: make room on the disk, or lower store.min_free";
     case Obstacle::kDisk:
       return "the fetcher is paused by itself: the disk or the index reports an error, which "
              "`waypost status` and the log name; it goes on when they take bytes again";
     case Obstacle::kPaused:
-      return "an operator paused the fetcher: resume it";
+      return "an operator paused the fetcher: `waypost resume`";
     case Obstacle::kNotDue:
       return "it waits after failures: `waypost retry` starts it now";
     case Obstacle::kNobody:
-      return "no peer that may have it is known";
+      return "no peer that may have it is known: bring one on line that has it, or put it again";
     case Obstacle::kStopped:
       return "it was stopped: `waypost retry` starts it again";
     case Obstacle::kNone:

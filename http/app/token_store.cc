@@ -231,6 +231,14 @@ bool TokenStore::Ended(const Caller& caller) const {
 
 std::string TokenStore::MarkOf(std::string_view text) { return HashOf(text); }
 
+std::string TokenStore::MarkOfApi() const {
+  base::MutexLock lock(mutex_);
+  for (const auto& [mark, caller] : files_) {
+    if (caller->right == Right::kAdmin) return mark;
+  }
+  return "";
+}
+
 void TokenStore::SetFiles(std::string_view api, std::string_view read) {
   std::map<std::string, std::shared_ptr<const Caller>> files;
   std::map<std::string, std::string, std::less<>> proof_keys;

@@ -50,6 +50,8 @@ class TokenStore {
 
   // What a token is remembered by where its text must not be kept.
   static std::string MarkOf(std::string_view text);
+  // That of api.token; empty: there is none.
+  std::string MarkOfApi() const;
   // From now on these two are those of the data folder; empty: there is none.
   void SetFiles(std::string_view api, std::string_view read);
   // Shows somebody who knows one of these two, "api" or "read", that this service knows it too: see

@@ -152,9 +152,13 @@ void SayWithoutServer(const Json& group);
 Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
 
 // ---- commands_status.cc ----
-Exit ShowStatus(const Common& common, Client& client);
-Exit Wanted(const Common& common, Client& client, const std::string& state,
-            const std::string& group);
+// `details`: all that the service says, with whole ids.
+Exit ShowStatus(const Common& common, Client& client, bool details);
+struct WantedArgs {
+  std::string state, group;
+  bool details = false;
+};
+Exit Wanted(const Common& common, Client& client, const WantedArgs& args);
 Exit Why(const Common& common, Client& client, const std::vector<std::string>& what);
 Exit ShowSignpost(const Common& common, Client& client, const std::vector<std::string>& what);
 Exit Peers(const Common& common, Client& client);

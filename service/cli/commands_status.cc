@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -10,6 +12,7 @@
 #include "service/cli/commands.h"
 #include "service/cli/print.h"
 #include "service/cli/progress.h"
+#include "service/cli/shown.h"
 
 // Commands that show how things are and wait for them to be so. Waiting is done by the service, in
 // slices, so that progress is drawn in between and the time that was given is kept.
@@ -47,41 +50,141 @@ absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::M
   }
 }
 
+// References of a group by the blobs that they name, of these blobs alone. Reads the whole list.
+absl::StatusOr<std::multimap<std::string, Json>> RefsOfBlobs(Client& client,
+                                                             const std::string& group,
+                                                             const std::set<std::string>& blobs) {
+  std::multimap<std::string, Json> refs;
+  if (blobs.empty()) return refs;
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/refs"), [&](const Json& ref) {
+    const std::string blob = TextOf(ref, "blob");
+    if (blobs.contains(blob)) refs.emplace(blob, ref);
+    return absl::OkStatus();
+  }));
+  return refs;
+}
+
+// A reference to a wanted blob, for people.
+struct Mention {
+  std::string key, group;
+};
+
+// One for each of these items, where there is one.
+absl::StatusOr<std::map<std::string, Mention>> MentionsOf(Client& client, const Json& items) {
+  std::map<std::string, std::set<std::string>> by_group;
+  for (const Json& item : items) {
+    if (!item.contains("groups") || !item["groups"].is_array()) continue;
+    for (const Json& group : item["groups"]) {
+      if (group.is_string()) by_group[group.get<std::string>()].insert(TextOf(item, "blob"));
+    }
+  }
+  std::map<std::string, Mention> mentions;
+  for (const auto& [group, blobs] : by_group) {
+    Json info;
+    ASSIGN_OR_RETURN(info, client.Get(GroupPath(group)));
+    std::multimap<std::string, Json> refs;
+    ASSIGN_OR_RETURN(refs, RefsOfBlobs(client, group, blobs));
+    for (const auto& [blob, ref] : refs) {
+      mentions.emplace(blob, Mention{.key = TextOf(ref, "key"), .group = TextOf(info, "name")});
+    }
+  }
+  return mentions;
+}
+
+// A row for each reference: who set it, when.
+absl::Status AddWhoMentioned(Client& client, const std::string& group, const std::string& blob,
+                             base::WallTime now, std::vector<std::vector<std::string>>& rows) {
+  std::multimap<std::string, Json> refs;
+  ASSIGN_OR_RETURN(refs, RefsOfBlobs(client, group, {blob}));
+  std::map<std::string, std::string> names;
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/members"), [&](const Json& member) {
+    names[TextOf(member, "peer")] = TextOf(member, "name");
+    return absl::OkStatus();
+  }));
+  for (const auto& [unused, ref] : refs) {
+    const std::string origin = TextOf(ref, "origin");
+    const auto name = names.find(origin);
+    rows.push_back({"", "",
+                    absl::StrCat(TextOf(ref, "key"), ": by ",
+                                 name == names.end() ? "a peer that left" : name->second, " (",
+                                 BriefPeer(origin), "), ", Ago(TextOf(ref, "updated"), now))});
+  }
+  return absl::OkStatus();
+}
+
+// Keys of what is not there yet: the first of them, and how many more blobs there are.
+constexpr std::size_t kMissingShown = 20;
+absl::StatusOr<std::vector<std::string>> MissingKeys(Client& client, const std::string& group,
+                                                     const Json& held) {
+  std::set<std::string> blobs;
+  if (held.contains("missing_blobs") && held["missing_blobs"].is_array()) {
+    for (const Json& blob : held["missing_blobs"]) {
+      if (blob.is_string()) blobs.insert(blob.get<std::string>());
+    }
+  }
+  std::multimap<std::string, Json> refs;
+  ASSIGN_OR_RETURN(refs, RefsOfBlobs(client, group, blobs));
+  std::vector<std::string> keys;
+  for (const auto& [unused, ref] : refs) keys.push_back(TextOf(ref, "key"));
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
 }  // namespace
 
-Exit ShowStatus(const Common& common, Client& client) {
+Exit ShowStatus(const Common& common, Client& client, bool details) {
   Json status;
   ASSIGN_OR_RETURN(status, client.Get("/v1/status"));
-  PrintObject(common.json, status);
+  if (common.json || details) {
+    PrintObject(common.json, status);
+    return kExitOk;
+  }
+  Json groups = Json::array();
+  RETURN_IF_ERROR(client.ForEach("/v1/groups", [&](const Json& group) {
+    groups.push_back(group);
+    return absl::OkStatus();
+  }));
+  for (const std::string& line : StatusLines(status, groups, base::SystemClock().WallNow())) {
+    PrintLine(line);
+  }
   return kExitOk;
 }
 
-Exit Wanted(const Common& common, Client& client, const std::string& state,
-            const std::string& group) {
-  Json list = Json::array();
-  std::vector<std::vector<std::string>> rows = {
-      {"BLOB", "STATE", "SIZE", "ATTEMPTS", "FAILURES", "NEXT ATTEMPT"}};
+Exit Wanted(const Common& common, Client& client, const WantedArgs& args) {
   std::string target = "/v1/wanted?";
-  if (!state.empty()) absl::StrAppend(&target, "state=", http::EscapeSegment(state), "&");
-  if (!group.empty()) {
+  if (!args.state.empty()) absl::StrAppend(&target, "state=", http::EscapeSegment(args.state), "&");
+  if (!args.group.empty()) {
     std::string id;
-    ASSIGN_OR_RETURN(id, client.ResolveGroup(group));
+    ASSIGN_OR_RETURN(id, client.ResolveGroup(args.group));
     absl::StrAppend(&target, "group=", http::EscapeSegment(id), "&");
   }
   target.pop_back();
+  Json list = Json::array();
   RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
-    if (common.json) {
-      list.push_back(item);
-      return absl::OkStatus();
-    }
-    const bool sized = item.contains("size") && item["size"].is_number();
-    rows.push_back({TextOf(item, "blob"), TextOf(item, "state"),
-                    sized ? base::HumanSize(NumberOf(item, "size")) : "?",
-                    TextOf(item, "fetch_attempts"), TextOf(item, "failures"),
-                    TextOf(item, "next_attempt", "-")});
+    list.push_back(item);
     return absl::OkStatus();
   }));
-  PrintList(common.json, list, rows);
+  if (common.json) {
+    PrintJson(list);
+    return kExitOk;
+  }
+  std::map<std::string, Mention> mentions;
+  ASSIGN_OR_RETURN(mentions, MentionsOf(client, list));
+  std::vector<std::vector<std::string>> rows = {
+      {"KEY", "GROUP", "BLOB", "STATE", "SIZE", "TRIED", "NEXT", "REASON"}};
+  const base::WallTime now = base::SystemClock().WallNow();
+  for (const Json& item : list) {
+    const std::string blob = TextOf(item, "blob");
+    const auto mention = mentions.find(blob);
+    const bool sized = item.contains("size") && item["size"].is_number();
+    rows.push_back({mention == mentions.end() ? "-" : mention->second.key,
+                    mention == mentions.end() ? "-" : CutToColumns(mention->second.group, 16),
+                    args.details ? blob : blob.substr(0, 8), TextOf(item, "state"),
+                    sized ? base::HumanSize(NumberOf(item, "size")) : "?",
+                    TextOf(item, "fetch_attempts"), Ago(TextOf(item, "next_attempt"), now),
+                    ReasonOf(item)});
+  }
+  PrintTable(args.details ? rows : Fitted(std::move(rows), 26));
   return kExitOk;
 }
 
@@ -104,8 +207,12 @@ Exit Why(const Common& common, Client& client, const std::vector<std::string>& w
     return kExitOk;
   }
   std::vector<std::vector<std::string>> rows;
+  const base::WallTime now = base::SystemClock().WallNow();
   for (const Json& step : why["steps"]) {
-    rows.push_back({TextOf(step, "step"), TextOf(step, "verdict"), TextOf(step, "detail")});
+    rows.push_back({TextOf(step, "step"), TextOf(step, "verdict"), WhyDetail(step, now)});
+    if (TextOf(step, "step") == "mentioned" && step.contains("group")) {
+      RETURN_IF_ERROR(AddWhoMentioned(client, TextOf(step, "group"), id, now, rows));
+    }
   }
   PrintTable(rows);
   return kExitOk;
@@ -123,7 +230,8 @@ Exit Peers(const Common& common, Client& client) {
         if (address.is_string()) addresses.push_back(address.get<std::string>());
       }
     }
-    rows.push_back({TextOf(peer, "name"), TextOf(peer, "online"), TextOf(peer, "last_seen", "-"),
+    rows.push_back({TextOf(peer, "name"), TextOf(peer, "online"),
+                    Ago(TextOf(peer, "last_seen"), base::SystemClock().WallNow()),
                     absl::StrJoin(addresses, " "), ShortPeer(TextOf(peer, "peer"))});
     return absl::OkStatus();
   }));
@@ -171,7 +279,23 @@ Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
                               progress.Show(0, 0, TextOf(now, "missing", "?") + " not there yet");
                             }));
   progress.Finish();
-  PrintObject(common.json, answer);
+  std::vector<std::string> keys;
+  if (!held(answer)) {
+    ASSIGN_OR_RETURN(keys, MissingKeys(client, group, answer));
+  }
+  if (common.json) {
+    answer["missing_keys"] = keys;
+    PrintJson(answer);
+    return held(answer) ? kExitOk : kExitNotComplete;
+  }
+  answer.erase("missing_blobs");
+  PrintObject(/*json=*/false, answer);
+  for (std::size_t i = 0; i < std::min(keys.size(), kMissingShown); ++i) {
+    PrintLine("not there: " + keys[i]);
+  }
+  if (keys.size() > kMissingShown) {
+    PrintLine(absl::StrCat("and ", keys.size() - kMissingShown, " more: --json has them"));
+  }
   return held(answer) ? kExitOk : kExitNotComplete;
 }
 

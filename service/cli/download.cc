@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/units.h"
-#include "service/cli/print.h"
+#include "service/cli/shown.h"
 
 // A blob never changes under its id, so what came of it is good for ever: a call that goes on names
 // where, and the blob's tag. Whether all of it is right is judged by its hash, by the caller.
@@ -35,7 +35,7 @@ struct Download::Answer {
 std::string FetchLine(const Json& line) {
   std::string text = TextOf(line, "state");
   const std::string source = TextOf(line, "source");
-  if (!source.empty()) absl::StrAppend(&text, " from ", ShortPeer(source));
+  if (!source.empty()) absl::StrAppend(&text, " from ", BriefPeer(source));
   const std::string blocked = TextOf(line, "blocked_by");
   if (!blocked.empty()) absl::StrAppend(&text, ", waits: ", blocked);
   for (const char* key : {"until", "error", "next_attempt"}) {

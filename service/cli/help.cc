@@ -81,7 +81,7 @@ const std::map<std::string, std::pair<const char*, const char*>>& Examples() {
       {"group invites", {"group invites photos", "group invites photos --json"}},
       {"group revoke", {"group revoke photos 3f2a91c0", "group revoke photos 3f2a91c0 --json"}},
       {"join", {"join INVITE", "join INVITE --role server"}},
-      {"status", {"status", "status --json"}},
+      {"status", {"status", "status --long"}},
       {"wanted", {"wanted --group photos", "wanted --state stopped --json"}},
       {"why", {"why 9f86d081", "why photos 2026/a.jpg --json"}},
       {"signpost", {"signpost 9f86d081", "signpost photos 2026/a.jpg --json"}},

@@ -31,6 +31,7 @@ struct Words {
   GroupSetArgs set;
   GroupInviteArgs invite;
   WaitArgs wait;
+  WantedArgs wanted;
   LinkArgs link;
   EventsArgs events;
 };

@@ -9,15 +9,18 @@ namespace waypost::service {
 
 void CommandLine::AddStatus() {
   Words& w = words_;
-  Command(app_, "status", "how this peer is doing",
-          [](const Common& common, Client& client) { return ShowStatus(common, client); });
-  CLI::App* command = Command(app_, "wanted", "what is wanted and not here",
-                              [&w](const Common& common, Client& client) {
-                                return Wanted(common, client, w.state, w.group);
-                              });
-  command->add_option("--state", w.state)
+  CLI::App* command = Command(
+      app_, "status", "how this peer is doing",
+      [&w](const Common& common, Client& client) { return ShowStatus(common, client, w.flag); });
+  command->add_flag("--long", w.flag, "all that there is, with whole ids");
+  WantedArgs& wanted = w.wanted;
+  command = Command(
+      app_, "wanted", "what is wanted and not here, and why",
+      [&wanted](const Common& common, Client& client) { return Wanted(common, client, wanted); });
+  command->add_option("--state", wanted.state)
       ->check(CLI::IsMember({"due", "waiting", "fetching", "parked", "stopped"}));
-  command->add_option("--group", w.group);
+  command->add_option("--group", wanted.group);
+  command->add_flag("--long", wanted.details, "with whole ids, as wide as it is");
   command =
       Command(app_, "why", "why a blob is not here yet",
               [&w](const Common& common, Client& client) { return Why(common, client, w.id); });
