@@ -176,16 +176,19 @@ void PeerParts::NoteMode() {
   const std::string away = blobs->away();
   const std::string read_only = blobs->read_only();
   const std::string mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
-  base::MutexLock lock(mode_mutex_);
-  if (mode == mode_) return;
+  std::string before = mode;
+  {
+    base::MutexLock lock(mode_mutex_);
+    before.swap(mode_);
+  }
+  if (mode == before) return;
   if (!away.empty()) {
     base::LogWarning("the blobs are away: ", away);
   } else if (!read_only.empty()) {
     base::LogWarning("read-only: ", read_only);
   } else {
-    base::LogInfo("the mode is ", mode, ", it was ", mode_);
+    base::LogInfo("the mode is ", mode, ", it was ", before);
   }
-  mode_ = mode;
   events.Publish("mode.changed", {{"mode", mode}});
 }
 
