@@ -331,10 +331,14 @@ TEST_F(CommandLineTest, NoArgumentAndNoFileEndsItWithoutAWord) {
     fs::resize_file(name, 0);
     WriteWholeFile(name, text);
   };
+  // Only who goes over the port needs it.
   rewrite(path, token + token);
+  Ok(*laptop_, {"status"});
+  fs::rename(laptop_->dir() + "/control.sock", laptop_->dir() + "/aside.sock");
   const CommandResult two = laptop_->Run({"status"});
   EXPECT_EQ(two.exit_status, 1);
   EXPECT_THAT(two.err, HasSubstr("api.token"));
+  fs::rename(laptop_->dir() + "/aside.sock", laptop_->dir() + "/control.sock");
   rewrite(path, token);
   Ok(*laptop_, {"status"});
 }
