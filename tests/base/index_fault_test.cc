@@ -188,7 +188,7 @@ TEST(IndexFault, AFlippedBitInTheFileIsNeverReadAsData) {
 
 // A key with one bit wrong is not where a search looks for it.
 TEST(IndexFault, AFlippedBitInAKeyIsFoundCountedAndOutOfTheWay) {
-  for (const std::string& flipped : {"kmy100", "kdy100", "key140"}) {
+  for (const std::string flipped : {"kmy100", "kdy100", "key140"}) {
     TempDir dir;
     constexpr int kRows = 200;
     {
