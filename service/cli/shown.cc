@@ -148,8 +148,20 @@ std::vector<std::string> StatusLines(const Json& status, const Json& groups, bas
   lines.push_back(StatusRow(
       "index", absl::StrCat(Sized(status, "index_size"), bad_rows == 0 ? "" : ", rows set aside: ",
                             bad_rows == 0 ? "" : absl::StrCat(bad_rows))));
-  if (TextOf(status, "clock_behind") == "true") {
-    lines.push_back(StatusRow("clock", "behind the clocks of most members: set it"));
+  if (status.contains("clock") && status["clock"].is_array()) {
+    std::size_t told = 0;
+    for (const Json& reason : status["clock"]) {
+      if (!reason.is_string() || ++told > 2) continue;
+      lines.push_back(StatusRow("clock", reason.get<std::string>()));
+    }
+  }
+  if (status.contains("groups_without_server") && status["groups_without_server"].is_array()) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(status["groups_without_server"].size(), 2);
+         ++i) {
+      lines.push_back(StatusRow(
+          "no server", absl::StrCat("in group ", TextOf(status["groups_without_server"][i], "name"),
+                                    ": nobody collects what is put there")));
+    }
   }
   lines.push_back(StatusRow("sandbox", TextOf(status, "sandbox", "none")));
   if (groups.is_array()) AddGroups(groups, lines);
