@@ -51,7 +51,7 @@ class ClientTest : public testing::Test {
     return *client;
   }
   std::string NewGroup(const std::string& name) const {
-    const auto group = laptop.CreateGroup({.name = name}, kLong);
+    const auto group = laptop.CreateGroup({.name = name, .role = Role::kNormal}, kLong);
     EXPECT_TRUE(group.ok()) << group.error().message;
     return group->id;
   }
