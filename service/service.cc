@@ -174,6 +174,7 @@ struct Service::Impl {
   http::TurnedSink TakeTurned();
   void MakePeerListener(const Config& config);
   void MakeTurnKeeper();
+  std::unique_ptr<http::Engine> EngineForApps(http::EngineOptions options);
   void MakeControlListener();
   void StartControlListener();
   std::string AddressToDial();
@@ -325,14 +326,20 @@ void Service::Impl::MakeAppListener(const Config& config) {
   for_apps.max_waiting = config.http_max_waiting;
   for_apps.tls = app_tls;
   for_apps.writers = kWriters;
-  for_apps.changes = ChangesSomething;
-  for_apps.chunked_bodies = true;
-  for_apps.request_ids = true;
-  for_apps.reader_window = kReaderWindow;
-  for_apps.local_reader_window = kLocalReaderWindow;
-  for_apps.express = {"/healthz", "/readyz"};
-  app_engine = std::make_unique<http::Engine>(
-      std::move(for_apps), [this](http::Request& request) { return app_api->Handle(request); },
+  app_engine = EngineForApps(std::move(for_apps));
+}
+
+// With what both listeners of the app API have.
+std::unique_ptr<http::Engine> Service::Impl::EngineForApps(http::EngineOptions options) {
+  options.changes = ChangesSomething;
+  options.chunked_bodies = true;
+  options.request_ids = true;
+  options.reader_window = kReaderWindow;
+  options.local_reader_window = kLocalReaderWindow;
+  options.express = {"/healthz", "/readyz"};
+  options.metrics = &parts->metrics;
+  return std::make_unique<http::Engine>(
+      std::move(options), [this](http::Request& request) { return app_api->Handle(request); },
       [this](const http::Request& request) { return app_api->RouteName(request); });
 }
 
@@ -348,17 +355,8 @@ void Service::Impl::MakeControlListener() {
   options.max_waiting = kControlConnections;
   options.workers = kControlWorkers;
   options.writers = kControlWorkers;
-  options.changes = ChangesSomething;
   options.owner_only = true;
-  options.chunked_bodies = true;
-  options.request_ids = true;
-  options.reader_window = kLocalReaderWindow;
-  options.local_reader_window = kLocalReaderWindow;
-  options.express = {"/healthz", "/readyz"};
-  options.metrics = &parts->metrics;
-  control_engine = std::make_unique<http::Engine>(
-      std::move(options), [this](http::Request& request) { return app_api->Handle(request); },
-      [this](const http::Request& request) { return app_api->RouteName(request); });
+  control_engine = EngineForApps(std::move(options));
 }
 
 // Not every file system can hold a socket; the command line has another way.

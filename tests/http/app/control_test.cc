@@ -31,6 +31,15 @@ class ControlSocketTest : public ::testing::Test {
         [this](Request& request) { return node_.app_api->Handle(request); },
         [this](const Request& request) { return node_.app_api->RouteName(request); });
   }
+  // A socket at the path at which nobody listens yet.
+  int BoundThere() const {
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un where{};
+    where.sun_family = AF_UNIX;
+    path_.copy(where.sun_path, sizeof(where.sun_path) - 1);
+    EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
+    return fd;
+  }
   static AppClient ClientAt(const std::string& path, const std::string& token = "") {
     return AppClient(
         {.address = "localhost", .socket_path = path, .owner = geteuid(), .token = token});
@@ -75,14 +84,7 @@ TEST_F(ControlSocketTest, APathMayBeLongerThanTheKernelTakes) {
 }
 
 TEST_F(ControlSocketTest, WhatACrashLeftIsReplacedAndAFileIsNot) {
-  {
-    const int left = socket(AF_UNIX, SOCK_STREAM, 0);
-    sockaddr_un where{};
-    where.sun_family = AF_UNIX;
-    path_.copy(where.sun_path, sizeof(where.sun_path) - 1);
-    ASSERT_EQ(bind(left, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
-    close(left);
-  }
+  close(BoundThere());
   AppClient nobody = ClientAt(path_);
   EXPECT_EQ(nobody.Send({.target = "/healthz"}).status().code(), absl::StatusCode::kUnavailable);
   const auto listener = ListenerAt(path_);
@@ -97,11 +99,7 @@ TEST_F(ControlSocketTest, WhatACrashLeftIsReplacedAndAFileIsNot) {
 }
 
 TEST_F(ControlSocketTest, AListenerOfAnotherUserIsToldNothing) {
-  const int other = socket(AF_UNIX, SOCK_STREAM, 0);
-  sockaddr_un where{};
-  where.sun_family = AF_UNIX;
-  path_.copy(where.sun_path, sizeof(where.sun_path) - 1);
-  ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
+  const int other = BoundThere();
   // The kernel notes who listens: where the tests are root's, one thread becomes somebody else.
   std::thread([other] {
     EXPECT_TRUE(geteuid() != 0 || syscall(SYS_setresuid, 4321, 4321, 4321) == 0);
