@@ -496,7 +496,7 @@ absl::StatusOr<bool> DiskBlobStore::CheckBytes(const base::BlobId& blob,
   ASSIGN_OR_RETURN(const std::optional<BlobRow> row, impl_->shelf.RowOf(blob));
   if (!row || row->placement != Placement::kFile) return true;  // removed or put anew meanwhile
   const std::string path = impl_->shelf.layout().BlobPath(blob);
-  ASSIGN_OR_RETURN(const bool whole, impl_->shelf.HashesTo(path, blob));
+  ASSIGN_OR_RETURN(const bool whole, impl_->shelf.HashesTo(path, blob, stop));
   if (whole) return true;
   impl_->open_files.Drop(blob);
   RETURN_IF_ERROR(impl_->shelf.Quarantine(path, blob.ToHex()));

@@ -21,10 +21,12 @@ constexpr std::size_t kHashPieceBytes = std::size_t{1} << 20;
 // Enough that a name which keeps coming back does not fill the folder.
 constexpr unsigned kQuarantineSameName = 100;
 
-absl::StatusOr<base::BlobId> HashOf(const base::File& file) {
+absl::StatusOr<base::BlobId> HashOf(const base::File& file,
+                                    const std::function<bool()>& stop = nullptr) {
   base::Sha256 hasher;
   std::vector<char> buffer(kHashPieceBytes);
   for (uint64_t offset = 0;;) {
+    if (stop && stop()) return absl::CancelledError("stopped");
     ASSIGN_OR_RETURN(const std::size_t count, file.ReadAt(offset, std::span<char>(buffer)));
     hasher.Update({buffer.data(), count});
     if (count < buffer.size()) return hasher.Finish();
@@ -246,9 +248,11 @@ absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
   return HashOf(*file);
 }
 
-absl::StatusOr<bool> Shelf::HashesTo(const std::string& path, const base::BlobId& blob) {
+absl::StatusOr<bool> Shelf::HashesTo(const std::string& path, const base::BlobId& blob,
+                                     const std::function<bool()>& stop) {
   ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
-  const auto found = HashOf(*file);
+  const auto found = HashOf(*file, stop);
+  if (absl::IsCancelled(found.status())) return found.status();
   if (!found.ok()) base::LogWarning("a stored file cannot be read: ", found.status().ToString());
   return found.ok() && *found == blob;
 }

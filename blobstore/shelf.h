@@ -73,7 +73,9 @@ class Shelf {
 
   // Reads a whole file. One that cannot be read to its end does not hash to anything.
   absl::StatusOr<base::BlobId> HashFile(const std::string& path);
-  absl::StatusOr<bool> HashesTo(const std::string& path, const base::BlobId& blob);
+  // kCancelled once `stop` says so.
+  absl::StatusOr<bool> HashesTo(const std::string& path, const base::BlobId& blob,
+                                const std::function<bool()>& stop = nullptr);
   absl::StatusOr<std::optional<BlobRow>> RowOf(const base::BlobId& blob);
 
   base::FileSystem& fs() { return fs_; }

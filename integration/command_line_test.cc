@@ -531,7 +531,7 @@ TEST_F(CommandLineTest, AfterACrashNobodyElseIsToldTheTokenOrIsSignalled) {
   fs::remove(socket_path);
   const CommandResult asked = laptop_->Run({"status"});
   EXPECT_EQ(asked.exit_status, 4);
-  EXPECT_THAT(asked.err, HasSubstr("not the service of this data folder"));
+  EXPECT_THAT(asked.err, HasSubstr("not the service of this token"));
   EXPECT_THAT(other.heard(), HasSubstr("GET /v1/proof"));
   const std::string before = Trimmed(ReadWholeFile(laptop_->dir() + "/api.token"));
   EXPECT_EQ(Json::parse(Ok(*laptop_, {"token", "rotate", "--json"}))["told"], false);

@@ -21,9 +21,6 @@ namespace {
 // after this, or after as long as it took itself.
 constexpr base::Millis kRefoldWait{500};
 
-// How soon a disk that was not mounted is noticed when it is.
-constexpr base::Millis kLookForDisk{5000};
-
 // In the index: until when an operator has scans paused, in ms of Unix time.
 constexpr std::string_view kPauseKey = "scan.pause_until_ms";
 constexpr int64_t kPauseForEver = INT64_MAX;
@@ -163,31 +160,20 @@ bool Scanner::Impl::MayGoOn() {
 // False: it is to end.
 bool Scanner::Impl::AwaitPass() {
   while (MayGoOn()) {
-    const bool away = !blobs.away().empty();
-    {
-      base::MutexLock lock(mutex);
-      const auto idle = [&]() EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-        const base::SteadyTime now = clock.SteadyNow();
-        return !stopping && ((!requested && now < next) || now < paused);
-      };
-      if (idle()) {
-        clock.WaitUntil(wake, mutex, std::min(next, clock.SteadyNow() + kLookForDisk));
-      }
-      if (stopping) return false;
-      if (!idle()) {
-        requested = false;
-        running.emplace();
-        running->started = clock.WallNow();
-        running->started_steady = clock.SteadyNow();
-        progress = 0;
-        return true;
-      }
-    }
-    blobs.CheckWrites();
-    if (!away || !blobs.CheckBlobsThere().ok()) continue;
-    // Back: whatever is there is held against the rows.
     base::MutexLock lock(mutex);
-    requested = true;
+    const auto idle = [&]() EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      const base::SteadyTime now = clock.SteadyNow();
+      return !stopping && ((!requested && now < next) || now < paused);
+    };
+    if (idle()) clock.WaitUntil(wake, mutex, next);
+    if (stopping) return false;
+    if (idle()) continue;
+    requested = false;
+    running.emplace();
+    running->started = clock.WallNow();
+    running->started_steady = clock.SteadyNow();
+    progress = 0;
+    return true;
   }
   return false;
 }

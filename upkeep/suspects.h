@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/log_bound.h"
 #include "base/mutex.h"
 #include "base/thread.h"
 
@@ -28,17 +29,23 @@ class SuspectQueue {
   static constexpr std::size_t kWaitingMax = 16;
   static constexpr std::size_t kOfOneMax = 2;
   static constexpr std::size_t kRememberedMax = 4096;
+  static constexpr std::size_t kRememberedOfOneMax = 256;
   static constexpr base::Millis kDay{24 * 3600 * 1000};
 
   // False: it is not looked at.
   bool Add(const Suspect& suspect, base::SteadyTime now);
-  // The next to be looked at; it counts as waiting until Done.
+  // The next to be looked at; it counts as waiting until Done. `looked`: its bytes were read; else
+  // it may be named again.
   std::optional<Suspect> Next() const;
-  void Done();
+  void Done(bool looked);
 
  private:
   std::deque<Suspect> waiting_;
-  absl::flat_hash_map<base::BlobId, base::SteadyTime> asked_;  // within the last day
+  struct Asked {
+    base::SteadyTime when;
+    base::PeerId by;
+  };
+  absl::flat_hash_map<base::BlobId, Asked> asked_;  // within the last day
 };
 
 // Reads the bytes of suspects, one after the other. `check` says whether they are right, and sets
@@ -59,7 +66,7 @@ class Suspects {
 
  private:
   void Loop();
-  void Look(const Suspect& suspect);
+  bool Look(const Suspect& suspect);  // were its bytes read?
   bool stopping();
 
   const base::Clock& clock_;
@@ -68,6 +75,7 @@ class Suspects {
   base::CondVar wake_;
   bool stopping_ GUARDED_BY(mutex_) = false;
   SuspectQueue queue_ GUARDED_BY(mutex_);
+  base::LogBound lines_;
   base::Thread thread_;
 };
 

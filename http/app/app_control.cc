@@ -13,10 +13,15 @@
 namespace waypost::http {
 namespace {
 
-// Proofs are for programs that found endpoints.json, so they are on this machine; nobody else gets
-// anything that a token could be guessed with.
+// Proofs are for programs that found endpoints.json, so they are on this machine and call what it
+// says; nobody else gets anything that a token could be guessed with, nor through a proxy here.
 bool OnThisMachine(const Request& request, const std::string& endpoint) {
-  if (request.by_owner || base::IsLoopback(request.remote_address)) return true;
+  if (request.by_owner) return true;
+  for (const char* forwarded : {"forwarded", "x-forwarded-for", "x-real-ip", "via"}) {
+    if (request.Header(forwarded)) return false;
+  }
+  if (request.Header("host") != endpoint) return false;
+  if (base::IsLoopback(request.remote_address)) return true;
   const auto own = base::ParseHostPort(endpoint);
   return own.ok() && own->host == request.remote_address;
 }

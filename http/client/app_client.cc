@@ -4,10 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/crypto.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "http/client/exchange.h"
 #include "http/message/errors.h"
 #include "http/message/json.h"
+#include "http/message/service_proof.h"
 
 // One call after the other over one kept connection. A GET or HEAD whose kept connection was found
 // dead before a byte of an answer came is made once more on a fresh one. Any other failure is the
@@ -56,6 +59,7 @@ struct AppClient::Impl {
 
   base::SteadyTime Deadline() const { return base::SteadyNow() + options.idle_timeout; }
   absl::Status Connect(const Interrupt& interrupt);
+  absl::Status HaveProved(const Interrupt& interrupt);
   absl::Status SendRequest(const Call& call, const Interrupt& interrupt);
   absl::StatusOr<Reply> ReadReply(const Call& call, const Interrupt& interrupt);
   absl::StatusOr<Reply> Once(const Call& call, const Interrupt& interrupt);
@@ -76,7 +80,29 @@ absl::Status AppClient::Impl::Connect(const Interrupt& interrupt) {
     RETURN_IF_ERROR(socket->StartTls(options.tls_sha256, Deadline(), interrupt));
   }
   exchange = std::make_unique<Exchange>(std::move(*socket));
-  return absl::OkStatus();
+  if (!options.prove) return absl::OkStatus();
+  const absl::Status proved = HaveProved(interrupt);
+  if (!proved.ok()) exchange.reset();
+  return proved;
+}
+
+absl::Status AppClient::Impl::HaveProved(const Interrupt& interrupt) {
+  const ProofOf of{.nonce = base::ToHex(base::RandomBytes(32)), .address = options.address};
+  ASSIGN_OR_RETURN(const std::string expected, ProofFor(ProofKeyOf(options.token), of));
+  const Call call{.target = "/v1/proof?token=api&nonce=" + of.nonce};
+  RETURN_IF_ERROR(exchange->Send(FormatRequest(call.method, call.target, options.address, {}, {}),
+                                 Deadline(), interrupt));
+  const auto reply = ReadReply(call, interrupt);
+  const Json json = reply.ok() && reply->status == 200
+                        ? Json::parse(reply->body, nullptr, /*allow_exceptions=*/false)
+                        : Json();
+  const bool said = json.is_object() && json.contains("proof") && json["proof"].is_string();
+  if (said && base::ConstantTimeEqual(json["proof"].get_ref<const std::string&>(), expected)) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(
+      absl::StrCat("what listens on ", options.address,
+                   " is not the service of this token, and was not told it"));
 }
 
 absl::Status AppClient::Impl::SendRequest(const Call& call, const Interrupt& interrupt) {

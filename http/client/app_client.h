@@ -28,6 +28,9 @@ class AppClient {
     std::string socket_path;
     uid_t owner = 0;
     std::string token;  // of api.token, without the newline; empty: none is sent
+    // Each new connection begins with a proof that the service knows `token` (service_proof.h), or
+    // ends: kUnavailable, and the token was not sent.
+    bool prove = false;
     // Not empty: HTTPS, with a certificate that has this SHA-256 in hex, as in endpoints.json.
     std::string tls_sha256;
     base::Millis connect_timeout{3000};

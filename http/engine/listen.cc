@@ -62,7 +62,9 @@ absl::StatusOr<Listening> ListenAtPath(const std::string& path, const std::strin
   // Nobody can connect before listen().
   if (::bind(fd, where.get(), where.size()) != 0 || ::chmod(path.c_str(), 0600) != 0 ||
       ::listen(fd, kBacklog) != 0) {
-    return CannotListen(path, absl::StrCat("see ", setting));
+    const absl::Status why = CannotListen(path, absl::StrCat("see ", setting));
+    ::unlink(path.c_str());  // who finds one would call here
+    return why;
   }
   std::move(closer).Cancel();
   return Listening{.fd = fd, .bound_address = path};

@@ -11,12 +11,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/crypto.h"
-#include "base/random.h"
 #include "base/short_id.h"
 #include "base/status.h"
 #include "http/message/errors.h"
-#include "http/message/service_proof.h"
 #include "service/data_dir.h"
 #include "service/unusable.h"
 
@@ -44,22 +41,6 @@ absl::Status WithExit(absl::Status status, int exit_status) {
 
 bool IsHex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// After a crash another program may listen where endpoints.json points.
-absl::Status HaveProved(const http::AppClient::Options& options) {
-  http::AppClient::Options asks = options;
-  asks.token.clear();
-  const http::ProofOf of{.nonce = base::ToHex(base::RandomBytes(32)), .address = options.address};
-  ASSIGN_OR_RETURN(const std::string expected, http::ProofFor(http::ProofKeyOf(options.token), of));
-  auto reply = http::AppClient(asks).Must({.target = "/v1/proof?token=api&nonce=" + of.nonce});
-  if (absl::IsUnavailable(reply.status())) return WithExit(reply.status(), kExitNotReachable);
-  const Json json = reply.ok() ? Json::parse(reply->body, nullptr, false) : Json();
-  if (base::ConstantTimeEqual(TextOf(json, "proof"), expected)) return absl::OkStatus();
-  return WithExit(absl::UnavailableError(absl::StrCat(
-                      "what listens on ", options.address,
-                      " is not the service of this data folder; it was told no token")),
-                  kExitNotReachable);
 }
 
 absl::StatusOr<Json> Parse(const std::string& body) {
@@ -128,8 +109,9 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_
   }
   options = {.address = endpoints->http, .tls_sha256 = endpoints->http_tls_sha256};
   ASSIGN_OR_RETURN(options.token, ReadToken(data_dir, "api.token"));
-  // A certificate is proof enough: its key is in nobody else's hands.
-  if (options.tls_sha256.empty()) RETURN_IF_ERROR(HaveProved(options));
+  // After a crash another program may listen there. A certificate is proof enough: its key is in
+  // nobody else's hands.
+  options.prove = options.tls_sha256.empty();
   return std::unique_ptr<Client>(new Client(std::move(options)));
 }
 

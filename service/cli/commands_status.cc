@@ -80,12 +80,13 @@ absl::StatusOr<std::map<std::string, Mention>> MentionsOf(Client& client, const 
   }
   std::map<std::string, Mention> mentions;
   for (const auto& [group, blobs] : by_group) {
-    Json info;
-    ASSIGN_OR_RETURN(info, client.Get(GroupPath(group)));
+    const auto info = client.Get(GroupPath(group));
+    if (absl::IsNotFound(info.status())) continue;  // it is being left
+    RETURN_IF_ERROR(info.status());
     std::multimap<std::string, Json> refs;
     ASSIGN_OR_RETURN(refs, RefsOfBlobs(client, group, blobs));
     for (const auto& [blob, ref] : refs) {
-      mentions.emplace(blob, Mention{.key = TextOf(ref, "key"), .group = TextOf(info, "name")});
+      mentions.emplace(blob, Mention{.key = TextOf(ref, "key"), .group = TextOf(*info, "name")});
     }
   }
   return mentions;

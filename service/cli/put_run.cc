@@ -19,10 +19,13 @@ namespace {
 
 // At once, as the service takes them.
 constexpr std::size_t kAtOnce = 8;
-// Of one part: as many as one question to the service may name, or not much more than so many
-// bytes, so that what is hashed is still in memory when it is sent.
+// Of one part: as many files as one question to the service may name, and, but for a larger one by
+// itself, as many bytes as it reads to be sure that what is here is whole.
 constexpr std::size_t kPartFiles = 1000;
-constexpr uint64_t kPartBytes = uint64_t{1} << 30;
+constexpr uint64_t kPartBytes = uint64_t{64} << 20;
+// A service that has no room for another large body at the moment says so.
+constexpr int kTries = 4;
+constexpr base::Millis kTryAgain{1'000};
 constexpr std::size_t kHashPiece = std::size_t{256} << 10;
 
 }  // namespace
@@ -43,9 +46,9 @@ void PutRun::Run(Client& client) {
   }
   for (std::size_t begin = 0; begin < items_.size() && !gave_up_.load();) {
     std::size_t end = begin;
-    for (uint64_t bytes = 0; end < items_.size() && end - begin < kPartFiles && bytes < kPartBytes;
-         ++end) {
+    for (uint64_t bytes = 0; end < items_.size() && end - begin < kPartFiles; ++end) {
       bytes += items_[end].size;
+      if (end > begin && bytes > kPartBytes) break;
     }
     RunPart(client, begin, end);
     begin = end;
@@ -76,6 +79,7 @@ void PutRun::RunPart(Client& client, std::size_t begin, std::size_t end) {
     files_.fetch_add(1);
     Draw("sending");
   });
+  for (std::size_t i = begin; i < end; ++i) items_[i].spooled.reset();
 }
 
 void PutRun::InParallel(Client& client, std::size_t begin, std::size_t end, const Each& each) {
@@ -119,7 +123,8 @@ absl::StatusOr<PutResult> PutRun::Hash(PutItem& item) {
     hash.Update(std::string_view(buffer).substr(0, got));
     left -= got;
   }
-  item.spooled = reader->spooled();
+  // Each holds a descriptor. What is empty is so the second time too.
+  if (reader->size() > 0) item.spooled = reader->spooled();
   return PutResult{.blob = hash.Finish(), .size = reader->size()};
 }
 
@@ -166,6 +171,15 @@ void PutRun::Reference(Client& client, std::size_t begin, std::size_t end) {
 }
 
 absl::Status PutRun::Send(Client& client, const PutItem& item, PutResult& result) {
+  for (int tried = 1;; ++tried) {
+    const absl::Status sent = SendOnce(client, item, result);
+    const bool busy = absl::IsUnavailable(sent) && ExitOf(sent) != kExitNotReachable;
+    if (!busy || tried == kTries) return sent;
+    base::WaitUntil(base::SteadyNow() + tried * kTryAgain);
+  }
+}
+
+absl::Status PutRun::SendOnce(Client& client, const PutItem& item, PutResult& result) {
   std::unique_ptr<PutReader> reader;
   ASSIGN_OR_RETURN(reader, PutReader::Open(item));
   http::AppClient::Call call{.method = "PUT", .target = BlobPath(result.blob.ToHex())};

@@ -48,6 +48,7 @@ class PutRun {
   // References to what is here, as many at once as may be.
   void Reference(Client& client, std::size_t begin, std::size_t end);
   absl::Status Send(Client& client, const PutItem& item, PutResult& result);
+  absl::Status SendOnce(Client& client, const PutItem& item, PutResult& result);
   void Draw(const char* what);
 
   std::vector<PutItem> items_;  // each used by one thread at a time

@@ -168,7 +168,15 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                .peers = *peers,
                                                .clock = clock,
                                                .self = outside_.identity.peer_id(),
-                                               .note_mode = [this] { NoteMode(); }});
+                                               .note_mode = [this] { NoteMode(); },
+                                               .look_at_disk = [this] { LookAtDisk(); }});
+}
+
+// Back: whatever is there is held against the rows.
+void PeerParts::LookAtDisk() {
+  const bool away = !blobs->away().empty();
+  blobs->CheckWrites();
+  if (away && blobs->CheckBlobsThere().ok()) scanner->Request();
 }
 
 // Whoever finds that it may have changed: the store, and a look each second.

@@ -121,6 +121,7 @@ class PeerParts {
   void ComposeGroups(const PeerPartsOptions& options);
   void Wire(PeerPartsOptions& options);
   void NoteMode();
+  void LookAtDisk();
 
   const Outside outside_;
   std::unique_ptr<BlobNews> blob_news_;

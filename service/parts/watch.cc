@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "base/units.h"
 
 // What happened becomes lines that people read: events as they were published, and what nobody
@@ -17,6 +18,7 @@ namespace waypost::service {
 namespace {
 
 constexpr base::Millis kLookEvery{1'000};
+constexpr base::Millis kLookAtDiskEvery{5'000};
 constexpr std::size_t kEventsAtOnce = 1'000;
 constexpr std::size_t kGroupsLookedAt = 1'000;
 
@@ -64,7 +66,11 @@ void Watch::Loop() {
       changed = std::exchange(changed_, false);
     }
     const base::SteadyTime began = parts_.clock.SteadyNow();
-    Look(began, changed);
+    const absl::Status looked = base::WithinMemory([&] {
+      Look(began, changed);
+      return absl::OkStatus();
+    });
+    if (!looked.ok()) base::LogWarning("what happened is not told: ", looked.message());
     // Many groups cost time: a twentieth of it at most.
     const base::SteadyTime ended = parts_.clock.SteadyNow();
     next = ended + std::max<base::SteadyTime::duration>(kLookEvery, 20 * (ended - began));
@@ -72,6 +78,10 @@ void Watch::Loop() {
 }
 
 void Watch::Look(base::SteadyTime now, bool changed) {
+  if (now >= next_disk_) {
+    parts_.look_at_disk();
+    next_disk_ = now + kLookAtDiskEvery;
+  }
   parts_.note_mode();
   if (LookAtEvents(now) || changed) {
     LookAtGroups();

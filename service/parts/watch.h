@@ -38,6 +38,8 @@ class Watch {
     const base::Clock& clock;
     base::PeerId self;
     std::function<void()> note_mode;  // looks whether the mode has changed
+    // Tries what does not work at present, whatever else is paused: every few seconds.
+    std::function<void()> look_at_disk;
   };
   explicit Watch(Parts parts) : parts_(std::move(parts)) {}
   ~Watch() { Shutdown(); }
@@ -56,6 +58,7 @@ class Watch {
   const Parts parts_;
   // ---- of the thread alone ----
   uint64_t events_seen_ = 0;
+  base::SteadyTime next_disk_{};
   std::map<base::GroupId, bool> complete_;
   std::map<base::GroupId, std::string> names_;
   bool fetching_paused_ = false, scanning_paused_ = false;

@@ -28,12 +28,29 @@ TEST(SuspectQueue, LooksAtEachBlobOnceADayAndAtFewOfOneMember) {
   for (uint64_t i = 2; i < 16; ++i) EXPECT_TRUE(add("x" + std::to_string(i), i));
   EXPECT_FALSE(add("y", 99)) << "sixteen of all";
   EXPECT_EQ(queue.Next()->blob, BlobOf("a"));
-  queue.Done();
+  queue.Done(true);
   EXPECT_FALSE(add("a", 3)) << "within a day";
   EXPECT_TRUE(add("y", 99));
-  queue.Done();
+  queue.Done(false);
+  EXPECT_TRUE(add("b", 98)) << "its bytes could not be read";
   clock.Advance(SuspectQueue::kDay);
   EXPECT_TRUE(add("a", 3));
+}
+
+TEST(SuspectQueue, OneMemberKeepsNobodyElseFromNamingBlobs) {
+  base::FakeClock clock;
+  SuspectQueue queue;
+  const auto add = [&](std::size_t blob, uint64_t by) {
+    const bool added =
+        queue.Add({BlobOf("blob " + std::to_string(blob)), PeerNumber(by)}, clock.SteadyNow());
+    if (added) queue.Done(true);
+    return added;
+  };
+  for (std::size_t i = 0; i < SuspectQueue::kRememberedOfOneMax; ++i) EXPECT_TRUE(add(i, 1));
+  EXPECT_FALSE(add(5000, 1));
+  EXPECT_TRUE(add(5000, 2));
+  clock.Advance(SuspectQueue::kDay);
+  EXPECT_TRUE(add(5001, 1));
 }
 
 TEST(Suspects, ARottenFileIsSetAsideAndARightOneStays) {

@@ -138,6 +138,13 @@ TEST_F(ControlSocketTest, AServiceProvesThatItKnowsATokenAndSendsNone) {
   // From another machine.
   Request from{.method = "GET", .path = "/v1/proof", .remote_address = "192.0.2.1"};
   from.query = {{"nonce", of.nonce}};
+  from.headers = {{"host", address}};
+  EXPECT_EQ(node_.app_api->Handle(from).status, 404);
+  // From here, and from here for somebody else.
+  from.remote_address = "127.0.0.1";
+  EXPECT_EQ(node_.app_api->Handle(from).status, 200);
+  from.headers.emplace_back("x-forwarded-for", "192.0.2.1");
+  EXPECT_EQ(node_.app_api->Handle(from).status, 404);
   from.headers = {{"host", "localhost"}};
   EXPECT_EQ(node_.app_api->Handle(from).status, 404);
 }
