@@ -27,7 +27,8 @@ struct Endpoint {
   // listens.
   std::string socket_path;
   uid_t owner = 0;
-  // Of the certificate, SHA-256 as 64 lower-case digits; empty: plain HTTP.
+  // Where `address` is called: of the certificate, SHA-256 as 64 lower-case digits; empty: plain
+  // HTTP.
   std::string tls_sha256;
 };
 
@@ -58,7 +59,7 @@ inline Result<Endpoint> ReadDataFolder(const std::filesystem::path& data,
     const bool there = json.is_object() && json.contains(key) && json[key].is_string();
     return there ? json[key].get<std::string>() : std::string();
   };
-  Endpoint endpoint{.address = text("http")};
+  Endpoint endpoint{.address = text("http"), .tls_sha256 = text("http_tls_sha256")};
   if (endpoint.address.empty()) {
     return Error{.kind = ErrorKind::kFile,
                  .message = (data / "endpoints.json").string() + " says no address"};

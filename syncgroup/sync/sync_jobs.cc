@@ -80,7 +80,13 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
 absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {
   ASSIGN_OR_RETURN(const JoinRequest request, invites.PrepareJoin(invite, role));
   const uint64_t returns = peers.Health(invite.inviter).returns;
-  const auto reply = client.Join({invite.inviter, invite.addresses}, request, stop.get_token());
+  const Endpoint inviter{invite.inviter, invite.addresses};
+  auto reply = client.Join(inviter, request, stop.get_token());
+  // Asking twice uses nothing up. An inviter that has just removed this peer from another group
+  // cuts its connections, and maybe this one among them.
+  if (absl::IsUnavailable(reply.status())) {
+    reply = client.Join(inviter, request, stop.get_token());
+  }
   if (absl::IsUnavailable(reply.status()) || absl::IsDeadlineExceeded(reply.status())) {
     return absl::DeadlineExceededError(
         absl::StrCat("the inviter could not be reached at the addresses in the invite: ",

@@ -472,9 +472,13 @@ TEST(ClientHttpsTest, OnlyTheCertificateOfTheDataFolderIsSpokenTo) {
   ASSERT_EQ(made.exit_status, 0) << made.err;
   Peer& peer = cluster.Prepare("peer", {"--http.tls_cert=" + certificate, "--http.tls_key=" + key});
   ASSERT_TRUE(peer.Start().ok());
-  const auto client = Client::OfDataFolder(peer.dir());
-  ASSERT_TRUE(client.ok()) << client.error().message;
-  ASSERT_EQ(client->endpoint().tls_sha256.size(), 64u);
+  // By its address, as from where the data folder's socket is not to be had.
+  auto endpoint = ReadDataFolder(peer.dir());
+  ASSERT_TRUE(endpoint.ok()) << endpoint.error().message;
+  EXPECT_EQ(Client(*endpoint).GetGroup(std::string(64, '7'), kLong).error().http_status, 404);
+  endpoint->socket_path.clear();
+  ASSERT_EQ(endpoint->tls_sha256.size(), 64u);
+  const auto client = std::make_unique<Client>(*endpoint);
   const std::string bytes = SomeBytes(3 << 20, 4);
   const auto put = client->PutBytes(bytes, {}, kLong);
   ASSERT_TRUE(put.ok()) << put.error().message;
