@@ -33,6 +33,7 @@ TEST(SuspectQueue, LooksAtEachBlobOnceADayAndAtFewOfOneMember) {
   EXPECT_TRUE(add("y", 99));
   queue.Done(false);
   EXPECT_TRUE(add("b", 98)) << "its bytes could not be read";
+  queue.Done(true);
   clock.Advance(SuspectQueue::kDay);
   EXPECT_TRUE(add("a", 3));
 }

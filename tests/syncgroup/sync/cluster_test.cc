@@ -340,8 +340,10 @@ TEST(Cluster, AClockThatWasAheadIsSaidWhereItWas) {
     })) << "its clock is right: what it wrote waits";
     const ClockReport report = a.syncer().Clocks();
     EXPECT_TRUE(report.ahead);
-    ASSERT_EQ(report.reasons.size(), 1u);
-    EXPECT_NE(report.reasons[0].find(group.ToHex()), std::string::npos) << report.reasons[0];
+    // A round that was under way while the clock was ahead may have left a reason of its own.
+    EXPECT_TRUE(std::any_of(
+        report.reasons.begin(), report.reasons.end(),
+        [&](const std::string& why) { return why.find(group.ToHex()) != std::string::npos; }));
   }
   EXPECT_FALSE(b.Has(group, "after", "2"));
 }
