@@ -72,18 +72,25 @@ TEST_F(WatchTest, MembersAreNamedAndAFloodOfThemIsCounted) {
   node_.events.Publish(
       "member.removed",
       {{"group", "ours"}, {"peer", PeerNumber(1).ToHex()}, {"by", PeerNumber(2).ToHex()}});
-  Pass(base::Millis(130'000));
+  // Told once or, where the flood was met in two looks, in parts; and the later, the longer a look
+  // took by a clock that somebody else moves.
+  std::string log;
+  std::size_t left_out = 0;
+  const std::regex more("([0-9]+) more changes of members");
+  for (int round = 0; round < 50 && left_out < 30; ++round) {
+    Pass(base::Millis(130'000));
+    log += testing::internal::GetCapturedStderr();
+    testing::internal::CaptureStderr();
+    left_out = 0;
+    for (std::sregex_iterator at(log.begin(), log.end(), more), end; at != end; ++at) {
+      left_out += std::stoul((*at)[1]);
+    }
+  }
   node_.parts.Shutdown();
-  const std::string log = testing::internal::GetCapturedStderr();
+  log += testing::internal::GetCapturedStderr();
   EXPECT_THAT(log, HasSubstr("peer " + PeerNumber(2).ToHex() +
                              " is a member of group g0 as server, writer"));
   EXPECT_THAT(log, Not(HasSubstr("group g40 ")));
-  // Told once or, where the flood was met in two looks, in parts.
-  std::size_t left_out = 0;
-  const std::regex more("([0-9]+) more changes of members");
-  for (std::sregex_iterator at(log.begin(), log.end(), more), end; at != end; ++at) {
-    left_out += std::stoul((*at)[1]);
-  }
   EXPECT_EQ(left_out, 30U) << log;
   EXPECT_THAT(log, HasSubstr("warning this peer was removed from group ours by peer " +
                              PeerNumber(2).ToHex()));

@@ -17,6 +17,7 @@ using base::Sha256;
 using Kind = BlobReply::Kind;
 
 TEST(Report, HowTheBlobsOfOneGroupWaitIsCountedApart) {
+  base::Gate gate;  // before the rig, whose workers pass it until they have ended
   Rig rig;
   const auto create = [&](const std::string& name) {
     const auto info = rig.groups->Create({.name = name, .role = syncgroup::Role::kServer});
@@ -24,7 +25,6 @@ TEST(Report, HowTheBlobsOfOneGroupWaitIsCountedApart) {
     return info->id;
   };
   const base::GroupId second = create("second"), third = create("third"), empty = create("empty");
-  base::Gate gate;
   const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
   rig.AddMember(second, away);
   const PeerId slow = rig.AddPeerTo(third, 2, [&](const BlobRequest&, BlobSink&, std::stop_token) {

@@ -186,8 +186,8 @@ TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
 }
 
 TEST(Fetcher, ManyCallersShareOneFetch) {
-  Rig rig;
   base::Gate gate;
+  Rig rig;
   const PeerId peer =
       rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
         gate.Pass();
