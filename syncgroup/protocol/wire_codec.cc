@@ -312,7 +312,7 @@ absl::StatusOr<SyncReply> DecodeSyncReply(std::string_view bytes) {
     RETURN_IF_ERROR(ReadSyncGroupReply(group, out.groups.emplace_back()));
   }
   out.more = in.more();
-  out.now = base::FromMs(in.now_ms());
+  RETURN_IF_ERROR(ReadTime(in.now_ms(), "now", out.now));
   return out;
 }
 
@@ -359,7 +359,7 @@ absl::StatusOr<JoinRequest> DecodeJoinRequest(std::string_view bytes) {
   out.name = in.name();
   RETURN_IF_ERROR(CheckText(out.name, kNameBytesMax, "a peer's name"));
   RETURN_IF_ERROR(ReadAddresses(in.addresses(), out.addresses));
-  out.now = base::FromMs(in.now_ms());
+  RETURN_IF_ERROR(ReadTime(in.now_ms(), "now", out.now));
   return out;
 }
 

@@ -258,6 +258,25 @@ TEST(WireCodec, SyncGoesThereAndBack) {
   EXPECT_FALSE(DecodeSyncRequest(*EncodeSyncRequest(request)).ok());
 }
 
+TEST(WireCodec, ATimeOfNoCalendarIsRefused) {
+  const int64_t year_9999 = 253402300799999;
+  for (const auto& [ms, taken] : {std::pair<int64_t, bool>{0, true},
+                                  {year_9999, true},
+                                  {year_9999 + 1, false},
+                                  {-1, false},
+                                  {std::numeric_limits<int64_t>::max(), false},
+                                  {std::numeric_limits<int64_t>::min(), false}}) {
+    const SyncReply reply{.now = base::FromMs(ms)};
+    EXPECT_EQ(DecodeSyncReply(*EncodeSyncReply(reply)).ok(), taken) << ms;
+    const JoinRequest join{.group = Group('g'),
+                           .invite_id = "id",
+                           .proof = "proof",
+                           .incarnation = Inc('i'),
+                           .now = base::FromMs(ms)};
+    EXPECT_EQ(DecodeJoinRequest(EncodeJoinRequest(join)).ok(), taken) << ms;
+  }
+}
+
 TEST(WireCodec, PokeJoinHeldAndMissGoThereAndBack) {
   const PokeRequest poke{.groups = {Group('g')}, .haves = {Blob('b'), Blob('c')}};
   CutEverywhere(EncodePokeRequest(poke), Both(DecodePokeRequest, EncodePokeRequest));
