@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_bound.h"
 #include "base/mutex.h"
 #include "base/random.h"
-#include "base/sha256.h"
 #include "base/status.h"
 #include "blobstore/blobs_disk.h"
 #include "blobstore/inline_table.h"
@@ -35,8 +35,6 @@ namespace {
 
 // Losses remembered so that each is counted once; more than these are counted whenever they are
 // met.
-// Read in one piece to look whether bytes are right.
-constexpr std::size_t kCheckedAtOnce = std::size_t{1} << 20;
 constexpr std::size_t kLossesRemembered = 10000;
 
 // What a trial of the disk writes.
@@ -47,7 +45,6 @@ constexpr std::size_t kOpenFilesMax = 64;
 // Of the descriptors that this process may have, a share at most.
 constexpr std::size_t kOpenFilesShare = 16;
 constexpr std::size_t kTogetherMin = 8;
-constexpr base::Millis kSayAgain{60'000};
 
 std::size_t KeptOpen() {
   rlimit limit{};
@@ -227,17 +224,6 @@ struct DiskBlobStore::Impl {
     return result;
   }
 
-  // Once a minute at most.
-  void SayNoDescriptor(const absl::Status& status) {
-    const base::SteadyTime now = clock.SteadyNow();
-    {
-      base::MutexLock lock(mutex);
-      if (no_descriptor_said && now - *no_descriptor_said < kSayAgain) return;
-      no_descriptor_said = now;
-    }
-    base::LogWarning("a read was answered 503: ", status.message());
-  }
-
   // Are the bytes of a row, looked at now, not here?
   absl::StatusOr<bool> Missing(const base::BlobId& blob, const BlobRow& row);
 
@@ -249,6 +235,7 @@ struct DiskBlobStore::Impl {
   BlobsDisk disk;
   PartialFiles partials;
   OpenFiles open_files{KeptOpen()};
+  base::LogBound log;
   const std::shared_ptr<SpaceKeeper> space;
   WriteWatch writes;
   std::atomic<uint64_t> max_blob;
@@ -259,7 +246,6 @@ struct DiskBlobStore::Impl {
   base::Mutex mutex;
   // Reported and not installed anew since; the sequence of the inline bytes that were found wrong.
   absl::flat_hash_map<base::BlobId, uint64_t> losses GUARDED_BY(mutex);
-  std::optional<base::SteadyTime> no_descriptor_said GUARDED_BY(mutex);
 };
 
 // ---- lifecycle ----
@@ -436,7 +422,9 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Impl::OpenFile(
     // Those kept open for later are the first to go.
     open_files.Clear();
     file = fs.OpenRead(shelf.layout().BlobPath(blob));
-    if (base::IsNoDescriptor(file.status())) SayNoDescriptor(file.status());
+    if (base::IsNoDescriptor(file.status()) && log.May("no descriptor", clock.SteadyNow())) {
+      base::LogWarning("a read was answered 503: ", file.status().message());
+    }
   }
   const bool is_there = file.ok();
   if (is_there) {
@@ -479,23 +467,17 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> DiskBlobStore::Open(const base
 
 absl::StatusOr<bool> DiskBlobStore::CheckBytes(const base::BlobId& blob,
                                                const std::function<bool()>& stop) {
-  {
-    ASSIGN_OR_RETURN(const auto source, Open(blob));
-    base::Sha256 hash;
-    std::vector<char> piece(kCheckedAtOnce);
-    for (uint64_t at = 0; at < source->size_bytes();) {
-      if (stop && stop()) return absl::CancelledError("stopped");
-      ASSIGN_OR_RETURN(const std::size_t read, source->ReadAt(at, piece));
-      if (read == 0) break;
-      hash.Update(std::string_view(piece.data(), read));
-      at += read;
-    }
-    if (hash.Finish() == blob) return true;
-  }
+  // Says what is missing, and hashes what the index has.
+  RETURN_IF_ERROR(Open(blob).status());
+  const std::string path = impl_->shelf.layout().BlobPath(blob);
+  ASSIGN_OR_RETURN(const std::optional<BlobRow> found, impl_->shelf.RowOf(blob));
+  if (!found || found->placement != Placement::kFile) return true;
+  // Without the claim, which others may wait for: most files are whole.
+  ASSIGN_OR_RETURN(const base::BlobId hash, impl_->shelf.HashFile(path, stop));
+  if (hash == blob) return true;
   const Claims::Claim claim = impl_->shelf.claims().Wait(blob);
   ASSIGN_OR_RETURN(const std::optional<BlobRow> row, impl_->shelf.RowOf(blob));
   if (!row || row->placement != Placement::kFile) return true;  // removed or put anew meanwhile
-  const std::string path = impl_->shelf.layout().BlobPath(blob);
   ASSIGN_OR_RETURN(const bool whole, impl_->shelf.HashesTo(path, blob, stop));
   if (whole) return true;
   impl_->open_files.Drop(blob);

@@ -243,9 +243,10 @@ absl::Status Shelf::Quarantine(const std::string& path, std::string_view name) {
   return fs_.Remove(path);
 }
 
-absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path) {
+absl::StatusOr<base::BlobId> Shelf::HashFile(const std::string& path,
+                                             const std::function<bool()>& stop) {
   ASSIGN_OR_RETURN(const auto file, fs_.OpenRead(path));
-  return HashOf(*file);
+  return HashOf(*file, stop);
 }
 
 absl::StatusOr<bool> Shelf::HashesTo(const std::string& path, const base::BlobId& blob,

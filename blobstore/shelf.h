@@ -71,9 +71,10 @@ class Shelf {
   // Moves a file, named `name` there, to quarantine/. The caller holds the claim if it is a blob's.
   absl::Status Quarantine(const std::string& path, std::string_view name);
 
-  // Reads a whole file. One that cannot be read to its end does not hash to anything.
-  absl::StatusOr<base::BlobId> HashFile(const std::string& path);
-  // kCancelled once `stop` says so.
+  // Both read a whole file; kCancelled once `stop` says so.
+  absl::StatusOr<base::BlobId> HashFile(const std::string& path,
+                                        const std::function<bool()>& stop = nullptr);
+  // A file that cannot be read to its end does not hash to anything.
   absl::StatusOr<bool> HashesTo(const std::string& path, const base::BlobId& blob,
                                 const std::function<bool()>& stop = nullptr);
   absl::StatusOr<std::optional<BlobRow>> RowOf(const base::BlobId& blob);

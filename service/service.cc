@@ -363,7 +363,9 @@ void Service::Impl::MakeControlListener() {
 void Service::Impl::StartControlListener() {
   const absl::Status listening = control_engine->Start();
   if (!listening.ok()) {
-    base::LogWarning("no control.sock, commands use the app API: ", listening.message());
+    base::LogWarning(listening.message(),
+                     ": commands use the app API instead, which others can fill; a data folder on "
+                     "a file system that holds sockets has control.sock");
   }
 }
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -20,10 +18,6 @@ namespace {
 // A pass that could not end because references are being folded again is followed by another one
 // after this, or after as long as it took itself.
 constexpr base::Millis kRefoldWait{500};
-
-// In the index: until when an operator has scans paused, in ms of Unix time.
-constexpr std::string_view kPauseKey = "scan.pause_until_ms";
-constexpr int64_t kPauseForEver = INT64_MAX;
 
 base::SteadyTime NextAfter(base::SteadyTime end, base::Millis spent,
                            const ScannerOptions& options) {
@@ -78,23 +72,13 @@ void Scanner::Request() {
 }
 
 absl::Status Scanner::Pause(std::optional<base::Millis> how_long) {
-  std::optional<base::WallTime> until;
-  if (how_long) until = impl_->clock.WallNow() + *how_long;
-  const int64_t stored = until ? base::ToMs(*until) : kPauseForEver;
-  RETURN_IF_ERROR(
-      impl_->index.Update(base::Index::Lane::kForeground, [stored](base::WriteTxn& txn) {
-        txn.Put(base::Table::kMeta, kPauseKey, absl::StrCat(stored));
-        return absl::OkStatus();
-      }));
-  impl_->SetPause(until);
+  ASSIGN_OR_RETURN(const base::KeptPause::Pause pause, impl_->kept_pause.Begin(how_long));
+  impl_->SetPause(pause.until);
   return absl::OkStatus();
 }
 
 absl::Status Scanner::Resume() {
-  RETURN_IF_ERROR(impl_->index.Update(base::Index::Lane::kForeground, [](base::WriteTxn& txn) {
-    txn.Delete(base::Table::kMeta, kPauseKey);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(impl_->kept_pause.End());
   {
     base::MutexLock lock(impl_->mutex);
     impl_->paused = {};
@@ -136,18 +120,8 @@ void Scanner::Impl::SetPause(std::optional<base::WallTime> until) {
 }
 
 absl::Status Scanner::Impl::LoadPause() {
-  std::optional<int64_t> until;
-  RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    int64_t ms = 0;
-    const auto stored = txn.Get(base::Table::kMeta, kPauseKey);
-    if (stored && absl::SimpleAtoi(base::Abs(*stored), &ms)) until = ms;
-  }));
-  if (!until) return absl::OkStatus();
-  if (*until == kPauseForEver) {
-    SetPause(std::nullopt);
-  } else if (base::FromMs(*until) > clock.WallNow()) {
-    SetPause(base::FromMs(*until));
-  }
+  ASSIGN_OR_RETURN(const auto pause, kept_pause.Load());
+  if (pause) SetPause(pause->until);
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
+#include "base/kept_pause.h"
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "blobstore/blob_row.h"
@@ -30,6 +31,7 @@ struct Scanner::Impl {
         groups(parts.groups),
         ledger(parts.ledger),
         clock(parts.clock),
+        kept_pause(parts.index, parts.clock, "scan.pause_until_ms"),
         events(parts.events),
         options(options_in) {
     base::Metrics& metrics = parts.metrics;
@@ -76,6 +78,7 @@ struct Scanner::Impl {
   syncgroup::Groups& groups;
   syncgroup::Ledger& ledger;
   const base::Clock& clock;
+  base::KeptPause kept_pause;
   base::EventLog& events;
   base::Notifier changed;
   base::Histogram duration_seconds;

@@ -49,9 +49,8 @@ class SuspectQueue {
 };
 
 // Reads the bytes of suspects, one after the other. `check` says whether they are right, and sets
-// aside what is not; it ends early when `stop` says so. One thread, `suspects`. Lifecycle:
-// construct
-// -> Start -> Shutdown (idempotent, joins). Thread-safe.
+// aside what is not; it ends early when `stop` says so. One thread, `suspects`. Thread-safe.
+// Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class Suspects {
  public:
   using Check = std::function<absl::StatusOr<bool>(const base::BlobId& blob,

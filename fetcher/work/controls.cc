@@ -4,14 +4,12 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/key_codec.h"
 #include "base/status.h"
 #include "signpost/due.h"
 
 // Retry makes rows due and ends stops; a stop takes the row away and is remembered in the signpost.
-// A pause is one row of `meta`: the time when it ends.
 
 namespace waypost::fetcher {
 
@@ -23,10 +21,6 @@ namespace {
 // Rows moved in one transaction, and looked at in one view.
 constexpr std::size_t kRetryPage = 1000;
 constexpr std::size_t kRetryLook = 10 * kRetryPage;
-
-constexpr char kPauseKey[] = "fetcher.pause_until_ms";
-// A pause without an end.
-constexpr int64_t kPauseForEver = INT64_MAX;
 
 void MakeDue(BlobRecord& record, base::WallTime now) {
   signpost::Signpost& signpost = *record.signpost;
@@ -103,39 +97,20 @@ absl::Status Controls::Stop(const base::BlobId& blob) {
 }
 
 absl::Status Controls::Pause(std::optional<base::Millis> how_long) {
-  std::optional<base::WallTime> until;
-  if (how_long) until = parts_.clock.WallNow() + *how_long;
-  const int64_t stored = until ? base::ToMs(*until) : kPauseForEver;
-  RETURN_IF_ERROR(parts_.index.Update(Index::Lane::kForeground, [stored](base::WriteTxn& txn) {
-    txn.Put(base::Table::kMeta, kPauseKey, absl::StrCat(stored));
-    return absl::OkStatus();
-  }));
-  parts_.board.PauseByOperator(until);
+  ASSIGN_OR_RETURN(const base::KeptPause::Pause pause, pause_.Begin(how_long));
+  parts_.board.PauseByOperator(pause.until);
   return absl::OkStatus();
 }
 
 absl::Status Controls::Resume() {
-  RETURN_IF_ERROR(parts_.index.Update(Index::Lane::kForeground, [](base::WriteTxn& txn) {
-    txn.Delete(base::Table::kMeta, kPauseKey);
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(pause_.End());
   parts_.board.Resume();
   return absl::OkStatus();
 }
 
 absl::Status Controls::LoadPause() {
-  std::optional<int64_t> until;
-  RETURN_IF_ERROR(parts_.index.Read([&](base::ReadTxn& txn) {
-    int64_t ms = 0;
-    const auto stored = txn.Get(base::Table::kMeta, kPauseKey);
-    if (stored && absl::SimpleAtoi(base::Abs(*stored), &ms)) until = ms;
-  }));
-  if (!until) return absl::OkStatus();
-  if (*until == kPauseForEver) {
-    parts_.board.PauseByOperator(std::nullopt);
-  } else if (base::FromMs(*until) > parts_.clock.WallNow()) {
-    parts_.board.PauseByOperator(base::FromMs(*until));
-  }
+  ASSIGN_OR_RETURN(const auto pause, pause_.Load());
+  if (pause) parts_.board.PauseByOperator(pause->until);
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/index.h"
+#include "base/kept_pause.h"
 #include "fetcher/work/board.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/ledger/ledger.h"
@@ -26,7 +27,8 @@ class Controls {
     const base::Clock& clock;
     Board& board;
   };
-  explicit Controls(const Parts& parts) : parts_(parts) {}
+  explicit Controls(const Parts& parts)
+      : parts_(parts), pause_(parts.index, parts.clock, "fetcher.pause_until_ms") {}
 
   // As Fetcher's.
   absl::StatusOr<uint64_t> Retry(const base::BlobId& blob);
@@ -39,6 +41,7 @@ class Controls {
 
  private:
   const Parts parts_;
+  base::KeptPause pause_;
 };
 
 }  // namespace waypost::fetcher

@@ -15,8 +15,7 @@ namespace waypost::http {
 struct AppApi::Impl {
   Impl(AppParts parts, AppInfo info)
       : context{.parts = parts, .info = std::move(info)},
-        auth({.tokens = context.info.tokens,
-              .named = context.tokens,
+        auth({.tokens = context.tokens,
               .clock = context.parts.clock,
               .metrics = context.parts.metrics,
               .sites = context.parts.sites,
@@ -26,7 +25,7 @@ struct AppApi::Impl {
     SetLimits(context.info.limits);
     const absl::Status links = context.links.Load();
     if (!links.ok()) base::LogError("links are no good: ", links.ToString());
-    context.tokens.SetFiles(context.info.tokens.api, context.info.tokens.read);
+    context.tokens.SetFiles(context.info.tokens);
     for (Route& route : AppRoutes(context)) router.Add(std::move(route));
   }
   void SetLimits(const AppLimits& now) {
@@ -58,9 +57,8 @@ void AppApi::SetTokens(Tokens tokens) {
   // Of those that were there the owner of the data folder has made new ones.
   if (tokens.api != known.api) impl_->context.audit.Note({.act = "token.rotate", .what = "api"});
   if (tokens.read != known.read) impl_->context.audit.Note({.act = "token.rotate", .what = "read"});
-  known = tokens;
-  impl_->context.tokens.SetFiles(tokens.api, tokens.read);
-  impl_->auth.SetTokens(std::move(tokens));
+  known = std::move(tokens);
+  impl_->context.tokens.SetFiles(known);
 }
 
 void AppApi::SetLimits(const AppLimits& limits) { impl_->SetLimits(limits); }

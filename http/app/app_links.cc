@@ -17,17 +17,9 @@
 namespace waypost::http {
 namespace {
 
-// The token by which the call was made; of who owns the data folder and shows none, that of the
-// folder, which it could have shown.
-std::string MarkIn(const AppContext& context, const Request& request) {
-  const std::string_view token = BearerOf(request);
-  return token.empty() && request.by_owner ? context.tokens.MarkOfApi() : TokenStore::MarkOf(token);
-}
-
 // Each sees the links that it made; a token for the whole peer sees all.
-bool MaySee(const AppContext& context, const Request& request, const Link& link) {
-  return request.caller == nullptr || request.caller->Whole() ||
-         link.mark == MarkIn(context, request);
+bool MaySee(const Request& request, const Link& link) {
+  return request.caller == nullptr || request.caller->Whole() || link.mark == request.caller->mark;
 }
 
 absl::StatusOr<Link> LinkIn(AppContext& context, Request& request) {
@@ -64,8 +56,10 @@ absl::StatusOr<Link> LinkIn(AppContext& context, Request& request) {
     ASSIGN_OR_RETURN(link.blob, BlobIn(*blob));
     RETURN_IF_ERROR(CheckHeld(context, request, *link.blob));
   }
-  link.by = request.caller == nullptr ? "" : request.caller->token;
-  link.mark = MarkIn(context, request);
+  if (request.caller != nullptr) {
+    link.by = request.caller->token;
+    link.mark = request.caller->mark;
+  }
   return link;
 }
 
@@ -98,7 +92,7 @@ absl::StatusOr<Response> ListLinks(AppContext& context, Request& request) {
   for (const Link& link : context.links.List()) {
     if (!paging.after.empty() && link.id <= paging.after) continue;
     // What ended with its token, or by time, is gone.
-    if (!MaySee(context, request, link) || context.tokens.FindByMark(link.mark) == nullptr ||
+    if (!MaySee(request, link) || context.tokens.FindByMark(link.mark) == nullptr ||
         link.expires <= context.parts.clock.WallNow()) {
       continue;
     }
@@ -115,7 +109,7 @@ absl::StatusOr<Response> ListLinks(AppContext& context, Request& request) {
 absl::StatusOr<Response> RevokeLink(AppContext& context, Request& request) {
   const std::string& id = request.params["id"];
   const auto link = context.links.Get(id);
-  if (!link || !MaySee(context, request, *link)) return absl::NotFoundError("no such link here");
+  if (!link || !MaySee(request, *link)) return absl::NotFoundError("no such link here");
   RETURN_IF_ERROR(context.links.Revoke(id));
   context.Note(request, "link.revoke", link->group, id);
   return EmptyResponse();

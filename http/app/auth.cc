@@ -5,7 +5,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/crypto.h"
 #include "base/host_port.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -16,9 +15,9 @@
 #include "http/message/text.h"
 
 // Who may call the app API. Host and Origin are checked for every call, also for those that need no
-// token, so that a web page cannot make a browser ask here in its name; tokens are compared in
-// constant time. Numbers are accepted as Host where all addresses are bound, names only if they are
-// configured: a name could be made to point here by somebody else.
+// token, so that a web page cannot make a browser ask here in its name. Numbers are accepted as
+// Host where all addresses are bound, names only if they are configured: a name could be made to
+// point here by somebody else.
 
 namespace waypost::http {
 namespace {
@@ -29,16 +28,6 @@ bool IsNumeric(const std::string& host) {
     return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), buffer) == 1;
   }
   return inet_pton(AF_INET, host.c_str(), buffer) == 1;
-}
-
-const std::shared_ptr<const Caller>& OwnerOfFolder() {
-  static const auto owner =
-      std::make_shared<const Caller>(Caller{.token = "api", .right = Right::kAdmin, .file = true});
-  return owner;
-}
-
-bool Same(std::string_view given, const std::string& token) {
-  return !token.empty() && given.size() == token.size() && base::ConstantTimeEqual(given, token);
 }
 
 }  // namespace
@@ -144,25 +133,6 @@ void Auth::LetRead(const Request& request, Response& response) const {
   }
 }
 
-void Auth::SetTokens(Tokens tokens) {
-  auto fresh = std::make_shared<const Tokens>(std::move(tokens));
-  base::MutexLock lock(mutex_);
-  tokens_ = std::move(fresh);
-}
-
-std::shared_ptr<const Caller> Auth::CallerOf(std::string_view token) const {
-  static const auto read =
-      std::make_shared<const Caller>(Caller{.token = "read", .right = Right::kRead, .file = true});
-  std::shared_ptr<const Tokens> tokens;
-  {
-    base::MutexLock lock(mutex_);
-    tokens = tokens_;
-  }
-  if (Same(token, tokens->api)) return OwnerOfFolder();
-  if (Same(token, tokens->read)) return read;
-  return options_.named.Find(token);
-}
-
 Response Auth::Wrong(const Request& request) const {
   wrong_.Add();
   Response refused = ErrorResponse(absl::UnauthenticatedError(
@@ -196,7 +166,7 @@ std::optional<Response> Auth::Check(Request& request, Right right) const {
   if (right == Right::kAnybody) return std::nullopt;
   const std::string_view token = BearerOf(request);
   if (token.empty() && request.by_owner) {
-    request.caller = OwnerOfFolder();
+    request.caller = options_.tokens.Owner();
     return std::nullopt;
   }
   if (token.empty()) {
@@ -205,7 +175,7 @@ std::optional<Response> Auth::Check(Request& request, Right right) const {
     response.Set("WWW-Authenticate", "Bearer");
     return response;
   }
-  request.caller = CallerOf(token);
+  request.caller = options_.tokens.Find(token);
   if (request.caller == nullptr) return Wrong(request);
   if (request.caller->right >= right) return std::nullopt;
   return ErrorResponse(absl::PermissionDeniedError(

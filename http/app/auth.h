@@ -12,19 +12,12 @@
 #include "base/clock.h"
 #include "base/log_bound.h"
 #include "base/metrics.h"
-#include "base/mutex.h"
 #include "http/app/allowed_sites.h"
 #include "http/app/token_store.h"
 #include "http/message/message.h"
 #include "http/message/router.h"
 
 namespace waypost::http {
-
-// The two secrets of the app API.
-struct Tokens {
-  std::string api;
-  std::string read;  // empty: there is none
-};
 
 // Who may use the app API, and from where. Thread-safe.
 class Auth {
@@ -38,8 +31,7 @@ class Auth {
   static constexpr std::size_t kHeldBackMax = 64;
 
   struct Options {
-    Tokens tokens;
-    const TokenStore& named;  // outlives it
+    const TokenStore& tokens;  // outlives it
     const base::Clock& clock;
     base::Metrics& metrics;
     const AllowedSites& sites;  // outlives it
@@ -48,10 +40,7 @@ class Auth {
   explicit Auth(Options options)
       : options_(std::move(options)),
         wrong_(options_.metrics.AddCounter("waypost_wrong_tokens_total",
-                                           "Calls of the app API with a token that is none")),
-        tokens_(std::make_shared<const Tokens>(options_.tokens)) {}
-  // From now on these are asked for, and those of before are no good.
-  void SetTokens(Tokens tokens);
+                                           "Calls of the app API with a token that is none")) {}
 
   // The answer that refuses the request, or nothing. 403, also for what anybody may ask: a Host
   // that is not ours (a name that some page let point here), or an Origin other than the Host and
@@ -70,7 +59,6 @@ class Auth {
   bool HostAllowed(std::string_view host) const;
   // The request's Origin, if it is one of those that are allowed.
   std::optional<std::string> AllowedOrigin(const Request& request) const;
-  std::shared_ptr<const Caller> CallerOf(std::string_view token) const;
   Response Wrong(const Request& request) const;
   const Options options_;
   const base::Counter wrong_;
@@ -79,8 +67,6 @@ class Auth {
   // Answers that are held back now.
   const std::shared_ptr<std::atomic<std::size_t>> held_back_ =
       std::make_shared<std::atomic<std::size_t>>(0);
-  mutable base::Mutex mutex_;
-  std::shared_ptr<const Tokens> tokens_ GUARDED_BY(mutex_);
 };
 
 // The token of "Authorization: Bearer <token>"; empty for anything else.

@@ -15,6 +15,8 @@ namespace waypost::http {
 // Who makes a call of the app API: what its token is good for. Data.
 struct Caller {
   std::string token;  // its name: "api", "read", or as it was made
+  // How that token is known where its text must not be kept: TokenStore::MarkOf.
+  std::string mark;
   Right right = Right::kRead;
   // Nothing: this peer as a whole. Else what these groups hold and mention, and nothing else.
   std::optional<std::set<base::GroupId>> groups;

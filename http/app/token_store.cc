@@ -13,6 +13,7 @@
 #include "http/message/json.h"
 
 // A token has 256 random bits, so a plain hash of it says nothing: who reads the index cannot call.
+// Nobody learns a token from how long a look-up takes either: what is compared is the hash.
 // Memory follows the commits, in their order, so that a token that was revoked is good for nothing
 // when the call that revoked it returns.
 
@@ -24,14 +25,6 @@ using base::Table;
 constexpr std::string_view kPrefix = "wpt_";
 // The files in the data folder.
 constexpr std::string_view kReserved[] = {"api", "read"};
-
-std::string HashOf(std::string_view text) {
-  std::string tagged = "waypost-token-1";
-  tagged.push_back('\0');
-  tagged.append(text);
-  const std::array<uint8_t, 32> hash = base::Hash256(tagged);
-  return {hash.begin(), hash.end()};
-}
 
 bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= TokenStore::kNameBytesMax &&
@@ -55,6 +48,11 @@ absl::Status CheckNew(const Caller& caller, base::WallTime now) {
     return absl::InvalidArgumentError("expires is past");
   }
   return absl::OkStatus();
+}
+
+Caller OwnerWith(std::string_view api_token) {
+  return {
+      .token = "api", .mark = TokenStore::MarkOf(api_token), .right = Right::kAdmin, .file = true};
 }
 
 // Without those of links.
@@ -92,7 +90,7 @@ std::optional<Right> ParseRight(std::string_view name) {
 }
 
 std::string EncodeTokenRow(const TokenStore::Item& item) {
-  Json row = {{"hash", base::ToHex(item.hash)},
+  Json row = {{"hash", base::ToHex(item.caller.mark)},
               {"rights", RightName(item.caller.right)},
               {"created_ms", base::ToMs(item.created)}};
   if (item.caller.expires != base::kNever) row["expires_ms"] = base::ToMs(item.caller.expires);
@@ -115,7 +113,7 @@ std::optional<TokenStore::Item> DecodeTokenRow(std::string_view name, std::strin
   const auto hash = base::FromHex(row["hash"].get<std::string>());
   const auto right = ParseRight(row["rights"].get<std::string>());
   if (!hash || hash->size() != 32 || !right) return std::nullopt;
-  item.hash = *hash;
+  item.caller.mark = *hash;
   item.caller.right = *right;
   item.created = base::FromMs(row["created_ms"].get<int64_t>());
   if (row.contains("expires_ms")) {
@@ -135,6 +133,9 @@ std::optional<TokenStore::Item> DecodeTokenRow(std::string_view name, std::strin
   return item;
 }
 
+TokenStore::TokenStore(base::Index& index, const base::Clock& clock)
+    : index_(index), clock_(clock), owner_(std::make_shared<const Caller>(OwnerWith(""))) {}
+
 absl::Status TokenStore::Load() {
   std::vector<Item> items;
   RETURN_IF_ERROR(index_.Read([&](base::ReadTxn& txn) {
@@ -152,7 +153,7 @@ absl::Status TokenStore::Load() {
   base::MutexLock lock(mutex_);
   for (Item& item : items) {
     auto caller = std::make_shared<const Caller>(item.caller);
-    by_hash_[item.hash] = caller;
+    by_mark_[caller->mark] = caller;
     by_name_[caller->token] = {std::move(item), caller};
   }
   return absl::OkStatus();
@@ -167,7 +168,8 @@ absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
   };
   if (std::count(std::begin(kReserved), std::end(kReserved), caller.token) != 0) return taken();
   const std::string text = absl::StrCat(base::Abs(kPrefix), base::ToHex(base::RandomBytes(32)));
-  const Item item{.caller = caller, .created = now, .hash = HashOf(text)};
+  Item item{.caller = caller, .created = now};
+  item.caller.mark = MarkOf(text);
   std::vector<std::string> ended;
   for (const Item& each : List()) {
     if (Ended(each.caller) && each.caller.token != caller.token) ended.push_back(each.caller.token);
@@ -190,7 +192,7 @@ absl::StatusOr<std::string> TokenStore::Create(const Caller& caller) {
       base::MutexLock lock(mutex_);
       for (const std::string& name : gone) Forget(name);
       auto fresh = std::make_shared<const Caller>(item.caller);
-      by_hash_[item.hash] = fresh;
+      by_mark_[fresh->mark] = fresh;
       by_name_[item.caller.token] = {item, fresh};
     });
     return absl::OkStatus();
@@ -214,7 +216,7 @@ absl::Status TokenStore::Revoke(const std::string& name) {
 void TokenStore::Forget(const std::string& name) {
   const auto known = by_name_.find(name);
   if (known == by_name_.end()) return;
-  by_hash_.erase(known->second.item.hash);
+  by_mark_.erase(known->second.caller->mark);
   by_name_.erase(known);
 }
 
@@ -229,28 +231,27 @@ bool TokenStore::Ended(const Caller& caller) const {
   return caller.expires != base::kNever && clock_.WallNow() >= caller.expires;
 }
 
-std::string TokenStore::MarkOf(std::string_view text) { return HashOf(text); }
-
-std::string TokenStore::MarkOfApi() const {
-  base::MutexLock lock(mutex_);
-  for (const auto& [mark, caller] : files_) {
-    if (caller->right == Right::kAdmin) return mark;
-  }
-  return "";
+std::string TokenStore::MarkOf(std::string_view text) {
+  std::string tagged = "waypost-token-1";
+  tagged.push_back('\0');
+  tagged.append(text);
+  const std::array<uint8_t, 32> hash = base::Hash256(tagged);
+  return {hash.begin(), hash.end()};
 }
 
-void TokenStore::SetFiles(std::string_view api, std::string_view read) {
-  std::map<std::string, std::shared_ptr<const Caller>> files;
+void TokenStore::SetFiles(const Tokens& tokens) {
+  ByMark files;
   std::map<std::string, std::string, std::less<>> proof_keys;
-  const auto add = [&](std::string_view text, const char* name, Right right) {
+  const auto add = [&](const std::string& text, const Caller& caller) {
     if (text.empty()) return;
-    proof_keys[name] = ProofKeyOf(text);
-    files[MarkOf(text)] =
-        std::make_shared<const Caller>(Caller{.token = name, .right = right, .file = true});
+    proof_keys[caller.token] = ProofKeyOf(text);
+    files[caller.mark] = std::make_shared<const Caller>(caller);
   };
-  add(read, "read", Right::kRead);
-  add(api, "api", Right::kAdmin);
+  const Caller owner = OwnerWith(tokens.api);
+  add(tokens.read, {.token = "read", .mark = MarkOf(tokens.read), .file = true});
+  add(tokens.api, owner);
   base::MutexLock lock(mutex_);
+  owner_ = std::make_shared<const Caller>(owner);
   files_ = std::move(files);
   proof_keys_ = std::move(proof_keys);
 }
@@ -262,19 +263,16 @@ absl::StatusOr<std::string> TokenStore::Prove(std::string_view name, const Proof
   return ProofFor(key->second, of);
 }
 
-std::shared_ptr<const Caller> TokenStore::FindByMark(const std::string& mark) const {
+std::shared_ptr<const Caller> TokenStore::FindByMark(std::string_view mark) const {
   base::MutexLock lock(mutex_);
   if (const auto file = files_.find(mark); file != files_.end()) return file->second;
-  const auto found = by_hash_.find(mark);
-  return found == by_hash_.end() || Ended(*found->second) ? nullptr : found->second;
+  const auto found = by_mark_.find(mark);
+  return found == by_mark_.end() || Ended(*found->second) ? nullptr : found->second;
 }
 
-std::shared_ptr<const Caller> TokenStore::Find(std::string_view text) const {
-  if (!text.starts_with(kPrefix)) return nullptr;
-  const std::string hash = HashOf(text);
+std::shared_ptr<const Caller> TokenStore::Owner() const {
   base::MutexLock lock(mutex_);
-  const auto found = by_hash_.find(hash);
-  return found == by_hash_.end() || Ended(*found->second) ? nullptr : found->second;
+  return owner_;
 }
 
 bool TokenStore::Stands(const std::shared_ptr<const Caller>& caller) const {

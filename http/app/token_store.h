@@ -18,9 +18,15 @@
 
 namespace waypost::http {
 
-// The named tokens of the app API: table `tokens`, name -> what it may and the hash of its text,
-// which itself is stored nowhere. All of them are in memory too. Thread-safe; what changes
-// something returns when it is durable.
+// The two secrets of the data folder.
+struct Tokens {
+  std::string api;
+  std::string read;  // empty: there is none
+};
+
+// The tokens of the app API: those two, and the named ones in table `tokens`, name -> what it may
+// and the hash of its text, which itself is stored nowhere. All of them are in memory too.
+// Thread-safe; what changes something returns when it is durable.
 class TokenStore {
  public:
   static constexpr std::size_t kGroupsMax = 100;
@@ -29,11 +35,10 @@ class TokenStore {
   struct Item {
     Caller caller;
     base::WallTime created;
-    std::string hash;  // 32 bytes
   };
 
   // Both outlive it.
-  TokenStore(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}
+  TokenStore(base::Index& index, const base::Clock& clock);
   // Before use. After an error there are none.
   absl::Status Load();
 
@@ -48,20 +53,21 @@ class TokenStore {
   // By name, those that have ended among them.
   std::vector<Item> List() const;
 
-  // What a token is remembered by where its text must not be kept.
+  // A hash of a token's text, 32 bytes: what is compared and kept instead of it.
   static std::string MarkOf(std::string_view text);
-  // That of api.token; empty: there is none.
-  std::string MarkOfApi() const;
-  // From now on these two are those of the data folder; empty: there is none.
-  void SetFiles(std::string_view api, std::string_view read);
+  // From now on these are those of the data folder, and those of before are no good.
+  void SetFiles(const Tokens& tokens);
   // Shows somebody who knows one of these two, "api" or "read", that this service knows it too: see
   // service_proof.h. kNotFound: there is no such token.
   absl::StatusOr<std::string> Prove(std::string_view name, const ProofOf& of) const;
-  // Whose mark this is, those of the data folder among them; null: nobody's, or it has ended.
-  std::shared_ptr<const Caller> FindByMark(const std::string& mark) const;
 
-  // Whose text this is; null: nobody's, or it has ended.
-  std::shared_ptr<const Caller> Find(std::string_view text) const;
+  // Whose text or mark this is; null: nobody's, or it has ended.
+  std::shared_ptr<const Caller> Find(std::string_view text) const {
+    return FindByMark(MarkOf(text));
+  }
+  std::shared_ptr<const Caller> FindByMark(std::string_view mark) const;
+  // Who owns the data folder and shows no token: as if it had shown that of the folder.
+  std::shared_ptr<const Caller> Owner() const;
   // It was made, was not revoked since, and has not ended.
   bool Stands(const std::shared_ptr<const Caller>& caller) const;
 
@@ -78,8 +84,10 @@ class TokenStore {
   };
   mutable base::Mutex mutex_;
   std::map<std::string, Known, std::less<>> by_name_ GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<const Caller>, std::less<>> by_hash_ GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<const Caller>> files_ GUARDED_BY(mutex_);  // by mark
+  using ByMark = std::map<std::string, std::shared_ptr<const Caller>, std::less<>>;
+  ByMark by_mark_ GUARDED_BY(mutex_);  // the named ones
+  ByMark files_ GUARDED_BY(mutex_);
+  std::shared_ptr<const Caller> owner_ GUARDED_BY(mutex_);
   std::map<std::string, std::string, std::less<>> proof_keys_ GUARDED_BY(mutex_);  // by name
 };
 

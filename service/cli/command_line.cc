@@ -142,17 +142,15 @@ CLI::Option* CommandLine::Blob(CLI::App* command) {
   return command->add_option("ID", words_.id)->expected(1, 2);
 }
 
-void CommandLine::Timeout(CLI::App* command) {
-  command->add_option("--timeout", words_.timeout, "how long to wait (default 60s)");
+void CommandLine::Timeout(CLI::App* command, const std::string& help) {
+  command->add_option("--timeout", words_.timeout, help);
 }
 
-absl::Status CommandLine::ReadTimeout() {
-  if (words_.timeout.empty()) return absl::OkStatus();
+absl::StatusOr<std::optional<base::Millis>> CommandLine::ReadTimeout() const {
+  if (words_.timeout.empty()) return std::nullopt;
   const auto parsed = base::ParseDuration(words_.timeout);
-  if (!parsed.ok())
-    return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
-  words_.wait.timeout = *parsed;
-  return absl::OkStatus();
+  if (parsed.ok()) return *parsed;
+  return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
 }
 
 Exit CommandLine::Help(const Common& common) {

@@ -89,7 +89,8 @@ struct GetArgs {
   std::vector<std::string> what;  // ID, or G and KEY
   std::string output;             // empty or "-": standard output
   bool force = false;             // overwrite a file with other bytes
-  std::string timeout;            // empty: the service's own
+  // How long to wait for a blob that is not here; nullopt: Get decides.
+  std::optional<base::Millis> timeout;
 };
 Exit Get(const Common& common, Client& client, const GetArgs& args);
 // Of `what` everywhere: ID, or G and KEY.
@@ -164,9 +165,9 @@ Exit ShowSignpost(const Common& common, Client& client, const std::vector<std::s
 Exit Peers(const Common& common, Client& client);
 struct WaitArgs {
   std::string group;
-  uint32_t servers = 1;           // of wait-held
-  std::string heard = "servers";  // of wait-complete
-  base::Millis timeout{60'000};
+  uint32_t servers = 1;                 // of wait-held
+  std::string heard = "servers";        // of wait-complete
+  std::optional<base::Millis> timeout;  // nullopt: a minute
 };
 Exit WaitComplete(const Common& common, Client& client, const WaitArgs& args);
 Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args);

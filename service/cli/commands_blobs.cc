@@ -17,19 +17,9 @@
 
 namespace waypost::service {
 namespace {
-// As the service has it where nothing is said.
-constexpr base::Millis kWaitDefault{30'000};
 
-// For how long `get` waits for a blob that is not here: who sits at a terminal stops it when it
-// has been long enough.
-absl::StatusOr<std::optional<base::Millis>> WaitOf(const std::string& timeout) {
-  if (timeout.empty()) {
-    return OnTerminal() ? std::optional<base::Millis>() : std::optional(kWaitDefault);
-  }
-  const auto parsed = base::ParseDuration(timeout);
-  if (parsed.ok()) return std::optional(*parsed);
-  return UsageError(absl::StrCat("--timeout: ", std::string(parsed.status().message())));
-}
+// As the service has it where nothing is said.
+constexpr base::Millis kGetWait{30'000};
 
 }  // namespace
 
@@ -39,8 +29,9 @@ Exit Get(const Common& common, Client& client, const GetArgs& args) {
   const auto blob = base::BlobId::FromHex(id);
   if (!blob) return absl::DataLossError("the service answered with a bad id: " + id);
   Progress progress("get " + (args.what.size() == 2 ? args.what[1] : Abbreviated(id)));
-  std::optional<base::Millis> wait;
-  ASSIGN_OR_RETURN(wait, WaitOf(args.timeout));
+  // Who sits at a terminal stops it when it has been long enough.
+  std::optional<base::Millis> wait = args.timeout;
+  if (!wait && !OnTerminal()) wait = kGetWait;
   Download download(
       {.blob = *blob, .wait = wait, .watch = OnTerminal()},
       {.ask = [&](const auto& call) { return client.Any(call); },

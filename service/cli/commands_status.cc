@@ -20,6 +20,7 @@
 namespace waypost::service {
 namespace {
 
+constexpr base::Millis kWaitDefault{60'000};
 // How long one waiting call lasts: progress is drawn between them.
 constexpr base::Millis kSlice{2'000};
 // Between two looks at a scan that runs.
@@ -32,10 +33,11 @@ base::Millis Left(base::SteadyTime deadline) {
 
 // Asks `target` (which takes wait=) until `done` holds of the answer or the time is up; the last
 // answer.
-absl::StatusOr<Json> AskUntil(Client& client, const std::string& target, base::Millis timeout,
+absl::StatusOr<Json> AskUntil(Client& client, const std::string& target,
+                              std::optional<base::Millis> timeout,
                               const std::function<bool(const Json&)>& done,
                               const std::function<void(const Json&)>& meanwhile) {
-  const base::SteadyTime deadline = base::SteadyNow() + timeout;
+  const base::SteadyTime deadline = base::SteadyNow() + timeout.value_or(kWaitDefault);
   while (true) {
     const base::Millis left = Left(deadline);
     const base::SteadyTime asked = base::SteadyNow();

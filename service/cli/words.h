@@ -55,9 +55,9 @@ class CommandLine {
                   const WithoutService& run);
   void Role(CLI::App* command, std::string& into, const std::string& help);
   CLI::Option* Blob(CLI::App* command);
-  void Timeout(CLI::App* command);
-  // Of the --timeout option.
-  absl::Status ReadTimeout();
+  void Timeout(CLI::App* command, const std::string& help);
+  // What that said; nullopt: nothing.
+  absl::StatusOr<std::optional<base::Millis>> ReadTimeout() const;
 
   void AddService();
   void AddTokens(CLI::App& token);

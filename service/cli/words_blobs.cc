@@ -1,3 +1,4 @@
+#include "base/status.h"
 #include "service/cli/words.h"
 
 // Words of commands about blobs and references. `ID` is one word, or two: GROUP and KEY of a
@@ -30,8 +31,9 @@ void CommandLine::AddBlobs() {
 
   GetArgs& get = words_.get;
   command = Command(app_, "get", "write a blob to standard output",
-                    [this, &get](const Common& common, Client& client) {
+                    [this, &get](const Common& common, Client& client) -> Exit {
                       get.what = words_.id;
+                      ASSIGN_OR_RETURN(get.timeout, ReadTimeout());
                       return Get(common, client, get);
                     });
   Blob(command)->required();
@@ -39,9 +41,9 @@ void CommandLine::AddBlobs() {
                       "a file, written whole or not at all, or a folder for it; - is standard "
                       "output");
   command->add_flag("--force", get.force, "overwrite a file that has other bytes");
-  command->add_option("--timeout", get.timeout,
-                      "how long to wait for a blob that is not here (default: on a terminal until "
-                      "it is, elsewhere 30s)");
+  Timeout(command,
+          "how long to wait for a blob that is not here (default: on a terminal until it is, "
+          "elsewhere 30s)");
 
   command = Command(
       app_, "fetch", "get a blob here, and say how it goes",

@@ -51,7 +51,7 @@ void CommandLine::AddWaits() {
   Words& w = words_;
   CLI::App* command = Command(app_, "wait-complete", "wait until everything wanted is here",
                               [this](const Common& common, Client& client) -> Exit {
-                                RETURN_IF_ERROR(ReadTimeout());
+                                ASSIGN_OR_RETURN(words_.wait.timeout, ReadTimeout());
                                 return WaitComplete(common, client, words_.wait);
                               });
   command->add_option("--group", w.wait.group, "of this group alone; its id or name");
@@ -67,15 +67,15 @@ void CommandLine::AddWaits() {
         }
         return number ? std::string() : "servers, reachable, all, any, or a number from 1";
       });
-  Timeout(command);
+  Timeout(command, "how long to wait (default 60s)");
   command = Command(app_, "wait-held", "wait until everything of a group is on servers",
                     [this](const Common& common, Client& client) -> Exit {
-                      RETURN_IF_ERROR(ReadTimeout());
+                      ASSIGN_OR_RETURN(words_.wait.timeout, ReadTimeout());
                       return WaitHeld(common, client, words_.wait);
                     });
   command->add_option("GROUP", w.wait.group)->required();
   command->add_option("--servers", w.wait.servers);
-  Timeout(command);
+  Timeout(command, "how long to wait (default 60s)");
 }
 
 void CommandLine::AddWork() {

@@ -54,9 +54,9 @@ class Groups {
   // How many bytes the mentions of each member have made this peer fetch so far.
   absl::StatusOr<std::map<base::PeerId, uint64_t>> BytesFetchedFor(
       const base::GroupId& group) const;
-  // Groups of this peer in which nobody is a server, by id, with their names. Needs no index.
-  // From memory, as what comes next: how many there are.
+  // How many groups this peer is in. From memory, whatever the index does.
   uint64_t Count() const { return core_.servers.Groups(); }
+  // Those in which nobody is a server, by id, with their names. From memory too.
   std::vector<std::pair<base::GroupId, std::string>> WithoutServer() const {
     return core_.servers.WithoutServer();
   }

@@ -20,7 +20,7 @@ std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& grou
                                    const base::PeerId& peer);
 
 // The entries of papers that may be looked at: they parse, belong to the group, and are not ahead
-// of `now`.
+// of `now`; nullopt: by whose clock they are judged is not known yet, and none is ahead.
 std::vector<PreparedEntry> ReadPapers(const Papers& papers, std::optional<base::WallTime> now);
 // Is there anything in them that `txn` does not know?
 bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,

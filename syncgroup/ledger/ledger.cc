@@ -298,11 +298,6 @@ Counts Ledger::LoadCounts(base::ReadTxn& txn, const base::GroupId& group_or_zero
 
 void Ledger::StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
                          const Counts& counts) const {
-  WriteCounts(txn, group_or_zero, counts);
-}
-
-void Ledger::WriteCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
-                         const Counts& counts) const {
   StoreCountsRow(txn, group_or_zero, counts);
   if (group_or_zero != base::GroupId()) return;
   txn.AfterCommit([this, counts] {
@@ -333,7 +328,7 @@ void Ledger::MoveCounts(base::WriteTxn& txn, const BlobRecord& before,
     const auto it = plus.groups.find(group);
     const Counts given = it == plus.groups.end() ? Counts() : it->second;
     if (taken == given) continue;
-    WriteCounts(txn, group, Moved(LoadCountsRow(txn, group), taken, given));
+    StoreCounts(txn, group, Moved(LoadCountsRow(txn, group), taken, given));
   }
 }
 
@@ -343,7 +338,7 @@ void Ledger::AddRefs(base::WriteTxn& txn, const base::GroupId& group, int64_t de
     Counts counts = LoadCountsRow(txn, key);
     counts.refs = delta > 0 ? counts.refs + static_cast<uint64_t>(delta)
                             : Moved(counts.refs, static_cast<uint64_t>(-delta), 0);
-    WriteCounts(txn, key, counts);
+    StoreCounts(txn, key, counts);
   }
 }
 

@@ -141,6 +141,7 @@ class Ledger {
   // Thread-safe. RememberCounts: at the start, once.
   Counts KnownCounts() const;
   absl::Status RememberCounts(base::Index& index) const;
+  // The only way in which counts are written.
   void StoreCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
                    const Counts& counts) const;
   // `refs` of the group and of the zero group.
@@ -149,9 +150,6 @@ class Ledger {
   const Options& options() const { return options_; }
 
  private:
-  // The only way in which counts are written.
-  void WriteCounts(base::WriteTxn& txn, const base::GroupId& group_or_zero,
-                   const Counts& counts) const;
   void MoveCounts(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) const;
   void Settle(base::ReadTxn& txn, const BlobRecord& before, BlobRecord& record) const;
   void MoveDueRow(base::WriteTxn& txn, const base::BlobId& blob, const BlobRecord& before,

@@ -98,6 +98,14 @@ TEST_F(ControlSocketTest, WhatACrashLeftIsReplacedAndAFileIsNot) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("is no socket"));
 }
 
+TEST_F(ControlSocketTest, WhereNoneCanBeMadeIsSaidWithItsCause) {
+  for (const std::string& path : {folder_ / "none/control.sock", folder_ / std::string(107, 'n')}) {
+    const absl::Status listening = ListenerAt(path)->Start();
+    EXPECT_FALSE(listening.ok());
+    EXPECT_NE(std::string(listening.message()).find(path), std::string::npos) << listening;
+  }
+}
+
 TEST_F(ControlSocketTest, AListenerOfAnotherUserIsToldNothing) {
   const int other = BoundThere();
   // The kernel notes who listens: where the tests are root's, one thread becomes somebody else.
