@@ -8,7 +8,8 @@
 #include "base/key_codec.h"
 #include "base/status.h"
 
-// The row is the end of the pause in ms of Unix time, in digits.
+// The row is the end of the pause in ms of Unix time, in digits. One that cannot be read, or whose
+// time is over, is as good as none: work that stands still for ever by mistake is worse.
 
 namespace waypost::base {
 namespace {

@@ -10,6 +10,7 @@
 #include "signpost/due.h"
 
 // Retry makes rows due and ends stops; a stop takes the row away and is remembered in the signpost.
+// A pause is written down before the board is told, so that a restart does not end it.
 
 namespace waypost::fetcher {
 
