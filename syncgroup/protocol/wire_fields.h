@@ -85,8 +85,8 @@ inline constexpr std::size_t kSealedMin = 64;
 
 inline constexpr RepeatedField kProfileShape[] = {
     {wire::Profile::kAddressesFieldNumber, kAddressesMax}};
-inline constexpr RepeatedField kOpShape[] = {
-    {wire::Op::kProfileFieldNumber, kUncounted, 0, kProfileShape}};
+// Once: Protobuf merges what comes again, and so would add the addresses up.
+inline constexpr RepeatedField kOpShape[] = {{wire::Op::kProfileFieldNumber, 1, 0, kProfileShape}};
 inline constexpr RepeatedField kEntryShape[] = {
     {wire::Entry::kOpsFieldNumber, kOpsPerEntryMax, 0, kOpShape}};
 inline constexpr RepeatedField kPapersShape[] = {

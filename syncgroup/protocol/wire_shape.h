@@ -23,7 +23,8 @@ struct RepeatedField {
 };
 using WireShape = std::span<const RepeatedField>;
 
-// kInvalidArgument names the field. Bytes that are no message are left to the parser. Pure.
+// kInvalidArgument names the field. Bytes that are no message are refused, and groups, which
+// nothing here ever wrote: what stands behind them could not be counted. Pure.
 absl::Status CheckShape(std::string_view message, WireShape shape);
 
 }  // namespace waypost::syncgroup
