@@ -105,9 +105,9 @@ void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& recor
     for (const syncgroup::Member& member : members->second) {
       if (member.peer == parts_.ledger.options().self) continue;
       auto& shared = start_.groups_of[member.peer];
-      if (shared.empty()) {
-        (member.role == syncgroup::Role::kServer ? start_.members : others).push_back(member.peer);
-      }
+      const bool server = member.role == syncgroup::Role::kServer;
+      if (shared.empty()) (server ? start_.members : others).push_back(member.peer);
+      if (server) start_.servers.insert(member.peer);
       if (member.sponsor.IsZero()) {
         start_.sponsors.erase(member.peer);
       } else if (shared.empty()) {
@@ -287,8 +287,11 @@ void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& g
     Note(peer, Answer::kNotGreeted, "it does not know this peer as a member yet");
   }
   const base::WallTime now = parts_.clock.WallNow();
+  // Its word is good for members alone: who is none is not asked, and whoever is named first would
+  // have the blob wait for it. Who of them is a server, the group says.
   signpost::Locations told = miss.locations;
-  told.erase(parts_.ledger.options().self);
+  std::erase_if(told, [&](const auto& item) { return !start_.groups_of.contains(item.first); });
+  for (auto& [other, location] : told) location.is_server = start_.servers.contains(other);
   signpost::MergeLocations(result_.learned, told, now);
   signpost::MergeLocations(locations_, told, now);
   if (knows_us && locations_.contains(peer)) locations_[peer].denied = now;

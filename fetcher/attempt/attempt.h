@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/clock.h"
 #include "base/index.h"
 #include "blobstore/blob_store.h"
@@ -149,6 +150,7 @@ class Attempt {
     signpost::Signpost signpost;
     std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
     absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
+    absl::flat_hash_set<base::PeerId> servers;                                // ... in one of these
     absl::flat_hash_map<base::PeerId, base::PeerId> sponsors;  // of those that came by invites
   };
   AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;

@@ -63,6 +63,24 @@ TEST(Fetcher, FollowsTheSignpostOfAMiss) {
   EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
 }
 
+TEST(Fetcher, WhatAMissTellsOfIsAMemberOrNothing) {
+  Rig rig;
+  const PeerId plain = rig.AddPeer(2, FakeBlobClient::Misses());
+  const auto as_server = signpost::Location{.when_seen = rig.clock.WallNow(), .is_server = true};
+  signpost::Locations lies{{plain, as_server}};
+  for (uint8_t i = 0; i < 8; ++i) lies[Peer(static_cast<uint8_t>(100 + i))] = as_server;
+  const PeerId liar = rig.AddPeer(1, FakeBlobClient::Misses(lies));
+  const BlobId blob = Sha256::Of(kSmall);
+  rig.Start();
+  rig.Mention(blob, {liar});
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Record(blob).signpost->failures == 1; }));
+  const signpost::Locations known = rig.Record(blob).signpost->locations;
+  EXPECT_EQ(known.size(), 2u);
+  EXPECT_TRUE(known.contains(liar));
+  ASSERT_TRUE(known.contains(plain));
+  EXPECT_FALSE(known.at(plain).is_server) << "which the group says, and nobody else";
+}
+
 TEST(Fetcher, AnHonestNoCountsAndTheCountsSurviveARestart) {
   Rig rig;
   rig.options.retry_base = Millis(3600000);
