@@ -521,7 +521,11 @@ absl::Status Service::Impl::Reload() {
   return first;
 }
 
-absl::Status Service::Reload() { return impl_->Reload(); }
+absl::Status Service::Reload() {
+  const absl::Status read = impl_->Reload();
+  if (!absl::IsUnavailable(read)) impl_->app_api->NoteReload(read);
+  return read;
+}
 
 void Service::Shutdown() {
   Impl& i = *impl_;

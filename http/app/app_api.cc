@@ -61,6 +61,10 @@ void AppApi::SetTokens(Tokens tokens) {
   impl_->context.tokens.SetFiles(known);
 }
 
+void AppApi::NoteReload(const absl::Status& read) {
+  impl_->context.audit.Note({.act = "config.reload", .what = std::string(read.message())});
+}
+
 void AppApi::SetLimits(const AppLimits& limits) { impl_->SetLimits(limits); }
 
 AppLimits AppApi::limits() const {

@@ -96,6 +96,8 @@ class AppApi {
   Response Handle(Request& request);
   // By one thread. New ones are written into the audit.
   void SetTokens(Tokens tokens);
+  // The files were read again because of a signal, with that result: written into the audit.
+  void NoteReload(const absl::Status& read);
   void SetLimits(const AppLimits& limits);
   AppLimits limits() const;
   std::string RouteName(const Request& request) const;

@@ -1,3 +1,5 @@
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/host_port.h"
@@ -28,8 +30,11 @@ bool OnThisMachine(const Request& request, const std::string& endpoint) {
 
 }  // namespace
 
-absl::StatusOr<Response> Reload(AppContext& context, Request&) {
-  RETURN_IF_ERROR(context.info.reload());
+absl::StatusOr<Response> Reload(AppContext& context, Request& request) {
+  // Also where a part of it was no good: the rest has been read.
+  const absl::Status read = context.info.reload();
+  context.Note(request, "config.reload", std::nullopt, std::string(read.message()));
+  RETURN_IF_ERROR(read);
   return EmptyResponse();
 }
 

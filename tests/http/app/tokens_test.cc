@@ -381,6 +381,7 @@ TEST_F(TokensTest, WhatWasDoneIsWrittenDownWithWhoDidIt) {
   EXPECT_EQ(Status(token, "PATCH", "/v1/config", "{\"fetcher.concurrency\":\"7\"}"), 200);
   EXPECT_EQ(Status(token, "POST", "/v1/fetcher/pause", "{\"for\":\"1h\"}"), 204);
   EXPECT_EQ(Status(token, "POST", "/v1/fetcher/resume", "{}"), 204);
+  EXPECT_EQ(Status(token, "POST", "/v1/reload", ""), 204);
   EXPECT_EQ(Status(token, "PATCH", "/v1/groups/" + group, "{\"name\":\"pictures\"}"), 200);
   EXPECT_EQ(Status(token, "POST", "/v1/blobs?group=" + group, "bytes"), 201);
   EXPECT_EQ(Status(token, "PATCH", "/v1/config", "{\"no.such\":\"7\"}"), 400);
@@ -393,10 +394,10 @@ TEST_F(TokensTest, WhatWasDoneIsWrittenDownWithWhoDidIt) {
                                 item["act"].get<std::string>()));
     EXPECT_EQ(by_token || item["by"]["peer"] == node_.identity->peer_id().ToHex(), true);
   }
-  EXPECT_THAT(acts,
-              ::testing::IsSupersetOf({"api group.create", "api token.create", "robot config.set",
-                                       "robot fetcher.pause", "robot fetcher.resume",
-                                       "robot group.settings", "log group.settings"}));
+  EXPECT_THAT(acts, ::testing::IsSupersetOf({"api group.create", "api token.create",
+                                             "robot config.set", "robot fetcher.pause",
+                                             "robot fetcher.resume", "robot config.reload",
+                                             "robot group.settings", "log group.settings"}));
   EXPECT_EQ(std::count(acts.begin(), acts.end(), "robot config.set"), 1);
   for (const std::string& act : acts) EXPECT_EQ(act.find("blob"), std::string::npos) << act;
   EXPECT_EQ(all.dump().find(token), std::string::npos);
