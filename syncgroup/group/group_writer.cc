@@ -237,19 +237,24 @@ void GroupWriter::ShowProfile(const Stamp& stamp, const ProfileOp& profile) {
   effects_.profiles.push_back({member->peer, member->name, member->addresses});
 }
 
-bool GroupWriter::LearnPaper(const PreparedEntry& entry) {
+void GroupWriter::LearnPaper(const PreparedEntry& entry) {
   const EntryPlace& place = entry.entry.place;
-  if (const auto here = LoadEntryAt(txn_, group_, place)) return LearnDouble(*here, entry);
+  if (const auto here = LoadEntryAt(txn_, group_, place)) {
+    LearnDouble(*here, entry);
+    return;
+  }
   const auto shown = txn_.Get(base::Table::kMembers, PaperKey(group_, place));
   const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
-  if (paper.ok()) return LearnDouble(*paper, entry);
-  if (!LearnMembership(entry.entry)) return false;
+  if (paper.ok()) {
+    LearnDouble(*paper, entry);
+    return;
+  }
+  if (!LearnMembership(entry.entry)) return;
   // What this peer says of itself next must be later than its admission, whoever's clock is ahead.
   if (entry.entry.time <= core_.clock.WallNow() + kClockAheadMax) {
     row_.latest = std::max(row_.latest, entry.entry.time);
   }
   txn_.Put(base::Table::kMembers, PaperKey(group_, place), EncodeSealedEntry(entry.sealed));
-  return true;
 }
 
 void GroupWriter::Apply(const Entry& entry, Source source, const base::PeerId& via) {

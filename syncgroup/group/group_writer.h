@@ -67,8 +67,8 @@ class GroupWriter {
   // An entry of the log is applied again while references are folded again.
   void Refold(const Entry& entry);
   // Membership operations of an entry shown in papers, which will enter the log when its turn
-  // comes. True if one of them was not known.
-  bool LearnPaper(const PreparedEntry& entry);
+  // comes. The members are folded with Settle.
+  void LearnPaper(const PreparedEntry& entry);
   // Does an entry that has not had its effect admit this origin, if it counts?
   bool MayAdmit(const base::PeerId& origin) const { return pending_admissions_.contains(origin); }
   // Folds the members once for all that was appended, then applies its references.

@@ -27,6 +27,11 @@ using base::Index;
 // So many wrong proofs, from wherever, end an invite.
 constexpr uint32_t kBadProofsMax = 10;
 
+// Of what others have a hand in. A joiner takes kReplyBytesMax.
+constexpr std::size_t kJoinReplyBytesMax = std::size_t{4} << 20;
+// Tags, lengths and ids around a member, an address or an entry, at most.
+constexpr std::size_t kAroundBytes = 128;
+
 constexpr const char* kBadInvite =
     "the invite is not one of this peer's, was revoked, or its secret is wrong; ask for another";
 
@@ -39,19 +44,36 @@ bool WasRemoved(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
   });
 }
 
-// What the joiner needs to reach members and to show its own place.
+// What the joiner needs to reach members and to show its own place. Its own comes first: of the
+// others as many as fit, for the rest comes with the first round.
 JoinReply ReplyTo(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
                   const GroupRow& row, const base::PeerId& joiner) {
-  JoinReply reply{.group = InfoOf(txn, joiner, group, row), .members = LoadMembers(txn, group)};
-  reply.papers.push_back(PapersOf(txn, group, core.self()));
-  reply.papers.push_back(PapersOf(txn, group, joiner));
-  for (const Member& member : reply.members) {
-    // The rest comes with the first round.
-    if (reply.papers.size() >= 2 * kPapersMax) break;
-    if (member.role != Role::kServer || member.peer == core.self() || member.peer == joiner) {
+  JoinReply reply{.group = InfoOf(txn, joiner, group, row)};
+  const PaperTrails trails(txn, group);
+  std::size_t room = kJoinReplyBytesMax;
+  const auto add = [&](const base::PeerId& peer) {
+    Papers papers = trails.Of(peer);
+    std::size_t bytes = 0;
+    for (const SealedEntry& entry : papers.entries) {
+      bytes += entry.bytes.size() + entry.signature.size() + kAroundBytes;
+    }
+    if (bytes > room) return;
+    room -= bytes;
+    reply.papers.push_back(std::move(papers));
+  };
+  add(joiner);
+  add(core.self());
+  for (const Member& member : LoadMembers(txn, group)) {
+    std::size_t bytes = kAroundBytes + member.name.size();
+    for (const std::string& address : member.addresses) bytes += address.size() + kAroundBytes;
+    if (bytes > room) break;
+    room -= bytes;
+    reply.members.push_back(member);
+    if (reply.papers.size() >= 2 * kPapersMax || member.role != Role::kServer ||
+        member.peer == core.self() || member.peer == joiner) {
       continue;
     }
-    reply.papers.push_back(PapersOf(txn, group, member.peer));
+    add(member.peer);
   }
   return reply;
 }
@@ -123,8 +145,8 @@ absl::Status CheckClocks(const JoinRequest& request, base::WallTime now) {
 
 // The inviter's transaction. Whatever it answers, what it wrote stands: a wrong proof is counted
 // although it is refused; the other refusals write nothing.
-absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& effects,
-                                const base::PeerId& caller, const JoinRequest& request) {
+absl::Status Admit(const Core& core, base::WriteTxn& txn, Effects& effects,
+                   const base::PeerId& caller, const JoinRequest& request) {
   auto writer = GroupWriter::Open(core, txn, effects, request.group);
   auto invite = LoadInvite(txn, request.invite_id);
   // A stranger does not learn whether the group is here.
@@ -143,9 +165,7 @@ absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& 
   const Given given = GivenBy(*invite, request, member);
   // It asks again. Only an admin's admission changes what a member has.
   const bool by_admin = self && self->authority == Authority::kAdmin;
-  if (member && (was_used || !by_admin || given.IsOf(*member))) {
-    return ReplyTo(core, txn, request.group, writer->row(), caller);
-  }
+  if (member && (was_used || !by_admin || given.IsOf(*member))) return absl::OkStatus();
   RETURN_IF_ERROR(CheckUse(txn, request, *invite, self, caller, core.clock.WallNow()));
   RETURN_IF_ERROR(CheckClocks(request, core.clock.WallNow()));
   --invite->uses_left;
@@ -153,7 +173,7 @@ absl::StatusOr<JoinReply> Admit(const Core& core, base::WriteTxn& txn, Effects& 
   StoreInvite(txn, request.invite_id, *invite);
   writer->Admit(*self, caller, request.incarnation, given.role, given.authority);
   writer->Finish();
-  return ReplyTo(core, txn, request.group, writer->row(), caller);
+  return absl::OkStatus();
 }
 
 // The entries of the inviter's answer that speak of the group. Whatever their stamps: a founder
@@ -178,7 +198,7 @@ absl::Status Enter(const Core& core, base::WriteTxn& txn, Effects& effects, cons
     return absl::UnavailableError("the group is being left; try again");
   }
   GroupWriter writer(core, txn, effects, group, here ? *here : fresh);
-  LearnPapers(writer, papers);
+  LearnPapers(writer, core, papers, std::nullopt);
   const auto self = LoadMember(txn, group, core.self());
   if (!self) {
     return absl::InvalidArgumentError(
@@ -207,12 +227,22 @@ absl::StatusOr<JoinReply> Invites::AcceptJoin(const base::PeerId& caller,
   if (caller == core_.self() || request.incarnation.IsZero()) {
     return absl::InvalidArgumentError("a join needs another peer and an incarnation");
   }
-  absl::StatusOr<JoinReply> reply;
+  absl::Status admitted;
   RETURN_IF_ERROR(
       core_.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
-        reply = Admit(core_, txn, effects, caller, request);
+        admitted = Admit(core_, txn, effects, caller, request);
         return absl::OkStatus();
       }));
+  RETURN_IF_ERROR(admitted);
+  // Not on the writer's thread: who asks again is answered as often as it asks.
+  absl::StatusOr<JoinReply> reply = absl::PermissionDeniedError(kBadInvite);
+  RETURN_IF_ERROR(core_.index.Read([&](base::ReadTxn& txn) {
+    const auto row = LoadGroupRow(txn, request.group);
+    // It may have been removed meanwhile.
+    if (row && LoadMember(txn, request.group, caller)) {
+      reply = ReplyTo(core_, txn, request.group, *row, caller);
+    }
+  }));
   if (reply.ok() && !request.addresses.empty()) {
     core_.peers.SetProfile(caller, request.name, request.addresses);
   }

@@ -1,15 +1,24 @@
 #include "syncgroup/group/member_shares.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "syncgroup/ledger/keys.h"
 
-// A member that an admin admitted has its limits to itself. One that came by an invite has a small
-// part of them to itself; beyond that it shares one part with all whom the same member brought in.
-// Who was removed is no member and counts no more.
+// A member that an admin admitted has its limits to itself. One that came by an invite shares one
+// part with all whom the same member brought in; the first 64 of these have a small part of their
+// own besides. Whom it brings in itself comes out of the shared part alone: else a tree of invites
+// had no end. Who was removed is no member and counts no more.
 
 namespace waypost::syncgroup {
+namespace {
+
+// Of those that one member brought in, as OwnShareOfInvited gives each a 64th.
+constexpr std::size_t kOwnSharesMax = 64;
+
+}  // namespace
 
 base::WallTime AgeBegins(base::ReadTxn& txn, const base::GroupId& group, const GroupRow& row,
                          const base::PeerId& self, const base::PeerId& origin) {
@@ -33,14 +42,21 @@ MemberShares::Origin& MemberShares::Of(const base::PeerId& origin) {
   return added;
 }
 
-MemberUse& MemberShares::BroughtBy(const base::PeerId& sponsor) {
+MemberShares::Brought& MemberShares::BroughtBy(const base::PeerId& sponsor) {
   const auto it = brought_by_.find(sponsor);
   if (it != brought_by_.end()) return it->second;
-  MemberUse& together = brought_by_[sponsor];
+  Brought& brought = brought_by_[sponsor];
+  std::vector<std::pair<base::WallTime, base::PeerId>> in_order;
   for (const Member& member : LoadMembers(txn_, group_)) {
-    if (member.sponsor == sponsor) together += Of(member.peer).use;
+    if (member.sponsor != sponsor) continue;
+    brought.together += Of(member.peer).use;
+    in_order.emplace_back(member.admitted, member.peer);
   }
-  return together;
+  const std::size_t first = std::min(in_order.size(), kOwnSharesMax);
+  std::partial_sort(in_order.begin(), in_order.begin() + static_cast<std::ptrdiff_t>(first),
+                    in_order.end());
+  for (std::size_t i = 0; i < first; ++i) brought.own_share.insert(in_order[i].second);
+  return brought;
 }
 
 std::optional<std::string> MemberShares::WhyNot(const base::PeerId& origin, const MemberUse& more) {
@@ -50,11 +66,14 @@ std::optional<std::string> MemberShares::WhyNot(const base::PeerId& origin, cons
   if (const auto beyond = BeyondLimits(limits_, with, known.since, now_)) {
     return absl::StrCat("peer ", origin.ToHex(), " ", *beyond);
   }
-  if (known.sponsor.IsZero() ||
+  if (known.sponsor.IsZero()) return std::nullopt;
+  const Brought& brought = BroughtBy(known.sponsor);
+  with.membership = 0;
+  if (more.membership == 0 && brought.own_share.contains(origin) &&
       !BeyondLimits(OwnShareOfInvited(limits_), with, known.since, now_)) {
     return std::nullopt;
   }
-  MemberUse together = BroughtBy(known.sponsor);
+  MemberUse together = brought.together;
   together += more;
   const base::WallTime since = AgeBegins(txn_, group_, row_, self_, known.sponsor);
   if (const auto beyond = BeyondLimits(limits_, together, since, now_)) {
@@ -67,8 +86,8 @@ std::optional<std::string> MemberShares::WhyNot(const base::PeerId& origin, cons
 void MemberShares::Took(const base::PeerId& origin, const MemberUse& more) {
   Origin& known = Of(origin);
   known.use += more;
-  const auto together = brought_by_.find(known.sponsor);
-  if (together != brought_by_.end()) together->second += more;
+  const auto brought = brought_by_.find(known.sponsor);
+  if (brought != brought_by_.end()) brought->second.together += more;
 }
 
 uint64_t FetchBytesLeft(base::ReadTxn& txn, const base::GroupId& group, const MemberLimits& limits,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/ids.h"
@@ -39,8 +40,12 @@ class MemberShares {
     base::PeerId sponsor;
   };
   Origin& Of(const base::PeerId& origin);
-  // By all that came by its invites.
-  MemberUse& BroughtBy(const base::PeerId& sponsor);
+  // All that came by the invites of one.
+  struct Brought {
+    MemberUse together;
+    std::set<base::PeerId> own_share;  // those of them that have one
+  };
+  Brought& BroughtBy(const base::PeerId& sponsor);
 
   base::ReadTxn& txn_;
   const base::GroupId group_;
@@ -49,7 +54,7 @@ class MemberShares {
   const MemberLimits limits_;
   const base::WallTime now_;
   std::map<base::PeerId, Origin> origins_;
-  std::map<base::PeerId, MemberUse> brought_by_;
+  std::map<base::PeerId, Brought> brought_by_;
 };
 
 // How many bytes may still be fetched because of the member that `first_by` stands for; see

@@ -1,7 +1,6 @@
 #include "syncgroup/group/papers.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "syncgroup/group/membership_fold.h"
@@ -35,19 +34,21 @@ const Membership::Admitted* Stronger(const Membership::Admitted* earlier,
 
 }  // namespace
 
-Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
-  Papers papers{.group = group};
-  const std::vector<StampedOp> ops = LoadMembershipOps(txn, group);  // in the order of stamps
+PaperTrails::PaperTrails(base::ReadTxn& txn, const base::GroupId& group)
+    : txn_(txn), group_(group), ops_(LoadMembershipOps(txn, group)) {
   const auto row = LoadGroupRow(txn, group);
-  if (!row) return papers;
-  const auto membership = FoldedMembership(row->genesis, LoadAllKnowledge(txn, group), ops);
-  if (!membership) return papers;
+  if (row) membership_ = FoldedMembership(row->genesis, LoadAllKnowledge(txn, group), ops_);
+}
+
+Papers PaperTrails::Of(const base::PeerId& peer) const {
+  Papers papers{.group = group_};
+  if (!membership_) return papers;
   std::set<EntryPlace> seen;
   const auto add = [&](const EntryPlace& place) {
     if (papers.entries.size() >= kPapersMax || !seen.insert(place).second) return;
-    if (auto entry = FindEntry(txn, group, place)) papers.entries.push_back(*std::move(entry));
+    if (auto entry = FindEntry(txn_, group_, place)) papers.entries.push_back(*std::move(entry));
   };
-  for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
+  for (auto op = ops_.rbegin(); op != ops_.rend(); ++op) {
     if (!std::holds_alternative<ProfileOp>(op->op) || op->stamp.place.origin != peer) continue;
     add(op->stamp.place);
     break;
@@ -55,14 +56,14 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
   // From the peer's latest admission to the one that its author's right rested on, and so on. The
   // founder needs none: the group's id names it.
   const Membership::Admitted* at = nullptr;
-  for (const auto& admitted : membership->admissions) {
+  for (const auto& admitted : membership_->admissions) {
     if (admitted.peer == peer) at = Stronger(at, &admitted);
   }
   while (at != nullptr && at->stamp.place.generation != 0) {
     const EntryPlace& place = at->stamp.place;
     add(place);
     const Membership::Admitted* under = nullptr;
-    for (const auto& admitted : membership->admissions) {
+    for (const auto& admitted : membership_->admissions) {
       if (!(admitted.stamp < at->stamp)) break;
       const auto after = admitted.after.find(place.incarnation);
       const bool holds = after == admitted.after.end() || place.generation > after->second;
@@ -71,6 +72,10 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
     at = under;
   }
   return papers;
+}
+
+Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer) {
+  return PaperTrails(txn, group).Of(peer);
 }
 
 std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,
@@ -139,19 +144,81 @@ bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
   return membership && membership->members.contains(peer);
 }
 
-void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries) {
+PaperShares::PaperShares(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
+                         const GroupRow& row)
+    : core_(core),
+      txn_(txn),
+      group_(group),
+      shares_(txn, group, row, core.self(), core.limits(), core.clock.WallNow()) {}
+
+MemberUse PaperShares::Add(Shown& shown, const Entry& entry, std::size_t bytes) {
+  ++shown.papers;
+  shown.bytes += bytes;
+  MemberUse use = UseOf(entry, bytes);
+  // Of a numbering that the log does not have the first that is shown counts for it.
+  const OriginKey numbering{entry.place.origin, entry.place.incarnation};
+  const bool fresh = LoadKnowledge(txn_, group_, numbering).known.generation == 0 &&
+                     shown.numberings.insert(numbering.second).second;
+  return {.numberings = fresh ? 1u : 0u, .membership = use.membership, .removals = use.removals};
+}
+
+PaperShares::Shown& PaperShares::Of(const base::PeerId& origin) {
+  const auto it = shown_.find(origin);
+  if (it != shown_.end()) return it->second;
+  Shown& shown = shown_[origin];
+  VisitPrefix(txn_, base::Table::kMembers, PaperPrefix(group_, origin),
+              [&](std::string_view, std::string_view payload) {
+                const auto sealed = DecodeSealedEntry(payload);
+                const auto entry =
+                    sealed.ok() ? DecodeEntry(sealed->bytes) : absl::StatusOr<Entry>();
+                if (entry.ok()) shares_.Took(origin, Add(shown, *entry, payload.size()));
+                return true;
+              });
+  return shown;
+}
+
+bool PaperShares::Take(const PreparedEntry& entry) {
+  const EntryPlace& place = entry.entry.place;
+  if (FindEntry(txn_, group_, place)) return true;
+  Shown& shown = Of(place.origin);
+  const std::size_t bytes = entry.sealed.bytes.size() + entry.sealed.signature.size();
+  if (shown.papers >= kPapersOfOriginMax || shown.bytes + bytes > kPaperBytesOfOriginMax) {
+    return false;
+  }
+  Shown with = shown;
+  const MemberUse use = Add(with, entry.entry, bytes);
+  if (place.origin != core_.self() && shares_.WhyNot(place.origin, use)) return false;
+  shares_.Took(place.origin, use);
+  shown = std::move(with);
+  return true;
+}
+
+std::vector<PreparedEntry> PaperShares::Within(std::vector<PreparedEntry> entries) {
+  std::erase_if(entries, [&](const PreparedEntry& entry) { return !Take(entry); });
+  return entries;
+}
+
+void LearnPapers(GroupWriter& writer, const Core& core, std::vector<PreparedEntry> entries,
+                 const std::optional<base::PeerId>& of) {
   // Only what counts leaves a trace: anybody can show papers.
+  entries = PaperShares(core, writer.txn(), writer.group(), writer.row()).Within(entries);
   const auto membership = FoldWith(writer.txn(), writer.group(), writer.row().genesis, entries);
   if (!membership) return;
-  bool news = false;
-  for (const PreparedEntry& entry : entries) {
-    const EntryPlace& place = entry.entry.place;
+  std::set<EntryPlace> admissions;
+  for (const auto& admitted : membership->admissions) admissions.insert(admitted.stamp.place);
+  for (const PreparedEntry& prepared : entries) {
+    const EntryPlace& place = prepared.entry.place;
     const auto cut = membership->cuts.find(place.origin);
     if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
-    news |= writer.LearnPaper(entry);
+    const bool shows =
+        std::any_of(prepared.entry.ops.begin(), prepared.entry.ops.end(), [&](const Op& op) {
+          const auto* remove = std::get_if<RemoveOp>(&op);
+          return (remove != nullptr && remove->peer == core.self()) ||
+                 (std::holds_alternative<ProfileOp>(op) && (!of || place.origin == *of));
+        });
+    if (shows || admissions.contains(place)) writer.LearnPaper(prepared);
   }
-  // Also for a profile: who it is may be news.
-  if (news) writer.FoldMembers();
+  writer.Settle();
 }
 
 }  // namespace waypost::syncgroup

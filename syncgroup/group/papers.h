@@ -1,18 +1,36 @@
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/index.h"
 #include "syncgroup/group/core.h"
 #include "syncgroup/group/group_writer.h"
+#include "syncgroup/group/member_shares.h"
+#include "syncgroup/membership/membership.h"
 #include "syncgroup/protocol/messages.h"
 
 namespace waypost::syncgroup {
 
-// What shows that `peer` is a member: its newest profile entry, the entry that admitted it last,
-// and the entries that the right to do so rested on, back to the founder; at most kPapersMax.
+// What shows that a peer is a member: its newest profile entry, the entry that admitted it last,
+// and the entries that the right to do so rested on, back to the founder; at most kPapersMax. Folds
+// the members of the group once, for however many peers it is asked about. `txn` outlives it; of
+// one thread.
+class PaperTrails {
+ public:
+  PaperTrails(base::ReadTxn& txn, const base::GroupId& group);
+  Papers Of(const base::PeerId& peer) const;
+
+ private:
+  base::ReadTxn& txn_;
+  const base::GroupId group_;
+  const std::vector<StampedOp> ops_;  // in the order of stamps
+  std::optional<Membership> membership_;
+};
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
 
 // What shows to one who was removed that it was: the entries that say so, the latest ones.
@@ -28,8 +46,42 @@ bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
 // Is `peer` a member if they say the truth?
 bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
                   const std::vector<PreparedEntry>& entries, const base::PeerId& peer);
-// Takes what they say of members for true at once, as far as it goes back to the founder; nothing
-// else of them is kept.
-void LearnPapers(GroupWriter& writer, const std::vector<PreparedEntry>& entries);
+// Of one origin so much is kept of what was only shown, until its log brings it: an admin that
+// admitted many is shown by each of these.
+inline constexpr std::size_t kPapersOfOriginMax = 256;
+inline constexpr std::size_t kPaperBytesOfOriginMax = std::size_t{1} << 20;
+// What may be kept of papers, as of one transaction: of an origin no more than that, and, together
+// with its entries that are here, no more admissions, settings, removals and numberings than
+// MemberLimits says. What is beyond comes with the log. Of one thread.
+class PaperShares {
+ public:
+  // `core`, `txn` and `row` outlive it.
+  PaperShares(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
+              const GroupRow& row);
+  // Is it kept already, or may it be? Then it counts.
+  bool Take(const PreparedEntry& entry);
+  std::vector<PreparedEntry> Within(std::vector<PreparedEntry> entries);
+
+ private:
+  // Of one origin.
+  struct Shown {
+    std::size_t papers = 0, bytes = 0;
+    std::set<base::Incarnation> numberings;  // none of which is in the log
+  };
+  Shown& Of(const base::PeerId& origin);
+  // Adds it, and says what it counts for with its origin's limits.
+  MemberUse Add(Shown& shown, const Entry& entry, std::size_t bytes);
+
+  const Core& core_;
+  base::ReadTxn& txn_;
+  const base::GroupId group_;
+  MemberShares shares_;
+  std::map<base::PeerId, Shown> shown_;
+};
+// Takes what they say of members for true at once, as far as it goes back to the founder, and keeps
+// what shows it: admissions that count, removals of this peer, and what the peer `of` says of
+// itself; without `of`, what all of them say. Nothing else of them leaves a trace.
+void LearnPapers(GroupWriter& writer, const Core& core, std::vector<PreparedEntry> entries,
+                 const std::optional<base::PeerId>& of);
 
 }  // namespace waypost::syncgroup

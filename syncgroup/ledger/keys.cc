@@ -95,6 +95,10 @@ std::string PaperKey(const base::GroupId& group, const EntryPlace& place) {
   return key;
 }
 
+std::string PaperPrefix(const base::GroupId& group, const base::PeerId& origin) {
+  return Kind(group, 'p').append(origin.bytes());
+}
+
 std::string RefRowKey(const base::GroupId& group, std::string_view key) {
   return GroupKey(group).append(key);
 }

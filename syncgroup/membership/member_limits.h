@@ -52,8 +52,8 @@ std::optional<std::string> BeyondLimits(const MemberLimits& limits, const Member
                                         base::WallTime admitted, base::WallTime now);
 
 // Those that came by the invites of one member have together what a member has, apart from that
-// one, so that nobody multiplies itself; and each of them this much in any case, so that the rest
-// does not shut it out. Pure.
+// one, so that nobody multiplies itself; and each of the first of them this much in any case, but
+// for admissions, so that the rest does not shut it out. Pure.
 MemberLimits OwnShareOfInvited(const MemberLimits& limits);
 
 // Since when a member's age counts: its admission, or where that is younger than the admission of

@@ -216,6 +216,12 @@ bool DecidesMembership(const Op& op) {
   return !std::holds_alternative<PutRefOp>(op) && !std::holds_alternative<DeleteRefOp>(op);
 }
 
+bool DecidesAboutMembers(const Entry& entry) {
+  return std::any_of(entry.ops.begin(), entry.ops.end(), [](const Op& op) {
+    return DecidesMembership(op) && !std::holds_alternative<ProfileOp>(op);
+  });
+}
+
 bool AuthorityAllows(Authority authority, const Op& op) {
   if (std::holds_alternative<ProfileOp>(op)) return true;
   if (!DecidesMembership(op)) return authority != Authority::kReader;

@@ -24,6 +24,8 @@ struct StampedOp {
 };
 // Those that this file folds: all but references.
 bool DecidesMembership(const Op& op);
+// Does it admit, remove or set anything? A profile alone can wait.
+bool DecidesAboutMembers(const Entry& entry);
 
 inline constexpr uint64_t kAllGenerations = std::numeric_limits<uint64_t>::max();
 

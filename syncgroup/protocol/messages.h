@@ -98,6 +98,9 @@ struct SyncGroupRequest {
   // know neither, answer about everything, and say so by not being `ranged`.
   std::optional<NumberingRange> range;
   std::optional<LogCursor> until;
+  // Only entries that decide about members: the caller has no room for others. Older peers send
+  // all.
+  bool deciding = false;
 };
 struct SyncRequest {
   // All that both share, each once, those with the most to say first.

@@ -251,6 +251,7 @@ absl::StatusOr<std::string> EncodeSyncRequest(const SyncRequest& message) {
     }
     if (group.range) WriteRange(*group.range, to->mutable_range());
     if (group.until) WriteCursor(*group.until, to->mutable_until());
+    to->set_deciding(group.deciding);
   }
   return SerializeUpTo(out, kRequestBytesMax, "sync request");
 }
@@ -275,6 +276,7 @@ absl::StatusOr<SyncRequest> DecodeSyncRequest(std::string_view bytes) {
     }
     if (group.has_range()) RETURN_IF_ERROR(ReadRange(group.range(), to.range.emplace()));
     if (group.has_until()) RETURN_IF_ERROR(ReadCursor(group.until(), to.until.emplace()));
+    to.deciding = group.deciding();
   }
   return out;
 }

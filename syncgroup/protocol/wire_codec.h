@@ -17,9 +17,9 @@
 namespace waypost::syncgroup {
 
 inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-// What is read of a reply. Ours keep to kSyncPageBytesMax; older peers send more than that beside
-// the entries.
-inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{8} << 20);
+// What is read of a reply: those of this peer keep to kSyncPageBytesMax, with what stands around it.
+// Each signature in it costs whoever reads it 50 us.
+inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{1} << 20);
 inline constexpr std::size_t kMissBytesMax = std::size_t{64} << 10;
 inline constexpr std::size_t kMissLocationsMax = 64;
 inline constexpr std::size_t kEntryBytesMax = std::size_t{1} << 20;

@@ -94,26 +94,28 @@ bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& 
 
 absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
                                                     std::vector<SealedEntry> claimed) {
-  Knowledge claims;
-  for (SealedEntry& sealed : claimed) {
-    const auto entry = PrepareEntry(group, std::move(sealed));
-    if (!entry.ok() || entry->entry.place.origin != core.self()) continue;  // proves nothing
-    claims[{core.self(), entry->entry.place.incarnation}] = {
-        .generation = entry->entry.place.generation, .hash = entry->hash};
-  }
-  if (claims.empty()) return false;
-  std::optional<base::Incarnation> retire;
+  std::optional<base::Incarnation> current;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     const auto row = LoadGroupRow(txn, group);
-    if (!row || row->state != GroupRow::State::kActive) return;
-    const OriginKey numbering{core.self(), row->incarnation};
-    const auto claim = claims.find(numbering);
-    if (claim != claims.end() && !ClaimFits(txn, group, numbering, claim->second)) {
-      retire = row->incarnation;
-    }
+    if (row && row->state == GroupRow::State::kActive) current = row->incarnation;
   }));
-  if (!retire) return false;
-  RETURN_IF_ERROR(Retire(group, *retire));
+  if (!current) return false;
+  const OriginKey numbering{core.self(), *current};
+  // An honest member shows one entry of it, and the signature is looked at last.
+  std::optional<Known> claim;
+  for (SealedEntry& sealed : claimed) {
+    const auto place = PeekPlace(sealed.bytes);
+    if (!place || OriginKey{place->origin, place->incarnation} != numbering) continue;
+    const auto entry = PrepareEntry(group, std::move(sealed));
+    if (entry.ok()) claim = {.generation = entry->entry.place.generation, .hash = entry->hash};
+    break;
+  }
+  if (!claim) return false;
+  bool fits = true;
+  RETURN_IF_ERROR(core.index.Read(
+      [&](base::ReadTxn& txn) { fits = ClaimFits(txn, group, numbering, *claim); }));
+  if (fits) return false;
+  RETURN_IF_ERROR(Retire(group, *current));
   return true;
 }
 

@@ -47,8 +47,10 @@ absl::StatusOr<std::vector<Replication::Contact>> Replication::Contacts() const 
       if (row.state != GroupRow::State::kActive || !LoadMember(txn, group, core.self())) continue;
       for (Member& member : LoadMembers(txn, group)) {
         if (member.peer == core.self()) continue;
-        Contact& contact = contacts[member.peer];
+        const auto [it, first] = contacts.try_emplace(member.peer);
+        Contact& contact = it->second;
         contact.peer = member.peer;
+        if (first || member.sponsor.IsZero()) contact.sponsor = member.sponsor;
         contact.groups.push_back(group);
         contact.server |= member.role == Role::kServer;
         if (contact.addresses.empty()) contact.addresses = std::move(member.addresses);
@@ -122,8 +124,12 @@ absl::Status Replication::Impl::LearnAll(const std::optional<base::PeerId>& lead
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     for (std::size_t i = 0; i < std::min(all.size(), kHelloGroups); ++i) {
       const base::GroupId& group = all[i].group;
-      if (news.contains(group) || !IsActive(txn, group)) continue;
-      std::vector<PreparedEntry> entries = ReadPapers(all[i], now);
+      if (news.contains(group)) continue;
+      const auto row = LoadGroupRow(txn, group);
+      if (!row || row->state != GroupRow::State::kActive) continue;
+      // Before anything is folded for it.
+      std::vector<PreparedEntry> entries =
+          PaperShares(core, txn, group, *row).Within(ReadPapers(all[i], now));
       if (!PapersAreNews(txn, group, entries)) continue;
       if (leads_to && !PapersLeadTo(txn, group, entries, *leads_to)) continue;
       news.emplace(group, std::move(entries));
@@ -134,7 +140,7 @@ absl::Status Replication::Impl::LearnAll(const std::optional<base::PeerId>& lead
     for (const auto& [group, entries] : news) {
       auto writer = GroupWriter::Open(core, txn, effects, group);
       if (!writer || writer->row().state != GroupRow::State::kActive) continue;
-      LearnPapers(*writer, entries);
+      LearnPapers(*writer, core, entries, leads_to);
       writer->Finish();
     }
     return absl::OkStatus();

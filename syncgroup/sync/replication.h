@@ -41,7 +41,8 @@ class Replication {
     base::PeerId peer;
     std::vector<base::GroupId> groups;  // that both share, in id order
     std::vector<std::string> addresses;
-    bool server = false;  // of one of them
+    bool server = false;   // of one of them
+    base::PeerId sponsor;  // by whose invite it is in all of them; zero: an admin answers for it
   };
   // Every other member of the groups here.
   absl::StatusOr<std::vector<Contact>> Contacts() const;
@@ -78,6 +79,7 @@ class Replication {
     std::set<base::GroupId> not_member;  // the callee does not know us there
     std::set<base::GroupId> answered;
     uint64_t entries = 0;  // applied
+    bool no_room = false;  // on the disk: only who is a member is asked about, and no cursor kept
     bool clock_ahead = false;
     std::optional<base::Millis> clock_offset;  // the callee's clock less ours, as it said
     std::string problem;  // gap, fork, an entry that does not parse; for people

@@ -67,6 +67,9 @@ struct Replication::Impl {
   absl::Status ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
                             std::vector<SealedEntry> sealed, const std::optional<LogCursor>& cursor,
                             Round& round);
+  // Where there is no room for entries: what of them decides about members has its effect all the
+  // same, within PaperShares. They are asked for again.
+  absl::Status ShowEntries(const base::GroupId& group, SyncGroupReply& reply, Round& round);
   // Decodes and hashes a page, off the writer thread. Of a numbering with an entry that cannot be
   // taken, which goes into `ended`, nothing that follows is.
   std::vector<PreparedEntry> PreparePage(const base::PeerId& peer, const base::GroupId& group,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "syncgroup/group/member_shares.h"
+#include "syncgroup/group/papers.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/replication_impl.h"
 
@@ -21,6 +22,8 @@ struct ChunkResult {
   std::size_t passed_over = 0;
   std::size_t end = 0;                   // so far it went; what follows is another transaction's
   std::set<OriginKey> ended;             // nothing more of them in this page
+  std::set<OriginKey> waits;             // of these: because of a limit of their origin
+  bool shown = false;                    // something of what waits decides about members
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
   std::optional<base::Incarnation> retire;  // our numbering of now: someone else writes under it
   bool cursors_reset = false;
@@ -59,18 +62,31 @@ Fate FateOf(const GroupRow& row, const base::PeerId& self, const Known& known,
   return Fate::kNext;
 }
 
+// Of an entry that has to wait what decides about members has its effect now: nobody puts off a
+// removal, its own or another's, by what stands before it.
+void Show(GroupWriter& writer, PaperShares& papers, const PreparedEntry& entry,
+          ChunkResult& result) {
+  if (!DecidesAboutMembers(entry.entry) || !papers.Take(entry)) return;
+  writer.LearnPaper(entry);
+  result.shown = true;
+}
+
 void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                 const std::vector<PreparedEntry>& entries, std::size_t begin, std::size_t end,
                 ChunkResult& result) {
   const base::PeerId& self = core.self();
   MemberShares shares(writer.txn(), writer.group(), writer.row(), self, core.limits(),
                       core.clock.WallNow());
+  PaperShares papers(core, writer.txn(), writer.group(), writer.row());
   for (std::size_t i = begin; i < end; ++i) {
     result.end = i + 1;
     const PreparedEntry& entry = entries[i];
     const EntryPlace& place = entry.entry.place;
     const OriginKey numbering{place.origin, place.incarnation};
-    if (result.ended.contains(numbering)) continue;
+    if (result.ended.contains(numbering)) {
+      if (result.waits.contains(numbering)) Show(writer, papers, entry, result);
+      continue;
+    }
     // One fold a transaction: who may have been admitted by what stands before it is judged in the
     // next one.
     if (!writer.Admitted(place.origin) && writer.MayAdmit(place.origin)) {
@@ -94,7 +110,9 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
         auto why = place.origin == self ? std::nullopt : shares.WhyNot(place.origin, use);
         if (why) {
           result.ended.insert(numbering);
+          result.waits.insert(numbering);
           result.problem = *std::move(why);
+          Show(writer, papers, entry, result);
           break;
         }
         writer.Append(entry, via);
@@ -209,7 +227,7 @@ absl::StatusOr<SyncRequest> Replication::RequestFor(const base::PeerId& peer,
           !LoadMember(txn, group, peer)) {
         continue;
       }
-      SyncGroupRequest asked{.group = group};
+      SyncGroupRequest asked{.group = group, .deciding = round.no_room};
       const auto further = round.cursors.find(group);
       asked.cursor =
           further != round.cursors.end() ? further->second : LoadCursor(txn, group, peer);
@@ -270,6 +288,7 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
   RETURN_IF_ERROR(CompareClaims(peer, group, reply.of_caller, round));
   RETURN_IF_ERROR(ApplyForks(group, reply.forks));
   RETURN_IF_ERROR(ApplyProbed(peer, group, std::move(reply.probed), reply.probes_answered, round));
+  if (round.no_room) return ShowEntries(group, reply, round);
   const auto further = round.cursors.find(group);
   const LogCursor before = further != round.cursors.end() ? further->second : kept;
   std::optional<LogCursor> cursor;
@@ -278,6 +297,29 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
   if (next && *next != before) cursor = next;
   if (reply.entries.empty() && !cursor) return absl::OkStatus();
   return ApplyEntries(peer, group, std::move(reply.entries), cursor, round);
+}
+
+absl::Status Replication::Impl::ShowEntries(const base::GroupId& group, SyncGroupReply& reply,
+                                            Round& round) {
+  round.cursors[group] = reply.cursor;
+  // An older peer sends all.
+  Papers papers{.group = group, .entries = std::move(reply.entries)};
+  std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
+  std::erase_if(entries,
+                [](const PreparedEntry& entry) { return !DecidesAboutMembers(entry.entry); });
+  if (entries.empty()) return absl::OkStatus();
+  return core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+    auto writer = GroupWriter::Open(core, txn, effects, group);
+    if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+    PaperShares shares(core, txn, group, writer->row());
+    for (const PreparedEntry& entry : entries) {
+      if (writer->Admitted(entry.entry.place.origin) && shares.Take(entry)) {
+        writer->LearnPaper(entry);
+      }
+    }
+    writer->Finish();
+    return absl::OkStatus();
+  });
 }
 
 std::vector<PreparedEntry> Replication::Impl::PreparePage(const base::PeerId& peer,
@@ -332,7 +374,7 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
 absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
                                              std::vector<SealedEntry> sealed,
                                              const std::optional<LogCursor>& cursor, Round& round) {
-  std::set<OriginKey> ended;
+  std::set<OriginKey> ended, waits;
   const std::vector<PreparedEntry> entries =
       PreparePage(peer, group, std::move(sealed), round, ended);
   std::size_t begin = 0;
@@ -346,11 +388,11 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
     }
     ChunkResult result;
     RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-      result = ChunkResult{.end = end, .ended = ended};
+      result = ChunkResult{.end = end, .ended = ended, .waits = waits};
       auto writer = GroupWriter::Open(core, txn, effects, group);
       if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
       ApplyChunk(*writer, core, peer, entries, begin, end, result);
-      if (result.applied + result.passed_over > 0) writer->Finish();
+      if (result.applied + result.passed_over > 0 || result.shown) writer->Finish();
       result.cursors_reset = writer->cursors_reset();
       // Together with the last of the page: everything before it is here, or never will be.
       if (result.end == entries.size() && cursor && !round.held_back.contains(group) &&
@@ -362,6 +404,7 @@ absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const bas
     base::FaultPoint("sync.applied");
     RETURN_IF_ERROR(NoteChunk(peer, group, result, round));
     ended = std::move(result.ended);
+    waits = std::move(result.waits);
     begin = result.end;
   } while (begin < entries.size());
   return absl::OkStatus();

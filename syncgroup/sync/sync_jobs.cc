@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,7 +18,7 @@ constexpr std::size_t kWrongWaitingMax = 16;
 }  // namespace
 
 template <class Result>
-void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
+void Syncer::Impl::StartJob(Job kind, std::function<absl::StatusOr<Result>()> run,
                             std::function<void(absl::StatusOr<Result>)> done) {
   {
     base::MutexLock lock(mutex);
@@ -33,8 +34,9 @@ void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
                      }
                      done(std::move(result));
                    },
-               .peer = {}},
-              /*first=*/true);
+               .peer = {},
+               .is_long = kind == Job::kLong},
+              /*first=*/kind == Job::kAtOnce);
       return;
     }
   }
@@ -44,6 +46,7 @@ void Syncer::Impl::StartJob(std::function<absl::StatusOr<Result>()> run,
 void Syncer::Join(const Invite& invite, std::optional<Role> role,
                   std::function<void(absl::StatusOr<GroupInfo>)> done) {
   impl_->StartJob<GroupInfo>(
+      Impl::Job::kAtOnce,
       [impl = impl_.get(), invite, role] { return impl->RunJoin(invite, role); }, std::move(done));
 }
 
@@ -72,9 +75,34 @@ void Syncer::TellWrong(const base::PeerId& holder, const base::BlobId& blob,
 
 void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
                        std::function<void(absl::StatusOr<HeldReport>)> done) {
-  impl_->StartJob<HeldReport>(
-      [impl = impl_.get(), group, servers] { return impl->RunHeld(group, servers); },
-      std::move(done));
+  Impl* const impl = impl_.get();
+  const std::pair key(group, servers);
+  std::shared_ptr<Impl::HeldAskers> askers;
+  {
+    base::MutexLock lock(impl->mutex);
+    std::shared_ptr<Impl::HeldAskers>& waiting = impl->held_waiting[key];
+    const bool begun = waiting != nullptr;
+    if (!begun) waiting = std::make_shared<Impl::HeldAskers>();
+    waiting->push_back(std::move(done));
+    if (begun) return;
+    askers = waiting;
+  }
+  // Nobody joins them from then on.
+  const auto close = [impl, key, askers] {
+    base::MutexLock lock(impl->mutex);
+    const auto it = impl->held_waiting.find(key);
+    if (it != impl->held_waiting.end() && it->second == askers) impl->held_waiting.erase(it);
+  };
+  impl->StartJob<HeldReport>(
+      Impl::Job::kLong,
+      [impl, group, servers, close] {
+        close();
+        return impl->RunHeld(group, servers);
+      },
+      [close, askers](absl::StatusOr<HeldReport> report) {
+        close();
+        for (const auto& asker : *askers) asker(report);
+      });
 }
 
 absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {

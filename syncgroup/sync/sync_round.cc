@@ -140,6 +140,7 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
   std::vector<base::GroupId> left = of;
   const base::SteadyTime until = clock.SteadyNow() + kRoundMax;
   int barren = 0;
+  end.round.no_room = !core.blobs.CheckSpace(kSyncPageBytesMax).ok();
   while (!left.empty()) {
     if (stop.stop_requested()) return absl::CancelledError("the service is stopping");
     if (barren == kBarrenPagesMax) {
@@ -151,10 +152,11 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
       return absl::OkStatus();
     }
     if (const absl::Status room = core.blobs.CheckSpace(kSyncPageBytesMax); !room.ok()) {
-      // Nothing is asked for that there is no room to keep; shown until there is.
+      // Nothing is asked for that there is no room to keep; shown until there is. But who was
+      // removed is heard of, whoever filled the disk.
       end.round.held_back.insert(left.begin(), left.end());
       end.round.problem = absl::StrCat("waiting for room: ", std::string(room.message()));
-      return absl::OkStatus();
+      if (!end.round.no_room) return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));
     if (request.groups.empty()) return absl::OkStatus();

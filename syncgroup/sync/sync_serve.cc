@@ -85,6 +85,11 @@ bool Asked(const SyncGroupRequest& request, const OriginKey& numbering) {
   return !request.range || request.range->Has(numbering);
 }
 
+bool Decides(const SealedEntry& sealed) {
+  const auto entry = DecodeEntry(sealed.bytes);
+  return entry.ok() && DecidesAboutMembers(*entry);
+}
+
 void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& row,
                   const SyncGroupRequest& request, Budget& budget, SyncGroupReply& reply) {
   const base::GroupId& group = request.group;
@@ -111,7 +116,8 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
     if (!log_row) continue;  // set aside; the caller reports the gap
     const auto place = PeekPlace(log_row->entry.bytes);
     const bool news = place && Asked(request, {place->origin, place->incarnation}) &&
-                      !Knows(request.knowledge, *place);
+                      !Knows(request.knowledge, *place) &&
+                      (!request.deciding || Decides(log_row->entry));
     if (news && Withheld(row, self, *place)) {
       held = true;
     } else if (news) {

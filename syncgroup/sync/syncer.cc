@@ -380,6 +380,7 @@ void Syncer::Impl::RefreshContacts() {
     peer.groups = std::move(contact.groups);
     peer.addresses = std::move(contact.addresses);
     peer.server = contact.server;
+    peer.sponsor = contact.sponsor;
     std::erase_if(peer.greeted, [&](const base::GroupId& group) {
       return !std::binary_search(peer.groups.begin(), peer.groups.end(), group);
     });
@@ -406,7 +407,8 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
     if (!peer.poking && (!peer.poke_groups.empty() || !peer.haves.empty())) {
       if (now >= peer.poke_due) {
         peer.poking = true;
-        AddTask({.run = [this, to = id] { RunPoke(to); }, .peer = id}, /*first=*/true);
+        AddTask({.run = [this, to = id] { RunPoke(to); }, .peer = id, .sponsor = peer.sponsor},
+                /*first=*/true);
       } else {
         next = std::min(next, peer.poke_due);
       }
@@ -436,7 +438,8 @@ base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {
   for (const auto& [id, peer] : rounds) {
     peer->running = true;
     peer->again = false;
-    AddTask({.run = [this, to = *id] { RunRound(to); }, .peer = *id}, /*first=*/false);
+    AddTask({.run = [this, to = *id] { RunRound(to); }, .peer = *id, .sponsor = peer->sponsor},
+            /*first=*/false);
   }
   return next;
 }

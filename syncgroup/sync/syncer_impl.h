@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,6 +28,7 @@ struct SyncPeer {
   std::vector<base::GroupId> groups;
   std::vector<std::string> addresses;  // of its profile
   bool server = false;
+  base::PeerId sponsor;  // see Replication::Contact
   // rounds
   base::SteadyTime due;           // of the next one for all groups
   std::set<base::GroupId> poked;  // a round for these is due at once
@@ -95,9 +98,11 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   bool Cooling(const base::PeerId& peer) const;
 
   // ---- sync_jobs.cc: what a worker does for others ----
-  // `done` runs once: on the worker, or at Shutdown.
+  // `done` runs once: on the worker, or at Shutdown. kAtOnce: before rounds that wait; kLong: it
+  // walks a whole group and calls many, after them, and with slow peers in half of the workers.
+  enum class Job { kAtOnce, kLong };
   template <class Result>
-  void StartJob(std::function<absl::StatusOr<Result>()> run,
+  void StartJob(Job job, std::function<absl::StatusOr<Result>()> run,
                 std::function<void(absl::StatusOr<Result>)> done);
   absl::StatusOr<GroupInfo> RunJoin(const Invite& invite, std::optional<Role> role);
   absl::StatusOr<HeldReport> RunHeld(const base::GroupId& group, uint32_t servers);
@@ -138,6 +143,11 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
   // Callers' callbacks that must run, whatever happens.
   uint64_t next_job GUARDED_BY(mutex) = 0;
   std::map<uint64_t, std::function<void(absl::Status)>> abandoned GUARDED_BY(mutex);
+  // Who asked how much of a group so many servers hold, while that job has not begun: one answer
+  // for all of them.
+  using HeldAskers = std::vector<std::function<void(absl::StatusOr<HeldReport>)>>;
+  std::map<std::pair<base::GroupId, uint32_t>, std::shared_ptr<HeldAskers>> held_waiting
+      GUARDED_BY(mutex);
 
   base::Notifier::Registration health_changed;
   base::Thread scheduler;

@@ -19,9 +19,14 @@ bool IsSlow(base::Millis took, base::Millis median) {
   return took > std::max(kSlowAtLeast, kTimesTheMedian * median);
 }
 
+base::Millis CallTime(base::Millis before, base::Millis last) {
+  return std::max(last, before - before / 4);
+}
+
 bool TaskLine::Slow(const Task& task) const {
+  if (task.is_long) return true;
   if (!task.peer) return false;
-  const auto known = took_.find(*task.peer);
+  const auto known = took_.find(PayerOf(task));
   return known != took_.end() && IsSlow(known->second, median_);
 }
 
@@ -53,7 +58,8 @@ void TaskLine::Ended(const Task& task, base::Millis took) {
   --active_;
   active_slow_ -= task.slow ? 1 : 0;
   if (!task.peer) return;
-  took_[*task.peer] = took;
+  base::Millis& takes = took_[PayerOf(task)];
+  takes = CallTime(takes, took);
   // The lower middle one: where half of all are slow, the other half is what counts.
   std::vector<base::Millis> all;
   for (const auto& [peer, its] : took_) all.push_back(its);

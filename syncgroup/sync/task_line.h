@@ -12,9 +12,12 @@
 
 namespace waypost::syncgroup {
 
-// Is a peer whose last call took `took` slow beside others, of which the middle one takes `median`?
-// Ten times as long, and over a second: on a quick network all are quick. Pure.
+// Is a peer whose calls take `took` slow beside others, of which the middle one takes `median`? Ten
+// times as long, and over a second: on a quick network all are quick. Pure.
 bool IsSlow(base::Millis took, base::Millis median);
+// How long a peer's calls take, once another one took `last`: at least that, and a quarter less
+// than before with each call, so that who is slow now and then counts as slow. Pure.
+base::Millis CallTime(base::Millis before, base::Millis last);
 
 // What the syncer's workers do next. Calls to slow peers hold half of the workers at most: however
 // many peers drip their answers, the rounds with all others go on. Pure; not thread-safe.
@@ -23,12 +26,15 @@ class TaskLine {
   struct Task {
     std::function<void()> run;
     std::optional<base::PeerId> peer;  // whom it calls; none: nobody that may be slow
+    base::PeerId sponsor = {};         // that brought it in; zero: nobody
+    bool is_long = false;              // counts as a call to a slow peer
     bool slow = false;                 // as Take found it
   };
   void Add(Task task, bool first);
   // The first task that may start with `workers` workers; take Ended with it afterwards.
   std::optional<Task> Take(uint32_t workers);
-  // It took that long. The peer is judged by its last call.
+  // It took that long. Who came by the invites of one member is judged with all whom that one
+  // brought in, so that nobody is new again and again.
   void Ended(const Task& task, base::Millis took);
   // Members that are gone are forgotten.
   template <class Predicate>
@@ -41,8 +47,12 @@ class TaskLine {
   bool Slow(const Task& task) const;
 
   std::deque<Task> tasks_;
-  std::map<base::PeerId, base::Millis> took_;
-  base::Millis median_{0};  // of took_
+  static const base::PeerId& PayerOf(const Task& task) {
+    return task.sponsor.IsZero() ? *task.peer : task.sponsor;
+  }
+
+  std::map<base::PeerId, base::Millis> took_;  // by payer
+  base::Millis median_{0};                     // of took_
   uint32_t active_ = 0, active_slow_ = 0;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "syncgroup/ledger/keys.h"
+#include "syncgroup/protocol/wire_fields.h"
 #include "tests/support/filled_ids.h"
 #include "tests/syncgroup/test_node.h"
 
@@ -115,6 +116,17 @@ TEST(WireCodec, TheRightToInviteTravels) {
   EXPECT_EQ(*DecodeEntry(EncodeEntry(entry)), entry);
   entry.ops.push_back(SettingsOp{.inviters = static_cast<Authority>(4)});
   EXPECT_FALSE(DecodeEntry(EncodeEntry(entry)).ok());
+}
+
+TEST(WireCodec, WhoHasNoRoomAsksForWhatDecidesAboutMembers) {
+  SyncRequest request{.groups = {{.group = Group('g'), .cursor = {Inc('l'), 5}}}};
+  const std::string all = *EncodeSyncRequest(request);
+  EXPECT_FALSE(DecodeSyncRequest(all)->groups.at(0).deciding);
+  request.groups[0].deciding = true;
+  const std::string some = *EncodeSyncRequest(request);
+  EXPECT_TRUE(DecodeSyncRequest(some)->groups.at(0).deciding);
+  // Field 7 of the group, a varint.
+  EXPECT_EQ(base::ToHex(some.substr(2)), base::ToHex(all.substr(2)) + "3801");
 }
 
 TEST(WireCodec, APageOfARangeHasTheseBytesForEver) {
@@ -335,15 +347,16 @@ std::string EmptyItems(char tag, std::size_t bytes) {
   while (items.size() < bytes) items += {tag, '\0'};
   return items;
 }
-// Field 1 of that many bytes, as a message.
-std::string Inside(const std::string& message) {
-  std::string out = "\x0a";
+// A field with a length, as a message.
+std::string Inside(char tag, const std::string& message) {
+  std::string out(1, tag);
   for (std::size_t left = message.size(); true; left >>= 7) {
     out.push_back(static_cast<char>(left < 0x80 ? left : (left & 0x7f) | 0x80));
     if (left < 0x80) break;
   }
   return out + message;
 }
+std::string Inside(const std::string& message) { return Inside('\x0a', message); }
 
 TEST(WireCodec, RepeatedFieldsAreCountedBeforeTheyAreObjects) {
   const auto memory_kb = [] {
@@ -367,6 +380,29 @@ TEST(WireCodec, RepeatedFieldsAreCountedBeforeTheyAreObjects) {
   EXPECT_FALSE(DecodeJoinReply(EmptyItems('\x1a', kReplyBytesMax)).ok());
   EXPECT_FALSE(DecodeElsewhere(EmptyItems('\x0a', kMissBytesMax)).ok());
   EXPECT_LT(memory_kb() - before, 150 * 1024);
+}
+
+// Protobuf passes over a group of a field that it does not know; a walk that ends there counts
+// nothing.
+TEST(WireCodec, AGroupDoesNotHideWhatIsRepeatedBehindIt) {
+  const std::string group("\x9b\x06\x9c\x06", 4);  // field 99, begin and end
+  const std::string of("\x0a\x20" + std::string(32, 'g'));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      DecodeSyncReply(group + EmptyItems('\x0a', kReplyBytesMax - 4)).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      DecodeSyncReply(Inside(of + group + std::string("\x1a\x00", 2))).status()));
+  const PokeRequest poke{.groups = {Group('g')}};
+  EXPECT_FALSE(DecodePokeRequest(group + EncodePokeRequest(poke)).ok());
+  EXPECT_FALSE(DecodeEntry(group + EncodeEntry(SomeEntry())).ok());
+}
+
+// Each time with as many addresses as one may have.
+TEST(WireCodec, AProfileThatComesTwiceInOneOperationDoesNotAddUp) {
+  wire::Op op;
+  for (std::size_t i = 0; i < kAddressesMax; ++i) op.mutable_profile()->add_addresses("h:1");
+  const std::string profile = op.SerializeAsString();
+  EXPECT_TRUE(CheckShape(Inside('\x3a', profile), fields::kEntryShape).ok());
+  EXPECT_FALSE(CheckShape(Inside('\x3a', profile + profile), fields::kEntryShape).ok());
 }
 
 TEST(WireCodec, WhatALaterVersionAddsIsIgnored) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "syncgroup/group/group_change.h"
 #include "syncgroup/group/papers.h"
+#include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
 #include "tests/syncgroup/cluster.h"
 
@@ -188,6 +189,55 @@ TEST_F(HostileMemberTest, WhomItInvitesShareOnePart) {
   write_as_admin(lets);
   flood(puppets[3]);
   EXPECT_EQ(NumberingsOf(a, group, puppets[3].peer()), 64u) << "once an admin answers for it";
+}
+
+// Whom it brought in brings in others, with a part of its own: the tree had no end.
+TEST_F(HostileMemberTest, WhomItInvitesInviteOnlyFromTheSharedPart) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  const absl::Status written =
+      ChangeGroup(*a.node().parts.group_core, *a.node().parts.group_work, group,
+                  [&](GroupWriter& writer, const Member& self) {
+                    return WriteAllowed(writer, self,
+                                        {AdmitOp{.peer = hostile_.peer(),
+                                                 .incarnation = base::NewIncarnation(),
+                                                 .authority = Authority::kWriter,
+                                                 .invites = true}});
+                  });
+  ASSERT_TRUE(written.ok()) << written;
+  a.node().parts.group_core->SetLimits({.membership = 128, .membership_per_day = 0});
+  const auto admit = [&](HostileMember& by, HostileMember::Numbering& numbering, uint64_t number) {
+    const SealedEntry entry =
+        by.Next(group, numbering,
+                {AdmitOp{.peer = TestIdentities::Get().Number(number).peer_id(),
+                         .incarnation = base::NewIncarnation(),
+                         .authority = Authority::kReader,
+                         .invites = true,
+                         .as_inviter = true}},
+                a.clock.WallNow() + base::Millis(1000));
+    return Send(a, group, {.entries = {entry}}).problem;
+  };
+  HostileMember::Numbering first = HostileMember::NewNumbering();
+  ASSERT_EQ(admit(hostile_, first, kHostile + 1), "");
+  ASSERT_EQ(admit(hostile_, first, kHostile + 2), "");
+  HostileMember puppet(TestIdentities::Get().Number(kHostile + 1), a.clock);
+  HostileMember other(TestIdentities::Get().Number(kHostile + 2), a.clock);
+  HostileMember::Numbering of_puppet = HostileMember::NewNumbering();
+  HostileMember::Numbering of_other = HostileMember::NewNumbering();
+  for (uint64_t i = 0; i < 128; ++i) {
+    ASSERT_EQ(admit(puppet, of_puppet, kHostile + 3 + i), "") << i;
+  }
+  EXPECT_NE(admit(other, of_other, kHostile + 200).find("limits.membership"), std::string::npos);
+  // It still writes, and leaves.
+  HostileMember::Numbering again = HostileMember::NewNumbering();
+  const Replication::Round round =
+      Send(a, group,
+           {.entries = {other.Next(group, again, {}),
+                        other.Next(group, again,
+                                   {RemoveOp{.peer = other.peer(),
+                                             .incarnation = again.incarnation,
+                                             .generation = 2}})}});
+  EXPECT_EQ(round.entries, 2u) << round.problem;
 }
 
 TEST_F(HostileMemberTest, DeletesAndEmptyEntriesCount) {
@@ -485,6 +535,125 @@ TEST_F(HostileMemberTest, PapersTeachOnlyThatWhoShowsThemIsAMember) {
   EXPECT_TRUE(knows_it());
 }
 
+TEST_F(HostileMemberTest, PapersOfAMemberAreKeptWithinItsLimits) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  // Each time under another numbering; who it is is all that a reader has to say.
+  const auto show = [&](std::vector<Op> ops) {
+    ops.push_back(ProfileOp{"mallory", {}, {}});
+    for (int i = 0; i < 300; ++i) {
+      HostileMember::Numbering numbering{.incarnation = base::NewIncarnation(), .generation = 6};
+      const Papers papers{.group = group, .entries = {hostile_.Next(group, numbering, ops)}};
+      const auto reply = a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}});
+      ASSERT_TRUE(reply.ok()) << reply.status();
+      ASSERT_EQ(reply->papers.size(), 1u);
+    }
+  };
+  const auto kept = [&] {
+    std::size_t papers = 0;
+    CHECK(a.node()
+              .index
+              ->Read([&](base::ReadTxn& txn) {
+                VisitPrefix(txn, base::Table::kMembers, PaperPrefix(group, hostile_.peer()),
+                            [&](std::string_view, std::string_view) { return ++papers > 0; });
+              })
+              .ok());
+    return papers;
+  };
+  show({});
+  EXPECT_GE(kept(), 60u);
+  EXPECT_LE(kept(), 64u) << "as many numberings as it may begin";
+  a.node().parts.group_core->SetLimits({.membership = 5, .numberings = 1000});
+  const std::size_t before = kept();
+  show({SettingsOp{"mine", {}, true, {}}});
+  EXPECT_LE(kept(), before + 5);
+  a.node().parts.group_core->SetLimits({.numberings = 1000});
+  show({PutRefOp{std::string(400, 'k'), BlobOf("x"), 1}});
+  EXPECT_LE(kept(), kPapersOfOriginMax);
+  EXPECT_EQ(a.groups().Find(group)->name, "photos");
+}
+
+TEST_F(HostileMemberTest, OfPapersOnlyWhatShowsAMemberIsKept) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  const auto ops = [&] {
+    std::size_t count = 0;
+    CHECK(
+        a.node()
+            .index->Read([&](base::ReadTxn& txn) { count = LoadMembershipOps(txn, group).size(); })
+            .ok());
+    return count;
+  };
+  const std::size_t before = ops();
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  Papers papers{.group = group};
+  for (uint64_t i = 0; i < kPapersMax; ++i) {
+    const base::PeerId other = TestIdentities::Get().Number(kHostile + 1 + i).peer_id();
+    papers.entries.push_back(hostile_.Next(
+        group, numbering,
+        {RemoveOp{.peer = other, .incarnation = base::NewIncarnation()},
+         AdmitOp{.peer = other, .incarnation = base::NewIncarnation(), .as_inviter = true}}));
+  }
+  ASSERT_TRUE(a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}}).ok());
+  EXPECT_EQ(ops(), before);
+}
+
+TEST_F(HostileMemberTest, WhoWasRemovedIsHeardOfWhileEntriesWait) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  const auto is_member = [&](const base::PeerId& peer) {
+    const auto members = a.groups().Members(group);
+    return std::any_of(members->begin(), members->end(),
+                       [&](const Member& member) { return member.peer == peer; });
+  };
+  ASSERT_TRUE(is_member(b.self()));
+  a.node().parts.group_core->SetLimits({.entries = 10});
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 30; ++i) entries.push_back(hostile_.Next(group, numbering, {}));
+  entries.push_back(hostile_.Next(
+      group, numbering, {RemoveOp{.peer = b.self(), .incarnation = base::NewIncarnation()}}));
+  const Replication::Round round = Send(a, group, {.entries = entries});
+  EXPECT_LE(round.entries, 10u);
+  EXPECT_TRUE(round.held_back.contains(group));
+  EXPECT_FALSE(is_member(b.self()));
+  // Once there is room for it, it is an entry like all others.
+  a.node().parts.group_core->SetLimits({});
+  EXPECT_TRUE(Send(a, group, {.entries = entries}).held_back.empty());
+  EXPECT_FALSE(is_member(b.self()));
+}
+
+TEST_F(HostileMemberTest, AnAnswerToAJoinHasABoundHoweverMuchServersSayOfThemselves) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = a.Create("photos", Role::kServer);
+  std::vector<HostileMember> servers;
+  for (uint64_t i = 0; i < 31; ++i) {
+    servers.emplace_back(TestIdentities::Get().Number(kHostile + i), a.clock);
+    ClusterNode joining(wire_, {.number = kHostile + i});
+    ASSERT_TRUE(joining.JoinAt(a, group, Role::kServer).ok());
+  }
+  for (HostileMember& server : servers) {
+    std::vector<Op> ops{ProfileOp{"large", {}, {}}};
+    for (int i = 0; i < 999; ++i) {
+      ops.push_back(PutRefOp{absl::StrCat(std::string(396, 'k'), i), BlobOf("x"), 1});
+    }
+    HostileMember::Numbering numbering = HostileMember::NewNumbering();
+    const SealedEntry entry = server.Next(group, numbering, std::move(ops));
+    SyncReply reply;
+    reply.groups.push_back({.group = group,
+                            .member = true,
+                            .entries = {entry},
+                            .cursor = {.log = log_, .sequence = ++sequence_}});
+    Replication::Round round;
+    ASSERT_TRUE(a.node().replication().ApplyPage(server.peer(), reply, round).ok());
+    ASSERT_EQ(round.entries, 1u) << round.problem;
+  }
+  ClusterNode b(wire_, {.number = 2});
+  EXPECT_TRUE(b.JoinAt(a, group).ok());
+}
+
 TEST_F(HostileMemberTest, AHelloHasRoomForSixteenGroups) {
   ClusterNode a(wire_, {.number = 1});
   std::vector<base::GroupId> groups;
@@ -516,7 +685,7 @@ TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
   ClusterNode a(wire_, {.number = 1});
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = a.Create("photos", Role::kServer);
-  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  ASSERT_TRUE(b.JoinAt(a, group, Role::kNormal, Authority::kAdmin).ok());
   a.node().blobs->SetMinFree({.bytes = uint64_t{1} << 60});
   ASSERT_TRUE(b.Set(group, "k", "v").ok());
   const auto waiting = [&] {
@@ -526,6 +695,14 @@ TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
     return false;
   };
   EXPECT_TRUE(wire_.InTime(waiting));
+  EXPECT_FALSE(a.Has(group, "k", "v"));
+  // Who is a member is heard of all the same.
+  ClusterNode c(wire_, {.number = 3});
+  ASSERT_TRUE(c.JoinAt(b, group).ok());
+  const auto members = [&] { return a.groups().Members(group)->size(); };
+  EXPECT_TRUE(wire_.InTime([&] { return members() == 3u; }));
+  ASSERT_TRUE(b.groups().RemoveMember(group, c.self()).ok());
+  EXPECT_TRUE(wire_.InTime([&] { return members() == 2u; }));
   EXPECT_FALSE(a.Has(group, "k", "v"));
   a.node().blobs->SetMinFree({.bytes = 0});
   EXPECT_TRUE(wire_.InTime([&] { return a.Has(group, "k", "v"); }));

@@ -74,18 +74,57 @@ TEST_F(TaskLineTest, SlowPeersHoldHalfOfTheWorkersAtMost) {
   EXPECT_EQ(TakeAll(), (std::vector{104, 105, 106, 107, 9, 10}));
 }
 
-TEST_F(TaskLineTest, WhoIsQuickAgainCountsAsQuick) {
+TEST(CallTime, ForgetsAQuarterWithEachCall) {
+  EXPECT_EQ(CallTime(Millis(0), Millis(20)), Millis(20));
+  EXPECT_EQ(CallTime(Millis(20'000), Millis(20)), Millis(15'000));
+  EXPECT_EQ(CallTime(Millis(100), Millis(20'000)), Millis(20'000));
+  EXPECT_EQ(CallTime(Millis(3), Millis(0)), Millis(3)) << "and no less than it can";
+}
+
+// With every other round a quick one it was quick half of the time, and held a worker then.
+TEST_F(TaskLineTest, WhoIsQuickNowAndThenIsSlow) {
+  for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
+  for (uint8_t drips = 100; drips < 106; ++drips) Add(drips);
+  TakeAll(20);
+  EndAll();
+  for (uint8_t drips = 100; drips < 106; ++drips) Add(drips);
+  EXPECT_EQ(TakeAll().size(), 4u);
+  EndAll(Millis(30));
+  TakeAll();
+  EndAll(Millis(30));
+  for (uint8_t drips = 100; drips < 106; ++drips) Add(drips);
+  EXPECT_EQ(TakeAll().size(), 4u);
+}
+
+TEST_F(TaskLineTest, WhoIsQuickForLongIsQuick) {
   for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
   for (uint8_t was = 100; was < 106; ++was) Add(was);
   TakeAll(20);
   EndAll();
-  for (uint8_t was = 100; was < 106; ++was) Add(was);
-  EXPECT_EQ(TakeAll().size(), 4u);
-  EndAll(Millis(30));
-  EXPECT_EQ(TakeAll().size(), 2u);
-  EndAll(Millis(30));
+  for (int round = 0; round < 12; ++round) {
+    for (uint8_t was = 100; was < 106; ++was) Add(was);
+    while (!TakeAll().empty()) EndAll(Millis(30));
+  }
   for (uint8_t was = 100; was < 106; ++was) Add(was);
   EXPECT_EQ(TakeAll().size(), 6u);
+}
+
+// Each new one counted as quick once.
+TEST_F(TaskLineTest, WhomOneBroughtInAreJudgedTogether) {
+  for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
+  line_.Add({.run = [] {}, .peer = Peer(100), .sponsor = Peer(99)}, /*first=*/false);
+  TakeAll(20);
+  EndAll();
+  for (uint8_t puppet = 101; puppet < 109; ++puppet) {
+    line_.Add({.run = [] {}, .peer = Peer(puppet), .sponsor = Peer(99)}, /*first=*/false);
+  }
+  EXPECT_EQ(TakeAll().size(), 4u);
+}
+
+TEST_F(TaskLineTest, LongWorkOfThisPeerHoldsHalfOfTheWorkersToo) {
+  for (int i = 0; i < 8; ++i) line_.Add({.run = [] {}, .is_long = true}, /*first=*/false);
+  Add(1);
+  EXPECT_EQ(TakeAll(), (std::vector{0, 0, 0, 0, 1}));
 }
 
 TEST_F(TaskLineTest, OneWorkerServesSlowOnesToo) {
