@@ -12,12 +12,10 @@
 #include "base/log.h"
 #include "base/status.h"
 
-// Group commit. Batch after batch: take what has gathered, run it in one transaction, commit, tell.
-//
-// When an operation fails after it wrote, its transaction is aborted and what stood before it in
-// the batch runs again without it; then it comes first in the next transaction, where nobody else
-// has written yet, and fails alone. So one bad operation costs the others a second run, and no
-// extra commit.
+// Group commit: take what has gathered, run it in one transaction, commit, tell. When an operation
+// fails after it wrote, what stood before it in the batch runs again without it, and it comes first
+// in the next transaction, where it fails alone: a bad operation costs the others a second run, and
+// no extra commit.
 
 namespace waypost::base {
 namespace {

@@ -25,10 +25,8 @@
 
 // Puts together what makes a store: shelf, partial files, space, open files. Bytes are durable
 // under their name before a row names them (Install runs in the caller's transaction), and a row
-// whose bytes are found missing is reported once until they are installed anew.
-//
-// A reader and a remover may meet: Open looks at row and file, and if they disagree looks again,
-// because "lost" must never be said of a blob that was only being replaced.
+// whose bytes are missing is reported once until they are installed anew. Open looks at row and
+// file again where they disagree: "lost" must never be said of a blob that was only being replaced.
 
 namespace waypost::blobstore {
 namespace {

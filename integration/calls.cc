@@ -11,7 +11,9 @@
 #include "integration/peer.h"
 #include "waypost/client.h"
 
-// Everything that needs the client's header: plain calls, streams, and a peer's typed calls.
+// Everything that needs the client's header: plain calls, streams, and a peer's typed calls. It
+// stands in no other file, because that header is heavy to compile.
+
 namespace waypost::integration {
 namespace {
 

@@ -6,6 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 
+// Peers of one test, and what is asked of every test in the end: that no log says a secret of any
+// peer. Logs are printed only where the test failed.
+
 namespace waypost::integration {
 
 Cluster::~Cluster() {

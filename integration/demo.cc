@@ -1,6 +1,3 @@
-// The main job on real files: a laptop and a camera put files of this machine into a group, and a
-// home server fetches, verifies and keeps every one. Three real processes; nothing is faked.
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +19,9 @@
 #include "integration/demo_files.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
+
+// The main job on real files: a laptop and a camera put files of this machine into a group, and a
+// home server fetches, verifies and keeps every one. Three real processes; nothing is faked.
 
 namespace waypost::integration {
 namespace {

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 
+// Picks files from a machine of which nothing is known: links, what cannot be read and what is too
+// large are passed over. The same files give the same pick.
+
 namespace waypost::integration {
 namespace {
 

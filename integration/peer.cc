@@ -15,6 +15,9 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 
+// One peer as the operator has it: its command line, its process, its files and its API. Whatever
+// it says is held against its secrets, and it is ended with the object, however the test went.
+
 namespace waypost::integration {
 namespace {
 

@@ -19,6 +19,10 @@
 #include "base/status.h"
 #include "integration/eventually.h"
 
+// Children by fork and exec, waited for with deadlines. What one prints goes to a file, so that no
+// pipe fills up; what must hold: unless it is told to outlive us, none outlives the test, also
+// where that is killed.
+
 extern char** environ;
 
 namespace waypost::integration {

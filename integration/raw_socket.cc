@@ -12,6 +12,9 @@
 
 #include "absl/strings/numbers.h"
 
+// Plain sockets with a deadline on each wait: bytes go out as they are, and what comes back is kept
+// as it came. Nothing here knows HTTP.
+
 namespace waypost::integration {
 namespace {
 

@@ -11,6 +11,9 @@
 #include "base/wire_reader.h"
 #include "integration/process.h"
 
+// Learns secrets where they are made, and looks for each of them in whatever is said. What is too
+// short to be told from chance is left out; a secret that was replaced stays one.
+
 namespace waypost::integration {
 namespace {
 

@@ -33,9 +33,10 @@
 #include "service/unusable.h"
 #include "service/version.h"
 
-// The composition: every part is made here, once, and given what it needs by constructor arguments.
-// The order in which parts start and stop is written here and nowhere else: lower rooms first,
-// listeners last, and the reverse on the way down, so that nobody calls a part that has ended.
+// The whole service: around a peer's parts (parts/peer_parts.h) its data folder, settings, clients,
+// listeners and turned connections are made here, each once, by constructor arguments. What must
+// hold: listeners refuse before the parts end, and drain while the index still answers, so that
+// nobody calls a part that has ended.
 
 namespace waypost::service {
 namespace {
@@ -73,11 +74,11 @@ std::string NameOfMachine() {
   return NodeNameOf(name.data());
 }
 
-// `section`: of the settings.
 // Players and shells stop reading for a while; what waits meanwhile is bounded by the connections.
 constexpr base::Millis kReaderWindow{60'000};
 constexpr base::Millis kLocalReaderWindow{600'000};
 
+// `section`: of the settings, whose names are in what is said of limits.
 http::EngineOptions EngineOptionsOf(const std::string& listener, const std::string& section,
                                     const ListenerConfig& config, const base::HostPort& bind,
                                     base::Metrics& metrics) {

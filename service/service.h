@@ -14,13 +14,14 @@ struct ServiceOptions {
   Layer environment, command_line;
   // The index is lost for good: begin an empty one where it was.
   bool new_index = false;
-  // Create raises the limit of descriptors, and gives up what sandbox.h says, if security.sandbox does not say otherwise: for a process
-  // that is nothing but this service, and has one thread yet.
+  // Create raises the limit of descriptors and, unless security.sandbox says otherwise, gives up
+  // what sandbox.h says: for a process that is nothing but this service, and has one thread yet.
   bool may_enter_sandbox = false;
 };
 
-// The whole of one peer, put together here and nowhere else. Lifecycle: Create -> Start -> Shutdown
-// (idempotent). Create, Start and Shutdown on one thread; Reload on any.
+// The whole of one peer: its parts (parts/peer_parts.h), and what connects them with a data folder,
+// settings and sockets. Lifecycle: Create -> Start -> Shutdown (idempotent). Create, Start and
+// Shutdown on one thread; Reload on any.
 class Service {
  public:
   // Takes the data folder and opens all that is in it; nothing listens or runs yet.

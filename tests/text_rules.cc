@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kThirdPartyHeaders[] = {"httplib.h", "lmdb.h"};
 
 constexpr std::size_t kBannerLinesMin = 2;
-constexpr std::size_t kBannerLinesMax = 12;
+constexpr std::size_t kBannerLinesMax = 7;  // of a program with what it is called by
 
 std::string At(const SourceFile& file, std::size_t line) {
   return file.path + ":" + std::to_string(line) + ": ";

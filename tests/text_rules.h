@@ -7,7 +7,7 @@
 #include "tests/tidy_rules.h"
 
 // What people read in the tree, held against the tree: comments and documents name only what is
-// there, and every product file says what it does. Pure.
+// there, and every file of code says what it does. Pure.
 namespace waypost::tidy {
 
 // Every file and folder of the tree, relative to its root, with forward slashes.
@@ -22,7 +22,7 @@ std::vector<std::string> CheckComments(const SourceFile& file, const Paths& tree
 // In both: documents and numbers that only those know who wrote the code.
 std::vector<std::string> CheckNamesOutside(const SourceFile& file);
 
-// A product .cc says after its includes, in at least two lines, what it does and what must hold.
+// A .cc says after its includes, in two to seven lines, what it does and what must hold.
 std::vector<std::string> CheckBanner(const SourceFile& file);
 
 }  // namespace waypost::tidy

@@ -10,6 +10,9 @@
 #include <set>
 #include <sstream>
 
+// What may stand where, as tables and as functions over the text of files. Nothing here parses C++:
+// a rule looks at includes, or at words outside of comments and literals.
+
 namespace waypost::tidy {
 namespace {
 
@@ -436,6 +439,76 @@ struct Reach {
   }
 };
 
+// ---- what is linked ----
+
+// The words of what is between the brackets of `command`, comments apart; empty: it has none.
+std::vector<std::string> WordsOf(const SourceFile& cmake, std::string_view command) {
+  std::string text;
+  std::istringstream lines(cmake.content);
+  for (std::string line; std::getline(lines, line);) {
+    text += line.substr(0, line.find('#')) + "\n";
+  }
+  const std::size_t begin = text.find(std::string(command) + "(");
+  if (begin == std::string::npos) return {};
+  const std::size_t open = begin + command.size() + 1;
+  std::istringstream words(text.substr(open, text.find(')', open) - open));
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+// The library whose header `include` is, of those that DEPENDS is held against: our chambers and
+// Abseil's. Empty for all others.
+std::string LibraryOf(std::string_view include) {
+  if (const std::string_view chamber = ChamberOf(include); !chamber.empty()) {
+    std::string name = "waypost_" + std::string(chamber);
+    std::replace(name.begin(), name.end(), '/', '_');
+    return name;
+  }
+  if (!include.starts_with("absl/")) return "";
+  const std::string_view header = BaseName(include);
+  const std::string name(header.substr(0, header.rfind('.')));
+  if (include.starts_with("absl/base/")) return "absl::core_headers";
+  if (include.starts_with("absl/time/")) return "absl::time";
+  const bool own = name == "cord" || name == "str_format";
+  return include.starts_with("absl/strings/") && !own ? "absl::strings" : "absl::" + name;
+}
+
+// What is wrong with the DEPENDS of one chamber.
+std::vector<std::string> CheckDependsOf(const SourceFile& cmake,
+                                        const std::vector<SourceFile>& files) {
+  const std::vector<std::string> words = WordsOf(cmake, "waypost_room");
+  const auto depends = std::find(words.begin(), words.end(), "DEPENDS");
+  const std::set<std::string> sources(words.begin(), depends), named(depends, words.end());
+  const std::string_view chamber = ChamberOf(cmake.path);
+  std::map<std::string, std::string> used;  // by whom
+  for (const SourceFile& file : files) {
+    if (ChamberOf(file.path) != chamber) continue;
+    const std::string name(BaseName(file.path));
+    // What is built in some presets only has a line of its own.
+    if (!name.ends_with(".h") && !sources.contains(name)) continue;
+    std::istringstream lines(file.content);
+    for (std::string line; std::getline(lines, line);) {
+      const auto include = IncludeOf(line);
+      if (!include || ChamberOf(include->name) == chamber) continue;
+      if (const std::string library = LibraryOf(include->name); !library.empty()) {
+        used.try_emplace(library, name + " includes " + include->name);
+      }
+    }
+  }
+  std::vector<std::string> found;
+  for (const auto& [library, why] : used) {
+    if (!named.contains(library)) {
+      found.push_back(cmake.path + ":1: " + why + ": name " + library + " under DEPENDS");
+    }
+  }
+  for (const std::string& library : named) {
+    const bool held = library.starts_with("waypost_") || library.starts_with("absl::");
+    if (!held || used.contains(library)) continue;
+    found.push_back(cmake.path + ":1: nothing here includes what is in " + library +
+                    ": take it out of DEPENDS");
+  }
+  return found;
+}
+
 // What a CMakeLists.txt names, comments apart.
 std::set<std::string> NamedIn(const SourceFile& cmake) {
   std::set<std::string> named;
@@ -498,6 +571,16 @@ std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files) {
     found.push_back(file.path +
                     ":1: no CMakeLists.txt names it, so nothing builds it: add it to a" +
                     " target or remove it");
+  }
+  return found;
+}
+
+std::vector<std::string> CheckDepends(const std::vector<SourceFile>& files) {
+  std::vector<std::string> found;
+  for (const SourceFile& file : files) {
+    if (BaseName(file.path) != "CMakeLists.txt" || ChamberOf(file.path).empty()) continue;
+    const auto of_one = CheckDependsOf(file, files);
+    found.insert(found.end(), of_one.begin(), of_one.end());
   }
   return found;
 }

@@ -23,6 +23,10 @@ std::vector<std::string> CheckPure(const std::vector<SourceFile>& files);
 // folder and, by a relative path, below or beside it.
 std::vector<std::string> CheckBuilt(const std::vector<SourceFile>& files);
 
+// What stands under DEPENDS of a chamber's waypost_room, held against the includes of its sources:
+// what is used of other chambers and of Abseil is named, and nothing else of them. Pure.
+std::vector<std::string> CheckDepends(const std::vector<SourceFile>& files);
+
 // The messages of `wire` (a .proto) and the tables of `tables` (the enumerators of its header) that
 // the part "## Limits" of the document `security` does not name between backquotes: what others
 // make us handle has a line that says what bounds it. Pure.

@@ -62,6 +62,11 @@ TEST(Tree, EveryCcIsBuilt) {
   EXPECT_TRUE(found.empty()) << Lines(found);
 }
 
+TEST(Tree, DependsNamesWhatIsIncluded) {
+  const auto found = CheckDepends(ReadTree());
+  EXPECT_TRUE(found.empty()) << Lines(found);
+}
+
 TEST(Tree, PolicyIsPure) {
   const auto found = CheckPure(ReadTree());
   EXPECT_TRUE(found.empty()) << Lines(found);
@@ -298,6 +303,28 @@ TEST(Pure, WhatReachesALockByItsIncludesIsFound) {
   const auto found = CheckPure(files);
   ASSERT_EQ(found.size(), 1u) << Lines(found);
   EXPECT_TRUE(found[0].starts_with("fetcher/policy/a.h:1: "));
+}
+
+TEST(Depends, WhatIsMissingAndWhatNobodyUsesIsFound) {
+  const std::vector<SourceFile> files = {
+      {"signpost/CMakeLists.txt",
+       "# waypost_upkeep\nwaypost_room(signpost\n  SOURCES\n    a.cc\n  DEPENDS\n"
+       "    waypost_base\n    waypost_blobstore\n    absl::cord\n    absl::strings\n"
+       "    absl::time\n    OpenSSL::SSL)\ntarget_sources(x PRIVATE b.cc)\n"},
+      {"signpost/a.cc",
+       "#include \"signpost/a.h\"\n#include \"base/ids.h\"\n#include \"absl/strings/match.h\"\n"
+       "#include \"absl/strings/cord.h\"\n#include \"fetcher/policy/pause.h\"\n"},
+      {"signpost/a.h", "#include \"absl/base/thread_annotations.h\"\n#include <map>\n"},
+      {"signpost/b.cc", "#include \"absl/debugging/stacktrace.h\"\n"},
+      {"tests/signpost/CMakeLists.txt", "waypost_test(t SOURCES t.cc)\n"}};
+  const auto found = CheckDepends(files);
+  ASSERT_EQ(found.size(), 4u) << Lines(found);
+  EXPECT_EQ(found[0],
+            "signpost/CMakeLists.txt:1: a.h includes absl/base/thread_annotations.h: name "
+            "absl::core_headers under DEPENDS");
+  EXPECT_NE(found[1].find("name waypost_fetcher_policy under"), std::string::npos) << found[1];
+  EXPECT_NE(found[2].find("includes what is in absl::time:"), std::string::npos) << found[2];
+  EXPECT_NE(found[3].find("includes what is in waypost_blobstore:"), std::string::npos) << found[3];
 }
 
 TEST(Built, AFileThatNoTargetNamesIsFound) {

@@ -1,11 +1,12 @@
-// Puts a file into a group of the service on this machine and reads it back:
-//   share_file DATA_FOLDER GROUP FILE
 #include <waypost/client.h>
 
 #include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <string>
+
+// Puts a file into a group of the service on this machine and reads it back:
+//   share_file DATA_FOLDER GROUP FILE
 
 using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""s;

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
-// Three indexes over the same entries: by blob, by where they wait (a heap for each of the
-// shelves of a peer), and counted by the run that their rows belong to. Every change goes through
-// Insert and Remove, which keep the three in step; what must hold between calls is listed in the
-// header.
-//
-// Rows that are not in memory are known only by a bound: every row of the run below it is here. So
-// a row that does not fit lowers the bound, and the next refill reads from there.
+// Three indexes over the same entries: by blob, by where they wait (a heap for each shelf of a
+// peer), and counted by the run of their rows. Every change goes through Insert and Remove, which
+// keep the three in step. Rows that are not in memory are known by a bound alone: every row of the
+// run below it is here, so that one that does not fit lowers it, and the next refill reads from
+// there.
 
 namespace waypost::fetcher {
 

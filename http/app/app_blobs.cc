@@ -19,10 +19,10 @@
 namespace waypost::http {
 namespace {
 
-// By one question which of many are here.
+// What one call that asks which blobs are here may make us read, to be sure that they are whole.
 constexpr uint64_t kReadToBeSureMax = uint64_t{64} << 20;
 
-// Of one question.
+// How many blobs such a call may name.
 constexpr std::size_t kHaveMax = 1000;
 
 // ?group=G&key=K: what the put is to be referenced as.

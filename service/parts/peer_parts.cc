@@ -8,8 +8,9 @@
 #include "fetcher/report/mode.h"
 #include "service/parts/gauges.h"
 
-// The one place where the parts of a peer meet. What must hold: a part is made after those that it
-// borrows; listeners are set before anything runs; what calls others ends before what they need.
+// The one place where the parts of a peer meet that need no socket, and where the order stands in
+// which they start and end. What must hold: a part is made after those that it borrows; listeners
+// are set before anything runs; what calls others ends before what they need.
 
 namespace waypost::service {
 

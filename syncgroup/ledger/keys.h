@@ -16,6 +16,7 @@
 //   members    group, 'm', peer             -> Member, as folded now
 //              group, 'c', origin           -> OriginCut: which entries of an origin count
 //              group, 'o', stamp            -> a membership operation: what is folded
+//              group, 'f', numbering        -> ProfilesRow: which profiles are kept of it
 //              group, 'p', place            -> an entry shown in papers, not yet in the log
 //   refs       group, key                   -> RefRow
 //   log        group, sequence              -> LogRow
@@ -26,7 +27,8 @@
 //              group, first bytes of member -> bytes ever fetched because of it
 //   invites    invite id                    -> InviteRow
 //
-// A place is origin, incarnation and generation; numbers have 8 bytes, big-endian.
+// A numbering is origin and incarnation, a place is those and a generation; numbers have 8 bytes,
+// big-endian.
 namespace waypost::syncgroup {
 
 std::string GroupKey(const base::GroupId& group);

@@ -4,12 +4,11 @@
 #include <tuple>
 #include <utility>
 
-// How it is decided: take a set of removals and lowerings of authority ("sanctions") for granted,
-// then one pass over the admissions in the order of stamps tells who was an admin where, because an
-// admission rests on earlier ones alone (Growth). More sanctions never let more admissions count.
-// Which sanctions stand is then the well-founded choice: those that count even if all others stood,
-// without those that do not count even if only the certain ones stand; and where sanctions void
-// each other, the one whose author was admitted first. docs/membership.md has examples.
+// Take a set of removals and lowerings of authority ("sanctions") for granted: then one pass over
+// the admissions in the order of stamps tells who was an admin where (Growth), and more sanctions
+// never let more admissions count. So those stand that count even if all others stood, those fall
+// that do not count even if only the certain ones stood, and of those that void each other the one
+// whose author was admitted first stands. docs/membership.md has examples.
 
 namespace waypost::syncgroup {
 namespace {

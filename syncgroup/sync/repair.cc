@@ -8,17 +8,13 @@
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/sync/replication_impl.h"
 
-// What happens when two copies of one numbering differ.
-//
-// Of our own: this index was restored from an older copy, or copied, and others know more of what
-// we wrote, or otherwise. A new numbering begins at once, so that no number is used twice. Then the
-// copies are compared with each member's, from the end backwards, until the place is found where
-// they part. What we wrote after it leaves our log in favour of what the members have, and is
-// written again, with its times, under the new numbering.
-//
-// Of anyone, ours included once it has been settled: two different entries under one number are a
-// proof. From that number on nothing of the numbering counts; the proof travels with each sync. The
-// origin writes again what it finds of its own beyond that number, at whomever.
+// What happens when two copies of one numbering differ. Of our own (this index was restored from an
+// older copy, or copied) a new numbering begins at once, so that no number is used twice; what we
+// wrote after the place where our copy and a member's part leaves our log in favour of the member's
+// and is written again, with its times, under the new numbering. Of anyone, ours once that is
+// settled, two different entries under one number are a proof, which travels with each sync: from
+// that number on nothing of the numbering counts, and the origin writes again what it finds of its
+// own beyond it.
 
 namespace waypost::syncgroup {
 namespace {

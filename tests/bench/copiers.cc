@@ -23,6 +23,9 @@
 #include "tests/bench/put_many.h"
 #include "tests/bench/web_servers.h"
 
+// Each way to copy, run by the same rules: a folder that did not exist, everything durable when the
+// clock stops, and the CPU and memory of both sides counted.
+
 namespace waypost::bench {
 namespace {
 

@@ -1,8 +1,3 @@
-// The whole main job, beside the tools that people use instead, on loopback in one go. Rounds
-// alternate between them, because only ratios within a round mean anything on a machine that does
-// other things too; each copies to a folder of its own that did not exist. Needs rsync, rclone,
-// aria2, curl and nginx. Prints a table.
-//   fetch_bench [--rounds N] [--sets small,medium,large,tree] [--only waypost,rsync]
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -24,6 +19,12 @@
 #include "tests/bench/copiers.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/meter.h"
+
+// The whole main job, beside the tools that people use instead, on loopback in one go. Rounds
+// alternate between them, because only ratios within a round mean anything on a machine that does
+// other things too; each copies to a folder of its own that did not exist. Needs rsync, rclone,
+// aria2, curl and nginx. Prints a table.
+//   fetch_bench [--rounds N] [--sets small,medium,large,tree] [--only waypost,rsync]
 
 namespace waypost::bench {
 namespace {

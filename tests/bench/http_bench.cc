@@ -1,7 +1,3 @@
-// How fast blobs are served, beside nginx with static files, on loopback in one go. Rounds
-// alternate between the servers, because only ratios within a round mean anything on a machine that
-// does other things too. Needs nginx and wrk. Prints a table.
-//   http_bench [--rounds N] [--seconds S] [--sizes 1024,4096] [--connections 16,64]
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -23,6 +19,11 @@
 #include "integration/process.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/web_servers.h"
+
+// How fast blobs are served, beside nginx with static files, on loopback in one go. Rounds
+// alternate between the servers, because only ratios within a round mean anything on a machine that
+// does other things too. Needs nginx and wrk. Prints a table.
+//   http_bench [--rounds N] [--seconds S] [--sizes 1024,4096] [--connections 16,64]
 
 namespace waypost::bench {
 namespace {

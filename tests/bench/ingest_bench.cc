@@ -1,6 +1,3 @@
-// Durable puts of blobs by several clients, beside what the disk gives to as many programs that
-// write as much and sync it. Rounds alternate.
-//   ingest_bench [rounds]
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,6 +16,10 @@
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/raw_calls.h"
+
+// Durable puts of blobs by several clients, beside what the disk gives to as many programs that
+// write as much and sync it. Rounds alternate.
+//   ingest_bench [rounds]
 
 namespace waypost::bench {
 namespace {

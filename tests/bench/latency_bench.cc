@@ -1,5 +1,3 @@
-// From a reference at one peer to the blob held by a server peer, one blob at a time.
-//   latency_bench [blobs]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +11,9 @@
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/raw_calls.h"
+
+// From a reference at one peer to the blob held by a server peer, one blob at a time.
+//   latency_bench [blobs]
 
 namespace waypost::bench {
 namespace {

@@ -1,6 +1,3 @@
-// How long an app's GET takes while the peer scans, fetches ten thousand blobs and takes puts, all
-// at once, beside the same when nothing else goes on. Rounds alternate.
-//   load_bench [rounds]
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +18,10 @@
 #include "tests/bench/figures.h"
 #include "tests/bench/put_many.h"
 #include "tests/bench/raw_calls.h"
+
+// How long an app's GET takes while the peer scans, fetches ten thousand blobs and takes puts, all
+// at once, beside the same when nothing else goes on. Rounds alternate.
+//   load_bench [rounds]
 
 namespace waypost::bench {
 namespace {

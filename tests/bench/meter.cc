@@ -12,6 +12,9 @@
 #include "integration/process.h"
 #include "tests/bench/web_servers.h"
 
+// Reads what the kernel has counted: CPU of children and of servers, bytes on loopback, the most
+// memory of a process. What a meter tells is the difference between two looks.
+
 namespace waypost::bench {
 namespace {
 

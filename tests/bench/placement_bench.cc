@@ -1,8 +1,3 @@
-// Where small blobs are best kept: in values of LMDB, as they are, or in an append-only file with a
-// row in LMDB that says where. What is measured is the placement alone, with the same transactions
-// of the same index: durable ingest in group commits, reads in random order, deletion, and the room
-// that it all takes. Rounds alternate. Why it was decided as it is stands in docs/architecture.md.
-//   placement_bench [rounds]
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +19,12 @@
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+
+// Where small blobs are best kept: in values of LMDB, as they are, or in an append-only file with a
+// row in LMDB that says where. What is measured is the placement alone, with the same transactions
+// of the same index: durable ingest in group commits, reads in random order, deletion, and the room
+// that it all takes. Rounds alternate. Why it was decided as it is stands in docs/architecture.md.
+//   placement_bench [rounds]
 
 namespace waypost::bench {
 namespace {

@@ -6,6 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// Fills a peer before something is measured. Puts share commits because many run at once; whatever
+// is refused ends the program, so that no bench measures less than it says.
+
 namespace waypost::bench {
 namespace {
 

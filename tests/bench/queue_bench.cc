@@ -1,5 +1,3 @@
-// The heap of the queue beside what one would take instead, at a million entries: a heap from which
-// nothing can be removed, and a sorted set. The figures are ns for each operation.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -12,6 +10,9 @@
 #include "absl/container/btree_set.h"
 #include "fetcher/policy/indexed_heap.h"
 #include "tests/bench/figures.h"
+
+// The heap of the queue beside what one would take instead, at a million entries: a heap from which
+// nothing can be removed, and a sorted set. The figures are ns for each operation.
 
 namespace waypost::fetcher {
 namespace {

@@ -8,6 +8,9 @@
 #include "base/status.h"
 #include "integration/raw_socket.h"
 
+// Calls without a client's cost: of the answer, read to its end, only the status is looked at. What
+// must succeed ends the program where it does not.
+
 namespace waypost::bench {
 namespace {
 

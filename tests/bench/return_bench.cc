@@ -1,6 +1,3 @@
-// A holder of many wanted blobs comes back: how long until all of them are here, and does a new
-// blob of another group wait for that?
-//   return_bench [blobs]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +13,10 @@
 #include "tests/bench/figures.h"
 #include "tests/bench/put_many.h"
 #include "tests/bench/raw_calls.h"
+
+// A holder of many wanted blobs comes back: how long until all of them are here, and does a new
+// blob of another group wait for that?
+//   return_bench [blobs]
 
 namespace waypost::bench {
 namespace {

@@ -1,6 +1,3 @@
-// How a peer with very many signposts starts and scans, beside a bare walk of two cursors over the
-// same two tables. The rows are synthetic, the service is the real one, in its own process.
-//   scan_bench [COUNT...]
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +19,10 @@
 #include "signpost/signpost_table.h"
 #include "syncgroup/ledger/ledger.h"
 #include "tests/bench/figures.h"
+
+// How a peer with very many signposts starts and scans, beside a bare walk of two cursors over the
+// same two tables. The rows are synthetic, the service is the real one, in its own process.
+//   scan_bench [COUNT...]
 
 namespace waypost {
 namespace {

@@ -1,5 +1,3 @@
-// A late joiner of a group with many references, and a steady stream of new ones.
-//   sync_bench [references]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +10,9 @@
 #include "integration/eventually.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
+
+// A late joiner of a group with many references, and a steady stream of new ones.
+//   sync_bench [references]
 
 namespace waypost::bench {
 namespace {

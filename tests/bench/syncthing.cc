@@ -14,6 +14,9 @@
 #include "tests/bench/meter.h"
 #include "tests/bench/web_servers.h"
 
+// Two instances of syncthing on loopback, set up through its files and its API, which know each
+// other and nobody else. They are connected before the clock starts.
+
 namespace waypost::bench {
 namespace {
 

@@ -1,5 +1,3 @@
-// What TLS between peers costs: the whole fetch of two sets with and without it, in turns, and
-// handshakes. Usage: tls_bench [rounds]
 #include <signal.h>
 
 #include <algorithm>
@@ -17,6 +15,9 @@
 #include "syncgroup/protocol/invite.h"
 #include "tests/bench/figures.h"
 #include "tests/http/node.h"
+
+// What TLS between peers costs: the whole fetch of two sets with and without it, in turns, and
+// handshakes. Usage: tls_bench [rounds]
 
 namespace waypost {
 namespace {

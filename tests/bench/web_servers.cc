@@ -17,6 +17,9 @@
 #include "integration/peer.h"
 #include "integration/raw_socket.h"
 
+// The servers that are compared, each begun with a configuration written here and ended with its
+// object. Which settings of nginx they have is said in the header.
+
 namespace waypost::bench {
 namespace {
 

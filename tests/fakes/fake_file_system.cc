@@ -8,6 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
+// What everybody sees and what the disk has are kept apart: names become durable by SyncDir of
+// their folder, contents by Sync of their file, and neither by the other.
+
 namespace waypost::base {
 namespace {
 

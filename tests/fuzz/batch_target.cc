@@ -7,6 +7,9 @@
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Frames of a batch: however the bytes are cut into pieces, the same frames come out, and written
+// again they are the bytes that they were.
+
 namespace waypost::fuzz {
 namespace {
 

@@ -9,6 +9,9 @@
 #include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Heads of requests: what was said of a beginning stays true of all that follows, and an answer
+// made of what was accepted carries nothing of the request beyond its value.
+
 namespace waypost::fuzz {
 namespace {
 

@@ -2,6 +2,9 @@
 #include "http/message/json_request.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// JSON of apps: it is refused as a bad argument or, said again, parses to the same value; whatever
+// the members of an object are, reading them ends in a status.
+
 namespace waypost::fuzz {
 namespace {
 

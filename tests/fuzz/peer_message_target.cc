@@ -5,6 +5,9 @@
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Messages of peers, entries and invites: what is taken can be said again and then means the same.
+// The first byte of an input says which decoder gets the rest.
+
 namespace waypost::fuzz {
 namespace {
 

@@ -7,6 +7,9 @@
 #include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Ranges, numbers and ETags: a range that is taken lies within the blob, and what is said of it in
+// the answer reads as the same range.
+
 namespace waypost::fuzz {
 namespace {
 

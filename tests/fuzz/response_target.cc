@@ -5,6 +5,9 @@
 #include "http/client/response_reader.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Answers of peers and bodies in chunks: wherever the bytes are cut, the same comes out, and never
+// more of them is used than there was.
+
 namespace waypost::fuzz {
 namespace {
 

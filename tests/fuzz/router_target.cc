@@ -5,6 +5,9 @@
 #include "http/message/text.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Methods and paths against routes like those of the app API: what answers is the route that is
+// named, and no parameter has a control character or is longer than the path.
+
 namespace waypost::fuzz {
 namespace {
 

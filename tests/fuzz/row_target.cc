@@ -10,6 +10,9 @@
 #include "syncgroup/ledger/codec.h"
 #include "tests/fuzz/fuzz_target.h"
 
+// Rows of the index as a damaged disk may have them: a decoder answers nullopt or a row that can be
+// stored again, and the scan's parsers by hand agree with the decoders.
+
 namespace waypost::fuzz {
 namespace {
 

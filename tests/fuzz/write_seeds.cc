@@ -1,10 +1,12 @@
-// Writes the seeds of every target to FOLDER/fuzz_NAME/seed-N, where ./dev fuzz begins with them.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "tests/fuzz/fuzz_target.h"
+
+// Writes the seeds of every target to FOLDER/fuzz_NAME/seed-N, where ./dev fuzz begins with them.
+// Those that it found itself in earlier runs lie beside them.
 
 int main(int argc, char** argv) {
   if (argc != 2) {

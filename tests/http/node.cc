@@ -4,6 +4,9 @@
 
 #include <filesystem>
 
+// Puts a peer's parts and both listeners together as service/service.cc does, without its process,
+// its data folder's rules and its settings.
+
 namespace waypost::http {
 
 Node::Node(NodeOptions options) {

@@ -13,7 +13,8 @@
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/support/memory_body.h"
 
-// What it does is drawn from its own generator, so that a seed without it stays as it was.
+// A member that lies in every way that a run can afford. What it does is drawn from its own
+// generator, so that a seed without it stays as it was.
 
 namespace waypost::sim {
 namespace {

@@ -1,7 +1,3 @@
-// sim_world [SEEDS [FIRST [PEERS_MIN PEERS_MAX]]]: runs worlds one after the other, every third
-// with a hostile member. A seed that fails is shown with what the oracle found and how it is run
-// again; one seed alone tells what happens.
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +5,10 @@
 
 #include "base/log.h"
 #include "tests/sim/world.h"
+
+// sim_world [SEEDS [FIRST [PEERS_MIN PEERS_MAX]]]: runs worlds one after the other, every third
+// with a hostile member. A seed that fails is shown with what the oracle found and how it is run
+// again; one seed alone tells what happens.
 
 namespace {
 

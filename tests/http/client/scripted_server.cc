@@ -7,6 +7,9 @@
 #include "base/status.h"
 #include "http/engine/listen.h"
 
+// One thread accepts, one for each connection runs its script. The object's end cuts what a script
+// still waits for, and joins them all.
+
 namespace waypost::http {
 
 std::string ScriptedServer::Talk::ReadHead() {

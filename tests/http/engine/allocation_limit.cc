@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <new>
 
+// Replaces operator new of the whole program by one that looks at a limit; without an object there
+// is none. Not under sanitizers, which replace it themselves.
+
 namespace waypost::http {
 namespace {
 std::atomic<std::size_t> allocation_max{SIZE_MAX};

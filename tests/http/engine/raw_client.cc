@@ -18,6 +18,9 @@
 #include "base/status.h"
 #include "http/message/text.h"
 
+// One connection, plain or TLS, whose bytes are the test's business alone. Every wait is bounded,
+// so that a server that says nothing fails the test instead of hanging it.
+
 namespace waypost::http {
 namespace {
 constexpr std::chrono::seconds kPatience{30};

@@ -9,6 +9,9 @@
 
 #include "base/status.h"
 
+// Made anew for each test, with a key drawn now, and written as PEM files with the modes that the
+// service asks for.
+
 namespace waypost::http {
 
 TestCertificate::TestCertificate() { Renew(); }
