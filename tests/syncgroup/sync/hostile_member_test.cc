@@ -640,7 +640,8 @@ TEST_F(HostileMemberTest, AnAnswerToAJoinHasABoundHoweverMuchServersSayOfThemsel
       ops.push_back(PutRefOp{absl::StrCat(std::string(396, 'k'), i), BlobOf("x"), 1});
     }
     HostileMember::Numbering numbering = HostileMember::NewNumbering();
-    const SealedEntry entry = server.Next(group, numbering, std::move(ops));
+    const SealedEntry entry =
+        server.Next(group, numbering, std::move(ops), a.clock.WallNow() + base::Millis(60'000));
     SyncReply reply;
     reply.groups.push_back({.group = group,
                             .member = true,
