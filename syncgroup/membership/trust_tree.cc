@@ -75,7 +75,18 @@ absl::Status TrustTree::AddPins(const base::EntryHash& recovery,
   }
   const ActNumber number = store_.entry(*entry).acts.front();
   ActRecord& act = store_.act(number);
-  for (const BranchPlace& head : heads) act.pins.push_back(branches().Owner(head));
+  for (const BranchPlace& head : heads) {
+    if (!branches().Contains(head.branch) ||
+        branches().OriginOf(head.branch) != store_.peer(act.peer).id) {
+      return absl::InvalidArgumentError("pins a head that is not of its peer");
+    }
+  }
+  for (const BranchPlace& head : heads) {
+    const BranchPlace owner = branches().Owner(head);
+    if (std::find(act.pins.begin(), act.pins.end(), owner) == act.pins.end()) {
+      act.pins.push_back(owner);
+    }
+  }
   TrustSweep sweep(store_);
   sweep.PinsChanged(number);
   Settle(sweep);

@@ -61,7 +61,7 @@ namespace waypost::syncgroup {
 // What decides about acts and members, folded and kept up to date act by act. What it answers is
 // read only; what it takes needs the lock of its owner to be held exclusively. It has no threads,
 // blocks on nothing, and reads no clock. Acts are the caller's to store; this is built from them at
-// start (AddAll).
+// start (AddAll), and answers as one does to which they came one by one, in any order.
 //
 // Cost: of an act, what hangs on it: the bases of its peer, and where what one gives changed all
 // act entries that rest on it, each basis at most once. Usually microseconds. At worst, for k acts
@@ -73,7 +73,8 @@ class TrustTree {
  public:
   explicit TrustTree(const GenesisFact& genesis);
 
-  // Branches are the caller's to begin, split and extend; that folds nothing.
+  // Branches are the caller's to begin, split and extend; that folds nothing. CHECK everywhere
+  // below: the branch of a place is one of these.
   Branches& branches() { return store_.branches(); }
   const Branches& branches() const { return store_.branches(); }
 
@@ -85,13 +86,15 @@ class TrustTree {
   // In the order of their stamps, which is one in which each finds what it needs, folded once. The
   // first error, after the others were added.
   absl::Status AddAll(std::vector<ActEntry> entries, std::vector<RecoveryAct> recovery);
-  // That more of what a recovery act pins is here now. kNotFound: there is no such act.
+  // That more of what a recovery act pins is here now. kNotFound: there is no such act;
+  // kInvalidArgument: a head is not of its peer.
   absl::Status AddPins(const base::EntryHash& recovery, const std::vector<BranchPlace>& heads);
   // Of an entry or a recovery act. kNotFound: it is not here. kFailedPrecondition: something rests
   // on it, names it, or follows it on its branch.
   absl::Status Drop(const base::EntryHash& hash);
 
   // Facts of numberings of references; they decide no act. Adding one twice is adding it once.
+  // DropFacts: all of one entry; O(closed numberings).
   void AddClose(const CloseFact& close);
   void AddProfile(const ProfileFact& profile);
   void DropFacts(const BranchPlace& place);

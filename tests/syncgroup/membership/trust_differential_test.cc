@@ -100,15 +100,15 @@ void CheckMany(int histories, const Run& run) {
 }
 
 TEST(TrustDifferential, ShortHistoriesAreDecidedAsTheRulesAreWorded) {
-  CheckMany(support::Rounds(88'000), {.entries_max = 20});
+  CheckMany(support::Rounds(92'000), {.entries_max = 16});
 }
 
 TEST(TrustDifferential, AllAnswersDropsAndFoldsAtOnceAgree) {
-  CheckMany(support::Rounds(10'000), {.entries_max = 20, .all_answers = true});
+  CheckMany(support::Rounds(7'000), {.entries_max = 20, .all_answers = true});
 }
 
 TEST(TrustDifferential, LongHistoriesToo) {
-  CheckMany(support::Rounds(2'000), {.entries_max = 60, .all_answers = true});
+  CheckMany(support::Rounds(1'000), {.entries_max = 60, .all_answers = true});
 }
 
 }  // namespace
