@@ -2,10 +2,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "base/ids.h"
 #include "base/time.h"
@@ -111,7 +111,7 @@ class ActStore {
   const PeerRecord& peer(ActPeerNumber number) const { return peers_[number]; }
   ActPeerNumber peers() const { return static_cast<ActPeerNumber>(peers_.size()); }
   // All that are here by place; those of recovery have none.
-  const absl::btree_map<BranchPlace, ActEntryNumber>& by_place() const { return by_place_; }
+  const std::map<BranchPlace, ActEntryNumber>& by_place() const { return by_place_; }
   const absl::flat_hash_map<base::EntryHash, ActEntryNumber>& by_hash() const { return by_hash_; }
   const GenesisFact& genesis() const { return genesis_; }
   Branches& branches() { return branches_; }
@@ -149,7 +149,7 @@ class ActStore {
   std::vector<ActEntryNumber> free_entries_;
   absl::flat_hash_map<base::EntryHash, ActEntryNumber> by_hash_;
   absl::flat_hash_map<base::PeerId, ActPeerNumber> by_peer_;
-  absl::btree_map<BranchPlace, ActEntryNumber> by_place_;
+  std::map<BranchPlace, ActEntryNumber> by_place_;
 };
 
 // One more or one less (`change`) that takes `takes`.

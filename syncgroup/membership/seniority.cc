@@ -1,5 +1,7 @@
 #include "syncgroup/membership/seniority.h"
 
+#include <iterator>
+
 #include "base/status.h"
 
 // A basis comes before the next of its siblings, or before the end of what they all rest on: so its
@@ -12,6 +14,7 @@ SeniorityTree::SeniorityTree() {
   for (const Node node : {kRecovery, kGenesis}) {
     CHECK(node == nodes_.size());
     Record& record = nodes_.emplace_back();
+    record.child = children_.end();
     record.begin = order_.Append();
     record.end = order_.Append();
   }
@@ -31,19 +34,19 @@ SeniorityTree::Node SeniorityTree::Insert(Node parent, const Key& key) {
   const bool last = next == children_.end() || next->parent != parent;
   const OrderList::Item before = last ? nodes_[parent].end : nodes_[next->node].begin;
   const OrderList::Item begin = order_.InsertBefore(before);
-  nodes_[node] = {parent, key, begin, order_.InsertBefore(before)};
+  nodes_[node] = {it, begin, order_.InsertBefore(before)};
   return node;
 }
 
 void SeniorityTree::Erase(Node node) {
-  const Record& record = nodes_.at(node);
-  CHECK(record.parent != kNoNode);
-  const auto child = children_.lower_bound({node, Key{base::WallTime::min()}, kNoNode});
-  CHECK(child == children_.end() || child->parent != node);
-  children_.erase({record.parent, record.key, node});
+  const Record record = nodes_.at(node);
+  CHECK(record.child != children_.end());
+  const auto below = children_.lower_bound({node, Key{base::WallTime::min()}, kNoNode});
+  CHECK(below == children_.end() || below->parent != node);
+  children_.erase(record.child);
   order_.Erase(record.begin);
   order_.Erase(record.end);
-  nodes_[node] = {};
+  nodes_[node].child = children_.end();
   free_.push_back(node);
 }
 

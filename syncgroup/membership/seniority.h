@@ -2,10 +2,10 @@
 
 #include <compare>
 #include <cstdint>
+#include <set>
 #include <tuple>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "syncgroup/membership/order_list.h"
@@ -37,6 +37,8 @@ class SeniorityTree {
   };
 
   SeniorityTree();
+  SeniorityTree(const SeniorityTree&) = delete;
+  SeniorityTree& operator=(const SeniorityTree&) = delete;
   // A basis whose author rests on `parent`. CHECK: no other child of it has the same key.
   Node Insert(Node parent, const Key& key);
   // CHECK: nothing rests on it.
@@ -45,28 +47,24 @@ class SeniorityTree {
   bool IsSenior(Node a, Node b) const { return order_.IsBefore(nodes_[a].begin, nodes_[b].begin); }
 
  private:
-  struct Record {
-    Node parent = kNoNode;
-    Key key;
-    OrderList::Item begin = 0;
-    OrderList::Item end = 0;
-  };
   struct Child {
     Node parent = kNoNode;
     Key key;
     Node node = kNoNode;
-    friend auto operator<=>(const Child& a, const Child& b) {
-      return std::tie(a.parent, a.key) <=> std::tie(b.parent, b.key);
+    bool operator<(const Child& other) const {
+      return std::tie(parent, key) < std::tie(other.parent, other.key);
     }
-    friend bool operator==(const Child& a, const Child& b) {
-      return std::tie(a.parent, a.key) == std::tie(b.parent, b.key);
-    }
+  };
+  struct Record {
+    std::set<Child>::const_iterator child;  // children_.end(): rests on nothing
+    OrderList::Item begin = 0;
+    OrderList::Item end = 0;
   };
 
   OrderList order_;
   std::vector<Record> nodes_;
   std::vector<Node> free_;
-  absl::btree_set<Child> children_;
+  std::set<Child> children_;
 };
 
 }  // namespace waypost::syncgroup

@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <tuple>
-#include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "syncgroup/membership/trust_needs.h"
 #include "syncgroup/membership/trust_rights.h"
 #include "syncgroup/membership/trust_tree.h"
+#include "syncgroup/membership/trust_why.h"
 
 // What the tree of trust answers (what changes it is in trust_tree.cc). Nothing here decides
-// anything: each answer is read from what the last sweep left, and walks that follow what rests on
-// what have a list of what is still to be looked at, never calls of themselves.
+// anything: each answer is read from what the last sweep left, or found by a walk over what rests
+// on what (trust_needs.h), which never calls itself.
 
 namespace waypost::syncgroup {
 
@@ -168,77 +168,20 @@ std::vector<BranchPlace> TrustTree::CountingHeads(const base::PeerId& peer) cons
 std::vector<ActId> TrustTree::WhyNoMember(const base::PeerId& peer) const {
   const auto number = store_.FindPeer(peer);
   if (!number || FindMember(peer)) return {};
-  // Bases that give nothing, or less than an act needed, and to which entry; kNoNumber: to any.
-  std::vector<std::pair<ActNumber, ActEntryNumber>> open;
-  absl::flat_hash_set<std::pair<ActNumber, ActEntryNumber>> seen;
-  absl::flat_hash_set<ActNumber> why;
-  for (const ActNumber act : store_.peer(*number).slots) {
-    if (act == kNoNumber) continue;
-    const ActRecord& record = store_.act(act);
-    if (record.is_basis()) open.emplace_back(act, kNoNumber);
-    if (record.kind == ActKind::kLeave && record.counts) why.insert(act);
-  }
-  while (!open.empty()) {
-    const auto [basis, to] = open.back();
-    open.pop_back();
-    if (basis == kRecoveryBasis || !seen.emplace(basis, to).second) continue;
-    const ActRecord& record = store_.act(basis);
-    if (!record.counts) {
-      open.emplace_back(store_.AuthorBasis(basis), record.entry);
-      continue;
-    }
-    for (const ActNumber by : store_.peer(record.peer).slots) {
-      if (by == kNoNumber || !store_.act(by).counts || !store_.Lowers(by, basis)) continue;
-      if (to != kNoNumber && store_.IsPinned(store_.act(by), store_.entry(to).place)) continue;
-      why.insert(by);
-    }
-  }
   std::vector<ActId> acts;
-  for (const ActNumber act : why) acts.push_back(store_.IdOf(act));
+  for (const ActNumber act : WhyNoMemberActs(store_, *number)) acts.push_back(store_.IdOf(act));
   std::sort(acts.begin(), acts.end());
   return acts;
 }
 
 TrustTree::Kept TrustTree::KeptEntries() const {
-  Kept kept;
-  std::vector<ActEntryNumber> open;
-  absl::flat_hash_set<ActEntryNumber> seen;
-  const auto open_basis = [&](BranchNumber branch) {
-    const auto basis = store_.FindAct(branches().BasisOf(branch));
-    if (basis && *basis > kGenesisBasis) open.push_back(store_.act(*basis).entry);
-  };
-  // Everything up to a place, on its branch and before it left its parent.
-  const auto keep = [&](BranchPlace place) {
-    open_basis(place.branch);
-    for (std::optional<BranchPlace> at = place; at; at = branches().LeavesAfter(at->branch)) {
-      uint64_t& up_to = kept[at->branch];
-      if (up_to >= at->generation) return;
-      const auto& by_place = store_.by_place();
-      for (auto it = by_place.lower_bound({at->branch, up_to + 1});
-           it != by_place.end() && it->first <= *at; ++it) {
-        open.push_back(it->second);
-      }
-      up_to = at->generation;
-    }
-  };
+  TrustNeeds needs(store_);
   for (const auto& [hash, number] : store_.by_hash()) {
     const EntryRecord& entry = store_.entry(number);
-    if (entry.place.branch == kNoBranch || RightsOf(entry.place)) open.push_back(number);
+    if (entry.place.branch == kNoBranch || RightsOf(entry.place)) needs.Open(number);
   }
-  while (!open.empty()) {
-    const ActEntryNumber number = open.back();
-    open.pop_back();
-    if (!seen.insert(number).second) continue;
-    const EntryRecord& entry = store_.entry(number);
-    if (entry.place.branch != kNoBranch) keep(entry.place);
-    for (const ActNumber act : entry.acts) {
-      for (const ActNumber named : store_.act(act).names) {
-        if (named > kGenesisBasis) open.push_back(store_.act(named).entry);
-      }
-      for (const BranchPlace& head : store_.act(act).pins) keep(head);
-    }
-  }
-  return kept;
+  while (needs.Next()) continue;
+  return needs.up_to();
 }
 
 }  // namespace waypost::syncgroup

@@ -146,9 +146,9 @@ class TrustTree {
   // each branch that has any right, unless another of them stands after it. An act has room for
   // 256.
   std::vector<BranchPlace> CountingHeads(const base::PeerId& peer) const;
-  // Why somebody is no member: leavings, and what lowered it or those that its admissions rest on.
-  // Whoever has these acts, with all that they rest on, name and pin, finds the same. Empty: it is
-  // one, or was never admitted.
+  // Why somebody is no member: leavings, what lowered it or those that its admissions rest on, and
+  // what voids the void acts among what these need. Whoever has them, with all that they and its
+  // admissions rest on, name and pin, finds the same. Empty: it is one, or was never admitted.
   std::vector<ActId> WhyNoMember(const base::PeerId& peer) const;
 
   // ---- kept ----

@@ -5,7 +5,8 @@
 
 #include "tests/syncgroup/membership/naive_trust.h"
 
-// Every question that a tree of trust answers is asked of the naive rules too.
+// Every question that a tree of trust answers is asked of the naive rules too, about the same
+// entries; whatever differs ends the comparison, because one difference brings others.
 
 namespace waypost::syncgroup {
 namespace {

@@ -7,7 +7,8 @@
 
 #include "tests/syncgroup/membership/trust_comparison.h"
 
-// Fills in what a story does not say by asking the tree that it has told so far.
+// Fills in what a story does not say by asking the tree that it has told so far: names, pins, and
+// under which basis and in which numbering its author writes.
 
 namespace waypost::syncgroup {
 
