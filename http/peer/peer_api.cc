@@ -28,9 +28,14 @@ namespace {
 
 constexpr std::size_t kBadJoinsPerMinute = 5;
 constexpr base::Millis kMinute{60000};
-// To a caller that is no member of what it names, hello and sync are answered after that time:
-// signatures are checked and rows are found for groups that are here only.
+// A caller that is no member of what it names is answered after that time, and where it took longer
+// after a multiple of it: signatures are checked and rows are found for groups that are here only.
+// So are errors, since what failed tells as much.
 constexpr base::Millis kStrangersWait{100};
+
+base::SteadyTime StrangersTime(base::SteadyTime asked) {
+  return asked + kStrangersWait * ((base::SteadyNow() - asked) / kStrangersWait + 1);
+}
 
 // Did the caller learn nothing, because it is no member of anything that it named?
 bool IsStrangersAnswer(const syncgroup::HelloReply& reply) { return reply.papers.empty(); }
@@ -92,13 +97,13 @@ struct PeerApi::Impl {
       auto message = decode(body);
       if (!message.ok()) return ErrorResponse(message.status());
       auto reply = call(*request.peer, *message);
-      if (!reply.ok()) return ErrorResponse(reply.status());
+      if (!reply.ok()) return AnswerAt(StrangersTime(asked), ErrorResponse(reply.status()));
       absl::StatusOr<std::string> bytes = encode(*reply);
       if (!bytes.ok()) return ErrorResponse(bytes.status());
       peers.NoteTraffic(*request.peer, body.size(), bytes->size());
       Response response = Protobuf(*std::move(bytes));
       if (!IsStrangersAnswer(*reply)) return response;
-      return AnswerAt(asked + kStrangersWait, std::move(response));
+      return AnswerAt(StrangersTime(asked), std::move(response));
     };
   }
 
@@ -287,7 +292,10 @@ Response PeerApi::Impl::GetBatch(Request& request) {
   if (!read.ok()) return ErrorResponse(read);
   const auto message = syncgroup::DecodeBatchRequest(body);
   if (!message.ok()) return ErrorResponse(message.status());
-  return batch.Answer(*request.peer, *message);
+  // Who draws keys at will gets no more room with each of them.
+  const base::PeerId& caller = *request.peer;
+  const Payer payer = service.SharesGroup(caller) ? PayerOf(caller.bytes()) : kNobody;
+  return batch.Answer(caller, payer, *message);
 }
 
 PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {
