@@ -217,8 +217,9 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(peer_bind, base::ParseHostPort(config.peer.listen));
   ASSIGN_OR_RETURN(peer_bind, data->SettlePort("peer", peer_bind));
   advertised = std::make_unique<AdvertisedAddresses>(clock, config.peer_advertise, peer_bind);
-  http_addresses =
-      std::make_unique<AdvertisedAddresses>(clock, std::vector<std::string>(), http_bind);
+  // Each of these an app may call, be they never so many.
+  http_addresses = std::make_unique<AdvertisedAddresses>(
+      clock, std::vector<std::string>(), http_bind, InterfaceAddresses, /*addresses_max=*/SIZE_MAX);
 
   if (!config.http_tls_cert.empty()) {
     ASSIGN_OR_RETURN(app_tls,
