@@ -188,7 +188,7 @@ TEST(ConfigTest, MistakesInTheFileNameFileLineAndWhatIsAllowed) {
       {"duration out of range",
        "[fetcher]\nstall_timeout = \"2h\"\n",
        {"waypost.toml:2", "100ms to 1h"}},
-      {"bad size", "[store]\nmax_blob = \"1KB\"\n", {"waypost.toml:2", "KiB"}},
+      {"bad size", "[store]\nmax_blob = \"1Kb\"\n", {"waypost.toml:2", "KiB"}},
       {"bad percentage", "[store]\nmin_free = \"100%\"\n", {"waypost.toml:2", "0% to 99%"}},
       {"bad choice",
        "[log]\nlevel = \"loud\"\n",
