@@ -27,6 +27,9 @@ constexpr std::chrono::milliseconds kDescriptorAgain{1000};
 // Somebody has to mount it.
 constexpr std::chrono::milliseconds kReadOnlyAgain{30'000};
 
+// Made at the start: when it is needed there is no memory to make it.
+const absl::Status no_memory = absl::UnavailableError("memory ran out");
+
 absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
   absl::Status status(code, Abs(message));
   status.SetPayload(marker, absl::Cord("1"));
@@ -110,7 +113,7 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status
   return std::chrono::milliseconds(ms);
 }
 
-absl::Status NoMemoryError() { return absl::UnavailableError("memory ran out"); }
+absl::Status NoMemoryError() { return no_memory; }
 
 void CheckFailed(const char* file, int line, const char* condition) {
   std::fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, condition);

@@ -31,6 +31,16 @@ constexpr Unit kSizes[] = {{"B", 1},
                            {"MiB", uint64_t{1} << 20},
                            {"GiB", uint64_t{1} << 30},
                            {"TiB", uint64_t{1} << 40}};
+// Read, and shown never: the KB of some is the KiB of others.
+constexpr Unit kReadSizes[] = {{"B", 1},
+                               {"KB", 1000},
+                               {"KiB", uint64_t{1} << 10},
+                               {"MB", 1'000'000},
+                               {"MiB", uint64_t{1} << 20},
+                               {"GB", 1'000'000'000},
+                               {"GiB", uint64_t{1} << 30},
+                               {"TB", 1'000'000'000'000},
+                               {"TiB", uint64_t{1} << 40}};
 constexpr uint64_t kDurationMax = uint64_t{100} * 366 * 24 * 3'600'000;
 // What a double still counts in ones.
 constexpr double kLargest = 9'007'199'254'740'992.0;
@@ -89,10 +99,12 @@ std::string FormatDuration(Millis duration) {
 }
 
 absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
-  const auto value = ParseWithUnit(text, kSizes, /*bare_allowed=*/true);
+  const auto value = ParseWithUnit(text, kReadSizes, /*bare_allowed=*/true);
   if (!value) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "\"", Abs(text), "\" is no size: write a number and B, KiB, MiB, GiB or TiB, as in 16KiB"));
+        "\"", Abs(text),
+        "\" is no size: write a number and B, KiB, MiB, GiB or TiB (or KB, MB, GB, TB: "
+        "powers of 1000), as in 16KiB"));
   }
   return *value;
 }

@@ -16,7 +16,7 @@ absl::StatusOr<Millis> ParseDuration(std::string_view text);
 // The largest unit that gives a whole number: "90s", "1h", "0s".
 std::string FormatDuration(Millis duration);
 
-// "0", "4096", "16KiB", "1.5GiB": bytes, or a number and B, KiB, MiB, GiB or TiB.
+// "4096", "16KiB", "1.5GiB", "20GB": bytes, or a number and B, KiB to TiB, or KB to TB (1000s).
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);
 // The largest unit that gives a whole number: "16KiB", "1000B", "0".
 std::string FormatSize(uint64_t bytes);

@@ -2,14 +2,21 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/local_socket.h"
 #include "integration/command_line.h"
 #include "integration/eventually.h"
+#include "integration/raw_socket.h"
 
 namespace waypost::integration {
 namespace {
@@ -17,6 +24,65 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using CommandFilesTest = CommandLineTest;
+
+// Stands where the service of a data folder is asked by the command line. When a request holds
+// `word` it calls `before`, once, and passes the request on then. One connection at a time.
+class ControlRelay {
+ public:
+  ControlRelay(const std::string& dir, std::string word, std::function<void()> before)
+      : path_(dir + "/control.sock"), word_(std::move(word)), before_(std::move(before)) {
+    fs::rename(path_, aside());
+    const auto address = base::LocalSocketAddress::Of(path_);
+    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_TRUE(address.ok() && bind(listener_, address->get(), address->size()) == 0 &&
+                listen(listener_, 8) == 0);
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~ControlRelay() {
+    shutdown(listener_, SHUT_RDWR);  // ends accept()
+    thread_.join();
+    close(listener_);
+    fs::rename(aside(), path_);
+  }
+  bool called() const { return called_; }
+
+ private:
+  std::string aside() const { return path_ + ".aside"; }
+  void Run() {
+    while (true) {
+      const int from = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (from < 0) return;
+      const auto address = base::LocalSocketAddress::Of(aside());
+      const int to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (address.ok() && connect(to, address->get(), address->size()) == 0) Relay(from, to);
+      close(to);
+      close(from);
+    }
+  }
+  void Relay(int from, int to) {
+    std::string asked;
+    for (pollfd ends[] = {{from, POLLIN, 0}, {to, POLLIN, 0}}; poll(ends, 2, 60'000) > 0;) {
+      for (const pollfd& end : ends) {
+        if (end.revents == 0) continue;
+        char piece[4096];
+        const ssize_t got = recv(end.fd, piece, sizeof(piece), 0);
+        if (got <= 0) return;
+        const std::string_view bytes(piece, static_cast<std::size_t>(got));
+        if (end.fd == from && !called_ && (asked += bytes).find(word_) != std::string::npos) {
+          before_();
+          called_ = true;
+        }
+        if (!SendAll(end.fd == from ? to : from, bytes)) return;
+      }
+    }
+  }
+
+  const std::string path_, word_;
+  const std::function<void()> before_;
+  std::atomic<bool> called_{false};
+  int listener_ = -1;
+  std::thread thread_;
+};
 
 TEST_F(CommandFilesTest, AWholeTripFromPutToExport) {
   const std::string group = Ok(*laptop_, {"group", "create", "family", "--role", "normal"});
@@ -91,9 +157,11 @@ TEST_F(CommandFilesTest, BlobsAreNamedByIdPrefixOrGroupAndKey) {
   Ok(*laptop_, {"get", "family", "one", "-o", cluster_.dir() + "/copy"});
   EXPECT_EQ(ReadWholeFile(cluster_.dir() + "/copy"), "hello");
   EXPECT_EQ(Ok(*laptop_, {"ref", "get", "family", "one"}), blob);
-  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family"}), blob + "  one");
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family"}), "one  " + blob.substr(0, 12));
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family", "--long"}), "one  " + blob);
   Ok(*laptop_, {"ref", "set", "family", "two/three", blob});
-  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family", "--prefix", "two/"}), blob + "  two/three");
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family", "--prefix", "two/", "--long"}),
+            "two/three  " + blob);
   Ok(*laptop_, {"ref", "del", "family", "one"});
   EXPECT_EQ(Ok(*laptop_, {"ls"}), blob);
   EXPECT_EQ(Ok(*laptop_, {"ls", "--group", "family", "--long"}), blob + "  5 B");
@@ -263,6 +331,25 @@ TEST_F(CommandFilesTest, OutputThatIsLostIsNoSuccess) {
       EXPECT_THAT(result.err, HasSubstr("standard output")) << words[0];
     }
   }
+}
+
+TEST_F(CommandFilesTest, AFileThatIsChangedWhileItIsReadIsNotPutAndNotReferenced) {
+  laptop_->CreateGroup("family", "normal");
+  const std::string path = File("one", "hello");
+  {
+    // Its bytes were hashed, and are not sent yet.
+    const ControlRelay relay(laptop_->dir(), "/v1/blobs:have",
+                             [&] { WriteWholeFile(path, "jello"); });
+    const CommandResult put = laptop_->Run({"put", path, "--group", "family"});
+    EXPECT_TRUE(relay.called());
+    EXPECT_EQ(put.exit_status, 1) << put.out;
+    EXPECT_THAT(put.err, HasSubstr(path + " was changed while it was read"));
+    EXPECT_EQ(put.out, "");
+  }
+  EXPECT_EQ(Ok(*laptop_, {"ref", "ls", "family"}), "");
+  EXPECT_EQ(Ok(*laptop_, {"ls"}), "");
+  Ok(*laptop_, {"put", path, "--group", "family"});
+  EXPECT_EQ(Ok(*laptop_, {"get", "family", "one"}), "jello");
 }
 
 TEST_F(CommandFilesTest, WhatHasNoSizeIsPutWholeOrNotAtAll) {

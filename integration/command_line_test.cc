@@ -126,6 +126,35 @@ TEST_F(CommandLineTest, WhatPeopleLookAtCanBePrintedForPeopleAndForPrograms) {
       Eventually([&] { return server_->Call("GET", "/v1/groups/" + group).status == 404; }));
 }
 
+TEST_F(CommandLineTest, AGroupWithoutAServerIsSaidToWhoeverPutsThere) {
+  const std::string note = "group \"family\" has no server: nobody collects what is put there";
+  const CommandResult made = laptop_->Run({"group", "create", "family", "--role", "normal"});
+  EXPECT_EQ(made.exit_status, 0);
+  EXPECT_THAT(made.err, HasSubstr(note));
+  const std::string group = Trimmed(made.out), one = File("one", "hello");
+  const CommandResult put = laptop_->Run({"put", one, "--group", "family"});
+  EXPECT_EQ(put.exit_status, 0);
+  EXPECT_THAT(put.err, HasSubstr(note));
+  const CommandResult joined =
+      server_->Run({"join", laptop_->Invite(group), "--role", "normal", "--json"});
+  EXPECT_EQ(joined.exit_status, 0);
+  EXPECT_THAT(Json::parse(joined.err, nullptr, false).value("note", ""), HasSubstr(note));
+  for (const Peer* peer : {laptop_, server_}) {
+    EXPECT_EQ(peer->Status()["groups_without_server"],
+              Json::array({{{"id", group}, {"name", "family"}}}));
+    EXPECT_THAT(Ok(*peer, {"status"}), HasSubstr("family  NO SERVER  normal"));
+    EXPECT_THAT(peer->Log(), HasSubstr(group + " (family) has no server"));
+  }
+  // Who has one is told nothing.
+  Ok(*laptop_, {"group", "role", "family", "server"});
+  for (const Peer* peer : {laptop_, server_}) {
+    EXPECT_TRUE(Eventually([&] { return peer->Status()["groups_without_server"].empty(); }));
+  }
+  EXPECT_EQ(laptop_->Run({"put", one, "--group", "family"}).err, "");
+  EXPECT_EQ(Ok(*laptop_, {"status"}).find("NO SERVER"), std::string::npos);
+  EXPECT_EQ(laptop_->Run({"group", "create", "clan"}).err, "");
+}
+
 TEST_F(CommandLineTest, WhoIsMeantIsSaidByAnIdAndANameIsAskedAbout) {
   const std::string group = cluster_.Group("family", {{laptop_, "normal"}, {server_, "server"}});
   const auto authority = [&] {
@@ -168,6 +197,16 @@ TEST_F(CommandLineTest, WhoIsMeantIsSaidByAnIdAndANameIsAskedAbout) {
   EXPECT_EQ(younger.exit_status, 0) << younger.err;
   EXPECT_EQ(younger.err, "");
   EXPECT_EQ(authority(), "gone");
+  // It is told who did that, and when.
+  ASSERT_TRUE(
+      Eventually([&] { return server_->Get("/v1/groups/" + group)["removed"].is_object(); }));
+  EXPECT_EQ(server_->Get("/v1/groups/" + group)["removed"].value("by", ""), laptop_->id());
+  const std::string remover =
+      Parsed(laptop_->Run({"identity", "show", "--json"})).value("short", "?");
+  EXPECT_THAT(Ok(*server_, {"group", "show", "family"}), HasSubstr("removed: by " + remover));
+  EXPECT_THAT(Ok(*server_, {"group", "show", "family"}), HasSubstr("role: removed"));
+  EXPECT_THAT(Ok(*server_, {"group", "list"}), HasSubstr("family  removed"));
+  EXPECT_THAT(Ok(*server_, {"status"}), HasSubstr("family  removed"));
 }
 
 TEST_F(CommandLineTest, TokensAreMadeListedAndRevokedAndTheAuditTells) {
@@ -404,6 +443,9 @@ TEST(HelpTest, EveryCommandAndEveryWordSaysWhatItDoes) {
     EXPECT_NE(command.value("help", ""), "") << path;
     for (const Json& word : command["words"]) {
       EXPECT_NE(word.value("help", ""), "") << path << " " << word;
+      const bool setting = path == "serve" && absl::StrContains(word.value("word", ""), ".");
+      EXPECT_EQ(setting, path == "serve" && absl::StrContains(word.value("help", ""), " (default "))
+          << word;
     }
     std::vector<std::string> words = {WaypostProgram(), "help"};
     for (const auto& word : absl::StrSplit(path, ' ')) words.emplace_back(word);

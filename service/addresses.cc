@@ -105,18 +105,27 @@ bool IsAdvertisable(const std::string& address) {
 
 std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
                                               const base::HostPort& bound,
-                                              const std::vector<std::string>& interfaces) {
+                                              const std::vector<std::string>& interfaces,
+                                              std::size_t addresses_max) {
   if (!configured.empty()) return configured;
   if (!IsWildcard(bound.host)) return {bound.ToString()};
   const bool any_family = bound.host.find(':') != std::string::npos;
-  std::vector<std::string> addresses;
+  std::vector<std::string> v4, v6;
   for (const std::string& address : interfaces) {
-    const bool v6 = address.find(':') != std::string::npos;
-    if (!IsAdvertisable(address) || (v6 && !any_family)) continue;
-    addresses.push_back(base::HostPort{.host = address, .port = bound.port}.ToString());
+    const bool is_v6 = address.find(':') != std::string::npos;
+    if (!IsAdvertisable(address) || (is_v6 && !any_family)) continue;
+    std::string told = base::HostPort{.host = address, .port = bound.port}.ToString();
+    std::vector<std::string>& family = is_v6 ? v6 : v4;
+    if (std::find(family.begin(), family.end(), told) == family.end()) {
+      family.push_back(std::move(told));
+    }
   }
+  // Who has more than others take has bridges of containers, and temporary IPv6 addresses: the
+  // interfaces that lead out come before these.
+  std::vector<std::string> addresses = std::move(v4);
+  addresses.insert(addresses.end(), v6.begin(), v6.end());
+  addresses.resize(std::min(addresses.size(), addresses_max));
   std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
   return addresses;
 }
 
@@ -145,11 +154,13 @@ std::vector<std::string> InterfaceAddresses() {
 
 AdvertisedAddresses::AdvertisedAddresses(const base::Clock& clock,
                                          std::vector<std::string> configured, base::HostPort bound,
-                                         std::function<std::vector<std::string>()> interfaces)
+                                         std::function<std::vector<std::string>()> interfaces,
+                                         std::size_t addresses_max)
     : clock_(clock),
       configured_(std::move(configured)),
       bound_(std::move(bound)),
-      interfaces_(std::move(interfaces)) {}
+      interfaces_(std::move(interfaces)),
+      addresses_max_(addresses_max) {}
 
 std::vector<std::string> AdvertisedAddresses::Get() {
   const base::SteadyTime now = clock_.SteadyNow();
@@ -157,7 +168,8 @@ std::vector<std::string> AdvertisedAddresses::Get() {
     base::MutexLock lock(mutex_);
     if (looked_ && now - *looked_ < kLookedAtEvery) return current_;
   }
-  std::vector<std::string> fresh = AddressesToAdvertise(configured_, bound_, interfaces_());
+  std::vector<std::string> fresh =
+      AddressesToAdvertise(configured_, bound_, interfaces_(), addresses_max_);
   base::MutexLock lock(mutex_);
   looked_ = now;
   current_ = std::move(fresh);

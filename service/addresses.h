@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/host_port.h"
 #include "base/mutex.h"
+#include "syncgroup/protocol/types.h"
 
 // Checks of configured addresses, and those that a peer tells others to use.
 namespace waypost::service {
@@ -29,10 +31,12 @@ bool IsWildcard(const std::string& host);
 // multicast, unspecified.
 bool IsAdvertisable(const std::string& address);
 
-// What this peer tells others. Pure: `interfaces` are the numeric addresses of those that are up.
+// What this peer tells others. Pure: `interfaces` are the numeric addresses of those that are up,
+// in the order of the system: of more than `addresses_max` IPv4 and then the first ones are kept.
 std::vector<std::string> AddressesToAdvertise(const std::vector<std::string>& configured,
                                               const base::HostPort& bound,
-                                              const std::vector<std::string>& interfaces);
+                                              const std::vector<std::string>& interfaces,
+                                              std::size_t addresses_max = syncgroup::kAddressesMax);
 // As the operating system says now.
 std::vector<std::string> InterfaceAddresses();
 
@@ -43,7 +47,8 @@ class AdvertisedAddresses {
 
   AdvertisedAddresses(const base::Clock& clock, std::vector<std::string> configured,
                       base::HostPort bound,
-                      std::function<std::vector<std::string>()> interfaces = InterfaceAddresses);
+                      std::function<std::vector<std::string>()> interfaces = InterfaceAddresses,
+                      std::size_t addresses_max = syncgroup::kAddressesMax);
   std::vector<std::string> Get();
 
  private:
@@ -51,6 +56,7 @@ class AdvertisedAddresses {
   const std::vector<std::string> configured_;
   const base::HostPort bound_;
   const std::function<std::vector<std::string>()> interfaces_;
+  const std::size_t addresses_max_;
   base::Mutex mutex_;
   std::vector<std::string> current_ GUARDED_BY(mutex_);
   std::optional<base::SteadyTime> looked_ GUARDED_BY(mutex_);

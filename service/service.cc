@@ -22,6 +22,7 @@
 #include "http/peer/peer_http_client.h"
 #include "http/peer/turn_keeper.h"
 #include "service/addresses.h"
+#include "service/app_listeners.h"
 #include "service/data_dir.h"
 #include "service/descriptors.h"
 #include "service/live_settings.h"
@@ -59,11 +60,6 @@ constexpr uint32_t kPeerWriters = 8;
 // Of one address at a time: a stalled one holds memory, an honest one takes milliseconds.
 constexpr uint32_t kPeerHandshakesPerAddress = 8;
 
-// Which blobs are here is asked by POST, and waits for the disk as well: files are read to be sure.
-bool ChangesSomething(std::string_view method, std::string_view) {
-  return method != "GET" && method != "HEAD";
-}
-
 bool TellsSomething(std::string_view method, std::string_view path) {
   return method == "POST" && path != "/peer/v1/blobs:batch";
 }
@@ -73,10 +69,6 @@ std::string NameOfMachine() {
   if (gethostname(name.data(), name.size() - 1) != 0) name[0] = '\0';
   return NodeNameOf(name.data());
 }
-
-// Players and shells stop reading for a while; what waits meanwhile is bounded by the connections.
-constexpr base::Millis kReaderWindow{60'000};
-constexpr base::Millis kLocalReaderWindow{600'000};
 
 // `section`: of the settings, whose names are in what is said of limits.
 http::EngineOptions EngineOptionsOf(const std::string& listener, const std::string& section,
@@ -217,12 +209,16 @@ absl::Status Service::Impl::Open(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(peer_bind, base::ParseHostPort(config.peer.listen));
   ASSIGN_OR_RETURN(peer_bind, data->SettlePort("peer", peer_bind));
   advertised = std::make_unique<AdvertisedAddresses>(clock, config.peer_advertise, peer_bind);
-  http_addresses =
-      std::make_unique<AdvertisedAddresses>(clock, std::vector<std::string>(), http_bind);
+  // Each of these an app may call, be they never so many.
+  http_addresses = std::make_unique<AdvertisedAddresses>(
+      clock, std::vector<std::string>(), http_bind, InterfaceAddresses, /*addresses_max=*/SIZE_MAX);
 
   if (!config.http_tls_cert.empty()) {
     ASSIGN_OR_RETURN(app_tls,
-                     Unusable(http::TlsServer::Load(config.http_tls_cert, config.http_tls_key)));
+                     Unusable(http::TlsServer::Load({.certificate = config.http_tls_cert,
+                                                     .key = config.http_tls_key,
+                                                     .certificate_setting = "http.tls_cert",
+                                                     .key_setting = "http.tls_key"})));
   }
   ASSIGN_OR_RETURN(peer_tls, http::PeerTls::Create(data->identity()));
   RETURN_IF_ERROR(OpenParts(config));
@@ -330,14 +326,8 @@ void Service::Impl::MakeAppListener(const Config& config) {
   app_engine = EngineForApps(std::move(for_apps));
 }
 
-// With what both listeners of the app API have.
 std::unique_ptr<http::Engine> Service::Impl::EngineForApps(http::EngineOptions options) {
-  options.changes = ChangesSomething;
-  options.chunked_bodies = true;
-  options.request_ids = true;
-  options.reader_window = kReaderWindow;
-  options.local_reader_window = kLocalReaderWindow;
-  options.express = {"/healthz", "/readyz"};
+  options = WithWhatAppsNeed(std::move(options));
   options.metrics = &parts->metrics;
   return std::make_unique<http::Engine>(
       std::move(options), [this](http::Request& request) { return app_api->Handle(request); },

@@ -18,8 +18,6 @@ namespace {
 
 using base::Millis;
 
-constexpr std::size_t kListItemsMax = 64;
-
 absl::Status OutOfRange(const std::string& text, const std::string& allowed) {
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is out of range; allowed: ", allowed));
@@ -130,15 +128,15 @@ SettingKind Text(const Field<std::string>& field, const std::string& allowed, Te
       [](const std::string& text) { return text; });
 }
 
-SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
-                 TextCheck check) {
+SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed, TextCheck check,
+                 std::size_t items_max) {
   return {.allowed = std::move(allowed),
           .list = true,
-          .parse = [in = field.in, check](const std::vector<std::string>& items,
-                                          Config& config) -> absl::Status {
-            if (items.size() > kListItemsMax) {
+          .parse = [in = field.in, check, items_max](const std::vector<std::string>& items,
+                                                     Config& config) -> absl::Status {
+            if (items.size() > items_max) {
               return absl::InvalidArgumentError(
-                  absl::StrCat("a list has at most ", kListItemsMax, " items"));
+                  absl::StrCat(items.size(), " items; at most ", items_max, " are allowed"));
             }
             for (const std::string& item : items) RETURN_IF_ERROR(check(item));
             in(config) = items;

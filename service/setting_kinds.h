@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -53,8 +54,9 @@ SettingKind FreeSpace(const Field<blobstore::FreeSpaceFloor>& field, uint64_t by
 // Looks at one text.
 using TextCheck = absl::Status (*)(std::string_view);
 SettingKind Text(const Field<std::string>& field, const std::string& allowed, TextCheck check);
-SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed,
-                 TextCheck check);
+inline constexpr std::size_t kListItemsMax = 64;
+SettingKind List(const Field<std::vector<std::string>>& field, std::string allowed, TextCheck check,
+                 std::size_t items_max = kListItemsMax);
 // For Text and List. No control characters, and: at most 4,096 bytes; a host name.
 absl::Status CheckAnyText(std::string_view text);
 absl::Status CheckHostText(std::string_view text);

@@ -128,7 +128,11 @@ Rows ForApps() {
 
 Rows ForPeers() {
   return {
-      {"peer.advertise", "", List(In(&Config::peer_advertise), "HOST:PORT", CheckAdvertisedAddress),
+      // More would make whatever this peer says of itself be refused: it would be mute.
+      {"peer.advertise", "",
+       List(In(&Config::peer_advertise),
+            absl::StrCat("HOST:PORT, at most ", syncgroup::kAddressesMax), CheckAdvertisedAddress,
+            syncgroup::kAddressesMax),
        "addresses other peers should use; empty: the bound one"},
       {"peer.allow_cidr", "", List(In(&Config::peer_allow_cidr), "ADDRESS/BITS", CheckCidr),
        "ranges that may be dialled although loopback or otherwise refused"},

@@ -8,7 +8,7 @@
 namespace waypost::client {
 
 // When a call must have ended, and how to end it sooner. Made from a duration, which begins now:
-// client.Status(10s). It holds for the whole call: connecting, sending, waiting, receiving.
+// client.GetStatus(10s). It holds for the whole call: connecting, sending, waiting, receiving.
 class Deadline {
  public:
   using Clock = std::chrono::steady_clock;

@@ -29,7 +29,7 @@ struct Error {
   std::string code;
   // For people. Of kRefused what the service said.
   std::string message;
-  // X-Request-Id of the answer: of a proxy between, for the service sends none.
+  // What the service's log calls the request; of an answer of a proxy between, its X-Request-Id.
   std::string request_id;
   // When the service says that it may be worth another try.
   std::optional<std::chrono::milliseconds> retry_after;

@@ -237,9 +237,11 @@ absl::StatusOr<Response> GetHealth(AppContext& context, Request&) {
 
 absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
   std::vector<std::string> reasons = Failures(context);
-  for (std::string& reason : context.parts.syncer.Clocks().reasons) {
-    if (reasons.size() == kReasonsShown) break;
-    reasons.push_back(std::move(reason));
+  const syncgroup::ClockReport clocks = context.parts.syncer.Clocks();
+  for (std::size_t i = 0; i < clocks.reasons.size() && reasons.size() < kReasonsShown; ++i) {
+    // What most clocks say of this one comes first; the others are of what it wrote ahead.
+    const char* which = i == 0 && clocks.behind ? "clock_behind: " : "clock_ahead: ";
+    reasons.push_back(absl::StrCat(which, clocks.reasons[i]));
   }
   if (std::string away = context.parts.blobs.away(); !away.empty()) {
     reasons.push_back(std::move(away));

@@ -65,6 +65,12 @@ struct EngineOptions {
   // loop. Null: nobody is a stranger.
   std::function<bool(const base::PeerId&)> is_member;
   uint32_t stranger_connections_percent = 67;  // of max_connections
+  // Of one key, from wherever it comes. Only where there are `peers`.
+  uint32_t max_connections_per_key = 64;
+  // Memory for answers over kRoomlessBytes that are not sent yet, in all and of one payer; see
+  // http/message/answer_room.h. Only where there are `peers`.
+  uint64_t answer_bytes = uint64_t{128} << 20;
+  uint64_t answer_bytes_per_payer = uint64_t{16} << 20;
   // TurnedLinesOf somebody has changed. Called on the loop: must not wait.
   std::function<void()> turned_changed;
   base::Metrics* metrics = nullptr;

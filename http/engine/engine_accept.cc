@@ -18,8 +18,8 @@
 #include "http/engine/listen.h"
 
 // How connections begin, and how all of them end. Every limit on their number is kept here: in all,
-// for each address, and of handshakes under way, where the oldest is cut so that those that stall
-// never keep an honest one out.
+// for each address and key, and of handshakes under way, where the oldest is cut so that those that
+// stall never keep an honest one out. An idle one goes for a newcomer before the newcomer does.
 
 namespace waypost::http {
 namespace {
@@ -106,21 +106,25 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
   connection->remote = remote;
   connection->local = IsSocketPath(shared_.options.address) || base::IsLoopback(remote);
   connection->network = base::NetworkOf(remote);
-  Connection* const c = Admit(std::move(connection));
-  if (c == nullptr) return;
-  if (shared_.options.tls != nullptr) {
-    c->tls = shared_.options.tls->Begin(fd);
-    if (c->tls == nullptr) {
-      Close(*c);
-      return;
+  Connection* const admitted = Admit(std::move(connection));
+  if (admitted == nullptr) return;
+  WithinMemory(admitted->id, [this](Connection& c) {
+    const auto& options = shared_.options;
+    if (options.tls != nullptr) {
+      c.tls = options.tls->Begin(c.fd);
+      if (c.tls == nullptr) {
+        Close(c);
+        return;
+      }
+      c.state = State::kHandshake;
+      // Until it has shown a key.
+      if (options.peers) SetPayer(c, PayerOf(c.network));
+      LimitHandshakes(c.network);
+      handshakes_.insert(c.id);
     }
-    c->state = State::kHandshake;
-    LimitHandshakes(c->network);
-    handshakes_.insert(c->id);
-  }
-  SetDeadline(*c, Now() + (c->tls == nullptr ? shared_.options.head_timeout
-                                             : shared_.options.handshake_timeout));
-  Watch(*c);
+    SetDeadline(c, Now() + (c.tls == nullptr ? options.head_timeout : options.handshake_timeout));
+    Watch(c);
+  });
 }
 
 Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
@@ -133,8 +137,9 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   event.data.u64 = connection->id;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
   const auto& options = shared_.options;
-  // An idle stranger goes for a newcomer, who may be a member.
-  if (counted_ >= options.max_connections && !CloseIdleStranger()) {
+  // An idle stranger goes for a newcomer, who may be a member; then one of the member that has
+  // most.
+  if (counted_ >= options.max_connections && !CloseIdleStranger() && !CloseIdleOfMost()) {
     TurnAway(std::move(connection), "connections",
              absl::StrCat(options.max_connections, " connections are open: see ",
                           options.names.max_connections));
@@ -149,9 +154,11 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
     return nullptr;
   }
   Connection* const c = connection.get();
+  // Both or none: where memory runs out, what is left counts nothing.
+  uint32_t& of_network = per_address_[network];
   connections_.emplace(c->id, std::move(connection));
   ++counted_;
-  ++per_address_[network];
+  ++of_network;
   shared_.connections.Add(1);
   c->state = State::kReading;
   return c;
@@ -163,18 +170,67 @@ void EngineLoop::NoteStranger(Connection& c, bool stranger) {
   strangers_ += stranger ? 1 : -1;
 }
 
+void EngineLoop::SetPayer(Connection& c, Payer payer) {
+  Account& account = accounts_[payer];
+  if (c.payer == payer) return;
+  LeaveAccount(c);
+  c.payer = payer;
+  ++account.connections;
+}
+
+void EngineLoop::LeaveAccount(Connection& c) {
+  if (c.payer == kNobody) return;
+  const auto found = accounts_.find(c.payer);
+  if (--found->second.connections == 0) accounts_.erase(found);
+  c.payer = kNobody;
+}
+
+std::map<uint64_t, uint64_t>& EngineLoop::IdleOf(const Connection& c) {
+  return c.stranger ? idle_strangers_ : accounts_.find(c.payer)->second.idle;
+}
+
 void EngineLoop::NoteIdle(Connection& c, bool idle) {
-  if (c.idle_number != 0) idle_strangers_.erase(c.idle_number);
+  if (c.idle_number != 0) IdleOf(c).erase(c.idle_number);
   c.idle_number = 0;
-  if (!idle || !c.stranger) return;
+  // What was dialled from here, to be turned, stays.
+  if (!idle || c.payer == kNobody || c.turned) return;
+  IdleOf(c).emplace(next_idle_number_ + 1, c.id);
   c.idle_number = ++next_idle_number_;
-  idle_strangers_.emplace(c.idle_number, c.id);
 }
 
 bool EngineLoop::CloseIdleStranger() {
   if (idle_strangers_.empty()) return false;
   shared_.CountRejected("stranger");
   Close(*Find(idle_strangers_.begin()->second));
+  return true;
+}
+
+bool EngineLoop::CloseIdleOf(Account& account, const char* reason) {
+  if (account.idle.empty()) return false;
+  shared_.CountRejected(reason);
+  Close(*Find(account.idle.begin()->second));
+  return true;
+}
+
+bool EngineLoop::CloseIdleOfMost() {
+  Account* most = nullptr;
+  for (auto& [payer, account] : accounts_) {
+    if (account.idle.empty() || account.connections < 2) continue;
+    if (most == nullptr || account.connections > most->connections) most = &account;
+  }
+  return most != nullptr && CloseIdleOf(*most, "idle");
+}
+
+// Of strangers, whose keys cost nothing, their networks are limited.
+bool EngineLoop::LimitKey(Connection& c) {
+  if (c.stranger || c.payer == kNobody) return true;
+  Account& account = accounts_.find(c.payer)->second;
+  while (account.connections > shared_.options.max_connections_per_key) {
+    if (CloseIdleOf(account, "key")) continue;
+    shared_.CountRejected("key");
+    Close(c);
+    return false;
+  }
   return true;
 }
 
@@ -201,13 +257,16 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
     connection->remote = TextOf(address);
     connection->network = base::NetworkOf(connection->remote);
   }
-  Connection* const c = Admit(std::move(connection));
-  if (c == nullptr) return;
-  if (c->peer) {
-    c->turned = true;
-    shared_.NoteTurned(*c->peer, 1, 0);
-  }
-  ReadNext(*c);
+  Connection* const admitted = Admit(std::move(connection));
+  if (admitted == nullptr) return;
+  WithinMemory(admitted->id, [this](Connection& c) {
+    if (c.peer) {
+      SetPayer(c, PayerOf(c.peer->bytes()));
+      shared_.NoteTurned(*c.peer, 1, 0);
+      c.turned = true;
+    }
+    ReadNext(c);
+  });
 }
 
 void EngineLoop::GiveAway(Connection& c) {
@@ -237,49 +296,35 @@ void EngineLoop::BeginDrain() {
   if (listener_ >= 0) ::close(listener_);
   listener_ = -1;
   if (IsSocketPath(shared_.options.address)) ::unlink(shared_.options.address.c_str());
-  std::vector<uint64_t> ids;
-  for (const auto& item : connections_) ids.push_back(item.first);
-  for (uint64_t id : ids) {
-    Connection* c = Find(id);
-    if (c == nullptr) continue;
-    switch (c->state) {
+  ForEach([this](Connection& c) {
+    switch (c.state) {
       case State::kHandshake:
       case State::kReading:
-        Close(*c);
+        Close(c);
         break;
       case State::kPending:
-        Refuse(*c, 503, "unavailable", "the service is stopping: try again", "stopping",
+        Refuse(c, 503, "unavailable", "the service is stopping: try again", "stopping",
                base::Millis(1000));
         break;
       case State::kWaiting:
-        Dispatch(*c, Job::Kind::kAbort);
+        Dispatch(c, Job::Kind::kAbort);
         break;
       default:
         break;
     }
-  }
+  });
 }
 
 void EngineLoop::CutAll() {
   cut_ = true;
-  std::vector<uint64_t> ids;
-  for (const auto& item : connections_) ids.push_back(item.first);
-  for (uint64_t id : ids) {
-    Connection* c = Find(id);
-    if (c == nullptr) continue;
-    Cut(*c, "cut");
-  }
+  ForEach([this](Connection& c) { Cut(c, "cut"); });
 }
 
 void EngineLoop::CutPeers(const std::function<bool(const base::PeerId&)>& whom) {
-  std::vector<uint64_t> ids;
-  for (const auto& [id, connection] : connections_) {
+  ForEach([this, &whom](Connection& c) {
     // One that has not shown its key yet has been allowed nothing.
-    if (connection->peer && whom(*connection->peer)) ids.push_back(id);
-  }
-  for (uint64_t id : ids) {
-    if (Connection* c = Find(id)) Cut(*c, "peer_left");
-  }
+    if (c.peer && whom(*c.peer)) Cut(c, "peer_left");
+  });
 }
 
 void EngineLoop::Cut(Connection& c, const char* reason) {

@@ -25,7 +25,8 @@ constexpr const char* kReasons[] = {
     "request_line", "version", "method", "target", "head", "header", "duplicate_header", "host",
     "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect", "tls",
     // Limits.
-    "connections", "address", "handshakes", "waiting", "upload_slots", "memory", "stranger",
+    "connections", "address", "handshakes", "waiting", "upload_slots", "memory", "stranger", "key",
+    "idle", "answer_room",
     // Time.
     "slow_handshake", "slow_head", "slow_body", "slow_reader",
     // The peer may not read here any more.
@@ -137,6 +138,7 @@ EngineShared::EngineShared(const EngineOptions& engine_options, Handler request_
              .chunked_bodies = engine_options.chunked_bodies},
       strangers(engine_options),
       inbox(std::make_shared<LoopInbox>(engine_options.max_connections)),
+      answers(engine_options.answer_bytes, engine_options.answer_bytes_per_payer),
       id_prefix_(absl::BytesToHexString(base::SystemRandom().Bytes(4))) {
   if (options.metrics == nullptr) return;
   connections = options.metrics->AddGauge("waypost_http_connections", "Open connections.",

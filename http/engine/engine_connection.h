@@ -18,8 +18,10 @@
 #include "http/engine/engine.h"
 #include "http/engine/engine_head.h"
 #include "http/engine/engine_shares.h"
+#include "http/message/answer_room.h"
 #include "http/message/head_check.h"
 #include "http/message/message.h"
+#include "http/message/payer.h"
 #include "http/tls/tls.h"
 #include "http/tls/turned.h"
 
@@ -29,6 +31,8 @@ namespace waypost::http {
 inline constexpr uint64_t kGatherBytesMax = 256 * 1024;
 // Of all connections together; beyond it bodies go to workers however small they are.
 inline constexpr uint64_t kGatherTotalMax = uint64_t{64} << 20;
+// Answers up to this are kept until they are read without asking for room.
+inline constexpr uint64_t kRoomlessBytes = 256 * 1024;
 // What a worker sends of one answer before it lets others have a turn.
 inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
 // What the loop sends of one answer at a time.
@@ -71,10 +75,12 @@ struct Connection {
   bool turned = false;                   // dialled from here
   bool turned_busy = false;              // ... and counted as busy
   std::string remote;
-  std::string network;       // by which it is counted
+  std::string network;  // by which it is counted
+  // Who pays for what is done for it; of peers alone. Changed by the loop, while no worker has it.
+  Payer payer = kNobody;
   bool local = false;        // of this machine
   bool counted = true;       // against the limits
-  uint64_t idle_number = 0;  // of an idle stranger: the order in which they go
+  uint64_t idle_number = 0;  // of an idle peer: the order in which they go
 
   State state = State::kReading;
   After after = After::kReadNext;
@@ -106,8 +112,9 @@ struct Connection {
   std::size_t out_sent = 0;
   std::string body;  // or a part of a source; goes out behind `out`
   std::optional<SourcePart> part;
-  uint64_t body_sent = 0;   // of either
-  uint64_t total_sent = 0;  // on this connection, for the rate
+  std::shared_ptr<AnswerRoom::Lease> room;  // of a large `body`
+  uint64_t body_sent = 0;                   // of either
+  uint64_t total_sent = 0;                  // on this connection, for the rate
   base::SteadyTime window_start;
   uint64_t window_drained = 0;
   uint64_t linger_read = 0;
@@ -177,6 +184,9 @@ struct EngineShared {
   // Enters one; false: there are enough. EndWaiting for each that was entered.
   bool BeginWaiting(bool stranger);
   void EndWaiting(bool stranger);
+
+  // For answers that are made and not sent.
+  AnswerRoom answers;
 
   // How the count of turned connections of a peer changes.
   void NoteTurned(const base::PeerId& peer, int open, int busy);

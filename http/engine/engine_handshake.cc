@@ -68,8 +68,9 @@ void EngineLoop::AfterHandshakeStep(Connection& c, TlsSession::Step step) {
       handshakes_.erase(c.id);
       c.peer = c.tls->PeerKey();
       NoteStranger(c, shared_.options.is_member != nullptr && c.peer.has_value());
+      if (c.peer && !c.stranger) SetPayer(c, PayerOf(c.peer->bytes()));
       LookUp(c);
-      if (!LimitStrangers(c)) return;
+      if (!LimitStrangers(c) || !LimitKey(c)) return;
       c.state = State::kReading;
       NoteIdle(c, true);
       SetDeadline(c, Now() + shared_.options.head_timeout);

@@ -51,6 +51,9 @@ EngineLoop::EngineLoop(EngineShared& shared, WorkerPool& workers, int listener)
       strangers_uploads_{.running_max = shared.strangers.uploads},
       buffer_(64 * 1024) {
   CHECK(epoll_ >= 0);
+  // One of each connection, and where one is closed that its subscription is dropped: closing must
+  // not fail for want of memory.
+  jobs_.reserve(2 * std::size_t{shared.options.max_connections});
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kListenerId;
@@ -112,7 +115,14 @@ void EngineLoop::Run() {
     for (uint64_t id : word.woken) {
       WithinMemory(id, [this](Connection& c) { OnWoken(c); });
     }
-    for (const auto& turned : word.adopted) Adopt(*turned);
+    for (const auto& turned : word.adopted) {
+      // Whoever holds it closes it.
+      const absl::Status adopted = base::WithinMemory([&] {
+        Adopt(*turned);
+        return absl::OkStatus();
+      });
+      if (!adopted.ok()) shared_.CountRejected("memory");
+    }
     for (const auto& whom : word.cut) CutPeers(whom);
     RunDeadlines();
     const base::SteadyTime now = Now();
@@ -127,12 +137,25 @@ void EngineLoop::Run() {
       if (!drain_begun_) BeginDrain();
       if (!cut_ && drain_deadline_ <= now) CutAll();
       if (connections_.empty()) {
-        workers_.Submit(jobs_);
+        SubmitJobs();
         return;
       }
     }
-    workers_.Submit(jobs_);
+    SubmitJobs();
   }
+}
+
+// A connection whose job found no room comes back from a worker that it never had.
+void EngineLoop::SubmitJobs() {
+  workers_.Submit(jobs_);
+  for (const Job& job : jobs_) {
+    if (job.connection == nullptr) continue;  // only destroys something, which it does here then
+    Connection& c = *job.connection;
+    shared_.CountRejected("memory");
+    c.after = Connection::After::kClose;
+    shared_.inbox->Return(c);
+  }
+  jobs_.clear();
 }
 
 // One that was closed earlier in the round is not found. Memory that runs out is the end of the one
@@ -148,6 +171,14 @@ void EngineLoop::WithinMemory(uint64_t id, absl::FunctionRef<void(Connection&)> 
   if (Connection* const left = Find(id)) Cut(*left, "memory");
 }
 
+void EngineLoop::ForEach(absl::FunctionRef<void(Connection&)> step) {
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    const uint64_t id = next->first;
+    ++next;
+    WithinMemory(id, step);
+  }
+}
+
 // ---- connections ----
 
 void EngineLoop::Close(Connection& c) {
@@ -155,6 +186,7 @@ void EngineLoop::Close(Connection& c) {
   handshakes_.erase(c.id);
   NoteIdle(c, false);
   NoteStranger(c, false);
+  LeaveAccount(c);
   LeavePending(c);
   if (c.subscription != nullptr) {
     // Its destructor may wait for the index.
@@ -167,7 +199,7 @@ void EngineLoop::Close(Connection& c) {
   if (c.turned) shared_.NoteTurned(*c.peer, -1, c.turned_busy ? -1 : 0);
   if (c.counted) {
     --counted_;
-    auto found = per_address_.find(c.network);
+    const auto found = per_address_.find(c.network);
     if (--found->second == 0) per_address_.erase(found);
     shared_.connections.Add(-1);
   }
@@ -220,12 +252,14 @@ void EngineLoop::RunDeadlines() {
     if (c == nullptr) continue;
     c->queued = base::SteadyTime();
     if (c->deadline == base::SteadyTime()) continue;
-    if (c->deadline > now) {
-      SetDeadline(*c, c->deadline);
-      continue;
-    }
-    c->deadline = base::SteadyTime();
-    WithinMemory(id, [this](Connection& of_time) { OnDeadline(of_time); });
+    WithinMemory(id, [this, now](Connection& of_time) {
+      if (of_time.deadline > now) {
+        SetDeadline(of_time, of_time.deadline);
+        return;
+      }
+      of_time.deadline = base::SteadyTime();
+      OnDeadline(of_time);
+    });
   }
 }
 
@@ -313,6 +347,8 @@ void EngineLoop::Advance(Connection& c) {
   c.gathered = false;
   c.uploading = false;
   LookUp(c);
+  // A member's is at work from here on; a stranger's when its body is there.
+  if (!c.by_stranger) NoteIdle(c, false);
   const uint64_t length = c.facts.content_length.value_or(0);
   if (!c.facts.has_body()) {
     Dispatch(c, Job::Kind::kRequest);
@@ -334,7 +370,11 @@ void EngineLoop::Advance(Connection& c) {
 
 // A stranger may have become a member since; who is one no more is cut (Engine::CutPeers).
 void EngineLoop::LookUp(Connection& c) {
-  if (c.stranger) NoteStranger(c, !shared_.options.is_member(*c.peer));
+  if (c.stranger && shared_.options.is_member(*c.peer)) {
+    NoteIdle(c, false);
+    NoteStranger(c, false);
+    SetPayer(c, PayerOf(c.peer->bytes()));
+  }
   c.by_stranger = c.stranger;
 }
 
@@ -356,28 +396,45 @@ EngineLoop::Uploads& EngineLoop::UploadsOf(const Connection& c) {
   return c.by_stranger ? strangers_uploads_ : uploads_;
 }
 
+// Of a member one at a time: one that drips holds up itself. Strangers have one all together.
+bool EngineLoop::MayUpload(const Connection& c) {
+  const Uploads& uploads = UploadsOf(c);
+  if (uploads.running >= uploads.running_max) return false;
+  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
+  return account == accounts_.end() || !account->second.uploading;
+}
+
 void EngineLoop::StartUpload(Connection& c) {
   Uploads& uploads = UploadsOf(c);
-  if (uploads.running < uploads.running_max) {
-    ++uploads.running;
-    Dispatch(c, Job::Kind::kRequest);
+  if (!MayUpload(c)) {
+    uploads.pending.push_back(c.id);
+    c.state = State::kPending;
+    SetDeadline(c, Now() + kUploadWait);
+    Arm(c, EPOLLRDHUP);
     return;
   }
-  c.state = State::kPending;
-  uploads.pending.push_back(c.id);
-  SetDeadline(c, Now() + kUploadWait);
-  Arm(c, EPOLLRDHUP);
+  Dispatch(c, Job::Kind::kRequest);
+  ++uploads.running;
+  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
+  if (account != accounts_.end()) account->second.uploading = true;
 }
 
 void EngineLoop::EndUpload(Connection& c) {
   if (!std::exchange(c.uploading, false)) return;
   Uploads& uploads = UploadsOf(c);
   --uploads.running;
-  while (!uploads.pending.empty() && uploads.running < uploads.running_max) {
-    const uint64_t id = uploads.pending.front();
-    uploads.pending.pop_front();
-    Connection* const next = Find(id);
-    if (next != nullptr && next->state == State::kPending) StartUpload(*next);
+  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
+  if (account != accounts_.end()) account->second.uploading = false;
+  // Whoever came first of those that may.
+  for (std::size_t i = 0; i < uploads.pending.size() && uploads.running < uploads.running_max;) {
+    Connection* const next = Find(uploads.pending[i]);
+    const bool waits = next != nullptr && next->state == State::kPending;
+    if (waits && !MayUpload(*next)) {
+      ++i;
+      continue;
+    }
+    uploads.pending.erase(uploads.pending.begin() + static_cast<std::ptrdiff_t>(i));
+    if (waits) StartUpload(*next);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "http/engine/engine_connection.h"
 #include "http/engine/engine_pool.h"
 #include "http/engine/engine_worker.h"
+#include "http/message/payer.h"
 
 namespace waypost::http {
 
@@ -63,12 +64,22 @@ class EngineLoop {
   // May the loop go one more step of a handshake itself?
   bool TakeHandshakeStep();
   void AfterHandshakeStep(Connection& c, TlsSession::Step step);
-  // ---- strangers, see engine_shares.h ----
+  // ---- strangers, see engine_shares.h, and others by who pays ----
   void NoteStranger(Connection& c, bool stranger);
-  // A stranger between requests, or in the head of one, may be closed for others.
+  // Who pays for it from now on, and has one connection more.
+  void SetPayer(Connection& c, Payer payer);
+  void LeaveAccount(Connection& c);
+  std::map<uint64_t, uint64_t>& IdleOf(const Connection& c);
+  // A peer between requests, or in the head of one, may be closed for others.
   void NoteIdle(Connection& c, bool idle);
   // The one that is idle longest; false: none is.
   bool CloseIdleStranger();
+  struct Account;
+  bool CloseIdleOf(Account& account, const char* reason);
+  // Of the member that has most connections, and more than one.
+  bool CloseIdleOfMost();
+  // Closes some of its idle ones where it has too many; false: this one, and it is gone.
+  bool LimitKey(Connection& c);
   // False: it was one too many, and is gone.
   bool LimitStrangers(Connection& c);
   void OnEvent(Connection& c, uint32_t events);
@@ -93,6 +104,7 @@ class EngineLoop {
     std::deque<uint64_t> pending = {};
   };
   Uploads& UploadsOf(const Connection& c);
+  bool MayUpload(const Connection& c);
   void StartUpload(Connection& c);
   void EndUpload(Connection& c);
   // It waits for an upload slot no more.
@@ -116,6 +128,10 @@ class EngineLoop {
 
   Connection* Find(uint64_t id);
   void WithinMemory(uint64_t id, absl::FunctionRef<void(Connection&)> step);
+  // Of all; a step may close its own.
+  void ForEach(absl::FunctionRef<void(Connection&)> step);
+  // Hands the jobs of this round over.
+  void SubmitJobs();
   base::SteadyTime Now() const;
 
   EngineShared& shared_;
@@ -136,10 +152,17 @@ class EngineLoop {
   uint32_t strangers_ = 0;
   uint64_t next_idle_number_ = 0;
   std::map<uint64_t, uint64_t> idle_strangers_;  // their ids, the one idle longest first
+  // What a payer has of this listener; gone with its last connection.
+  struct Account {
+    uint32_t connections = 0;
+    bool uploading = false;             // a worker receives a body of a member
+    std::map<uint64_t, uint64_t> idle;  // ids of a member's, as `idle_strangers_`
+  };
+  std::unordered_map<Payer, Account> accounts_;
   // When to look at which connection's deadline: at it or before, so that one which only moves
   // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;
-  std::vector<Job> jobs_;       // of this round, for the workers
+  std::vector<Job> jobs_;       // of this round, for the workers; room for all is taken at once
   std::size_t dispatched_ = 0;  // connections that workers have
   uint64_t gathering_bytes_ = 0, strangers_gathering_bytes_ = 0;
   Uploads uploads_, strangers_uploads_;

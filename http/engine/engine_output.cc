@@ -120,6 +120,7 @@ SendResult SendSome(Connection& connection, uint64_t turn_bytes) {
     connection.out_sent = 0;
     connection.body.clear();
     connection.part.reset();
+    connection.room.reset();
     connection.body_sent = 0;
   }
   return result;

@@ -6,11 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/status.h"
 #include "http/engine/engine_worker.h"
 
 // The workers of a listener, each with a bed of its own to be woken in. No more are awake for
 // computing than there are cores, since others would only take turns; a job that may wait for
-// something gets a worker of its own, and one that lies for a millisecond wakes another.
+// something gets a worker of its own, and one that lies for a millisecond wakes another. Which job
+// of a queue goes next is fair_line.h's business.
 
 namespace waypost::http {
 namespace {
@@ -38,11 +40,17 @@ bool MayWait(const Job& job) {
 WorkerPool::WorkerPool(EngineShared& shared)
     : shared_(shared),
       cores_(std::max(1u, std::thread::hardware_concurrency())),
-      members_{.running_max = shared.options.workers},
-      changes_{.running_max = shared.options.writers},
-      strangers_{.running_max = shared.strangers.workers},
-      handshakes_{.running_max = shared.strangers.handshake_workers} {
+      has_writers_(shared.options.writers > 0),
+      members_(shared.options.workers),
+      changes_(shared.options.writers),
+      strangers_(shared.strangers.workers),
+      handshakes_(shared.strangers.handshake_workers) {
   const unsigned count = shared.options.workers + shared.options.writers;
+  called_beds_.reserve(count);
+  {
+    base::MutexLock lock(mutex_);
+    idle_.reserve(count);
+  }
   for (unsigned i = 0; i < count; ++i) {
     beds_.push_back(std::make_unique<Bed>());
     threads_.emplace_back(absl::StrCat(shared.options.listener, "-w", i),
@@ -50,88 +58,99 @@ WorkerPool::WorkerPool(EngineShared& shared)
   }
 }
 
-std::vector<WorkerPool::Bed*> WorkerPool::Call(std::size_t count) {
-  std::vector<Bed*> beds;
+void WorkerPool::Call(std::size_t count, std::vector<Bed*>& beds) {
+  beds.clear();
   for (; count > 0 && !idle_.empty(); --count) {
     beds.push_back(idle_.back());
     idle_.pop_back();
     beds.back()->called = true;
     ++called_;
   }
-  return beds;
 }
 
 void WorkerPool::Submit(std::vector<Job>& jobs) {
   if (jobs.empty()) return;
   const base::SteadyTime now = base::SteadyNow();
-  std::vector<Bed*> beds;
+  std::size_t left = 0;
   {
     base::MutexLock lock(mutex_);
     unsigned waiting = 0, computing = 0;
     for (Job& job : jobs) {
       Queue& queue = QueueOf(job);
       const bool may_wait = &queue == &changes_ || MayWait(job);
-      ++(may_wait ? waiting : computing);
-      queue.jobs.push_back({std::move(job), may_wait, &queue, now});
+      const Payer payer = job.connection == nullptr ? kNobody : job.connection->payer;
+      Queued queued{std::move(job), may_wait, &queue, now, payer};
+      const absl::Status pushed = base::WithinMemory([&] {
+        queue.line.Push(payer, std::move(queued));
+        return absl::OkStatus();
+      });
+      if (pushed.ok()) {
+        ++(may_wait ? waiting : computing);
+      } else {
+        jobs[left++] = std::move(queued.job);
+      }
     }
     const unsigned awake = computing_ + called_;
-    beds = Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0));
+    Call(waiting + (awake < cores_ ? std::min(computing, cores_ - awake) : 0), called_beds_);
   }
-  jobs.clear();
-  for (Bed* bed : beds) bed->ready.NotifyOne();
+  jobs.resize(left);
+  for (Bed* bed : called_beds_) bed->ready.NotifyOne();
 }
 
 std::optional<base::SteadyTime> WorkerPool::WakeForLate() {
   const base::SteadyTime now = base::SteadyNow();
-  std::vector<Bed*> beds;
   {
     base::MutexLock lock(mutex_);
-    const Queue* const next = Next();
-    if (next == nullptr || idle_.empty()) return std::nullopt;
-    const base::SteadyTime late = next->jobs.front().since + kJobWait;
+    if (idle_.empty()) return std::nullopt;
+    const Queued* const next = Next(now);
+    if (next == nullptr) return std::nullopt;
+    const base::SteadyTime late = next->since + kJobWait;
     if (now < late) return late;
-    beds = Call(1);
+    Call(1, called_beds_);
   }
-  beds[0]->ready.NotifyOne();
+  called_beds_[0]->ready.NotifyOne();
   return now + kJobWait;
 }
 
 WorkerPool::Queue& WorkerPool::QueueOf(const Job& job) {
   if (job.kind == Job::Kind::kHandshake) return handshakes_;
   if (job.connection != nullptr && job.connection->by_stranger) return strangers_;
-  if (job.kind != Job::Kind::kRequest || changes_.running_max == 0) return members_;
+  if (job.kind != Job::Kind::kRequest || !has_writers_) return members_;
   const HeadFacts& facts = job.connection->facts;
   const std::string_view target = facts.target;
   const bool changes = shared_.options.changes(facts.method, target.substr(0, target.find('?')));
   return changes ? changes_ : members_;
 }
 
-WorkerPool::Queue* WorkerPool::Next() {
-  Queue* next = nullptr;
+WorkerPool::Queued* WorkerPool::Next(base::SteadyTime now) {
+  Queued* next = nullptr;
   for (Queue* const queue : {&members_, &changes_, &strangers_, &handshakes_}) {
-    if (queue->jobs.empty() || queue->running >= queue->running_max) continue;
-    const bool older = next == nullptr || queue->jobs.front().since < next->jobs.front().since;
-    if (older) next = queue;
+    Queued* const of_queue = queue->line.Next(now);
+    if (of_queue == nullptr) continue;
+    if (next == nullptr || of_queue->since < next->since) next = of_queue;
   }
   return next;
 }
 
 std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, const std::optional<Queued>& done) {
   base::MutexLock lock(mutex_);
+  // What nobody pays for is not timed.
+  base::SteadyTime now = shared_.options.peers ? base::SteadyNow() : base::SteadyTime();
   if (done && !done->may_wait) --computing_;
-  if (done) --done->from->running;
-  Queue* queue = Next();
-  for (; queue == nullptr; queue = Next()) {
+  if (done) done->from->line.Done(done->payer, done->taken, now);
+  Queued* first = Next(now);
+  while (first == nullptr) {
     // Jobs that may not be taken yet are left to those who run some of their kind.
     if (stop_) return std::nullopt;
     bed.called = false;
     idle_.push_back(&bed);
     while (!bed.called) bed.ready.Wait(mutex_);
     --called_;
+    if (shared_.options.peers) now = base::SteadyNow();
+    first = Next(now);
   }
-  Queued next = std::move(queue->jobs.front());
-  queue->jobs.pop_front();
-  ++queue->running;
+  Queued next = first->from->line.Take(now);
+  next.taken = now;
   if (!next.may_wait) ++computing_;
   return next;
 }
@@ -141,7 +160,7 @@ void WorkerPool::Shutdown() {
   {
     base::MutexLock lock(mutex_);
     stop_ = true;
-    beds = Call(idle_.size());
+    Call(idle_.size(), beds);
   }
   for (Bed* bed : beds) bed->ready.NotifyOne();
   for (auto& thread : threads_) thread.Join();

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/thread.h"
 #include "http/engine/engine_connection.h"
+#include "http/engine/fair_line.h"
+#include "http/message/payer.h"
 
 namespace waypost::http {
 
@@ -36,12 +37,14 @@ struct Job {
 // have a queue and threads of their own, so that reading goes on meanwhile.
 //
 // Strangers' jobs and handshakes have queues of their own, and no more workers at a time than their
-// share, so that members find workers whatever strangers ask for.
+// share, so that members find workers whatever strangers ask for. Within each queue the members
+// (and the networks of strangers) share its workers: see fair_line.h.
 class WorkerPool {
  public:
   explicit WorkerPool(EngineShared& shared);
   ~WorkerPool() { Shutdown(); }
-  // Takes over the jobs of one round of the loop.
+  // Takes over the jobs of one round of the loop, and leaves those there that memory had no room
+  // for. By the loop alone, as WakeForLate.
   void Submit(std::vector<Job>& jobs);
   // The loop calls it before it waits: wakes one more worker if a job is left lying, and says when
   // to call again if some are queued.
@@ -56,11 +59,12 @@ class WorkerPool {
     bool may_wait = false;
     Queue* from = nullptr;
     base::SteadyTime since;
+    Payer payer = kNobody;
+    base::SteadyTime taken = {};
   };
   struct Queue {
-    const unsigned running_max;
-    std::deque<Queued> jobs = {};
-    unsigned running = 0;
+    explicit Queue(unsigned running_max) : line(running_max) {}
+    FairLine<Queued> line;
   };
   // Where one worker sleeps.
   struct Bed {
@@ -72,22 +76,26 @@ class WorkerPool {
   // The next job; nullopt: stop. `done`: the one before, which is over.
   std::optional<Queued> Take(Bed& bed, const std::optional<Queued>& done);
   Queue& QueueOf(const Job& job) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The one whose first job is to be taken next, because it is older; null: none may be taken now.
-  Queue* Next() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes up to `count` workers out of their beds; whom to notify once the lock is gone.
-  std::vector<Bed*> Call(std::size_t count) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of what each queue would give next the oldest, which is to be taken from its queue; nullptr:
+  // none may be taken now.
+  Queued* Next(base::SteadyTime now) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes up to `count` workers out of their beds, into `beds`: whom to notify once the lock is
+  // gone.
+  void Call(std::size_t count, std::vector<Bed*>& beds) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   EngineShared& shared_;
   const unsigned cores_;
+  const bool has_writers_;
   base::Mutex mutex_;
   Queue members_ GUARDED_BY(mutex_), changes_ GUARDED_BY(mutex_), strangers_ GUARDED_BY(mutex_),
       handshakes_ GUARDED_BY(mutex_);
   // A worker is in bed, or was called and has not come yet, or runs a job. The one that went to bed
   // last is called first: its memory is still in the caches.
-  std::vector<Bed*> idle_ GUARDED_BY(mutex_);
+  std::vector<Bed*> idle_ GUARDED_BY(mutex_);  // room for all is taken at once
   unsigned called_ GUARDED_BY(mutex_) = 0;
   unsigned computing_ GUARDED_BY(mutex_) = 0;  // those of the running ones that will not wait
   bool stop_ GUARDED_BY(mutex_) = false;
+  std::vector<Bed*> called_beds_;           // the loop's; room for all is taken at once
   std::vector<std::unique_ptr<Bed>> beds_;  // outlive the threads
   std::vector<base::Thread> threads_;
 };

@@ -130,7 +130,22 @@ void RequestRunner::Accept(Connection& c, Response response) {
                           base::Millis(1000)));
 }
 
+// Files wait on the disk, and whoever makes a source in memory bounds it.
+bool RequestRunner::TakeRoom(Connection& c, const Response& response) {
+  c.room.reset();
+  const auto* bytes = std::get_if<std::string>(&response.body);
+  if (c.payer == kNobody || bytes == nullptr || bytes->size() <= kRoomlessBytes) return true;
+  c.room = shared_.answers.TakeAll(c.by_stranger ? kNobody : c.payer, bytes->size());
+  return c.room != nullptr;
+}
+
 void RequestRunner::Answer(Connection& c, Response response) {
+  if (!TakeRoom(c, response)) {
+    shared_.CountRejected("answer_room");
+    response = ErrorResponse(
+        absl::UnavailableError("too much that was answered is not read yet: try again"),
+        base::Millis(1000));
+  }
   c.status = response.status;
   const bool bodiless = response.status == 204 || response.status == 304;
   const bool sends_body = !bodiless && c.facts.method != "HEAD";

@@ -27,6 +27,8 @@ class RequestRunner {
   void Subscribe(Connection& c, std::shared_ptr<Subscription> subscription);
   void Step(Connection& c);
   void Abort(Connection& c);
+  // Is there room for it until it is read? Then it is taken.
+  bool TakeRoom(Connection& c, const Response& response);
   // Makes a whole answer ready to send.
   void Answer(Connection& c, Response response);
   // True when the stream may go on.

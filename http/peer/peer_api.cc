@@ -28,9 +28,14 @@ namespace {
 
 constexpr std::size_t kBadJoinsPerMinute = 5;
 constexpr base::Millis kMinute{60000};
-// To a caller that is no member of what it names, hello and sync are answered after that time:
-// signatures are checked and rows are found for groups that are here only.
+// A caller that is no member of what it names is answered after that time, and where it took longer
+// after a multiple of it: signatures are checked and rows are found for groups that are here only.
+// So are errors, since what failed tells as much.
 constexpr base::Millis kStrangersWait{100};
+
+base::SteadyTime StrangersTime(base::SteadyTime asked) {
+  return asked + kStrangersWait * ((base::SteadyNow() - asked) / kStrangersWait + 1);
+}
 
 // Did the caller learn nothing, because it is no member of anything that it named?
 bool IsStrangersAnswer(const syncgroup::HelloReply& reply) { return reply.papers.empty(); }
@@ -47,13 +52,14 @@ Response Protobuf(std::string bytes) {
   return response;
 }
 
-// A body up to `bytes_max`, or the answer that refuses it.
-absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body) {
+// A body up to `bytes_max`, or why it is refused.
+absl::StatusOr<std::string> ReadBody(Request& request, std::size_t bytes_max) {
   const auto announced = request.body == nullptr ? std::nullopt : request.body->length();
   if (!announced) return absl::InvalidArgumentError("the request needs a body");
   if (*announced > bytes_max) {
     return absl::OutOfRangeError(absl::StrCat("a body of at most ", bytes_max, " bytes is taken"));
   }
+  std::string body;
   body.reserve(static_cast<std::size_t>(*announced));
   const absl::Status read = request.body->Read([&](std::string_view piece) {
     body.append(piece);
@@ -61,7 +67,7 @@ absl::Status ReadBody(Request& request, std::size_t bytes_max, std::string& body
   });
   // Whatever broke, it is the sender's body that is not whole.
   if (!read.ok()) return absl::InvalidArgumentError(read.message());
-  return absl::OkStatus();
+  return body;
 }
 
 // Who has proved its key may call.
@@ -86,19 +92,18 @@ struct PeerApi::Impl {
   Handler ProtobufCall(Decode decode, Call call, Encode encode) {
     return [this, decode, call, encode](Request& request) -> Response {
       const base::SteadyTime asked = base::SteadyNow();
-      std::string body;
-      const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
-      if (!read.ok()) return ErrorResponse(read);
-      auto message = decode(body);
+      const auto body = ReadBody(request, syncgroup::kRequestBytesMax);
+      if (!body.ok()) return ErrorResponse(body.status());
+      auto message = decode(*body);
       if (!message.ok()) return ErrorResponse(message.status());
       auto reply = call(*request.peer, *message);
-      if (!reply.ok()) return ErrorResponse(reply.status());
+      if (!reply.ok()) return AnswerAt(StrangersTime(asked), ErrorResponse(reply.status()));
       absl::StatusOr<std::string> bytes = encode(*reply);
       if (!bytes.ok()) return ErrorResponse(bytes.status());
-      peers.NoteTraffic(*request.peer, body.size(), bytes->size());
+      peers.NoteTraffic(*request.peer, body->size(), bytes->size());
       Response response = Protobuf(*std::move(bytes));
       if (!IsStrangersAnswer(*reply)) return response;
-      return AnswerAt(asked + kStrangersWait, std::move(response));
+      return AnswerAt(StrangersTime(asked), std::move(response));
     };
   }
 
@@ -161,14 +166,13 @@ std::vector<Route> PeerApi::Impl::Routes() {
 }
 
 Response PeerApi::Impl::Poke(Request& request) {
-  std::string body;
-  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
-  if (!read.ok()) return ErrorResponse(read);
-  const auto message = syncgroup::DecodePokeRequest(body);
+  const auto body = ReadBody(request, syncgroup::kRequestBytesMax);
+  if (!body.ok()) return ErrorResponse(body.status());
+  const auto message = syncgroup::DecodePokeRequest(*body);
   if (!message.ok()) return ErrorResponse(message.status());
   const absl::Status status = service.Poke(*request.peer, *message);
   if (!status.ok()) return ErrorResponse(status);
-  peers.NoteTraffic(*request.peer, body.size(), 0);
+  peers.NoteTraffic(*request.peer, body->size(), 0);
   Response response;
   response.status = 204;
   return response;
@@ -177,10 +181,9 @@ Response PeerApi::Impl::Poke(Request& request) {
 Response PeerApi::Impl::Wrong(Request& request) {
   const base::SteadyTime asked = base::SteadyNow();
   service.Arrived(*request.peer);
-  std::string body;
-  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
-  if (!read.ok()) return ErrorResponse(read);
-  const auto message = syncgroup::DecodeWrongRequest(body);
+  const auto body = ReadBody(request, syncgroup::kRequestBytesMax);
+  if (!body.ok()) return ErrorResponse(body.status());
+  const auto message = syncgroup::DecodeWrongRequest(*body);
   if (!message.ok()) return ErrorResponse(message.status());
   // Who may not read it learns no more than by asking for it.
   const auto judged = access.Judge(*request.peer, {message->blob}, {message->group});
@@ -214,10 +217,9 @@ Response PeerApi::Impl::Join(Request& request) {
     return ErrorResponse(base::WithRetryAfter(
         absl::ResourceExhaustedError("too many joins were refused; wait a minute"), *wait));
   }
-  std::string body;
-  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
-  if (!read.ok()) return ErrorResponse(read);
-  const auto message = syncgroup::DecodeJoinRequest(body);
+  const auto body = ReadBody(request, syncgroup::kRequestBytesMax);
+  if (!body.ok()) return ErrorResponse(body.status());
+  const auto message = syncgroup::DecodeJoinRequest(*body);
   if (!message.ok()) return ErrorResponse(message.status());
   const auto reply = service.Join(*request.peer, *message);
   if (absl::IsPermissionDenied(reply.status())) joins.Note(network, now);
@@ -282,12 +284,14 @@ Response PeerApi::Impl::GetBlob(Request& request) {
 
 Response PeerApi::Impl::GetBatch(Request& request) {
   service.Arrived(*request.peer);
-  std::string body;
-  const absl::Status read = ReadBody(request, syncgroup::kRequestBytesMax, body);
-  if (!read.ok()) return ErrorResponse(read);
-  const auto message = syncgroup::DecodeBatchRequest(body);
+  const auto body = ReadBody(request, syncgroup::kRequestBytesMax);
+  if (!body.ok()) return ErrorResponse(body.status());
+  const auto message = syncgroup::DecodeBatchRequest(*body);
   if (!message.ok()) return ErrorResponse(message.status());
-  return batch.Answer(*request.peer, *message);
+  // Who draws keys at will gets no more room with each of them.
+  const base::PeerId& caller = *request.peer;
+  const Payer payer = service.SharesGroup(caller) ? PayerOf(caller.bytes()) : kNobody;
+  return batch.Answer(caller, payer, *message);
 }
 
 PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {

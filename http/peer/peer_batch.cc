@@ -1,6 +1,7 @@
 #include "http/peer/peer_batch.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -22,7 +23,7 @@ namespace {
 
 // Four answers of the largest size to one peer, which has `fetcher.per_peer` (2) under way, and
 // sixteen in all.
-constexpr uint64_t kPeerBytesMax = 4 * syncgroup::kBatchBytesMax;
+constexpr uint64_t kPayerBytesMax = 4 * syncgroup::kBatchBytesMax;
 constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
 
 // An answer in memory. Goes when the engine has sent it.
@@ -61,41 +62,6 @@ bool AppendBlob(blobstore::BlobStore& blobs, const base::BlobId& blob, uint64_t 
 
 }  // namespace
 
-// ---- AnswerRoom ----
-
-struct AnswerRoom::Lease::Use {
-  base::Mutex mutex;
-  uint64_t total GUARDED_BY(mutex) = 0;
-  std::map<base::PeerId, uint64_t> of_peer GUARDED_BY(mutex);
-};
-
-std::shared_ptr<AnswerRoom::Lease::Use> AnswerRoom::NewUse() {
-  return std::make_shared<Lease::Use>();
-}
-
-std::shared_ptr<AnswerRoom::Lease> AnswerRoom::Take(const base::PeerId& peer,
-                                                    uint64_t wanted_bytes) {
-  base::MutexLock lock(use_->mutex);
-  uint64_t& of_peer = use_->of_peer[peer];
-  const uint64_t bytes = std::min(
-      {wanted_bytes, total_bytes_ - use_->total, peer_bytes_ - std::min(peer_bytes_, of_peer)});
-  use_->total += bytes;
-  of_peer += bytes;
-  if (of_peer == 0) use_->of_peer.erase(peer);
-  return std::shared_ptr<Lease>(new Lease(use_, peer, bytes));
-}
-
-AnswerRoom::Lease::~Lease() {
-  base::MutexLock lock(use_->mutex);
-  use_->total -= bytes_;
-  const auto it = use_->of_peer.find(peer_);
-  if (it == use_->of_peer.end()) return;  // it took nothing
-  it->second -= bytes_;
-  if (it->second == 0) use_->of_peer.erase(it);
-}
-
-// ---- PeerBatch ----
-
 std::string ElsewhereBytes(const syncgroup::Access::Verdict& verdict) {
   return syncgroup::EncodeElsewhere({.locations = verdict.elsewhere.locations,
                                      .size_hint_bytes = verdict.elsewhere.size_hint_bytes});
@@ -115,7 +81,7 @@ struct PeerBatch::Item {
   std::string miss;
 };
 
-PeerBatch::PeerBatch(Parts parts) : parts_(parts), room_(kTotalBytesMax, kPeerBytesMax) {}
+PeerBatch::PeerBatch(Parts parts) : parts_(parts), room_(kTotalBytesMax, kPayerBytesMax) {}
 
 PeerBatch::Item PeerBatch::ItemOf(const syncgroup::Access::Verdict& verdict,
                                   const std::vector<base::GroupId>& groups) {
@@ -130,7 +96,8 @@ PeerBatch::Item PeerBatch::ItemOf(const syncgroup::Access::Verdict& verdict,
   return item;
 }
 
-Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchRequest& request) {
+Response PeerBatch::Answer(const base::PeerId& caller, Payer payer,
+                           const syncgroup::BatchRequest& request) {
   const base::SteadyTime asked = base::SteadyNow();
   const auto judged = parts_.access.Judge(caller, request.blobs, request.groups);
   if (!judged.ok()) return ErrorResponse(judged.status());
@@ -149,7 +116,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, const syncgroup::BatchReq
     if (item.size_bytes <= blob_max) wanted += item.size_bytes;
     wanted += item.miss.size();
   }
-  const auto lease = room_.Take(caller, std::min(wanted, syncgroup::kBatchBytesMax));
+  const auto lease = room_.Take(payer, std::min(wanted, syncgroup::kBatchBytesMax));
   std::string out;
   out.reserve(static_cast<std::size_t>(lease->bytes()) + items.size() * (kFrameHeadBytes + 8));
   uint64_t room = lease->bytes();

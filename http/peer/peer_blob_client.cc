@@ -47,9 +47,10 @@ Exchange::Pace PaceOf(base::Millis stall_timeout) {
 
 }  // namespace
 
-void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_t offset,
-                                    Started& started, fetcher::BlobSink& sink,
-                                    const Interrupt& interrupt, fetcher::BlobReply& reply) {
+fetcher::BlobReply PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request,
+                                                  uint64_t offset, Started& started,
+                                                  fetcher::BlobSink& sink,
+                                                  const Interrupt& interrupt) {
   const ResponseHead& head = started.head;
   const uint64_t length = *head.content_length;
   uint64_t total = length;
@@ -57,20 +58,19 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
   if (head.status == 206) {
     const auto range = ParseContentRange(head.Header("content-range").value_or(""));
     if (!range || range->offset != offset || range->offset + range->length != range->size) {
-      reply = ReplyOf(Kind::kUnreachable, "a malformed answer: not the range that was asked for");
-      return;
+      return ReplyOf(Kind::kUnreachable, "a malformed answer: not the range that was asked for");
     }
     if (range->length != length) {
-      reply = ReplyOf(Kind::kWrongLength, "its Content-Length and Content-Range disagree");
-      return;
+      return ReplyOf(Kind::kWrongLength, "its Content-Length and Content-Range disagree");
     }
     total = range->size;
     begins = offset;
   }
+  fetcher::BlobReply reply;
   reply.sink_error = sink.OnStart(total, begins, GroupsIn(head));
   if (!reply.sink_error.ok()) {
     reply.kind = Kind::kSinkError;
-    return;
+    return reply;
   }
   const Exchange::Pace pace = PaceOf(request.stall_timeout);
   Exchange& exchange = *started.line.exchange;
@@ -91,11 +91,13 @@ void PeerHttpClient::Impl::ReadBlob(const fetcher::BlobRequest& request, uint64_
   } else {
     reply.kind = Kind::kComplete;
   }
+  return reply;
 }
 
-fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& request,
-                                                 uint64_t offset, fetcher::BlobSink& sink,
-                                                 const Interrupt& interrupt, bool& range_refused) {
+std::optional<fetcher::BlobReply> PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& request,
+                                                                uint64_t offset,
+                                                                fetcher::BlobSink& sink,
+                                                                const Interrupt& interrupt) {
   std::string target = absl::StrCat("/peer/v1/blobs/", request.blob.ToHex());
   for (std::size_t i = 0; i < request.groups.size() && i < syncgroup::kReadGroupsMax; ++i) {
     absl::StrAppend(&target, i == 0 ? "?" : "&", "group=", request.groups[i].ToHex());
@@ -107,44 +109,44 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBlob(const fetcher::BlobRequest& req
   auto started = Start(request.from, "GET", target, headers, std::nullopt, deadline, interrupt);
   if (!started.ok()) return FailureOf(started.status());
 
-  fetcher::BlobReply reply;
   const int status = started->head.status;
-  const bool sends = status == 200 || status == 206;
-  std::string body;
-  if (sends) {
-    ReadBlob(request, offset, *started, sink, interrupt, reply);
-  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
+  if (status == 200 || status == 206) {
+    fetcher::BlobReply reply = ReadBlob(request, offset, *started, sink, interrupt);
+    GiveBackAfter(request.from, *std::move(started), reply.kind == Kind::kComplete);
     return reply;
-  } else if (status == 404) {
-    auto miss = syncgroup::DecodeElsewhere(body);
-    reply.kind = miss.ok() ? Kind::kMiss : Kind::kUnreachable;
-    reply.message = miss.ok() ? "not here" : "a malformed answer: its miss does not parse";
-    if (miss.ok()) reply.miss = *std::move(miss);
-  } else if (status == 416 && offset > 0) {
-    range_refused = true;
   }
-  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
+  Refusal refusal = ReadRefusal(*started, deadline, interrupt);
+  if (!refusal.read) return std::move(refusal.reply);
+  GiveBackAfter(request.from, *std::move(started), /*whole=*/true);
+  if (status == 416 && offset > 0) return std::nullopt;
+  if (status != 404) return std::move(refusal.reply);
+  auto miss = syncgroup::DecodeElsewhere(refusal.body);
+  if (!miss.ok()) {
+    return ReplyOf(Kind::kUnreachable, "a malformed answer: its miss does not parse");
+  }
+  fetcher::BlobReply reply = ReplyOf(Kind::kMiss, "not here");
+  reply.miss = *std::move(miss);
   return reply;
 }
 
-bool PeerHttpClient::Impl::ReadRefusal(Started& started, base::SteadyTime deadline,
-                                       const Interrupt& interrupt, fetcher::BlobReply& reply,
-                                       std::string& body) {
+PeerHttpClient::Impl::Refusal PeerHttpClient::Impl::ReadRefusal(Started& started,
+                                                                base::SteadyTime deadline,
+                                                                const Interrupt& interrupt) {
   const int status = started.head.status;
   const bool miss = status == 404;
   const std::size_t bytes_max = miss ? syncgroup::kMissBytesMax : kRefusalBytesMax;
   const bool too_long = !miss && started.head.content_length.value_or(0) > bytes_max;
-  const absl::Status read =
-      too_long ? absl::OkStatus() : ReadSmall(started, bytes_max, deadline, interrupt, body);
-  if (!read.ok()) {
-    reply = FailureOf(read);
-    return false;
-  }
-  const absl::Status error = ErrorIn(started.head, miss ? "" : body);
-  reply.kind = status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable;
-  reply.message = base::ShortMessage(base::Std(error.message()));
-  reply.retry_after = base::RetryAfterOf(error);
-  return !too_long;
+  auto body = too_long ? absl::StatusOr<std::string>(std::string())
+                       : ReadSmall(started, bytes_max, deadline, interrupt);
+  if (!body.ok()) return {.reply = FailureOf(body.status())};
+  const absl::Status error = ErrorIn(started.head, miss ? "" : *body);
+  Refusal refusal{
+      .reply = ReplyOf(status >= 500 || status == 429 ? Kind::kBusy : Kind::kUnreachable,
+                       base::Std(error.message())),
+      .body = *std::move(body),
+      .read = !too_long};
+  refusal.reply.retry_after = base::RetryAfterOf(error);
+  return refusal;
 }
 
 void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Started started,
@@ -159,9 +161,10 @@ void PeerHttpClient::Impl::GiveBackAfter(const syncgroup::Endpoint& from, Starte
 
 // ---- many blobs ----
 
-void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& request, Started& started,
-                                     fetcher::BatchSink& sink, const Interrupt& interrupt,
-                                     fetcher::BlobReply& reply) {
+fetcher::BlobReply PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& request,
+                                                   Started& started, fetcher::BatchSink& sink,
+                                                   const Interrupt& interrupt) {
+  fetcher::BlobReply reply;
   FrameReader frames(request.blobs.size(),
                      std::min(request.blob_bytes_max, syncgroup::kBatchBlobBytesMax));
   std::size_t number = 0;
@@ -189,6 +192,7 @@ void PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& request, Started&
   } else {
     reply.kind = Kind::kComplete;
   }
+  return reply;
 }
 
 fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchCall& request,
@@ -200,28 +204,24 @@ fetcher::BlobReply PeerHttpClient::Impl::GetBatch(const fetcher::BatchCall& requ
   auto started = Start(request.from, "POST", "/peer/v1/blobs:batch",
                        {{"Content-Type", "application/x-protobuf"}}, message, deadline, interrupt);
   if (!started.ok()) return FailureOf(started.status());
-  fetcher::BlobReply reply;
-  std::string body;
-  const bool sends = started->head.status == 200;
-  if (sends) {
-    ReadBatch(request, *started, sink, interrupt, reply);
-  } else if (!ReadRefusal(*started, deadline, interrupt, reply, body)) {
+  if (started->head.status == 200) {
+    fetcher::BlobReply reply = ReadBatch(request, *started, sink, interrupt);
+    GiveBackAfter(request.from, *std::move(started), reply.kind == Kind::kComplete);
     return reply;
   }
-  GiveBackAfter(request.from, *std::move(started), !sends || reply.kind == Kind::kComplete);
-  return reply;
+  Refusal refusal = ReadRefusal(*started, deadline, interrupt);
+  if (refusal.read) GiveBackAfter(request.from, *std::move(started), /*whole=*/true);
+  return std::move(refusal.reply);
 }
 
 fetcher::BlobReply PeerHttpClient::Get(const fetcher::BlobRequest& request, fetcher::BlobSink& sink,
                                        std::stop_token stop) {
   const Interrupt interrupt(stop);
   auto reply = base::WithinMemory([&]() -> absl::StatusOr<fetcher::BlobReply> {
-    bool range_refused = false;
-    fetcher::BlobReply first =
-        impl_->GetBlob(request, request.offset, sink, interrupt, range_refused);
+    auto answer = impl_->GetBlob(request, request.offset, sink, interrupt);
     // What we have is longer than what the peer has: from the beginning.
-    bool again = false;
-    return range_refused ? impl_->GetBlob(request, 0, sink, interrupt, again) : first;
+    if (!answer) answer = impl_->GetBlob(request, 0, sink, interrupt);
+    return *std::move(answer);
   });
   return reply.ok() ? *std::move(reply) : FailureOf(reply.status());
 }

@@ -135,20 +135,22 @@ absl::StatusOr<PeerHttpClient::Impl::Started> PeerHttpClient::Impl::Start(
   }
 }
 
-absl::Status PeerHttpClient::Impl::ReadSmall(Started& started, std::size_t bytes_max,
-                                             base::SteadyTime deadline, const Interrupt& interrupt,
-                                             std::string& body) {
+absl::StatusOr<std::string> PeerHttpClient::Impl::ReadSmall(Started& started, std::size_t bytes_max,
+                                                            base::SteadyTime deadline,
+                                                            const Interrupt& interrupt) {
   const uint64_t length = started.head.content_length.value_or(0);
   if (length > bytes_max) {
     return absl::InvalidArgumentError(absl::StrCat("a malformed answer: ", length, " bytes"));
   }
+  std::string body;
   body.reserve(static_cast<std::size_t>(length));
   const Exchange::Pace pace{.window = options.call_timeout, .bytes = 1};
-  return started.line.exchange->ReadBody(started.head, pace, deadline, interrupt,
-                                         [&](std::string_view piece) {
-                                           body.append(piece);
-                                           return absl::OkStatus();
-                                         });
+  RETURN_IF_ERROR(started.line.exchange->ReadBody(started.head, pace, deadline, interrupt,
+                                                  [&](std::string_view piece) {
+                                                    body.append(piece);
+                                                    return absl::OkStatus();
+                                                  }));
+  return body;
 }
 
 absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint& to,
@@ -166,9 +168,9 @@ absl::StatusOr<std::string> PeerHttpClient::Impl::Post(const syncgroup::Endpoint
   if (!good && started->head.content_length.value_or(0) > kRefusalBytesMax) {
     return ErrorIn(started->head, "");
   }
-  std::string answer;
-  RETURN_IF_ERROR(ReadSmall(*started, good ? syncgroup::kReplyBytesMax : kRefusalBytesMax, deadline,
-                            interrupt, answer));
+  ASSIGN_OR_RETURN(std::string answer,
+                   ReadSmall(*started, good ? syncgroup::kReplyBytesMax : kRefusalBytesMax,
+                             deadline, interrupt));
   const ResponseHead head = started->head;
   GiveBack(to, std::move(started->line), started->in_before, started->out_before);
   if (!good) return ErrorIn(head, answer);
@@ -220,8 +222,8 @@ absl::StatusOr<std::unique_ptr<TurnedConnection>> PeerHttpClient::Turn(
       interrupt));
   ASSIGN_OR_RETURN(started.head, exchange.ReadHead(/*head_request=*/false, ResponseLimits(),
                                                    deadline, interrupt));
-  std::string body;
-  RETURN_IF_ERROR(impl_->ReadSmall(started, kRefusalBytesMax, deadline, interrupt, body));
+  ASSIGN_OR_RETURN(const std::string body,
+                   impl_->ReadSmall(started, kRefusalBytesMax, deadline, interrupt));
   if (started.head.status != 204) return ErrorIn(started.head, body);
   return std::move(exchange).Turn();
 }

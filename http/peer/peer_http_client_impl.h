@@ -53,24 +53,28 @@ struct PeerHttpClient::Impl {
   absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& target,
                                    const absl::StatusOr<std::string>& body,
                                    const std::stop_token& stop);
-  absl::Status ReadSmall(Started& started, std::size_t bytes_max, base::SteadyTime deadline,
-                         const Interrupt& interrupt, std::string& body);
+  absl::StatusOr<std::string> ReadSmall(Started& started, std::size_t bytes_max,
+                                        base::SteadyTime deadline, const Interrupt& interrupt);
 
-  // One GET of a blob; `offset` 0: the whole.
-  fetcher::BlobReply GetBlob(const fetcher::BlobRequest& request, uint64_t offset,
-                             fetcher::BlobSink& sink, const Interrupt& interrupt,
-                             bool& range_refused);
-  void ReadBlob(const fetcher::BlobRequest& request, uint64_t offset, Started& started,
-                fetcher::BlobSink& sink, const Interrupt& interrupt, fetcher::BlobReply& reply);
+  // One GET of a blob; `offset` 0: the whole. Nullopt: the peer has no bytes from there on, which
+  // nobody says of the whole.
+  std::optional<fetcher::BlobReply> GetBlob(const fetcher::BlobRequest& request, uint64_t offset,
+                                            fetcher::BlobSink& sink, const Interrupt& interrupt);
+  fetcher::BlobReply ReadBlob(const fetcher::BlobRequest& request, uint64_t offset,
+                              Started& started, fetcher::BlobSink& sink,
+                              const Interrupt& interrupt);
 
   fetcher::BlobReply GetBatch(const fetcher::BatchCall& request, fetcher::BatchSink& sink,
                               const Interrupt& interrupt);
-  void ReadBatch(const fetcher::BatchCall& request, Started& started, fetcher::BatchSink& sink,
-                 const Interrupt& interrupt, fetcher::BlobReply& reply);
-  // The answer to a request for blobs that is neither a blob nor blobs. False: the connection
-  // cannot be used again, and `reply` says all.
-  bool ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt,
-                   fetcher::BlobReply& reply, std::string& body);
+  fetcher::BlobReply ReadBatch(const fetcher::BatchCall& request, Started& started,
+                               fetcher::BatchSink& sink, const Interrupt& interrupt);
+  // The answer to a request for blobs that is neither a blob nor blobs.
+  struct Refusal {
+    fetcher::BlobReply reply;
+    std::string body;
+    bool read = false;  // to its end, so that the connection can be used again
+  };
+  Refusal ReadRefusal(Started& started, base::SteadyTime deadline, const Interrupt& interrupt);
   // After an answer: a connection in the middle of a body is not idle and is closed.
   void GiveBackAfter(const syncgroup::Endpoint& from, Started started, bool whole);
 

@@ -209,25 +209,23 @@ struct TlsServer::Context {
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{nullptr, SSL_CTX_free};
 };
 
-TlsServer::TlsServer(std::string certificate_file, std::string key_file)
-    : certificate_file_(std::move(certificate_file)), key_file_(std::move(key_file)) {}
+TlsServer::TlsServer(Files files) : files_(std::move(files)) {}
 TlsServer::~TlsServer() = default;
 
-absl::StatusOr<std::unique_ptr<TlsServer>> TlsServer::Load(const std::string& certificate_file,
-                                                           const std::string& key_file) {
-  std::unique_ptr<TlsServer> server(new TlsServer(certificate_file, key_file));
+absl::StatusOr<std::unique_ptr<TlsServer>> TlsServer::Load(Files files) {
+  std::unique_ptr<TlsServer> server(new TlsServer(std::move(files)));
   RETURN_IF_ERROR(server->Reload());
   return server;
 }
 
 absl::StatusOr<std::shared_ptr<TlsServer::Context>> TlsServer::ReadFiles() const {
   struct stat info;
-  if (::stat(key_file_.c_str(), &info) != 0) {
-    return base::Annotate(base::ErrnoStatus(errno, key_file_), "http.tls_key");
+  if (::stat(files_.key.c_str(), &info) != 0) {
+    return base::Annotate(base::ErrnoStatus(errno, files_.key), files_.key_setting);
   }
   if ((info.st_mode & S_IROTH) != 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("http.tls_key: everybody may read ", key_file_, ": chmod 600 it"));
+        absl::StrCat(files_.key_setting, ": everybody may read ", files_.key, ": chmod 600 it"));
   }
   auto loaded = std::make_shared<Context>();
   loaded->context.reset(SSL_CTX_new(TLS_server_method()));
@@ -237,15 +235,16 @@ absl::StatusOr<std::shared_ptr<TlsServer::Context>> TlsServer::ReadFiles() const
   SSL_CTX_set_default_passwd_cb(context, NoPassphrase);
   SSL_CTX_set_alpn_select_cb(context, SelectHttp11, nullptr);
   ERR_clear_error();
-  if (SSL_CTX_use_certificate_chain_file(context, certificate_file_.c_str()) != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "http.tls_cert: ", certificate_file_, " is not a PEM certificate chain: ", TakeTlsError()));
+  if (SSL_CTX_use_certificate_chain_file(context, files_.certificate.c_str()) != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(files_.certificate_setting, ": ", files_.certificate,
+                     " is not a PEM certificate chain: ", TakeTlsError()));
   }
-  if (SSL_CTX_use_PrivateKey_file(context, key_file_.c_str(), SSL_FILETYPE_PEM) != 1 ||
+  if (SSL_CTX_use_PrivateKey_file(context, files_.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
-    return absl::InvalidArgumentError(absl::StrCat("http.tls_key: ", key_file_,
+    return absl::InvalidArgumentError(absl::StrCat(files_.key_setting, ": ", files_.key,
                                                    " is not the unencrypted PEM key of ",
-                                                   certificate_file_, ": ", TakeTlsError()));
+                                                   files_.certificate, ": ", TakeTlsError()));
   }
   return loaded;
 }

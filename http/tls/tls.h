@@ -72,10 +72,16 @@ class TlsAcceptor {
 // Thread-safe.
 class TlsServer final : public TlsAcceptor {
  public:
-  // PEM files. kFailedPrecondition and kInvalidArgument name the file and what to change: not
-  // there, no certificate, a key that is not its own, is encrypted, or that everybody may read.
-  static absl::StatusOr<std::unique_ptr<TlsServer>> Load(const std::string& certificate_file,
-                                                         const std::string& key_file);
+  // PEM files, and what people call them where they set them.
+  struct Files {
+    std::string certificate;
+    std::string key;
+    std::string certificate_setting = "the certificate";
+    std::string key_setting = "the key";
+  };
+  // kFailedPrecondition and kInvalidArgument name setting and file, and what to change: not there,
+  // no certificate, a key that is not its own, is encrypted, or that everybody may read.
+  static absl::StatusOr<std::unique_ptr<TlsServer>> Load(Files files);
   ~TlsServer() override;
   // Reads the files again, for connections that begin from now on. An error changes nothing.
   absl::Status Reload();
@@ -85,10 +91,10 @@ class TlsServer final : public TlsAcceptor {
 
  private:
   struct Context;
-  TlsServer(std::string certificate_file, std::string key_file);
+  explicit TlsServer(Files files);
   absl::StatusOr<std::shared_ptr<Context>> ReadFiles() const;
 
-  const std::string certificate_file_, key_file_;
+  const Files files_;
   mutable base::Mutex mutex_;
   std::shared_ptr<Context> context_ GUARDED_BY(mutex_);
 };

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -173,6 +172,24 @@ absl::Status Client::ForEach(const std::string& target,
     cursor = TextOf(page, "next");
     if (cursor.empty()) return absl::OkStatus();
   }
+}
+
+absl::StatusOr<Json> Client::All(const std::string& target) {
+  Json list = Json::array();
+  RETURN_IF_ERROR(ForEach(target, [&](const Json& item) {
+    list.push_back(item);
+    return absl::OkStatus();
+  }));
+  return list;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> Client::GroupNames() {
+  std::map<std::string, std::string> names;
+  RETURN_IF_ERROR(ForEach("/v1/groups", [&](const Json& group) {
+    names[TextOf(group, "id")] = TextOf(group, "name");
+    return absl::OkStatus();
+  }));
+  return names;
 }
 
 absl::StatusOr<std::string> Client::ResolveGroup(const std::string& text) {

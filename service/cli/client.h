@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -56,6 +57,11 @@ class Client {
   // Calls `visit` with each item of a list, page by page; `target` without limit and cursor.
   absl::Status ForEach(const std::string& target,
                        const std::function<absl::Status(const Json&)>& visit);
+
+  // All items of a list.
+  absl::StatusOr<Json> All(const std::string& target);
+  // Of the groups here, by id.
+  absl::StatusOr<std::map<std::string, std::string>> GroupNames();
 
   // A group's id from an id or a name that is unambiguous here.
   absl::StatusOr<std::string> ResolveGroup(const std::string& text);

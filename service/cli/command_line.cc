@@ -138,6 +138,10 @@ void CommandLine::Role(CLI::App* command, std::string& into, const std::string& 
       ->check(CLI::IsMember({"server", "normal", "leaf"}));
 }
 
+void CommandLine::Long(CLI::App* command, const std::string& help) {
+  command->add_flag("--long", common_.whole, help);
+}
+
 CLI::Option* CommandLine::Blob(CLI::App* command) {
   return command->add_option("ID", words_.id)->expected(1, 2);
 }

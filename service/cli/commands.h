@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "service/cli/client.h"
+#include "service/cli/lists.h"
 #include "service/config.h"
 
 // The commands of the command line, one function each: they print, and answer an exit status or an
@@ -17,8 +18,14 @@ namespace waypost::service {
 struct Common {
   std::string data;  // the data folder, absolute
   bool json = false;
+  bool whole = false;  // --long: whole ids and times, as wide as they are
 };
 using Exit = absl::StatusOr<int>;
+
+// ---- look.cc ----
+ListLook LookOf(const Common& common);
+// ... of what names groups by their ids: their names are asked for where they are shown.
+absl::StatusOr<ListLook> LookWithGroups(const Common& common, Client& client);
 
 // ---- commands_service.cc: without a running service ----
 struct InitArgs {
@@ -95,11 +102,8 @@ struct GetArgs {
 Exit Get(const Common& common, Client& client, const GetArgs& args);
 // Of `what` everywhere: ID, or G and KEY.
 Exit Fetch(const Common& common, Client& client, const std::vector<std::string>& what);
-struct LsArgs {
-  std::string group;
-  bool details = false;
-};
-Exit Ls(const Common& common, Client& client, const LsArgs& args);
+// With sizes where all is asked for.
+Exit Ls(const Common& common, Client& client, const std::string& group);
 
 // ---- export.cc ----
 struct ExportArgs {
@@ -153,11 +157,9 @@ void SayWithoutServer(const Json& group);
 Exit Join(const Common& common, Client& client, const std::string& invite, const std::string& role);
 
 // ---- commands_status.cc ----
-// `details`: all that the service says, with whole ids.
-Exit ShowStatus(const Common& common, Client& client, bool details);
+Exit ShowStatus(const Common& common, Client& client);
 struct WantedArgs {
   std::string state, group;
-  bool details = false;
 };
 Exit Wanted(const Common& common, Client& client, const WantedArgs& args);
 Exit Why(const Common& common, Client& client, const std::vector<std::string>& what);
@@ -191,8 +193,6 @@ struct EventsArgs {
   std::vector<std::string> kinds;
   std::string group;
 };
-// One event on one line, for people.
-std::string EventLine(const Json& event);
 Exit Events(const Common& common, Client& client, const EventsArgs& args);
 
 // ---- commands_links.cc ----

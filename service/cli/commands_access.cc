@@ -1,38 +1,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "http/message/errors.h"
 #include "service/cli/commands.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 
 // Who may use a running service, and what was done with that: named tokens and the audit. The text
 // of a token is printed once, alone on its line, and kept nowhere.
 
 namespace waypost::service {
-namespace {
-
-std::string GroupsOf(const Json& token) {
-  if (!token.contains("groups") || !token["groups"].is_array()) return "all";
-  std::vector<std::string> groups;
-  for (const Json& group : token["groups"]) {
-    groups.push_back(Abbreviated(group.is_string() ? group.get<std::string>() : "?"));
-  }
-  return absl::StrJoin(groups, " ");
-}
-
-// Who did something: a member by its short id, or a token by its name.
-std::string ByWhom(const Json& item) {
-  if (!item.contains("by") || !item["by"].is_object()) return "-";
-  const std::string peer = TextOf(item["by"], "peer");
-  if (!peer.empty()) return ShortPeer(peer);
-  const std::string token = TextOf(item["by"], "token");
-  return token.empty() ? "this machine" : absl::StrCat("token ", token);
-}
-
-}  // namespace
-
 Exit TokenCreate(const Common& common, Client& client, const TokenArgs& args) {
   Json body = {{"name", args.name}, {"rights", args.rights}};
   for (const std::string& text : args.groups) {
@@ -52,15 +30,11 @@ Exit TokenCreate(const Common& common, Client& client, const TokenArgs& args) {
 }
 
 Exit TokenList(const Common& common, Client& client) {
-  std::vector<std::vector<std::string>> rows = {{"NAME", "RIGHTS", "GROUPS", "EXPIRES", "CREATED"}};
-  Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach("/v1/tokens", [&](const Json& token) {
-    list.push_back(token);
-    rows.push_back({TextOf(token, "name"), TextOf(token, "rights"), GroupsOf(token),
-                    TextOf(token, "expires", "never"), TextOf(token, "created")});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All("/v1/tokens"));
+  ListLook look;
+  ASSIGN_OR_RETURN(look, LookWithGroups(common, client));
+  PrintList(common.json, list, TokenRows(list, look));
   return kExitOk;
 }
 
@@ -83,15 +57,11 @@ Exit Audit(const Common& common, Client& client, const AuditArgs& args) {
     add("group", group);
   }
   if (!args.since.empty()) add("since", args.since);
-  std::vector<std::vector<std::string>> rows = {{"TIME", "BY", "ACT", "GROUP", "WHAT"}};
-  Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
-    list.push_back(item);
-    rows.push_back({TextOf(item, "time"), ByWhom(item), TextOf(item, "act"),
-                    Abbreviated(TextOf(item, "group", "-")), TextOf(item, "what")});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All(target));
+  ListLook look;
+  ASSIGN_OR_RETURN(look, LookWithGroups(common, client));
+  PrintList(common.json, list, AuditRows(list, look));
   return kExitOk;
 }
 

@@ -78,18 +78,18 @@ Exit Fetch(const Common& common, Client& client, const std::vector<std::string>&
   return TextOf(last, "state") == "done" ? kExitOk : kExitNotComplete;
 }
 
-Exit Ls(const Common& common, Client& client, const LsArgs& args) {
+Exit Ls(const Common& common, Client& client, const std::string& of_group) {
   std::string target = "/v1/blobs";
-  if (!args.group.empty()) {
+  if (!of_group.empty()) {
     std::string group;
-    ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
+    ASSIGN_OR_RETURN(group, client.ResolveGroup(of_group));
     absl::StrAppend(&target, "?group=", http::EscapeSegment(group));
   }
   Json list = Json::array();
   RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
     if (common.json) {
       list.push_back(item);
-    } else if (args.details) {
+    } else if (common.whole) {
       PrintLine(absl::StrCat(TextOf(item, "id"), "  ", base::HumanSize(NumberOf(item, "size"))));
     } else {
       PrintLine(TextOf(item, "id"));

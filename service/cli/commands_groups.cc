@@ -2,9 +2,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
-#include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 
 // Commands about references, groups, members and invites. Each is one call of the API; texts are
@@ -13,17 +14,14 @@
 namespace waypost::service {
 namespace {
 
+// References that are printed at once, in columns: more of them are not kept.
+constexpr std::size_t kRefsAligned = 1000;
+
 void PrintGroup(const Common& common, const Json& group) {
   if (common.json) return PrintJson(group);
-  for (const char* key : {"name", "id", "description", "public", "inviters", "role", "authority",
-                          "members", "servers", "refs", "wanted", "blobs", "created"}) {
-    const std::string value = TextOf(group, key);
-    if (!value.empty()) PrintLine(absl::StrCat(key, ": ", value));
-  }
-  PrintLine(absl::StrCat("bytes: ", base::HumanSize(NumberOf(group, "bytes"))));
+  for (const std::string& line : GroupLines(group, base::SystemClock().WallNow())) PrintLine(line);
 }
 
-// Sends, prints nothing.
 // A call that answers nothing; `done` is what is printed as JSON.
 Exit Do(const Common& common, Client& client, const std::string& method, const std::string& target,
         const Json& body, const Json& done) {
@@ -65,12 +63,6 @@ absl::Status Confirm(const MemberArgs& args, const Client::FoundMember& found,
   std::getline(std::cin, answer);
   if (answer == "yes") return absl::OkStatus();
   return UsageError(absl::StrCat("not done; without a question: ", ShortPeer(found.id), " --yes"));
-}
-
-// What this peer is in the group.
-std::string RoleOf(const Json& group) {
-  return group.contains("removed") && group["removed"].is_object() ? "removed"
-                                                                   : TextOf(group, "role");
 }
 
 }  // namespace
@@ -121,16 +113,22 @@ Exit RefLs(const Common& common, Client& client, const std::string& group_text,
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(group_text));
   Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach(
-      GroupPath(group, "/refs?prefix=" + http::EscapeSegment(prefix)), [&](const Json& ref) {
-        if (common.json) {
-          list.push_back(ref);
-        } else {
-          PrintLine(absl::StrCat(TextOf(ref, "blob"), "  ", TextOf(ref, "key")));
-        }
-        return absl::OkStatus();
-      }));
-  if (common.json) PrintJson(list);
+  const ListLook look = LookOf(common);
+  const auto print = [&] {
+    PrintTable(RefRows(list, look));
+    list.clear();
+  };
+  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/refs?prefix=" + http::EscapeSegment(prefix)),
+                                 [&](const Json& ref) {
+                                   list.push_back(ref);
+                                   if (!common.json && list.size() == kRefsAligned) print();
+                                   return absl::OkStatus();
+                                 }));
+  if (common.json) {
+    PrintJson(list);
+  } else {
+    print();
+  }
   return kExitOk;
 }
 
@@ -168,17 +166,9 @@ Exit GroupSet(const Common& common, Client& client, const GroupSetArgs& args) {
 }
 
 Exit GroupList(const Common& common, Client& client) {
-  Json list = Json::array();
-  std::vector<std::vector<std::string>> rows = {
-      {"NAME", "ROLE", "MEMBERS", "REFS", "WANTED", "BLOBS", "BYTES", "ID"}};
-  RETURN_IF_ERROR(client.ForEach("/v1/groups", [&](const Json& group) {
-    list.push_back(group);
-    rows.push_back({TextOf(group, "name"), RoleOf(group), TextOf(group, "members"),
-                    TextOf(group, "refs"), TextOf(group, "wanted"), TextOf(group, "blobs"),
-                    base::HumanSize(NumberOf(group, "bytes")), TextOf(group, "id")});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All("/v1/groups"));
+  PrintList(common.json, list, GroupRows(list, LookOf(common)));
   return kExitOk;
 }
 
@@ -194,17 +184,9 @@ Exit GroupShow(const Common& common, Client& client, const std::string& text) {
 Exit GroupMembers(const Common& common, Client& client, const std::string& text) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  Json list = Json::array();
-  std::vector<std::vector<std::string>> rows = {
-      {"NAME", "ROLE", "AUTHORITY", "ONLINE", "LAST SYNC", "PEER", "PROBLEM"}};
-  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/members"), [&](const Json& member) {
-    list.push_back(member);
-    rows.push_back({TextOf(member, "name"), TextOf(member, "role"), TextOf(member, "authority"),
-                    TextOf(member, "online"), TextOf(member, "last_sync", "-"),
-                    ShortPeer(TextOf(member, "peer")), TextOf(member, "last_error", "-")});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All(GroupPath(group, "/members")));
+  PrintList(common.json, list, MemberRows(list, LookOf(common)));
   return kExitOk;
 }
 
@@ -229,17 +211,9 @@ Exit GroupInvite(const Common& common, Client& client, const GroupInviteArgs& ar
 Exit GroupInvites(const Common& common, Client& client, const std::string& text) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(text));
-  std::vector<std::vector<std::string>> rows = {
-      {"ID", "ROLE", "AUTHORITY", "USES LEFT", "EXPIRES"}};
-  Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach(GroupPath(group, "/invites"), [&](const Json& invite) {
-    list.push_back(invite);
-    rows.push_back({TextOf(invite, "id"), TextOf(invite, "role", "server"),
-                    TextOf(invite, "authority"), TextOf(invite, "uses_left"),
-                    TextOf(invite, "expires")});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All(GroupPath(group, "/invites")));
+  PrintList(common.json, list, InviteRows(list, LookOf(common)));
   return kExitOk;
 }
 

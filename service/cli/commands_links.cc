@@ -5,6 +5,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "service/cli/commands.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 #include "service/data_dir.h"
 
@@ -48,16 +49,11 @@ Exit LinkCreate(const Common& common, Client& client, const LinkArgs& args) {
 }
 
 Exit LinkList(const Common& common, Client& client) {
-  std::vector<std::vector<std::string>> rows = {{"ID", "KEY", "EXPIRES", "BY", "GROUP"}};
-  Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach("/v1/links", [&](const Json& link) {
-    list.push_back(link);
-    rows.push_back({TextOf(link, "id"), TextOf(link, "key", Abbreviated(TextOf(link, "blob"))),
-                    TextOf(link, "expires"), TextOf(link, "by"),
-                    Abbreviated(TextOf(link, "group", "-"))});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All("/v1/links"));
+  ListLook look;
+  ASSIGN_OR_RETURN(look, LookWithGroups(common, client));
+  PrintList(common.json, list, LinkRows(list, look));
   return kExitOk;
 }
 

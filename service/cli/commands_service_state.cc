@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "service/cli/commands.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 
 // What the service says of itself as a whole: whether it can work, its figures, its description,
@@ -44,20 +45,6 @@ Exit PrintAnswer(const Common& common, Client& client, const char* target, const
 
 }  // namespace
 
-std::string EventLine(const Json& event) {
-  std::string line = absl::StrCat(TextOf(event, "at", "-"), "  ", TextOf(event, "kind"));
-  for (const auto& field : event.items()) {
-    const std::string& name = field.key();
-    if (name == "at" || name == "kind" || name == "id") continue;
-    if (name == "count" && NumberOf(event, "count") < 2) continue;
-    std::string value = TextOf(event, name.c_str());
-    if (name == "peer") value = ShortPeer(value);
-    if (name == "group" || name == "blob") value = Abbreviated(value);
-    absl::StrAppend(&line, "  ", name, "=", value);
-  }
-  return line;
-}
-
 Exit Health(const Common& common, Client& client) {
   Json alive, ready;
   ASSIGN_OR_RETURN(alive, Ask(client, "/healthz"));
@@ -89,6 +76,10 @@ Exit Events(const Common& common, Client& client, const EventsArgs& args) {
     ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
     absl::StrAppend(&target, "&group=", http::EscapeSegment(group));
   }
+  ListLook look;
+  ASSIGN_OR_RETURN(look, LookWithGroups(common, client));
+  // What is printed now is read later: how long ago it was changes meanwhile.
+  if (args.follow) look.now = base::kNever;
   Json list = Json::array();
   http::AppClient::Call call{.target = target};
   call.line_sink = [&](std::string_view line) -> absl::Status {
@@ -100,7 +91,7 @@ Exit Events(const Common& common, Client& client, const EventsArgs& args) {
       list.push_back(std::move(event));
       return absl::OkStatus();
     }
-    PrintLine(common.json ? std::string(line.substr(kData.size())) : EventLine(event));
+    PrintLine(common.json ? std::string(line.substr(kData.size())) : EventLine(event, look));
     return FlushOutput();
   };
   RETURN_IF_ERROR(client.Must(call).status());

@@ -5,11 +5,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "service/cli/commands.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 #include "service/cli/progress.h"
 #include "service/cli/shown.h"
@@ -96,7 +96,7 @@ absl::StatusOr<std::map<std::string, Mention>> MentionsOf(Client& client, const 
 
 // A row for each reference: who set it, when.
 absl::Status AddWhoMentioned(Client& client, const std::string& group, const std::string& blob,
-                             base::WallTime now, std::vector<std::vector<std::string>>& rows) {
+                             const ListLook& look, Rows& rows) {
   std::multimap<std::string, Json> refs;
   ASSIGN_OR_RETURN(refs, RefsOfBlobs(client, group, {blob}));
   std::map<std::string, std::string> names;
@@ -105,12 +105,13 @@ absl::Status AddWhoMentioned(Client& client, const std::string& group, const std
     return absl::OkStatus();
   }));
   for (const auto& [unused, ref] : refs) {
-    const std::string origin = TextOf(ref, "origin");
+    const std::string origin = TextOf(ref, "origin"), updated = TextOf(ref, "updated");
     const auto name = names.find(origin);
     rows.push_back({"", "",
                     absl::StrCat(TextOf(ref, "key"), ": by ",
                                  name == names.end() ? "a peer that left" : name->second, " (",
-                                 BriefPeer(origin), "), ", Ago(TextOf(ref, "updated"), now))});
+                                 look.whole ? origin : BriefPeer(origin), "), ",
+                                 look.whole ? updated : Ago(updated, look.now))});
   }
   return absl::OkStatus();
 }
@@ -135,18 +136,15 @@ absl::StatusOr<std::vector<std::string>> MissingKeys(Client& client, const std::
 
 }  // namespace
 
-Exit ShowStatus(const Common& common, Client& client, bool details) {
+Exit ShowStatus(const Common& common, Client& client) {
   Json status;
   ASSIGN_OR_RETURN(status, client.Get("/v1/status"));
-  if (common.json || details) {
+  if (common.json || common.whole) {
     PrintObject(common.json, status);
     return kExitOk;
   }
-  Json groups = Json::array();
-  RETURN_IF_ERROR(client.ForEach("/v1/groups", [&](const Json& group) {
-    groups.push_back(group);
-    return absl::OkStatus();
-  }));
+  Json groups;
+  ASSIGN_OR_RETURN(groups, client.All("/v1/groups"));
   for (const std::string& line : StatusLines(status, groups, base::SystemClock().WallNow())) {
     PrintLine(line);
   }
@@ -162,11 +160,8 @@ Exit Wanted(const Common& common, Client& client, const WantedArgs& args) {
     absl::StrAppend(&target, "group=", http::EscapeSegment(id), "&");
   }
   target.pop_back();
-  Json list = Json::array();
-  RETURN_IF_ERROR(client.ForEach(target, [&](const Json& item) {
-    list.push_back(item);
-    return absl::OkStatus();
-  }));
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All(target));
   if (common.json) {
     PrintJson(list);
     return kExitOk;
@@ -181,13 +176,15 @@ Exit Wanted(const Common& common, Client& client, const WantedArgs& args) {
     const auto mention = mentions.find(blob);
     const bool sized = item.contains("size") && item["size"].is_number();
     rows.push_back({mention == mentions.end() ? "-" : mention->second.key,
-                    mention == mentions.end() ? "-" : CutToColumns(mention->second.group, 16),
-                    args.details ? blob : blob.substr(0, 8), TextOf(item, "state"),
+                    mention == mentions.end() ? "-" : mention->second.group,
+                    common.whole ? blob : blob.substr(0, 8), TextOf(item, "state"),
                     sized ? base::HumanSize(NumberOf(item, "size")) : "?",
-                    TextOf(item, "fetch_attempts"), Ago(TextOf(item, "next_attempt"), now),
+                    TextOf(item, "fetch_attempts"),
+                    common.whole ? TextOf(item, "next_attempt", "never")
+                                 : Ago(TextOf(item, "next_attempt"), now),
                     ReasonOf(item)});
   }
-  PrintTable(args.details ? rows : Fitted(std::move(rows), 26));
+  PrintTable(common.whole ? rows : Fitted(std::move(rows), {26, 16}));
   return kExitOk;
 }
 
@@ -209,36 +206,23 @@ Exit Why(const Common& common, Client& client, const std::vector<std::string>& w
     PrintObject(common.json, why);
     return kExitOk;
   }
-  std::vector<std::vector<std::string>> rows;
-  const base::WallTime now = base::SystemClock().WallNow();
+  Rows rows;
+  const ListLook look = LookOf(common);
   for (const Json& step : why["steps"]) {
-    rows.push_back({TextOf(step, "step"), TextOf(step, "verdict"), WhyDetail(step, now)});
+    rows.push_back(
+        {TextOf(step, "step"), TextOf(step, "verdict"), WhyDetail(step, look.now, look.whole)});
     if (TextOf(step, "step") == "mentioned" && step.contains("group")) {
-      RETURN_IF_ERROR(AddWhoMentioned(client, TextOf(step, "group"), id, now, rows));
+      RETURN_IF_ERROR(AddWhoMentioned(client, TextOf(step, "group"), id, look, rows));
     }
   }
-  PrintTable(rows);
+  PrintTable(WhyRows(rows, look));
   return kExitOk;
 }
 
 Exit Peers(const Common& common, Client& client) {
-  Json list = Json::array();
-  std::vector<std::vector<std::string>> rows = {
-      {"NAME", "ONLINE", "LAST SEEN", "ADDRESSES", "PEER"}};
-  RETURN_IF_ERROR(client.ForEach("/v1/peers", [&](const Json& peer) {
-    list.push_back(peer);
-    std::vector<std::string> addresses;
-    if (peer.contains("addresses") && peer["addresses"].is_array()) {
-      for (const Json& address : peer["addresses"]) {
-        if (address.is_string()) addresses.push_back(address.get<std::string>());
-      }
-    }
-    rows.push_back({TextOf(peer, "name"), TextOf(peer, "online"),
-                    Ago(TextOf(peer, "last_seen"), base::SystemClock().WallNow()),
-                    absl::StrJoin(addresses, " "), ShortPeer(TextOf(peer, "peer"))});
-    return absl::OkStatus();
-  }));
-  PrintList(common.json, list, rows);
+  Json list;
+  ASSIGN_OR_RETURN(list, client.All("/v1/peers"));
+  PrintList(common.json, list, PeerRows(list, LookOf(common)));
   return kExitOk;
 }
 

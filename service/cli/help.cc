@@ -38,7 +38,7 @@ const std::map<std::string, std::string>& TextsOfWords() {
       {"--public", "who knows the group's id may read (default: members only)"},
       {"--uses", "how many may join with it (default 1)"},
       {"--servers", "how many servers must have it (default 1)"},
-      {"--state", "only those: due, waiting, fetching, parked or stopped"},
+      {"--state", "only those: due, waiting, fetching, parked or stopped (default: all)"},
       {"--all", "all that is wanted"}};
   return *texts;
 }

@@ -98,6 +98,7 @@ void PrintTable(std::vector<std::vector<std::string>> rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
+    if (row.size() == 1 && rows[0].size() > 1) continue;
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
   }
   for (const auto& row : rows) {

@@ -22,7 +22,8 @@ absl::Status PrintBytes(std::string_view bytes);
 // Everything printed is where it should go; else an error with exit status 5. `get` writes to
 // standard output as well.
 absl::Status FlushOutput();
-// Columns aligned by spaces; the first row is the head, left out when it is empty.
+// Columns aligned by spaces; the first row is the head, left out when it is empty. A row of one
+// cell is a line of its own.
 void PrintTable(std::vector<std::vector<std::string>> rows);
 // To standard error: something that somebody should know, while the command goes on. With
 // NotesAsJson each is {"note": text} on a line.

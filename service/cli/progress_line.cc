@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 // The texts of progress: how much of how much, how fast, and for how long still. Where the terminal
 // is narrow the bar goes first, then the detail.
@@ -30,28 +31,43 @@ std::string Left(const ProgressFacts& facts) {
   return base::HumanDuration(base::Millis(seconds * 1000)) + " left";
 }
 
+struct Taken {
+  std::size_t bytes = 0, columns = 0;
+};
+// Takes the first character away; a byte that belongs to none is one.
+Taken TakeCharacter(std::string_view& text) {
+  // A little before the first wide letters.
+  constexpr char32_t kFirstWide = 0x1000;
+  const auto first = base::FirstCharacter(text);
+  Taken taken{.bytes = 1, .columns = 1};
+  if (first) taken = {.bytes = first->bytes, .columns = first->code >= kFirstWide ? 2u : 1u};
+  text.remove_prefix(taken.bytes);
+  return taken;
+}
+
 }  // namespace
 
 std::size_t Columns(std::string_view text) {
   std::size_t columns = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) == 0x80) continue;
-    // From U+1000 on, which is a little before the first wide letters.
-    columns += byte >= 0xe1 ? 2 : 1;
-  }
+  while (!text.empty()) columns += TakeCharacter(text).columns;
   return columns;
+}
+
+std::size_t BytesOfColumns(std::string_view text, std::size_t columns) {
+  std::size_t bytes = 0, used = 0;
+  while (!text.empty()) {
+    const Taken taken = TakeCharacter(text);
+    used += taken.columns;
+    if (used > columns) break;
+    bytes += taken.bytes;
+  }
+  return bytes;
 }
 
 std::string CutToColumns(const std::string& text, std::size_t columns) {
   if (Columns(text) <= columns) return text;
-  std::string cut = text;
-  const std::size_t room = columns < 3 ? 0 : columns - 3;
-  while (!cut.empty() && Columns(cut) > room) {
-    while (!cut.empty() && (static_cast<unsigned char>(cut.back()) & 0xc0) == 0x80) cut.pop_back();
-    if (!cut.empty()) cut.pop_back();
-  }
-  return cut + std::string(std::min<std::size_t>(3, columns), '.');
+  const std::size_t dots = std::min<std::size_t>(3, columns);
+  return text.substr(0, BytesOfColumns(text, columns - dots)) + std::string(dots, '.');
 }
 
 void RateMeter::Add(base::SteadyTime now, uint64_t bytes) {

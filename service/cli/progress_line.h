@@ -14,6 +14,8 @@ namespace waypost::service {
 
 // Columns that a terminal needs for text in UTF-8; letters that may be wide count two.
 std::size_t Columns(std::string_view text);
+// How many bytes of the beginning of the text fit into so many columns.
+std::size_t BytesOfColumns(std::string_view text, std::size_t columns);
 // As much of the text as fits, with "..." where something was cut.
 std::string CutToColumns(const std::string& text, std::size_t columns);
 

@@ -5,7 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/harmless.h"
 #include "base/units.h"
+#include "service/cli/lists.h"
 #include "service/cli/print.h"
 #include "service/cli/progress_line.h"
 
@@ -15,8 +18,10 @@
 namespace waypost::service {
 namespace {
 
-constexpr std::size_t kGroupsShown = 6;
+constexpr std::size_t kLines = 20;
 constexpr std::size_t kFetchesShown = 2;
+// Of what the clock is said to do; groups have two lines besides.
+constexpr std::size_t kClockLines = 4;
 constexpr std::size_t kLabelColumns = 12;
 
 // The largest unit alone: nobody looks for seconds behind hours.
@@ -30,7 +35,7 @@ std::string Roughly(int64_t seconds) {
 std::string StatusRow(const char* label, const std::string& text) {
   const std::string name = label;
   const std::size_t pad = kLabelColumns - std::min(kLabelColumns, Columns(name));
-  return CutToColumns(name + std::string(pad, ' ') + text, kShownColumns);
+  return CutToColumns(name + std::string(pad, ' ') + base::Harmless(text), kShownColumns);
 }
 
 Json Within(const Json& json, const char* key) {
@@ -90,21 +95,60 @@ void AddFetches(const Json& status, std::vector<std::string>& lines) {
   }
 }
 
+// An id of a group within a text, which takes a line by itself, as its name.
+std::string WithNames(std::string text, const Json& groups) {
+  for (const Json& group : groups) {
+    const std::string id = TextOf(group, "id");
+    const std::size_t at = id.empty() ? std::string::npos : text.find(id);
+    if (at == std::string::npos) continue;
+    text.replace(at, id.size(), absl::StrCat("\"", CutToColumns(TextOf(group, "name"), 24), "\""));
+  }
+  return text;
+}
+
+void AddClock(const Json& status, const Json& groups, std::vector<std::string>& lines) {
+  const Json reasons = Within(status, "clock");
+  if (!reasons.is_array()) return;
+  std::vector<std::string> all;
+  for (const Json& reason : reasons) {
+    if (!reason.is_string()) continue;
+    for (std::string& line :
+         Wrapped(WithNames(reason.get<std::string>(), groups), kShownColumns - kLabelColumns)) {
+      all.push_back(std::move(line));
+    }
+  }
+  for (std::size_t i = 0; i < std::min(all.size(), kClockLines); ++i) {
+    const bool cut = i + 1 == kClockLines && all.size() > kClockLines;
+    lines.push_back(StatusRow(i == 0 ? "clock" : "", cut ? "... more: status --long" : all[i]));
+  }
+}
+
+// What people put into a group without a server is collected by nobody: these are seen first.
 void AddGroups(const Json& groups, std::vector<std::string>& lines) {
-  for (std::size_t i = 0; i < std::min(groups.size(), kGroupsShown); ++i) {
-    const Json& group = groups[i];
+  const auto alone = [](const Json& group) {
+    return group.contains("servers") && NumberOf(group, "servers") == 0 &&
+           RoleOf(group) != "removed";
+  };
+  std::vector<const Json*> ordered;
+  for (const Json& group : groups) ordered.push_back(&group);
+  std::stable_partition(ordered.begin(), ordered.end(), [&](const Json* g) { return alone(*g); });
+  const std::size_t room = kLines - std::min(kLines, lines.size());
+  const std::size_t shown =
+      ordered.size() <= room ? ordered.size() : std::max<std::size_t>(room, 1) - 1;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Json& group = *ordered[i];
     const uint64_t wanted = NumberOf(group, "wanted");
-    const bool alone = group.contains("servers") && NumberOf(group, "servers") == 0;
     const std::string text =
-        absl::StrCat(CutToColumns(TextOf(group, "name"), 24), alone ? "  NO SERVER  " : "  ",
-                     TextOf(group, "role"), "  ", NumberOf(group, "members"), " members  ",
-                     NumberOf(group, "refs"), " refs  ",
+        absl::StrCat(CutToColumns(base::Harmless(TextOf(group, "name")), 24),
+                     alone(group) ? "  NO SERVER  " : "  ", RoleOf(group), "  ",
+                     NumberOf(group, "members"), " members  ", NumberOf(group, "refs"), " refs  ",
                      wanted == 0 ? "nothing wanted" : absl::StrCat(wanted, " wanted"));
     lines.push_back(StatusRow(i == 0 ? "groups" : "", text));
   }
-  if (groups.size() > kGroupsShown) {
-    lines.push_back(StatusRow(
-        "", absl::StrCat("and ", groups.size() - kGroupsShown, " more: waypost group ls")));
+  if (ordered.size() > shown) {
+    lines.push_back(
+        StatusRow(shown == 0 ? "groups" : "",
+                  absl::StrCat("and ", ordered.size() - shown, " more groups: waypost group ls")));
   }
 }
 
@@ -135,9 +179,8 @@ std::vector<std::string> StatusLines(const Json& status, const Json& groups, bas
       StatusRow("version", absl::StrCat(TextOf(status, "version"), ", up ", Roughly(uptime))),
       StatusRow("mode", TextOf(status, "mode", "normal")),
       StatusRow("addresses", addresses.empty() ? "none" : absl::StrJoin(addresses, " ")),
-      StatusRow("blobs",
-                absl::StrCat(NumberOf(status, "blobs"), " (", Sized(status, "bytes"), ")")),
-      StatusRow("references", absl::StrCat(NumberOf(status, "refs"))),
+      StatusRow("blobs", absl::StrCat(NumberOf(status, "blobs"), " (", Sized(status, "bytes"),
+                                      "), ", NumberOf(status, "refs"), " references")),
       StatusRow("wanted", WantedLine(status))};
   AddFetches(status, lines);
   lines.push_back(StatusRow("paused", PauseLine(status, now)));
@@ -148,21 +191,7 @@ std::vector<std::string> StatusLines(const Json& status, const Json& groups, bas
   lines.push_back(StatusRow(
       "index", absl::StrCat(Sized(status, "index_size"), bad_rows == 0 ? "" : ", rows set aside: ",
                             bad_rows == 0 ? "" : absl::StrCat(bad_rows))));
-  if (status.contains("clock") && status["clock"].is_array()) {
-    std::size_t told = 0;
-    for (const Json& reason : status["clock"]) {
-      if (!reason.is_string() || ++told > 2) continue;
-      lines.push_back(StatusRow("clock", reason.get<std::string>()));
-    }
-  }
-  if (status.contains("groups_without_server") && status["groups_without_server"].is_array()) {
-    for (std::size_t i = 0; i < std::min<std::size_t>(status["groups_without_server"].size(), 2);
-         ++i) {
-      lines.push_back(StatusRow(
-          "no server", absl::StrCat("in group ", TextOf(status["groups_without_server"][i], "name"),
-                                    ": nobody collects what is put there")));
-    }
-  }
+  AddClock(status, groups, lines);
   lines.push_back(StatusRow("sandbox", TextOf(status, "sandbox", "none")));
   if (groups.is_array()) AddGroups(groups, lines);
   return lines;
@@ -179,39 +208,83 @@ std::string ReasonOf(const Json& wanted) {
   return "-";
 }
 
-std::string WhyDetail(const Json& step, base::WallTime now) {
+std::string WhyDetail(const Json& step, base::WallTime now, bool whole) {
   const std::string kind = TextOf(step, "step"), detail = TextOf(step, "detail");
+  const auto time = [&](const char* key) {
+    const std::string text = TextOf(step, key);
+    return whole && !text.empty() ? text : Ago(text, now);
+  };
   if (kind == "location") {
-    return absl::StrCat(
-        BriefPeer(TextOf(step, "peer")), ": ", detail, "; seen ",
-        Ago(TextOf(step, "last_seen"), now),
-        step.contains("until") ? "; asked again " + Ago(TextOf(step, "until"), now) : "");
+    const std::string peer = TextOf(step, "peer");
+    return absl::StrCat(whole ? peer : BriefPeer(peer), ": ", detail, "; seen ", time("last_seen"),
+                        step.contains("until") ? "; asked again " + time("until") : "");
   }
   if (kind == "next_attempt") {
     return absl::StrCat("tried ", TextOf(step, "attempts", "0"), " times, ",
-                        TextOf(step, "failures", "0"), " failed; next ",
-                        Ago(TextOf(step, "at"), now), detail.empty() ? "" : "; ", detail);
+                        TextOf(step, "failures", "0"), " failed; next ", time("at"),
+                        detail.empty() ? "" : "; ", detail);
   }
   return detail;
 }
 
 std::vector<std::vector<std::string>> Fitted(std::vector<std::vector<std::string>> rows,
-                                             std::size_t first) {
-  std::vector<std::size_t> widths;
-  for (auto& row : rows) {
-    if (!row.empty()) row[0] = CutToColumns(row[0], first);
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
-  }
-  for (auto& row : rows) {
-    std::size_t before = 0;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::size_t room = kShownColumns - std::min(kShownColumns, before);
-      row[i] = CutToColumns(row[i], room);
-      before += widths[i] + 2;
+                                             const std::vector<std::size_t>& most) {
+  const auto width_of = [&rows](std::size_t column) {
+    std::size_t width = 0;
+    for (const auto& row : rows) {
+      if (column < row.size()) width = std::max(width, Columns(row[column]));
     }
+    return width;
+  };
+  const auto cut = [&rows](std::size_t column, std::size_t columns) {
+    for (auto& row : rows) {
+      if (column < row.size()) row[column] = CutToColumns(row[column], columns);
+    }
+  };
+  std::size_t count = 0;
+  for (auto& row : rows) {
+    count = std::max(count, row.size());
+    for (std::string& cell : row) cell = base::Harmless(cell);
+  }
+  if (count == 0) return rows;
+  const auto line = [&] {
+    std::size_t columns = 2 * (count - 1);
+    for (std::size_t i = 0; i < count; ++i) columns += width_of(i);
+    return columns;
+  };
+  if (line() <= kShownColumns) return rows;
+  for (std::size_t i = 1; i < std::min(count, most.size()); ++i) cut(i, most[i]);
+  const std::size_t others = line() - width_of(0);
+  const std::size_t left = kShownColumns - std::min(kShownColumns, others);
+  cut(0, std::max(left, most.empty() ? kShownColumns : most[0]));
+  for (std::size_t i = 0, before = 0; i < count; ++i) {
+    cut(i, kShownColumns - std::min(kShownColumns, before));
+    before += width_of(i) + 2;
   }
   return rows;
+}
+
+std::vector<std::string> Wrapped(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines = {""};
+  for (const absl::string_view piece :
+       absl::StrSplit(base::Harmless(text), ' ', absl::SkipEmpty())) {
+    std::string word(piece);
+    const std::size_t used = Columns(lines.back());
+    if (used != 0 && used + 1 + Columns(word) <= columns) {
+      absl::StrAppend(&lines.back(), " ", word);
+      continue;
+    }
+    if (used != 0) lines.emplace_back();
+    // What is longer than a line goes on in the next ones.
+    for (std::size_t bytes = BytesOfColumns(word, columns); bytes != 0 && bytes < word.size();
+         bytes = BytesOfColumns(word, columns)) {
+      lines.back() = word.substr(0, bytes);
+      lines.emplace_back();
+      word.erase(0, bytes);
+    }
+    lines.back() = std::move(word);
+  }
+  return lines;
 }
 
 }  // namespace waypost::service

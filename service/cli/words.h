@@ -25,7 +25,6 @@ struct Words {
   ServeArgs serve;
   PutArgs put;
   GetArgs get;
-  LsArgs ls;
   ExportArgs export_to;
   GroupCreateArgs create;
   GroupSetArgs set;
@@ -55,16 +54,21 @@ class CommandLine {
                   const WithoutService& run);
   void Role(CLI::App* command, std::string& into, const std::string& help);
   CLI::Option* Blob(CLI::App* command);
+  // A list, or `help` says what else: it is shown short, and whole where that is asked for.
+  void Long(CLI::App* command,
+            const std::string& help = "whole ids and times, as wide as they are");
   void Timeout(CLI::App* command, const std::string& help);
   // What that said; nullopt: nothing.
   absl::StatusOr<std::optional<base::Millis>> ReadTimeout() const;
 
   void AddService();
+  void AddIdentity();
   void AddTokens(CLI::App& token);
   void AddBlobs();
   void AddRefs();
   void AddLinks();
   void AddGroups();
+  void AddInvites(CLI::App& group);
   void AddMembers(CLI::App& group);
   void AddStatus();
   void AddWaits();

@@ -50,11 +50,11 @@ void CommandLine::AddBlobs() {
       [this](const Common& common, Client& client) { return Fetch(common, client, words_.id); });
   Blob(command)->required();
 
-  LsArgs& ls = words_.ls;
-  command = Command(app_, "ls", "blobs that are here",
-                    [&ls](const Common& common, Client& client) { return Ls(common, client, ls); });
-  command->add_option("--group", ls.group);
-  command->add_flag("--long", ls.details, "with sizes");
+  command = Command(
+      app_, "ls", "blobs that are here: their ids, one a line",
+      [this](const Common& common, Client& client) { return Ls(common, client, words_.group); });
+  command->add_option("--group", words_.group);
+  Long(command, "with sizes");
 
   ExportArgs& to = words_.export_to;
   command =
@@ -95,6 +95,7 @@ void CommandLine::AddRefs() {
                     });
   command->add_option("GROUP", w.group)->required();
   command->add_option("--prefix", w.prefix);
+  Long(command, "whole keys and ids");
 }
 
 void CommandLine::AddLinks() {
@@ -109,8 +110,8 @@ void CommandLine::AddLinks() {
               });
   Blob(command)->required();
   command->add_option("--expires", args.expires, "as 12h or 7d; at most 90d (default 7d)");
-  Command(link, "ls", "those that can still be used, without their secrets",
-          [](const Common& common, Client& client) { return LinkList(common, client); });
+  Long(Command(link, "ls", "those that can still be used, without their secrets",
+               [](const Common& common, Client& client) { return LinkList(common, client); }));
   command =
       Command(link, "revoke", "end a link, at once", [&args](const Common& common, Client& client) {
         return LinkRevoke(common, client, args.id);

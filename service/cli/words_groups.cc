@@ -15,8 +15,8 @@ void CommandLine::AddGroups() {
   command->add_option("NAME", w.create.name)->required();
   command->add_flag("--public", w.create.is_public);
   Role(command, w.create.role, "what this peer is in it (default: the setting node.role)");
-  Command(group, "list", "groups that this peer is in",
-          [](const Common& common, Client& client) { return GroupList(common, client); });
+  Long(Command(group, "list", "groups that this peer is in",
+               [](const Common& common, Client& client) { return GroupList(common, client); }));
   command = Command(
       group, "show", "one group: its settings and counts",
       [&w](const Common& common, Client& client) { return GroupShow(common, client, w.group); });
@@ -31,16 +31,21 @@ void CommandLine::AddGroups() {
   command->add_flag_function(
       "--public,!--private", [&w](int64_t count) { w.set.is_public = count > 0; },
       "who knows the id may read, or members only");
-  command->add_option("--inviters", w.set.inviters, "the least authority with which one may invite")
+  command
+      ->add_option(
+          "--inviters", w.set.inviters,
+          "the least authority with which one may invite (default: as it is; admin in a new group)")
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command = Command(
       group, "members", "who is in it, and when each was heard last",
       [&w](const Common& common, Client& client) { return GroupMembers(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
+  Long(command);
   command = Command(
       group, "leave", "end the membership of this peer",
       [&w](const Common& common, Client& client) { return GroupLeave(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
+  AddInvites(group);
   AddMembers(group);
   command = Command(
       app_, "join", "join a group by invite",
@@ -49,7 +54,7 @@ void CommandLine::AddGroups() {
   Role(command, w.role, "what this peer takes, at most what the invite gives (default node.role)");
 }
 
-void CommandLine::AddMembers(CLI::App& group) {
+void CommandLine::AddInvites(CLI::App& group) {
   Words& w = words_;
   CLI::App* command = Command(
       group, "invite", "let somebody join; prints what the joiner needs",
@@ -59,16 +64,21 @@ void CommandLine::AddMembers(CLI::App& group) {
   command->add_option("--authority", w.invite.authority)
       ->check(CLI::IsMember({"admin", "writer", "reader"}));
   command->add_option("--uses", w.invite.uses);
-  command->add_option("--expires", w.invite.expires, "as 24h; at most 168h");
+  command->add_option("--expires", w.invite.expires, "as 90m or 24h; at most 168h (default 24h)");
   command = Command(
       group, "invites", "those that can still be used",
       [&w](const Common& common, Client& client) { return GroupInvites(common, client, w.group); });
   command->add_option("GROUP", w.group)->required();
+  Long(command);
   command = Command(group, "revoke", "an invite", [&w](const Common& common, Client& client) {
     return GroupRevoke(common, client, w.group, w.value);
   });
   command->add_option("GROUP", w.group)->required();
   command->add_option("INVITE-ID", w.value, "as \"group invites\" shows it")->required();
+}
+
+void CommandLine::AddMembers(CLI::App& group) {
+  Words& w = words_;
   MemberArgs& member = w.member;
   const auto add_peer = [&member](CLI::App* to) {
     to->add_option("GROUP", member.group)->required();
@@ -78,7 +88,7 @@ void CommandLine::AddMembers(CLI::App& group) {
   const auto add_yes = [&member](CLI::App* to) {
     to->add_flag("--yes", member.yes, "without asking; the member by its id");
   };
-  command =
+  CLI::App* command =
       Command(group, "remove", "end a membership", [&member](const Common& common, Client& client) {
         return GroupRemove(common, client, member);
       });

@@ -9,10 +9,10 @@ namespace waypost::service {
 
 void CommandLine::AddStatus() {
   Words& w = words_;
-  CLI::App* command = Command(
-      app_, "status", "how this peer is doing",
-      [&w](const Common& common, Client& client) { return ShowStatus(common, client, w.flag); });
-  command->add_flag("--long", w.flag, "all that there is, with whole ids");
+  CLI::App* command =
+      Command(app_, "status", "how this peer is doing",
+              [](const Common& common, Client& client) { return ShowStatus(common, client); });
+  Long(command, "all that there is, with whole ids");
   WantedArgs& wanted = w.wanted;
   command = Command(
       app_, "wanted", "what is wanted and not here, and why",
@@ -20,17 +20,18 @@ void CommandLine::AddStatus() {
   command->add_option("--state", wanted.state)
       ->check(CLI::IsMember({"due", "waiting", "fetching", "parked", "stopped"}));
   command->add_option("--group", wanted.group);
-  command->add_flag("--long", wanted.details, "with whole ids, as wide as it is");
+  Long(command);
   command =
       Command(app_, "why", "why a blob is not here yet",
               [&w](const Common& common, Client& client) { return Why(common, client, w.id); });
   Blob(command)->required();
+  Long(command);
   command = Command(
       app_, "signpost", "all that is known of where a blob is",
       [&w](const Common& common, Client& client) { return ShowSignpost(common, client, w.id); });
   Blob(command)->required();
-  Command(app_, "peers", "other peers",
-          [](const Common& common, Client& client) { return Peers(common, client); });
+  Long(Command(app_, "peers", "other peers",
+               [](const Common& common, Client& client) { return Peers(common, client); }));
   Command(app_, "health", "whether the service can work, and if not why; exit status 1 then",
           [](const Common& common, Client& client) { return Health(common, client); });
   Command(app_, "metrics", "counters and gauges, as Prometheus reads them",
@@ -42,9 +43,11 @@ void CommandLine::AddStatus() {
       app_, "events", "what happened: the last 1,000 events since the start",
       [&events](const Common& common, Client& client) { return Events(common, client, events); });
   command->add_flag("--follow", events.follow, "what happens from now on, until it is stopped");
-  command->add_option("--kind", events.kinds, "only these, such as ref.set; repeatable")
+  command
+      ->add_option("--kind", events.kinds, "only these, such as ref.set; repeatable (default: all)")
       ->allow_extra_args(false);
   command->add_option("--group", events.group);
+  Long(command);
 }
 
 void CommandLine::AddWaits() {

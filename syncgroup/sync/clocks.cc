@@ -8,7 +8,8 @@
 #include "syncgroup/protocol/hybrid_clock.h"
 
 // Who is ahead: what members say of their clocks counts, and of those that say nothing what they
-// wrote. A majority decides; of two clocks neither is right for sure.
+// wrote. A majority decides; of two clocks neither is right for sure. What is said of the clocks
+// comes before what was written ahead.
 
 namespace waypost::syncgroup {
 namespace {
@@ -47,10 +48,11 @@ ClockReport JudgeClocks(const ClockFacts& facts) {
     if (stamped.latest <= facts.now + kClockAheadMax) continue;
     report.ahead = true;
     const base::WallTime taken = stamped.latest - kClockAheadMax;
-    report.reasons.push_back(absl::StrCat(
-        "the clock of this peer was ahead when it wrote in group ", stamped.group.ToHex(),
-        ": that, and all that it writes there, is taken by others from ", base::FormatTime(taken),
-        " on, in ", About(taken - facts.now)));
+    // The figures first: what shows this may have little room.
+    report.reasons.push_back(absl::StrCat("others take from ", base::FormatTime(taken), " on, in ",
+                                          About(taken - facts.now),
+                                          ", what this peer wrote ahead of time in group ",
+                                          stamped.group.ToHex(), ", and all that it writes there"));
   }
   return report;
 }

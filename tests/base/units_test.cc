@@ -43,7 +43,10 @@ TEST(UnitsTest, SizesReadAndWriteInTheLargestWholeUnit) {
   for (const Case& c :
        {Case{"0", 0, "0"}, Case{"4096", 4096, "4KiB"}, Case{"1000B", 1000, "1000B"},
         Case{"16KiB", 16 << 10, "16KiB"}, Case{"1.5GiB", uint64_t{3} << 29, "1536MiB"},
-        Case{"64GiB", uint64_t{64} << 30, "64GiB"}, Case{"1024GiB", uint64_t{1} << 40, "1TiB"}}) {
+        Case{"64GiB", uint64_t{64} << 30, "64GiB"}, Case{"1KB", 1000, "1000B"},
+        Case{"1.024KB", 1024, "1KiB"}, Case{"20MB", 20'000'000, "20000000B"},
+        Case{"2GB", 2'000'000'000, "1953125KiB"}, Case{"1TB", 1'000'000'000'000, "976562500KiB"},
+        Case{"1024GiB", uint64_t{1} << 40, "1TiB"}}) {
     const auto parsed = ParseSize(c.text);
     ASSERT_TRUE(parsed.ok()) << c.text << ": " << parsed.status();
     EXPECT_EQ(*parsed, c.bytes) << c.text;
@@ -52,8 +55,8 @@ TEST(UnitsTest, SizesReadAndWriteInTheLargestWholeUnit) {
 }
 
 TEST(UnitsTest, WhatIsNoSizeIsRefused) {
-  for (const char* text : {"", "KiB", "-1", "1KB", "1kib", "1 KiB", "0.5B", "99999TiB9", "1e9",
-                           "0x10", "100000000TiB"}) {
+  for (const char* text : {"", "KiB", "-1", "1kB", "1kib", "1K", "1M", "1 KiB", "0.5B", "99999TiB9",
+                           "1e9", "0x10", "100000000TiB"}) {
     EXPECT_EQ(ParseSize(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }

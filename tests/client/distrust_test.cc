@@ -207,6 +207,14 @@ TEST(DistrustTest, RefusalsAreToldInTheServicesWordsOrAsTheyCame) {
   EXPECT_EQ(proxy.code, "");
   EXPECT_EQ(proxy.message, "<html>no</html>");
   EXPECT_EQ(proxy.retry_after, 2s);
+  // The service's own id goes before that of a proxy, which its log does not have.
+  const std::string ids = "X-Request-Id: r1\r\nWaypost-Request-Id: w2\r\n";
+  EXPECT_EQ(refusal("502 Bad Gateway", ids, "").request_id, "w2");
+  EXPECT_EQ(refusal("404 Not Found", ids, R"({"error": {"request_id": "w3"}})").request_id, "w3");
+  // Cut at a character, not within one.
+  std::string many = "x";
+  while (many.size() < 600) many += "\u00e4";
+  EXPECT_EQ(refusal("502 Bad Gateway", "", many).message, many.substr(0, 499));
   // Nothing is followed: the token would go along.
   EXPECT_EQ(refusal("302 Found", "Location: http://127.0.0.1:1/\r\n", "").http_status, 302);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,22 @@ class FakeSettings final : public SettingsAccess {
   std::string value = "4";
 };
 
+// The system's, but for the time of day where that is set wrong.
+class ShiftedClock final : public base::Clock {
+ public:
+  base::WallTime WallNow() const override { return system_.WallNow() + by_.load(); }
+  base::SteadyTime SteadyNow() const override { return system_.SteadyNow(); }
+  bool WaitUntil(base::CondVar& changed, base::Mutex& mutex,
+                 base::SteadyTime deadline) const override EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return system_.WaitUntil(changed, mutex, deadline);
+  }
+  void Shift(base::Millis by) { by_.store(by); }
+
+ private:
+  const base::SystemClock system_;
+  std::atomic<base::Millis> by_{base::Millis(0)};
+};
+
 struct NodeOptions {
   std::string name = "node";
   uint64_t max_blob_bytes = uint64_t{64} << 20;
@@ -64,7 +81,7 @@ class Node {
   int Status(const std::string& method, const std::string& target, const std::string& body = "");
 
   base::TempDir folder;
-  base::SystemClock clock;
+  ShiftedClock clock;
   base::SystemRandom random;
   std::unique_ptr<base::Identity> identity;
   std::shared_ptr<const PeerTls> peer_tls;

@@ -8,8 +8,12 @@
 namespace waypost::service {
 namespace {
 
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(AddressesTest, HostAndPortAreTakenApartAndPutTogether) {
   struct Case {
@@ -82,6 +86,28 @@ TEST(AddressesTest, WhatIsConfiguredGoesBeforeWhatIsBoundAndAWildcardMeansTheInt
               ElementsAre("10.0.0.7:7441", "192.168.1.5:7441", "[fd00::1]:7441"));
   EXPECT_THAT(AddressesToAdvertise({}, {.host = "0.0.0.0", .port = 7441}, {"127.0.0.1"}),
               IsEmpty());
+}
+
+TEST(AddressesTest, NoMoreAreToldThanOthersTakeAndThoseThatLeadOutAreKept) {
+  std::vector<std::string> interfaces = {"2a01::1", "192.168.1.5"};
+  for (int bridge = 17; bridge < 47; ++bridge) {
+    interfaces.push_back("172." + std::to_string(bridge) + ".0.1");
+    interfaces.push_back("fd00::" + std::to_string(bridge));
+  }
+  const base::HostPort all{.host = "::", .port = 7441};
+  const auto told = AddressesToAdvertise({}, all, interfaces);
+  EXPECT_EQ(told.size(), 16u);
+  EXPECT_THAT(told, Contains("192.168.1.5:7441"));
+  EXPECT_THAT(told, Contains("172.31.0.1:7441"));
+  EXPECT_THAT(told, Not(Contains("172.32.0.1:7441")));
+  EXPECT_THAT(told, Each(Not(HasSubstr("["))));
+  // Where IPv4 leaves room the first of the others are told too.
+  interfaces.resize(10);
+  EXPECT_EQ(AddressesToAdvertise({}, all, interfaces).size(), 10u);
+  EXPECT_THAT(AddressesToAdvertise({}, all, interfaces, 6), Contains("[2a01::1]:7441"));
+  // Twice the same takes no room.
+  interfaces.insert(interfaces.begin(), 20, "10.0.0.1");
+  EXPECT_EQ(AddressesToAdvertise({}, all, interfaces).size(), 11u);
 }
 
 TEST(AddressesTest, LoopbackIsWhatOnlyThisMachineReaches) {

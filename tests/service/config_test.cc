@@ -12,6 +12,7 @@
 namespace waypost::service {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -187,7 +188,7 @@ TEST(ConfigTest, MistakesInTheFileNameFileLineAndWhatIsAllowed) {
       {"duration out of range",
        "[fetcher]\nstall_timeout = \"2h\"\n",
        {"waypost.toml:2", "100ms to 1h"}},
-      {"bad size", "[store]\nmax_blob = \"1KB\"\n", {"waypost.toml:2", "KiB"}},
+      {"bad size", "[store]\nmax_blob = \"1Kb\"\n", {"waypost.toml:2", "KiB"}},
       {"bad percentage", "[store]\nmin_free = \"100%\"\n", {"waypost.toml:2", "0% to 99%"}},
       {"bad choice",
        "[log]\nlevel = \"loud\"\n",
@@ -237,6 +238,15 @@ TEST(ConfigTest, MistakesElsewhereNameTheVariableOrTheFlag) {
   EXPECT_THAT(std::string(Resolve({.environment = *layer}).status().message()),
               HasSubstr("WAYPOST_FETCHER_CONCURRENCY: fetcher.concurrency: \"0\" is out of range; "
                         "allowed: 1-256"));
+}
+
+TEST(ConfigTest, MoreAddressesThanOthersTakeAreRefused) {
+  std::string list = "[peer]\nadvertise = [";
+  for (int i = 1; i <= 16; ++i) list += "\"nas" + std::to_string(i) + ":7441\", ";
+  EXPECT_EQ(MessageOfFile(list + "]\n"), "ok");
+  EXPECT_THAT(
+      MessageOfFile(list + "\"one.more:7441\"]\n"),
+      AllOf(HasSubstr("waypost.toml:2: peer.advertise"), HasSubstr("17 items; at most 16")));
 }
 
 TEST(ConfigTest, AnOverruledMistakeIsStillAMistake) {

@@ -14,6 +14,12 @@
 // One request and its answer, with everything that httplib lets pass.
 namespace waypost::client::detail {
 
+// The service's own id goes before that of a proxy between, which its log does not have.
+inline std::string RequestIdOf(const Answer& answer) {
+  std::string id = answer.Header("waypost-request-id");
+  return id.empty() ? answer.Header("x-request-id") : id;
+}
+
 // One thread, one Run.
 class Call {
  public:
@@ -58,7 +64,7 @@ class Call {
   }
   Error WithStatus(Error error) const {
     error.http_status = answer_.status;
-    error.request_id = answer_.Header("x-request-id");
+    error.request_id = RequestIdOf(answer_);
     return error;
   }
   bool Fail(ErrorKind kind, std::string message) {

@@ -19,8 +19,9 @@ inline Error RefusalOf(const Answer& answer) {
                 .http_status = answer.status,
                 .code = Text(error, "code"),
                 .message = Text(error, "message"),
-                .request_id = answer.Header("x-request-id")};
-  if (refusal.message.empty()) refusal.message = answer.body.substr(0, 500);
+                .request_id = Text(error, "request_id")};
+  if (refusal.message.empty()) refusal.message = CutText(answer.body, 500);
+  if (refusal.request_id.empty()) refusal.request_id = RequestIdOf(answer);
   if (const auto after = MaybeNumber(error, "retry_after_ms")) {
     refusal.retry_after = std::chrono::milliseconds(*after);
   } else if (const auto seconds = ParseNumber(answer.Header("retry-after"))) {

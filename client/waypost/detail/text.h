@@ -20,6 +20,16 @@ inline std::optional<uint64_t> ParseNumber(std::string_view text) {
   return number;
 }
 
+// So many bytes from the beginning, and no part of a character of UTF-8 at the end.
+inline std::string CutText(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  while (bytes_max > 0 && continues(bytes_max)) --bytes_max;
+  return std::string(text.substr(0, bytes_max));
+}
+
 // Percent-encodes all but unreserved characters.
 inline std::string Escape(std::string_view text) {
   static constexpr char kDigits[] = "0123456789ABCDEF";

@@ -674,6 +674,36 @@ TEST_F(AppApiTest, MetricsSayOfEachGroupWhatItWantsAndWhetherItIsComplete) {
   EXPECT_EQ(text.find("waypost_group_complete{group=\"" + two), std::string::npos) << "no server";
 }
 
+TEST_F(AppApiTest, AClockThatWasAheadIsSaidWhereverOneLooks) {
+  Node node;
+  const std::string group = NewGroup(node, "photos");
+  const auto set = [&](const std::string& key) {
+    node.Call("PUT", "/v1/groups/" + group + "/refs/" + key, "{\"blob\":\"" + IdOf("a") + "\"}");
+  };
+  const auto self_ahead = [&] {
+    return node.Call("GET", "/v1/groups/" + group + "/members")["items"][0]["clock_ahead"];
+  };
+  set("before");
+  EXPECT_EQ(self_ahead(), false);
+  EXPECT_EQ(node.Call("GET", "/v1/status")["clock_ahead"], false);
+  EXPECT_EQ(node.Status("GET", "/readyz"), 200);
+
+  node.clock.Shift(base::Millis(3600 * 1000));
+  set("ahead");
+  node.clock.Shift(base::Millis(0));
+  EXPECT_EQ(self_ahead(), true);
+  const Json status = node.Call("GET", "/v1/status");
+  EXPECT_EQ(status["clock_ahead"], true);
+  EXPECT_EQ(status["clock_behind"], false);
+  ASSERT_EQ(status["clock"].size(), 1u);
+  const auto ready = Send(node, {.target = "/readyz"});
+  EXPECT_EQ(ready.status, 503);
+  const std::string why = Json::parse(ready.body)["reasons"][0];
+  EXPECT_THAT(why, testing::StartsWith("clock_ahead: others take from "));
+  EXPECT_THAT(why, testing::HasSubstr(group));
+  EXPECT_EQ(why, "clock_ahead: " + status["clock"][0].get<std::string>());
+}
+
 TEST_F(AppApiTest, CompleteNamesAPeerOfSeveralGroupsOnce) {
   Node laptop({.name = "laptop"}), server({.name = "server"});
   for (const std::string name : {"one", "two"}) {

@@ -30,9 +30,8 @@ constexpr std::string_view kPeer = "peer://";
 // As the service does, in every part of the tests: OpenSSL writes to connections that are gone.
 [[maybe_unused]] const auto kBrokenPipesAreErrors = std::signal(SIGPIPE, SIG_IGN);
 
-// A key drawn now and a certificate that says nothing but that.
-void ShowOwnKey(SSL* ssl) {
-  EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+// A certificate that says nothing but the key.
+void ShowKey(SSL* ssl, EVP_PKEY* key) {
   X509* const certificate = X509_new();
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
   X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
@@ -40,7 +39,6 @@ void ShowOwnKey(SSL* ssl) {
   CHECK(X509_sign(certificate, key, nullptr) > 0);
   CHECK(SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1);
   X509_free(certificate);
-  EVP_PKEY_free(key);
 }
 }  // namespace
 
@@ -56,7 +54,14 @@ struct RawClient::Tls {
   SSL* const ssl;
 };
 
-RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
+RawClient::Key RawClient::DrawKey() {
+  return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free};
+}
+
+RawClient::RawClient(const std::string& address, int receive_buffer_bytes)
+    : RawClient(address, receive_buffer_bytes, As()) {}
+
+RawClient::RawClient(const std::string& address, int receive_buffer_bytes, const As& as) {
   const bool https = address.starts_with(kHttps), peer = address.starts_with(kPeer);
   const auto where = base::ParseHostPort(address.substr(https  ? kHttps.size()
                                                         : peer ? kPeer.size()
@@ -66,6 +71,12 @@ RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
   if (receive_buffer_bytes > 0) {
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof(receive_buffer_bytes));
   }
+  if (!as.from.empty()) {
+    sockaddr_in from{};
+    from.sin_family = AF_INET;
+    inet_pton(AF_INET, as.from.c_str(), &from.sin_addr);
+    CHECK(::bind(fd_, reinterpret_cast<sockaddr*>(&from), sizeof(from)) == 0);
+  }
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(where->port);
@@ -73,7 +84,8 @@ RawClient::RawClient(const std::string& address, int receive_buffer_bytes) {
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) Close();
   if ((!https && !peer) || fd_ < 0) return;
   tls_ = std::make_unique<Tls>(fd_);
-  if (peer) ShowOwnKey(tls_->ssl);
+  const Key key = as.key != nullptr || !peer ? as.key : DrawKey();
+  if (peer) ShowKey(tls_->ssl, key.get());
   if (SSL_connect(tls_->ssl) != 1) Close();
 }
 

@@ -9,6 +9,8 @@
 
 #include "tests/support/eventually.h"
 
+struct evp_pkey_st;  // OpenSSL's EVP_PKEY
+
 namespace waypost::http {
 
 // A socket for tests that must say exactly what goes over the wire, or through TLS where the
@@ -17,6 +19,14 @@ namespace waypost::http {
 class RawClient {
  public:
   explicit RawClient(const std::string& address, int receive_buffer_bytes = 0);
+  // As which peer: by default with a key drawn now, from wherever the kernel says.
+  using Key = std::shared_ptr<evp_pkey_st>;
+  struct As {
+    Key key = nullptr;
+    std::string from = "";  // an address of this machine, "127.0.0.7"
+  };
+  static Key DrawKey();
+  RawClient(const std::string& address, int receive_buffer_bytes, const As& as);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;

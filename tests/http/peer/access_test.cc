@@ -252,6 +252,43 @@ TEST(Access, EveryPeerCallByEveryKindOfCaller) {
   }
 }
 
+// Whether the group that it names is here or not, and whatever it asks.
+TEST(Access, WhoIsNoMemberIsAnsweredAfterATimeThatTellsNothing) {
+  World world;
+  const base::GroupId here = world.Create("one");
+  const base::GroupId nowhere = *base::GroupId::FromHex(std::string(64, 'a'));
+  world.Admit(kReader, here, Authority::kReader);
+  const auto ask = [&](uint64_t caller, const std::string& what, const std::string& body) {
+    support::MemoryBody source(body);
+    Request request{.method = "POST", .path = "/peer/v1/" + what, .remote_address = "127.0.0.1"};
+    request.body = &source;
+    request.peer = PeerNumber(caller);
+    return world.api.Handle(request);
+  };
+  for (const base::GroupId& group : {here, nowhere}) {
+    syncgroup::HelloRequest hello{.name = "x"};
+    hello.papers.push_back({.group = group});
+    syncgroup::SyncRequest sync;
+    sync.groups.push_back({.group = group});
+    const std::pair<const char*, std::string> calls[] = {
+        {"hello", *EncodeHelloRequest(hello)},
+        {"sync", *EncodeSyncRequest(sync)},
+        {"held", syncgroup::EncodeHeldRequest({.group = group, .blobs = {BlobOf("here")}})}};
+    for (const auto& [what, body] : calls) {
+      SCOPED_TRACE(what);
+      const base::SteadyTime asked = base::SteadyNow();
+      const Response response = ask(kStranger, what, body);
+      const auto* later = std::get_if<std::shared_ptr<Subscription>>(&response.body);
+      ASSERT_NE(later, nullptr) << "answered at once";
+      const auto step = (*later)->Step(asked);
+      EXPECT_EQ(step.answer, nullptr);
+      EXPECT_GE(step.next_deadline, asked + base::Millis(100));
+      const Response member = ask(kReader, what, body);
+      EXPECT_EQ(std::holds_alternative<std::shared_ptr<Subscription>>(member.body), group != here);
+    }
+  }
+}
+
 TEST(Access, RefusedJoinsAreCountedByNetworkAndNobodyElseIsTurnedAway) {
   World world;
   const base::GroupId group = world.Create("one");

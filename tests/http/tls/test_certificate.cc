@@ -42,7 +42,7 @@ void TestCertificate::Renew() {
 }
 
 std::shared_ptr<const TlsServer> TestCertificate::Server() const {
-  auto server = TlsServer::Load(certificate_file_, key_file_);
+  auto server = TlsServer::Load({.certificate = certificate_file_, .key = key_file_});
   CHECK(server.ok());
   return *std::move(server);
 }

@@ -18,10 +18,19 @@
 namespace waypost::http {
 namespace {
 
+absl::Status LoadFiles(const std::string& certificate, const std::string& key) {
+  return TlsServer::Load({.certificate = certificate,
+                          .key = key,
+                          .certificate_setting = "its.cert",
+                          .key_setting = "its.key"})
+      .status();
+}
+
 class TlsTest : public testing::Test {
  protected:
   void Start(base::Millis head_timeout = base::Millis(10000)) {
-    auto loaded = TlsServer::Load(certificate_.certificate_file(), certificate_.key_file());
+    auto loaded = TlsServer::Load(
+        {.certificate = certificate_.certificate_file(), .key = certificate_.key_file()});
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     server_ = *std::move(loaded);
     EngineOptions options{.listener = "app", .address = "127.0.0.1:0"};
@@ -81,7 +90,7 @@ class TlsTest : public testing::Test {
         .value();
   }
   absl::Status Load() {
-    return TlsServer::Load(certificate_.certificate_file(), certificate_.key_file()).status();
+    return LoadFiles(certificate_.certificate_file(), certificate_.key_file());
   }
 
   TestCertificate certificate_;
@@ -179,12 +188,13 @@ TEST_F(TlsTest, FilesThatCannotBeUsedAreNamed) {
   ASSERT_EQ(::chmod(certificate_.key_file().c_str(), 0640), 0);
   EXPECT_TRUE(Load().ok()) << "a group may";
   const TestCertificate other;
-  const auto mixed = TlsServer::Load(other.certificate_file(), certificate_.key_file()).status();
+  const auto mixed = LoadFiles(other.certificate_file(), certificate_.key_file());
   EXPECT_TRUE(absl::IsInvalidArgument(mixed)) << mixed;
-  EXPECT_NE(mixed.message().find(certificate_.key_file()), std::string::npos) << mixed;
-  EXPECT_TRUE(absl::IsNotFound(TlsServer::Load(other.certificate_file(), "/nowhere").status()));
-  const auto none = TlsServer::Load("/nowhere", other.key_file()).status();
-  EXPECT_NE(none.message().find("http.tls_cert"), std::string::npos) << none;
+  EXPECT_TRUE(std::string(mixed.message()).starts_with("its.key: " + certificate_.key_file()))
+      << mixed;
+  EXPECT_TRUE(absl::IsNotFound(LoadFiles(other.certificate_file(), "/nowhere")));
+  const auto none = LoadFiles("/nowhere", other.key_file());
+  EXPECT_TRUE(std::string(none.message()).starts_with("its.cert: /nowhere ")) << none;
 }
 
 TEST_F(TlsTest, APassphraseIsNeverAskedFor) {

@@ -38,6 +38,32 @@ TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
   }
 }
 
+TEST(Columns, CountCharactersWhateverBytesTheyHave) {
+  struct Case {
+    const char* name;
+    std::string text;
+    std::size_t columns;
+    std::string cut;  // to five
+  };
+  const Case cases[] = {
+      {"letters", "abcdef", 6, "ab..."},
+      {"umlauts", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc", 6, "\xc3\xa4\xc3\xb6..."},
+      {"wide ones", "\xe5\x86\x99\xe7\x9c\x9f\xe5\x86\x99", 6, "\xe5\x86\x99..."},
+      {"a wide one that does not fit", "a\xe5\x86\x99\xe7\x9c\x9f\xe7\x9c\x9f", 7, "a..."},
+      {"pictures", "\xf0\x9f\x93\xb7\xf0\x9f\x93\xb7\xf0\x9f\x93\xb7", 6, "\xf0\x9f\x93\xb7..."},
+      // What is no character is a byte, which stands for itself.
+      {"no UTF-8",
+       "\x80\xff\xe5\x86"
+       "abc",
+       7, "\x80\xff..."},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(Columns(c.text), c.columns) << c.name;
+    EXPECT_EQ(CutToColumns(c.text, 5), c.cut) << c.name;
+    EXPECT_EQ(CutToColumns(c.text, c.columns), c.text) << c.name;
+  }
+}
+
 TEST(ProgressLine, SaysOnlyWhatIsKnown) {
   EXPECT_EQ(ProgressLine({.label = "scan", .detail = "rows so far 7"}, 79), "scan rows so far 7");
   EXPECT_EQ(ProgressLine({.label = "put", .bytes = 312, .rate = 100.0}, 79), "put 312 B, 100 B/s");

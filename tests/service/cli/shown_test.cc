@@ -5,12 +5,15 @@
 
 #include <string>
 
+#include "absl/strings/str_join.h"
+#include "base/harmless.h"
 #include "service/cli/progress_line.h"
 
 namespace waypost::service {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const base::WallTime kNow = *base::ParseTime("2026-11-29T12:00:00Z");
@@ -65,24 +68,30 @@ Json SomeStatus() {
       {"sandbox", "landlock 7, seccomp"}};
 }
 
-TEST(StatusLines, AreTwentyOfEightyColumnsWithNamesFirst) {
+Json SomeGroups(int count) {
   Json groups = Json::array();
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < count; ++i) {
     groups.push_back({{"name", "photos " + std::to_string(i)},
                       {"role", "server"},
+                      {"removed", nullptr},
                       {"members", 3},
                       {"refs", 12},
                       {"wanted", i},
-                      {"servers", i},
-                      {"id", std::string(64, 'e')}});
+                      {"servers", i % 7},
+                      {"id", std::string(63, 'e') + std::to_string(i)}});
   }
-  const auto lines = StatusLines(SomeStatus(), groups, kNow);
-  EXPECT_LE(lines.size(), 22u);
+  return groups;
+}
+
+TEST(StatusLines, AreTwentyOfEightyColumnsWithNamesFirst) {
+  const auto lines = StatusLines(SomeStatus(), SomeGroups(9), kNow);
+  EXPECT_LE(lines.size(), 20u);
   for (const std::string& line : lines) {
     EXPECT_LE(Columns(line), 80u) << line;
     EXPECT_EQ(line.find("aaaaaaaaaaaaaaaa"), std::string::npos) << line;
   }
   EXPECT_THAT(lines, Contains("version     0.1.0, up 3 min"));
+  EXPECT_THAT(lines, Contains("blobs       12 (4.0 KiB), 14 references"));
   EXPECT_THAT(lines, Contains("wanted      3 blobs (312 B): 1 fetching, 2 parked"));
   EXPECT_THAT(lines, Contains("fetching    bbbbbbbbbbbb  fetching  1.0 KiB of 2.0 KiB"));
   EXPECT_THAT(lines, Contains("paused      fetching, by operator, ends in 30 min"));
@@ -91,10 +100,62 @@ TEST(StatusLines, AreTwentyOfEightyColumnsWithNamesFirst) {
   EXPECT_THAT(
       lines,
       Contains("groups      photos 0  NO SERVER  server  3 members  12 refs  nothing wanted"));
-  EXPECT_THAT(lines, Contains("            and 3 more: waypost group ls"));
+  // Those without a server come first.
+  EXPECT_THAT(lines,
+              Contains("            photos 7  NO SERVER  server  3 members  12 refs  7 wanted"));
+  EXPECT_THAT(lines, Contains("            and 4 more groups: waypost group ls"));
+  EXPECT_EQ(lines.size(), 20u);
   // Of a service that says less.
   EXPECT_THAT(StatusLines(Json::object(), Json::array(), kNow),
               Contains("scan        none since the start; next never"));
+}
+
+TEST(StatusLines, AreTwentyWithEverythingThereIsToSay) {
+  Json status = SomeStatus();
+  const std::string id = std::string(63, 'e') + "1";
+  status["bad_rows"] = 3;
+  status["clock"] = {
+      "this clock is ahead of the clocks of most members by 26 h 10 min: set it; they "
+      "do not take what is written here",
+      "others take from 2026-11-29T12:50:00.000Z on, in 50 min 0 s, what this peer "
+      "wrote ahead of time in group " +
+          id + ", and all that it writes there",
+      "one more", "and another"};
+  status["groups_without_server"] = {{{"name", "photos 0"}}, {{"name", "photos 7"}}};
+  status["pause"]["detail"] = std::string(200, 'p');
+  status["name"] = "a\xe2\x80\xae" + std::string(100, 'n');
+  for (const int groups : {0, 1, 2, 3, 1000}) {
+    Json list = SomeGroups(groups);
+    for (Json& group : list) group["name"] = "\xe2\x80\xae" + std::string(190, 'g');
+    const auto lines = StatusLines(status, list, kNow);
+    EXPECT_LE(lines.size(), 20u) << groups;
+    for (const std::string& line : lines) EXPECT_LE(Columns(base::Harmless(line)), 80u) << line;
+    const std::string all = absl::StrJoin(lines, "\n");
+    for (const char* what : {"rows set aside: 3", "by 26 h 10 min", "from 2026-11-29T12:50:00.000Z",
+                             "landlock", "paused", "and 1 more"}) {
+      EXPECT_THAT(all, HasSubstr(what)) << groups;
+    }
+    EXPECT_EQ(all.find("no server"), std::string::npos);
+    if (groups == 1000) {
+      EXPECT_THAT(all, HasSubstr("and 999 more groups"));
+    }
+  }
+  // By how much, when and where, whole.
+  status["clock"].erase(3);
+  status["clock"].erase(2);
+  status["clock"].erase(0);
+  const auto lines = StatusLines(status, SomeGroups(3), kNow);
+  EXPECT_THAT(lines, Contains("clock       others take from 2026-11-29T12:50:00.000Z on, in 50 min "
+                              "0 s, what"));
+  EXPECT_THAT(lines, Contains("            this peer wrote ahead of time in group \"photos 1\", "
+                              "and all that it"));
+}
+
+TEST(StatusLines, SayWhereThisPeerWasRemoved) {
+  Json groups = SomeGroups(2);
+  groups[1]["removed"] = {{"by", std::string(64, 'a')}, {"at", "2026-11-29T11:57:00.000Z"}};
+  const auto lines = StatusLines(SomeStatus(), groups, kNow);
+  EXPECT_THAT(lines, Contains("            photos 1  removed  3 members  12 refs  1 wanted"));
 }
 
 TEST(ReasonOf, SaysWhyInAFewWords) {
@@ -122,14 +183,43 @@ TEST(WhyDetail, SaysWhenAndHowOften) {
   EXPECT_EQ(WhyDetail({{"step", "role"}, {"detail", "as it is"}}, kNow), "as it is");
 }
 
+TEST(WhyDetail, IsWholeWhereThatIsAskedFor) {
+  EXPECT_EQ(WhyDetail({{"step", "location"},
+                       {"peer", std::string(64, 'a')},
+                       {"detail", "it has it"},
+                       {"last_seen", "2026-11-29T11:00:00.000Z"}},
+                      kNow, /*whole=*/true),
+            std::string(64, 'a') + ": it has it; seen 2026-11-29T11:00:00.000Z");
+}
+
 TEST(Fitted, CutsWhatIsTooLong) {
-  const auto rows = Fitted({{"KEY", "STATE", "REASON"},
-                            {std::string(100, 'k'), "parked", std::string(100, 'r')},
-                            {"a", "due", "-"}},
-                           26);
+  const std::vector<std::vector<std::string>> wide = {
+      {"KEY", "STATE", "REASON"},
+      {std::string(100, 'k'), "parked", std::string(100, 'r')},
+      {"a", "due", "-"}};
+  auto rows = Fitted(wide, {26});
   EXPECT_EQ(rows[1][0], std::string(23, 'k') + "...");
   EXPECT_EQ(rows[1][2], std::string(80 - 26 - 2 - 6 - 2 - 3, 'r') + "...");
   EXPECT_EQ(rows[2][2], "-");
+  // The first gets what the others leave.
+  rows = Fitted({{std::string(100, 'k'), "parked"}}, {26});
+  EXPECT_EQ(rows[0][0], std::string(80 - 6 - 2 - 3, 'k') + "...");
+  // Later ones are cut only where the line is too wide.
+  rows = Fitted({{"k", std::string(30, 's'), "r"}}, {26, 9});
+  EXPECT_EQ(rows[0][1], std::string(30, 's'));
+  rows = Fitted({{"k", std::string(90, 's'), "r"}}, {26, 9});
+  EXPECT_EQ(rows[0][1], "ssssss...");
+  EXPECT_EQ(rows[0][2], "r");
+}
+
+TEST(Wrapped, BreaksBetweenWordsWhereItCan) {
+  EXPECT_THAT(Wrapped("", 10), ElementsAre(""));
+  EXPECT_THAT(Wrapped("one two  three four", 9), ElementsAre("one two", "three", "four"));
+  EXPECT_THAT(Wrapped("a " + std::string(12, 'x') + " b", 5),
+              ElementsAre("a", "xxxxx", "xxxxx", "xx b"));
+  EXPECT_THAT(Wrapped("\xe5\x86\x99\xe7\x9c\x9f\xe5\x86\x99", 5),
+              ElementsAre("\xe5\x86\x99\xe7\x9c\x9f", "\xe5\x86\x99"));
+  EXPECT_THAT(Wrapped("a\nb", 5), ElementsAre("a\\nb"));
 }
 
 }  // namespace

@@ -9,9 +9,13 @@
 #include <string>
 
 #include "service/cli/help.h"
+#include "service/settings_table.h"
 
 namespace waypost::service {
 namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 // Which command makes each call of docs/openapi.yaml.
 const std::map<std::string, std::string>& CommandsByOperation() {
@@ -102,28 +106,50 @@ TEST(CommandLineWords, EveryCallOfTheApiHasACommand) {
   EXPECT_EQ(operations, CommandsByOperation().size());
 }
 
-TEST(EventLine, NamesPeopleThingsFirst) {
-  const std::string group(64, 'a'), blob(64, 'b');
-  const struct {
-    const char* name;
-    Json event;
-    std::string line;
-  } cases[] = {
-      {"a reference",
-       {{"id", "boot-7"},
-        {"at", "2026-11-29T01:00:00Z"},
-        {"kind", "ref.set"},
-        {"count", 1},
-        {"key", "2026/a.jpg"},
-        {"group", group},
-        {"blob", blob}},
-       "2026-11-29T01:00:00Z  ref.set  key=2026/a.jpg  group=aaaaaaaaaaaa  blob=bbbbbbbbbbbb"},
-      {"many as one",
-       {{"at", "T"}, {"kind", "blob.stored"}, {"count", 12}},
-       "T  blob.stored  count=12"},
-      {"a gap", {{"kind", "gap"}}, "-  gap"},
-  };
-  for (const auto& c : cases) EXPECT_EQ(EventLine(c.event), c.line) << c.name;
+TEST(Help, EverySettingSaysItsDefault) {
+  CommandLine line;
+  std::map<std::string, std::string> helps;
+  for (const Json& command : AllHelp(line.app())) {
+    if (command.value("command", "") != "serve") continue;
+    for (const Json& word : command["words"])
+      helps[word.value("word", "")] = word.value("help", "");
+  }
+  for (const Setting& setting : Settings()) {
+    const std::string standard = setting.standard.empty() ? "none" : setting.standard;
+    EXPECT_THAT(helps["--" + setting.key], EndsWith(" (default " + standard + ")")) << setting.key;
+  }
+}
+
+TEST(Help, WhatMayBeLeftOutSaysWhatHappensThen) {
+  CommandLine line;
+  std::map<std::string, std::string> helps;
+  for (const Json& command : AllHelp(line.app())) {
+    for (const Json& word : command["words"]) {
+      helps[command.value("command", "") + " " + word.value("word", "")] = word.value("help", "");
+    }
+  }
+  for (const auto& [word, standard] :
+       std::map<std::string, std::string>{{"init --name", "(default: the host's name)"},
+                                          {"init --listen", "(default 127.0.0.1:7440)"},
+                                          {"init --peer-listen", "(default 0.0.0.0:7441)"},
+                                          {"init --advertise", "(default: "},
+                                          {"group invite --expires", "(default 24h)"},
+                                          {"group invite --uses", "(default 1)"},
+                                          {"group invite --authority", "(default writer)"},
+                                          {"group invite --role", "(default server)"},
+                                          {"group create --role", "(default: "},
+                                          {"group set --inviters", "(default: as it is"},
+                                          {"audit --since", "(default: all"},
+                                          {"token create --expires", "(default: never)"},
+                                          {"token create --group", "(default: all)"},
+                                          {"link create --expires", "(default 7d)"},
+                                          {"wait-complete --heard", "(the default)"},
+                                          {"wait-complete --timeout", "(default 60s)"},
+                                          {"wait-held --servers", "(default 1)"},
+                                          {"events --kind", "(default: all)"},
+                                          {"wanted --state", "(default: all)"}}) {
+    EXPECT_THAT(helps[word], HasSubstr(standard)) << word;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,281 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/mutex.h"
+#include "http/engine/engine.h"
+#include "http/message/errors.h"
+#include "http/tls/tls_peer.h"
+#include "tests/fakes/gate.h"
+#include "tests/http/engine/allocation_limit.h"
+#include "tests/http/engine/raw_client.h"
+
+// That one member, with as many connections from as many networks as it likes, keeps nothing of the
+// peer listener from another.
+namespace waypost::http {
+namespace {
+
+constexpr std::size_t kLargeBytes = 6 << 20;
+
+class PayersTest : public testing::Test {
+ protected:
+  PayersTest() {
+    CHECK(base::InitCrypto());
+    options_ = {
+        .listener = "peer",
+        .address = "127.0.0.1:0",
+        .workers = 4,
+        .writers = 4,
+        .changes = [](std::string_view method, std::string_view) { return method == "POST"; },
+        .min_rate_bytes_per_s = 0,  // who drips is never cut
+        .tls = *PeerTls::Create(*identity_),
+        .peers = true,
+        .is_member = [](const base::PeerId&) { return true; },
+        .metrics = &metrics_};
+  }
+  ~PayersTest() override {
+    gate_.Open();
+    if (engine_ != nullptr) engine_->Shutdown(base::Millis(2000));
+  }
+  void Listen() {
+    engine_ = std::make_unique<Engine>(
+        options_, [this](Request& request) { return Handle(request); },
+        [](const Request&) { return std::string("any"); });
+    ASSERT_TRUE(engine_->Start().ok());
+  }
+  Response Handle(Request& request) {
+    Response response;
+    ++asked_;
+    if (request.body != nullptr) {
+      std::size_t bytes = 0;
+      const absl::Status read = request.body->Read([&](std::string_view piece) {
+        bytes += piece.size();
+        return absl::OkStatus();
+      });
+      if (!read.ok()) return ErrorResponse(absl::InvalidArgumentError(read.message()));
+    }
+    if (request.path == "/hold") {
+      ++held_;
+      gate_.Pass();
+    }
+    if (request.path.starts_with("/note")) {
+      base::MutexLock lock(mutex_);
+      order_ += request.path.back();
+    }
+    response.body = request.path == "/large" ? std::string(kLargeBytes, 'x') : "hello";
+    return response;
+  }
+  std::string Order() {
+    base::MutexLock lock(mutex_);
+    return order_;
+  }
+  std::unique_ptr<RawClient> Come(const RawClient::Key& key, const std::string& from = "",
+                                  int receive_buffer_bytes = 0) {
+    auto client = std::make_unique<RawClient>("peer://" + engine_->bound_address(),
+                                              receive_buffer_bytes, RawClient::As{key, from});
+    EXPECT_TRUE(client->connected());
+    return client;
+  }
+  // That it was served at least once: its handshake is done here too.
+  std::unique_ptr<RawClient> ComeAndAsk(const RawClient::Key& key, const std::string& from = "") {
+    auto client = Come(key, from);
+    EXPECT_EQ(client->Get("/").body, "hello") << from;
+    return client;
+  }
+  static void Ask(RawClient& client, const std::string& method, const std::string& path,
+                  std::size_t body_bytes = 0) {
+    client.Send(absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: x\r\n"));
+    if (method == "POST") client.Send(absl::StrCat("Content-Length: ", body_bytes, "\r\n"));
+    client.Send("\r\n");
+  }
+  double Rejected(const std::string& reason) {
+    return metrics_
+        .AddCounter("waypost_http_rejected_total", "", {{"listener", "peer"}, {"reason", reason}})
+        .value();
+  }
+
+  const std::unique_ptr<base::Identity> identity_ = base::Identity::Generate();
+  const RawClient::Key greedy_ = RawClient::DrawKey(), other_ = RawClient::DrawKey();
+  base::Metrics metrics_;
+  EngineOptions options_;
+  base::Gate gate_;
+  std::atomic<int> held_{0}, asked_{0};
+  base::Mutex mutex_;
+  std::string order_ GUARDED_BY(mutex_);
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(PayersTest, OneKeyWithManyRequestsLeavesThreadsToOthers) {
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> many;
+  for (int i = 0; i < 32; ++i) {
+    many.push_back(Come(greedy_));
+    Ask(*many.back(), i % 2 == 0 ? "POST" : "GET", "/hold");
+  }
+  // Three of the four writers, three of the four workers.
+  ASSERT_TRUE(Eventually([&] { return held_ == 6; })) << held_;
+  const auto other = Come(other_);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(other->Get("/").body, "hello");
+    Ask(*other, "POST", "/");
+    EXPECT_EQ(other->ReadAnswer().body, "hello");
+  }
+  EXPECT_EQ(held_, 6);
+  gate_.Open();
+  for (const auto& client : many) EXPECT_EQ(client->ReadAnswer().status, 200);
+}
+
+TEST_F(PayersTest, WhoAsksForLittleIsServedBeforeWhoWaitsWithMuch) {
+  options_.writers = 1;
+  Listen();
+  const auto first = Come(greedy_);
+  Ask(*first, "POST", "/hold");
+  gate_.AwaitArrivals(1);
+  std::vector<std::unique_ptr<RawClient>> many;
+  for (int i = 0; i < 8; ++i) {
+    many.push_back(ComeAndAsk(greedy_));
+    Ask(*many.back(), "POST", "/note-g");
+  }
+  const auto other = ComeAndAsk(other_);
+  Ask(*other, "POST", "/note-o");
+  // A round trip later on the same loop, all of them are queued.
+  EXPECT_EQ(ComeAndAsk(other_)->Get("/").body, "hello");
+  gate_.Open();
+  EXPECT_EQ(other->ReadAnswer().status, 200);
+  for (const auto& client : many) EXPECT_EQ(client->ReadAnswer().status, 200);
+  // The one that held the writer has used much; what comes after has used nothing yet.
+  EXPECT_EQ(Order(), "ogggggggg");
+}
+
+TEST_F(PayersTest, BodiesThatDripHoldUpTheirOwnKeyOnly) {
+  options_.writers = 8;  // four bodies at a time
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> drips;
+  for (int i = 0; i < 4; ++i) {
+    drips.push_back(ComeAndAsk(greedy_));
+    Ask(*drips.back(), "POST", "/", 300'000);
+    drips.back()->Send(std::string(1000, 'x'));
+  }
+  ASSERT_TRUE(Eventually([&] { return asked_ >= 5; })) << "one of them is received";
+  const auto began = base::SteadyNow();
+  for (int i = 0; i < 3; ++i) {
+    const auto other = Come(other_);
+    Ask(*other, "POST", "/", 300'000);
+    other->Send(std::string(300'000, 'x'));
+    EXPECT_EQ(other->ReadAnswer().status, 200);
+  }
+  EXPECT_LT(base::SteadyNow() - began, base::Millis(20'000)) << "of the 30 s that a body waits";
+  EXPECT_EQ(Rejected("upload_slots"), 0);
+  // When the first is whole, the next of the same key has its turn.
+  for (const auto& drip : drips) drip->Send(std::string(299'000, 'x'));
+  for (const auto& drip : drips) EXPECT_EQ(drip->ReadAnswer().status, 200);
+}
+
+TEST_F(PayersTest, OneKeyHasSoManyConnectionsFromWhereverItComes) {
+  options_.max_connections_per_key = 3;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> many;
+  for (int i = 0; i < 3; ++i) many.push_back(ComeAndAsk(greedy_, absl::StrCat("127.0.0.", 10 + i)));
+  const auto other = ComeAndAsk(other_);
+  // One more closes the one that is idle longest.
+  many.push_back(ComeAndAsk(greedy_, "127.0.0.20"));
+  EXPECT_TRUE(many[0]->Closed());
+  EXPECT_EQ(Rejected("key"), 1);
+  // Where all are at work it is the newcomer.
+  for (int i = 1; i < 4; ++i) Ask(*many[static_cast<std::size_t>(i)], "GET", "/hold");
+  ASSERT_TRUE(Eventually([&] { return held_ == 3; }));
+  EXPECT_TRUE(Come(greedy_, "127.0.0.21")->Closed());
+  EXPECT_EQ(Rejected("key"), 2);
+  EXPECT_EQ(other->Get("/").body, "hello");
+  gate_.Open();
+  for (int i = 1; i < 4; ++i)
+    EXPECT_EQ(many[static_cast<std::size_t>(i)]->ReadAnswer().status, 200);
+}
+
+TEST_F(PayersTest, WhenItIsFullAnIdleConnectionOfWhoHasMostGoesForANewcomer) {
+  options_.max_connections = 36;
+  options_.max_per_address = 4;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> few, many;
+  for (int i = 0; i < 4; ++i) few.push_back(ComeAndAsk(i < 2 ? other_ : RawClient::DrawKey()));
+  for (int i = 0; i < 32; ++i) many.push_back(ComeAndAsk(greedy_, absl::StrCat("127.0.1.", 1 + i)));
+  // Full, and nobody is a stranger.
+  for (int i = 0; i < 8; ++i) {
+    few.push_back(ComeAndAsk(RawClient::DrawKey(), absl::StrCat("127.0.2.", 1 + i)));
+  }
+  EXPECT_EQ(Rejected("idle"), 8);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_TRUE(many[i]->Closed()) << i;
+  for (const auto& client : few) EXPECT_EQ(client->Get("/").body, "hello");
+  EXPECT_EQ(many.back()->Get("/").body, "hello");
+}
+
+TEST_F(PayersTest, AMembersOnlyConnectionGoesForNobody) {
+  options_.max_connections = 3;
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> members;
+  for (int i = 0; i < 3; ++i) members.push_back(ComeAndAsk(RawClient::DrawKey()));
+  RawClient late("peer://" + engine_->bound_address());
+  EXPECT_EQ(late.Get("/").status, 0);
+  for (const auto& member : members) EXPECT_EQ(member->Get("/").body, "hello");
+  EXPECT_EQ(Rejected("connections"), 1);
+}
+
+TEST_F(PayersTest, AnswersThatAreNotReadHaveAShareOfTheMemory) {
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> many;
+  // Of 16 MiB two have room, and not the third.
+  for (int i = 0; i < 8; ++i) {
+    many.push_back(Come(greedy_, "", 4096));
+    Ask(*many.back(), "GET", "/large");
+  }
+  ASSERT_TRUE(Eventually([&] { return Rejected("answer_room") == 6; })) << Rejected("answer_room");
+  const auto large = Come(other_);
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = large->Get("/large");
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.body.size(), kLargeBytes);
+  }
+  int refused = 0;
+  for (const auto& client : many) {
+    const auto answer = client->ReadAnswer();
+    EXPECT_TRUE(answer.complete);
+    if (answer.status == 200) continue;
+    ++refused;
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(answer.headers.at("retry-after"), "1");
+  }
+  EXPECT_EQ(refused, 6);
+  // What was read leaves room, and small ones need none.
+  EXPECT_EQ(many[0]->Get("/large").body.size(), kLargeBytes);
+  EXPECT_EQ(many[1]->Get("/").body, "hello");
+}
+
+// Who was removed is cut also where memory has run out.
+TEST_F(PayersTest, CuttingPeersTakesNoMemory) {
+  if (!AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> removed;
+  for (int i = 0; i < 8; ++i) removed.push_back(ComeAndAsk(greedy_));
+  {
+    std::optional<AllocationLimit> limit;  // from when the loop looks for them
+    engine_->CutPeers([&limit](const base::PeerId&) {
+      if (!limit) limit.emplace(std::size_t{0});
+      return true;
+    });
+    for (const auto& client : removed) EXPECT_TRUE(client->Closed());
+  }
+  EXPECT_EQ(Rejected("peer_left"), 8);
+  EXPECT_EQ(ComeAndAsk(other_)->Get("/").body, "hello");
+}
+
+}  // namespace
+}  // namespace waypost::http
