@@ -25,9 +25,8 @@
 // numberings: each of those entries and all before it on its branch.
 //
 // Rules.
-// 1. Seniority is a place in the tree of bases (seniority.h), of which a common ancestor is the
-// only
-//    one that could arrange it. Recovery's acts are senior to all.
+// 1. Seniority is a place in the tree of bases (seniority.h). Only a common ancestor of two could
+//    have arranged which of them is senior. Recovery's acts are senior to all.
 // 2. An act COUNTS if its entry has the right to it: removals and admissions need an admin's,
 //    admissions as an inviter the right to invite and at most the author's own authority, leaving
 //    any right at all. An act about its own author, a leaving aside, counts for nothing. Recovery's
@@ -45,10 +44,9 @@
 //    gives most; of those that give the same under one with invites, then one that no other of them
 //    names (for a basis that gives admin: no other whose author's basis is senior to it), then the
 //    most senior. Its role is that of this basis, lowered by its own profiles stamped since.
-// 7. It begins a new numbering when it has none, when that of now was closed or continued by
-// another
-//    hand, when its basis no longer makes it a member, and when the basis that rule 6 chooses gives
-//    more, or as much and names the one in use.
+// 7. It begins a new numbering when it has none, when that of now was closed or was continued by
+//    another hand, when its basis no longer makes it a member, and when the basis that rule 6
+//    chooses gives more, or as much and names the one in use.
 // 8. A Close of another numbering of the same origin, by one who may write, takes what is stamped
 //    later than itself from the references of that numbering; of several the earliest holds.
 //
