@@ -134,6 +134,16 @@ std::string AnotherValue(const Setting& setting, const Config& now) {
   return "";
 }
 
+// The parts are made here without a word about settings: what they then go by is written a second
+// time, in their options.
+TEST_F(SettingsTableTest, TheOptionsOfPartsHaveTheStandardsOfTheTable) {
+  const Config standard = settings_->current();
+  for (const Setting& setting : Settings()) {
+    if (!setting.live()) continue;
+    EXPECT_EQ(setting.Show(InEffect()), setting.Show(standard)) << setting.key;
+  }
+}
+
 TEST_F(SettingsTableTest, EveryLiveSettingActsOnWhatRuns) {
   const absl::Cleanup level = [] { base::SetLogLevel(base::LogLevel::kInfo); };
   settings_->SetListener([this](const Config& config) { ApplyLiveSettings(config, Parts()); });
