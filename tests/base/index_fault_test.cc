@@ -18,6 +18,8 @@
 #include "base/fault_point.h"
 #include "base/index.h"
 #include "base/status.h"
+#include "base/thread.h"
+#include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/support/eventually.h"
 
@@ -89,6 +91,31 @@ TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   EXPECT_EQ(Get(*index, "before"), "1");
   EXPECT_EQ(Get(*index, "after"), "3");
   EXPECT_EQ(Get(*index, "during"), "-");
+}
+
+TEST(IndexFault, WhoeverTakesTheCommitListenerAwayMayGoWhenThatReturns) {
+  TempDir dir;
+  const auto index = OpenOrDie(dir.path());
+  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
+  Gate gate;
+  std::atomic<bool> inside = false, taken_away = false;
+  index->SetCommitListener([&](const absl::Status&) {
+    inside = true;
+    gate.Pass();
+    EXPECT_FALSE(taken_away);
+    inside = false;
+  });
+  Thread writes("writes", [&] { EXPECT_FALSE(Put(*index, "during", "1").ok()); });
+  gate.AwaitArrivals(1);
+  Thread takes_away("takes", [&] {
+    index->SetCommitListener({});
+    EXPECT_FALSE(inside);
+    taken_away = true;
+  });
+  gate.Open();
+  takes_away.Join();
+  writes.Join();
+  EXPECT_TRUE(taken_away);
 }
 
 TEST(IndexFault, WhereItCannotBeOpenedAnewReadersAreToldSoAndTryAgain) {
