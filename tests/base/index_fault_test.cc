@@ -22,6 +22,7 @@
 #include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/support/eventually.h"
+#include "tests/support/unwritable_index.h"
 
 namespace waypost::base {
 namespace {
@@ -49,36 +50,11 @@ std::unique_ptr<Index> OpenOrDie(const std::string& dir) {
   return std::move(*index);
 }
 
-// The descriptors of this process that are open on `path`, in the order of their numbers.
-std::vector<int> DescriptorsOf(const std::string& path) {
-  struct stat wanted;
-  CHECK(stat(path.c_str(), &wanted) == 0);
-  std::vector<int> fds;
-  for (int fd = 3; fd < 1024; ++fd) {
-    struct stat info;
-    if (fstat(fd, &info) == 0 && info.st_dev == wanted.st_dev && info.st_ino == wanted.st_ino) {
-      fds.push_back(fd);
-    }
-  }
-  return fds;
-}
-
-// LMDB writes meta pages through a descriptor of its own, opened after the one for data: it becomes
-// one that cannot be written to.
-void MakeMetaPagesUnwritable(const std::string& file) {
-  const std::vector<int> fds = DescriptorsOf(file);
-  ASSERT_EQ(fds.size(), 2u);
-  const int read_only = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  ASSERT_GE(read_only, 0);
-  ASSERT_EQ(dup3(read_only, fds[1], O_CLOEXEC), fds[1]);
-  close(read_only);
-}
-
 TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   TempDir dir;
   const auto index = OpenOrDie(dir.path());
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
+  ASSERT_NO_FATAL_FAILURE(support::MakeMetaPagesUnwritable(dir / "data.mdb"));
   std::atomic<int> told = 0;
   index->SetCommitListener([&](const absl::Status& status) { told += status.ok() ? 100 : 1; });
   EXPECT_FALSE(Put(*index, "during", "2").ok());
@@ -124,7 +100,7 @@ TEST(IndexFault, WhereItCannotBeOpenedAnewReadersAreToldSoAndTryAgain) {
   std::filesystem::create_directory(folder);
   const auto index = OpenOrDie(folder);
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(folder + "/data.mdb"));
+  ASSERT_NO_FATAL_FAILURE(support::MakeMetaPagesUnwritable(folder + "/data.mdb"));
   std::filesystem::rename(folder, dir / "away");
   EXPECT_FALSE(Put(*index, "during", "2").ok());
   EXPECT_TRUE(absl::IsUnavailable(index->State())) << index->State();
