@@ -107,6 +107,8 @@ void Index::Submit(Lane lane, Operation operation, std::function<void(absl::Stat
 void Index::SetCommitListener(std::function<void(const absl::Status&)> listener) {
   MutexLock lock(impl_->listener_mutex);
   impl_->commit_listener = std::move(listener);
+  // Whoever takes it away may go once nobody is inside.
+  while (impl_->telling) impl_->told.Wait(impl_->listener_mutex);
 }
 
 uint64_t Index::used_bytes() { return impl_->environment->UsedBytes(); }

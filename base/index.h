@@ -169,7 +169,8 @@ class Index {
   void Submit(Lane lane, Operation operation, std::function<void(absl::Status)> done);
 
   // Told on the writer thread, which it must not keep, of a commit that failed for another reason
-  // than want of room. An empty one: nobody is told, from the return of this call on.
+  // than want of room. An empty one: nobody is told, from the return of this call on, which waits
+  // for a call that is under way: not from inside one.
   void SetCommitListener(std::function<void(const absl::Status&)> listener);
 
   // Of the file, as of the last commit. Never waits.

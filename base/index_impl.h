@@ -57,6 +57,13 @@ struct Index::Impl {
   void WriterLoop();
   std::vector<PendingOp> TakeBatch();
   std::size_t RunSome(std::vector<PendingOp>& batch, std::size_t begin);
+  struct Ran {
+    std::size_t next = 0;  // so far they went
+    bool spoiled = false;  // the transaction is, by the operation at `next`
+    int error = 0;         // LMDB's
+  };
+  // Runs operations from `begin` on, before `end`, until the transaction has rows enough.
+  Ran RunIn(MDB_txn* txn, std::vector<PendingOp>& batch, std::size_t begin, std::size_t end);
   absl::Status FailedCommit(absl::Status status);
   void Acknowledge(std::vector<PendingOp>& batch, std::size_t begin, std::size_t count);
 
@@ -92,8 +99,11 @@ struct Index::Impl {
   // On their way to the table of bad rows, so that a row that is read often is moved once.
   std::set<std::pair<Table, std::string>> bad_rows_moving GUARDED_BY(bad_rows_mutex);
 
-  Mutex listener_mutex;  // held while it is called
+  Mutex listener_mutex;
+  CondVar told;
   std::function<void(const absl::Status&)> commit_listener GUARDED_BY(listener_mutex);
+  // The writer calls a listener, this one or the one before it.
+  bool telling GUARDED_BY(listener_mutex) = false;
 
   Mutex shutdown_mutex;
   Thread writer GUARDED_BY(shutdown_mutex);

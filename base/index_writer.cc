@@ -77,6 +77,29 @@ void Index::Impl::WriterLoop() {
   }
 }
 
+Index::Impl::Ran Index::Impl::RunIn(MDB_txn* txn, std::vector<PendingOp>& batch, std::size_t begin,
+                                    std::size_t end) {
+  Ran ran{.next = begin};
+  std::size_t rows = 0;
+  while (ran.next < end && (ran.next == begin || rows < kBatchRows)) {
+    PendingOp& op = batch[ran.next];
+    op.after_commit.clear();
+    WriteTxn write(index, txn);
+    {
+      const InsideScope inside(Inside::kTransaction);
+      op.result = WithinMemory([&] { return op.run(write); });
+    }
+    if (!write.status_.ok()) op.result = write.status_;
+    rows += write.rows_written_;
+    ran.error = write.lmdb_error_;
+    ran.spoiled = !op.result.ok() && (write.rows_written_ != 0 || ran.error != 0);
+    if (ran.spoiled) break;
+    if (op.result.ok()) op.after_commit = std::move(write.after_commit_);
+    ++ran.next;
+  }
+  return ran;
+}
+
 // Brings the results of operations from `begin` on to their end in one transaction; how many it
 // were, at least one.
 std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begin) {
@@ -88,26 +111,7 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
       for (std::size_t i = begin; i < end; ++i) batch[i].result = status;
       return end - begin;
     }
-    std::size_t rows = 0;
-    std::size_t next = begin;
-    bool spoiled = false;  // by the operation at `next`
-    int error = 0;
-    while (next < end && (next == begin || rows < kBatchRows)) {
-      PendingOp& op = batch[next];
-      op.after_commit.clear();
-      WriteTxn write(index, *txn);
-      {
-        const InsideScope inside(Inside::kTransaction);
-        op.result = WithinMemory([&] { return op.run(write); });
-      }
-      if (!write.status_.ok()) op.result = write.status_;
-      rows += write.rows_written_;
-      error = write.lmdb_error_;
-      spoiled = !op.result.ok() && (write.rows_written_ != 0 || error != 0);
-      if (spoiled) break;
-      if (op.result.ok()) op.after_commit = std::move(write.after_commit_);
-      ++next;
-    }
+    auto [next, spoiled, error] = RunIn(*txn, batch, begin, end);
     if (!spoiled) {
       FaultPoint("index.before");
       const SteadyTime started = SteadyNow();
@@ -144,8 +148,16 @@ std::size_t Index::Impl::RunSome(std::vector<PendingOp>& batch, std::size_t begi
 // What those who waited for it are told.
 absl::Status Index::Impl::FailedCommit(absl::Status status) {
   if (IsNoSpace(status)) return status;
+  std::function<void(const absl::Status&)> listener;
+  {
+    MutexLock lock(listener_mutex);
+    listener = commit_listener;
+    telling = true;
+  }
+  if (listener) listener(status);
   MutexLock lock(listener_mutex);
-  if (commit_listener) commit_listener(status);
+  telling = false;
+  told.NotifyAll();
   return status;
 }
 

@@ -88,6 +88,22 @@ std::optional<base::WallTime> DueRow::WantedSince() const {
   return payload ? DecodeWantedSince(*payload) : std::nullopt;
 }
 
+std::optional<std::string> VisitDueRows(
+    base::ReadTxn& txn, std::string_view from, std::size_t rows_max,
+    absl::FunctionRef<void(std::string_view stored, const std::optional<DueKey>& key)> visit) {
+  base::Cursor cursor(txn, base::Table::kDue);
+  std::size_t rows = 0;
+  for (cursor.Seek(from); cursor.valid(); cursor.Next()) {
+    if (rows++ == rows_max) return std::string(cursor.key());
+    visit(cursor.key(), DecodeDueKey(cursor.key()));
+  }
+  return std::nullopt;
+}
+
+bool DeleteRawDueRow(base::WriteTxn& txn, std::string_view stored) {
+  return txn.Delete(base::Table::kDue, stored);
+}
+
 std::optional<DueKey> WalkDue(base::ReadTxn& txn, const DueRange& range,
                               absl::FunctionRef<bool(const DueRow&)> visit) {
   base::Cursor cursor(txn, base::Table::kDue);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/functional/function_ref.h"
@@ -26,6 +27,14 @@ bool HasDueRow(base::ReadTxn& txn, const DueKey& key);
 std::optional<base::WallTime> DecodeWantedSince(std::string_view payload);
 
 // ---- walking the table ----
+
+// Shows at most `rows_max` rows from the stored key `from` on, also those whose keys do not parse:
+// for who checks the table itself. Where to go on; nullopt: that was all.
+std::optional<std::string> VisitDueRows(
+    base::ReadTxn& txn, std::string_view from, std::size_t rows_max,
+    absl::FunctionRef<void(std::string_view stored, const std::optional<DueKey>& key)> visit);
+// By its stored key. True if it was there.
+bool DeleteRawDueRow(base::WriteTxn& txn, std::string_view stored);
 
 // A bounded part of the table, in key order.
 struct DueRange {

@@ -178,6 +178,11 @@ constexpr const char* kHoldingsChanged =
     R"(\bholdings\s*(\[|=[^=]|(\.|->)\s*(try_emplace|emplace|emplace_hint|insert|insert_or_assign)"
     R"(|erase|clear|swap|extract|merge)\b)|\brecord\.row\s*(=[^=]|\.\s*(emplace|reset|swap)\b))";
 
+// What writes the rows of blobs, and of those that were lost, past Ledger::Change.
+constexpr std::string_view kRowWriters[] = {"StoreBlobRow(", "DeleteBlobRow(", "StoreLostRow(",
+                                            "DeleteLostRow("};
+constexpr std::string_view kCallersOfRowWriters[] = {"syncgroup/ledger/", "blobstore/blob_row."};
+
 constexpr std::size_t kProductLinesMax = 600;
 // A codec holds every message of its room, because nobody else may see the generated code.
 constexpr std::size_t kCodecLinesMax = 1000;
@@ -286,6 +291,7 @@ class Checker {
     if (IsProduct(room_) && number_ > lines_max) {
       Found("has more than " + std::to_string(lines_max) + " lines: split it by what it does");
     }
+    CheckMain();
     return found_;
   }
 
@@ -355,9 +361,12 @@ class Checker {
     if (code.find("using namespace std") != std::string::npos) {
       Found("`using namespace std`: name what you use");
     }
+    if (HasWord(code, "int main(")) main_at_ = number_;
+    fills_descriptors_ = fills_descriptors_ || HasWord(code, "FillStandardDescriptors(");
     if (!IsProduct(room_)) return;
     CheckTimeAndChance(line);
     CheckHoldings(code);
+    CheckRowWriters(code);
     CheckPrints(code);
     for (const std::string_view sleep : {"sleep_for", "sleep_until", "usleep(", "nanosleep("}) {
       if (code.find(sleep) != std::string::npos) {
@@ -403,8 +412,27 @@ class Checker {
     }
     if (!std::regex_search(code, changed)) return;
     Found(
-        "a holding or a blob row begins or ends here: let Ledger::Arrive, Grant or Release do it"
+        "a holding or a blob row begins or ends here: let Ledger::Arrive, Grant, Release or Lose "
+        "do it"
         " (syncgroup/ledger/ledger.h)");
+  }
+
+  void CheckRowWriters(const std::string& code) {
+    for (const std::string_view place : kCallersOfRowWriters) {
+      if (std::string_view(file_.path).starts_with(place)) return;
+    }
+    for (const std::string_view writer : kRowWriters) {
+      if (!HasWord(code, writer)) continue;
+      Found(std::string(writer) + ") outside of syncgroup/ledger: change rows of blobs with" +
+            " Ledger::Change, so that due rows and counts follow");
+    }
+  }
+
+  // A program without the descriptors 0 to 2 writes its log into the first file that it opens.
+  void CheckMain() {
+    if (main_at_ == 0 || fills_descriptors_ || IsOutside(room_)) return;
+    number_ = main_at_;
+    Found("main() does not begin with base::FillStandardDescriptors()");
   }
 
   void Found(const std::string& what) {
@@ -414,6 +442,8 @@ class Checker {
   const SourceFile& file_;
   const std::string room_;
   std::size_t number_ = 0;
+  std::size_t main_at_ = 0;
+  bool fills_descriptors_ = false;
   std::vector<std::string> found_;
 };
 

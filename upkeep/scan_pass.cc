@@ -260,29 +260,26 @@ absl::StatusOr<bool> Scanner::Impl::DuePage(std::string& from) {
   std::vector<base::BlobId> suspects;
   std::vector<std::string> stray;
   uint64_t rows = 0;
-  bool more = false;
+  std::optional<std::string> rest;
   RETURN_IF_ERROR(index.Read([&](base::ReadTxn& txn) {
-    base::Cursor cursor(txn, base::Table::kDue);
-    for (cursor.Seek(from); cursor.valid(); cursor.Next(), ++rows) {
-      if (rows == kRepairPage) {
-        from = std::string(cursor.key());
-        more = true;
-        return;
-      }
-      const auto key = signpost::DecodeDueKey(cursor.key());
-      const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
-      if (!signpost || signpost::DueKeyOf(key->blob, *signpost) != *key) {
-        stray.push_back(std::string(cursor.key()));
-      } else if (!ledger.Consistent(txn, key->blob)) {
-        suspects.push_back(key->blob);
-      }
-    }
+    rest =
+        signpost::VisitDueRows(txn, from, kRepairPage, [&](std::string_view row, const auto& key) {
+          ++rows;
+          const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
+          if (!signpost || signpost::DueKeyOf(key->blob, *signpost) != *key) {
+            stray.emplace_back(row);
+          } else if (!ledger.Consistent(txn, key->blob)) {
+            suspects.push_back(key->blob);
+          }
+        });
   }));
   RETURN_IF_ERROR(RemoveStray(stray));
   rows_total.Add(static_cast<double>(rows));
   Count([&](ScanPass& pass) { pass.rows += rows; });
   RETURN_IF_ERROR(Repair(suspects));
-  return more;
+  if (!rest) return false;
+  from = *std::move(rest);
+  return true;
 }
 
 absl::Status Scanner::Impl::RemoveStray(const std::vector<std::string>& due_rows) {
@@ -294,7 +291,7 @@ absl::Status Scanner::Impl::RemoveStray(const std::vector<std::string>& due_rows
       const auto key = signpost::DecodeDueKey(row);
       const auto signpost = key ? signpost::LoadSignpost(txn, key->blob) : std::nullopt;
       if (signpost && signpost::DueKeyOf(key->blob, *signpost) == *key) continue;
-      if (txn.Delete(base::Table::kDue, row)) ++removed;
+      if (signpost::DeleteRawDueRow(txn, row)) ++removed;
     }
     return absl::OkStatus();
   }));

@@ -12,18 +12,12 @@
 #include "http/message/json_request.h"
 #include "http/message/text.h"
 
-// Putting and listing blobs, and asking which are here. A put is judged by its announced size, if
-// it has one, before a byte of it is read, and is answered when it is durable; whether its bytes
-// hash to the announced id is decided by the writer, not here.
+// Putting and listing blobs. A put is judged by its announced size, if it has one, before a byte of
+// it is read, and is answered when it is durable; whether its bytes hash to the announced id is
+// decided by the writer, not here.
 
 namespace waypost::http {
 namespace {
-
-// What one call that asks which blobs are here may make us read, to be sure that they are whole.
-constexpr uint64_t kReadToBeSureMax = uint64_t{64} << 20;
-
-// How many blobs such a call may name.
-constexpr std::size_t kHaveMax = 1000;
 
 // ?group=G&key=K: what the put is to be referenced as.
 absl::StatusOr<std::optional<syncgroup::Refs::Target>> TargetIn(const Request& request) {
@@ -116,41 +110,6 @@ absl::StatusOr<Response> ListBlobs(AppContext& context, Request& request) {
     items.push_back({{"id", blob.id.ToHex()}, {"size", blob.size_bytes}});
   }
   return ListResponse(std::move(items), page.next);
-}
-
-namespace {
-
-// Who hears that it is here does not send it. `left`: how many bytes may still be read to be sure.
-bool IsWhole(const AppContext& context, const base::BlobId& blob, uint64_t& left) {
-  const auto source = context.parts.blobs.Open(blob);
-  if (!source.ok()) return !absl::IsDataLoss(source.status()) && !absl::IsNotFound(source.status());
-  const uint64_t size = (*source)->size_bytes();
-  if (size > left) return true;
-  left -= size;
-  return context.parts.blobs.IsWhole(blob, **source);
-}
-
-}  // namespace
-
-absl::StatusOr<Response> HaveBlobs(AppContext& context, Request& request) {
-  ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
-  ObjectReader reader(body, "the body");
-  reader.Require("ids");
-  const Json* ids = reader.Array("ids");
-  if (ids != nullptr && ids->size() > kHaveMax) reader.Fail("ids", "has at most 1000");
-  RETURN_IF_ERROR(reader.Done());
-  std::vector<base::BlobId> asked;
-  for (const Json& id : *ids) {
-    if (!id.is_string()) return absl::InvalidArgumentError("ids: each must be a string");
-    ASSIGN_OR_RETURN(asked.emplace_back(), BlobIn(id.get_ref<const std::string&>()));
-  }
-  ASSIGN_OR_RETURN(const auto held, HeldOf(context, request, asked));
-  Json here = Json::array();
-  uint64_t left = kReadToBeSureMax;
-  for (const base::BlobId& blob : held) {
-    if (IsWhole(context, blob, left)) here.push_back(blob.ToHex());
-  }
-  return JsonResponse({{"here", std::move(here)}});
 }
 
 }  // namespace waypost::http

@@ -110,14 +110,8 @@ Response Blocked(AppContext& context, bool whole, const base::BlobId& blob, cons
   std::string message =
       absl::StrCat("blob ", blob.ToHex(), " is not here and cannot be fetched in time");
   if (step.is_object()) absl::StrAppend(&message, ": ", step["detail"].get<std::string>());
-  Response response = ErrorResponse(absl::UnavailableError(message), retry_after);
-  Json body = {
-      {"error",
-       {{"code", "unavailable"}, {"message", message}, {"retry_after_ms", retry_after.count()}}},
-      {"state", FetchStateJson(state)},
-      {"why", step}};
-  response.body = Dump(body) + "\n";
-  return response;
+  return ErrorResponse(absl::UnavailableError(message), retry_after,
+                       {{"state", FetchStateJson(state)}, {"why", step}});
 }
 
 // GET of a blob that is known and not here.

@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/short_id.h"
 #include "base/status.h"
-#include "base/units.h"
 #include "http/app/app_handlers.h"
 #include "http/app/caller.h"
 #include "http/app/json_render.h"
@@ -229,13 +228,8 @@ absl::StatusOr<Response> CreateInvite(AppContext& context, Request& request) {
   ReadAuthority(reader, "authority", options.authority);
   if (const auto uses = reader.Number("uses", 1, syncgroup::Invites::kUsesMax))
     options.uses = static_cast<uint32_t>(*uses);
-  if (const auto expires = reader.String("expires")) {
-    const auto duration = base::ParseDuration(*expires);
-    if (!duration.ok() || duration->count() == 0 || *duration > syncgroup::Invites::kExpiresMax) {
-      reader.Fail("expires", "must be a duration like 30m or 24h, at most 7 days (168h)");
-    } else {
-      options.expires = *duration;
-    }
+  if (const auto expires = reader.Duration("expires", syncgroup::Invites::kExpiresMax)) {
+    options.expires = *expires;
   }
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const auto invite, context.parts.invites.Create(group, options));

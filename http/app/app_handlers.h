@@ -17,7 +17,9 @@ using AppHandler = absl::StatusOr<Response>(AppContext& context, Request& reques
 std::vector<Route> AppRoutes(AppContext& context);
 
 // ---- app_blobs.cc ----
-AppHandler PostBlob, PutBlob, ListBlobs, HaveBlobs;
+AppHandler PostBlob, PutBlob, ListBlobs;
+// ---- app_have.cc ----
+AppHandler HaveBlobs;
 // ---- app_get_blob.cc ----
 AppHandler GetBlob;
 // ---- app_fetch.cc ----

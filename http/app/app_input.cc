@@ -50,7 +50,12 @@ absl::StatusOr<base::BlobId> BlobIn(std::string_view text) {
 absl::StatusOr<base::GroupId> GroupIn(std::string_view text) {
   const auto id = base::GroupId::FromHex(text);
   // The zero group is where counts of all groups are kept; it is nobody's.
-  if (!id || id->IsZero()) return BadId("group id", text);
+  if (!id || id->IsZero()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", base::CutText(text, 100),
+                     "\" is no group: write its id of 64 lower-case hexadecimal digits, or name: "
+                     "and its name"));
+  }
   return *id;
 }
 

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "base/units.h"
 #include "http/app/app_handlers.h"
 #include "http/app/caller.h"
 #include "http/app/json_render.h"
@@ -26,16 +25,9 @@ absl::StatusOr<Link> LinkIn(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
   const auto group = reader.String("group"), key = reader.String("key"),
-             blob = reader.String("blob"), expires = reader.String("expires");
-  base::Millis life = LinkStore::kLife;
-  if (expires) {
-    const auto duration = base::ParseDuration(*expires);
-    if (!duration.ok() || duration->count() == 0 || *duration > LinkStore::kLifeMax) {
-      reader.Fail("expires", "must be a duration like 12h or 7d, at most 90d");
-    } else {
-      life = *duration;
-    }
-  }
+             blob = reader.String("blob");
+  const base::Millis life =
+      reader.Duration("expires", LinkStore::kLifeMax).value_or(LinkStore::kLife);
   if (key.has_value() == blob.has_value()) reader.Fail("key", "or \"blob\" is needed, not both");
   if (key && !group) reader.Require("group");
   RETURN_IF_ERROR(reader.Done());
@@ -43,7 +35,7 @@ absl::StatusOr<Link> LinkIn(AppContext& context, Request& request) {
   Link link{.key = key.value_or(""), .created = context.parts.clock.WallNow()};
   link.expires = link.created + life;
   if (group) {
-    ASSIGN_OR_RETURN(link.group, GroupIn(*group));
+    ASSIGN_OR_RETURN(link.group, GroupNamed(context, request, *group));
     if (request.caller != nullptr && !request.caller->Sees(*link.group)) {
       return absl::NotFoundError(absl::StrCat("no group ", link.group->ToHex(), " here"));
     }

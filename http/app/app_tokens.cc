@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "base/units.h"
 #include "http/app/app_handlers.h"
 #include "http/app/caller.h"
 #include "http/app/json_render.h"
@@ -54,13 +53,8 @@ absl::StatusOr<Response> CreateToken(AppContext& context, Request& request) {
     if (!right) reader.Fail("rights", "must be read, write or admin");
   }
   ReadGroups(context, reader, caller);
-  if (const auto expires = reader.String("expires")) {
-    const auto duration = base::ParseDuration(*expires);
-    if (!duration.ok() || duration->count() == 0 || *duration > kExpiresMax) {
-      reader.Fail("expires", "must be a duration like 12h or 90d, at most 3650d");
-    } else {
-      caller.expires = context.parts.clock.WallNow() + *duration;
-    }
+  if (const auto expires = reader.Duration("expires", kExpiresMax)) {
+    caller.expires = context.parts.clock.WallNow() + *expires;
   }
   RETURN_IF_ERROR(reader.Done());
   ASSIGN_OR_RETURN(const std::string text, context.tokens.Create(caller));

@@ -19,15 +19,6 @@ namespace {
 
 constexpr base::Millis kPauseMax{int64_t{366} * 24 * 3600 * 1000};
 
-std::optional<base::Millis> HowLongIn(ObjectReader& reader) {
-  const auto text = reader.String("for");
-  if (!text) return std::nullopt;
-  const auto duration = base::ParseDuration(*text);
-  if (duration.ok() && duration->count() != 0 && *duration <= kPauseMax) return *duration;
-  reader.Fail("for", "must be a duration like 30m or 1h, at most a year");
-  return std::nullopt;
-}
-
 // What can be paused.
 enum class Work { kFetch, kScan };
 Work WorkIn(ObjectReader& reader) {
@@ -91,7 +82,7 @@ absl::StatusOr<Response> ListWanted(AppContext& context, Request& request) {
 absl::StatusOr<Response> PauseFetcher(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
-  const auto how_long = HowLongIn(reader);
+  const auto how_long = reader.Duration("for", kPauseMax);
   RETURN_IF_ERROR(reader.Done());
   return Pause(context, request, Work::kFetch, how_long);
 }
@@ -104,7 +95,7 @@ absl::StatusOr<Response> PauseWork(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(const Json body, ReadJsonObject(request));
   ObjectReader reader(body, "the body");
   const Work work = WorkIn(reader);
-  const auto how_long = HowLongIn(reader);
+  const auto how_long = reader.Duration("for", kPauseMax);
   RETURN_IF_ERROR(reader.Done());
   return Pause(context, request, work, how_long);
 }

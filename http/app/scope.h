@@ -20,8 +20,15 @@ enum class Scope {
   kOwn,    // its handler looks at who asks
 };
 
-// kNotFound with the words of what is not here; kInvalidArgument where a group is to be named.
+// Turns group names in the path and the query into ids, then judges. kNotFound with the words of
+// what is not here; kInvalidArgument where a group is to be named, or a name is that of several.
 absl::Status CheckScope(AppContext& context, Request& request, Scope scope);
+
+// What a caller calls a group: its id, or "name:" and its name, looked for among the groups that
+// the caller sees. kNotFound; kInvalidArgument names those of which it is the name. An id is not
+// judged.
+absl::StatusOr<base::GroupId> GroupNamed(AppContext& context, const Request& request,
+                                         std::string_view text);
 
 // May the caller have the bytes: are they here, held under one of its groups? kNotFound otherwise.
 absl::Status CheckHeld(AppContext& context, const Request& request, const base::BlobId& blob);

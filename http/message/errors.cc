@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/utf8.h"
-#include "http/message/json.h"
 
 // One table from status to HTTP and back. An error that crosses to another peer or to the command
 // line comes out with the same code, and with its payloads: no room, digest mismatch, retry after.
@@ -50,7 +49,7 @@ constexpr Row kTable[] = {
 };
 
 Response Render(int status, const char* code, const std::string& message,
-                std::optional<base::Millis> retry_after) {
+                std::optional<base::Millis> retry_after, const Json& beside) {
   Json error = {{"code", code}, {"message", message}};
   Response response;
   response.status = status;
@@ -60,7 +59,9 @@ Response Render(int status, const char* code, const std::string& message,
     error["retry_after_ms"] = ms;
     response.Set("Retry-After", absl::StrCat((ms + 999) / 1000));
   }
-  response.body = Dump(Json{{"error", std::move(error)}}) + "\n";
+  Json body = {{"error", std::move(error)}};
+  for (const auto& [name, value] : beside.items()) body[name] = value;
+  response.body = Dump(body) + "\n";
   return response;
 }
 
@@ -114,14 +115,15 @@ HttpError ErrorOf(const absl::Status& status) {
   return {};
 }
 
-Response ErrorResponse(const absl::Status& status, std::optional<base::Millis> retry_after) {
+Response ErrorResponse(const absl::Status& status, std::optional<base::Millis> retry_after,
+                       const Json& beside) {
   const HttpError error = ErrorOf(status);
   if (!retry_after) retry_after = base::RetryAfterOf(status);
-  return Render(error.status, error.code, std::string(status.message()), retry_after);
+  return Render(error.status, error.code, std::string(status.message()), retry_after, beside);
 }
 
 Response ErrorResponse(int status, const char* code, const std::string& message) {
-  return Render(status, code, message, std::nullopt);
+  return Render(status, code, message, std::nullopt, nullptr);
 }
 
 void AddRequestId(std::string& body, std::string_view request_id) {

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "http/message/json.h"
 #include "http/message/message.h"
 
 namespace waypost::http {
@@ -17,9 +18,10 @@ struct HttpError {
 };
 HttpError ErrorOf(const absl::Status& status);
 // {"error":{"code","message","retry_after_ms"?}}, to which the engine adds the "request_id", with
-// Retry-After when given.
+// Retry-After when given. Members of `beside` come behind "error".
 Response ErrorResponse(const absl::Status& status,
-                       std::optional<base::Millis> retry_after = std::nullopt);
+                       std::optional<base::Millis> retry_after = std::nullopt,
+                       const Json& beside = nullptr);
 // For codes that no absl::Status has: 405, 411, 414, 415, 416, 431.
 Response ErrorResponse(int status, const char* code, const std::string& message);
 // Adds "request_id" to the body of an error; leaves any other as it is.

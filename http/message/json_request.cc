@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "base/units.h"
 #include "base/utf8.h"
 #include "http/message/text.h"
 
@@ -157,6 +158,16 @@ std::optional<uint64_t> ObjectReader::Number(const char* key, uint64_t low, uint
     return std::nullopt;
   }
   return value->get<uint64_t>();
+}
+
+std::optional<base::Millis> ObjectReader::Duration(const char* key, base::Millis max) {
+  const auto text = String(key);
+  if (!text) return std::nullopt;
+  const auto duration = base::ParseDuration(*text);
+  if (duration.ok() && duration->count() != 0 && *duration <= max) return *duration;
+  Fail(key,
+       absl::StrCat("must be a duration like 30m, 12h or 7d, at most ", base::FormatDuration(max)));
+  return std::nullopt;
 }
 
 const Json* ObjectReader::Array(const char* key) {

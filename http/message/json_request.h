@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "http/message/json.h"
 #include "http/message/message.h"
 
@@ -37,6 +38,8 @@ class ObjectReader {
   std::optional<bool> Bool(const char* key);
   // Whole numbers from `low` to `high`.
   std::optional<uint64_t> Number(const char* key, uint64_t low, uint64_t high);
+  // "12h": longer than nothing, at most `max`.
+  std::optional<base::Millis> Duration(const char* key, base::Millis max);
   // Null when absent; an error when it is no array.
   const Json* Array(const char* key);
   void Require(const char* key);

@@ -64,8 +64,9 @@ class Ledger {
   // ---- where holdings begin and end ----
   //
   // A holding says that this peer may serve a blob's bytes to a group. Holdings begin and end, and
-  // blob rows come and go, in these three functions alone (holdings.cc). What they write is durable
-  // with the caller's transaction, and Wake hears of it after the commit.
+  // blob rows come and go, in these four functions alone (holdings.cc): Arrive and Grant begin
+  // them, Release and Lose end them, and Arrive gives back what Lose took. What they write is
+  // durable with the caller's transaction, and Wake hears of it after the commit.
 
   // An app put the bytes, and vouches for them in `reference_in`, where the same transaction sets a
   // reference to it next, and wherever this peer's own app has set one. That others mention the

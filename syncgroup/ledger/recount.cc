@@ -32,7 +32,8 @@ struct Keys {
   std::optional<uint64_t> size_bytes;
 };
 using KeysOfBlob = std::map<GroupId, Keys>;
-using KeysOfBlobs = absl::flat_hash_map<BlobId, KeysOfBlob>;
+// In the order of ids: what is written must not hang on how ids hash.
+using KeysOfBlobs = std::map<BlobId, KeysOfBlob>;
 
 // Calls `visit(group, row)` for up to `limit` live references after `from`, which is moved; false
 // at the end.

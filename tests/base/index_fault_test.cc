@@ -18,8 +18,11 @@
 #include "base/fault_point.h"
 #include "base/index.h"
 #include "base/status.h"
+#include "base/thread.h"
+#include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/support/eventually.h"
+#include "tests/support/unwritable_index.h"
 
 namespace waypost::base {
 namespace {
@@ -47,36 +50,11 @@ std::unique_ptr<Index> OpenOrDie(const std::string& dir) {
   return std::move(*index);
 }
 
-// The descriptors of this process that are open on `path`, in the order of their numbers.
-std::vector<int> DescriptorsOf(const std::string& path) {
-  struct stat wanted;
-  CHECK(stat(path.c_str(), &wanted) == 0);
-  std::vector<int> fds;
-  for (int fd = 3; fd < 1024; ++fd) {
-    struct stat info;
-    if (fstat(fd, &info) == 0 && info.st_dev == wanted.st_dev && info.st_ino == wanted.st_ino) {
-      fds.push_back(fd);
-    }
-  }
-  return fds;
-}
-
-// LMDB writes meta pages through a descriptor of its own, opened after the one for data: it becomes
-// one that cannot be written to.
-void MakeMetaPagesUnwritable(const std::string& file) {
-  const std::vector<int> fds = DescriptorsOf(file);
-  ASSERT_EQ(fds.size(), 2u);
-  const int read_only = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  ASSERT_GE(read_only, 0);
-  ASSERT_EQ(dup3(read_only, fds[1], O_CLOEXEC), fds[1]);
-  close(read_only);
-}
-
 TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   TempDir dir;
   const auto index = OpenOrDie(dir.path());
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
+  ASSERT_NO_FATAL_FAILURE(support::MakeMetaPagesUnwritable(dir / "data.mdb"));
   std::atomic<int> told = 0;
   index->SetCommitListener([&](const absl::Status& status) { told += status.ok() ? 100 : 1; });
   EXPECT_FALSE(Put(*index, "during", "2").ok());
@@ -91,13 +69,38 @@ TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
   EXPECT_EQ(Get(*index, "during"), "-");
 }
 
+TEST(IndexFault, WhoeverTakesTheCommitListenerAwayMayGoWhenThatReturns) {
+  TempDir dir;
+  const auto index = OpenOrDie(dir.path());
+  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
+  Gate gate;
+  std::atomic<bool> inside = false, taken_away = false;
+  index->SetCommitListener([&](const absl::Status&) {
+    inside = true;
+    gate.Pass();
+    EXPECT_FALSE(taken_away);
+    inside = false;
+  });
+  Thread writes("writes", [&] { EXPECT_FALSE(Put(*index, "during", "1").ok()); });
+  gate.AwaitArrivals(1);
+  Thread takes_away("takes", [&] {
+    index->SetCommitListener({});
+    EXPECT_FALSE(inside);
+    taken_away = true;
+  });
+  gate.Open();
+  takes_away.Join();
+  writes.Join();
+  EXPECT_TRUE(taken_away);
+}
+
 TEST(IndexFault, WhereItCannotBeOpenedAnewReadersAreToldSoAndTryAgain) {
   TempDir dir;
   const std::string folder = dir / "index";
   std::filesystem::create_directory(folder);
   const auto index = OpenOrDie(folder);
   ASSERT_TRUE(Put(*index, "before", "1").ok());
-  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(folder + "/data.mdb"));
+  ASSERT_NO_FATAL_FAILURE(support::MakeMetaPagesUnwritable(folder + "/data.mdb"));
   std::filesystem::rename(folder, dir / "away");
   EXPECT_FALSE(Put(*index, "during", "2").ok());
   EXPECT_TRUE(absl::IsUnavailable(index->State())) << index->State();

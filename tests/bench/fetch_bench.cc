@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/process.h"
 #include "tests/bench/copiers.h"
@@ -239,4 +240,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace waypost::bench
 
-int main(int argc, char** argv) { return waypost::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
+  return waypost::bench::Main(argc, argv);
+}

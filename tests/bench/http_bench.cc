@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/calls.h"
 #include "integration/peer.h"
@@ -264,4 +265,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace waypost::bench
 
-int main(int argc, char** argv) { return waypost::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
+  return waypost::bench::Main(argc, argv);
+}

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
@@ -106,6 +107,7 @@ int Main(int rounds, base::Millis each) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   return waypost::bench::Main(argc > 1 ? std::max(1, std::atoi(argv[1]))
                               : quick  ? 1

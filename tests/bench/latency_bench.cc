@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
@@ -73,6 +74,7 @@ int Main(int blobs) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   return waypost::bench::Main(argc > 1 ? std::max(10, std::atoi(argv[1])) : quick ? 10 : 500);
 }

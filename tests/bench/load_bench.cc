@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
@@ -212,6 +213,7 @@ int Main(int rounds, const Size& size) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   waypost::bench::Size size;
   if (quick) size = {.blobs = 300, .idle = std::chrono::milliseconds(200)};

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/index.h"
 #include "base/key_codec.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/peer.h"
 #include "tests/bench/figures.h"
@@ -255,6 +256,7 @@ int Main(int rounds, uint64_t bytes_of_set) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : quick ? 1 : 3;
   return waypost::bench::Main(rounds, quick ? uint64_t{1} << 20 : uint64_t{80} << 20);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "base/standard_descriptors.h"
 #include "fetcher/policy/indexed_heap.h"
 #include "tests/bench/figures.h"
 
@@ -159,5 +160,6 @@ int Main(int rounds) {
 }  // namespace waypost::fetcher
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   return waypost::fetcher::Main(waypost::bench::TakeQuick(argc, argv) ? 1 : 5);
 }

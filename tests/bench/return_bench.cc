@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "integration/eventually.h"
 #include "integration/peer.h"
@@ -91,6 +92,7 @@ int Main(std::size_t count) {
 }  // namespace waypost::bench
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   return waypost::bench::Main(argc > 1 ? std::strtoull(argv[1], nullptr, 10)
                               : quick  ? 500

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/index.h"
+#include "base/standard_descriptors.h"
 #include "base/status.h"
 #include "blobstore/blob_row.h"
 #include "integration/peer.h"
@@ -210,4 +211,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace waypost
 
-int main(int argc, char** argv) { return waypost::Main(argc, argv); }
+int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
+  return waypost::Main(argc, argv);
+}

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/standard_descriptors.h"
 #include "http/client/socket.h"
 #include "syncgroup/protocol/invite.h"
 #include "tests/bench/figures.h"
@@ -139,6 +140,7 @@ int Main(int rounds, const std::vector<Set>& sets) {
 }  // namespace waypost
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   const bool quick = waypost::bench::TakeQuick(argc, argv);
   const std::vector<waypost::Set> sets =
       quick ? std::vector<waypost::Set>(std::begin(waypost::kQuickSets),

@@ -3,12 +3,14 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_descriptors.h"
 #include "tests/fuzz/fuzz_target.h"
 
 // Writes the seeds of every target to FOLDER/fuzz_NAME/seed-N, where ./dev fuzz begins with them.
 // Those that it found itself in earlier runs lie beside them.
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   if (argc != 2) {
     std::fprintf(stderr, "write_seeds FOLDER\n");
     return 2;

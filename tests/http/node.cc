@@ -9,11 +9,11 @@
 
 namespace waypost::http {
 
-Node::Node(NodeOptions options) {
+Node::Node(NodeOptions options) : options_(std::move(options)) {
   CHECK(base::InitCrypto());
   identity = base::Identity::Generate();
   const base::PeerId self = identity->peer_id();
-  if (options.tls) peer_tls = *PeerTls::Create(*identity);
+  if (options_.tls) peer_tls = *PeerTls::Create(*identity);
   fs = base::NewPosixFileSystem();
   CHECK(std::filesystem::create_directory(folder / "index"));
   parts = std::make_unique<service::PeerParts>(
@@ -23,48 +23,21 @@ Node::Node(NodeOptions options) {
   CHECK(parts->OpenIndex({.dir = folder / "index"}).ok());
   const auto make_client = [&](signpost::PeerBook& peers) {
     client = std::make_unique<PeerHttpClient>(
-        PeerHttpClientOptions{.self = self, .tls = peer_tls, .plain_for_tests = !options.tls},
+        PeerHttpClientOptions{.self = self, .tls = peer_tls, .plain_for_tests = !options_.tls},
         peers);
     return service::PeerParts::Clients{.calls = *client, .blobs = *client};
   };
   CHECK(parts
-            ->Open({.name = options.name,
+            ->Open({.name = options_.name,
                     .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
                     .store = {.data_dir = folder.path(),
-                              .min_free = {.bytes = options.min_free_bytes},
-                              .max_blob_bytes = options.max_blob_bytes},
+                              .min_free = {.bytes = options_.min_free_bytes},
+                              .max_blob_bytes = options_.max_blob_bytes},
                     .sync = {.interval = base::Millis(200)},
                     .scan = {.initial_delay = base::Millis(100)}},
                    make_client)
             .ok());
-  app_api = std::make_unique<AppApi>(
-      AppParts{.index = *parts->index,
-               .blobs = *parts->blobs,
-               .ledger = *parts->ledger,
-               .groups = *parts->groups,
-               .refs = *parts->refs,
-               .invites = *parts->invites,
-               .syncer = *parts->syncer,
-               .client = *client,
-               .peers = *parts->peers,
-               .fetcher = *parts->fetcher,
-               .report = *parts->report,
-               .scanner = *parts->scanner,
-               .completeness = *parts->completeness,
-               .settings = settings,
-               .sites = sites,
-               .events = parts->events,
-               .metrics = parts->metrics,
-               .clock = clock},
-      AppInfo{.name = options.name,
-              .version = "test",
-              .peer = self,
-              .tokens = {.api = kToken, .read = kReadToken},
-              .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
-              .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
-              .endpoint = [this] { return app->bound_address(); },
-              .reload = [this] { return reload; },
-              .started = clock.SteadyNow()});
+  app_api = MakeAppApi(clock);
   peer_api = std::make_unique<PeerApi>(PeerApi::Parts{.blobs = *parts->blobs,
                                                       .access = *parts->access,
                                                       .service = *parts->peer_service,
@@ -84,7 +57,7 @@ Node::Node(NodeOptions options) {
                     .workers = 4,
                     .tls = peer_tls,
                     .peers = true,
-                    .plain_peers_for_tests = !options.tls,
+                    .plain_peers_for_tests = !options_.tls,
                     .metrics = &parts->metrics},
       [this](Request& request) { return peer_api->Handle(request); },
       [this](const Request& request) { return peer_api->RouteName(request); });
@@ -94,6 +67,37 @@ Node::Node(NodeOptions options) {
               return app->Start();
             })
             .ok());
+}
+
+std::unique_ptr<AppApi> Node::MakeAppApi(const base::Clock& its_clock) {
+  return std::make_unique<AppApi>(
+      AppParts{.index = *parts->index,
+               .blobs = *parts->blobs,
+               .ledger = *parts->ledger,
+               .groups = *parts->groups,
+               .refs = *parts->refs,
+               .invites = *parts->invites,
+               .syncer = *parts->syncer,
+               .client = *client,
+               .peers = *parts->peers,
+               .fetcher = *parts->fetcher,
+               .report = *parts->report,
+               .scanner = *parts->scanner,
+               .completeness = *parts->completeness,
+               .settings = settings,
+               .sites = sites,
+               .events = parts->events,
+               .metrics = parts->metrics,
+               .clock = its_clock},
+      AppInfo{.name = options_.name,
+              .version = "test",
+              .peer = identity->peer_id(),
+              .tokens = {.api = kToken, .read = kReadToken},
+              .bound_hosts = [this] { return std::vector<std::string>{app->bound_address()}; },
+              .addresses = [this] { return std::vector<std::string>{peer->bound_address()}; },
+              .endpoint = [this] { return app->bound_address(); },
+              .reload = [this] { return reload; },
+              .started = its_clock.SteadyNow()});
 }
 
 Node::~Node() {

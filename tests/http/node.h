@@ -51,7 +51,7 @@ class ShiftedClock final : public base::Clock {
   void Shift(base::Millis by) { by_.store(by); }
 
  private:
-  const base::SystemClock system_;
+  const base::SystemClock system_{};
   std::atomic<base::Millis> by_{base::Millis(0)};
 };
 
@@ -72,6 +72,8 @@ class Node {
   ~Node();
 
   AppClient Client() { return AppClient({.address = app->bound_address(), .token = kToken}); }
+  // Another API for apps on the same parts, whose time is that of `its_clock`, which outlives it.
+  std::unique_ptr<AppApi> MakeAppApi(const base::Clock& its_clock);
   // A call that must succeed, as JSON.
   Json Call(const std::string& method, const std::string& target, const std::string& body = "");
   // Any call with any token.
@@ -95,6 +97,9 @@ class Node {
   std::unique_ptr<PeerApi> peer_api;
   std::unique_ptr<Engine> app;
   std::unique_ptr<Engine> peer;
+
+ private:
+  const NodeOptions options_;
 };
 
 }  // namespace waypost::http

@@ -115,5 +115,48 @@ TEST(DueTable, PutsFindsAndDeletesRows) {
   EXPECT_FALSE(DecodeWantedSince("1234567"));
 }
 
+TEST(DueTable, AVisitShowsAlsoRowsWhoseKeysDoNotParseAndGoesOnWhereItEnded) {
+  base::TempDir dir;
+  auto index = base::Index::Open({.dir = dir.path()});
+  ASSERT_TRUE(index.ok()) << index.status();
+  const DueKey first = {.first_peer = Peer(1), .due = FromMs(5), .blob = Blob(2)};
+  const DueKey last = {.first_peer = Peer(2), .due = FromMs(5), .blob = Blob(2)};
+  ASSERT_TRUE((*index)
+                  ->Update(base::Index::Lane::kForeground,
+                           [&](base::WriteTxn& txn) {
+                             PutDueRow(txn, first, FromMs(1));
+                             PutDueRow(txn, last, FromMs(1));
+                             txn.PutRaw(base::Table::kDue, EncodeDueKey(first) + "x", "damaged");
+                             return absl::OkStatus();
+                           })
+                  .ok());
+  std::vector<std::optional<DueKey>> seen;
+  std::vector<std::string> stored;
+  std::string from;
+  for (bool more = true; more;) {
+    const auto visit = [&](std::string_view row, const std::optional<DueKey>& key) {
+      stored.emplace_back(row);
+      seen.push_back(key);
+    };
+    ASSERT_TRUE((*index)
+                    ->Read([&](base::ReadTxn& txn) {
+                      const auto rest = VisitDueRows(txn, from, 2, visit);
+                      more = rest.has_value();
+                      from = rest.value_or("");
+                    })
+                    .ok());
+  }
+  EXPECT_EQ(seen, (std::vector<std::optional<DueKey>>{first, std::nullopt, last}));
+  ASSERT_TRUE((*index)
+                  ->Update(base::Index::Lane::kForeground,
+                           [&](base::WriteTxn& txn) {
+                             EXPECT_TRUE(DeleteRawDueRow(txn, stored.at(1)));
+                             EXPECT_FALSE(DeleteRawDueRow(txn, stored.at(1)));
+                             EXPECT_TRUE(HasDueRow(txn, last));
+                             return absl::OkStatus();
+                           })
+                  .ok());
+}
+
 }  // namespace
 }  // namespace waypost::signpost

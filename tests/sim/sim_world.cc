@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "base/standard_descriptors.h"
 #include "tests/sim/world.h"
 
 // sim_world [SEEDS [FIRST [PEERS_MIN PEERS_MAX]]]: runs worlds one after the other, every third
@@ -19,6 +20,7 @@ uint64_t NumberOr(int argc, char** argv, int at, uint64_t otherwise) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!waypost::base::FillStandardDescriptors()) return 1;
   using waypost::sim::Outcome;
   using waypost::sim::WorldOptions;
   waypost::base::ConfigureLog(waypost::base::LogLevel::kError, waypost::base::LogFormat::kText);

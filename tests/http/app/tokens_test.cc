@@ -26,6 +26,7 @@ namespace {
 
 using support::Eventually;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string BlobIdOf(const std::string& bytes) { return base::Sha256::Of(bytes).ToHex(); }
 
@@ -130,6 +131,46 @@ TEST_F(TokensTest, ATokenForGroupsSeesWhatTheyHoldAndNothingElse) {
   for (const char* bytes : {"theirs", "loose", "nobody's"}) {
     EXPECT_EQ(Status(token, "GET", "/v1/blobs/" + BlobIdOf(bytes) + "?fetch=never"), 404) << bytes;
     EXPECT_EQ(Status(token, "GET", "/v1/blobs/" + BlobIdOf(bytes)), 404) << bytes;
+  }
+}
+
+TEST_F(TokensTest, AGroupIsNamedAmongThoseThatTheTokenSees) {
+  const std::string photos = Group("my photos/ä"), letters = Group("letters");
+  const std::string name = "name:my%20photos%2F%C3%A4";
+  const std::string by_name = "/v1/groups/" + name;
+  EXPECT_EQ(node_.Call("GET", by_name)["id"], photos);
+  node_.Call("POST", "/v1/blobs?key=a&group=" + name, "mine");
+  EXPECT_EQ(node_.Call("GET", by_name + "/refs/a")["blob"], BlobIdOf("mine"));
+  EXPECT_EQ(node_.Call("GET", "/v1/blobs?group=" + name)["items"].size(), 1u);
+  EXPECT_EQ(node_.Call("POST", by_name + "/refs:batch", "{\"delete\":[\"a\"]}")["deleted"], 1);
+  node_.Call("PUT", by_name + "/refs/b", "{\"blob\":\"" + BlobIdOf("mine") + "\"}");
+  node_.Call("POST", "/v1/links", "{\"group\":\"name:my photos/ä\",\"key\":\"b\"}");
+
+  // Whoever sees one group learns of another's name what it learns of a name that nobody has.
+  const std::string token = Make("t", "admin", {photos});
+  EXPECT_EQ(Status(token, "GET", by_name), 200);
+  for (const char* call : {"/v1/groups/name:", "/v1/blobs?group=name:"}) {
+    const auto theirs = Send(token, "GET", std::string(call) + "letters");
+    const auto nowhere = Send(token, "GET", std::string(call) + "nothing");
+    EXPECT_EQ(theirs.status, 404);
+    EXPECT_THAT(theirs.body, HasSubstr("no group \\\"letters\\\" here"));
+    EXPECT_EQ(nowhere.status, 404);
+    EXPECT_THAT(nowhere.body, HasSubstr("no group \\\"nothing\\\" here"));
+  }
+  // And of one that is called as its own, nothing at all.
+  const std::string also =
+      node_.Call("POST", "/v1/groups?duplicate=true", "{\"name\":\"my photos/ä\"}").value("id", "");
+  EXPECT_EQ(Json::parse(Send(token, "GET", by_name).body)["id"], photos);
+  const auto several = node_.Ask(Node::kToken, "GET", by_name);
+  EXPECT_EQ(several.status, 400);
+  EXPECT_THAT(several.body, HasSubstr(photos));
+  EXPECT_THAT(several.body, HasSubstr(also));
+  EXPECT_EQ(node_.Status("GET", "/v1/groups/name:"), 404);
+  EXPECT_EQ(node_.Status("GET", "/v1/groups/letters"), 400);
+  // Beyond the first page of groups.
+  for (int i = 0; i < 101; ++i) Group("g" + std::to_string(i));
+  for (int i = 0; i < 101; i += 20) {
+    EXPECT_EQ(node_.Status("GET", "/v1/groups/name:g" + std::to_string(i)), 200) << i;
   }
 }
 
@@ -266,6 +307,20 @@ TEST_F(TokensTest, OnlyHashesAreStoredAndTheyAreThereAfterARestart) {
   EXPECT_TRUE(caller->Sees(*base::GroupId::FromHex(group)));
   EXPECT_FALSE(caller->Sees(base::GroupId()));
   EXPECT_EQ(again.Find(token + "0"), nullptr);
+}
+
+TEST_F(TokensTest, AWrongTokenIsLoggedOnceAMinuteWithWhereItCameFromAndNeverItself) {
+  testing::internal::CaptureStderr();
+  const auto first = Send("wpt_guessed_by_somebody", "GET", "/v1/status");
+  const auto second = Send("wpt_guessed_by_somebody", "GET", "/v1/status");
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_EQ(first.status, 401);
+  ASSERT_EQ(second.status, 401);
+  const std::string id(first.Header("waypost-request-id").value_or("none"));
+  EXPECT_THAT(log, HasSubstr("warning a wrong token from 127.0.0.1 for GET, request " + id +
+                             "; so far 1\n"));
+  EXPECT_THAT(log, Not(HasSubstr("so far 2")));
+  EXPECT_THAT(log, Not(HasSubstr("guessed")));
 }
 
 TEST_F(TokensTest, WrongTokensAreSlowedByAddressAndARightOneNever) {

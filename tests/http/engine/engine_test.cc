@@ -406,6 +406,28 @@ TEST_P(EngineTest, AnExceptionIsA500WithoutItsText) {
   EXPECT_EQ(client.Get("/hello").body, "hello");
 }
 
+// Who is shown an id asks about it, and the log is where it is looked for.
+TEST_P(EngineTest, A500IsLoggedWithTheIdThatItsCallerWasShown) {
+  options_.request_ids = true;
+  StartEngine();
+  RawClient client(address_);
+  testing::internal::CaptureStderr();
+  const auto failed = client.Get("/throw");
+  const auto refused = client.Get("/refuse");
+  engine_->Shutdown(base::Millis(2000));
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_EQ(failed.status, 500);
+  const std::string id = failed.headers.at("waypost-request-id");
+  EXPECT_NE(failed.body.find("\"request_id\":\"" + id + "\""), std::string::npos) << failed.body;
+  EXPECT_NE(log.find("GET /throw was answered with 500, request " + id + "\n"), std::string::npos)
+      << log;
+  EXPECT_NE(log.find("an exception in the handler of GET, request " + id), std::string::npos)
+      << log;
+  // What the caller did wrong is no news.
+  ASSERT_EQ(refused.status, 403);
+  EXPECT_EQ(log.find(refused.headers.at("waypost-request-id")), std::string::npos) << log;
+}
+
 TEST_P(EngineTest, SlowHeadsAndIdleConnectionsAreClosed) {
   options_.head_timeout = base::Millis(200);
   options_.idle_timeout = base::Millis(300);

@@ -316,6 +316,26 @@ TEST(Access, RefusedJoinsAreCountedByNetworkAndNobodyElseIsTurnedAway) {
   EXPECT_EQ(join(20, "192.0.2.1").status, 403);
 }
 
+TEST(Access, APeerThatIsRefusedIsNamedInTheLogOnceAMinute) {
+  World world;
+  world.Create("one");
+  const auto turn = [&](uint64_t number) {
+    Request request{.method = "POST", .path = "/peer/v1/turn", .remote_address = "192.0.2.7"};
+    request.peer = PeerNumber(number);
+    return world.api.Handle(request).status;
+  };
+  testing::internal::CaptureStderr();
+  for (const uint64_t number : {40, 40, 40, 41}) EXPECT_EQ(turn(number), 403);
+  const std::string log = testing::internal::GetCapturedStderr();
+  for (const uint64_t number : {40, 41}) {
+    const std::string line = "warning peer " + PeerNumber(number).ToHex() +
+                             " at 192.0.2.7 was refused with 403: /peer/v1/turn\n";
+    const std::size_t at = log.find(line);
+    ASSERT_NE(at, std::string::npos) << log;
+    EXPECT_EQ(log.find(line, at + 1), std::string::npos) << log;
+  }
+}
+
 TEST(Access, EveryAppCallWithEachToken) {
   Node node;
   std::size_t asked = 0;
