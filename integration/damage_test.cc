@@ -187,11 +187,16 @@ TEST_F(DamageTest, ABlobsFolderThatIsAwayLosesNothingAndComesBack) {
   mount();
   EXPECT_TRUE(Eventually([&] { return server_->Status().value("mode", "") == "normal"; }));
   EXPECT_EQ(server_->Call("GET", "/readyz").status, 200);
+  const std::string changes = "/v1/events?since=0&kinds=mode.changed&follow=false";
+  EXPECT_TRUE(Eventually([&] {
+    return server_->Call("GET", changes).body.find("\"mode\":\"normal\"") != std::string::npos;
+  })) << server_->Call("GET", changes).body;
   EXPECT_EQ(server_->Bytes(blob) == bytes, true);
   // It goes while the service runs: what is asked for is not lost for that.
   unmount();
   EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + unread).status, 503);
   EXPECT_EQ(server_->Status().value("mode", ""), "away: blobs");
+  EXPECT_NE(server_->Call("GET", changes).body.find("\"mode\":\"away: blobs\""), std::string::npos);
   mount();
   EXPECT_TRUE(Eventually([&] { return laptop_->Call("GET", "/v1/blobs/" + blob).body == bytes; }))
       << "members read it again";
