@@ -151,7 +151,12 @@ class PosixFileSystem final : public FileSystem {
     if (statvfs(dir.c_str(), &info) != 0) {
       return ErrnoStatus(errno, absl::StrCat("asking for the space of ", dir));
     }
+    struct stat folder;
+    if (stat(dir.c_str(), &folder) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("looking at ", dir));
+    }
     Space space;
+    space.device = folder.st_dev;
     space.free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
     space.total_bytes = uint64_t{info.f_blocks} * info.f_frsize;
     space.read_only = (info.f_flag & ST_RDONLY) != 0;

@@ -84,6 +84,7 @@ class FileSystem {
     uint64_t free_bytes = 0;  // available to this user
     uint64_t total_bytes = 0;
     bool read_only = false;  // it takes no writes
+    uint64_t device = 0;     // the same for all folders of one file system
   };
   virtual absl::StatusOr<Space> FreeSpace(const std::string& dir) = 0;
 };

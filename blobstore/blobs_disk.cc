@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/ids.h"
@@ -47,22 +48,33 @@ std::string BlobsDisk::away() const {
   return away_;
 }
 
+bool BlobsDisk::BeginLook(bool now, std::string& away) {
+  base::MutexLock lock(mutex_);
+  while (looking_) look_ended_.Wait(mutex_);
+  away = away_;
+  if (!now && looked_ && clock_.SteadyNow() - looked_at_ < kLookAgain) return false;
+  looking_ = true;
+  return true;
+}
+
 absl::Status BlobsDisk::Look(bool now) {
-  base::MutexLock look(looking_);
-  const base::SteadyTime at = clock_.SteadyNow();
-  const bool before = looked_ && at - looked_at_ < kLookAgain;
-  std::string seen = away();
-  if (now || !before) {
+  std::string seen;
+  if (BeginLook(now, seen)) {
+    const auto end = absl::MakeCleanup([this] {
+      base::MutexLock lock(mutex_);
+      looking_ = false;
+      look_ended_.NotifyAll();
+    });
+    const std::string before = std::move(seen);
+    const base::SteadyTime at = clock_.SteadyNow();
     ASSIGN_OR_RETURN(seen, Judge());
-    looked_ = true;
-    looked_at_ = at;
-    bool changed = false;
     {
       base::MutexLock lock(mutex_);
-      changed = seen != away_;
+      looked_ = true;
+      looked_at_ = at;
       away_ = seen;
     }
-    if (changed && listener_) listener_(seen);
+    if (seen != before && listener_) listener_(seen);
   }
   return seen.empty() ? absl::OkStatus() : absl::UnavailableError(seen);
 }

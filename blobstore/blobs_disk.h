@@ -38,9 +38,12 @@ class BlobsDisk {
 
  private:
   absl::Status Look(bool now);
-  // Why they are away; empty: they are not. An error of the disk or the index is an error.
-  absl::StatusOr<std::string> Judge() EXCLUSIVE_LOCKS_REQUIRED(looking_);
-  absl::StatusOr<std::string> BeginMarker() EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  // Waits for its turn to look. False: `away` is what was seen within the last second.
+  bool BeginLook(bool now, std::string& away);
+  // Both are of whoever looks. Why they are away; empty: they are not. An error of the disk or the
+  // index is an error.
+  absl::StatusOr<std::string> Judge();
+  absl::StatusOr<std::string> BeginMarker();
 
   base::FileSystem& fs_;
   base::Index& index_;
@@ -48,12 +51,15 @@ class BlobsDisk {
   const Layout& layout_;
   std::function<void(const std::string&)> listener_;
 
-  base::Mutex looking_;                  // during a look, which may hang with the disk
-  std::string id_ GUARDED_BY(looking_);  // as the index has it; empty: not known yet
-  bool looked_ GUARDED_BY(looking_) = false;
-  base::SteadyTime looked_at_ GUARDED_BY(looking_){};
+  // Of whoever looks, one thread at a time: as the index has it; empty: not known yet.
+  std::string id_;
 
   mutable base::Mutex mutex_;
+  base::CondVar look_ended_;
+  // Somebody reads the disk, which may hang, or tells the listener.
+  bool looking_ GUARDED_BY(mutex_) = false;
+  bool looked_ GUARDED_BY(mutex_) = false;
+  base::SteadyTime looked_at_ GUARDED_BY(mutex_){};
   std::string away_ GUARDED_BY(mutex_);
 };
 

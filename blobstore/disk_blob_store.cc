@@ -105,7 +105,8 @@ struct DiskBlobStore::Impl {
         partials(fs, shelf.layout(), options.boot_id.empty() ? KernelBootId(fs) : options.boot_id),
         space(
             std::make_shared<SpaceKeeper>(fs, clock, shelf.layout().blobs_dir(), options.min_free)),
-        writes(index, clock, [this] { return TryToWrite(); }),
+        partial_space(fs, clock, shelf.layout().partial_dir(), options.min_free, "partial/"),
+        writes(index, clock, [this] { return TryFiles(); }),
         max_blob(options.max_blob_bytes) {
     shelf.SetRottenHandler([this](const base::BlobId& blob) {
       open_files.Drop(blob);
@@ -165,9 +166,12 @@ struct DiskBlobStore::Impl {
     RETURN_IF_ERROR(CheckSize(size_bytes));
     RETURN_IF_ERROR(disk.Check());
     shelf.EmptyTrash();
-    ASSIGN_OR_RETURN(auto writer,
-                     PartialWriter::Open(shelf, partials, blob, size_bytes,
-                                         options.partial_mark_bytes, *space, std::move(claim)));
+    const bool apart = PartialsApart();
+    // Once it is whole it is copied there.
+    if (apart) RETURN_IF_ERROR(space->Check(size_bytes));
+    ASSIGN_OR_RETURN(auto writer, PartialWriter::Open(
+                                      shelf, partials, blob, size_bytes, options.partial_mark_bytes,
+                                      apart ? partial_space : *space, std::move(claim)));
     return std::unique_ptr<BlobWriter>(std::move(writer));
   }
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewWriter(
@@ -209,12 +213,24 @@ struct DiskBlobStore::Impl {
   absl::StatusOr<std::unique_ptr<base::ByteSource>> OpenFile(const base::BlobId& blob,
                                                              const BlobRow& row, uint64_t version);
 
+  bool PartialsApart() {
+    const auto blobs = space->Space(), partial = partial_space.Space();
+    return blobs.ok() && partial.ok() && blobs->device != partial->device;
+  }
+
   // A few bytes, durably.
-  absl::Status TryToWrite() {
-    RETURN_IF_ERROR(disk.Check());
-    ASSIGN_OR_RETURN(const auto file, fs.CreateUnnamed(shelf.layout().blobs_dir()));
+  absl::Status TryToWrite(const std::string& dir) {
+    ASSIGN_OR_RETURN(const auto file, fs.CreateUnnamed(dir));
     RETURN_IF_ERROR(file->WriteAt(0, std::string(kTrialBytes, '\0')));
     return file->Sync();
+  }
+  absl::Status TryBlobs() {
+    RETURN_IF_ERROR(disk.Check());
+    return TryToWrite(shelf.layout().blobs_dir());
+  }
+  absl::Status TryFiles() {
+    RETURN_IF_ERROR(TryBlobs());
+    return PartialsApart() ? TryToWrite(shelf.layout().partial_dir()) : absl::OkStatus();
   }
   template <class Result>
   Result Noted(Result result) {
@@ -235,6 +251,7 @@ struct DiskBlobStore::Impl {
   OpenFiles open_files{KeptOpen()};
   base::LogBound log;
   const std::shared_ptr<SpaceKeeper> space;
+  SpaceKeeper partial_space;  // of use where partial/ is on a file system of its own
   WriteWatch writes;
   std::atomic<uint64_t> max_blob;
   std::function<void(const base::BlobId&)> on_loss;  // set before use
@@ -272,7 +289,10 @@ void DiskBlobStore::SetAwayHandler(std::function<void(const std::string&)> on_ch
 }
 absl::Status DiskBlobStore::CheckBlobsThere() { return impl_->disk.CheckNow(); }
 std::string DiskBlobStore::away() const { return impl_->disk.away(); }
-void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) { impl_->space->SetFloor(floor); }
+void DiskBlobStore::SetMinFree(FreeSpaceFloor floor) {
+  impl_->space->SetFloor(floor);
+  impl_->partial_space.SetFloor(floor);
+}
 void DiskBlobStore::SetMaxBlob(uint64_t bytes) { impl_->max_blob = bytes; }
 FreeSpaceFloor DiskBlobStore::min_free() const { return impl_->space->floor(); }
 uint64_t DiskBlobStore::blob_bytes_max() const { return impl_->max_blob; }
@@ -488,8 +508,10 @@ absl::StatusOr<bool> DiskBlobStore::CheckBytes(const base::BlobId& blob,
 
 // ---- space, reconciliation ----
 
+// Of blobs/ alone: where only partial/ is ill or full, each large blob waits for itself and small
+// ones come.
 absl::Status DiskBlobStore::CheckDisk() {
-  const absl::Status tried = impl_->TryToWrite();
+  const absl::Status tried = impl_->TryBlobs();
   impl_->writes.NoteFiles(tried);
   return tried;
 }
@@ -500,6 +522,7 @@ void DiskBlobStore::SetReadOnlyHandler(std::function<void(const std::string&)> o
 std::string DiskBlobStore::read_only() const { return impl_->writes.why(); }
 void DiskBlobStore::CheckWrites() {
   impl_->writes.NoteFiles(impl_->space->Check(0));
+  impl_->writes.NoteFiles(impl_->partial_space.Check(0));
   impl_->writes.Try();
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/sha256.h"
@@ -50,7 +51,24 @@ absl::Status Shelf::Prepare() {
   }
   RETURN_IF_ERROR(fs_.SyncDir(layout_.data_dir()));
   EmptyTrash();
+  WarnOfFoldersApart();
   return absl::OkStatus();
+}
+
+void Shelf::WarnOfFoldersApart() {
+  const auto blobs = fs_.FreeSpace(layout_.blobs_dir());
+  if (!blobs.ok()) return;  // whoever writes there says why
+  std::vector<std::string> apart;
+  for (const std::string& dir :
+       {layout_.partial_dir(), layout_.trash_dir(), layout_.quarantine_dir()}) {
+    const auto space = fs_.FreeSpace(dir);
+    if (space.ok() && space->device != blobs->device) apart.push_back(dir);
+  }
+  if (apart.empty()) return;
+  base::LogWarning(absl::StrJoin(apart, ", "), apart.size() == 1 ? " is" : " are",
+                   " on another file system than ", layout_.blobs_dir(),
+                   ": all works, but what crosses is copied, so that large blobs are written twice "
+                   "and need room on both. Put all four on one to spare that");
 }
 
 absl::StatusOr<Shelf::Placed> Shelf::Place(

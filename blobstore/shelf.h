@@ -32,7 +32,8 @@ class Shelf {
  public:
   Shelf(base::FileSystem& fs, base::Index& index, Layout layout);
 
-  // Makes the folders that are missing, durably, and deletes what is in trash/.
+  // Makes the folders that are missing, durably, deletes what is in trash/, and warns where they
+  // are on several file systems.
   absl::Status Prepare();
 
   // Told of a file that a row vouched for and that turned out to be rotten, once it is out of the
@@ -86,6 +87,7 @@ class Shelf {
 
  private:
   friend class Pin;
+  void WarnOfFoldersApart();
   void Unpin(const base::BlobId& blob);
   absl::Status NeedFolder(const base::BlobId& blob);
   absl::Status MakeFolder(const base::BlobId& blob);

@@ -24,8 +24,8 @@ uint64_t FloorBytes(const FreeSpaceFloor& floor, uint64_t total_bytes) {
 }
 
 SpaceKeeper::SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
-                         FreeSpaceFloor floor)
-    : fs_(fs), clock_(clock), dir_(std::move(dir)), floor_(floor) {}
+                         FreeSpaceFloor floor, std::string what)
+    : fs_(fs), clock_(clock), dir_(std::move(dir)), what_(std::move(what)), floor_(floor) {}
 
 absl::Status SpaceKeeper::Reservation::Written(uint64_t bytes) {
   const uint64_t written = std::min(bytes, reserved_);
@@ -124,7 +124,7 @@ absl::Status SpaceKeeper::CheckLocked(uint64_t bytes) {
       free >= bytes ? absl::StrCat("make room there, or lower store.min_free to ", free - bytes)
                     : "make room there: a lower store.min_free alone would not do";
   return base::NoSpaceError(absl::StrCat(
-      "no room for ", bytes, " bytes on the disk of the data folder: ", wanted - free,
+      "no room for ", bytes, " bytes on the disk of ", what_, ": ", wanted - free,
       " bytes are missing. ", seen_.free_bytes, " bytes are free, ", reserved_,
       " of them promised to transfers under way, and store.min_free keeps ", floor, "; ", help));
 }

@@ -30,8 +30,9 @@ class SpaceKeeper {
   static constexpr uint64_t kReservedAhead = uint64_t{64} << 20;  // bytes
   static constexpr uint64_t kFirstStep = uint64_t{1} << 20;       // bytes
 
-  SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir,
-              FreeSpaceFloor floor);
+  // `what`: whose disk that of `dir` is, for messages.
+  SpaceKeeper(base::FileSystem& fs, const base::Clock& clock, std::string dir, FreeSpaceFloor floor,
+              std::string what = "the data folder");
 
   // What is kept free for one transfer; given back when destroyed. One thread. Outlived by its
   // keeper.
@@ -73,6 +74,7 @@ class SpaceKeeper {
   base::FileSystem& fs_;
   const base::Clock& clock_;
   const std::string dir_;
+  const std::string what_;
 
   base::Mutex mutex_;
   FreeSpaceFloor floor_ GUARDED_BY(mutex_);

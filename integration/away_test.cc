@@ -1,8 +1,11 @@
 // Peers that go away, come back, come late, or come back with an older memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "integration/cluster.h"
@@ -181,6 +184,30 @@ TEST_F(OldCopyTest, ARestoredFolderPullsItsOwnLostEntriesBackAndWritesOn) {
           << peer->name();
     }
   }
+}
+
+TEST_F(OldCopyTest, TwoCopiesThatRunAtOnceBothSaySo) {
+  Save();
+  Peer twin(WaypostProgram(), cluster_.dir() + "/copy", "twin");
+  ASSERT_TRUE(twin.Start().ok());
+  const std::vector<Peer*> copies = {laptop_, &twin};
+  const auto say_so = [](Peer* peer) { return !peer->Status().value("second_copy", "").empty(); };
+  for (int round = 0; round < 30; ++round) {
+    if (std::all_of(copies.begin(), copies.end(), say_so)) break;
+    for (Peer* copy : copies) {
+      const std::string key = absl::StrCat("of-", copy->name(), round);
+      ASSERT_FALSE(PutRef(*copy, group_, key, key).empty());
+      EXPECT_TRUE(Eventually([&] { return server_->Has(HexOfSha256(key)); })) << key;
+    }
+  }
+  for (Peer* copy : copies) {
+    EXPECT_TRUE(say_so(copy)) << copy->name() << copy->Status();
+    const HttpReply ready = copy->Call("GET", "/readyz");
+    EXPECT_EQ(ready.status, 503) << copy->name();
+    EXPECT_NE(ready.body.find("second copy"), std::string::npos) << ready.body;
+  }
+  EXPECT_EQ(server_->Status().value("second_copy", "-"), "");
+  ASSERT_EQ(twin.Stop(), 0);
 }
 
 TEST_F(OldCopyTest, AWipedIndexWithItsIdentityJoinsAgainAndLosesNothing) {

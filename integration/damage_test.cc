@@ -187,11 +187,16 @@ TEST_F(DamageTest, ABlobsFolderThatIsAwayLosesNothingAndComesBack) {
   mount();
   EXPECT_TRUE(Eventually([&] { return server_->Status().value("mode", "") == "normal"; }));
   EXPECT_EQ(server_->Call("GET", "/readyz").status, 200);
+  const std::string changes = "/v1/events?since=0&kinds=mode.changed&follow=false";
+  EXPECT_TRUE(Eventually([&] {
+    return server_->Call("GET", changes).body.find("\"mode\":\"normal\"") != std::string::npos;
+  })) << server_->Call("GET", changes).body;
   EXPECT_EQ(server_->Bytes(blob) == bytes, true);
   // It goes while the service runs: what is asked for is not lost for that.
   unmount();
   EXPECT_EQ(server_->Call("GET", "/v1/blobs/" + unread).status, 503);
   EXPECT_EQ(server_->Status().value("mode", ""), "away: blobs");
+  EXPECT_NE(server_->Call("GET", changes).body.find("\"mode\":\"away: blobs\""), std::string::npos);
   mount();
   EXPECT_TRUE(Eventually([&] { return laptop_->Call("GET", "/v1/blobs/" + blob).body == bytes; }))
       << "members read it again";
@@ -274,8 +279,14 @@ TEST(FullDiskTest, APutOnAFullDiskIsRefusedWith507AndNothingAcknowledgedIsLost) 
   EXPECT_EQ(peer.Get("/v1/groups/" + group).value("refs", 0), static_cast<int>(blobs.size()));
 }
 
-// partial/, trash/ and quarantine/ on another file system than blobs/.
-TEST(TwoFileSystemsTest, LargeBlobsComeAndGoAllTheSame) {
+// Some folders of the data folder on another file system than the rest.
+struct Elsewhere {
+  const char* name;
+  std::vector<std::string> folders;
+};
+class TwoFileSystemsTest : public testing::TestWithParam<Elsewhere> {};
+
+TEST_P(TwoFileSystemsTest, LargeBlobsComeAndGoAllTheSame) {
   Cluster cluster;
   SmallDisk disk(cluster.dir() + "/disk");
   SKIP_WITHOUT(disk);
@@ -283,10 +294,10 @@ TEST(TwoFileSystemsTest, LargeBlobsComeAndGoAllTheSame) {
   Peer& server = cluster.Add("server");
   const std::string group = cluster.Group("family", {{&laptop, "normal"}, {&server, "server"}});
   ASSERT_EQ(server.Stop(), 0);
-  for (const char* folder : {"partial", "trash", "quarantine"}) {
+  for (const std::string& folder : GetParam().folders) {
     const fs::path there = disk.path() + "/" + folder, here = server.dir() + "/" + folder;
+    fs::copy(here, there, fs::copy_options::recursive);
     fs::remove_all(here);
-    fs::create_directory(there);
     fs::create_directory_symlink(there, here);
   }
   ASSERT_TRUE(server.Start().ok());
@@ -295,14 +306,20 @@ TEST(TwoFileSystemsTest, LargeBlobsComeAndGoAllTheSame) {
   EXPECT_TRUE(Eventually([&] { return server.Has(film); })) << server.Status();
   EXPECT_EQ(server.Bytes(film) == bytes, true);
   EXPECT_EQ(server.Status().value("paused", true), false);
-  EXPECT_TRUE(fs::is_empty(disk.path() + "/partial")) << "what was copied is gone";
+  EXPECT_TRUE(fs::is_empty(server.dir() + "/partial")) << "what was copied is gone";
   // A damaged file goes to quarantine, and comes again.
   const fs::path path =
       absl::StrCat(server.dir(), "/blobs/", film.substr(0, 2), "/", film.substr(2, 2), "/", film);
   fs::resize_file(path, 10);
   EXPECT_TRUE(Eventually([&] { return server.Bytes(film) == bytes; }));
-  EXPECT_FALSE(fs::is_empty(disk.path() + "/quarantine"));
+  EXPECT_FALSE(fs::is_empty(server.dir() + "/quarantine"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Cases, TwoFileSystemsTest,
+                         testing::Values(Elsewhere{"AllButBlobs",
+                                                   {"partial", "trash", "quarantine"}},
+                                         Elsewhere{"Blobs", {"blobs"}}),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 // A server on a disk of 24 MiB, of which a filler takes some, and a laptop with a film of 6 MiB.
 class FullServerTest : public ::testing::Test {

@@ -1,6 +1,7 @@
-// The commands that the pages in docs/ show are run as they stand there.
+// The commands and settings that the pages in docs/ show are tried as they stand there.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <regex>
@@ -9,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "integration/cluster.h"
 #include "integration/eventually.h"
 
@@ -25,6 +27,23 @@ std::vector<std::string> CommandsOf(const std::string& page) {
     if (absl::StartsWith(line, "    waypost ")) commands.push_back(line.substr(4));
   }
   return commands;
+}
+
+constexpr const char* kPages[] = {"operations.md", "proxies.md", "security.md", "architecture.md"};
+
+std::string PathOf(const char* page) { return absl::StrCat(WAYPOST_SOURCE_DIR, "/docs/", page); }
+
+// What a page shows of a waypost.toml: each block that begins with a section.
+std::vector<std::string> SettingsOf(const std::string& page) {
+  std::vector<std::string> blocks;
+  std::istringstream text(ReadWholeFile(page));
+  bool inside = false;
+  for (std::string line; std::getline(text, line);) {
+    if (!inside && absl::StartsWith(line, "    [")) blocks.emplace_back();
+    inside = absl::StartsWith(line, inside ? "    " : "    [");
+    if (inside) absl::StrAppend(&blocks.back(), line.substr(4), "\n");
+  }
+  return blocks;
 }
 
 class DocsTest : public ::testing::Test {
@@ -66,6 +85,25 @@ class DocsTest : public ::testing::Test {
                       "'; waypost() { '", WaypostProgram(), "' \"$@\"; }; ", command)});
   }
 
+  // A service in a folder of its own, until it is ready.
+  void Serve(const std::string& command) {
+    const std::string folder = absl::StrCat(cluster_.dir(), "/folder", folders_);
+    ASSERT_EQ(Run("waypost init --data " + folder).exit_status, 0);
+    auto service =
+        Process::Spawn({.arguments = {"/bin/bash", "-c",
+                                      absl::StrCat("exec '", WaypostProgram(), "'",
+                                                   command.substr(std::string("waypost").size()))},
+                        .environment = {{"WAYPOST_HTTP_LISTEN", "127.0.0.1:0"},
+                                        {"WAYPOST_PEER_LISTEN", "127.0.0.1:0"}},
+                        .stderr_path = folder + ".log"});
+    ASSERT_TRUE(service.ok()) << service.status();
+    EXPECT_TRUE(Eventually([&] { return fs::exists(folder + "/endpoints.json"); }))
+        << command << "\n"
+        << ReadWholeFile(folder + ".log");
+    service->Signal(SIGTERM);
+    EXPECT_EQ(service->Wait(base::Millis(60'000)), 0) << command;
+  }
+
   Cluster cluster_;
   Peer* laptop_ = nullptr;
   Peer* phone_ = nullptr;
@@ -75,15 +113,17 @@ class DocsTest : public ::testing::Test {
 
 TEST_F(DocsTest, EveryCommandOnThePagesDoesWhatItSays) {
   std::vector<std::string> commands;
-  for (const char* page : {"operations.md", "proxies.md", "security.md", "architecture.md"}) {
-    const auto of_page = CommandsOf(absl::StrCat(WAYPOST_SOURCE_DIR, "/docs/", page));
+  for (const char* page : kPages) {
+    const auto of_page = CommandsOf(PathOf(page));
     commands.insert(commands.end(), of_page.begin(), of_page.end());
   }
   EXPECT_GT(commands.size(), 25U);
   const std::string nothing_wanted = Run("waypost wanted").out;
   for (const std::string& line : commands) {
-    // Every other test starts one.
-    if (absl::StartsWith(line, "waypost serve ")) continue;
+    if (absl::StartsWith(line, "waypost serve ")) {
+      Serve(Filled(line));
+      continue;
+    }
     if (absl::StartsWith(line, "waypost stop ")) {
       const std::string absent = HexOfSha256("nobody has this");
       Run("waypost ref set photos 2026/a.jpg " + absent);
@@ -96,6 +136,31 @@ TEST_F(DocsTest, EveryCommandOnThePagesDoesWhatItSays) {
     const CommandResult result = Run(command);
     EXPECT_EQ(result.exit_status, 0) << line << "\n" << command << "\n" << result.out << result.err;
   }
+}
+
+// Settings that are no more, a value that is none, files of a certificate that nothing takes.
+TEST_F(DocsTest, TheSettingsOnThePagesAreTaken) {
+  const std::string certificate = cluster_.dir() + "/fullchain.pem",
+                    key = cluster_.dir() + "/key.pem";
+  ASSERT_EQ(RunCommand({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=nas.example.org",
+                        "-keyout", key, "-out", certificate})
+                .exit_status,
+            0);
+  std::size_t tried = 0;
+  for (const char* page : kPages) {
+    for (const std::string& block : SettingsOf(PathOf(page))) {
+      const std::string file = absl::StrCat(cluster_.dir(), "/settings", ++tried, ".toml");
+      WriteWholeFile(file, absl::StrReplaceAll(block, {{"/etc/waypost/fullchain.pem", certificate},
+                                                       {"/etc/waypost/key.pem", key},
+                                                       {":7440", ":0"}}));
+      const CommandResult checked = Run("waypost config check " + file);
+      EXPECT_EQ(checked.exit_status, 0) << page << "\n" << block << checked.out << checked.err;
+      // And a service starts with them.
+      Serve(Filled("waypost serve --data DIR --peer.listen=127.0.0.1:0 --config " + file));
+    }
+  }
+  EXPECT_GT(tried, 0U);
 }
 
 }  // namespace

@@ -51,16 +51,26 @@ TEST(LifecycleTest, AFolderIsNeverServedUnderAnIdentityThatIsNotItsOwn) {
   ASSERT_EQ(peer.Stop(), 0);
   const std::string file = peer.dir() + "/identity.key";
   const std::string right = ReadWholeFile(file);
-  std::string damaged = right;
-  damaged[10] = damaged[10] == '1' ? '2' : '1';
-  for (const std::string& wrong : {damaged, ReadWholeFile(other.dir() + "/identity.key")}) {
+  const auto flipped = [&](std::size_t at) {
+    std::string damaged = right;
+    damaged[at] = damaged[at] == '1' ? '2' : '1';
+    return damaged;
+  };
+  const std::string no_key = flipped(10);
+  // A digit of its seed makes it the key of a peer that nobody has seen.
+  const std::string another_key = flipped(right.rfind(' ') + 1);
+  for (const std::string& wrong :
+       {no_key, another_key, ReadWholeFile(other.dir() + "/identity.key")}) {
     WriteWholeFile(file, wrong);
     const CommandResult serve = peer.Run({"serve", "--http.listen=127.0.0.1:0"});
     EXPECT_EQ(serve.exit_status, 78) << serve.err;
     EXPECT_NE(serve.err.find("identity.key"), std::string::npos) << serve.err;
-    if (wrong == damaged) continue;
+    if (wrong == no_key) continue;
+    EXPECT_NE(serve.err.find("is that of peer "), std::string::npos) << serve.err;
     EXPECT_NE(serve.err.find(peer.id()), std::string::npos) << serve.err;
-    EXPECT_NE(serve.err.find(other.id()), std::string::npos) << serve.err;
+    if (wrong != another_key) {
+      EXPECT_NE(serve.err.find(other.id()), std::string::npos) << serve.err;
+    }
   }
   WriteWholeFile(file, right);
   ASSERT_TRUE(peer.Start().ok());
@@ -183,6 +193,13 @@ TEST(LifecycleTest, ASecondServiceOnTheSameFolderIsToldWhoHasIt) {
   EXPECT_NE(second.err.find(absl::StrCat("process ", peer.process().pid())), std::string::npos)
       << second.err;
   EXPECT_EQ(peer.Call("GET", "/healthz").status, 200);
+}
+
+TEST(LifecycleTest, MetricsNameTheVersionThatRuns) {
+  Cluster cluster;
+  Peer& peer = cluster.Add("peer");
+  const std::string version = peer.Status().value("version", "none");
+  EXPECT_EQ(peer.Metric("waypost_build_info{version=\"" + version + "\"}"), 1) << version;
 }
 
 TEST(LifecycleTest, PlainHttpBeyondThisMachineIsWarnedOf) {

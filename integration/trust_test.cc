@@ -173,6 +173,17 @@ TEST(TrustTest, NoSecretIsInWhatTheServicesSay) {
   note(stranger.Call("POST", "/v1/join", "{\"invite\": \"" + unused + "\", \"x\": 1}"));
   const std::string blob = PutRef(laptop, group, "k", SomeBytes(100'000, 1));
   ASSERT_TRUE(Eventually([&] { return server.Has(blob); }));
+  // Its path is what it opens with, also where nothing is there any more.
+  const Json link = laptop.Post("/v1/links", {{"group", group}, {"key", "k"}}, 201);
+  const std::string link_secret = link.value("url", "").substr(3);
+  ASSERT_GE(link_secret.size(), 32u);
+  EXPECT_EQ(laptop.Call("GET", "/s/" + link_secret).status, 200);
+  note(laptop.Call("GET", "/s/" + link_secret + "?x=1"));
+  note(laptop.Call("PUT", "/s/" + link_secret, "x"));
+  note(laptop.Call("GET", "/v1/links"));
+  note(laptop.Call("GET", "/v1/audit"));
+  EXPECT_EQ(laptop.Call("DELETE", "/v1/links/" + link.value("id", "")).status, 204);
+  note(laptop.Call("GET", "/s/" + link_secret));
   for (Peer* peer : {&laptop, &server, &stranger}) {
     for (const char* target : {"/v1/status", "/v1/config", "/v1/groups", "/v1/peers", "/metrics",
                                "/v1/events?since=0", "/v1/wanted", "/v1/scan"}) {
@@ -199,6 +210,7 @@ TEST(TrustTest, NoSecretIsInWhatTheServicesSay) {
       {"an invite that was used", invite.substr(9, 40)},
       {"the end of it", invite.substr(invite.size() - 40)},
       {"an invite", unused.substr(unused.size() / 3, 40)},
+      {"a link", link_secret.substr(0, 32)},
   };
   for (Peer* peer : {&laptop, &server, &stranger}) {
     for (const char* name : {"api.token", "read.token", "identity.key"}) {

@@ -18,6 +18,7 @@
 // once. Nothing is written here: what it came to is a result that somebody else records.
 
 namespace waypost::fetcher {
+
 Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
                  AttemptProgress& progress, std::stop_token stop)
     : parts_(parts),
@@ -143,22 +144,22 @@ std::optional<base::PeerId> Attempt::BestPeer() {
           },
       .cooling = [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Cooling(now); }};
   for (const base::PeerId& peer : Rank(locations_, start_.members, view)) {
-    if (!NoteCoolDown(peer)) return peer;
+    if (NoteCoolDown(peer) == Standing::kMayBeAsked) return peer;
   }
   return std::nullopt;
 }
 
-// True if the peer cools now; it is then one of those that could not be heard.
-bool Attempt::NoteCoolDown(const base::PeerId& peer) {
+// A peer that cools now is one of those that could not be heard.
+Attempt::Standing Attempt::NoteCoolDown(const base::PeerId& peer) {
   const signpost::PeerHealth health = parts_.peers.Health(peer);
-  if (!health.Cooling(parts_.clock.WallNow())) return false;
+  if (!health.Cooling(parts_.clock.WallNow())) return Standing::kMayBeAsked;
   result_.silent.try_emplace(peer, health.returns);
   AttemptReport& report = result_.report;
   if (!report.first_cool_down_end || health.cool_down_end < *report.first_cool_down_end) {
     report.first_cool_down_end = health.cool_down_end;
     report.first_to_end = peer;
   }
-  return true;
+  return Standing::kCools;
 }
 
 void Attempt::Begin(const base::PeerId& peer, uint64_t returns) {
@@ -174,15 +175,15 @@ void Attempt::Ask(const base::PeerId& peer) {
     FailPeer(peer, Answer::kUnreachable, "no address of it is known", {});
     return;
   }
-  if (AskOnce(peer, addresses, parts_.blobs.PartialBytes(blob_))) return;
+  const Answered answered = AskOnce(peer, addresses, parts_.blobs.PartialBytes(blob_));
+  if (answered == Answered::kForGood) return;
   // A resumed file did not match, or no longer fits: nobody's fault, once more from zero.
   parts_.blobs.DropPartial(blob_);
   AskOnce(peer, addresses, 0);
 }
 
-// False: the partial file was at fault; nothing was recorded.
-bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
-                      uint64_t offset) {
+Attempt::Answered Attempt::AskOnce(const base::PeerId& peer,
+                                   const std::vector<std::string>& addresses, uint64_t offset) {
   const BlobRequest request{.from = {.peer = peer, .addresses = addresses},
                             .blob = blob_,
                             .groups = start_.groups_of.at(peer),
@@ -197,23 +198,23 @@ bool Attempt::AskOnce(const base::PeerId& peer, const std::vector<std::string>& 
       return Complete(peer, sink, sink.Finish());
     case BlobReply::Kind::kMiss:
       Miss(peer, request.groups, reply.miss);
-      return true;
+      return Answered::kForGood;
     case BlobReply::Kind::kUnreachable:
       FailPeer(peer, Answer::kUnreachable, reply.message, reply.retry_after);
-      return true;
+      return Answered::kForGood;
     case BlobReply::Kind::kBusy:
       FailPeer(peer, Answer::kBusy, reply.message, reply.retry_after);
-      return true;
+      return Answered::kForGood;
     case BlobReply::Kind::kWrongLength:
       WrongBytes(peer, sink, reply.message);
-      return true;
+      return Answered::kForGood;
     case BlobReply::Kind::kSinkError:
       return SinkError(peer, sink, reply.sink_error);
     case BlobReply::Kind::kCancelled:
       result_.report.local = LocalEnd::kCancelled;
-      return true;
+      return Answered::kForGood;
   }
-  return true;
+  return Answered::kForGood;
 }
 
 std::optional<blobstore::ArrivedBlob> Attempt::HearBlob(const base::PeerId& peer, uint64_t returns,
@@ -252,8 +253,8 @@ void Attempt::HearFailure(const base::PeerId& peer, uint64_t returns, const Blob
            reply.message, reply.retry_after);
 }
 
-bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
-                       absl::StatusOr<blobstore::StagedBlob> staged) {
+Attempt::Answered Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
+                                    absl::StatusOr<blobstore::StagedBlob> staged) {
   if (staged.ok()) {
     base::FaultPoint("fetch.verified");
     parts_.peers.RecordSuccess(peer);
@@ -263,15 +264,15 @@ bool Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
     result_.source = peer;
     result_.granted = sink.granted();
     result_.size_bytes = sink.total_bytes();
-    return true;
+    return Answered::kForGood;
   }
   if (base::IsDigestMismatch(staged.status())) {
-    if (sink.resumed()) return false;
+    if (sink.resumed()) return Answered::kPartialAtFault;
     WrongBytes(peer, sink, base::Std(staged.status().message()));
-    return true;
+    return Answered::kForGood;
   }
   LocalError(staged.status());
-  return true;
+  return Answered::kForGood;
 }
 
 void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
@@ -327,36 +328,37 @@ void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_
   locations_.erase(peer);
 }
 
-// Our own side ended the transfer. False: because of the partial file.
-bool Attempt::SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error) {
+// Our own side ended the transfer.
+Attempt::Answered Attempt::SinkError(const base::PeerId& peer, StoreSink& sink,
+                                     const absl::Status& error) {
   const std::string_view message = base::Std(error.message());
   switch (sink.fault()) {
     case StoreSink::Fault::kPartial:
-      return false;
+      return Answered::kPartialAtFault;
     case StoreSink::Fault::kYielded:
       result_.report.local = LocalEnd::kYielded;
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kStopped:
       result_.report.local = LocalEnd::kCancelled;
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kNotGranted:
       FailPeer(peer, Answer::kUnreachable, message, {});
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kTooLong:
       WrongBytes(peer, sink, message);
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kNoRoom:
       Note(peer, Answer::kNoRoom, message);
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kTooLarge:
       Note(peer, Answer::kTooLarge, message);
-      return true;
+      return Answered::kForGood;
     case StoreSink::Fault::kNone:
     case StoreSink::Fault::kStore:
       LocalError(error);
-      return true;
+      return Answered::kForGood;
   }
-  return true;
+  return Answered::kForGood;
 }
 
 void Attempt::LocalError(const absl::Status& error) {

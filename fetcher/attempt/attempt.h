@@ -156,18 +156,22 @@ class Attempt {
   AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;
   void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record, MembersOfGroups& cache);
   std::optional<base::PeerId> BestPeer();
-  bool NoteCoolDown(const base::PeerId& peer);
+  enum class Standing { kMayBeAsked, kCools };
+  Standing NoteCoolDown(const base::PeerId& peer);
   void Begin(const base::PeerId& peer, uint64_t returns);
-  bool AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
-               uint64_t offset);
-  bool Complete(const base::PeerId& peer, StoreSink& sink,
-                absl::StatusOr<blobstore::StagedBlob> staged);
+  // Is what the peer answered recorded, or was the partial file at fault, so that it is asked once
+  // more from zero?
+  enum class Answered { kForGood, kPartialAtFault };
+  Answered AskOnce(const base::PeerId& peer, const std::vector<std::string>& addresses,
+                   uint64_t offset);
+  Answered Complete(const base::PeerId& peer, StoreSink& sink,
+                    absl::StatusOr<blobstore::StagedBlob> staged);
   void Miss(const base::PeerId& peer, const std::vector<base::GroupId>& groups,
             const syncgroup::Elsewhere& miss);
   void FailPeer(const base::PeerId& peer, Answer answer, std::string_view message,
                 std::optional<base::Millis> retry_after);
   void WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message);
-  bool SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error);
+  Answered SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error);
   void LocalError(const absl::Status& error);
   void Note(const base::PeerId& peer, Answer answer, std::string_view message);
   signpost::LastError ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,

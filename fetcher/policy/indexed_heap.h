@@ -35,7 +35,6 @@ class IndexedHeap {
   std::size_t size() const { return heap_.size(); }
   // The least element. Not when empty.
   const T& top() const { return At(heap_.front().handle).value; }
-  Handle top_handle() const { return heap_.front().handle; }
   const T& Get(Handle handle) const { return At(handle).value; }
 
   Handle Push(T value) {

@@ -89,9 +89,9 @@ class RunQueue {
   // Notes the cool-downs that ended since the last call: who waits for others may be asked of these
   // peers.
   void NoteEnds(base::WallTime now);
-  // The time of the peer's slots counts for `payer` too: the member that brought it in, so that
+  // The time of the peer's slots counts for `sponsor` too: the member that brought it in, so that
   // nobody gets more by inviting many. Zero: for itself.
-  void SetPayer(const base::PeerId& peer, const base::PeerId& payer);
+  void SetSponsor(const base::PeerId& peer, const base::PeerId& sponsor);
   // The blob may be asked of `peer` meanwhile, or waits for its slot or return.
   void Redirect(const base::BlobId& blob, const base::PeerId& peer);
   // There is news of its home: it waits nowhere else any more.
@@ -232,7 +232,7 @@ class RunQueue {
     uint32_t running = 0;
     uint32_t large = 0;  // of those
     uint32_t picks = 0;
-    base::PeerId payer;    // zero: itself
+    base::PeerId sponsor;  // zero: itself
     base::Millis used{0};  // slots were held of those for whom it pays, all together
     // While it cools: entries that wait here and have not been looked at.
     std::deque<base::BlobId> unseen;
@@ -257,7 +257,7 @@ class RunQueue {
   bool MayStart(const base::PeerId& id, const Peer& peer, base::WallTime now) const;
   // May one more large blob be under way at `peer`, once `but` others have ended elsewhere?
   bool LargeMayStart(const base::PeerId& id, const Peer& peer, uint32_t but = 0) const;
-  const Peer& PayerOf(const Peer& peer) const;
+  const Peer& SponsorOf(const Peer& peer) const;
   static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now, bool large);
   Shelf ShelfOf(const signpost::DueKey& key, bool alone) const;
   void Reshelve(Entry& entry);

@@ -74,18 +74,18 @@ std::optional<RunQueue::Shelf> RunQueue::ShelfToPick(const Peer& peer, base::Wal
   return *kind == PickKind::kWaited ? waited : *kind == PickKind::kNew ? fresh : retried;
 }
 
-void RunQueue::SetPayer(const base::PeerId& peer, const base::PeerId& payer) {
-  peers_[peer].payer = payer;
-  if (!payer.IsZero()) peers_.try_emplace(payer);
+void RunQueue::SetSponsor(const base::PeerId& peer, const base::PeerId& sponsor) {
+  peers_[peer].sponsor = sponsor;
+  if (!sponsor.IsZero()) peers_.try_emplace(sponsor);
 }
 
-const RunQueue::Peer& RunQueue::PayerOf(const Peer& peer) const {
-  return peer.payer.IsZero() ? peer : peers_.at(peer.payer);
+const RunQueue::Peer& RunQueue::SponsorOf(const Peer& peer) const {
+  return peer.sponsor.IsZero() ? peer : peers_.at(peer.sponsor);
 }
 
 std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
   const auto used = [&](const Peer& peer) {
-    return std::max(PayerOf(peer).used, time_ - kOwedMax);
+    return std::max(SponsorOf(peer).used, time_ - kOwedMax);
   };
   auto it = peers_.upper_bound(last_picked_);
   auto next = peers_.end();
@@ -102,9 +102,9 @@ std::optional<RunQueue::Picked> RunQueue::Pick(base::WallTime now) {
   }
   if (next == peers_.end()) return std::nullopt;
   Peer& peer = next->second;
-  Peer& payer = peer.payer.IsZero() ? peer : peers_[peer.payer];
-  payer.used = used(peer);
-  time_ = std::max(time_, payer.used);
+  Peer& sponsor = peer.sponsor.IsZero() ? peer : peers_[peer.sponsor];
+  sponsor.used = used(peer);
+  time_ = std::max(time_, sponsor.used);
   const Picked picked = TakeTop(next->first, peer, next_shelf, now);
   ++peer.running;
   if (picked.alone) {
@@ -151,7 +151,7 @@ void RunQueue::Release(const Held& slot, base::Millis how_long) {
   Peer& peer = peers_[slot.at];
   CHECK(peer.running > 0);
   --peer.running;
-  (peer.payer.IsZero() ? peer : peers_[peer.payer]).used += how_long;
+  (peer.sponsor.IsZero() ? peer : peers_[peer.sponsor]).used += how_long;
   if (!slot.large) return;
   CHECK(peer.large > 0 && large_ > 0);
   --peer.large;

@@ -1,15 +1,19 @@
 #include "fetcher/work/audience.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "fetcher/work/row_state.h"
 
 // An ask ends a stop and makes the blob due, but one that comes again and again never makes a
 // failing blob try faster than the shortest wait. A caller is on the board before the row is
-// written, so that the commit finds it there.
+// written, so that the commit finds it there. Nobody waits for that commit: a disk that is slow to
+// flush would keep the thread of each who asks, and with them everybody who only reads.
 
 namespace waypost::fetcher {
 
@@ -17,6 +21,9 @@ using base::Index;
 using syncgroup::BlobRecord;
 
 namespace {
+
+// Asks on their way into the index at once: far more than a disk that works leaves waiting.
+constexpr uint32_t kAskingMax = 10'000;
 
 // When the next attempt may be, for one who asks now.
 base::WallTime NextFor(const signpost::Signpost& signpost, base::WallTime now,
@@ -27,12 +34,69 @@ base::WallTime NextFor(const signpost::Signpost& signpost, base::WallTime now,
 
 }  // namespace
 
+// The writer may end it after its caller has left, and after the audience.
+class Audience::Asking {
+ public:
+  Asking(std::shared_ptr<Callers> callers, std::shared_ptr<std::atomic<uint32_t>> all)
+      : callers_(std::move(callers)), all_(std::move(all)) {
+    ++*all_;
+  }
+  ~Asking() { --*all_; }
+
+  // `asked`: the signpost says from now on until when the blob is asked for.
+  void End(const absl::Status& status, bool asked) {
+    if (status.ok() && asked) callers_->asked = true;
+    {
+      base::MutexLock lock(mutex_);
+      status_ = status;
+    }
+    callers_->changed.Notify();
+  }
+  // nullopt: it is under way.
+  std::optional<absl::Status> status() const {
+    base::MutexLock lock(mutex_);
+    return status_;
+  }
+
+ private:
+  const std::shared_ptr<Callers> callers_;
+  const std::shared_ptr<std::atomic<uint32_t>> all_;
+  mutable base::Mutex mutex_;
+  std::optional<absl::Status> status_ GUARDED_BY(mutex_);
+};
+
 class Audience::Caller final : public Interest {
  public:
-  Caller(Audience& audience, const base::BlobId& blob, std::shared_ptr<Callers> callers)
-      : audience_(audience), blob_(blob), callers_(std::move(callers)) {}
+  // `asking`: null where nothing had to be written.
+  Caller(Audience& audience, const base::BlobId& blob, std::shared_ptr<Callers> callers,
+         std::shared_ptr<Asking> asking)
+      : audience_(audience),
+        blob_(blob),
+        callers_(std::move(callers)),
+        asking_(std::move(asking)) {}
   ~Caller() override { audience_.CallerLeft(blob_); }
-  FetchState State() const override { return audience_.parts_.view.State(blob_); }
+  FetchState State() const override {
+    // Asked before the rows are read: what they say without the ask is not what it came to.
+    const auto asked = asking_ ? asking_->status() : absl::OkStatus();
+    FetchState state = audience_.parts_.view.State(blob_);
+    const bool rests = state.kind != FetchState::Kind::kDone &&
+                       state.kind != FetchState::Kind::kLocating &&
+                       state.kind != FetchState::Kind::kFetching;
+    if (!rests || (asked && asked->ok())) return state;
+    state.blocked_by = Obstacle::kNone;
+    if (!asked) {
+      state.kind = FetchState::Kind::kPending;
+      state.will_retry = true;
+      return state;
+    }
+    state.kind = FetchState::Kind::kFailed;
+    state.blocked_by = Obstacle::kDisk;
+    state.will_retry = false;
+    state.error = {.error = signpost::ErrorClass::kDisk,
+                   .at = audience_.parts_.clock.WallNow(),
+                   .message = base::ShortMessage(base::Std(asked->message()))};
+    return state;
+  }
   base::Notifier::Registration OnChange(std::function<void()> callback) override {
     return callers_->changed.Register(std::move(callback));
   }
@@ -41,6 +105,7 @@ class Audience::Caller final : public Interest {
   Audience& audience_;
   const base::BlobId blob_;
   const std::shared_ptr<Callers> callers_;
+  const std::shared_ptr<Asking> asking_;
 };
 
 absl::StatusOr<std::unique_ptr<Interest>> Audience::Ask(const base::BlobId& blob) {
@@ -52,15 +117,20 @@ absl::StatusOr<std::unique_ptr<Interest>> Audience::Ask(const base::BlobId& blob
         absl::StrCat("blob ", blob.ToHex(),
                      " is not here, and no group here mentions it: reference it in a group first"));
   }
-  const std::shared_ptr<Callers> callers = parts_.board.Join(blob);
-  auto caller = std::make_unique<Caller>(*this, blob, callers);
-  if (need == Need::kWrite) {
-    ASSIGN_OR_RETURN(const bool asked, WriteAsk(blob, now, options));
-    if (asked) parts_.board.NoteAsked(*callers);
-  } else {
-    ASSIGN_OR_RETURN(const RowState row, ReadRowState(parts_.index, blob));
-    if (row.due) parts_.board.BringIn(*row.due);
+  if (need == Need::kWrite && *asking_ >= kAskingMax) {
+    return absl::UnavailableError(absl::StrCat("the index is slow, and ", kAskingMax,
+                                               " blobs that were asked for wait for it already"));
   }
+  const std::shared_ptr<Callers> callers = parts_.board.Join(blob);
+  if (need == Need::kWrite) {
+    const auto asking = std::make_shared<Asking>(callers, asking_);
+    auto caller = std::make_unique<Caller>(*this, blob, callers, asking);
+    WriteAsk(blob, now, options, asking);
+    return caller;
+  }
+  auto caller = std::make_unique<Caller>(*this, blob, callers, nullptr);
+  ASSIGN_OR_RETURN(const RowState row, ReadRowState(parts_.index, blob));
+  if (row.due) parts_.board.BringIn(*row.due);
   return caller;
 }
 
@@ -80,25 +150,26 @@ absl::StatusOr<Audience::Need> Audience::NeedOf(const base::BlobId& blob, base::
   return need;
 }
 
-absl::StatusOr<bool> Audience::WriteAsk(const base::BlobId& blob, base::WallTime now,
-                                        const FetcherOptions& options) {
-  bool asked = false;
-  RETURN_IF_ERROR(
-      parts_.index.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn) -> absl::Status {
-        asked = false;
-        parts_.ledger.Change(txn, blob, [&](BlobRecord& record) {
+void Audience::WriteAsk(const base::BlobId& blob, base::WallTime now, const FetcherOptions& options,
+                        const std::shared_ptr<Asking>& asking) {
+  const auto asked = std::make_shared<bool>(false);  // of the writer's thread
+  parts_.index.Submit(
+      Index::Lane::kForeground,
+      [&ledger = parts_.ledger, blob, now, options, asked](base::WriteTxn& txn) {
+        *asked = false;
+        ledger.Change(txn, blob, [&](BlobRecord& record) {
           if (!record.signpost || record.row) return;
           signpost::Signpost& signpost = *record.signpost;
           signpost.stopped = base::kNever;
           signpost.next_attempt = NextFor(signpost, now, options);
           if (signpost.wanted_since == base::kNever || signpost.asked_until != base::kNever) {
             signpost.asked_until = std::max(signpost.asked_until, now + options.expiry);
-            asked = true;
+            *asked = true;
           }
         });
         return absl::OkStatus();
-      }));
-  return asked;
+      },
+      [asking, asked](const absl::Status& status) { asking->End(status, *asked); });
 }
 
 void Audience::CallerLeft(const base::BlobId& blob) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -41,12 +43,16 @@ class Audience {
   };
   absl::StatusOr<Need> NeedOf(const base::BlobId& blob, base::WallTime now,
                               const FetcherOptions& options) const;
-  // True when the signpost says from now on until when the blob is asked for.
-  absl::StatusOr<bool> WriteAsk(const base::BlobId& blob, base::WallTime now,
-                                const FetcherOptions& options);
+  // What is asked for, on its way into the signpost.
+  class Asking;
+  // Does not wait: `asking` hears of the commit.
+  void WriteAsk(const base::BlobId& blob, base::WallTime now, const FetcherOptions& options,
+                const std::shared_ptr<Asking>& asking);
   void CallerLeft(const base::BlobId& blob);
 
   const Parts parts_;
+  // How many are on their way. Shared with them: the last commit may be after our end.
+  const std::shared_ptr<std::atomic<uint32_t>> asking_ = std::make_shared<std::atomic<uint32_t>>();
 };
 
 }  // namespace waypost::fetcher

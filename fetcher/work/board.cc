@@ -171,7 +171,7 @@ base::Millis Board::HeldFor(const Slot& slot) const {
 
 bool Board::MoveSlot(Slot& slot, const base::PeerId& peer, const base::PeerId& sponsor) {
   base::MutexLock lock(mutex_);
-  queue_.SetPayer(peer, sponsor);
+  queue_.SetSponsor(peer, sponsor);
   if (slot.at == peer) return true;
   const RunQueue::Held held{slot.at, slot.large};
   if (!queue_.MoveSlot(held, peer, HeldFor(slot), parts_.clock.WallNow())) return false;
@@ -257,16 +257,11 @@ std::shared_ptr<Callers> Board::Join(const base::BlobId& blob) {
   return callers;
 }
 
-void Board::NoteAsked(Callers& callers) {
-  base::MutexLock lock(mutex_);
-  callers.asked_ = true;
-}
-
 bool Board::Leave(const base::BlobId& blob) {
   base::MutexLock lock(mutex_);
   const auto it = callers_.find(blob);
   if (it == callers_.end() || --it->second->count_ > 0) return false;
-  const bool asked = it->second->asked_;
+  const bool asked = it->second->asked;
   callers_.erase(it);
   queue_.SetWaiting(blob, false);
   return asked && !stopping_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -47,11 +48,11 @@ class Flight {
 class Callers {
  public:
   base::Notifier changed;
+  std::atomic<bool> asked{false};  // its signpost says until when it is asked for
 
  private:
   friend class Board;  // under its mutex
   uint32_t count_ = 0;
-  bool asked_ = false;  // its signpost says until when it is asked for
   uint64_t attempts_ended_ = 0;
   signpost::LastError last_error_;
 };
@@ -157,7 +158,6 @@ class Board {
 
   // ---- of those who wait ----
   std::shared_ptr<Callers> Join(const base::BlobId& blob);
-  void NoteAsked(Callers& callers);
   // True when it was the last one and what the signpost says of the asking is to be renewed.
   bool Leave(const base::BlobId& blob);
   // Into the window, wherever its row is in the table.

@@ -65,8 +65,9 @@ class Fetcher final : public syncgroup::Wake {
 
   // ---- on demand ----
   // kNotFound when no group here mentions the blob and no signpost knows it. Starts at once if it
-  // may: an explicit request also ends a stop. Blocks for one index commit when the blob was not
-  // yet due.
+  // may: an explicit request also ends a stop. Waits for no commit: until what it had to write is
+  // durable the state is pending, and where that fails it is failed with the error of the disk.
+  // kUnavailable: thousands wait for the index already.
   absl::StatusOr<std::unique_ptr<Interest>> Ask(const base::BlobId& blob);
 
   // ---- for operators ----

@@ -135,6 +135,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"clock_behind", clocks.behind},
                        {"clock_ahead", clocks.ahead},
                        {"clock", clocks.reasons},
+                       {"second_copy", parts.syncer.SecondCopy()},
                        {"sandbox", context.info.sandbox}});
 }
 
@@ -242,6 +243,9 @@ absl::StatusOr<Response> GetReadiness(AppContext& context, Request&) {
     // What most clocks say of this one comes first; the others are of what it wrote ahead.
     const char* which = i == 0 && clocks.behind ? "clock_behind: " : "clock_ahead: ";
     reasons.push_back(absl::StrCat(which, clocks.reasons[i]));
+  }
+  if (std::string copy = context.parts.syncer.SecondCopy(); !copy.empty()) {
+    reasons.push_back(std::move(copy));
   }
   if (std::string away = context.parts.blobs.away(); !away.empty()) {
     reasons.push_back(std::move(away));

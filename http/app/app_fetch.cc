@@ -41,7 +41,11 @@ class FetchStream final : public Subscription {
     }
     FetchState state = interest_->State();
     result.end = state.kind == Kind::kDone;
-    if (!result.end && (state.attempts_ended > attempts_before_ || state.kind == Kind::kStopped)) {
+    // What was asked for could not be written down.
+    const bool failed_here =
+        state.kind == Kind::kFailed && state.blocked_by == fetcher::Obstacle::kDisk;
+    if (!result.end &&
+        (state.attempts_ended > attempts_before_ || state.kind == Kind::kStopped || failed_here)) {
       // One whole attempt ended without it.
       state.kind = Kind::kFailed;
       result.end = true;

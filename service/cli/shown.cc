@@ -192,6 +192,9 @@ std::vector<std::string> StatusLines(const Json& status, const Json& groups, bas
       "index", absl::StrCat(Sized(status, "index_size"), bad_rows == 0 ? "" : ", rows set aside: ",
                             bad_rows == 0 ? "" : absl::StrCat(bad_rows))));
   AddClock(status, groups, lines);
+  if (const std::string copy = TextOf(status, "second_copy"); !copy.empty()) {
+    lines.push_back(StatusRow("copied", copy));
+  }
   lines.push_back(StatusRow("sandbox", TextOf(status, "sandbox", "none")));
   if (groups.is_array()) AddGroups(groups, lines);
   return lines;

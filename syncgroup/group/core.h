@@ -18,6 +18,7 @@
 #include "syncgroup/group/changes.h"
 #include "syncgroup/group/group_options.h"
 #include "syncgroup/group/latest_stamps.h"
+#include "syncgroup/group/second_copy.h"
 #include "syncgroup/group/server_counts.h"
 #include "syncgroup/ledger/ledger.h"
 #include "syncgroup/protocol/hybrid_clock.h"
@@ -87,6 +88,7 @@ struct Core {
 
   mutable ServerCounts servers;
   mutable LatestStamps stamps;
+  mutable SecondCopy second_copy{clock};
 
   // Long work ends between two of its transactions, and goes on where it was after the next start.
   mutable std::atomic<bool> stopping{false};

@@ -78,6 +78,7 @@ GroupWriter::GroupWriter(const Core& core, base::WriteTxn& txn, Effects& effects
     : core_(core), txn_(txn), effects_(effects), group_(group), row_(std::move(row)) {}
 
 void GroupWriter::Write(std::vector<Op> ops, std::optional<base::WallTime> time) {
+  core_.second_copy.Writes(row_.incarnation);
   const OriginKey numbering{core_.self(), row_.incarnation};
   const KnowledgeRow known = LoadKnowledge(txn_, group_, numbering);
   const base::WallTime at = time.value_or(HybridNow(core_.clock.WallNow(), row_.latest));

@@ -23,7 +23,7 @@ bool Covers(const After& a, const After& b) {
   });
 }
 
-std::map<base::PeerId, OriginCut> CutsOf(const Verdict& verdict) {
+std::map<base::PeerId, OriginCut> CutsOf(const JudgedFacts& verdict) {
   std::map<base::PeerId, std::vector<const Admission*>> by_peer;
   for (const Admission* admission : verdict.admissions) {
     by_peer[admission->peer].push_back(admission);
@@ -70,7 +70,7 @@ bool PlaceCounts(const std::map<base::PeerId, OriginCut>& cuts, const EntryPlace
 }
 
 // Does a removal end what the admission says?
-bool Ended(const Verdict& verdict, const Admission& admission) {
+bool Ended(const JudgedFacts& verdict, const Admission& admission) {
   return std::any_of(verdict.removals.begin(), verdict.removals.end(), [&](const Removal* removal) {
     if (removal->target != admission.peer) return false;
     if (admission.stamp < removal->stamp || removal->named.contains(admission.incarnation)) {
@@ -85,7 +85,7 @@ bool Ended(const Verdict& verdict, const Admission& admission) {
 
 // Who answers for those that came by invites: up from inviter to inviter, also over those that are
 // gone, to one that an admin admitted.
-void NameSponsors(const Facts& facts, const Verdict& verdict,
+void NameSponsors(const Facts& facts, const JudgedFacts& verdict,
                   std::map<base::PeerId, Member>& members) {
   std::map<base::PeerId, base::PeerId> inviters;
   std::set<base::PeerId> by_admin = {facts.founder.peer};
@@ -107,7 +107,7 @@ void NameSponsors(const Facts& facts, const Verdict& verdict,
   }
 }
 
-std::map<base::PeerId, Member> MembersOf(const Facts& facts, const Verdict& verdict,
+std::map<base::PeerId, Member> MembersOf(const Facts& facts, const JudgedFacts& verdict,
                                          std::map<base::PeerId, Stamp>& admitted_at) {
   std::map<base::PeerId, Member> members;
   for (const Admission* a : verdict.admissions) {  // in the order of stamps
@@ -156,7 +156,7 @@ void ApplySettings(const SettingsOp& settings, Membership& to) {
 }
 
 // With what authority something was written; nullopt: with none.
-std::optional<Authority> AuthorityAt(const Verdict& verdict, const EntryPlace& place) {
+std::optional<Authority> AuthorityAt(const JudgedFacts& verdict, const EntryPlace& place) {
   std::optional<Authority> authority;
   for (const Admission* admission : verdict.admissions) {
     // Asked for what an admin alone may do, which no inviter's word gives.
@@ -249,7 +249,7 @@ bool RefsCount(const OriginCut& cut, uint64_t forked, const EntryPlace& place) {
 Membership FoldMembership(const Founder& founder, const std::vector<StampedOp>& ops,
                           const Forks& forks) {
   const Facts facts = CollectFacts(founder, ops, forks);
-  const Verdict verdict = JudgeFacts(facts);
+  const JudgedFacts verdict = JudgeFacts(facts);
   Membership result;
   std::map<base::PeerId, Stamp> admitted_at;
   result.members = MembersOf(facts, verdict, admitted_at);

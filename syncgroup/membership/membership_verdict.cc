@@ -380,7 +380,7 @@ uint64_t LimitUnder(const Removal& removal, const base::Incarnation& incarnation
   return readmitted ? kAllGenerations : 0;
 }
 
-Verdict JudgeFacts(const Facts& facts) {
+JudgedFacts JudgeFacts(const Facts& facts) {
   // Only what was said against those who acted as admins decides about the acts of others.
   std::set<base::PeerId> actors;
   for (const Admission& admission : facts.admissions) actors.insert(admission.author());
@@ -402,7 +402,7 @@ Verdict JudgeFacts(const Facts& facts) {
   Contest contest(facts, std::move(sanctions));
   const Sanctions standing = contest.Decide();
   const Growth growth(facts, standing, contest.contested());
-  Verdict verdict{.admissions = growth.in_order()};
+  JudgedFacts verdict{.admissions = growth.in_order()};
   for (const Sanction* sanction : standing) {
     if (sanction->removal != nullptr) verdict.removals.push_back(sanction->removal);
   }

@@ -49,11 +49,11 @@ Facts CollectFacts(const Founder& founder, const std::vector<StampedOp>& ops, co
 
 bool Forked(const Forks& forks, const EntryPlace& place);
 
-struct Verdict {
+struct JudgedFacts {
   std::vector<const Admission*> admissions;  // in the order of stamps
   std::vector<const Removal*> removals;
 };
-Verdict JudgeFacts(const Facts& facts);
+JudgedFacts JudgeFacts(const Facts& facts);
 
 // Up to which generation the entries of an incarnation stand under a removal.
 uint64_t LimitUnder(const Removal& removal, const base::Incarnation& incarnation,

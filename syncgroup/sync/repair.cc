@@ -88,7 +88,8 @@ bool ClaimFits(base::ReadTxn& txn, const base::GroupId& group, const OriginKey& 
   return !entry || HashEntry(entry->bytes) == claim.hash;
 }
 
-absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
+absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::PeerId& peer,
+                                                    const base::GroupId& group,
                                                     std::vector<SealedEntry> claimed) {
   std::optional<base::Incarnation> current;
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
@@ -99,11 +100,15 @@ absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
   const OriginKey numbering{core.self(), *current};
   // An honest member shows one entry of it, and the signature is looked at last.
   std::optional<Known> claim;
+  base::WallTime stamp;
   for (SealedEntry& sealed : claimed) {
     const auto place = PeekPlace(sealed.bytes);
     if (!place || OriginKey{place->origin, place->incarnation} != numbering) continue;
     const auto entry = PrepareEntry(group, std::move(sealed));
-    if (entry.ok()) claim = {.generation = entry->entry.place.generation, .hash = entry->hash};
+    if (entry.ok()) {
+      claim = {.generation = entry->entry.place.generation, .hash = entry->hash};
+      stamp = entry->entry.time;
+    }
     break;
   }
   if (!claim) return false;
@@ -111,7 +116,7 @@ absl::StatusOr<bool> Replication::Impl::CheckClaims(const base::GroupId& group,
   RETURN_IF_ERROR(core.index.Read(
       [&](base::ReadTxn& txn) { fits = ClaimFits(txn, group, numbering, *claim); }));
   if (fits) return false;
-  RETURN_IF_ERROR(Retire(group, *current));
+  RETURN_IF_ERROR(Retire(peer, group, *current, stamp));
   return true;
 }
 
@@ -133,8 +138,13 @@ absl::Status Replication::Impl::CompareClaims(const base::PeerId& peer, const ba
   return absl::OkStatus();
 }
 
-absl::Status Replication::Impl::Retire(const base::GroupId& group,
-                                       const base::Incarnation& incarnation) {
+absl::Status Replication::Impl::Retire(const base::PeerId& peer, const base::GroupId& group,
+                                       const base::Incarnation& incarnation,
+                                       base::WallTime claimed) {
+  // Where rows were damaged it may be one that this process wrote and lost.
+  if (core.second_copy.StampedSinceStart(claimed) && core.index.bad_rows() == 0) {
+    core.second_copy.Met(group, peer, claimed);
+  }
   return core.Update(Index::Lane::kForeground, [&](base::WriteTxn& txn, Effects& effects) {
     auto writer = GroupWriter::Open(core, txn, effects, group);
     if (!writer || writer->row().state != GroupRow::State::kActive ||
@@ -202,11 +212,12 @@ void Replication::Impl::Rest(const base::GroupId& group, const base::PeerId& ori
   fork_rests[{group, origin}] = now + kForkRestFactor * (now - began);
 }
 
-absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
+absl::Status Replication::Impl::ApplyForks(const base::PeerId& peer, const base::GroupId& group,
                                            const std::vector<ForkProof>& forks) {
   struct Proven {
     EntryPlace place;
     const ForkProof* proof;
+    base::WallTime earlier;  // stamp of the two
   };
   std::vector<Proven> proven;
   for (const ForkProof& fork : forks) {
@@ -216,7 +227,10 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
         first->hash == second->hash) {
       continue;  // proves nothing
     }
-    if (!Resting(group, first->entry.place.origin)) proven.push_back({first->entry.place, &fork});
+    if (!Resting(group, first->entry.place.origin)) {
+      proven.push_back(
+          {first->entry.place, &fork, std::min(first->entry.time, second->entry.time)});
+    }
   }
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
     std::erase_if(proven, [&](const Proven& one) {
@@ -226,6 +240,12 @@ absl::Status Replication::Impl::ApplyForks(const base::GroupId& group,
     });
   }));
   if (proven.empty()) return absl::OkStatus();
+  for (const Proven& one : proven) {
+    // This process wrote one of them at most.
+    if (one.place.origin == core.self() && core.second_copy.StampedSinceStart(one.earlier)) {
+      core.second_copy.Met(group, peer, one.earlier);
+    }
+  }
   const base::SteadyTime began = core.clock.SteadyNow();
   std::set<base::PeerId> learned;
   RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {

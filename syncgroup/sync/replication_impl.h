@@ -85,12 +85,15 @@ struct Replication::Impl {
   // ---- repair.cc ----
   // `claimed`: what a member shows of our own entries. If one under our signature is further in the
   // numbering of now than we know, or another than ours, that numbering is retired: true.
-  absl::StatusOr<bool> CheckClaims(const base::GroupId& group, std::vector<SealedEntry> claimed);
+  absl::StatusOr<bool> CheckClaims(const base::PeerId& peer, const base::GroupId& group,
+                                   std::vector<SealedEntry> claimed);
   // Where a member says, and older ones show nothing for it, that an own numbering has other
   // entries than ours, the place where they part is asked for.
   absl::Status CompareClaims(const base::PeerId& peer, const base::GroupId& group,
                              const Knowledge& claims, Round& round);
-  absl::Status Retire(const base::GroupId& group, const base::Incarnation& incarnation);
+  // `claimed`: the stamp of an entry of that numbering which `peer` has and we do not know.
+  absl::Status Retire(const base::PeerId& peer, const base::GroupId& group,
+                      const base::Incarnation& incarnation, base::WallTime claimed);
   // Asks the peer from where the numberings part. False if that was done already.
   bool StartProbe(const base::GroupId& group, const base::PeerId& peer, const OriginKey& numbering,
                   uint64_t known_generation);
@@ -99,7 +102,8 @@ struct Replication::Impl {
   // No forks of the origin for a while: its last ones took since `began`.
   void Rest(const base::GroupId& group, const base::PeerId& origin, base::SteadyTime began);
   bool Resting(const base::GroupId& group, const base::PeerId& origin);
-  absl::Status ApplyForks(const base::GroupId& group, const std::vector<ForkProof>& forks);
+  absl::Status ApplyForks(const base::PeerId& peer, const base::GroupId& group,
+                          const std::vector<ForkProof>& forks);
   absl::Status ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
                            std::vector<SealedEntry> probed, std::optional<uint32_t> answered,
                            Round& round);

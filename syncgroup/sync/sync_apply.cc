@@ -25,7 +25,13 @@ struct ChunkResult {
   std::set<OriginKey> waits;             // of these: because of a limit of their origin
   bool shown = false;                    // something of what waits decides about members
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
-  std::optional<base::Incarnation> retire;  // our numbering of now: someone else writes under it
+  // An entry of our own that this index does not have, in a numbering of ours.
+  struct OwnEntry {
+    base::Incarnation numbering;
+    base::WallTime stamp;
+  };
+  std::optional<OwnEntry> retire;     // under that of now: someone else writes under it
+  std::optional<OwnEntry> elsewhere;  // under one that no entry of this process has
   bool cursors_reset = false;
   std::string problem;
 };
@@ -71,6 +77,34 @@ void Show(GroupWriter& writer, PaperShares& papers, const PreparedEntry& entry,
   result.shown = true;
 }
 
+// One that is next in its numbering: taken, unless its member brings more than it may.
+void TakeNext(GroupWriter& writer, const Core& core, const base::PeerId& via,
+              const PreparedEntry& entry, MemberShares& shares, PaperShares& papers,
+              ChunkResult& result) {
+  const EntryPlace& place = entry.entry.place;
+  const MemberUse use =
+      UseOf(entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size());
+  const bool own = place.origin == core.self();
+  auto why = own ? std::nullopt : shares.WhyNot(place.origin, use);
+  if (why) {
+    result.ended.insert({place.origin, place.incarnation});
+    result.waits.insert({place.origin, place.incarnation});
+    result.problem = *std::move(why);
+    Show(writer, papers, entry, result);
+    return;
+  }
+  const auto& retired = writer.row().retired;
+  const bool known_here = std::any_of(retired.begin(), retired.end(), [&](const auto& each) {
+    return each.incarnation == place.incarnation;
+  });
+  if (own && !known_here && core.second_copy.WroteElsewhere(place.incarnation, entry.entry.time)) {
+    result.elsewhere = {place.incarnation, entry.entry.time};
+  }
+  writer.Append(entry, via);
+  shares.Took(place.origin, use);
+  ++result.applied;
+}
+
 void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                 const std::vector<PreparedEntry>& entries, std::size_t begin, std::size_t end,
                 ChunkResult& result) {
@@ -104,22 +138,9 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
       case Fate::kKnown:
       case Fate::kVoid:
         break;
-      case Fate::kNext: {
-        const MemberUse use =
-            UseOf(entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size());
-        auto why = place.origin == self ? std::nullopt : shares.WhyNot(place.origin, use);
-        if (why) {
-          result.ended.insert(numbering);
-          result.waits.insert(numbering);
-          result.problem = *std::move(why);
-          Show(writer, papers, entry, result);
-          break;
-        }
-        writer.Append(entry, via);
-        shares.Took(place.origin, use);
-        ++result.applied;
+      case Fate::kNext:
+        TakeNext(writer, core, via, entry, shares, papers, result);
         break;
-      }
       case Fate::kGap:
         result.ended.insert(numbering);
         result.problem = absl::StrCat("a gap before entry ", place.generation, " of peer ",
@@ -132,7 +153,7 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
                                       place.origin.ToHex(), " than is known here");
         break;
       case Fate::kOurs:
-        result.retire = place.incarnation;
+        result.retire = {place.incarnation, entry.entry.time};
         result.ended.insert(numbering);
         break;
       case Fate::kHeld:
@@ -279,14 +300,14 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
     kept = LoadCursor(txn, group, peer);
   }));
   if (!shared) return absl::OkStatus();  // left, or the peer was removed, meanwhile
-  ASSIGN_OR_RETURN(const bool retired, CheckClaims(group, std::move(reply.claimed)));
+  ASSIGN_OR_RETURN(const bool retired, CheckClaims(peer, group, std::move(reply.claimed)));
   if (retired) {
     // The same is asked again, now that the answer is known to hold lost entries of ours.
     StartOver(round, group);
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(CompareClaims(peer, group, reply.of_caller, round));
-  RETURN_IF_ERROR(ApplyForks(group, reply.forks));
+  RETURN_IF_ERROR(ApplyForks(peer, group, reply.forks));
   RETURN_IF_ERROR(ApplyProbed(peer, group, std::move(reply.probed), reply.probes_answered, round));
   if (round.no_room) return ShowEntries(group, reply, round);
   const auto further = round.cursors.find(group);
@@ -365,8 +386,9 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
   for (const auto& [numbering, generation] : result.parted) {
     if (StartProbe(group, peer, numbering, generation)) round.again = true;
   }
+  if (result.elsewhere) core.second_copy.Met(group, peer, result.elsewhere->stamp);
   if (!result.retire) return absl::OkStatus();
-  RETURN_IF_ERROR(Retire(group, *result.retire));
+  RETURN_IF_ERROR(Retire(peer, group, result.retire->numbering, result.retire->stamp));
   StartOver(round, group);
   return absl::OkStatus();
 }

@@ -191,6 +191,8 @@ base::SteadyTime Syncer::MembersChanged(const base::GroupId& group) const {
 
 ClockReport Syncer::Clocks() const { return impl_->Clocks(); }
 
+std::string Syncer::SecondCopy() const { return impl_->core.second_copy.reason(); }
+
 ClockReport Syncer::Impl::Clocks() const {
   ClockFacts facts{.now = clock.WallNow()};
   for (const auto& [group, latest] : core.stamps.After(facts.now + kClockAheadMax)) {

@@ -108,6 +108,8 @@ class Syncer {
   base::SteadyTime MembersChanged(const base::GroupId& group) const;
   // How this peer's clock stands to those of its members.
   ClockReport Clocks() const;
+  // Why it seems that a second copy of this data folder runs; empty: it does not.
+  std::string SecondCopy() const;
   // A round ended or a status changed.
   base::Notifier& changed();
 

@@ -288,6 +288,47 @@ TEST(FullDisk, KeepsWhatAFetchHasWrittenAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(*rig.Read(id), bytes);
 }
 
+TEST(FullDisk, WhereOnlyPartialFilesHaveNoRoomLargeFetchesWaitAndAllElseComes) {
+  DiskRig rig;
+  ASSERT_TRUE(rig.Open().ok());
+  rig.fs.SetApart(rig.layout.partial_dir(), kFloor + 20'000);
+  rig.clock.Advance(base::Millis(1000));
+  const std::string bytes = SomeBytes(30'000);
+  const auto refused = rig.disk().StartFetch(Sha256::Of(bytes), bytes.size()).status();
+  EXPECT_TRUE(base::IsNoSpace(refused)) << refused;
+  EXPECT_NE(refused.message().find("the disk of partial/"), std::string::npos) << refused;
+  EXPECT_TRUE(rig.disk().CheckSpace(bytes.size()).ok()) << "who is smaller need not wait";
+  EXPECT_TRUE(rig.Put(bytes).ok());
+  const std::string small = SomeBytes(3000);
+  EXPECT_TRUE(Fetch(rig, small, 0, small.size()).ok());
+  rig.fs.SetApart(rig.layout.partial_dir(), kFloor + 200'000);
+  rig.clock.Advance(base::Millis(1000));
+  const std::string other = SomeBytes(30'001);
+  EXPECT_TRUE(Fetch(rig, other, 0, other.size()).ok());
+  EXPECT_EQ(*rig.Read(Sha256::Of(other)), other);
+  // ... and where it finds no place when it is whole it does not begin.
+  rig.SetRoom(10'000);
+  const std::string third = SomeBytes(30'002);
+  EXPECT_TRUE(base::IsNoSpace(rig.disk().StartFetch(Sha256::Of(third), third.size()).status()));
+}
+
+TEST(FoldersApart, AreSaidAtTheStart) {
+  DiskRig rig;
+  const auto open = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(rig.Open().ok());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(open(), "");
+  rig.fs.SetApart(rig.layout.partial_dir(), 1 << 20);
+  rig.fs.SetApart(rig.layout.trash_dir(), 1 << 20);
+  std::string said = open();
+  EXPECT_NE(said.find("/data/partial, /data/trash are on another file system than /data/blobs"),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(said.find("quarantine"), std::string::npos) << said;
+}
+
 TEST(FullDisk, APutThatDoesNotFitLeavesNothing) {
   DiskRig rig;
   ASSERT_TRUE(rig.Open().ok());

@@ -246,6 +246,19 @@ void FakeFileSystem::SetFreeSpace(uint64_t bytes) {
   total_ = *used_ + bytes;
 }
 
+void FakeFileSystem::SetApart(const std::string& dir, uint64_t free_bytes) {
+  MutexLock lock(mutex_);
+  apart_[dir] = free_bytes;
+}
+
+const std::pair<const std::string, uint64_t>* FakeFileSystem::ApartOf(
+    const std::string& path) const {
+  for (const auto& item : apart_) {
+    if (path == item.first || path.starts_with(item.first + "/")) return &item;
+  }
+  return nullptr;
+}
+
 void FakeFileSystem::SetReadOnly(bool read_only) {
   MutexLock lock(mutex_);
   read_only_ = read_only;
@@ -371,6 +384,7 @@ absl::Status FakeFileSystem::Link(File& unnamed, const std::string& path) {
 absl::Status FakeFileSystem::Rename(const std::string& from, const std::string& to) {
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(Enter(Op::kRename, from));
+  if (ApartOf(from) != ApartOf(to)) return ErrnoStatus(EXDEV, from);
   ASSIGN_OR_RETURN(const Place source, Find(from));
   ASSIGN_OR_RETURN(const Place target, Find(to));
   if (source.node == nullptr) return ErrnoStatus(ENOENT, from);
@@ -468,6 +482,12 @@ absl::StatusOr<FileSystem::Space> FakeFileSystem::FreeSpace(const std::string& d
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(Enter(Op::kFreeSpace, dir));
   RETURN_IF_ERROR(FindDir(dir).status());
+  if (const auto* const apart = ApartOf(dir)) {
+    const auto at = std::distance(apart_.begin(), apart_.find(apart->first));
+    return Space{.free_bytes = apart->second,
+                 .total_bytes = apart->second,
+                 .device = 1 + static_cast<uint64_t>(at)};
+  }
   return Space{.free_bytes = total_ - std::min(*used_, total_),
                .total_bytes = total_,
                .read_only = read_only_};

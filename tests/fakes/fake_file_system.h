@@ -57,6 +57,9 @@ class FakeFileSystem final : public FileSystem {
   void FailNth(Op op, int nth, int error);
   // Room for this many more bytes; beyond it writes are cut short with ENOSPC.
   void SetFreeSpace(uint64_t bytes);
+  // The folder is on another file system, with room for so many bytes: what is asked and renamed
+  // shows it; writes there are not cut short.
+  void SetApart(const std::string& dir, uint64_t free_bytes);
   // As mounted so, or turned so after an error: reads go on.
   void SetReadOnly(bool read_only);
   void SetNow(WallTime now);
@@ -98,6 +101,9 @@ class FakeFileSystem final : public FileSystem {
     NodePtr node;  // null when nothing is there
   };
 
+  // Of the file system on which `path` is: its entry in `apart_`; null: the one of all others.
+  const std::pair<const std::string, uint64_t>* ApartOf(const std::string& path) const
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Counts the call; the failure that a test asked for, if it is its turn.
   absl::Status Enter(Op op, const std::string& what) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Place> Find(const std::string& path) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -114,6 +120,7 @@ class FakeFileSystem final : public FileSystem {
   std::shared_ptr<uint64_t> used_;  // bytes of all nodes; under mutex_ too
   uint64_t total_ GUARDED_BY(mutex_) = uint64_t{1} << 40;
   WallTime now_ GUARDED_BY(mutex_) = FromMs(1'750'000'000'000);
+  std::map<std::string, uint64_t> apart_ GUARDED_BY(mutex_);  // with their free bytes
   uint64_t cuts_ GUARDED_BY(mutex_) = 0;
   bool read_only_ GUARDED_BY(mutex_) = false;
   std::vector<Failure> failures_ GUARDED_BY(mutex_);

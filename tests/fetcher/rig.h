@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,8 @@ class Rig {
   FakeBlobClient client;
   base::FakeClock clock;
   base::SeededRandom random{1};
+  // What stands before the disk from the next Open on.
+  std::function<std::unique_ptr<base::FileSystem>(std::unique_ptr<base::FileSystem>)> before_disk;
   FetcherOptions options{.retry_base = base::Millis(20), .retry_max = base::Millis(60000)};
 
   Rig() {
@@ -59,6 +62,7 @@ class Rig {
 
   void Open() {
     fs = base::NewPosixFileSystem();
+    if (before_disk) fs = before_disk(std::move(fs));
     parts_ = std::make_unique<service::PeerParts>(
         service::PeerParts::Outside{
             .clock = clock, .random = random, .fs = *fs, .identity = *identity},

@@ -1,5 +1,6 @@
 #include "tests/sim/oracle.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "signpost/due.h"
+#include "signpost/rules.h"
 #include "signpost/signpost_table.h"
 #include "syncgroup/ledger/keys.h"
 #include "syncgroup/ledger/rows.h"
@@ -38,8 +40,9 @@ struct Snapshot {
   std::map<GroupId, GroupState> groups;
   std::map<BlobId, signpost::Signpost> signposts;
   std::map<BlobId, blobstore::BlobRow> blobs;
-  std::multiset<BlobId> due;
+  std::multiset<signpost::DueKey> due;
   std::map<GroupId, syncgroup::Counts> counts;  // zero: all together
+  std::set<GroupId> groups_here;                // also those that are being left
 };
 
 template <class Visit>
@@ -81,6 +84,9 @@ Snapshot Read(Peer& peer) {
                 all.groups.emplace(group.id, ReadGroup(txn, peer, group.id));
                 all.counts[group.id] = syncgroup::LoadCountsRow(txn, group.id);
               }
+              for (const auto& row : syncgroup::LoadGroupRows(txn)) {
+                all.groups_here.insert(row.first);
+              }
               all.counts[GroupId()] = syncgroup::LoadCountsRow(txn, GroupId());
               WalkTable(txn, Table::kSignposts, [&](std::string_view key, std::string_view row) {
                 all.signposts.emplace(*BlobId::FromBytes(key), *signpost::DecodeSignpost(row));
@@ -90,7 +96,7 @@ Snapshot Read(Peer& peer) {
               });
               base::Cursor due(txn, Table::kDue);
               for (due.Seek(""); due.valid(); due.Next()) {
-                all.due.insert(signpost::DecodeDueKey(due.key())->blob);
+                all.due.insert(*signpost::DecodeDueKey(due.key()));
               }
             })
             .ok());
@@ -145,8 +151,9 @@ void LeaveOut(const base::PeerId& hostile, GroupState& state) {
 void CompareGroup(const Peer& first, const GroupState& a, const Peer& other, const GroupState& b,
                   Problems& problems) {
   const std::string here = absl::StrCat(At(other, a.info.id), "unlike peer ", first.number(), ", ");
-  if (a.info.name != b.info.name || a.info.is_public != b.info.is_public ||
-      a.info.inviters != b.info.inviters) {
+  if (a.info.name != b.info.name || a.info.description != b.info.description ||
+      a.info.is_public != b.info.is_public || a.info.inviters != b.info.inviters ||
+      a.info.created != b.info.created) {
     problems.push_back(absl::StrCat(here, "it has other settings"));
   }
   if (a.members != b.members) {
@@ -167,12 +174,23 @@ void CompareGroup(const Peer& first, const GroupState& a, const Peer& other, con
 Problems StatesThatDiffer(const std::vector<Peer*>& peers,
                           const std::optional<base::PeerId>& hostile) {
   std::map<GroupId, std::pair<Peer*, GroupState>> firsts;
+  std::map<base::PeerId, std::set<GroupId>> groups_of;
   Problems problems;
   for (Peer* peer : peers) {
     for (auto& [group, state] : Read(*peer).groups) {
       if (hostile) LeaveOut(*hostile, state);
+      groups_of[peer->id()].insert(group);
       const auto [first, fresh] = firsts.try_emplace(group, peer, state);
       if (!fresh) CompareGroup(*first->second.first, first->second.second, *peer, state, problems);
+    }
+  }
+  for (const auto& [group, first] : firsts) {
+    for (const syncgroup::Member& member : first.second.members) {
+      for (const Peer* peer : peers) {
+        if (peer->id() != member.peer || groups_of[member.peer].contains(group)) continue;
+        problems.push_back(absl::StrCat(At(*peer, group), "it does not have the group, and peer ",
+                                        first.first->number(), " calls it a member"));
+      }
     }
   }
   return problems;
@@ -212,7 +230,8 @@ Problems BlobsThatAreMissing(const std::vector<Peer*>& peers, const Network& net
         if (!Holds(here, *ref.blob, group)) say(group, *ref.blob, "is not held");
       }
     }
-    for (const BlobId& blob : here.due) {
+    for (const signpost::DueKey& due : here.due) {
+      const BlobId& blob = due.blob;
       const auto signpost = here.signposts.find(blob);
       if (signpost == here.signposts.end()) continue;
       // Peers are asked under the groups that want the blob; one that an app asked for, under all.
@@ -233,7 +252,7 @@ namespace {
 // What must be counted and due at a peer, from its references and holdings.
 struct Expected {
   std::map<GroupId, syncgroup::Counts> counts;
-  std::multiset<BlobId> due;
+  std::multiset<signpost::DueKey> due;
 };
 
 std::map<BlobId, std::map<GroupId, uint32_t>> KeysOfBlobs(const Snapshot& here) {
@@ -286,7 +305,12 @@ void CountBlob(const Snapshot& here, const BlobId& blob, const signpost::Signpos
   ++all.wanted;
   all.wanted_bytes += size;
   all.stopped += stopped ? 1 : 0;
-  if (!stopped) expected.due.insert(blob);
+  if (stopped) return;
+  expected.due.insert(
+      {.first_peer = signpost::FirstPeer(signpost.locations),
+       .lane = signpost.failures == 0 ? signpost::DueLane::kNew : signpost::DueLane::kRetry,
+       .due = std::max(signpost.next_attempt, signpost.wanted_since),
+       .blob = blob});
 }
 
 Expected Count(const Snapshot& here) {
@@ -328,6 +352,17 @@ void CheckBytes(Peer& peer, const Snapshot& here, Problems& problems) {
   }
 }
 
+// A group that is not here any more reads nothing.
+void CheckHolders(const Peer& peer, const Snapshot& here, Problems& problems) {
+  for (const auto& [blob, row] : here.blobs) {
+    for (const auto& [group, holding] : row.holdings) {
+      if (here.groups_here.contains(group)) continue;
+      problems.push_back(absl::StrCat(At(peer, group), "blob ", Short(blob.ToHex()),
+                                      " has a holding, and the group is not here"));
+    }
+  }
+}
+
 }  // namespace
 
 Problems RowsThatDisagree(Peer& peer) {
@@ -345,7 +380,12 @@ Problems RowsThatDisagree(Peer& peer) {
   }
   if (expected.due != here.due) {
     problems.push_back(absl::StrCat("peer ", peer.number(), ": ", here.due.size(),
-                                    " due rows, and ", expected.due.size(), " should be"));
+                                    " due rows, and ", expected.due.size(),
+                                    " should be, each with its peer, lane and time"));
+  }
+  CheckHolders(peer, here, problems);
+  if (const std::string copy = peer.parts().syncer->SecondCopy(); !copy.empty()) {
+    problems.push_back(absl::StrCat("peer ", peer.number(), " has no copy, and says: ", copy));
   }
   CheckBytes(peer, here, problems);
   return problems;

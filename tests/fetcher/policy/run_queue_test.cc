@@ -346,7 +346,7 @@ TEST(RunQueue, WhomOneBroughtInGetTheTimeOfOneTogether) {
   RunQueue queue(1, 2);
   for (uint8_t peer = 1; peer <= 9; ++peer) {
     for (uint32_t i = 0; i < 500; ++i) queue.Upsert(Key(peer, peer * 1000u + i));
-    if (peer >= 3) queue.SetPayer(Peer(peer), Peer(2));  // seven puppets
+    if (peer >= 3) queue.SetSponsor(Peer(peer), Peer(2));  // seven puppets
   }
   std::map<PeerId, int> picks;
   for (int i = 0; i < 400; ++i) {
@@ -538,7 +538,7 @@ class Walk {
         if (const auto row = SomeRow()) queue_.SetWaiting(row->blob, Any(2) == 0);
         return "a client comes or leaves";
       case 11:
-        if (Any(2) == 0) queue_.SetPayer(SomePeer(), SomePeer());
+        if (Any(2) == 0) queue_.SetSponsor(SomePeer(), SomePeer());
         if (const auto row = SomeRow()) queue_.MarkAlone(row->blob);
         return "one is to go alone";
       case 12:

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
+#include <optional>
 
+#include "base/thread.h"
+#include "tests/fakes/gate.h"
 #include "tests/fetcher/rig.h"
 
 namespace waypost::fetcher {
@@ -20,7 +24,13 @@ class AudienceTest : public testing::Test {
   std::unique_ptr<Interest> Ask() {
     auto interest = audience_.Ask(blob_);
     CHECK(interest.ok());
+    CHECK(AwaitCommits().ok());
     return *std::move(interest);
+  }
+  // Of what was submitted before.
+  absl::Status AwaitCommits() {
+    return rig_.index->Update(base::Index::Lane::kForeground,
+                              [](base::WriteTxn&) { return absl::OkStatus(); });
   }
   signpost::Signpost Signpost() { return *rig_.Record(blob_).signpost; }
   void Change(const std::function<void(signpost::Signpost&)>& change) {
@@ -111,6 +121,49 @@ TEST_F(AudienceTest, WhatWasOnlyAskedForStaysDueForAWhileAfterTheLastCallerLeft)
   second.reset();
   EXPECT_TRUE(rig_.AtOnce(
       [&] { return Signpost().asked_until == rig_.clock.WallNow() + rig_.options.expiry; }));
+}
+
+// As on a disk that takes its time to flush.
+TEST_F(AudienceTest, WhoAsksWaitsForNoCommitAndTheBlobIsPendingUntilThen) {
+  rig_.Mention(blob_, {peer_});
+  ASSERT_TRUE(rig_.fetcher->Stop(blob_).ok());
+  base::Gate gate;
+  rig_.index->Submit(
+      base::Index::Lane::kForeground,
+      [&](base::WriteTxn&) {
+        gate.Pass();
+        return absl::OkStatus();
+      },
+      nullptr);
+  gate.AwaitArrivals(1);
+  std::atomic<bool> answered = false;
+  std::unique_ptr<Interest> interest;
+  std::optional<FetchState> state;
+  base::Thread asks("asks", [&] {
+    interest = *audience_.Ask(blob_);
+    state = interest->State();
+    answered = true;
+  });
+  EXPECT_TRUE(rig_.AtOnce([&] { return answered.load(); })) << "while no commit ends";
+  gate.Open();
+  asks.Join();
+  EXPECT_EQ(state->kind, FetchState::Kind::kPending);
+  EXPECT_EQ(state->blocked_by, Obstacle::kNone);
+  ASSERT_TRUE(AwaitCommits().ok());
+  EXPECT_EQ(Signpost().stopped, base::kNever);
+  EXPECT_EQ(interest->State().kind, FetchState::Kind::kPending);
+}
+
+TEST_F(AudienceTest, AnAskThatCannotBeWrittenDownHasFailed) {
+  rig_.Mention(blob_, {peer_});
+  ASSERT_TRUE(rig_.fetcher->Stop(blob_).ok());
+  rig_.index->Shutdown();
+  const auto interest = *audience_.Ask(blob_);
+  const FetchState state = interest->State();
+  EXPECT_EQ(state.kind, FetchState::Kind::kFailed);
+  EXPECT_EQ(state.blocked_by, Obstacle::kDisk);
+  EXPECT_EQ(state.error.error, signpost::ErrorClass::kDisk);
+  EXPECT_FALSE(state.will_retry);
 }
 
 TEST_F(AudienceTest, WhatAGroupWantsIsNotSaidToBeAskedFor) {

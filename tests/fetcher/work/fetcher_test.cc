@@ -2,13 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
 
+#include "base/status.h"
 #include "tests/fakes/gate.h"
+#include "tests/fakes/passing_file_system.h"
 #include "tests/fetcher/rig.h"
 
 namespace waypost::fetcher {
@@ -287,6 +293,58 @@ TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
   rig.blobs->SetMinFree({.bytes = 0});
   ASSERT_TRUE(rig.Within(Millis(5000), [&] { return rig.Held(blob); }));
   EXPECT_FALSE(rig.fetcher->Paused().paused());
+}
+
+// An ill place on the disk: the name of one blob cannot be made.
+class NoNameFor final : public base::PassingFileSystem {
+ public:
+  NoNameFor(std::unique_ptr<base::FileSystem> below, std::string name)
+      : PassingFileSystem(std::move(below)), name_(std::move(name)) {}
+  absl::Status Link(base::File& unnamed, const std::string& path) override {
+    if (ill && path.ends_with(name_)) return base::ErrnoStatus(EIO, path);
+    return PassingFileSystem::Link(unnamed, path);
+  }
+  std::atomic<bool> ill{true};
+
+ private:
+  const std::string name_;
+};
+
+TEST(Fetcher, AnErrorOfTheDiskAtOneBlobPausesNoOther) {
+  Rig rig;
+  std::map<BlobId, std::string> contents;
+  for (char fill = 'a'; fill < 'k'; ++fill) {
+    const std::string content(20'000, fill);
+    contents[Sha256::Of(content)] = content;
+  }
+  const BlobId ill = contents.begin()->first;
+  rig.Close();
+  NoNameFor* disk = nullptr;
+  rig.before_disk = [&](std::unique_ptr<base::FileSystem> below) {
+    auto between = std::make_unique<NoNameFor>(std::move(below), ill.ToHex());
+    disk = between.get();
+    return between;
+  };
+  rig.Open();
+  const PeerId peer =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        return FakeBlobClient::SendFrom(contents.at(request.blob), request.offset, 64 * 1024,
+                                        request, sink, stop);
+      });
+  for (const auto& [blob, content] : contents) rig.Mention(blob, {peer});
+  rig.Start();
+  const auto others_held = [&] {
+    return std::all_of(contents.begin(), contents.end(),
+                       [&](const auto& item) { return item.first == ill || rig.Held(item.first); });
+  };
+  EXPECT_TRUE(rig.Within(Millis(60'000),
+                         [&] { return others_held() && rig.Record(ill).signpost->failures > 0; }));
+  for (const base::Event& event : rig.events->Read(0, 1000).events) {
+    EXPECT_NE(event.kind, "fetcher.paused");
+  }
+  EXPECT_EQ(rig.Record(ill).signpost->last_error.error, signpost::ErrorClass::kDisk);
+  disk->ill = false;
+  EXPECT_TRUE(rig.Within(Millis(600'000), [&] { return rig.Held(ill); }));
 }
 
 TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {

@@ -122,6 +122,7 @@ TEST_F(Restore, AnOlderCopyGetsItsOwnEntriesBackAndWritesUnderAnotherNumbering) 
   SetAndSpread("b3", "3");
   EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, {{"b3", "3"}, {"b1", "1"}}); }));
   ExpectNoNumberTwice(all_, group_);
+  EXPECT_EQ(b_.syncer().SecondCopy(), "") << "what was lost was written before it started";
 }
 
 TEST_F(Restore, WhatWasWrittenAloneOnAnOlderCopyIsKeptToo) {
@@ -210,6 +211,38 @@ TEST_F(Restore, AFolderCopiedAndStartedTwiceLosesNoKeyOfEither) {
   EXPECT_TRUE(wire_.InTime([&] { return Agree(all_, group_, keys); })) << Refs(all_, group_);
   twin.Start();
   ExpectNoNumberTwice({&a_, &b_, &c_, &twin}, group_);
+}
+
+// Copied and started twice, and nobody noticed: both write, and each hears of the other.
+TEST_F(Restore, TwoCopiesThatWriteAtOnceBothSaySo) {
+  b_.Stop();
+  b_.CopyTo(copies_.path() + "/twin");
+  ClusterNode twin(wire_, {.number = 2, .address = "at:twin"});
+  twin.Stop();
+  twin.RestoreFrom(copies_.path() + "/twin");
+  b_.Start();
+  twin.Start();
+  wire_.clock.Advance(base::Millis(10'000));
+  const auto both_say_so = [&] {
+    return !b_.syncer().SecondCopy().empty() && !twin.syncer().SecondCopy().empty();
+  };
+  // Members call the one that spoke last, so that it takes some rounds until each was heard.
+  bool said = false;
+  for (int i = 0; i < 20 && !said; ++i) {
+    ASSERT_TRUE(b_.Set(group_, "by the first " + std::to_string(i), "1").ok());
+    ASSERT_TRUE(twin.Set(group_, "by the second " + std::to_string(i), "2").ok());
+    said = wire_.clock.AdvanceUntil(both_say_so, base::Millis(20'000));
+  }
+  EXPECT_TRUE(said) << "the first: " << b_.syncer().SecondCopy()
+                    << "\nthe second: " << twin.syncer().SecondCopy();
+  EXPECT_EQ(a_.syncer().SecondCopy() + c_.syncer().SecondCopy(), "") << "who is no copy";
+  // One of them goes, as it is asked to, and the other starts anew.
+  twin.Stop();
+  b_.Stop();
+  wire_.clock.Advance(base::Millis(10'000));
+  b_.Start();
+  SetAndSpread("b1", "alone");
+  EXPECT_EQ(b_.syncer().SecondCopy(), "");
 }
 
 // A damaged row of its own knowledge: the next number might be one that was used.
