@@ -72,7 +72,7 @@ TEST(IndexFault, AfterAMetaPageThatCouldNotBeWrittenTheIndexIsOpenedAnew) {
 TEST(IndexFault, WhoeverTakesTheCommitListenerAwayMayGoWhenThatReturns) {
   TempDir dir;
   const auto index = OpenOrDie(dir.path());
-  ASSERT_NO_FATAL_FAILURE(MakeMetaPagesUnwritable(dir / "data.mdb"));
+  ASSERT_NO_FATAL_FAILURE(support::MakeMetaPagesUnwritable(dir / "data.mdb"));
   Gate gate;
   std::atomic<bool> inside = false, taken_away = false;
   index->SetCommitListener([&](const absl::Status&) {
