@@ -27,8 +27,9 @@ constexpr std::chrono::milliseconds kDescriptorAgain{1000};
 // Somebody has to mount it.
 constexpr std::chrono::milliseconds kReadOnlyAgain{30'000};
 
-// Made at the start: when it is needed there is no memory to make it.
-const absl::Status no_memory = absl::UnavailableError("memory ran out");
+// Made at the start: when it is needed there is no memory to make it. Never destroyed, for threads
+// may run while the process ends.
+const absl::Status& no_memory = *new absl::Status(absl::UnavailableError("memory ran out"));
 
 absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
   absl::Status status(code, Abs(message));

@@ -41,7 +41,7 @@ class Audience::Asking {
       : callers_(std::move(callers)), all_(std::move(all)) {
     ++*all_;
   }
-  ~Asking() { --*all_; }
+  ~Asking() { Leave(); }
 
   // `asked`: the signpost says from now on until when the blob is asked for.
   void End(const absl::Status& status, bool asked) {
@@ -50,6 +50,7 @@ class Audience::Asking {
       base::MutexLock lock(mutex_);
       status_ = status;
     }
+    Leave();
     callers_->changed.Notify();
   }
   // nullopt: it is under way.
@@ -59,8 +60,13 @@ class Audience::Asking {
   }
 
  private:
+  // It is under way no more.
+  void Leave() {
+    if (!left_.exchange(true)) --*all_;
+  }
   const std::shared_ptr<Callers> callers_;
   const std::shared_ptr<std::atomic<uint32_t>> all_;
+  std::atomic<bool> left_{false};
   mutable base::Mutex mutex_;
   std::optional<absl::Status> status_ GUARDED_BY(mutex_);
 };
@@ -89,10 +95,11 @@ class Audience::Caller final : public Interest {
       state.will_retry = true;
       return state;
     }
+    const bool full = base::IsNoSpace(*asked);
     state.kind = FetchState::Kind::kFailed;
-    state.blocked_by = Obstacle::kDisk;
+    state.blocked_by = full ? Obstacle::kSpace : Obstacle::kDisk;
     state.will_retry = false;
-    state.error = {.error = signpost::ErrorClass::kDisk,
+    state.error = {.error = full ? signpost::ErrorClass::kNoSpace : signpost::ErrorClass::kDisk,
                    .at = audience_.parts_.clock.WallNow(),
                    .message = base::ShortMessage(base::Std(asked->message()))};
     return state;

@@ -43,7 +43,8 @@ class FetchStream final : public Subscription {
     result.end = state.kind == Kind::kDone;
     // What was asked for could not be written down.
     const bool failed_here =
-        state.kind == Kind::kFailed && state.blocked_by == fetcher::Obstacle::kDisk;
+        state.kind == Kind::kFailed && (state.blocked_by == fetcher::Obstacle::kDisk ||
+                                        state.blocked_by == fetcher::Obstacle::kSpace);
     if (!result.end &&
         (state.attempts_ended > attempts_before_ || state.kind == Kind::kStopped || failed_here)) {
       // One whole attempt ended without it.

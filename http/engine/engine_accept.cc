@@ -137,20 +137,21 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   event.data.u64 = connection->id;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) != 0) return nullptr;  // closes it
   const auto& options = shared_.options;
-  // An idle stranger goes for a newcomer, who may be a member; then one of the member that has
-  // most.
-  if (counted_ >= options.max_connections && !CloseIdleStranger() && !CloseIdleOfMost()) {
-    TurnAway(std::move(connection), "connections",
-             absl::StrCat(options.max_connections, " connections are open: see ",
-                          options.names.max_connections));
-    return nullptr;
-  }
+  // Before anybody goes for it.
   const auto of_address = per_address_.find(network);
   if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
     const std::string message =
         absl::StrCat(options.max_per_address, " connections from ", connection->remote,
                      " are open: see ", options.names.max_per_address);
     TurnAway(std::move(connection), "address", message);
+    return nullptr;
+  }
+  // An idle stranger goes for a newcomer, who may be a member; then one of the member that has
+  // most.
+  if (counted_ >= options.max_connections && !CloseIdleStranger() && !CloseIdleOfMost()) {
+    TurnAway(std::move(connection), "connections",
+             absl::StrCat(options.max_connections, " connections are open: see ",
+                          options.names.max_connections));
     return nullptr;
   }
   Connection* const c = connection.get();
@@ -222,16 +223,20 @@ bool EngineLoop::CloseIdleOfMost() {
 }
 
 // Of strangers, whose keys cost nothing, their networks are limited.
-bool EngineLoop::LimitKey(Connection& c) {
+bool EngineLoop::KeyHasRoom(const Connection& c) {
   if (c.stranger || c.payer == kNobody) return true;
   Account& account = accounts_.find(c.payer)->second;
   while (account.connections > shared_.options.max_connections_per_key) {
-    if (CloseIdleOf(account, "key")) continue;
-    shared_.CountRejected("key");
-    Close(c);
-    return false;
+    if (!CloseIdleOf(account, "key")) return false;
   }
   return true;
+}
+
+bool EngineLoop::LimitKey(Connection& c) {
+  if (KeyHasRoom(c)) return true;
+  shared_.CountRejected("key");
+  Close(c);
+  return false;
 }
 
 // What is left of the listener is for members.

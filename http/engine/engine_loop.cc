@@ -346,7 +346,13 @@ void EngineLoop::Advance(Connection& c) {
   }
   c.gathered = false;
   c.uploading = false;
+  const bool was_stranger = c.stranger;
   LookUp(c);
+  // It may have come with more connections than a member has.
+  if (was_stranger && !c.stranger && !KeyHasRoom(c)) {
+    Refuse(c, 503, "unavailable", "too many connections of this key are open", "key");
+    return;
+  }
   // A member's is at work from here on; a stranger's when its body is there.
   if (!c.by_stranger) NoteIdle(c, false);
   const uint64_t length = c.facts.content_length.value_or(0);

@@ -78,7 +78,9 @@ class EngineLoop {
   bool CloseIdleOf(Account& account, const char* reason);
   // Of the member that has most connections, and more than one.
   bool CloseIdleOfMost();
-  // Closes some of its idle ones where it has too many; false: this one, and it is gone.
+  // Closes idle ones of its key where that has too many; false: it still has.
+  bool KeyHasRoom(const Connection& c);
+  // ... and then this one goes.
   bool LimitKey(Connection& c);
   // False: it was one too many, and is gone.
   bool LimitStrangers(Connection& c);

@@ -24,6 +24,9 @@ constexpr std::size_t kRecordBytes = 16 * 1024;
 // Half of what the kernel reads ahead at first.
 constexpr uint64_t kProbeBytes = 64 * 1024;
 
+// Memory of an answer that its connection keeps for the next one.
+constexpr std::size_t kKeptBodyBytes = 64 * 1024;
+
 // Result of one send or sendfile that moved `sent` bytes.
 SendResult Failed() {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return SendResult::kBlocked;
@@ -118,6 +121,8 @@ SendResult SendSome(Connection& connection, uint64_t turn_bytes) {
   if (result == SendResult::kDone) {
     connection.out.clear();
     connection.out_sent = 0;
+    // A large one goes with its memory: clear() would keep it, and its room is given back.
+    if (connection.body.capacity() > kKeptBodyBytes) std::string().swap(connection.body);
     connection.body.clear();
     connection.part.reset();
     connection.room.reset();

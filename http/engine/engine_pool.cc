@@ -137,7 +137,7 @@ std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, const std::optional
   // What nobody pays for is not timed.
   base::SteadyTime now = shared_.options.peers ? base::SteadyNow() : base::SteadyTime();
   if (done && !done->may_wait) --computing_;
-  if (done) done->from->line.Done(done->payer, done->taken, now);
+  if (done) done->from->line.Done(done->payer, now);
   Queued* first = Next(now);
   while (first == nullptr) {
     // Jobs that may not be taken yet are left to those who run some of their kind.
@@ -150,7 +150,6 @@ std::optional<WorkerPool::Queued> WorkerPool::Take(Bed& bed, const std::optional
     first = Next(now);
   }
   Queued next = first->from->line.Take(now);
-  next.taken = now;
   if (!next.may_wait) ++computing_;
   return next;
 }

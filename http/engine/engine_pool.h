@@ -60,7 +60,6 @@ class WorkerPool {
     Queue* from = nullptr;
     base::SteadyTime since;
     Payer payer = kNobody;
-    base::SteadyTime taken = {};
   };
   struct Queue {
     explicit Queue(unsigned running_max) : line(running_max) {}

@@ -69,9 +69,9 @@ class FairLine {
       return item;
     }
     Share& share = *std::exchange(next_, nullptr);
-    floor_ = std::max(floor_, share.UsedAt(now));
+    share.Reckon(now);
+    floor_ = std::max(floor_, share.used);
     ++share.running;
-    share.starts += now.time_since_epoch();
     Item item = std::move(share.items.front().second);
     share.items.pop_front();
     if (share.items.empty()) {
@@ -82,13 +82,12 @@ class FairLine {
     return item;
   }
 
-  // One that was taken at `taken` is done.
-  void Done(Payer payer, base::SteadyTime taken, base::SteadyTime now) {
+  // One of that payer is done.
+  void Done(Payer payer, base::SteadyTime now) {
     --running_;
     if (payer == kNobody) return;
     Share& share = shares_.find(payer)->second;
-    share.used += now - taken;
-    share.starts -= taken.time_since_epoch();
+    share.Reckon(now);
     --share.running;
     if (shares_.size() > waiting_.size() + running_ + kAwayMax) ForgetSome();
   }
@@ -101,10 +100,15 @@ class FairLine {
     std::deque<std::pair<uint64_t, Item>> items = {};  // each with its number
     std::size_t place = 0;                             // in `waiting_`, while there are items
     unsigned running = 0;
-    base::SteadyTime::duration used{0}, starts{0};  // `starts`: the sum of those that run
+    base::SteadyTime::duration used{0};  // until `reckoned`
+    base::SteadyTime reckoned;
 
     base::SteadyTime::duration UsedAt(base::SteadyTime now) const {
-      return used + running * now.time_since_epoch() - starts;
+      return running == 0 ? used : used + running * (now - reckoned);
+    }
+    void Reckon(base::SteadyTime now) {
+      used = UsedAt(now);
+      reckoned = now;
     }
   };
 

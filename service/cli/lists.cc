@@ -119,7 +119,8 @@ Rows MemberRows(const Json& members, const ListLook& look) {
   if (look.whole) rows[0].emplace_back("PROBLEM");
   for (const Json& member : members) {
     rows.push_back({TextOf(member, "name"), TextOf(member, "role"), TextOf(member, "authority"),
-                    YesOrNo(member, "online"), Time(member, "last_sync", look),
+                    YesOrNo(member, "online"),
+                    member.value("self", false) ? "-" : Time(member, "last_sync", look),
                     Peer(TextOf(member, "peer"), look)});
     if (!look.whole) continue;
     const std::string problem = ProblemOf(member);

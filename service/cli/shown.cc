@@ -22,6 +22,7 @@ constexpr std::size_t kLines = 20;
 constexpr std::size_t kFetchesShown = 2;
 // Of what the clock is said to do; groups have two lines besides.
 constexpr std::size_t kClockLines = 4;
+constexpr std::size_t kCopyLines = 3;
 constexpr std::size_t kLabelColumns = 12;
 
 // The largest unit alone: nobody looks for seconds behind hours.
@@ -193,7 +194,11 @@ std::vector<std::string> StatusLines(const Json& status, const Json& groups, bas
                             bad_rows == 0 ? "" : absl::StrCat(bad_rows))));
   AddClock(status, groups, lines);
   if (const std::string copy = TextOf(status, "second_copy"); !copy.empty()) {
-    lines.push_back(StatusRow("copied", copy));
+    const std::vector<std::string> text =
+        Wrapped(WithNames(copy, groups), kShownColumns - kLabelColumns);
+    for (std::size_t i = 0; i < std::min(text.size(), kCopyLines); ++i) {
+      lines.push_back(StatusRow(i == 0 ? "copied" : "", text[i]));
+    }
   }
   lines.push_back(StatusRow("sandbox", TextOf(status, "sandbox", "none")));
   if (groups.is_array()) AddGroups(groups, lines);

@@ -240,6 +240,8 @@ void GroupWriter::ShowProfile(const Stamp& stamp, const ProfileOp& profile) {
 
 void GroupWriter::LearnPaper(const PreparedEntry& entry) {
   const EntryPlace& place = entry.entry.place;
+  // A fork further down costs a walk of the log: it comes as a proof, and these are few.
+  if (LoadKnowledge(txn_, group_, {place.origin, place.incarnation}).known.forked != 0) return;
   if (const auto here = LoadEntryAt(txn_, group_, place)) {
     LearnDouble(*here, entry);
     return;

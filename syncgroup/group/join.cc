@@ -63,17 +63,19 @@ JoinReply ReplyTo(const Core& core, base::ReadTxn& txn, const base::GroupId& gro
   };
   add(joiner);
   add(core.self());
-  for (const Member& member : LoadMembers(txn, group)) {
+  std::vector<Member> members = LoadMembers(txn, group);
+  for (const Member& member : members) {
+    if (reply.papers.size() >= 2 * kPapersMax) break;
+    if (member.role == Role::kServer && member.peer != core.self() && member.peer != joiner) {
+      add(member.peer);
+    }
+  }
+  for (Member& member : members) {
     std::size_t bytes = kAroundBytes + member.name.size();
     for (const std::string& address : member.addresses) bytes += address.size() + kAroundBytes;
     if (bytes > room) break;
     room -= bytes;
-    reply.members.push_back(member);
-    if (reply.papers.size() >= 2 * kPapersMax || member.role != Role::kServer ||
-        member.peer == core.self() || member.peer == joiner) {
-      continue;
-    }
-    add(member.peer);
+    reply.members.push_back(std::move(member));
   }
   return reply;
 }

@@ -50,7 +50,8 @@ MemberShares::Brought& MemberShares::BroughtBy(const base::PeerId& sponsor) {
   for (const Member& member : LoadMembers(txn_, group_)) {
     if (member.sponsor != sponsor) continue;
     brought.together += Of(member.peer).use;
-    in_order.emplace_back(member.admitted, member.peer);
+    // By when it came here: its admission has the stamp that its sponsor gave it.
+    in_order.emplace_back(Of(member.peer).since, member.peer);
   }
   const std::size_t first = std::min(in_order.size(), kOwnSharesMax);
   std::partial_sort(in_order.begin(), in_order.begin() + static_cast<std::ptrdiff_t>(first),
@@ -63,20 +64,19 @@ std::optional<std::string> MemberShares::WhyNot(const base::PeerId& origin, cons
   const Origin& known = Of(origin);
   MemberUse with = known.use;
   with += more;
-  if (const auto beyond = BeyondLimits(limits_, with, known.since, now_)) {
+  if (const auto beyond = BeyondLimits(limits_, with, more, known.since, now_)) {
     return absl::StrCat("peer ", origin.ToHex(), " ", *beyond);
   }
   if (known.sponsor.IsZero()) return std::nullopt;
   const Brought& brought = BroughtBy(known.sponsor);
-  with.membership = 0;
   if (more.membership == 0 && brought.own_share.contains(origin) &&
-      !BeyondLimits(OwnShareOfInvited(limits_), with, known.since, now_)) {
+      !BeyondLimits(OwnShareOfInvited(limits_), with, more, known.since, now_)) {
     return std::nullopt;
   }
   MemberUse together = brought.together;
   together += more;
   const base::WallTime since = AgeBegins(txn_, group_, row_, self_, known.sponsor);
-  if (const auto beyond = BeyondLimits(limits_, together, since, now_)) {
+  if (const auto beyond = BeyondLimits(limits_, together, more, since, now_)) {
     return absl::StrCat("peer ", origin.ToHex(), ", with all that peer ", known.sponsor.ToHex(),
                         " brought in, ", *beyond, ", or let an admin admit it");
   }

@@ -151,10 +151,20 @@ PaperShares::PaperShares(const Core& core, base::ReadTxn& txn, const base::Group
       group_(group),
       shares_(txn, group, row, core.self(), core.limits(), core.clock.WallNow()) {}
 
+namespace {
+
+bool Removes(const Entry& entry) {
+  return std::any_of(entry.ops.begin(), entry.ops.end(),
+                     [](const Op& op) { return std::holds_alternative<RemoveOp>(op); });
+}
+
+}  // namespace
+
 MemberUse PaperShares::Add(Shown& shown, const Entry& entry, std::size_t bytes) {
-  ++shown.papers;
-  shown.bytes += bytes;
-  MemberUse use = UseOf(entry, bytes);
+  Pot& pot = Removes(entry) ? shown.removals : shown.others;
+  ++pot.papers;
+  pot.bytes += bytes;
+  const MemberUse use = UseOf(entry, bytes);
   // Of a numbering that the log does not have the first that is shown counts for it.
   const OriginKey numbering{entry.place.origin, entry.place.incarnation};
   const bool fresh = LoadKnowledge(txn_, group_, numbering).known.generation == 0 &&
@@ -177,20 +187,56 @@ PaperShares::Shown& PaperShares::Of(const base::PeerId& origin) {
   return shown;
 }
 
+std::size_t& PaperShares::BytesOfGroup() {
+  if (bytes_of_group_) return *bytes_of_group_;
+  std::size_t& bytes = bytes_of_group_.emplace(0);
+  VisitPrefix(txn_, base::Table::kMembers, PaperPrefix(group_),
+              [&](std::string_view, std::string_view payload) {
+                bytes += payload.size();
+                return true;
+              });
+  return bytes;
+}
+
 bool PaperShares::Take(const PreparedEntry& entry) {
   const EntryPlace& place = entry.entry.place;
   if (FindEntry(txn_, group_, place)) return true;
   Shown& shown = Of(place.origin);
   const std::size_t bytes = entry.sealed.bytes.size() + entry.sealed.signature.size();
-  if (shown.papers >= kPapersOfOriginMax || shown.bytes + bytes > kPaperBytesOfOriginMax) {
+  const bool removes = Removes(entry.entry);
+  const Pot& pot = removes ? shown.removals : shown.others;
+  if (pot.papers >= (removes ? kRemovalPapersMax : kPapersOfOriginMax) ||
+      pot.bytes + bytes > (removes ? kRemovalPaperBytesMax : kPaperBytesOfOriginMax) ||
+      BytesOfGroup() + bytes > kPaperBytesOfGroupMax) {
     return false;
   }
   Shown with = shown;
   const MemberUse use = Add(with, entry.entry, bytes);
-  if (place.origin != core_.self() && shares_.WhyNot(place.origin, use)) return false;
+  // Nothing keeps from this peer that it was removed: nobody gives it the log then.
+  const bool about_self =
+      std::any_of(entry.entry.ops.begin(), entry.entry.ops.end(), [&](const Op& op) {
+        const auto* remove = std::get_if<RemoveOp>(&op);
+        return remove != nullptr && remove->peer == core_.self();
+      });
+  if (place.origin != core_.self() && !about_self && shares_.WhyNot(place.origin, use)) {
+    return false;
+  }
   shares_.Took(place.origin, use);
   shown = std::move(with);
+  BytesOfGroup() += bytes;
   return true;
+}
+
+bool MayDecide(base::ReadTxn& txn, const base::GroupId& group, const Entry& entry) {
+  const auto member = LoadMember(txn, group, entry.place.origin);
+  if (!member) return false;
+  return std::any_of(entry.ops.begin(), entry.ops.end(), [&](const Op& op) {
+    if (std::holds_alternative<ProfileOp>(op) || !DecidesMembership(op)) return false;
+    if (member->authority == Authority::kAdmin) return true;
+    if (const auto* remove = std::get_if<RemoveOp>(&op)) return remove->peer == member->peer;
+    const auto* admit = std::get_if<AdmitOp>(&op);
+    return admit != nullptr && admit->as_inviter && member->invites;
+  });
 }
 
 std::vector<PreparedEntry> PaperShares::Within(std::vector<PreparedEntry> entries) {

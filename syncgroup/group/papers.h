@@ -50,6 +50,12 @@ bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
 // admitted many is shown by each of these.
 inline constexpr std::size_t kPapersOfOriginMax = 256;
 inline constexpr std::size_t kPaperBytesOfOriginMax = std::size_t{1} << 20;
+// ... and apart from these so many that remove somebody, so that nothing shown before keeps a
+// removal away.
+inline constexpr std::size_t kRemovalPapersMax = 64;
+inline constexpr std::size_t kRemovalPaperBytesMax = std::size_t{256} << 10;
+// Of a group, however many origins it has.
+inline constexpr std::size_t kPaperBytesOfGroupMax = std::size_t{32} << 20;
 // What may be kept of papers, as of one transaction: of an origin no more than that, and, together
 // with its entries that are here, no more admissions, settings, removals and numberings than
 // MemberLimits says. What is beyond comes with the log. Of one thread.
@@ -63,12 +69,16 @@ class PaperShares {
   std::vector<PreparedEntry> Within(std::vector<PreparedEntry> entries);
 
  private:
+  struct Pot {
+    std::size_t papers = 0, bytes = 0;
+  };
   // Of one origin.
   struct Shown {
-    std::size_t papers = 0, bytes = 0;
+    Pot removals, others;
     std::set<base::Incarnation> numberings;  // none of which is in the log
   };
   Shown& Of(const base::PeerId& origin);
+  std::size_t& BytesOfGroup();
   // Adds it, and says what it counts for with its origin's limits.
   MemberUse Add(Shown& shown, const Entry& entry, std::size_t bytes);
 
@@ -77,7 +87,12 @@ class PaperShares {
   const base::GroupId group_;
   MemberShares shares_;
   std::map<base::PeerId, Shown> shown_;
+  std::optional<std::size_t> bytes_of_group_;  // once it was looked at
 };
+// Does what the entry decides about members count by its origin's rights of now, as far as one can
+// tell before the members are folded? It admits or sets by an admin's right, admits by an
+// inviter's, removes by an admin's, or leaves.
+bool MayDecide(base::ReadTxn& txn, const base::GroupId& group, const Entry& entry);
 // Takes what they say of members for true at once, as far as it goes back to the founder, and keeps
 // what shows it: admissions that count, removals of this peer, and what the peer `of` says of
 // itself; without `of`, what all of them say. Nothing else of them leaves a trace.

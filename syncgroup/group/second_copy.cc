@@ -1,5 +1,8 @@
 #include "syncgroup/group/second_copy.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 
@@ -18,6 +21,15 @@ bool SecondCopy::WroteElsewhere(const base::Incarnation& numbering, base::WallTi
   if (!StampedSinceStart(stamp)) return false;
   base::MutexLock lock(mutex_);
   return !written_.contains(numbering);
+}
+
+// A wall clock that was set since tells by the steady one when this process began. A stamp that
+// lies ahead was drawn there by another member's clock and says nothing of when it was written.
+bool SecondCopy::StampedSinceStart(base::WallTime stamp) const {
+  const base::WallTime now = clock_.WallNow();
+  const base::Millis runs =
+      std::chrono::duration_cast<base::Millis>(clock_.SteadyNow() - started_steady_);
+  return stamp > std::max(started_, now - runs) + kStampsAhead && stamp <= now + kStampsAhead;
 }
 
 void SecondCopy::Met(const base::GroupId& group, const base::PeerId& via, base::WallTime stamp) {

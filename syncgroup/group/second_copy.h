@@ -16,7 +16,8 @@ namespace waypost::syncgroup {
 // forgets what was met. Thread-safe.
 class SecondCopy {
  public:
-  explicit SecondCopy(const base::Clock& clock) : clock_(clock), started_(clock.WallNow()) {}
+  explicit SecondCopy(const base::Clock& clock)
+      : clock_(clock), started_(clock.WallNow()), started_steady_(clock.SteadyNow()) {}
 
   // This process writes under the numbering, or did. Told before the commit; one that fails does no
   // harm, for nobody else draws the same.
@@ -25,7 +26,7 @@ class SecondCopy {
   // here, have been written by another process?
   bool WroteElsewhere(const base::Incarnation& numbering, base::WallTime stamp) const;
   // ... and one under the numbering of now, which the index does not have?
-  bool StampedSinceStart(base::WallTime stamp) const { return stamp > started_ + kStampsAhead; }
+  bool StampedSinceStart(base::WallTime stamp) const;
   // Such an entry came from `via`. Warns, a few times a minute at most.
   void Met(const base::GroupId& group, const base::PeerId& via, base::WallTime stamp);
   // For people; empty: none was met since the start.
@@ -38,6 +39,7 @@ class SecondCopy {
 
   const base::Clock& clock_;
   const base::WallTime started_;
+  const base::SteadyTime started_steady_;
   base::LogBound warnings_;
   mutable base::Mutex mutex_;
   std::set<base::Incarnation> written_ GUARDED_BY(mutex_);

@@ -95,8 +95,9 @@ std::string PaperKey(const base::GroupId& group, const EntryPlace& place) {
   return key;
 }
 
+std::string PaperPrefix(const base::GroupId& group) { return Kind(group, 'p'); }
 std::string PaperPrefix(const base::GroupId& group, const base::PeerId& origin) {
-  return Kind(group, 'p').append(origin.bytes());
+  return PaperPrefix(group).append(origin.bytes());
 }
 
 std::string RefRowKey(const base::GroupId& group, std::string_view key) {

@@ -50,7 +50,8 @@ std::string ProfilesKey(const base::GroupId& group, const OriginKey& numbering);
 std::string ProfilesPrefix(const base::GroupId& group, const base::PeerId& origin);
 std::optional<OriginKey> NumberingOfProfilesKey(std::string_view key);
 std::string PaperKey(const base::GroupId& group, const EntryPlace& place);
-// All that was shown of one origin.
+// All that was shown, and of one origin.
+std::string PaperPrefix(const base::GroupId& group);
 std::string PaperPrefix(const base::GroupId& group, const base::PeerId& origin);
 
 std::string RefRowKey(const base::GroupId& group, std::string_view key);

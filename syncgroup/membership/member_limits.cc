@@ -63,26 +63,29 @@ MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes) {
 }
 
 std::optional<std::string> BeyondLimits(const MemberLimits& limits, const MemberUse& use,
-                                        base::WallTime admitted, base::WallTime now) {
+                                        const MemberUse& more, base::WallTime admitted,
+                                        base::WallTime now) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   const uint64_t days = SecondsSince(admitted, now) / (24 * 3600);
   const uint64_t membership = Grown(limits.membership, limits.membership_per_day, days, kMost);
   const struct {
-    uint64_t used, allowed;
+    uint64_t more, used, allowed;
     const char* what;
     const char* settings;
   } rows[] = {
-      {use.operations, OperationsAllowed(limits, admitted, now), "operations",
+      {more.operations, use.operations, OperationsAllowed(limits, admitted, now), "operations",
        "limits.mentions, limits.mention_burst and limits.mention_rate"},
-      {use.entries, limits.entries, "entries", "limits.entries"},
-      {use.log_bytes, limits.log_bytes, "bytes of log", "limits.log_bytes"},
-      {use.membership, membership, "admissions and settings",
+      {more.entries, use.entries, limits.entries, "entries", "limits.entries"},
+      {more.log_bytes, use.log_bytes, limits.log_bytes, "bytes of log", "limits.log_bytes"},
+      {more.membership, use.membership, membership, "admissions and settings",
        "limits.membership and limits.membership_rate"},
-      {use.removals, membership, "removals", "limits.membership and limits.membership_rate"},
-      {use.numberings, Grown(limits.numberings, 1, days, kMost), "numberings", "limits.numberings"},
+      {more.removals, use.removals, membership, "removals",
+       "limits.membership and limits.membership_rate"},
+      {more.numberings, use.numberings, Grown(limits.numberings, 1, days, kMost), "numberings",
+       "limits.numberings"},
   };
   for (const auto& row : rows) {
-    if (row.used <= row.allowed) continue;
+    if (row.more == 0 || row.used <= row.allowed) continue;
     return absl::StrCat("has come to ", row.used, " ", row.what, ", and ", row.allowed,
                         " are taken of it by now; see ", row.settings);
   }

@@ -46,10 +46,12 @@ struct MemberUse {
 // for each 64 of its numberings that are named, itself once for each. Pure.
 MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes);
 
-// What is beyond the limits when a member that was admitted then has come to `use`, in words that
-// name the settings; nullopt: nothing. Pure.
+// What is beyond the limits when a member that was admitted then comes to `use` by `more` of it, in
+// words that name the settings; nullopt: nothing. Of what there is no more a limit that was lowered
+// since holds nothing up. Pure.
 std::optional<std::string> BeyondLimits(const MemberLimits& limits, const MemberUse& use,
-                                        base::WallTime admitted, base::WallTime now);
+                                        const MemberUse& more, base::WallTime admitted,
+                                        base::WallTime now);
 
 // Those that came by the invites of one member have together what a member has, apart from that
 // one, so that nobody multiplies itself; and each of the first of them this much in any case, but

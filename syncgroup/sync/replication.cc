@@ -69,7 +69,8 @@ bool Replication::SharesGroup(const base::PeerId& peer) const {
   bool shares = false;
   const absl::Status status = impl_->core.index.Read([&](base::ReadTxn& txn) {
     for (const auto& [group, row] : LoadGroupRows(txn)) {
-      shares = shares || Shared(txn, group, impl_->core.self(), peer);
+      shares = Shared(txn, group, impl_->core.self(), peer);
+      if (shares) break;
     }
   });
   return status.ok() && shares;

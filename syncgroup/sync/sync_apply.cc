@@ -20,9 +20,11 @@ namespace waypost::syncgroup {
 struct ChunkResult {
   std::size_t applied = 0;
   std::size_t passed_over = 0;
-  std::size_t end = 0;                   // so far it went; what follows is another transaction's
-  std::set<OriginKey> ended;             // nothing more of them in this page
-  std::set<OriginKey> waits;             // of these: because of a limit of their origin
+  std::size_t end = 0;        // so far it went; what follows is another transaction's
+  std::set<OriginKey> ended;  // nothing more of them in this page
+  // Of these, because of a limit of their origin; the last entry of the page that follows on what
+  // is known.
+  std::map<OriginKey, Known> waits;
   bool shown = false;                    // something of what waits decides about members
   std::map<OriginKey, uint64_t> parted;  // another entry than ours; up to which generation we know
   // An entry of our own that this index does not have, in a numbering of ours.
@@ -69,18 +71,23 @@ Fate FateOf(const GroupRow& row, const base::PeerId& self, const Known& known,
 }
 
 // Of an entry that has to wait what decides about members has its effect now: nobody puts off a
-// removal, its own or another's, by what stands before it.
-void Show(GroupWriter& writer, PaperShares& papers, const PreparedEntry& entry,
+// removal, its own or another's, by what stands before it. It follows on what is known, so that a
+// member cannot tell each of the others something else and never publish it.
+void Show(GroupWriter& writer, PaperShares& papers, const PreparedEntry& entry, const Known& before,
           ChunkResult& result) {
-  if (!DecidesAboutMembers(entry.entry) || !papers.Take(entry)) return;
+  const EntryPlace& place = entry.entry.place;
+  if (place.generation != before.generation + 1 || entry.entry.previous != before.hash) return;
+  result.waits[{place.origin, place.incarnation}] = {.generation = place.generation,
+                                                     .hash = entry.hash};
+  if (!MayDecide(writer.txn(), writer.group(), entry.entry) || !papers.Take(entry)) return;
   writer.LearnPaper(entry);
   result.shown = true;
 }
 
 // One that is next in its numbering: taken, unless its member brings more than it may.
 void TakeNext(GroupWriter& writer, const Core& core, const base::PeerId& via,
-              const PreparedEntry& entry, MemberShares& shares, PaperShares& papers,
-              ChunkResult& result) {
+              const PreparedEntry& entry, const Known& known, MemberShares& shares,
+              PaperShares& papers, ChunkResult& result) {
   const EntryPlace& place = entry.entry.place;
   const MemberUse use =
       UseOf(entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size());
@@ -88,9 +95,8 @@ void TakeNext(GroupWriter& writer, const Core& core, const base::PeerId& via,
   auto why = own ? std::nullopt : shares.WhyNot(place.origin, use);
   if (why) {
     result.ended.insert({place.origin, place.incarnation});
-    result.waits.insert({place.origin, place.incarnation});
     result.problem = *std::move(why);
-    Show(writer, papers, entry, result);
+    Show(writer, papers, entry, known, result);
     return;
   }
   const auto& retired = writer.row().retired;
@@ -117,10 +123,8 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
     const PreparedEntry& entry = entries[i];
     const EntryPlace& place = entry.entry.place;
     const OriginKey numbering{place.origin, place.incarnation};
-    if (result.ended.contains(numbering)) {
-      if (result.waits.contains(numbering)) Show(writer, papers, entry, result);
-      continue;
-    }
+    const auto waits = result.waits.find(numbering);
+    if (waits == result.waits.end() && result.ended.contains(numbering)) continue;
     // One fold a transaction: who may have been admitted by what stands before it is judged in the
     // next one.
     if (!writer.Admitted(place.origin) && writer.MayAdmit(place.origin)) {
@@ -133,13 +137,17 @@ void ApplyChunk(GroupWriter& writer, const Core& core, const base::PeerId& via,
       ++result.passed_over;
       continue;
     }
+    if (waits != result.waits.end()) {
+      Show(writer, papers, entry, Known(waits->second), result);
+      continue;
+    }
     const Known known = LoadKnowledge(writer.txn(), writer.group(), numbering).known;
     switch (FateOf(writer.row(), self, known, entry)) {
       case Fate::kKnown:
       case Fate::kVoid:
         break;
       case Fate::kNext:
-        TakeNext(writer, core, via, entry, shares, papers, result);
+        TakeNext(writer, core, via, entry, known, shares, papers, result);
         break;
       case Fate::kGap:
         result.ended.insert(numbering);
@@ -323,24 +331,37 @@ absl::Status Replication::Impl::ApplyGroup(const base::PeerId& peer, SyncGroupRe
 absl::Status Replication::Impl::ShowEntries(const base::GroupId& group, SyncGroupReply& reply,
                                             Round& round) {
   round.cursors[group] = reply.cursor;
-  // An older peer sends all.
+  NextRange(round, reply);
   Papers papers{.group = group, .entries = std::move(reply.entries)};
   std::vector<PreparedEntry> entries = ReadPapers(papers, core.clock.WallNow());
+  // An older peer sends all.
   std::erase_if(entries,
                 [](const PreparedEntry& entry) { return !DecidesAboutMembers(entry.entry); });
-  if (entries.empty()) return absl::OkStatus();
-  return core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
-    auto writer = GroupWriter::Open(core, txn, effects, group);
-    if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
-    PaperShares shares(core, txn, group, writer->row());
-    for (const PreparedEntry& entry : entries) {
-      if (writer->Admitted(entry.entry.place.origin) && shares.Take(entry)) {
-        writer->LearnPaper(entry);
+  for (std::size_t begin = 0; begin < entries.size();) {
+    if (core.stopping) return absl::CancelledError("the service is stopping");
+    std::size_t next = begin;
+    RETURN_IF_ERROR(core.Update(Index::Lane::kBulk, [&](base::WriteTxn& txn, Effects& effects) {
+      next = entries.size();
+      auto writer = GroupWriter::Open(core, txn, effects, group);
+      if (!writer || writer->row().state != GroupRow::State::kActive) return absl::OkStatus();
+      PaperShares shares(core, txn, group, writer->row());
+      for (std::size_t i = begin; i < std::min(entries.size(), begin + kEntriesPerTxn); ++i) {
+        next = i + 1;
+        const PreparedEntry& entry = entries[i];
+        const base::PeerId& origin = entry.entry.place.origin;
+        // What stands before it may admit its author: that is judged in the next transaction.
+        if (i > begin && writer->MayAdmit(origin)) {
+          next = i;
+          break;
+        }
+        if (MayDecide(txn, group, entry.entry) && shares.Take(entry)) writer->LearnPaper(entry);
       }
-    }
-    writer->Finish();
-    return absl::OkStatus();
-  });
+      writer->Finish();
+      return absl::OkStatus();
+    }));
+    begin = next;
+  }
+  return absl::OkStatus();
 }
 
 std::vector<PreparedEntry> Replication::Impl::PreparePage(const base::PeerId& peer,
@@ -396,7 +417,8 @@ absl::Status Replication::Impl::NoteChunk(const base::PeerId& peer, const base::
 absl::Status Replication::Impl::ApplyEntries(const base::PeerId& peer, const base::GroupId& group,
                                              std::vector<SealedEntry> sealed,
                                              const std::optional<LogCursor>& cursor, Round& round) {
-  std::set<OriginKey> ended, waits;
+  std::set<OriginKey> ended;
+  std::map<OriginKey, Known> waits;
   const std::vector<PreparedEntry> entries =
       PreparePage(peer, group, std::move(sealed), round, ended);
   std::size_t begin = 0;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "syncgroup/sync/syncer_impl.h"
@@ -80,12 +81,14 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
   std::shared_ptr<Impl::HeldAskers> askers;
   {
     base::MutexLock lock(impl->mutex);
-    std::shared_ptr<Impl::HeldAskers>& waiting = impl->held_waiting[key];
-    const bool begun = waiting != nullptr;
-    if (!begun) waiting = std::make_shared<Impl::HeldAskers>();
-    waiting->push_back(std::move(done));
-    if (begun) return;
-    askers = waiting;
+    const auto waiting = impl->held_waiting.find(key);
+    if (waiting != impl->held_waiting.end()) {
+      waiting->second->push_back(std::move(done));
+      return;
+    }
+    askers = std::make_shared<Impl::HeldAskers>();
+    askers->push_back(std::move(done));
+    impl->held_waiting.emplace(key, askers);
   }
   // Nobody joins them from then on.
   const auto close = [impl, key, askers] {
@@ -93,6 +96,8 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
     const auto it = impl->held_waiting.find(key);
     if (it != impl->held_waiting.end() && it->second == askers) impl->held_waiting.erase(it);
   };
+  // Where memory ends here nobody joins what never begins.
+  absl::Cleanup lost = close;
   impl->StartJob<HeldReport>(
       Impl::Job::kLong,
       [impl, group, servers, close] {
@@ -103,6 +108,7 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
         close();
         for (const auto& asker : *askers) asker(report);
       });
+  std::move(lost).Cancel();
 }
 
 absl::StatusOr<GroupInfo> Syncer::Impl::RunJoin(const Invite& invite, std::optional<Role> role) {

@@ -135,12 +135,26 @@ absl::Status Syncer::Impl::SayHello(const RoundTask& task,
   return absl::OkStatus();
 }
 
+namespace {
+
+// Of these nothing is kept in this round but who is a member.
+void NoteNoRoom(const std::vector<base::GroupId>& groups, const absl::Status& room,
+                Replication::Round& round) {
+  round.held_back.insert(groups.begin(), groups.end());
+  round.problem = absl::StrCat("waiting for room: ", std::string(room.message()));
+}
+
+}  // namespace
+
 absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::GroupId>& of,
                                 const Endpoint& endpoint, RoundEnd& end) {
   std::vector<base::GroupId> left = of;
   const base::SteadyTime until = clock.SteadyNow() + kRoundMax;
   int barren = 0;
-  end.round.no_room = !core.blobs.CheckSpace(kSyncPageBytesMax).ok();
+  if (const absl::Status room = core.blobs.CheckSpace(kSyncPageBytesMax); !room.ok()) {
+    end.round.no_room = true;
+    NoteNoRoom(left, room, end.round);
+  }
   while (!left.empty()) {
     if (stop.stop_requested()) return absl::CancelledError("the service is stopping");
     if (barren == kBarrenPagesMax) {
@@ -154,8 +168,7 @@ absl::Status Syncer::Impl::Pull(const RoundTask& task, const std::vector<base::G
     if (const absl::Status room = core.blobs.CheckSpace(kSyncPageBytesMax); !room.ok()) {
       // Nothing is asked for that there is no room to keep; shown until there is. But who was
       // removed is heard of, whoever filled the disk.
-      end.round.held_back.insert(left.begin(), left.end());
-      end.round.problem = absl::StrCat("waiting for room: ", std::string(room.message()));
+      NoteNoRoom(left, room, end.round);
       if (!end.round.no_room) return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const SyncRequest request, replication.RequestFor(task.peer, left, end.round));

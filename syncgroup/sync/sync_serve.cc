@@ -17,6 +17,9 @@ namespace {
 // Rows looked at for one answer: what the caller knows is passed over, and that must end too.
 constexpr std::size_t kRowsPerAnswer = 50000;
 
+// ... and bytes of entries that are decoded to see whether they decide about members.
+constexpr std::size_t kLookedBytesMax = std::size_t{16} << 20;
+
 // On the wire, at most: what stands around an entry, one numbering, and a group without either.
 constexpr std::size_t kAroundEntryBytes = 32;
 constexpr std::size_t kClaimBytes = 110;
@@ -44,6 +47,12 @@ class Budget {
     return true;
   }
   bool TakeRow() { return rows_ > 0 && rows_-- > 0; }
+  // Of an entry that is decoded to see what it says.
+  bool TakeLook(std::size_t bytes) {
+    if (looked_ > kLookedBytesMax) return false;
+    looked_ += bytes;
+    return true;
+  }
   // No more entries: those that follow on one that had no room must not overtake it.
   void EndEntries() { bytes_ = 0; }
 
@@ -51,6 +60,7 @@ class Budget {
   std::size_t bytes_ = kSyncPageBytesMax;
   std::size_t beside_ = kBesideBytesMax;
   std::size_t rows_ = kRowsPerAnswer;
+  std::size_t looked_ = 0;
 };
 
 bool CursorFits(base::ReadTxn& txn, const base::GroupId& group, const GroupRow& row,
@@ -115,9 +125,15 @@ void ServeEntries(base::ReadTxn& txn, const base::PeerId& self, const GroupRow& 
     auto log_row = payload ? DecodeLogRow(*payload) : std::nullopt;
     if (!log_row) continue;  // set aside; the caller reports the gap
     const auto place = PeekPlace(log_row->entry.bytes);
-    const bool news = place && Asked(request, {place->origin, place->incarnation}) &&
-                      !Knows(request.knowledge, *place) &&
-                      (!request.deciding || Decides(log_row->entry));
+    bool news = place && Asked(request, {place->origin, place->incarnation}) &&
+                !Knows(request.knowledge, *place);
+    if (news && request.deciding) {
+      if (!budget.TakeLook(payload->size())) {
+        reply.more = true;
+        break;
+      }
+      news = Decides(log_row->entry);
+    }
     if (news && Withheld(row, self, *place)) {
       held = true;
     } else if (news) {

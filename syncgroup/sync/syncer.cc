@@ -365,7 +365,7 @@ void Syncer::Impl::RefreshContacts() {
     base::LogWarning("syncer: members cannot be read: ", now_known.status().ToString());
     return;
   }
-  std::set<base::PeerId> seen;
+  std::set<base::PeerId> seen, payers;
   for (Replication::Contact& contact : *now_known) {
     seen.insert(contact.peer);
     const auto [it, fresh] = contacts.try_emplace(contact.peer);
@@ -383,6 +383,7 @@ void Syncer::Impl::RefreshContacts() {
     peer.addresses = std::move(contact.addresses);
     peer.server = contact.server;
     peer.sponsor = contact.sponsor;
+    payers.insert(contact.sponsor.IsZero() ? contact.peer : contact.sponsor);
     std::erase_if(peer.greeted, [&](const base::GroupId& group) {
       return !std::binary_search(peer.groups.begin(), peer.groups.end(), group);
     });
@@ -391,7 +392,8 @@ void Syncer::Impl::RefreshContacts() {
   poked_by.clear();
   // A task that still runs finds its peer gone and notes nothing.
   std::erase_if(contacts, [&](const auto& item) { return !seen.contains(item.first); });
-  tasks.ForgetUnless([&](const base::PeerId& peer) { return seen.contains(peer); });
+  // A sponsor may have left, and is remembered for whom it brought in.
+  tasks.ForgetUnless([&](const base::PeerId& payer) { return payers.contains(payer); });
 }
 
 base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {

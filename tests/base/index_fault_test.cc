@@ -88,6 +88,8 @@ TEST(IndexFault, WhoeverTakesTheCommitListenerAwayMayGoWhenThatReturns) {
     EXPECT_FALSE(inside);
     taken_away = true;
   });
+  // It waits for the one that is inside.
+  EXPECT_FALSE(support::Eventually([&] { return taken_away.load(); }, Millis(50)));
   gate.Open();
   takes_away.Join();
   writes.Join();

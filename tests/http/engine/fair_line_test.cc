@@ -33,9 +33,8 @@ struct World {
     for (int i = 0; i < count; ++i) {
       const auto payer = Take();
       if (!payer) return order + "-";
-      const base::SteadyTime taken = now;
       now += base::Millis(took_ms.at(*payer));
-      line.Done(*payer, taken, now);
+      line.Done(*payer, now);
       order += static_cast<char>('a' + static_cast<int>(*payer) - 1);
     }
     return order;
@@ -129,7 +128,7 @@ TEST(FairLine, AQuarterOfTheThreadsIsLeftForOthers) {
     while (world.Take()) ++taken;
     EXPECT_EQ(taken, each.threads);
     if (each.threads < 4) continue;
-    world.line.Done(kA, world.now, world.now);
+    world.line.Done(kA, world.now);
     EXPECT_TRUE(world.Take());
   }
 }
@@ -140,9 +139,9 @@ TEST(FairLine, WhatNobodyPaysForGoesFirstAndMayHaveAllThreads) {
   world.Push(kNobody, 5);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(world.Take(), kNobody);
   EXPECT_EQ(world.Take(), std::nullopt);
-  world.line.Done(kNobody, world.now, world.now);
+  world.line.Done(kNobody, world.now);
   EXPECT_EQ(world.Take(), kNobody);
-  world.line.Done(kNobody, world.now, world.now);
+  world.line.Done(kNobody, world.now);
   EXPECT_EQ(world.Take(), kA);
 }
 
@@ -182,7 +181,7 @@ TEST(FairLine, WhatMemoryHasNoRoomForIsNotThere) {
     while (const auto taken = world.Take()) {
       EXPECT_EQ(*taken, payer);
       --pushed;
-      world.line.Done(payer, world.now, world.now);
+      world.line.Done(payer, world.now);
     }
     EXPECT_EQ(pushed, 0);
   }
@@ -211,7 +210,7 @@ TEST(FairLine, EverythingIsServedOnce) {
     }
     if (!running.empty() && random(2) == 0) {
       std::swap(running[random(running.size())], running.back());
-      world.line.Done(running.back().first, running.back().second, world.now);
+      world.line.Done(running.back().first, world.now);
       ++done[running.back().first];
       running.pop_back();
     }
@@ -219,7 +218,7 @@ TEST(FairLine, EverythingIsServedOnce) {
     ASSERT_LE(running.size(), 4u);
   }
   while (!running.empty()) {
-    world.line.Done(running.back().first, running.back().second, world.now);
+    world.line.Done(running.back().first, world.now);
     ++done[running.back().first];
     running.pop_back();
     while (const auto payer = world.Take()) running.emplace_back(*payer, world.now);

@@ -45,7 +45,7 @@ TEST(MemberLimits, EachKindHasItsOwnLimitThatIsNamed) {
       {{.membership = 1000}, int64_t{1} << 50, nullptr},
   };
   for (const auto& c : cases) {
-    const auto beyond = BeyondLimits(limits, c.use, base::FromMs(0), base::FromMs(c.age_ms));
+    const auto beyond = BeyondLimits(limits, c.use, c.use, base::FromMs(0), base::FromMs(c.age_ms));
     ASSERT_EQ(beyond.has_value(), c.setting != nullptr) << beyond.value_or("");
     if (beyond) {
       EXPECT_NE(beyond->find(c.setting), std::string::npos) << *beyond;
