@@ -625,6 +625,75 @@ TEST_F(HostileMemberTest, WhoWasRemovedIsHeardOfWhileEntriesWait) {
   EXPECT_FALSE(is_member(b.self()));
 }
 
+TEST_F(HostileMemberTest, ARemovalIsHeardOfWhereALimitWasLoweredSince) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  const auto members = [&] { return a.groups().Members(group)->size(); };
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 30; ++i) entries.push_back(hostile_.Next(group, numbering, {}));
+  ASSERT_TRUE(Send(a, group, {.entries = entries}).held_back.empty());
+  a.node().parts.group_core->SetLimits({.entries = 10});
+  const SealedEntry removal = hostile_.Next(
+      group, numbering, {RemoveOp{.peer = b.self(), .incarnation = base::NewIncarnation()}});
+  EXPECT_TRUE(Send(a, group, {.entries = {removal}}).held_back.contains(group));
+  EXPECT_EQ(members(), 2u);
+}
+
+// Else a member told each of the others something of its own, and published none of it.
+TEST_F(HostileMemberTest, WhatWaitsIsHeardOfAsFarAsItFollowsOnWhatIsKnown) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  const auto members = [&] { return a.groups().Members(group)->size(); };
+  a.node().parts.group_core->SetLimits({.entries = 10});
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 30; ++i) entries.push_back(hostile_.Next(group, numbering, {}));
+  numbering.generation += 1000;
+  entries.push_back(hostile_.Next(
+      group, numbering, {RemoveOp{.peer = b.self(), .incarnation = base::NewIncarnation()}}));
+  EXPECT_TRUE(Send(a, group, {.entries = entries}).held_back.contains(group));
+  EXPECT_EQ(members(), 3u);
+}
+
+// Each walks over what follows it in the log, and starts that walk anew.
+TEST_F(HostileMemberTest, ForksThatPapersShowCostOneWalk) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  const auto epoch = [&] {
+    uint64_t now = 0;
+    CHECK(a.node()
+              .index->Read([&](base::ReadTxn& txn) { now = LoadGroupRow(txn, group)->epoch; })
+              .ok());
+    return now;
+  };
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 20; ++i) {
+    entries.push_back(hostile_.Next(group, numbering,
+                                    {ProfileOp{"mallory", {}, {}}, PutRefOp{"k", BlobOf("x"), 1}}));
+  }
+  ASSERT_TRUE(Send(a, group, {.entries = entries}).held_back.empty());
+  const uint64_t before = epoch();
+  for (uint64_t generation = 20; generation > 0; --generation) {
+    HostileMember::Numbering other = HostileMember::NewNumbering();
+    const Papers papers{
+        .group = group,
+        .entries = {hostile_.Sign({.group = group,
+                                   .place = {hostile_.peer(), numbering.incarnation, generation},
+                                   .previous = {},
+                                   .time = a.clock.WallNow(),
+                                   .ops = {ProfileOp{"other", {}, {}}}}),
+                    hostile_.Next(group, other, {ProfileOp{"news", {}, {}}})}};
+    ASSERT_TRUE(a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}}).ok());
+  }
+  EXPECT_LE(epoch(), before + 1);
+}
+
 TEST_F(HostileMemberTest, AnAnswerToAJoinHasABoundHoweverMuchServersSayOfThemselves) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = a.Create("photos", Role::kServer);
