@@ -23,9 +23,9 @@ inline constexpr std::size_t kProvedTokenMin = 32;
 // that is too short.
 std::string ProofKeyOf(std::string_view token);
 
-// 64 hexadecimal digits: BLAKE2b with 32 bytes, keyed with `key`, of "waypost service", a zero byte,
-// the nonce, a zero byte, the address. kInvalidArgument: a nonce that is none; kFailedPrecondition:
-// an empty key.
+// 64 hexadecimal digits: BLAKE2b with 32 bytes, keyed with `key`, of "waypost service", a zero
+// byte, the nonce, a zero byte, the address. kInvalidArgument: a nonce that is none;
+// kFailedPrecondition: an empty key.
 absl::StatusOr<std::string> ProofFor(std::string_view key, const ProofOf& of);
 
 }  // namespace waypost::http

@@ -17,8 +17,8 @@
 namespace waypost::syncgroup {
 
 inline constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-// What is read of a reply: those of this peer keep to kSyncPageBytesMax, with what stands around it.
-// Each signature in it costs whoever reads it 50 us.
+// What is read of a reply: those of this peer keep to kSyncPageBytesMax, with what stands around
+// it. Each signature in it costs whoever reads it 50 us.
 inline constexpr std::size_t kReplyBytesMax = kSyncPageBytesMax + (std::size_t{1} << 20);
 inline constexpr std::size_t kMissBytesMax = std::size_t{64} << 10;
 inline constexpr std::size_t kMissLocationsMax = 64;

@@ -1,9 +1,10 @@
 #include "base/attempt_limiter.h"
-#include "base/log_bound.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
+
+#include "base/log_bound.h"
 
 namespace waypost::base {
 namespace {
