@@ -68,6 +68,27 @@ class HostileMemberTest : public testing::Test {
             .ok());
     return count;
   }
+  static std::size_t MembershipOpsOf(ClusterNode& node, const base::GroupId& group) {
+    std::size_t count = 0;
+    CHECK(
+        node.node()
+            .index->Read([&](base::ReadTxn& txn) { count = LoadMembershipOps(txn, group).size(); })
+            .ok());
+    return count;
+  }
+  // Of its references: another one begins when they are folded again from the log.
+  static uint64_t EpochOf(ClusterNode& node, const base::GroupId& group) {
+    uint64_t epoch = 0;
+    CHECK(node.node()
+              .index->Read([&](base::ReadTxn& txn) { epoch = LoadGroupRow(txn, group)->epoch; })
+              .ok());
+    return epoch;
+  }
+  static absl::Status WriteAt(ClusterNode& admin, const base::GroupId& group, const Op& op) {
+    return ChangeGroup(
+        *admin.node().parts.group_core, *admin.node().parts.group_work, group,
+        [&](GroupWriter& writer, const Member& self) { return WriteAllowed(writer, self, {op}); });
+  }
   // Entries without an operation, each in a numbering of its own.
   std::vector<SealedEntry> EmptyNumberings(const base::GroupId& group, std::size_t count) {
     std::vector<SealedEntry> entries;
@@ -145,10 +166,8 @@ TEST_F(HostileMemberTest, WhomItInvitesShareOnePart) {
                .incarnation = inviting.incarnation,
                .authority = Authority::kWriter,
                .invites = true};
-  const auto write_as_admin = [&](Op op) {
-    const absl::Status written = ChangeGroup(
-        *a.node().parts.group_core, *a.node().parts.group_work, group,
-        [&](GroupWriter& writer, const Member& self) { return WriteAllowed(writer, self, {op}); });
+  const auto write_as_admin = [&](const Op& op) {
+    const absl::Status written = WriteAt(a, group, op);
     ASSERT_TRUE(written.ok()) << written;
   };
   write_as_admin(lets);
@@ -195,15 +214,11 @@ TEST_F(HostileMemberTest, WhomItInvitesShareOnePart) {
 TEST_F(HostileMemberTest, WhomItInvitesInviteOnlyFromTheSharedPart) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
-  const absl::Status written =
-      ChangeGroup(*a.node().parts.group_core, *a.node().parts.group_work, group,
-                  [&](GroupWriter& writer, const Member& self) {
-                    return WriteAllowed(writer, self,
-                                        {AdmitOp{.peer = hostile_.peer(),
-                                                 .incarnation = base::NewIncarnation(),
-                                                 .authority = Authority::kWriter,
-                                                 .invites = true}});
-                  });
+  const absl::Status written = WriteAt(a, group,
+                                       AdmitOp{.peer = hostile_.peer(),
+                                               .incarnation = base::NewIncarnation(),
+                                               .authority = Authority::kWriter,
+                                               .invites = true});
   ASSERT_TRUE(written.ok()) << written;
   a.node().parts.group_core->SetLimits({.membership = 128, .membership_per_day = 0});
   const auto admit = [&](HostileMember& by, HostileMember::Numbering& numbering, uint64_t number) {
@@ -381,14 +396,7 @@ TEST_F(HostileMemberTest, AMentionOpensNothingThatIsPutLater) {
 TEST_F(HostileMemberTest, ProfilesWithoutEndCostNoFoldAndLeaveOne) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a);
-  const auto rows = [&] {
-    std::size_t count = 0;
-    CHECK(
-        a.node()
-            .index->Read([&](base::ReadTxn& txn) { count = LoadMembershipOps(txn, group).size(); })
-            .ok());
-    return count;
-  };
+  const auto rows = [&] { return MembershipOpsOf(a, group); };
   const std::size_t before = rows();
   HostileMember::Numbering numbering = HostileMember::NewNumbering();
   std::vector<SealedEntry> entries;
@@ -431,13 +439,7 @@ TEST_F(HostileMemberTest, MembershipOperationsThatCountForNothingAreFoldedOnceAP
 TEST_F(HostileMemberTest, ForksOfAReaderWalkOverNothing) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a);
-  const auto epoch = [&] {
-    uint64_t now = 0;
-    CHECK(a.node()
-              .index->Read([&](base::ReadTxn& txn) { now = LoadGroupRow(txn, group)->epoch; })
-              .ok());
-    return now;
-  };
+  const auto epoch = [&] { return EpochOf(a, group); };
   const auto forks = [&](std::size_t count) {
     std::vector<ForkProof> proofs;
     for (std::size_t i = 0; i < count; ++i) {
@@ -576,14 +578,7 @@ TEST_F(HostileMemberTest, PapersOfAMemberAreKeptWithinItsLimits) {
 TEST_F(HostileMemberTest, OfPapersOnlyWhatShowsAMemberIsKept) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a);
-  const auto ops = [&] {
-    std::size_t count = 0;
-    CHECK(
-        a.node()
-            .index->Read([&](base::ReadTxn& txn) { count = LoadMembershipOps(txn, group).size(); })
-            .ok());
-    return count;
-  };
+  const auto ops = [&] { return MembershipOpsOf(a, group); };
   const std::size_t before = ops();
   HostileMember::Numbering numbering = HostileMember::NewNumbering();
   Papers papers{.group = group};
@@ -664,13 +659,7 @@ TEST_F(HostileMemberTest, WhatWaitsIsHeardOfAsFarAsItFollowsOnWhatIsKnown) {
 TEST_F(HostileMemberTest, ForksThatPapersShowCostOneWalk) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
-  const auto epoch = [&] {
-    uint64_t now = 0;
-    CHECK(a.node()
-              .index->Read([&](base::ReadTxn& txn) { now = LoadGroupRow(txn, group)->epoch; })
-              .ok());
-    return now;
-  };
+  const auto epoch = [&] { return EpochOf(a, group); };
   HostileMember::Numbering numbering = HostileMember::NewNumbering();
   std::vector<SealedEntry> entries;
   for (int i = 0; i < 20; ++i) {
