@@ -186,39 +186,6 @@ TEST_F(OldCopyTest, ARestoredFolderPullsItsOwnLostEntriesBackAndWritesOn) {
   }
 }
 
-// That both say so where both are heard is Restore.TwoCopiesThatWriteAtOnceBothSaySo: which of two
-// addresses of one peer the server calls is the server's choice.
-TEST_F(OldCopyTest, ACopyThatRunsBesideItsOriginalSaysSo) {
-  Save();
-  // Here, not on another machine, the ports that it kept are taken.
-  for (const char* kept : {"http.port", "peer.port"}) {
-    ASSERT_TRUE(fs::remove(cluster_.dir() + "/copy/" + kept)) << kept;
-  }
-  Peer twin(WaypostProgram(), cluster_.dir() + "/copy", "twin");
-  ASSERT_TRUE(twin.Start().ok());
-  const std::vector<Peer*> copies = {laptop_, &twin};
-  const auto says_so = [](Peer* peer) { return !peer->Status().value("second_copy", "").empty(); };
-  Peer* told = nullptr;
-  for (int round = 0; round < 40 && told == nullptr; ++round) {
-    for (Peer* copy : copies) {
-      const std::string key = absl::StrCat("of-", copy->name(), round);
-      ASSERT_FALSE(PutRef(*copy, group_, key, key).empty());
-    }
-    Eventually(
-        [&] {
-          for (Peer* copy : copies) told = says_so(copy) ? copy : told;
-          return told != nullptr;
-        },
-        base::Millis(1000));
-  }
-  ASSERT_NE(told, nullptr);
-  const HttpReply ready = told->Call("GET", "/readyz");
-  EXPECT_EQ(ready.status, 503) << told->name();
-  EXPECT_NE(ready.body.find("second copy"), std::string::npos) << ready.body;
-  EXPECT_EQ(server_->Status().value("second_copy", "-"), "");
-  ASSERT_EQ(twin.Stop(), 0);
-}
-
 TEST_F(OldCopyTest, AWipedIndexWithItsIdentityJoinsAgainAndLosesNothing) {
   ASSERT_TRUE(Eventually([&] { return server_->Has(HexOfSha256("before1")); }));
   laptop_->Kill();

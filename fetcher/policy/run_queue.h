@@ -181,6 +181,9 @@ class RunQueue {
 
   // True once after something came up for who fills and routes.
   bool TakeChore() { return std::exchange(chore_, false); }
+  // Is there one to take? For who wakes the one that takes them: it may be at work, and looks again
+  // before it waits.
+  bool HasChore() const { return chore_; }
 
   // ---- looking at it ----
   struct Counts {

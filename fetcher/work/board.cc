@@ -58,7 +58,7 @@ bool Board::stopped() const {
 
 void Board::WakeAll() {
   work_.NotifyAll();
-  if (queue_.TakeChore()) chore_.NotifyOne();
+  if (queue_.HasChore()) chore_.NotifyOne();
 }
 
 std::shared_ptr<Callers> Board::CallersOf(const base::BlobId& blob) const {
@@ -94,7 +94,7 @@ void Board::OnBlobChange(const syncgroup::BlobChange& change) {
       left_.push_back(change.blob);
     }
     work_.NotifyOne();
-    if (queue_.TakeChore()) chore_.NotifyOne();
+    if (queue_.HasChore()) chore_.NotifyOne();
   }
   if (unwanted) unwanted->stop.request_stop();
   if (callers) callers->changed.Notify();
@@ -151,7 +151,7 @@ std::vector<Taken> Board::Take(uint32_t number) {
   base::MutexLock lock(mutex_);
   while (!stopping_) {
     std::vector<Taken> all = TakeNow(number);
-    if (queue_.TakeChore()) chore_.NotifyOne();
+    if (queue_.HasChore()) chore_.NotifyOne();
     if (!all.empty()) {
       for (const Taken& taken : all) flights_[taken.picked.key.blob] = taken.flight;
       ++running_;

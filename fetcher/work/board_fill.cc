@@ -83,6 +83,7 @@ bool Board::AwaitChore(base::Millis idle) {
   if (stopping_) return false;
   if (queue_.TakeChore() || !left_.empty()) return true;
   parts_.clock.WaitUntil(chore_, mutex_, parts_.clock.SteadyNow() + idle);
+  queue_.TakeChore();
   return !stopping_;
 }
 
