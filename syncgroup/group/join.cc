@@ -29,7 +29,7 @@ constexpr uint32_t kBadProofsMax = 10;
 
 // Of what others have a hand in. A joiner takes kReplyBytesMax.
 constexpr std::size_t kJoinReplyBytesMax = std::size_t{4} << 20;
-// Tags, lengths and ids around a member, an address or an entry, at most.
+// Tags, lengths and ids around a member or an address, at most.
 constexpr std::size_t kAroundBytes = 128;
 
 constexpr const char* kBadInvite =
@@ -53,10 +53,7 @@ JoinReply ReplyTo(const Core& core, base::ReadTxn& txn, const base::GroupId& gro
   std::size_t room = kJoinReplyBytesMax;
   const auto add = [&](const base::PeerId& peer) {
     Papers papers = trails.Of(peer);
-    std::size_t bytes = 0;
-    for (const SealedEntry& entry : papers.entries) {
-      bytes += entry.bytes.size() + entry.signature.size() + kAroundBytes;
-    }
+    const std::size_t bytes = BytesOf(papers);
     if (bytes > room) return;
     room -= bytes;
     reply.papers.push_back(std::move(papers));

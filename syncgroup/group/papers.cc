@@ -78,6 +78,12 @@ Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::Peer
   return PaperTrails(txn, group).Of(peer);
 }
 
+std::size_t BytesOf(const Papers& papers) {
+  std::size_t bytes = 128;
+  for (const SealedEntry& entry : papers.entries) bytes += entry.bytes.size() + 128;
+  return bytes;
+}
+
 std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer) {
   constexpr std::size_t kLatest = 4;
@@ -232,10 +238,11 @@ bool MayDecide(base::ReadTxn& txn, const base::GroupId& group, const Entry& entr
   if (!member) return false;
   return std::any_of(entry.ops.begin(), entry.ops.end(), [&](const Op& op) {
     if (std::holds_alternative<ProfileOp>(op) || !DecidesMembership(op)) return false;
-    if (member->authority == Authority::kAdmin) return true;
+    if (AuthorityAllows(member->authority, op)) return true;
     if (const auto* remove = std::get_if<RemoveOp>(&op)) return remove->peer == member->peer;
     const auto* admit = std::get_if<AdmitOp>(&op);
-    return admit != nullptr && admit->as_inviter && member->invites;
+    return admit != nullptr && admit->as_inviter &&
+           MayInvite(member->authority, member->invites, admit->authority);
   });
 }
 

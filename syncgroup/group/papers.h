@@ -32,6 +32,8 @@ class PaperTrails {
   std::optional<Membership> membership_;
 };
 Papers PapersOf(base::ReadTxn& txn, const base::GroupId& group, const base::PeerId& peer);
+// In a message, and a little more.
+std::size_t BytesOf(const Papers& papers);
 
 // What shows to one who was removed that it was: the entries that say so, the latest ones.
 std::vector<SealedEntry> RemovalOf(base::ReadTxn& txn, const base::GroupId& group,

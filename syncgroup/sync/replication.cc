@@ -85,17 +85,6 @@ bool Replication::SharesGroup(const base::PeerId& peer, const base::GroupId& gro
 
 // ---- hello ----
 
-namespace {
-
-// In a message, and a little more.
-std::size_t BytesOf(const Papers& papers) {
-  std::size_t bytes = 128;
-  for (const SealedEntry& entry : papers.entries) bytes += entry.bytes.size() + 128;
-  return bytes;
-}
-
-}  // namespace
-
 bool HelloRoom::Take(const Papers& papers) {
   const std::size_t bytes = bytes_ + BytesOf(papers);
   if (groups_ == kGroupsMax || (groups_ > 0 && bytes > kBytesMax)) return false;

@@ -637,6 +637,34 @@ TEST_F(HostileMemberTest, ARemovalIsHeardOfWhereALimitWasLoweredSince) {
   EXPECT_EQ(members(), 2u);
 }
 
+TEST_F(HostileMemberTest, NothingThatWasShownKeepsARemovalAway) {
+  ClusterNode a(wire_, {.number = 1});
+  ClusterNode b(wire_, {.number = 2});
+  const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  const auto is_member = [&](const base::PeerId& peer) {
+    const auto members = a.groups().Members(group);
+    return std::any_of(members->begin(), members->end(),
+                       [&](const Member& member) { return member.peer == peer; });
+  };
+  a.node().parts.group_core->SetLimits({.entries = 10});
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<SealedEntry> entries;
+  for (std::size_t i = 0; i < 10 + kPapersOfOriginMax + 20; ++i) {
+    entries.push_back(
+        hostile_.Next(group, numbering,
+                      {AdmitOp{.peer = TestIdentities::Get().Number(1000 + i).peer_id(),
+                               .incarnation = base::NewIncarnation()}}));
+  }
+  entries.push_back(hostile_.Next(
+      group, numbering, {RemoveOp{.peer = b.self(), .incarnation = base::NewIncarnation()}}));
+  EXPECT_TRUE(Send(a, group, {.entries = entries}).held_back.contains(group));
+  const std::size_t members = a.groups().Members(group)->size();
+  EXPECT_GE(members, kPapersOfOriginMax);
+  EXPECT_LT(members, 10 + kPapersOfOriginMax + 20) << "the others wait";
+  EXPECT_FALSE(is_member(b.self()));
+}
+
 // Else a member told each of the others something of its own, and published none of it.
 TEST_F(HostileMemberTest, WhatWaitsIsHeardOfAsFarAsItFollowsOnWhatIsKnown) {
   ClusterNode a(wire_, {.number = 1});
