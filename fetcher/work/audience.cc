@@ -22,9 +22,6 @@ using syncgroup::BlobRecord;
 
 namespace {
 
-// Asks on their way into the index at once: far more than a disk that works leaves waiting.
-constexpr uint32_t kAskingMax = 10'000;
-
 // When the next attempt may be, for one who asks now.
 base::WallTime NextFor(const signpost::Signpost& signpost, base::WallTime now,
                        const FetcherOptions& options) {
@@ -124,9 +121,11 @@ absl::StatusOr<std::unique_ptr<Interest>> Audience::Ask(const base::BlobId& blob
         absl::StrCat("blob ", blob.ToHex(),
                      " is not here, and no group here mentions it: reference it in a group first"));
   }
-  if (need == Need::kWrite && *asking_ >= kAskingMax) {
-    return absl::UnavailableError(absl::StrCat("the index is slow, and ", kAskingMax,
-                                               " blobs that were asked for wait for it already"));
+  if (need == Need::kWrite && *asking_ >= parts_.asking_max) {
+    return absl::UnavailableError(
+        absl::StrCat(parts_.asking_max,
+                     " blobs that were asked for wait until the index has written them down: try "
+                     "again, and see whether its disk is slow or full"));
   }
   const std::shared_ptr<Callers> callers = parts_.board.Join(blob);
   if (need == Need::kWrite) {

@@ -27,6 +27,8 @@ class Audience {
     const base::Clock& clock;
     Board& board;
     const WorkView& view;
+    // Asks on their way into the index at once: far more than a disk that works leaves waiting.
+    uint32_t asking_max = 10'000;
   };
   explicit Audience(const Parts& parts) : parts_(parts) {}
 

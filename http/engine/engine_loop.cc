@@ -350,7 +350,10 @@ void EngineLoop::Advance(Connection& c) {
   LookUp(c);
   // It may have come with more connections than a member has.
   if (was_stranger && !c.stranger && !KeyHasRoom(c)) {
-    Refuse(c, 503, "unavailable", "too many connections of this key are open", "key");
+    Refuse(c, 503, "unavailable",
+           absl::StrCat(shared_.options.max_connections_per_key,
+                        " connections of this key are open: use one of them"),
+           "key");
     return;
   }
   // A member's is at work from here on; a stranger's when its body is there.

@@ -123,6 +123,35 @@ TEST_F(AudienceTest, WhatWasOnlyAskedForStaysDueForAWhileAfterTheLastCallerLeft)
       [&] { return Signpost().asked_until == rig_.clock.WallNow() + rig_.options.expiry; }));
 }
 
+TEST_F(AudienceTest, OfAsksThatTheIndexHasNotTakenThereAreSoManyAtOnce) {
+  rig_.Mention(blob_, {peer_});
+  ASSERT_TRUE(rig_.fetcher->Stop(blob_).ok());
+  Audience few{{.index = *rig_.index,
+                .ledger = *rig_.ledger,
+                .clock = rig_.clock,
+                .board = board_,
+                .view = view_,
+                .asking_max = 2}};
+  base::Gate gate;
+  rig_.index->Submit(
+      base::Index::Lane::kForeground,
+      [&](base::WriteTxn&) {
+        gate.Pass();
+        return absl::OkStatus();
+      },
+      nullptr);
+  gate.AwaitArrivals(1);
+  const auto first = few.Ask(blob_), second = few.Ask(blob_), third = few.Ask(blob_);
+  EXPECT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(third.status().code(), absl::StatusCode::kUnavailable);
+  gate.Open();
+  ASSERT_TRUE(AwaitCommits().ok());
+  // Those two still listen, and wait for the index no more.
+  ASSERT_TRUE(rig_.fetcher->Stop(blob_).ok());
+  EXPECT_TRUE(few.Ask(blob_).ok());
+  ASSERT_TRUE(AwaitCommits().ok());
+}
+
 // As on a disk that takes its time to flush.
 TEST_F(AudienceTest, WhoAsksWaitsForNoCommitAndTheBlobIsPendingUntilThen) {
   rig_.Mention(blob_, {peer_});
