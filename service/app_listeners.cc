@@ -2,8 +2,9 @@
 
 #include <string_view>
 
-// Apps send bodies without knowing their length, ask for an id to each answer, and stop reading for
-// as long as they like; nothing of that is for peers. Pure.
+// What the app API stands on, and what its listeners are told: apps send bodies without knowing
+// their length, ask for an id to each answer, and stop reading for as long as they like; nothing of
+// that is for peers. Pure.
 
 namespace waypost::service {
 namespace {
@@ -18,6 +19,29 @@ bool ChangesSomething(std::string_view method, std::string_view) {
 }
 
 }  // namespace
+
+http::AppParts AppPartsOf(PeerParts& parts, syncgroup::PeerClient& client,
+                          http::SettingsAccess& settings, const http::AllowedSites& sites,
+                          const base::Clock& clock) {
+  return {.index = *parts.index,
+          .blobs = *parts.blobs,
+          .ledger = *parts.ledger,
+          .groups = *parts.groups,
+          .refs = *parts.refs,
+          .invites = *parts.invites,
+          .syncer = *parts.syncer,
+          .client = client,
+          .peers = *parts.peers,
+          .fetcher = *parts.fetcher,
+          .report = *parts.report,
+          .scanner = *parts.scanner,
+          .completeness = *parts.completeness,
+          .settings = settings,
+          .sites = sites,
+          .events = parts.events,
+          .metrics = parts.metrics,
+          .clock = clock};
+}
 
 http::EngineOptions WithWhatAppsNeed(http::EngineOptions options) {
   options.changes = ChangesSomething;

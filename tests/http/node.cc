@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "service/app_listeners.h"
+
 // Puts a peer's parts and both listeners together as service/service.cc does, without its process,
 // its data folder's rules and its settings.
 
@@ -71,24 +73,7 @@ Node::Node(NodeOptions options) : options_(std::move(options)) {
 
 std::unique_ptr<AppApi> Node::MakeAppApi(const base::Clock& its_clock) {
   return std::make_unique<AppApi>(
-      AppParts{.index = *parts->index,
-               .blobs = *parts->blobs,
-               .ledger = *parts->ledger,
-               .groups = *parts->groups,
-               .refs = *parts->refs,
-               .invites = *parts->invites,
-               .syncer = *parts->syncer,
-               .client = *client,
-               .peers = *parts->peers,
-               .fetcher = *parts->fetcher,
-               .report = *parts->report,
-               .scanner = *parts->scanner,
-               .completeness = *parts->completeness,
-               .settings = settings,
-               .sites = sites,
-               .events = parts->events,
-               .metrics = parts->metrics,
-               .clock = its_clock},
+      service::AppPartsOf(*parts, *client, settings, sites, its_clock),
       AppInfo{.name = options_.name,
               .version = "test",
               .peer = identity->peer_id(),

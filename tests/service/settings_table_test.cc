@@ -11,6 +11,7 @@
 #include "http/app/allowed_sites.h"
 #include "http/app/app_api.h"
 #include "http/peer/peer_http_client.h"
+#include "service/app_listeners.h"
 #include "service/live_settings.h"
 #include "service/parts/peer_parts.h"
 #include "tests/fakes/temp_dir.h"
@@ -42,24 +43,7 @@ class SettingsTableTest : public ::testing::Test {
     auto settings = LiveSettings::Load(*parts_->index, {.file = folder_ / "there_is_none.toml"});
     ASSERT_TRUE(settings.ok()) << settings.status();
     settings_ = *std::move(settings);
-    app_ = std::make_unique<http::AppApi>(http::AppParts{.index = *parts_->index,
-                                                         .blobs = *parts_->blobs,
-                                                         .ledger = *parts_->ledger,
-                                                         .groups = *parts_->groups,
-                                                         .refs = *parts_->refs,
-                                                         .invites = *parts_->invites,
-                                                         .syncer = *parts_->syncer,
-                                                         .client = *client_,
-                                                         .peers = *parts_->peers,
-                                                         .fetcher = *parts_->fetcher,
-                                                         .report = *parts_->report,
-                                                         .scanner = *parts_->scanner,
-                                                         .completeness = *parts_->completeness,
-                                                         .settings = *settings_,
-                                                         .sites = sites_,
-                                                         .events = parts_->events,
-                                                         .metrics = parts_->metrics,
-                                                         .clock = clock_},
+    app_ = std::make_unique<http::AppApi>(AppPartsOf(*parts_, *client_, *settings_, sites_, clock_),
                                           http::AppInfo{});
     ASSERT_TRUE(parts_->Start().ok());
   }
