@@ -111,6 +111,7 @@ std::string EncodeSignpost(const Signpost& signpost) {
     EncodeError(signpost.last_error, *out.mutable_last_error());
   out.set_created_ms(base::ToMs(signpost.created));
   out.set_updated_ms(base::ToMs(signpost.updated));
+  out.set_partial_bytes(signpost.partial_bytes);
   return out.SerializeAsString();
 }
 
@@ -132,6 +133,7 @@ std::optional<Signpost> DecodeSignpost(std::string_view payload) {
   signpost.last_error = *std::move(error);
   signpost.created = base::FromMs(stored.created_ms());
   signpost.updated = base::FromMs(stored.updated_ms());
+  signpost.partial_bytes = stored.partial_bytes();
   return signpost;
 }
 

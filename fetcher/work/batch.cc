@@ -348,7 +348,7 @@ void Batch::Conclude() {
         parts_.recorder.WriteRepair(txn, item.attempt.blob(), now);
       });
     } else if (result.start == AttemptResult::Start::kGo) {
-      item.failure = parts_.recorder.BeginFailure(result);
+      item.failure = parts_.recorder.BeginFailure(item.attempt.blob(), result);
       if (!item.failure->to_write) continue;
       Submit(item, Index::Lane::kForeground, [this, &item](base::WriteTxn& txn) {
         parts_.recorder.WriteFailure(txn, item.attempt.blob(), item.taken.result, *item.failure);

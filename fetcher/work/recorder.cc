@@ -71,12 +71,13 @@ bool Recorder::SomebodyReturned(const AttemptResult& result) const {
   });
 }
 
-Failure Recorder::BeginFailure(const AttemptResult& result) const {
+Failure Recorder::BeginFailure(const base::BlobId& blob, const AttemptResult& result) const {
   const FetcherOptions options = parts_.board.options();
   Failure failure{.now = parts_.clock.WallNow(),
                   .unit = parts_.random.Unit(),
                   .report = result.report,
                   .policy = {.base = options.retry_base, .max = options.retry_max},
+                  .partial_bytes = parts_.blobs.PartialBytes(blob),
                   .window_full = parts_.board.WindowFull(),
                   .consequences = {}};
   failure.report.evidence_moved = SomebodyReturned(result);
@@ -118,6 +119,7 @@ void Recorder::WriteFailure(base::WriteTxn& txn, const base::BlobId& blob,
       after.next_attempt = report.first_cool_down_end;
     }
     if (after.next_attempt) signpost.next_attempt = *after.next_attempt;
+    signpost.partial_bytes = failure.partial_bytes;
   });
 }
 

@@ -31,6 +31,7 @@ struct Failure {
   double unit = 0;  // of the random wait
   AttemptReport report;
   RetryPolicy policy;
+  uint64_t partial_bytes = 0;  // that it left behind
   bool window_full = false;
   bool to_write = false;
   Consequences consequences;
@@ -60,7 +61,7 @@ class Recorder {
                    const absl::Status& recorded, const Written& written);
 
   // ---- one that did not: begin, write where it says so, then note ----
-  Failure BeginFailure(const AttemptResult& result) const;
+  Failure BeginFailure(const base::BlobId& blob, const AttemptResult& result) const;
   void WriteFailure(base::WriteTxn& txn, const base::BlobId& blob, const AttemptResult& result,
                     Failure& failure) const;
   void NoteFailure(const base::BlobId& blob, const AttemptResult& result,

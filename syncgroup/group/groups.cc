@@ -163,7 +163,8 @@ uint64_t Groups::FetchBytesAllowed(base::ReadTxn& txn, const BlobRecord& record)
     if (!mention.wanted) continue;
     if (mention.first_by == 0 || mention.set_here) return kAll;
     const uint64_t left = FetchBytesLeft(txn, group, core_.limits(), mention.first_by);
-    allowed = std::max(allowed.value_or(0), left);
+    // What lies here of it is charged already.
+    allowed = std::max(allowed.value_or(0), left + record.signpost->partial_bytes);
   }
   return allowed.value_or(kAll);
 }

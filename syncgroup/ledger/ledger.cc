@@ -96,13 +96,34 @@ bool FetchedFor(const BlobRecord& record, const base::GroupId& group) {
   return it != record.row->holdings.end() && it->second.via == blobstore::Via::kFetch;
 }
 
-// For ever: what was deleted since took room all the same.
+// What of the blob stands to the charge of the member that mentioned it first in the group.
+uint64_t ChargedIn(const BlobRecord& record, const base::GroupId& group,
+                   const signpost::GroupMention& mention) {
+  if (FetchedFor(record, group)) return record.row->size_bytes;
+  return mention.wanted ? record.signpost->partial_bytes : 0;
+}
+
+// What came is charged for ever: what was deleted since took room all the same. What is begun is
+// charged as long as it lies here, or who serves the beginnings of blobs without end would fill the
+// disk and pay for nothing.
 void Charge(base::WriteTxn& txn, const BlobRecord& before, const BlobRecord& after) {
-  if (!after.signpost || !after.row) return;
-  for (const auto& [group, mention] : after.signpost->groups) {
-    if (mention.first_by == 0 || !FetchedFor(after, group) || FetchedFor(before, group)) continue;
-    const uint64_t bytes = LoadCharge(txn, group, mention.first_by);
-    StoreCharge(txn, group, mention.first_by, Moved(bytes, 0, after.row->size_bytes));
+  const auto charge = [&](const base::GroupId& group, uint64_t first_by, uint64_t minus,
+                          uint64_t plus) {
+    if (first_by == 0 || minus == plus) return;
+    const uint64_t bytes = LoadCharge(txn, group, first_by);
+    StoreCharge(txn, group, first_by, Moved(bytes, minus, plus));
+  };
+  if (before.signpost) {
+    for (const auto& [group, mention] : before.signpost->groups) {
+      if (FetchedFor(before, group)) continue;
+      charge(group, mention.first_by, ChargedIn(before, group, mention), 0);
+    }
+  }
+  if (after.signpost) {
+    for (const auto& [group, mention] : after.signpost->groups) {
+      if (FetchedFor(before, group)) continue;
+      charge(group, mention.first_by, 0, ChargedIn(after, group, mention));
+    }
   }
 }
 
@@ -172,6 +193,7 @@ void Ledger::Settle(base::ReadTxn& txn, const BlobRecord& before, BlobRecord& re
   if (record.row || signpost.asked_until <= now) signpost.asked_until = base::kNever;
   const bool asked = signpost.asked_until != base::kNever;
   new_want |= asked && !(before.signpost && before.signpost->asked_until != base::kNever);
+  if (record.row || (!wanted && !asked)) signpost.partial_bytes = 0;
   if (!wanted && !asked) {
     signpost.wanted_since = base::kNever;
   } else if (new_want) {

@@ -110,6 +110,7 @@ std::vector<std::string> RowSeeds() {
   post.locations[peer] = {.when_seen = at, .is_server = true, .denied = at};
   post.groups[group] = {.keys = 2, .set_here = true, .wanted = true};
   post.size_hint_bytes = 9;
+  post.partial_bytes = 5;
   post.fetch_attempts = 3;
   post.asked_until = post.stopped = post.wanted_since = at;
   post.last_error = {signpost::ErrorClass::kBusy, peer, at, "busy"};

@@ -45,7 +45,7 @@ class RecorderTest : public testing::Test {
     return written;
   }
   Failure Fail(const AttemptResult& result) {
-    Failure failure = recorder_.BeginFailure(result);
+    Failure failure = recorder_.BeginFailure(blob_, result);
     if (failure.to_write) {
       Write([&](base::WriteTxn& txn) { recorder_.WriteFailure(txn, blob_, result, failure); });
     }
@@ -96,6 +96,23 @@ TEST_F(RecorderTest, WhatCameIsHeldAndCounted) {
   EXPECT_TRUE(written.stored);
   EXPECT_TRUE(rig_.Held(blob_));
   EXPECT_TRUE(Counted("ok", 1));
+}
+
+TEST_F(RecorderTest, WhatABrokenTransferLeftIsWrittenDown) {
+  const std::string content(std::size_t{3} << 20, 'x');
+  const BlobId large = Sha256::Of(content);
+  rig_.Mention(large, {peer_});
+  {
+    auto writer = rig_.blobs->StartFetch(large, content.size());
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->Append(std::string_view(content).substr(0, 2 << 20)).ok());
+  }
+  AttemptResult result;
+  result.report.asked = {{.peer = peer_, .answer = Answer::kUnreachable}};
+  Failure failure = recorder_.BeginFailure(large, result);
+  ASSERT_TRUE(failure.to_write);
+  Write([&](base::WriteTxn& txn) { recorder_.WriteFailure(txn, large, result, failure); });
+  EXPECT_EQ(rig_.Record(large).signpost->partial_bytes, uint64_t{2} << 20);
 }
 
 TEST_F(RecorderTest, WhatNobodyWantsAnyMoreGetsNoRow) {

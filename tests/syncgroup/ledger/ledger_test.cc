@@ -271,6 +271,24 @@ TEST_F(LedgerTest, BytesAreChargedToWhoMentionedThemFirst) {
   fetched("b", 30, blobstore::Via::kFetch);
   fetched("b", 30, blobstore::Via::kFetch);
   EXPECT_EQ(ChargeOf(group, second), 30u) << "once";
+  // What is begun counts as long as it lies here, and once.
+  const auto begun = [&](const std::string& name, uint64_t bytes) {
+    Change(BlobOf(name), [&](BlobRecord& record) { record.signpost->partial_bytes = bytes; });
+  };
+  mention("begun", first, 1, 0);
+  begun("begun", 40);
+  EXPECT_EQ(ChargeOf(group, first), 170u);
+  begun("begun", 60);
+  EXPECT_EQ(ChargeOf(group, first), 190u);
+  begun("begun", 10);
+  EXPECT_EQ(ChargeOf(group, first), 140u) << "it began anew";
+  fetched("begun", 70, blobstore::Via::kFetch);
+  EXPECT_EQ(ChargeOf(group, first), 200u);
+  mention("dropped", first, 1, 0);
+  begun("dropped", 40);
+  EXPECT_EQ(ChargeOf(group, first), 240u);
+  mention("dropped", first, -1, 0);
+  EXPECT_EQ(ChargeOf(group, first), 200u) << "nobody wants it, and its file goes";
   // What an app here put or mentioned first was not their doing.
   mention("c", second, 1, 50);
   fetched("c", 50, blobstore::Via::kPut);
