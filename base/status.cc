@@ -17,6 +17,7 @@ namespace {
 
 // Payload names: a marker beside the code, so that callers need not read messages.
 constexpr char kNoSpace[] = "waypost/no-space";
+constexpr char kFileTooLarge[] = "waypost/file-too-large";
 constexpr char kNoDescriptor[] = "waypost/no-descriptor";
 constexpr char kReadOnly[] = "waypost/read-only";
 constexpr char kDigestMismatch[] = "waypost/digest-mismatch";
@@ -57,8 +58,12 @@ absl::Status ErrnoStatus(int error, std::string_view context) {
       return NoSpaceError(absl::StrCat(message, "; make room on the disk of the data folder"));
     case EDQUOT:
       return NoSpaceError(absl::StrCat(message, "; the quota of the service's user is used up"));
-    case EFBIG:
-      return NoSpaceError(absl::StrCat(message, "; raise the service's limit on file sizes"));
+    case EFBIG: {
+      absl::Status status =
+          NoSpaceError(absl::StrCat(message, "; raise the service's limit on file sizes"));
+      status.SetPayload(kFileTooLarge, absl::Cord("1"));
+      return status;
+    }
     case ENOENT:
       return absl::NotFoundError(message);
     case EEXIST:
@@ -81,6 +86,10 @@ absl::Status NoSpaceError(std::string_view message) {
   return Marked(absl::StatusCode::kResourceExhausted, message, kNoSpace);
 }
 bool IsNoSpace(const absl::Status& status) { return status.GetPayload(kNoSpace).has_value(); }
+
+bool IsFileTooLarge(const absl::Status& status) {
+  return status.GetPayload(kFileTooLarge).has_value();
+}
 
 bool IsNoDescriptor(const absl::Status& status) {
   return status.GetPayload(kNoDescriptor).has_value();

@@ -362,7 +362,7 @@ Attempt::Answered Attempt::SinkError(const base::PeerId& peer, StoreSink& sink,
 }
 
 void Attempt::LocalError(const absl::Status& error) {
-  if (base::IsNoSpace(error)) {
+  if (base::IsNoSpace(error) && !base::IsFileTooLarge(error)) {
     result_.report.local = LocalEnd::kNoSpace;
   } else {
     const bool others = parts_.blobs.CheckDisk().ok();

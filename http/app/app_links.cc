@@ -69,7 +69,9 @@ Json LinkJson(const Link& link) {
 
 absl::StatusOr<Response> CreateLink(AppContext& context, Request& request) {
   ASSIGN_OR_RETURN(Link link, LinkIn(context, request));
-  ASSIGN_OR_RETURN(const std::string text, context.links.Create(link));
+  ASSIGN_OR_RETURN(const std::string text, context.links.Create(link, [&](const std::string& mark) {
+    return context.tokens.FindByMark(mark) != nullptr;
+  }));
   context.Note(request, "link.create", link.group,
                absl::StrCat(link.id, ": ", link.blob ? link.blob->ToHex() : link.key));
   return JsonResponse(

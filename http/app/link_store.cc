@@ -101,7 +101,8 @@ absl::Status LinkStore::Load() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> LinkStore::Create(Link& link) {
+absl::StatusOr<std::string> LinkStore::Create(
+    Link& link, absl::FunctionRef<bool(const std::string&)> is_token) {
   link.id = base::ToHex(base::RandomBytes(8));
   const std::string text = base::ToHex(base::RandomBytes(32));
   const Known known{.link = link, .hash = LinkHashOf(text)};
@@ -118,7 +119,9 @@ absl::StatusOr<std::string> LinkStore::Create(Link& link) {
          more && cursor.key().starts_with(kLinkRows); more = cursor.Next()) {
       const auto payload = cursor.payload();
       const auto row = payload ? DecodeLinkRow(cursor.key(), *payload) : std::nullopt;
-      if (row && row->first.expires <= now) ended.push_back(row->first.id);
+      if (row && (row->first.expires <= now || !is_token(row->first.mark))) {
+        ended.push_back(row->first.id);
+      }
     }
     if (rows >= kLinksMax && ended.empty()) {
       return absl::ResourceExhaustedError(

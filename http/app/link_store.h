@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -32,7 +33,7 @@ struct Link {
 // durable.
 class LinkStore {
  public:
-  // One more is refused; those that have ended make room.
+  // One more is refused; those that have ended, by time or with their token, make room.
   static constexpr std::size_t kLinksMax = 1'000;
   static constexpr base::Millis kLifeMax{int64_t{90} * 24 * 3600 * 1000};
   static constexpr base::Millis kLife{int64_t{7} * 24 * 3600 * 1000};
@@ -41,8 +42,10 @@ class LinkStore {
   LinkStore(base::Index& index, const base::Clock& clock) : index_(index), clock_(clock) {}
   // Before use.
   absl::Status Load();
-  // Gives `link` its id, and its text, said this once. kResourceExhausted.
-  absl::StatusOr<std::string> Create(Link& link);
+  // Gives `link` its id, and its text, said this once. `is_token`: is there still a token with this
+  // mark? Asked in a transaction. kResourceExhausted.
+  absl::StatusOr<std::string> Create(Link& link,
+                                     absl::FunctionRef<bool(const std::string&)> is_token);
   absl::Status Revoke(const std::string& id);  // kNotFound
   std::optional<Link> Get(const std::string& id) const;
   // By id, those that have ended among them.

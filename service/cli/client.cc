@@ -108,9 +108,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& data_
   }
   options = {.address = endpoints->http, .tls_sha256 = endpoints->http_tls_sha256};
   ASSIGN_OR_RETURN(options.token, ReadToken(data_dir, "api.token"));
-  // After a crash another program may listen there. A certificate is proof enough: its key is in
-  // nobody else's hands.
-  options.prove = options.tls_sha256.empty();
+  // After a crash another program may listen there, also one with the same certificate.
+  options.prove = true;
   return std::unique_ptr<Client>(new Client(std::move(options)));
 }
 

@@ -258,12 +258,16 @@ Exit WaitHeld(const Common& common, Client& client, const WaitArgs& args) {
   std::string group;
   ASSIGN_OR_RETURN(group, client.ResolveGroup(args.group));
   const auto held = [](const Json& answer) { return TextOf(answer, "held") == "true"; };
-  Progress progress("held");
+  Progress progress("held", "blobs");
   Json answer;
+  uint64_t most = 0;  // that were missing at once
   ASSIGN_OR_RETURN(answer,
                    AskUntil(client, GroupPath(group, absl::StrCat("/held?servers=", args.servers)),
                             args.timeout, held, [&](const Json& now) {
-                              progress.Show(0, 0, TextOf(now, "missing", "?") + " not there yet");
+                              const uint64_t missing = NumberOf(now, "missing");
+                              most = std::max(most, missing);
+                              progress.Show(most - missing, most,
+                                            absl::StrCat(missing, " not there yet"));
                             }));
   progress.Finish();
   std::vector<std::string> keys;

@@ -10,25 +10,27 @@
 
 namespace waypost::service {
 
-Progress::Progress(std::string label) : label_(base::Harmless(label)), terminal_(OnTerminal()) {}
+Progress::Progress(std::string label, std::string unit)
+    : label_(base::Harmless(label)), unit_(std::move(unit)), terminal_(OnTerminal()) {}
 
 Progress::~Progress() { Finish(); }
 
-void Progress::Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail) {
+void Progress::Show(uint64_t done, uint64_t total, const std::string& detail) {
   if (!terminal_) return;
   const base::SteadyTime now = base::SteadyNow();
   base::MutexLock lock(mutex_);
   if (on_line_ && now - drawn_ < base::Millis(100)) return;
   drawn_ = now;
   on_line_ = true;
-  rate_.Add(now, bytes);
+  rate_.Add(now, done);
   // In the last column some terminals begin a new line.
   const std::string line = "\r" +
                            ProgressLine({.label = label_,
-                                         .bytes = bytes,
-                                         .total_bytes = total_bytes,
+                                         .done = done,
+                                         .total = total,
                                          .rate = rate_.rate(),
-                                         .detail = base::Harmless(detail)},
+                                         .detail = base::Harmless(detail),
+                                         .unit = unit_},
                                         ColumnsOfTerminal() - 1) +
                            "\x1b[K";
   DrawText(line);

@@ -13,17 +13,18 @@ namespace waypost::service {
 // terminal; nothing when standard error is no terminal. Thread-safe.
 class Progress {
  public:
-  explicit Progress(std::string label);
+  // `unit`: of what is counted; empty: bytes.
+  explicit Progress(std::string label, std::string unit = "");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  // Of `total_bytes` (0: unknown); `detail` follows.
-  void Show(uint64_t bytes, uint64_t total_bytes, const std::string& detail);
+  // Of `total` (0: unknown); `detail` follows.
+  void Show(uint64_t done, uint64_t total, const std::string& detail);
   // Ends the line. Idempotent.
   void Finish();
 
  private:
-  const std::string label_;
+  const std::string label_, unit_;
   const bool terminal_;
   base::Mutex mutex_;
   base::SteadyTime drawn_ GUARDED_BY(mutex_);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/units.h"
 #include "base/utf8.h"
 
@@ -18,12 +19,14 @@ constexpr base::Millis kWindow{5'000};
 // Shorter than this nothing is known of how fast it goes.
 constexpr base::Millis kLeast{500};
 constexpr base::Millis kBetween{100};
+// What is slower stands still.
+constexpr double kRateMin = 0.01;
 // Nobody plans with more.
 constexpr double kLeftMaxMs = 100.0 * 3600 * 1000;
 
 std::string Left(const ProgressFacts& facts) {
-  if (!facts.rate || *facts.rate < 1 || facts.total_bytes <= facts.bytes) return "";
-  const double ms = static_cast<double>(facts.total_bytes - facts.bytes) / *facts.rate * 1000;
+  if (!facts.rate || *facts.rate < kRateMin || facts.total <= facts.done) return "";
+  const double ms = static_cast<double>(facts.total - facts.done) / *facts.rate * 1000;
   if (ms > kLeftMaxMs) return "";
   // Whole seconds: more would be noise.
   const auto seconds = static_cast<int64_t>(ms / 1000) + 1;
@@ -39,7 +42,7 @@ Taken TakeCharacter(std::string_view& text) {
   // A little before the first wide letters.
   constexpr char32_t kFirstWide = 0x1000;
   const auto first = base::FirstCharacter(text);
-  Taken taken{.bytes = 1, .columns = 1};
+  Taken taken{.done = 1, .columns = 1};
   if (first) taken = {.bytes = first->bytes, .columns = first->code >= kFirstWide ? 2u : 1u};
   text.remove_prefix(taken.bytes);
   return taken;
@@ -70,13 +73,13 @@ std::string CutToColumns(const std::string& text, std::size_t columns) {
   return text.substr(0, BytesOfColumns(text, columns - dots)) + std::string(dots, '.');
 }
 
-void RateMeter::Add(base::SteadyTime now, uint64_t bytes) {
+void RateMeter::Add(base::SteadyTime now, uint64_t done) {
   // Fewer than before: it began anew.
-  if (!samples_.empty() && bytes < samples_.back().second) samples_.clear();
+  if (!samples_.empty() && done < samples_.back().second) samples_.clear();
   if (samples_.size() > 1 && now - samples_[samples_.size() - 2].first < kBetween) {
-    samples_.back() = {now, bytes};
+    samples_.back() = {now, done};
   } else {
-    samples_.emplace_back(now, bytes);
+    samples_.emplace_back(now, done);
   }
   while (samples_.size() > 2 && now - samples_[1].first >= kWindow) samples_.pop_front();
 }
@@ -98,19 +101,24 @@ std::string Bar(uint64_t done, uint64_t total) {
 }
 
 std::string ProgressLine(const ProgressFacts& facts, std::size_t columns) {
+  const auto amount = [&](uint64_t count) {
+    return facts.unit.empty() ? base::HumanSize(count) : absl::StrCat(count);
+  };
+  const std::string unit = facts.unit.empty() ? "" : " " + facts.unit;
   std::vector<std::string> parts;
-  if (facts.total_bytes != 0) {
-    parts.push_back(
-        absl::StrCat(base::HumanSize(facts.bytes), " of ", base::HumanSize(facts.total_bytes)));
-  } else if (facts.bytes != 0) {
-    parts.push_back(base::HumanSize(facts.bytes));
+  if (facts.total != 0) {
+    parts.push_back(absl::StrCat(amount(facts.done), " of ", amount(facts.total), unit));
+  } else if (facts.done != 0) {
+    parts.push_back(amount(facts.done) + unit);
   }
-  if (facts.rate && (facts.bytes != 0 || facts.total_bytes != 0)) {
-    parts.push_back(base::HumanSize(static_cast<uint64_t>(*facts.rate)) + "/s");
+  if (facts.rate && (facts.done != 0 || facts.total != 0)) {
+    const bool few = !facts.unit.empty() && *facts.rate < 10;
+    parts.push_back(
+        (few ? absl::StrFormat("%.1f", *facts.rate) : amount(static_cast<uint64_t>(*facts.rate))) +
+        "/s");
   }
   if (std::string left = Left(facts); !left.empty()) parts.push_back(std::move(left));
-  const std::string bar =
-      facts.total_bytes == 0 ? "" : absl::StrCat(Bar(facts.bytes, facts.total_bytes), " ");
+  const std::string bar = facts.total == 0 ? "" : absl::StrCat(Bar(facts.done, facts.total), " ");
   const auto line = [&](bool with_bar, bool with_detail) {
     std::string text = absl::StrCat(facts.label, " ", with_bar ? bar : "");
     const char* between = "";

@@ -19,11 +19,11 @@ std::size_t BytesOfColumns(std::string_view text, std::size_t columns);
 // As much of the text as fits, with "..." where something was cut.
 std::string CutToColumns(const std::string& text, std::size_t columns);
 
-// How fast bytes come: over the last seconds, so that it follows changes and does not tremble.
+// How fast something comes: over the last seconds, so that it follows changes and does not tremble.
 class RateMeter {
  public:
-  void Add(base::SteadyTime now, uint64_t bytes);
-  // Bytes a second; nullopt until there is something to say.
+  void Add(base::SteadyTime now, uint64_t done);
+  // A second; nullopt until there is something to say.
   std::optional<double> rate() const;
 
  private:
@@ -32,9 +32,10 @@ class RateMeter {
 
 struct ProgressFacts {
   std::string label;
-  uint64_t bytes = 0, total_bytes = 0;  // total 0: unknown
-  std::optional<double> rate;           // bytes a second
+  uint64_t done = 0, total = 0;  // total 0: unknown
+  std::optional<double> rate;    // a second
   std::string detail;
+  std::string unit;  // of what is counted: "blobs"; empty: bytes
 };
 // One line of at most `columns`: what fits least is left out first, the label last.
 std::string ProgressLine(const ProgressFacts& facts, std::size_t columns);

@@ -57,10 +57,7 @@ void PutRun::Run(Client& client) {
 }
 
 void PutRun::RunPart(Client& client, std::size_t begin, std::size_t end) {
-  InParallel(client, begin, end, [this](Client&, std::size_t i) {
-    results_[i] = Hash(items_[i]);
-    Draw("hashing");
-  });
+  InParallel(client, begin, end, [this](Client&, std::size_t i) { results_[i] = Hash(items_[i]); });
   const absl::Status asked = AskWhatIsHere(client, begin, end);
   if (!asked.ok()) {
     for (std::size_t i = begin; i < end; ++i) Fail(i, asked);
@@ -77,7 +74,7 @@ void PutRun::RunPart(Client& client, std::size_t begin, std::size_t end) {
       if (!sent.ok()) Fail(i, sent);
     }
     files_.fetch_add(1);
-    Draw("sending");
+    Draw("sending", bytes_.load());
   });
   for (std::size_t i = begin; i < end; ++i) items_[i].spooled.reset();
 }
@@ -122,6 +119,8 @@ absl::StatusOr<PutResult> PutRun::Hash(PutItem& item) {
         got, reader->Read(std::span<char>(buffer).first(std::min<uint64_t>(left, buffer.size()))));
     hash.Update(std::string_view(buffer).substr(0, got));
     left -= got;
+    hashed_.fetch_add(got);
+    Draw("hashing", hashed_.load());
   }
   // Each holds a descriptor. What is empty is so the second time too.
   if (reader->size() > 0) item.spooled = reader->spooled();
@@ -194,7 +193,7 @@ absl::Status PutRun::SendOnce(Client& client, const PutItem& item, PutResult& re
   call.on_sent = [&](uint64_t sent) {
     bytes_.fetch_add(sent - told);
     told = sent;
-    Draw("sending");
+    Draw("sending", bytes_.load());
   };
   const auto reply = client.Must(call);
   if (base::IsDigestMismatch(reply.status())) {
@@ -205,9 +204,9 @@ absl::Status PutRun::SendOnce(Client& client, const PutItem& item, PutResult& re
   return absl::OkStatus();
 }
 
-void PutRun::Draw(const char* what) {
+void PutRun::Draw(const char* what, uint64_t bytes) {
   if (progress_ == nullptr) return;
-  progress_->Show(bytes_.load(), total_bytes_,
+  progress_->Show(bytes, total_bytes_,
                   absl::StrCat(files_.load(), " of ", items_.size(), " files, ", what));
 }
 

@@ -49,7 +49,8 @@ class PutRun {
   void Reference(Client& client, std::size_t begin, std::size_t end);
   absl::Status Send(Client& client, const PutItem& item, PutResult& result);
   absl::Status SendOnce(Client& client, const PutItem& item, PutResult& result);
-  void Draw(const char* what);
+  // How far the pass over the bytes is that `what` names.
+  void Draw(const char* what, uint64_t bytes);
 
   std::vector<PutItem> items_;  // each used by one thread at a time
   const std::string group_;
@@ -59,7 +60,7 @@ class PutRun {
   std::vector<char> here_;                          // as items_: whether its bytes are here
   std::vector<std::unique_ptr<Client>> clients_;
   std::atomic<bool> gave_up_{false};
-  std::atomic<uint64_t> bytes_{0}, files_{0};
+  std::atomic<uint64_t> hashed_{0}, bytes_{0}, files_{0};
   std::unique_ptr<Progress> progress_;  // null: quiet
 };
 

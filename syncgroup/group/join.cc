@@ -165,8 +165,9 @@ absl::Status Admit(const Core& core, base::WriteTxn& txn, Effects& effects,
   // It asks again. Only an admin's admission changes what a member has.
   const bool by_admin = self && self->authority == Authority::kAdmin;
   if (member && (was_used || !by_admin || given.IsOf(*member))) return absl::OkStatus();
-  RETURN_IF_ERROR(CheckUse(txn, request, *invite, self, caller, core.clock.WallNow()));
+  // First the clocks: by one that is ahead every invite has expired.
   RETURN_IF_ERROR(CheckClocks(request, core.clock.WallNow()));
+  RETURN_IF_ERROR(CheckUse(txn, request, *invite, self, caller, core.clock.WallNow()));
   --invite->uses_left;
   if (!was_used) invite->used_by.push_back(caller);
   StoreInvite(txn, request.invite_id, *invite);

@@ -298,19 +298,21 @@ TEST(Fetcher, AFullDiskPausesAndItGoesOnByItself) {
 // An ill place on the disk: the name of one blob cannot be made.
 class NoNameFor final : public base::PassingFileSystem {
  public:
-  NoNameFor(std::unique_ptr<base::FileSystem> below, std::string name)
-      : PassingFileSystem(std::move(below)), name_(std::move(name)) {}
+  NoNameFor(std::unique_ptr<base::FileSystem> below, std::string name, int error)
+      : PassingFileSystem(std::move(below)), name_(std::move(name)), error_(error) {}
   absl::Status Link(base::File& unnamed, const std::string& path) override {
-    if (ill && path.ends_with(name_)) return base::ErrnoStatus(EIO, path);
+    if (ill && path.ends_with(name_)) return base::ErrnoStatus(error_, path);
     return PassingFileSystem::Link(unnamed, path);
   }
   std::atomic<bool> ill{true};
 
  private:
   const std::string name_;
+  const int error_;
 };
 
-TEST(Fetcher, AnErrorOfTheDiskAtOneBlobPausesNoOther) {
+// `error` meets one of ten blobs, and the others come all the same.
+void ExpectOnlyOneIsHeldUpBy(int error) {
   Rig rig;
   std::map<BlobId, std::string> contents;
   for (char fill = 'a'; fill < 'k'; ++fill) {
@@ -321,7 +323,7 @@ TEST(Fetcher, AnErrorOfTheDiskAtOneBlobPausesNoOther) {
   rig.Close();
   NoNameFor* disk = nullptr;
   rig.before_disk = [&](std::unique_ptr<base::FileSystem> below) {
-    auto between = std::make_unique<NoNameFor>(std::move(below), ill.ToHex());
+    auto between = std::make_unique<NoNameFor>(std::move(below), ill.ToHex(), error);
     disk = between.get();
     return between;
   };
@@ -346,6 +348,11 @@ TEST(Fetcher, AnErrorOfTheDiskAtOneBlobPausesNoOther) {
   disk->ill = false;
   EXPECT_TRUE(rig.Within(Millis(600'000), [&] { return rig.Held(ill); }));
 }
+
+TEST(Fetcher, AnErrorOfTheDiskAtOneBlobPausesNoOther) { ExpectOnlyOneIsHeldUpBy(EIO); }
+
+// There is room, only not for so large a file.
+TEST(Fetcher, ALimitOnTheSizeOfFilesPausesNoOther) { ExpectOnlyOneIsHeldUpBy(EFBIG); }
 
 TEST(Fetcher, DeletingTheLastMentionCancelsTheRunningFetch) {
   Rig rig;

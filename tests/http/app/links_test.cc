@@ -136,13 +136,15 @@ TEST_F(LinksTest, WhatIsAskedForWronglyMakesNone) {
   EXPECT_EQ(node_.Call("GET", "/v1/links")["items"].size(), 0u);
 }
 
-TEST_F(LinksTest, AThousandAreKeptAlsoOverAStartAndThoseWhoseTimeIsOverMakeRoom) {
+TEST_F(LinksTest, AThousandAreKeptAlsoOverAStartAndThoseThatHaveEndedMakeRoom) {
   base::Index& index = *node_.parts->index;
   LinkStore store(index, node_.clock);
   const base::WallTime now = node_.clock.WallNow();
-  const auto make = [&](base::Millis life) {
-    Link link{.blob = base::Sha256::Of("x"), .created = now, .expires = now + life, .mark = "m"};
-    return store.Create(link);
+  std::string gone;
+  const auto is_token = [&](const std::string& mark) { return mark != gone; };
+  const auto make = [&](base::Millis life, const std::string& mark = "m") {
+    Link link{.blob = base::Sha256::Of("x"), .created = now, .expires = now + life, .mark = mark};
+    return store.Create(link, is_token);
   };
   std::string first;
   for (std::size_t i = 0; i < LinkStore::kLinksMax - 1; ++i) {
@@ -151,6 +153,10 @@ TEST_F(LinksTest, AThousandAreKeptAlsoOverAStartAndThoseWhoseTimeIsOverMakeRoom)
     if (i == 0) first = *text;
   }
   ASSERT_TRUE(make(base::Millis(-1)).ok());
+  EXPECT_TRUE(make(LinkStore::kLife, "revoked later").ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(make(LinkStore::kLife).status()));
+  // Nobody sees those of a token that is gone, so that nobody could revoke them.
+  gone = "revoked later";
   EXPECT_TRUE(make(LinkStore::kLife).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(make(LinkStore::kLife).status()));
   LinkStore again(index, node_.clock);

@@ -11,8 +11,8 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
   const ProgressFacts facts{.label = "get 2026/a.jpg",
-                            .bytes = 12 * kMiB,
-                            .total_bytes = 40 * kMiB,
+                            .done = 12 * kMiB,
+                            .total = 40 * kMiB,
                             .rate = 4.0 * kMiB,
                             .detail = "fetching from k7qf-2x4a"};
   const struct {
@@ -66,13 +66,20 @@ TEST(Columns, CountCharactersWhateverBytesTheyHave) {
 
 TEST(ProgressLine, SaysOnlyWhatIsKnown) {
   EXPECT_EQ(ProgressLine({.label = "scan", .detail = "rows so far 7"}, 79), "scan rows so far 7");
-  EXPECT_EQ(ProgressLine({.label = "put", .bytes = 312, .rate = 100.0}, 79), "put 312 B, 100 B/s");
+  EXPECT_EQ(ProgressLine({.label = "put", .done = 312, .rate = 100.0}, 79), "put 312 B, 100 B/s");
+  EXPECT_EQ(ProgressLine({.label = "held",
+                          .done = 30,
+                          .total = 40,
+                          .rate = 0.5,
+                          .detail = "10 not there yet",
+                          .unit = "blobs"},
+                         79),
+            "held 30 of 40 blobs, 0.5/s, 21 s left, 10 not there yet");
   // Nothing moves: no time is promised.
-  EXPECT_EQ(ProgressLine({.label = "get", .bytes = 1, .total_bytes = 2, .rate = 0.0}, 200),
+  EXPECT_EQ(ProgressLine({.label = "get", .done = 1, .total = 2, .rate = 0.0}, 200),
             "get [###############...............] 1 B of 2 B, 0 B/s");
-  EXPECT_EQ(
-      ProgressLine({.label = "x", .bytes = 0, .total_bytes = 7200 * kMiB, .rate = 1.0 * kMiB}, 60),
-      "x 0 B of 7.0 GiB, 1.0 MiB/s, 2 h 0 min left");
+  EXPECT_EQ(ProgressLine({.label = "x", .done = 0, .total = 7200 * kMiB, .rate = 1.0 * kMiB}, 60),
+            "x 0 B of 7.0 GiB, 1.0 MiB/s, 2 h 0 min left");
 }
 
 TEST(RateMeter, FollowsTheLastSecondsAndBeginsAnewWithNewBytes) {
