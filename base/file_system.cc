@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -151,12 +152,14 @@ class PosixFileSystem final : public FileSystem {
     if (statvfs(dir.c_str(), &info) != 0) {
       return ErrnoStatus(errno, absl::StrCat("asking for the space of ", dir));
     }
-    struct stat folder;
-    if (stat(dir.c_str(), &folder) != 0) {
+    struct statx folder;
+    if (statx(AT_FDCWD, dir.c_str(), 0, STATX_MNT_ID, &folder) != 0) {
       return ErrnoStatus(errno, absl::StrCat("looking at ", dir));
     }
     Space space;
-    space.device = folder.st_dev;
+    space.device = makedev(folder.stx_dev_major, folder.stx_dev_minor);
+    // Linux since 5.8 tells; before, it stays 0.
+    if ((folder.stx_mask & STATX_MNT_ID) != 0) space.mount = folder.stx_mnt_id;
     space.free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
     space.total_bytes = uint64_t{info.f_blocks} * info.f_frsize;
     space.read_only = (info.f_flag & ST_RDONLY) != 0;

@@ -84,7 +84,13 @@ class FileSystem {
     uint64_t free_bytes = 0;  // available to this user
     uint64_t total_bytes = 0;
     bool read_only = false;  // it takes no writes
-    uint64_t device = 0;     // the same for all folders of one file system
+    // The same for all folders of one file system that is mounted once: between two of them a file
+    // can be renamed. Also two mounts of one file system differ.
+    uint64_t device = 0;
+    uint64_t mount = 0;
+    bool SamePlaceAs(const Space& other) const {
+      return device == other.device && mount == other.mount;
+    }
   };
   virtual absl::StatusOr<Space> FreeSpace(const std::string& dir) = 0;
 };

@@ -215,7 +215,7 @@ struct DiskBlobStore::Impl {
 
   bool PartialsApart() {
     const auto blobs = space->Space(), partial = partial_space.Space();
-    return blobs.ok() && partial.ok() && blobs->device != partial->device;
+    return blobs.ok() && partial.ok() && !blobs->SamePlaceAs(*partial);
   }
 
   // A few bytes, durably.

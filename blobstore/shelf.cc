@@ -62,7 +62,7 @@ void Shelf::WarnOfFoldersApart() {
   for (const std::string& dir :
        {layout_.partial_dir(), layout_.trash_dir(), layout_.quarantine_dir()}) {
     const auto space = fs_.FreeSpace(dir);
-    if (space.ok() && space->device != blobs->device) apart.push_back(dir);
+    if (space.ok() && !space->SamePlaceAs(*blobs)) apart.push_back(dir);
   }
   if (apart.empty()) return;
   base::LogWarning(absl::StrJoin(apart, ", "), apart.size() == 1 ? " is" : " are",

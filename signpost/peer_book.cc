@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -84,14 +86,41 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
       if (Row* row = FindRow(peer)) row->dirty = true;
     }
   }
+  // One write is under way at a time, and takes what has come up since the last: who says something
+  // new at every call fills no queue, and others' writes come in between.
   void Submit(const std::vector<base::PeerId>& peers) {
-    if (peers.empty()) return;
+    {
+      base::MutexLock lock(mutex);
+      next_write.insert(peers.begin(), peers.end());
+      if (writing || next_write.empty()) return;
+      writing = true;
+    }
+    SubmitWaiting();
+  }
+  void SubmitWaiting() {
     auto self = shared_from_this();
+    // Of a transaction that runs once more too.
+    auto taken = std::make_shared<std::set<base::PeerId>>();
     index.Submit(
         base::Index::Lane::kBulk,
-        [self, peers](base::WriteTxn& txn) { return self->WriteRows(txn, peers); },
-        [self, peers](const absl::Status& written) {
-          if (!written.ok()) self->MarkDirty(peers);
+        [self, taken](base::WriteTxn& txn) {
+          {
+            base::MutexLock lock(self->mutex);
+            taken->merge(self->next_write);
+            self->next_write.clear();
+          }
+          return self->WriteRows(txn, {taken->begin(), taken->end()});
+        },
+        [self, taken](const absl::Status& written) {
+          if (!written.ok()) self->MarkDirty({taken->begin(), taken->end()});
+          {
+            base::MutexLock lock(self->mutex);
+            // What an index does not take waits for the next flush.
+            if (!written.ok()) self->next_write.clear();
+            self->writing = !self->next_write.empty();
+            if (!self->writing) return;
+          }
+          self->SubmitWaiting();
         });
   }
 
@@ -131,6 +160,8 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
   // In the order of ids: what walks it must not depend on how a hash map lies in memory.
   std::map<base::PeerId, Row> rows GUARDED_BY(mutex);
   base::SteadyTime last_flush GUARDED_BY(mutex);
+  std::set<base::PeerId> next_write GUARDED_BY(mutex);
+  bool writing GUARDED_BY(mutex) = false;
 };
 
 PeerBook::PeerBook(base::Index& index, const base::Clock& clock, base::Random& random)
@@ -211,10 +242,12 @@ void PeerBook::SetProfile(const base::PeerId& peer, std::string name,
     const Impl::Row* known = impl_->FindRow(peer);
     if (known != nullptr && known->entry.name == name && known->entry.addresses == addresses)
       return;
+    // Whoever is new can be called after a crash; who changes its name with every call waits.
+    const bool fresh = known == nullptr || known->entry.addresses.empty();
     Impl::Row& row = impl_->NeedRow(peer);
     row.entry.name = std::move(name);
     row.entry.addresses = std::move(addresses);
-    to_write = impl_->RowsToWrite(peer, /*state_changed=*/true);
+    to_write = impl_->RowsToWrite(peer, /*state_changed=*/fresh);
   }
   impl_->Submit(to_write);
   changed_.Notify();

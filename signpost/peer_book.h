@@ -19,7 +19,8 @@
 namespace waypost::signpost {
 
 // What is known of every peer: addresses, health, traffic. In memory, kept in table `peers` (key:
-// 32 bytes of peer), which is written when a state changes, else at most every 30 s. Thread-safe.
+// 32 bytes of peer), which is written when a state changes, else at most every 30 s, and by one
+// write at a time. Thread-safe.
 class PeerBook {
  public:
   struct KnownPeer {

@@ -42,7 +42,7 @@ Taken TakeCharacter(std::string_view& text) {
   // A little before the first wide letters.
   constexpr char32_t kFirstWide = 0x1000;
   const auto first = base::FirstCharacter(text);
-  Taken taken{.done = 1, .columns = 1};
+  Taken taken{.bytes = 1, .columns = 1};
   if (first) taken = {.bytes = first->bytes, .columns = first->code >= kFirstWide ? 2u : 1u};
   text.remove_prefix(taken.bytes);
   return taken;

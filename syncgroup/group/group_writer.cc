@@ -149,6 +149,12 @@ void GroupWriter::Append(const PreparedEntry& entry, const base::PeerId& via) {
   Apply(entry.entry, Source::kReceived, via);
 }
 
+bool GroupWriter::HasForked(const base::PeerId& origin) const {
+  const Knowledge all = LoadKnowledgeOf(txn_, group_, origin);
+  return std::any_of(all.begin(), all.end(),
+                     [](const auto& one) { return one.second.forked != 0; });
+}
+
 bool GroupWriter::Admitted(const base::PeerId& origin) const {
   return txn_.GetRaw(base::Table::kMembers, CutKey(group_, origin)).has_value();
 }
@@ -243,13 +249,14 @@ void GroupWriter::LearnPaper(const PreparedEntry& entry) {
   // A fork further down costs a walk of the log: it comes as a proof, and these are few.
   if (LoadKnowledge(txn_, group_, {place.origin, place.incarnation}).known.forked != 0) return;
   if (const auto here = LoadEntryAt(txn_, group_, place)) {
-    LearnDouble(*here, entry);
+    // Of one that has forked before the others come as proofs too, and no faster than their walks.
+    if (!HasForked(place.origin)) LearnDouble(*here, entry);
     return;
   }
   const auto shown = txn_.Get(base::Table::kMembers, PaperKey(group_, place));
   const auto paper = shown ? DecodeSealedEntry(*shown) : absl::StatusOr<SealedEntry>();
   if (paper.ok()) {
-    LearnDouble(*paper, entry);
+    if (!HasForked(place.origin)) LearnDouble(*paper, entry);
     return;
   }
   if (!LearnMembership(entry.entry)) return;
@@ -467,14 +474,18 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
   std::map<base::PeerId, Member> before;
   for (Member& member : LoadMembers(txn_, group_)) before[member.peer] = std::move(member);
   bool changed = false;
+  // One walk, however many go at once.
+  std::optional<std::map<base::PeerId, Stamp>> removals;
   for (const auto& [peer, member] : before) {
     if (members.contains(peer)) continue;
     txn_.Delete(base::Table::kMembers, MemberKey(group_, peer));
-    const std::optional<Stamp> removal = LatestRemoval(txn_, group_, peer);
-    const bool left = removal && removal->place.origin == peer;
+    if (!removals) removals = LatestRemovals(txn_, group_);
+    const auto removal = removals->find(peer);
+    const bool known = removal != removals->end();
+    const bool left = known && removal->second.place.origin == peer;
     effects_.events.push_back(MemberEvent(left ? "member.left" : "member.removed", group_, member));
-    if (removal && !left) {
-      effects_.events.back().fields.emplace_back("by", removal->place.origin.ToHex());
+    if (known && !left) {
+      effects_.events.back().fields.emplace_back("by", removal->second.place.origin.ToHex());
     }
     effects_.left.push_back(peer);
     changed = true;

@@ -101,6 +101,7 @@ class GroupWriter {
   void ShowProfile(const Stamp& stamp, const ProfileOp& profile);
   // Another entry at the same place is known: a proof against its origin. False if it is the same.
   bool LearnDouble(const SealedEntry& here, const PreparedEntry& entry);
+  bool HasForked(const base::PeerId& origin) const;  // in any of its numberings
   void ApplyRef(const Stamp& stamp, const std::string& key, const std::optional<base::BlobId>& blob,
                 std::optional<uint64_t> size_bytes, Source source, const base::PeerId& via);
   bool RefsCountHere(const EntryPlace& place);

@@ -142,14 +142,6 @@ std::optional<Membership> FoldWith(base::ReadTxn& txn, const base::GroupId& grou
 
 }  // namespace
 
-bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
-                  const std::vector<PreparedEntry>& entries, const base::PeerId& peer) {
-  const auto row = LoadGroupRow(txn, group);
-  if (!row) return false;
-  const auto membership = FoldWith(txn, group, row->genesis, entries);
-  return membership && membership->members.contains(peer);
-}
-
 PaperShares::PaperShares(const Core& core, base::ReadTxn& txn, const base::GroupId& group,
                          const GroupRow& row)
     : core_(core),
@@ -251,26 +243,38 @@ std::vector<PreparedEntry> PaperShares::Within(std::vector<PreparedEntry> entrie
   return entries;
 }
 
-void LearnPapers(GroupWriter& writer, const Core& core, std::vector<PreparedEntry> entries,
-                 const std::optional<base::PeerId>& of) {
-  // Only what counts leaves a trace: anybody can show papers.
-  entries = PaperShares(core, writer.txn(), writer.group(), writer.row()).Within(entries);
-  const auto membership = FoldWith(writer.txn(), writer.group(), writer.row().genesis, entries);
-  if (!membership) return;
+std::vector<PreparedEntry> PapersToKeep(const Core& core, base::ReadTxn& txn,
+                                        const base::GroupId& group, const GroupRow& row,
+                                        std::vector<PreparedEntry> entries,
+                                        const std::optional<base::PeerId>& of) {
+  entries = PaperShares(core, txn, group, row).Within(std::move(entries));
+  // Before anything is folded for it.
+  if (!PapersAreNews(txn, group, entries)) return {};
+  const auto membership = FoldWith(txn, group, row.genesis, entries);
+  if (!membership || (of && !membership->members.contains(*of))) return {};
   std::set<EntryPlace> admissions;
   for (const auto& admitted : membership->admissions) admissions.insert(admitted.stamp.place);
-  for (const PreparedEntry& prepared : entries) {
+  std::erase_if(entries, [&](const PreparedEntry& prepared) {
     const EntryPlace& place = prepared.entry.place;
     const auto cut = membership->cuts.find(place.origin);
-    if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) continue;
-    const bool shows =
-        std::any_of(prepared.entry.ops.begin(), prepared.entry.ops.end(), [&](const Op& op) {
-          const auto* remove = std::get_if<RemoveOp>(&op);
-          return (remove != nullptr && remove->peer == core.self()) ||
-                 (std::holds_alternative<ProfileOp>(op) && (!of || place.origin == *of));
-        });
-    if (shows || admissions.contains(place)) writer.LearnPaper(prepared);
-  }
+    if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) return true;
+    if (admissions.contains(place)) return false;
+    return std::none_of(prepared.entry.ops.begin(), prepared.entry.ops.end(), [&](const Op& op) {
+      const auto* remove = std::get_if<RemoveOp>(&op);
+      return (remove != nullptr && remove->peer == core.self()) ||
+             (std::holds_alternative<ProfileOp>(op) && (!of || place.origin == *of));
+    });
+  });
+  // What is shown again and again costs its reader the look above, and the writer nothing.
+  if (!PapersAreNews(txn, group, entries)) return {};
+  return entries;
+}
+
+void LearnPapers(GroupWriter& writer, const Core& core, std::vector<PreparedEntry> entries,
+                 const std::optional<base::PeerId>& of) {
+  const std::vector<PreparedEntry> kept =
+      PapersToKeep(core, writer.txn(), writer.group(), writer.row(), std::move(entries), of);
+  for (const PreparedEntry& prepared : kept) writer.LearnPaper(prepared);
   writer.Settle();
 }
 

@@ -45,9 +45,6 @@ std::vector<PreparedEntry> ReadPapers(const Papers& papers, std::optional<base::
 // Is there anything in them that `txn` does not know?
 bool PapersAreNews(base::ReadTxn& txn, const base::GroupId& group,
                    const std::vector<PreparedEntry>& entries);
-// Is `peer` a member if they say the truth?
-bool PapersLeadTo(base::ReadTxn& txn, const base::GroupId& group,
-                  const std::vector<PreparedEntry>& entries, const base::PeerId& peer);
 // Of one origin so much is kept of what was only shown, until its log brings it: an admin that
 // admitted many is shown by each of these.
 inline constexpr std::size_t kPapersOfOriginMax = 256;
@@ -95,9 +92,16 @@ class PaperShares {
 // tell before the members are folded? It admits or sets by an admin's right, admits by an
 // inviter's, removes by an admin's, or leaves.
 bool MayDecide(base::ReadTxn& txn, const base::GroupId& group, const Entry& entry);
-// Takes what they say of members for true at once, as far as it goes back to the founder, and keeps
-// what shows it: admissions that count, removals of this peer, and what the peer `of` says of
-// itself; without `of`, what all of them say. Nothing else of them leaves a trace.
+// Of papers that say more than `txn` knows, what shows members: admissions that count as far as
+// they go back to the founder, removals of this peer, and what the peer `of` says of itself;
+// without `of`, what all of them say. Nothing where `of` is no member if they say the truth, and
+// nothing where none of that is new.
+std::vector<PreparedEntry> PapersToKeep(const Core& core, base::ReadTxn& txn,
+                                        const base::GroupId& group, const GroupRow& row,
+                                        std::vector<PreparedEntry> entries,
+                                        const std::optional<base::PeerId>& of);
+// Takes that for true at once and keeps it. Nothing else of papers leaves a trace. Folds the
+// members: whoever is shown papers by others asks PapersToKeep in a read before.
 void LearnPapers(GroupWriter& writer, const Core& core, std::vector<PreparedEntry> entries,
                  const std::optional<base::PeerId>& of);
 

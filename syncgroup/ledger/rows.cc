@@ -194,11 +194,17 @@ std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId
 }
 std::optional<Stamp> LatestRemoval(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer) {
-  std::optional<Stamp> latest;
+  const auto all = LatestRemovals(txn, group);
+  const auto it = all.find(peer);
+  return it == all.end() ? std::nullopt : std::optional(it->second);
+}
+std::map<base::PeerId, Stamp> LatestRemovals(base::ReadTxn& txn, const base::GroupId& group) {
+  std::map<base::PeerId, Stamp> latest;
   for (const StampedOp& op : LoadMembershipOps(txn, group)) {
     const auto* remove = std::get_if<RemoveOp>(&op.op);
-    if (remove == nullptr || remove->peer != peer) continue;
-    if (!latest || *latest < op.stamp) latest = op.stamp;
+    if (remove == nullptr) continue;
+    const auto [it, fresh] = latest.try_emplace(remove->peer, op.stamp);
+    if (!fresh && it->second < op.stamp) it->second = op.stamp;
   }
   return latest;
 }

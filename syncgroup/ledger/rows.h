@@ -151,6 +151,8 @@ std::vector<StampedOp> LoadMembershipOps(base::ReadTxn& txn, const base::GroupId
 // before, and been admitted again.
 std::optional<Stamp> LatestRemoval(base::ReadTxn& txn, const base::GroupId& group,
                                    const base::PeerId& peer);
+// ... of everybody: one walk, as that of one.
+std::map<base::PeerId, Stamp> LatestRemovals(base::ReadTxn& txn, const base::GroupId& group);
 void StoreMembershipOp(base::WriteTxn& txn, const base::GroupId& group, const StampedOp& op);
 
 ProfilesRow LoadProfiles(base::ReadTxn& txn, const base::GroupId& group,

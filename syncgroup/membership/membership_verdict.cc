@@ -15,7 +15,7 @@ namespace {
 
 // Of sanctions that void one another. More of them are only made by one who means harm and has many
 // puppets: then it goes by seniority alone, an author at a time.
-constexpr std::size_t kContestMax = 64;
+constexpr std::size_t kContestMax = 16;
 
 using ByPeer = std::map<base::PeerId, std::vector<const Admission*>>;
 
@@ -380,13 +380,40 @@ uint64_t LimitUnder(const Removal& removal, const base::Incarnation& incarnation
   return readmitted ? kAllGenerations : 0;
 }
 
-JudgedFacts JudgeFacts(const Facts& facts) {
-  // Only what was said against those who acted as admins decides about the acts of others.
-  std::set<base::PeerId> actors;
-  for (const Admission& admission : facts.admissions) actors.insert(admission.author());
-  for (const Removal& removal : facts.removals) {
-    if (!removal.by_itself()) actors.insert(removal.author());
+namespace {
+
+// Only what was said against those who acted as admins or inviters decides about the acts of
+// others. Whoever has not one act that counts where no sanction stands is none of them, or every
+// reader could enter the contest by an admission that counts for nothing.
+std::set<base::PeerId> ActorsOf(const Facts& facts) {
+  std::set<const Admission*> lowerings;
+  for (std::size_t i = 1; i < facts.admissions.size(); ++i) {
+    const Admission& admission = facts.admissions[i];
+    if (admission.authority != Authority::kAdmin && !admission.as_inviter) {
+      lowerings.insert(&admission);
+    }
   }
+  const Growth free(facts, {}, lowerings);
+  std::set<base::PeerId> actors;
+  for (const Admission& admission : facts.admissions) {
+    const auto* counted = free.Of(admission.peer);
+    if (counted != nullptr &&
+        std::find(counted->begin(), counted->end(), &admission) != counted->end()) {
+      actors.insert(admission.author());
+    }
+  }
+  for (const Removal& removal : facts.removals) {
+    if (!removal.by_itself() && free.Counts({.removal = &removal})) {
+      actors.insert(removal.author());
+    }
+  }
+  return actors;
+}
+
+}  // namespace
+
+JudgedFacts JudgeFacts(const Facts& facts) {
+  const std::set<base::PeerId> actors = ActorsOf(facts);
   std::vector<Sanction> sanctions;
   std::vector<Sanction> plain;
   for (const Removal& removal : facts.removals) {

@@ -328,7 +328,7 @@ absl::StatusOr<PokeRequest> DecodePokeRequest(std::string_view bytes) {
   wire::PokeRequest in;
   RETURN_IF_ERROR(Parse(bytes, kRequestBytesMax, "poke", in));
   PokeRequest out;
-  RETURN_IF_ERROR(ReadIds(in.groups(), kRequestBytesMax, "groups", out.groups));
+  RETURN_IF_ERROR(ReadIds(in.groups(), kSyncGroupsMax, "groups", out.groups));
   RETURN_IF_ERROR(ReadIds(in.haves(), kHavesMax, "haves", out.haves));
   return out;
 }

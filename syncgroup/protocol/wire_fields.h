@@ -108,7 +108,7 @@ inline constexpr RepeatedField kSyncGroupReplyShape[] = {
 inline constexpr RepeatedField kSyncReplyShape[] = {
     {wire::SyncReply::kGroupsFieldNumber, kUncounted, kGroupMin, kSyncGroupReplyShape}};
 inline constexpr RepeatedField kPokeShape[] = {
-    {wire::PokeRequest::kGroupsFieldNumber, kUncounted, kIdMin},
+    {wire::PokeRequest::kGroupsFieldNumber, kSyncGroupsMax, kIdMin},
     {wire::PokeRequest::kHavesFieldNumber, kHavesMax, kIdMin}};
 inline constexpr RepeatedField kJoinRequestShape[] = {
     {wire::JoinRequest::kAddressesFieldNumber, kAddressesMax, 1}};

@@ -160,9 +160,26 @@ absl::Status Replication::Impl::Retire(const base::PeerId& peer, const base::Gro
   });
 }
 
+bool Replication::Impl::RoomForProbe(const base::GroupId& group, const base::PeerId& peer) {
+  const auto first = probes.lower_bound({group, peer, OriginKey()});
+  auto end = first;
+  std::size_t kept = 0;
+  for (; end != probes.end() && std::get<0>(end->first) == group && std::get<1>(end->first) == peer;
+       ++end) {
+    ++kept;
+  }
+  if (kept < kProbesKept) return true;
+  for (auto it = first; it != end;) {
+    if (it->second.done) --kept;
+    it = it->second.done ? probes.erase(it) : std::next(it);
+  }
+  return kept < kProbesKept;
+}
+
 bool Replication::Impl::StartProbe(const base::GroupId& group, const base::PeerId& peer,
                                    const OriginKey& numbering, uint64_t known_generation) {
   base::MutexLock lock(mutex);
+  if (!RoomForProbe(group, peer)) return false;
   return probes
       .try_emplace({group, peer, numbering},
                    ProbeState{.from = StartOf(known_generation, kFirstSpan), .span = kFirstSpan})

@@ -117,11 +117,8 @@ absl::Status Replication::Impl::LearnAll(const std::optional<base::PeerId>& lead
       if (news.contains(group)) continue;
       const auto row = LoadGroupRow(txn, group);
       if (!row || row->state != GroupRow::State::kActive) continue;
-      // Before anything is folded for it.
-      std::vector<PreparedEntry> entries =
-          PaperShares(core, txn, group, *row).Within(ReadPapers(all[i], now));
-      if (!PapersAreNews(txn, group, entries)) continue;
-      if (leads_to && !PapersLeadTo(txn, group, entries, *leads_to)) continue;
+      std::vector<PreparedEntry> entries = ReadPapers(all[i], now);
+      if (PapersToKeep(core, txn, group, *row, entries, leads_to).empty()) continue;
       news.emplace(group, std::move(entries));
     }
   }));

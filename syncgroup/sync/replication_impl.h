@@ -28,8 +28,10 @@ struct ProbeState {
   // Of an own numbering that forked: what the member has beyond the fork is ours to keep.
   bool salvage = false;
   bool asked = false;  // in the request whose answer comes next
-  bool done = false;   // with this member, until the process ends
+  bool done = false;   // with this member, as long as it is kept
 };
+// Of one member in one group: no more numberings of others are compared with it at a time.
+inline constexpr std::size_t kProbesKept = 256;
 
 struct ChunkResult;  // sync_apply.cc
 
@@ -94,7 +96,12 @@ struct Replication::Impl {
   // `claimed`: the stamp of an entry of that numbering which `peer` has and we do not know.
   absl::Status Retire(const base::PeerId& peer, const base::GroupId& group,
                       const base::Incarnation& incarnation, base::WallTime claimed);
-  // Asks the peer from where the numberings part. False if that was done already.
+  // May one more be kept of what is compared with the peer? Those that are done make room: a
+  // difference that is met again is compared again.
+  bool RoomForProbe(const base::GroupId& group, const base::PeerId& peer)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // Asks the peer from where the numberings part. False if that was done already, or has to wait
+  // for others.
   bool StartProbe(const base::GroupId& group, const base::PeerId& peer, const OriginKey& numbering,
                   uint64_t known_generation);
   std::vector<Probe> ProbesFor(const base::GroupId& group, const GroupRow& row,

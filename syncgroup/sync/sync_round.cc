@@ -256,13 +256,16 @@ void Syncer::Impl::RunPoke(const base::PeerId& to) {
     const auto it = contacts.find(to);
     if (it == contacts.end()) return;
     SyncPeer& peer = it->second;
-    request.groups.assign(peer.poke_groups.begin(), peer.poke_groups.end());
-    peer.poke_groups.clear();
+    while (!peer.poke_groups.empty() && request.groups.size() < kSyncGroupsMax) {
+      request.groups.push_back(*peer.poke_groups.begin());
+      peer.poke_groups.erase(peer.poke_groups.begin());
+    }
     const std::size_t some = std::min(peer.haves.size(), kHavesMax);
     request.haves.assign(peer.haves.begin(),
                          peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
     peer.haves.erase(peer.haves.begin(), peer.haves.begin() + static_cast<std::ptrdiff_t>(some));
-    peer.poke_due = peer.haves.empty() ? base::SteadyTime::max() : clock.SteadyNow();
+    const bool all = peer.haves.empty() && peer.poke_groups.empty();
+    peer.poke_due = all ? base::SteadyTime::max() : clock.SteadyNow();
     addresses = peer.addresses;
   }
   const Endpoint endpoint = EndpointOf(to, std::move(addresses));

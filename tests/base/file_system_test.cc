@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -14,6 +16,7 @@
 #include <cerrno>
 #include <csignal>
 #include <random>
+#include <thread>
 
 #include "base/direct_writer.h"
 #include "base/posix_file.h"
@@ -469,6 +472,31 @@ TEST(MoveFile, CopiesWhereItCannotRename) {
   ASSERT_TRUE(moved.ok()) << moved;
   EXPECT_FALSE(left);
   EXPECT_EQ(*ReadSmallFile(*fs, to, 4'000'000), content);
+}
+
+// A folder that is mounted a second time is on the same device, and no rename goes across.
+TEST(FreeSpace, TellsTwoMountsOfOneFileSystemApart) {
+  TempDir dir;
+  const auto fs = NewPosixFileSystem();
+  const std::string once = dir.path() + "/once", twice = dir.path() + "/twice";
+  ASSERT_TRUE(fs->MakeDir(once).ok());
+  ASSERT_TRUE(fs->MakeDir(twice).ok());
+  EXPECT_TRUE(fs->FreeSpace(once)->SamePlaceAs(*fs->FreeSpace(twice)));
+  bool mounted = false, same = true, renamed = true;
+  std::thread([&] {
+    // Of this thread alone, and gone with it.
+    if (unshare(CLONE_FS | CLONE_NEWNS) != 0) return;
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+    mounted = mount(once.c_str(), twice.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    if (!mounted) return;
+    same = fs->FreeSpace(once)->SamePlaceAs(*fs->FreeSpace(twice));
+    CHECK(ReplaceFile(*fs, once + "/file", "content").ok());
+    renamed = fs->Rename(once + "/file", twice + "/other").ok();
+    umount(twice.c_str());
+  }).join();
+  if (!mounted) GTEST_SKIP() << "NOT TESTED: this user may not mount";
+  EXPECT_FALSE(renamed);
+  EXPECT_FALSE(same);
 }
 
 }  // namespace

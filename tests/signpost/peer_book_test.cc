@@ -5,9 +5,11 @@
 
 #include <atomic>
 
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "signpost/peer_row.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/signpost/samples.h"
 
@@ -25,7 +27,7 @@ class PeerBookTest : public testing::Test {
   PeerBookTest() { OpenIndex(); }
 
   void OpenIndex() {
-    auto index = base::Index::Open({.dir = dir_.path()});
+    auto index = base::Index::Open({.dir = dir_.path(), .metrics = &metrics_});
     CHECK(index.ok());
     index_ = *std::move(index);
   }
@@ -48,8 +50,17 @@ class PeerBookTest : public testing::Test {
     return entry;
   }
 
+  uint64_t Commits() {
+    const std::string name = "waypost_index_commit_seconds_count ";
+    const std::string all = metrics_.Render();
+    const auto at = all.find(name);
+    CHECK(at != std::string::npos);
+    return std::stoull(all.substr(at + name.size()));
+  }
+
   base::TempDir dir_;
   base::FakeClock clock_;
+  base::Metrics metrics_;
   base::SeededRandom random_{7};
   std::unique_ptr<base::Index> index_;
 };
@@ -79,6 +90,33 @@ TEST_F(PeerBookTest, AProfileIsKeptAcrossAReopen) {
   EXPECT_EQ(entry->name, "camera");
   EXPECT_THAT(entry->addresses, ElementsAre("10.0.0.1:7441", "camera.local:7441"));
   EXPECT_EQ(entry->last_good_address, "camera.local:7441");
+}
+
+TEST_F(PeerBookTest, WhoSaysSomethingNewAtEveryCallFillsNoQueue) {
+  const auto book = NewBook();
+  book->SetProfile(Peer(1), "camera", {"10.0.0.1:7441"});
+  EXPECT_EQ(Stored(Peer(1))->name, "camera") << "who is new is written at once";
+  // Nothing is written meanwhile: the writer is held in a transaction.
+  base::Gate gate;
+  index_->Submit(base::Index::Lane::kBulk,
+                 [&](base::WriteTxn&) {
+                   gate.Pass();
+                   return absl::OkStatus();
+                 },
+                 {});
+  const uint64_t before = Commits();
+  for (int i = 0; i < 1000; ++i) {
+    clock_.Advance(Millis(31'000));  // each time a flush is due
+    book->SetProfile(Peer(1), "camera " + std::to_string(i), {"10.0.0.1:7441"});
+  }
+  gate.Open();
+  EXPECT_EQ(Stored(Peer(1))->name, "camera 999");
+  EXPECT_LE(Commits() - before, 4u) << "the gate's, that of the book, Stored's";
+  // Within the half minute it waits.
+  book->SetProfile(Peer(1), "later", {"10.0.0.1:7441"});
+  EXPECT_EQ(Stored(Peer(1))->name, "camera 999");
+  ASSERT_TRUE(book->Flush().ok());
+  EXPECT_EQ(Stored(Peer(1))->name, "later");
 }
 
 TEST_F(PeerBookTest, AFailureCoolsForItsTime) {

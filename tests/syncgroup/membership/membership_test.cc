@@ -650,6 +650,33 @@ TEST(Membership, ManyWhoWereRemovedStayRemovedAndCostLittle) {
   EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), 20.0);
 }
 
+TEST(Membership, ReadersThatVoidTheirOwnLeavingTwiceCostLittle) {
+  // Each admits somebody without a right to, and leaves twice under numbers that void each other.
+  const auto with = [](uint64_t readers, Authority authority) {
+    Set set;
+    for (uint64_t i = 0; i < 1000; ++i) {
+      set.Admit({.by = 1, .time = static_cast<int64_t>(10 + i), .entry = 2 + i}, 100 + i,
+                {.authority = authority});
+    }
+    for (uint64_t i = 0; i < readers; ++i) {
+      const uint64_t reader = 100 + i;
+      set.Admit({.by = reader, .time = 3000, .entry = 1}, 5000 + i, {.authority = authority})
+          .Remove({.by = reader, .time = 3001, .entry = 2}, reader, {.up_to = 0})
+          .Remove({.by = reader, .time = 3002, .entry = 3}, reader, {.up_to = 0});
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Membership folded = set.Fold();
+    EXPECT_EQ(folded.members.contains(PeerNumber(5000)), false);
+    return std::pair(folded.members.size(),
+                     std::chrono::duration<double>(std::chrono::steady_clock::now() - begin));
+  };
+  const auto [all, nobody] = with(0, Authority::kReader);
+  EXPECT_EQ(all, 1001u);
+  const auto [left, took] = with(32, Authority::kReader);
+  EXPECT_EQ(left, 1001u - 32);
+  EXPECT_LT(took.count(), 10 * nobody.count() + 0.05);
+}
+
 TEST(Membership, OfTwoWhoLowerEachOtherTheOneAdmittedEarlierStands) {
   const Set set =
       WithAdmin2()

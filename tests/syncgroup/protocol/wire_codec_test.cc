@@ -84,7 +84,9 @@ TEST(WireCodec, AMessageNamesSoManyGroupsAndEachOnce) {
     HelloRequest hello;
     SyncRequest sync;
     SyncReply reply;
+    PokeRequest poke;
     for (std::size_t i = 0; i < count; ++i) {
+      poke.groups.push_back(group(i));
       hello.papers.push_back({.group = group(i)});
       sync.groups.push_back({.group = group(i)});
       reply.groups.push_back({.group = group(i)});
@@ -93,6 +95,7 @@ TEST(WireCodec, AMessageNamesSoManyGroupsAndEachOnce) {
     EXPECT_EQ(DecodeHelloRequest(*EncodeHelloRequest(hello)).ok(), fits) << count;
     EXPECT_EQ(DecodeSyncRequest(*EncodeSyncRequest(sync)).ok(), fits) << count;
     EXPECT_EQ(DecodeSyncReply(*EncodeSyncReply(reply)).ok(), fits) << count;
+    EXPECT_EQ(DecodePokeRequest(EncodePokeRequest(poke)).ok(), fits) << count;
   }
   const HelloRequest hello{.papers = {{.group = group(1)}, {.group = group(1)}}};
   EXPECT_TRUE(absl::IsInvalidArgument(DecodeHelloRequest(*EncodeHelloRequest(hello)).status()));

@@ -84,6 +84,14 @@ class HostileMemberTest : public testing::Test {
               .ok());
     return epoch;
   }
+  // Of its index, since its start.
+  static uint64_t CommitsOf(ClusterNode& node) {
+    const std::string name = "waypost_index_commit_seconds_count ";
+    const std::string all = node.node().parts.metrics.Render();
+    const auto at = all.find(name);
+    CHECK(at != std::string::npos);
+    return std::stoull(all.substr(at + name.size()));
+  }
   static absl::Status WriteAt(ClusterNode& admin, const base::GroupId& group, const Op& op) {
     return ChangeGroup(
         *admin.node().parts.group_core, *admin.node().parts.group_work, group,
@@ -709,6 +717,48 @@ TEST_F(HostileMemberTest, ForksThatPapersShowCostOneWalk) {
     ASSERT_TRUE(a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}}).ok());
   }
   EXPECT_LE(epoch(), before + 1);
+}
+
+TEST_F(HostileMemberTest, ForksOfManyNumberingsThatPapersShowCostOneWalk) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  std::vector<HostileMember::Numbering> numberings;
+  std::vector<SealedEntry> entries;
+  for (int i = 0; i < 20; ++i) {
+    numberings.push_back(HostileMember::NewNumbering());
+    entries.push_back(hostile_.Next(group, numberings.back(), {PutRefOp{"k", BlobOf("x"), 1}}));
+  }
+  ASSERT_TRUE(Send(a, group, {.entries = entries}).held_back.empty());
+  const uint64_t before = EpochOf(a, group);
+  for (const HostileMember::Numbering& numbering : numberings) {
+    HostileMember::Numbering other = HostileMember::NewNumbering();
+    const Papers papers{
+        .group = group,
+        .entries = {hostile_.Sign({.group = group,
+                                   .place = {hostile_.peer(), numbering.incarnation, 1},
+                                   .previous = {},
+                                   .time = a.clock.WallNow(),
+                                   .ops = {ProfileOp{"other", {}, {}}}}),
+                    hostile_.Next(group, other, {ProfileOp{"news", {}, {}}})}};
+    ASSERT_TRUE(a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}}).ok());
+  }
+  EXPECT_LE(EpochOf(a, group), before + 1);
+}
+
+TEST_F(HostileMemberTest, PapersOfWhichNothingIsKeptNeverReachTheWriter) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kReader);
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  // A reader sets nothing: it counts for nothing, however often it is shown.
+  const Papers papers{.group = group,
+                      .entries = {hostile_.Next(group, numbering, {SettingsOp{.name = "mine"}})}};
+  const auto hello = [&] {
+    ASSERT_TRUE(a.node().parts.peer_service->Hello(hostile_.peer(), {.papers = {papers}}).ok());
+  };
+  hello();
+  const uint64_t before = CommitsOf(a);
+  for (int i = 0; i < 40; ++i) hello();
+  EXPECT_LT(CommitsOf(a), before + 10) << "its own syncer writes too";
 }
 
 TEST_F(HostileMemberTest, AnAnswerToAJoinHasABoundHoweverMuchServersSayOfThemselves) {
