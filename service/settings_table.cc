@@ -86,7 +86,7 @@ Rows Listener(const std::string& section, ListenerConfig Config::*listener, std:
       {key("max_connections"), "1024", Count(in(&L::max_connections), 1, 100'000),
        "connections at once"},
       {key("max_per_address"), std::move(per_address), Count(in(&L::max_per_address), 1, 100'000),
-       "connections of one address"},
+       "connections of one network: an IPv4 address, an IPv6 /64"},
       {key("workers"), "0", Count(in(&L::workers), 0, 1024), "threads; 0: 2 x cores, at least 8"},
       {key("head_timeout"), "10s", Duration(in(&L::head_timeout), Millis(100), minutes(10)),
        "for the head of a request"},
@@ -133,7 +133,9 @@ Rows ForPeers() {
        List(In(&Config::peer_advertise),
             absl::StrCat("HOST:PORT, at most ", syncgroup::kAddressesMax), CheckAdvertisedAddress,
             syncgroup::kAddressesMax),
-       "addresses other peers should use; empty: the bound one"},
+       absl::StrCat("addresses other peers should use; empty: the bound one, or those of the "
+                    "interfaces, at most ",
+                    syncgroup::kAddressesMax)},
       {"peer.allow_cidr", "", List(In(&Config::peer_allow_cidr), "ADDRESS/BITS", CheckCidr),
        "ranges that may be dialled although loopback or otherwise refused"},
   };

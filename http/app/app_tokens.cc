@@ -5,6 +5,7 @@
 #include "http/app/app_handlers.h"
 #include "http/app/caller.h"
 #include "http/app/json_render.h"
+#include "http/app/scope.h"
 #include "http/message/errors.h"
 #include "http/message/json_request.h"
 
@@ -23,15 +24,15 @@ Json GroupsJson(const Caller& caller) {
   return groups;
 }
 
-void ReadGroups(AppContext& context, ObjectReader& reader, Caller& caller) {
+void ReadGroups(AppContext& context, const Request& request, ObjectReader& reader, Caller& caller) {
   const Json* const groups = reader.Array("groups");
   if (groups == nullptr) return;
   caller.groups.emplace();
   for (const Json& each : *groups) {
     const auto group =
-        each.is_string() ? base::GroupId::FromHex(each.get<std::string>()) : std::nullopt;
-    if (!group || !context.parts.groups.Find(*group).ok()) {
-      reader.Fail("groups", "must be the ids of groups that are here");
+        GroupNamed(context, request, each.is_string() ? each.get<std::string>() : std::string());
+    if (!group.ok() || !context.parts.groups.Find(*group).ok()) {
+      reader.Fail("groups", "must be ids, or name: and the name, of groups that are here");
       return;
     }
     caller.groups->insert(*group);
@@ -52,7 +53,7 @@ absl::StatusOr<Response> CreateToken(AppContext& context, Request& request) {
     if (right) caller.right = *right;
     if (!right) reader.Fail("rights", "must be read, write or admin");
   }
-  ReadGroups(context, reader, caller);
+  ReadGroups(context, request, reader, caller);
   if (const auto expires = reader.Duration("expires", kExpiresMax)) {
     caller.expires = context.parts.clock.WallNow() + *expires;
   }

@@ -30,7 +30,8 @@ void CommandLine::AddService() {
                       absl::StrCat("ADDRESS:PORT of the peer API", DefaultOf("peer.listen")));
   command
       ->add_option("--advertise", init.advertise,
-                   "HOST:PORT that others should use; repeatable (default: the one that is bound)")
+                   "HOST:PORT that others should use; repeatable (default: the one that is bound, "
+                   "or those of the interfaces)")
       ->allow_extra_args(false);
 
   ServeArgs& serve = words_.serve;

@@ -146,6 +146,9 @@ TEST_F(TokensTest, AGroupIsNamedAmongThoseThatTheTokenSees) {
   node_.Call("PUT", by_name + "/refs/b", "{\"blob\":\"" + BlobIdOf("mine") + "\"}");
   node_.Call("POST", "/v1/links", "{\"group\":\"name:my photos/ä\",\"key\":\"b\"}");
 
+  // A token too is made for a group by its name.
+  EXPECT_EQ(Status(Make("named", "read", {"name:my photos/ä"}), "GET", "/v1/groups/" + photos),
+            200);
   // Whoever sees one group learns of another's name what it learns of a name that nobody has.
   const std::string token = Make("t", "admin", {photos});
   EXPECT_EQ(Status(token, "GET", by_name), 200);
