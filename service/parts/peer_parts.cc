@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "fetcher/report/mode.h"
 #include "service/parts/gauges.h"
 
 // The one place where the parts of a peer meet that need no socket, and where the order stands in
@@ -184,11 +183,11 @@ void PeerParts::LookAtDisk() {
 void PeerParts::NoteMode() {
   const std::string away = blobs->away();
   const std::string read_only = blobs->read_only();
-  const std::string mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
-  std::string before = mode;
+  const fetcher::Mode mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
+  fetcher::Mode before = mode;
   {
     base::MutexLock lock(mode_mutex_);
-    before.swap(mode_);
+    std::swap(before, mode_);
   }
   if (mode == before) return;
   if (!away.empty()) {
@@ -196,9 +195,9 @@ void PeerParts::NoteMode() {
   } else if (!read_only.empty()) {
     base::LogWarning("read-only: ", read_only);
   } else {
-    base::LogInfo("the mode is ", mode, ", it was ", before);
+    base::LogInfo("the mode is ", fetcher::ModeName(mode), ", it was ", fetcher::ModeName(before));
   }
-  events.Publish("mode.changed", {{"mode", mode}});
+  events.Publish(base::EventKind::kModeChanged, {{"mode", fetcher::ModeName(mode)}});
 }
 
 // Who hears of what, where a lower room knows the higher one by an interface only.

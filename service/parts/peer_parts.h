@@ -17,6 +17,7 @@
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/attempt/blob_client.h"
 #include "fetcher/report/completeness.h"
+#include "fetcher/report/mode.h"
 #include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_events.h"
@@ -127,7 +128,7 @@ class PeerParts {
   std::unique_ptr<BlobNews> blob_news_;
   bool ended_ = false;
   base::Mutex mode_mutex_;
-  std::string mode_ GUARDED_BY(mode_mutex_) = "normal";  // as it was told last
+  fetcher::Mode mode_ GUARDED_BY(mode_mutex_) = fetcher::Mode::kNormal;  // as it was told last
 };
 
 }  // namespace waypost::service

@@ -366,8 +366,8 @@ TEST_F(AppApiTest, EventsSayWhereAndCanBeChosen) {
   node.Call("POST", "/v1/blobs?group=" + one + "&key=a/k", "x");
   node.Call("PUT", "/v1/groups/" + other + "/refs/b", "{\"blob\":\"" + IdOf("x") + "\"}");
   node.Call("DELETE", "/v1/groups/" + one + "/refs/a/k");
-  node.parts->events.Publish("fetch.failed", {{"blob", IdOf("x")}});
-  node.parts->events.Publish("peer.online", {});
+  node.parts->events.Publish(base::EventKind::kFetchFailed, {{"blob", IdOf("x")}});
+  node.parts->events.Publish(base::EventKind::kPeerOnline, {});
   // The events of a wish, one a line.
   const auto events = [&](const std::string& wish) {
     RawClient client(node.app->bound_address());
@@ -930,25 +930,25 @@ TEST_F(AppApiTest, EventsAreStreamedResumedAndGapsAreSaid) {
   live.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n" + auth + "\r\n");
   while (live.buffered.find(": events") == std::string::npos) ASSERT_TRUE(live.Receive());
   const uint64_t before = node.parts->events.last_number();
-  node.parts->events.Publish("test.one", {{"what", "x"}});
-  while (live.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(live.Receive());
+  node.parts->events.Publish(base::EventKind::kFetchFailed, {{"what", "x"}});
+  while (live.buffered.find("fetch.failed") == std::string::npos) ASSERT_TRUE(live.Receive());
   EXPECT_NE(live.buffered.find("text/event-stream"), std::string::npos);
-  EXPECT_NE(
-      live.buffered.find("id: boot-" + std::to_string(before + 1) + "\nevent: test.one\ndata: {"),
-      std::string::npos)
+  EXPECT_NE(live.buffered.find("id: boot-" + std::to_string(before + 1) +
+                               "\nevent: fetch.failed\ndata: {"),
+            std::string::npos)
       << live.buffered;
 
   RawClient resumed(node.app->bound_address());
   resumed.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: boot-" +
                std::to_string(before) + "\r\n" + auth + "\r\n");
-  while (resumed.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(resumed.Receive());
+  while (resumed.buffered.find("fetch.failed") == std::string::npos) ASSERT_TRUE(resumed.Receive());
   EXPECT_EQ(resumed.buffered.find("event: gap"), std::string::npos);
 
   RawClient other(node.app->bound_address());
   other.Send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: elsewhere-3\r\n" + auth +
              "\r\n");
-  while (other.buffered.find("test.one") == std::string::npos) ASSERT_TRUE(other.Receive());
-  EXPECT_LT(other.buffered.find("event: gap"), other.buffered.find("test.one"));
+  while (other.buffered.find("fetch.failed") == std::string::npos) ASSERT_TRUE(other.Receive());
+  EXPECT_LT(other.buffered.find("event: gap"), other.buffered.find("fetch.failed"));
 
   RawClient bad(node.app->bound_address());
   EXPECT_EQ(bad.Get("/v1/events?since=x", auth).status, 400);
