@@ -85,9 +85,18 @@ void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
       }});
 }
 
+// In this order: each takes what those above it have made.
 void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
-  const base::Clock& clock = outside_.clock;
   ComposeGroups(options);
+  ComposeSync(options, clients);
+  ComposeScanner(options);
+  ComposeFetcher(options, clients);
+  ComposeReports();
+  ComposeWhatAnswersPeers();
+  ComposeWatch();
+}
+
+void PeerParts::ComposeSync(const PeerPartsOptions& options, const Clients& clients) {
   replication = std::make_unique<syncgroup::Replication>(*group_core, *group_work);
   syncer = std::make_unique<syncgroup::Syncer>(options.sync,
                                                syncgroup::Syncer::Parts{.core = *group_core,
@@ -97,16 +106,22 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                         .replication = *replication,
                                                                         .client = clients.calls,
                                                                         .peers = *peers,
-                                                                        .clock = clock,
+                                                                        .clock = outside_.clock,
                                                                         .random = outside_.random});
-  scanner =
-      std::make_unique<upkeep::Scanner>(options.scan, upkeep::Scanner::Parts{.index = *index,
-                                                                             .blobs = *blobs,
-                                                                             .groups = *groups,
-                                                                             .ledger = *ledger,
-                                                                             .clock = clock,
-                                                                             .events = events,
-                                                                             .metrics = metrics});
+}
+
+void PeerParts::ComposeScanner(const PeerPartsOptions& options) {
+  scanner = std::make_unique<upkeep::Scanner>(options.scan,
+                                              upkeep::Scanner::Parts{.index = *index,
+                                                                     .blobs = *blobs,
+                                                                     .groups = *groups,
+                                                                     .ledger = *ledger,
+                                                                     .clock = outside_.clock,
+                                                                     .events = events,
+                                                                     .metrics = metrics});
+}
+
+void PeerParts::ComposeFetcher(PeerPartsOptions& options, const Clients& clients) {
   if (!options.knows_us) {
     options.knows_us = [this](const base::PeerId& peer, const base::GroupId& group) {
       return syncer->KnowsUs(peer, group);
@@ -120,7 +135,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                               .groups = *groups,
                               .peers = *peers,
                               .client = clients.blobs,
-                              .clock = clock,
+                              .clock = outside_.clock,
                               .random = outside_.random,
                               .events = events,
                               .metrics = metrics,
@@ -131,16 +146,16 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                     syncer->TellWrong(peer, blob, under);
                                   },
                               .request_scan = [this] { scanner->Request(); }});
-  suspects = std::make_unique<upkeep::Suspects>(
-      clock, [this](const base::BlobId& blob, const std::function<bool()>& stop) {
-        return blobs->CheckBytes(blob, stop);
-      });
+}
+
+// What is told of the work to people and apps.
+void PeerParts::ComposeReports() {
   report = std::make_unique<fetcher::Report>(fetcher::Report::Parts{.index = *index,
                                                                     .blobs = *blobs,
                                                                     .ledger = *ledger,
                                                                     .groups = *groups,
                                                                     .peers = *peers,
-                                                                    .clock = clock,
+                                                                    .clock = outside_.clock,
                                                                     .metrics = metrics,
                                                                     .work = fetcher->work()});
   completeness = std::make_unique<fetcher::CompletenessReporter>(
@@ -151,6 +166,13 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                            .states = *report,
                                            .self = outside_.identity.peer_id(),
                                            .away = [this] { return blobs->away(); }});
+}
+
+void PeerParts::ComposeWhatAnswersPeers() {
+  suspects = std::make_unique<upkeep::Suspects>(
+      outside_.clock, [this](const base::BlobId& blob, const std::function<bool()>& stop) {
+        return blobs->CheckBytes(blob, stop);
+      });
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites,
       .replication = *replication,
@@ -159,6 +181,9 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
       .look_at = [this](const base::PeerId& by, const base::BlobId& blob) {
         return suspects->Report(by, blob);
       }});
+}
+
+void PeerParts::ComposeWatch() {
   watch = std::make_unique<Watch>(Watch::Parts{.events = events,
                                                .completeness = *completeness,
                                                .groups = *groups,
@@ -166,7 +191,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                .scanner = *scanner,
                                                .syncer = *syncer,
                                                .peers = *peers,
-                                               .clock = clock,
+                                               .clock = outside_.clock,
                                                .self = outside_.identity.peer_id(),
                                                .note_mode = [this] { NoteMode(); },
                                                .look_at_disk = [this] { LookAtDisk(); }});

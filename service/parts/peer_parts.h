@@ -110,9 +110,9 @@ class PeerParts {
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<upkeep::Scanner> scanner;
   std::unique_ptr<fetcher::Fetcher> fetcher;
-  std::unique_ptr<upkeep::Suspects> suspects;
   std::unique_ptr<fetcher::Report> report;
   std::unique_ptr<fetcher::CompletenessReporter> completeness;
+  std::unique_ptr<upkeep::Suspects> suspects;
   std::unique_ptr<syncgroup::PeerService> peer_service;
   std::unique_ptr<Watch> watch;
 
@@ -120,6 +120,12 @@ class PeerParts {
   class BlobNews;
   void Compose(PeerPartsOptions& options, const Clients& clients);
   void ComposeGroups(const PeerPartsOptions& options);
+  void ComposeSync(const PeerPartsOptions& options, const Clients& clients);
+  void ComposeScanner(const PeerPartsOptions& options);
+  void ComposeFetcher(PeerPartsOptions& options, const Clients& clients);
+  void ComposeReports();
+  void ComposeWhatAnswersPeers();
+  void ComposeWatch();
   void Wire(PeerPartsOptions& options);
   void NoteMode();
   void LookAtDisk();
