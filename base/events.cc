@@ -17,17 +17,17 @@ namespace {
 constexpr std::size_t kBurstsKept = 1000;
 
 // Whoever watches one group misses nothing of it for what happens in another.
-std::string BurstOf(const std::string& kind,
+std::string BurstOf(EventKind kind,
                     const std::vector<std::pair<std::string, std::string>>& fields) {
   for (const auto& [name, value] : fields) {
-    if (name == "group") return kind + " " + value;
+    if (name == "group") return EventKindName(kind) + (" " + value);
   }
-  return kind;
+  return EventKindName(kind);
 }
 
 }  // namespace
 
-void EventLog::Publish(std::string kind, std::vector<std::pair<std::string, std::string>> fields) {
+void EventLog::Publish(EventKind kind, std::vector<std::pair<std::string, std::string>> fields) {
   {
     MutexLock lock(mutex_);
     const SteadyTime now = clock_.SteadyNow();
@@ -49,12 +49,10 @@ void EventLog::Publish(std::string kind, std::vector<std::pair<std::string, std:
       return;  // nothing new to read
     }
     burst.last_number = next_number_;
-    Event event;
-    event.number = next_number_++;
-    event.at = clock_.WallNow();
-    event.kind = std::move(kind);
-    event.fields = std::move(fields);
-    events_.push_back(std::move(event));
+    events_.push_back({.number = next_number_++,
+                       .at = clock_.WallNow(),
+                       .kind = kind,
+                       .fields = std::move(fields)});
     if (events_.size() > kKept) events_.pop_front();
   }
   changed_.Notify();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/event_kind.h"
 #include "base/mutex.h"
 #include "base/notifier.h"
 
@@ -16,7 +17,7 @@ namespace waypost::base {
 struct Event {
   uint64_t number = 0;  // 1, 2, 3, ... since this start
   WallTime at;
-  std::string kind;    // "blob.stored"
+  EventKind kind{};
   uint64_t count = 1;  // more than one when events of a kind were folded together
   std::vector<std::pair<std::string, std::string>> fields;  // of the latest one folded
 };
@@ -30,7 +31,7 @@ class EventLog {
   static constexpr Millis kBurstWindow{100};
 
   EventLog(const Clock& clock, std::string boot_id);
-  void Publish(std::string kind, std::vector<std::pair<std::string, std::string>> fields);
+  void Publish(EventKind kind, std::vector<std::pair<std::string, std::string>> fields);
 
   struct Page {
     std::vector<Event> events;

@@ -16,7 +16,6 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "http/app/app_api.h"
-#include "http/client/dial_rules.h"
 #include "http/engine/engine.h"
 #include "http/peer/peer_api.h"
 #include "http/peer/peer_http_client.h"
@@ -28,6 +27,7 @@
 #include "service/live_settings.h"
 #include "service/migration.h"
 #include "service/node_name.h"
+#include "service/part_options.h"
 #include "service/parts/peer_parts.h"
 #include "service/sandbox.h"
 #include "service/settings_table.h"
@@ -89,33 +89,6 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const std::stri
   options.min_rate_bytes_per_s = config.min_rate_bytes_per_s;
   options.metrics = &metrics;
   return options;
-}
-
-// All but what comes from outside the configuration.
-PeerPartsOptions PartsOptionsOf(const std::string& data_dir, const Config& config) {
-  return {.name = config.node_name,
-          .role = config.node_role,
-          .max_locations = config.signpost_max_locations,
-          .limits = MemberLimitsOf(config),
-          .store = {.data_dir = data_dir,
-                    .inline_max_bytes = config.store_inline_max_bytes,
-                    .min_free = config.store_min_free,
-                    .max_blob_bytes = config.store_max_blob_bytes},
-          .sync = {.interval = config.sync_interval, .concurrency = config.sync_concurrency},
-          .scan = {.initial_delay = config.scan_initial_delay,
-                   .extra_delay = config.scan_extra_delay,
-                   .delay_multiplier = config.scan_delay_multiplier},
-          .fetch = config.fetcher};
-}
-
-http::DialRules DialRulesOf(const Config& config) {
-  std::vector<http::AddressRange> allowed;
-  for (const std::string& range : config.peer_allow_cidr) {
-    if (auto parsed = http::ParseAddressRange(range); parsed.ok()) {
-      allowed.push_back(*std::move(parsed));
-    }
-  }
-  return http::DialRules::ForPeers(std::move(allowed));
 }
 
 // The configuration with what the index has to say left out: enough to open the index.
@@ -254,16 +227,15 @@ absl::Status Service::Impl::GiveUpWhatIsNotNeeded(const ServiceOptions& options,
 }
 
 absl::Status Service::Impl::OpenParts(const Config& config) {
-  PeerPartsOptions options = PartsOptionsOf(data->path(), config);
+  PeerPartsOptions options = PartsOptionsOf(config);
+  options.store.data_dir = data->path();
   options.addresses = [this] { return advertised->Get(); };
   options.access = CutWhoMayReadLess();
   return parts->Open(std::move(options), [&](signpost::PeerBook& peers) {
-    client = std::make_unique<http::PeerHttpClient>(
-        http::PeerHttpClientOptions{.self = data->identity().peer_id(),
-                                    .connect_timeout = config.fetcher_connect_timeout,
-                                    .dial = DialRulesOf(config),
-                                    .tls = peer_tls},
-        peers);
+    http::PeerHttpClientOptions calling = PeerClientOptionsOf(config);
+    calling.self = data->identity().peer_id();
+    calling.tls = peer_tls;
+    client = std::make_unique<http::PeerHttpClient>(std::move(calling), peers);
     return PeerParts::Clients{.calls = *client, .blobs = *client};
   });
 }
@@ -287,7 +259,7 @@ syncgroup::AccessListener Service::Impl::CutWhoMayReadLess() {
 }
 
 void Service::Impl::MakeAppListener(const Config& config) {
-  sites.Set({.hosts = config.http_allowed_hosts, .origins = config.http_allowed_origins});
+  sites.Set(SitesOf(config));
   app_api = std::make_unique<http::AppApi>(
       AppPartsOf(*parts, *client, *settings, sites, clock),
       http::AppInfo{.name = config.node_name,

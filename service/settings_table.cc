@@ -17,6 +17,7 @@
 #include "http/peer/peer_http_client.h"
 #include "service/addresses.h"
 #include "service/node_name.h"
+#include "service/part_options.h"
 #include "syncgroup/group/core.h"
 #include "syncgroup/membership/member_limits.h"
 #include "syncgroup/sync/syncer.h"
@@ -40,35 +41,35 @@ constexpr uint64_t kKiB = uint64_t{1} << 10;
 constexpr uint64_t kMiB = kKiB << 10;
 constexpr uint64_t kTiB = kMiB << 20;
 
-// ---- what live settings act on ----
+// ---- what live settings act on; which option each is says part_options.h ----
 
 void ToLog(const Config& config, const LiveParts&) { base::SetLogLevel(config.log_level); }
 void ToFloor(const Config& config, const LiveParts& parts) {
-  parts.blobs.SetMinFree(config.store_min_free);
+  parts.blobs.SetMinFree(PartsOptionsOf(config).store.min_free);
 }
 void ToMaxBlob(const Config& config, const LiveParts& parts) {
-  parts.blobs.SetMaxBlob(config.store_max_blob_bytes);
+  parts.blobs.SetMaxBlob(PartsOptionsOf(config).store.max_blob_bytes);
 }
 void ToDials(const Config& config, const LiveParts& parts) {
-  parts.client.SetConnectTimeout(config.fetcher_connect_timeout);
+  parts.client.SetConnectTimeout(PeerClientOptionsOf(config).connect_timeout);
 }
 void ToFetcher(const Config& config, const LiveParts& parts) {
-  parts.fetcher.SetOptions(config.fetcher);
+  parts.fetcher.SetOptions(PartsOptionsOf(config).fetch);
 }
 void ToSyncer(const Config& config, const LiveParts& parts) {
-  parts.syncer.SetOptions(config.sync_interval, config.sync_concurrency);
+  const syncgroup::SyncerOptions options = PartsOptionsOf(config).sync;
+  parts.syncer.SetOptions(options.interval, options.concurrency);
 }
 void ToLimits(const Config& config, const LiveParts& parts) {
-  parts.group_core.SetLimits(MemberLimitsOf(config));
+  parts.group_core.SetLimits(PartsOptionsOf(config).limits);
 }
 void ToApp(const Config& config, const LiveParts& parts) {
   parts.app.SetLimits(AppLimitsOf(config));
 }
-void ToSites(const Config& config, const LiveParts& parts) {
-  parts.sites.Set({.hosts = config.http_allowed_hosts, .origins = config.http_allowed_origins});
-}
+void ToSites(const Config& config, const LiveParts& parts) { parts.sites.Set(SitesOf(config)); }
 void ToScanner(const Config& config, const LiveParts& parts) {
-  parts.scanner.SetOptions(config.scan_extra_delay, config.scan_delay_multiplier);
+  const upkeep::ScannerOptions options = PartsOptionsOf(config).scan;
+  parts.scanner.SetOptions(options.extra_delay, options.delay_multiplier);
 }
 
 // ---- the rows: key, default, kind, help, and what a live one acts on ----
@@ -266,24 +267,6 @@ Rows Build() {
 }
 
 }  // namespace
-
-syncgroup::MemberLimits MemberLimitsOf(const Config& config) {
-  return {.total = config.limits_mentions,
-          .burst = config.limits_mention_burst,
-          .per_second = config.limits_mention_rate,
-          .bytes = config.limits_member_bytes,
-          .entries = config.limits_entries,
-          .log_bytes = config.limits_log_bytes,
-          .membership = config.limits_membership,
-          .membership_per_day = config.limits_membership_rate,
-          .numberings = config.limits_numberings};
-}
-
-http::AppLimits AppLimitsOf(const Config& config) {
-  return {.tokens = config.limits_tokens,
-          .audit_rows = config.limits_audit_rows,
-          .audit_age = config.limits_audit_age};
-}
 
 std::string Setting::section() const { return key.substr(0, key.find('.')); }
 

@@ -18,12 +18,10 @@ namespace waypost::http {
 class AllowedSites;
 class AppApi;
 class PeerHttpClient;
-struct AppLimits;
 }  // namespace waypost::http
 namespace waypost::syncgroup {
 class Syncer;
 struct Core;
-struct MemberLimits;
 }  // namespace waypost::syncgroup
 namespace waypost::upkeep {
 class Scanner;
@@ -42,11 +40,6 @@ struct LiveParts {
   http::AppApi& app;
   http::AllowedSites& sites;
 };
-
-// What `limits.*` say of one member.
-syncgroup::MemberLimits MemberLimitsOf(const Config& config);
-// ... and of what apps make this peer keep.
-http::AppLimits AppLimitsOf(const Config& config);
 
 // One setting: all that file, environment, command line, PATCH, help and the running service know
 // of it.

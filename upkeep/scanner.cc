@@ -184,9 +184,10 @@ void Scanner::Impl::Loop() {
       duration_seconds.Observe(
           std::chrono::duration<double>(done.ended_steady - done.started_steady).count());
       last_completed.Set(static_cast<double>(base::ToMs(done.ended)) / 1000);
-      events.Publish("scan.done", {{"rows", absl::StrCat(done.rows)},
-                                   {"missing_found", absl::StrCat(done.missing_found)},
-                                   {"stale_removed", absl::StrCat(done.stale_removed)}});
+      events.Publish(base::EventKind::kScanDone,
+                     {{"rows", absl::StrCat(done.rows)},
+                      {"missing_found", absl::StrCat(done.missing_found)},
+                      {"stale_removed", absl::StrCat(done.stale_removed)}});
     }
     changed.Notify();
   }

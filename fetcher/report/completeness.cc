@@ -46,6 +46,30 @@ bool HeardEnough(const CompletenessFacts& facts, Counting counting) {
 
 }  // namespace
 
+const char* BecauseName(Because because) {
+  switch (because) {
+    case Because::kComplete:
+      return "complete";
+    case Because::kNotAServer:
+      return "not_a_server";
+    case Because::kHeldBack:
+      return "held_back";
+    case Because::kNotSynced:
+      return "not_synced";
+    case Because::kNotHeard:
+      return "not_heard";
+    case Because::kNotScanned:
+      return "not_scanned";
+    case Because::kPaused:
+      return "paused";
+    case Because::kWanted:
+      return "wanted";
+    case Because::kNoGroups:
+      return "no_groups";
+  }
+  return "unknown";
+}
+
 std::optional<HeardRule> ParseHeardRule(const std::string& text) {
   using Whom = HeardRule::Whom;
   if (text == "reachable") return HeardRule{.whom = Whom::kReachable};
@@ -57,22 +81,22 @@ std::optional<HeardRule> ParseHeardRule(const std::string& text) {
   return HeardRule{.whom = Whom::kCount, .count = count};
 }
 
-std::string JudgeComplete(const CompletenessFacts& facts) {
-  if (!facts.server) return "not_a_server";
+Because JudgeComplete(const CompletenessFacts& facts) {
+  if (!facts.server) return Because::kNotAServer;
   for (std::size_t i = 0; i < facts.members.size(); ++i) {
     if (!facts.reachable[i]) continue;
     const bool synced = facts.members[i].last_round_ok && HasSynced(facts, i);
-    if (facts.members[i].last_round_ok && facts.members[i].held_back) return "held_back";
-    if (!synced) return "not_synced";
+    if (facts.members[i].last_round_ok && facts.members[i].held_back) return Because::kHeldBack;
+    if (!synced) return Because::kNotSynced;
   }
-  if (!HeardEnough(facts, Counting::kHeard)) return "not_heard";
-  if (!HeardEnough(facts, Counting::kHeardInFull)) return "held_back";
-  if (facts.away) return "paused";
+  if (!HeardEnough(facts, Counting::kHeard)) return Because::kNotHeard;
+  if (!HeardEnough(facts, Counting::kHeardInFull)) return Because::kHeldBack;
+  if (facts.away) return Because::kPaused;
   if (!facts.last_scan || facts.last_scan->started_steady < facts.members_changed) {
-    return facts.scan_paused ? "paused" : "not_scanned";
+    return facts.scan_paused ? Because::kPaused : Because::kNotScanned;
   }
-  if (facts.wanted > 0) return facts.paused ? "paused" : "wanted";
-  return "";
+  if (facts.wanted > 0) return facts.paused ? Because::kPaused : Because::kWanted;
+  return Because::kComplete;
 }
 
 void HeardPeers::Add(const base::PeerId& peer, std::optional<base::WallTime> last_sync) {
@@ -136,7 +160,7 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(const std::optional<ba
   }
   const upkeep::ScanStatus scan = parts_.scanner.Status();
   if (scan.last) report.last_full_scan = scan.last->ended;
-  std::string because = groups.empty() ? "no_groups" : "";
+  report.because = groups.empty() ? Because::kNoGroups : Because::kComplete;
   HeardPeers peers;
   for (const syncgroup::GroupInfo& info : groups) {
     ASSIGN_OR_RETURN(CompletenessFacts facts, FactsOf(info));
@@ -149,11 +173,9 @@ absl::StatusOr<Completeness> CompletenessReporter::Report(const std::optional<ba
     }
     report.wanted += info.counts.wanted;
     report.wanted_bytes += info.counts.wanted_bytes;
-    if (because.empty()) because = JudgeComplete(facts);
+    if (report.complete()) report.because = JudgeComplete(facts);
   }
   peers.Fill(report);
-  report.complete = because.empty();
-  report.because = because.empty() ? "complete" : because;
   return report;
 }
 

@@ -17,12 +17,23 @@
 
 namespace waypost::fetcher {
 
+// Why it may not be said that everything is here, or that it may.
+enum class Because {
+  kComplete,
+  kNotAServer,
+  kHeldBack,
+  kNotSynced,
+  kNotHeard,
+  kNotScanned,
+  kPaused,
+  kWanted,
+  kNoGroups,
+};
+const char* BecauseName(Because because);  // "complete", "not_a_server", ...
+
 // Whether everything that a group (or all groups) mentions is here, and what that claim covers.
 struct Completeness {
-  bool complete = false;
-  // "complete", "not_a_server", "held_back", "not_synced", "not_heard", "not_scanned", "paused",
-  // "wanted", "no_groups"
-  std::string because;
+  Because because = Because::kNoGroups;
   uint64_t wanted = 0, wanted_bytes = 0, fetching = 0, parked = 0, stopped = 0;
   std::optional<base::WallTime> oldest_wanted;
   std::optional<base::WallTime> last_full_scan;
@@ -32,6 +43,8 @@ struct Completeness {
   };
   std::vector<Heard> heard;
   std::vector<base::PeerId> not_heard;
+
+  bool complete() const { return because == Because::kComplete; }
 };
 
 // Which other members must have been heard since they or their roles changed. Whatever is asked
@@ -59,8 +72,8 @@ struct CompletenessFacts {
   bool away = false;         // the disk of the blobs is not there, whatever the rows say
   uint64_t wanted = 0;
 };
-// Pure. Empty when complete, else the word for `because`.
-std::string JudgeComplete(const CompletenessFacts& facts);
+// Pure.
+Because JudgeComplete(const CompletenessFacts& facts);
 
 // The members of several groups, by when each was heard. Pure.
 class HeardPeers {

@@ -1,15 +1,29 @@
 #include "fetcher/report/mode.h"
 
-// One word for what stands in the way of everything: the disk that is not there goes before the one
+// What stands in the way of everything: the disk that is not there goes before the one
 // that takes no writes, and that before the one that is full.
 
 namespace waypost::fetcher {
 
-std::string ModeOf(std::string_view away, const PauseState& pause, std::string_view read_only) {
-  if (!away.empty()) return "away: blobs";
-  if (!read_only.empty()) return "read-only";
-  if (pause.reason == PauseReason::kSpace) return "paused: space";
-  return "normal";
+const char* ModeName(Mode mode) {
+  switch (mode) {
+    case Mode::kNormal:
+      return "normal";
+    case Mode::kNoSpace:
+      return "paused: space";
+    case Mode::kReadOnly:
+      return "read-only";
+    case Mode::kAway:
+      return "away: blobs";
+  }
+  return "unknown";
+}
+
+Mode ModeOf(std::string_view away, const PauseState& pause, std::string_view read_only) {
+  if (!away.empty()) return Mode::kAway;
+  if (!read_only.empty()) return Mode::kReadOnly;
+  if (pause.reason == PauseReason::kSpace) return Mode::kNoSpace;
+  return Mode::kNormal;
 }
 
 }  // namespace waypost::fetcher

@@ -33,13 +33,16 @@ struct WantedItem {
 // One step of the answer to "why is it not here yet?", in the order in which a blob comes here; the
 // words are those of GET /v1/blobs/{id}/why in docs/openapi.yaml.
 struct WhyStep {
-  std::string step;  // "mentioned", "role", "bytes", "location", "blocked", "next_attempt"
-  // One word: "yes", "no", "held", "partial", "missing", "denied", "cooling", ...
+  enum class Kind { kMentioned, kRole, kHolding, kBytes, kLocation, kBlocked, kNextAttempt };
+  Kind kind = Kind::kMentioned;
+  // Only shown. One word, in part those of other rooms: "yes", "held", "missing", "cooling", a
+  // role, an obstacle, ...
   std::string verdict;
   std::string detail;  // a sentence
   // Names and values: group, role, peer, last_seen, until, ...
   std::vector<std::pair<std::string, std::string>> fields;
 };
+const char* WhyStepName(WhyStep::Kind kind);  // "mentioned", ...
 
 // What people are told about fetching. Reads the index and a view of the work; decides nothing.
 // Thread-safe; no lock is held while the index is read.

@@ -13,6 +13,7 @@
 namespace waypost::fetcher {
 namespace {
 
+using Kind = WhyStep::Kind;
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct GroupFact {
@@ -56,7 +57,7 @@ const char* Sentence(Obstacle obstacle) {
 
 void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups) {
   if (groups.empty()) {
-    steps.push_back({.step = "mentioned",
+    steps.push_back({.kind = Kind::kMentioned,
                      .verdict = "no",
                      .detail = "no group here mentions it",
                      .fields = {}});
@@ -64,7 +65,7 @@ void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups
   for (const GroupFact& fact : groups) {
     const Fields fields = {
         {"group", fact.id.ToHex()}, {"name", fact.name}, {"keys", absl::StrCat(fact.keys)}};
-    steps.push_back({.step = "mentioned",
+    steps.push_back({.kind = Kind::kMentioned,
                      .verdict = "yes",
                      .detail = absl::StrCat("group ", fact.name, " mentions it"),
                      .fields = fields});
@@ -72,11 +73,11 @@ void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups
     std::string detail = collects ? "this peer is a server there and collects every blob"
                                   : "this peer is no server there";
     if (!collects && fact.set_here) detail = "no server there, but the reference was set here";
-    steps.push_back({.step = "role",
+    steps.push_back({.kind = Kind::kRole,
                      .verdict = syncgroup::RoleName(fact.role),
                      .detail = detail,
                      .fields = {{"group", fact.id.ToHex()}}});
-    steps.push_back({.step = "holding",
+    steps.push_back({.kind = Kind::kHolding,
                      .verdict = fact.held     ? "held"
                                 : fact.wanted ? "wanted"
                                               : "not_wanted",
@@ -89,7 +90,7 @@ void AddGroups(std::vector<WhyStep>& steps, const std::vector<GroupFact>& groups
 void AddBytes(std::vector<WhyStep>& steps, const syncgroup::BlobRecord& record,
               uint64_t partial_bytes) {
   if (record.row) {
-    steps.push_back({.step = "bytes",
+    steps.push_back({.kind = Kind::kBytes,
                      .verdict = "held",
                      .detail = "the bytes are here",
                      .fields = {{"size", absl::StrCat(record.row->size_bytes)}}});
@@ -97,7 +98,7 @@ void AddBytes(std::vector<WhyStep>& steps, const syncgroup::BlobRecord& record,
   }
   const bool partial = partial_bytes > 0;
   steps.push_back(
-      {.step = "bytes",
+      {.kind = Kind::kBytes,
        .verdict = partial ? "partial" : "missing",
        .detail = partial ? "a part is here and will be continued" : "nothing is here yet",
        .fields = {{"received", absl::StrCat(partial_bytes)}}});
@@ -107,7 +108,7 @@ WhyStep LocationStep(const base::PeerId& peer, const signpost::Location& locatio
                      const signpost::PeerHealth& health, base::WallTime now) {
   const bool cools = health.Cooling(now);
   const bool denied = location.denied != base::kNever && location.denied >= location.when_seen;
-  WhyStep step{.step = "location", .verdict = {}, .detail = {}, .fields = {}};
+  WhyStep step{.kind = Kind::kLocation, .verdict = {}, .detail = {}, .fields = {}};
   step.verdict = cools ? "cooling" : denied ? "denied" : "usable";
   step.detail = cools    ? health.last_error.message
                 : denied ? "it said that it does not have it"
@@ -120,13 +121,13 @@ WhyStep LocationStep(const base::PeerId& peer, const signpost::Location& locatio
 
 WhyStep BlockedStep(const signpost::Signpost& signpost, const FetchState& state) {
   if (signpost.wanted_since == base::kNever) {
-    return {.step = "blocked",
+    return {.kind = Kind::kBlocked,
             .verdict = "not_wanted",
             .detail = "nobody here wants it: `waypost fetch` asks for it",
             .fields = {}};
   }
   const bool blocked = state.blocked_by != Obstacle::kNone;
-  return {.step = "blocked",
+  return {.kind = Kind::kBlocked,
           .verdict = blocked ? ObstacleName(state.blocked_by) : "no",
           .detail = Sentence(state.blocked_by),
           .fields = {{"state", FetchStateName(state.kind)}}};
@@ -134,7 +135,7 @@ WhyStep BlockedStep(const signpost::Signpost& signpost, const FetchState& state)
 
 WhyStep NextAttemptStep(const signpost::Signpost& signpost, const FetchState& state) {
   const base::WallTime at = std::max(signpost.next_attempt, state.parked_until);
-  WhyStep next{.step = "next_attempt",
+  WhyStep next{.kind = Kind::kNextAttempt,
                .verdict = "at",
                .detail = "",
                .fields = {{"at", base::FormatTime(at)},
@@ -167,6 +168,26 @@ std::vector<GroupFact> GroupFacts(const Report::Parts& parts, base::ReadTxn& txn
 }
 
 }  // namespace
+
+const char* WhyStepName(WhyStep::Kind kind) {
+  switch (kind) {
+    case Kind::kMentioned:
+      return "mentioned";
+    case Kind::kRole:
+      return "role";
+    case Kind::kHolding:
+      return "holding";
+    case Kind::kBytes:
+      return "bytes";
+    case Kind::kLocation:
+      return "location";
+    case Kind::kBlocked:
+      return "blocked";
+    case Kind::kNextAttempt:
+      return "next_attempt";
+  }
+  return "unknown";
+}
 
 absl::StatusOr<std::vector<WhyStep>> Report::Why(const base::BlobId& blob) const {
   syncgroup::BlobRecord record;

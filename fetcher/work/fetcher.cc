@@ -105,7 +105,7 @@ void Fetcher::SetOptions(const FetcherOptions& options) {
 void Fetcher::OnBlobChange(const syncgroup::BlobChange& change) {
   inside_->board.OnBlobChange(change);
   if (change.wanted && !change.due_before) {
-    inside_->parts.events.Publish("blob.wanted", {{"blob", change.blob.ToHex()}});
+    inside_->parts.events.Publish(base::EventKind::kBlobWanted, {{"blob", change.blob.ToHex()}});
   }
 }
 

@@ -58,10 +58,11 @@ void Recorder::NoteSuccess(const base::BlobId& blob, const AttemptResult& result
   duration_seconds_.Observe(
       std::chrono::duration<double>(parts_.clock.SteadyNow() - began).count());
   if (!written.stored) return;
-  parts_.events.Publish("blob.stored", {{"blob", blob.ToHex()},
-                                        {"size", absl::StrCat(result.staged->size_bytes)},
-                                        {"via", "fetch"},
-                                        {"peer", result.source.ToHex()}});
+  parts_.events.Publish(base::EventKind::kBlobStored,
+                        {{"blob", blob.ToHex()},
+                         {"size", absl::StrCat(result.staged->size_bytes)},
+                         {"via", "fetch"},
+                         {"peer", result.source.ToHex()}});
 }
 
 // A peer that could not be heard has answered something else since.
@@ -132,9 +133,10 @@ void Recorder::NoteFailure(const base::BlobId& blob, const AttemptResult& result
   Count(after.outcome);
   if (after.pause != PauseReason::kNone) PauseFor(after.pause, result.report.local_message);
   if (after.error.error != signpost::ErrorClass::kNone) {
-    parts_.events.Publish("fetch.failed", {{"blob", blob.ToHex()},
-                                           {"error", signpost::ErrorClassName(after.error.error)},
-                                           {"message", after.error.message}});
+    parts_.events.Publish(base::EventKind::kFetchFailed,
+                          {{"blob", blob.ToHex()},
+                           {"error", signpost::ErrorClassName(after.error.error)},
+                           {"message", after.error.message}});
   }
 }
 
@@ -149,7 +151,7 @@ void Recorder::PauseFor(PauseReason reason, const std::string& detail) {
   if (!in_a_row || !base::IsPowerOfTwo(*in_a_row)) return;
   const std::string name = PauseReasonName(reason);
   base::LogWarning("fetcher: paused (", name, "): ", detail, ". It goes on by itself.");
-  parts_.events.Publish("fetcher.paused", {{"reason", name}, {"detail", detail}});
+  parts_.events.Publish(base::EventKind::kFetcherPaused, {{"reason", name}, {"detail", detail}});
 }
 
 void Recorder::WriteRepair(base::WriteTxn& txn, const base::BlobId& blob, WallTime now) const {

@@ -85,6 +85,24 @@ Json WithoutServer(const AppContext& context, const Request& request) {
   return groups;
 }
 
+// What waiting does not change is said at once.
+bool WaitingHelps(fetcher::Because because) {
+  switch (because) {
+    case fetcher::Because::kNotAServer:
+    case fetcher::Because::kNoGroups:
+      return false;
+    case fetcher::Because::kComplete:
+    case fetcher::Because::kHeldBack:
+    case fetcher::Because::kNotSynced:
+    case fetcher::Because::kNotHeard:
+    case fetcher::Because::kNotScanned:
+    case fetcher::Because::kPaused:
+    case fetcher::Because::kWanted:
+      break;
+  }
+  return true;
+}
+
 }  // namespace
 
 // From memory alone: whoever asks why nothing goes on is not made to wait for the same disk.
@@ -108,7 +126,7 @@ absl::StatusOr<Response> GetStatus(AppContext& context, Request& request) {
                        {"peer", context.info.peer.ToHex()},
                        {"version", context.info.version},
                        {"uptime_ms", uptime.count()},
-                       {"mode", mode},
+                       {"mode", fetcher::ModeName(mode)},
                        {"addresses", context.info.addresses()},
                        {"blobs", counts.blobs},
                        {"bytes", counts.bytes},
@@ -197,9 +215,7 @@ absl::StatusOr<Response> GetComplete(AppContext& context, Request& request) {
   const auto look = [&context, group, rule = *rule](bool last) -> std::unique_ptr<Response> {
     auto report = context.parts.completeness.Report(group, rule);
     if (!report.ok()) return std::make_unique<Response>(ErrorResponse(report.status()));
-    // What waiting does not change is said at once.
-    const bool hopeless = report->because == "not_a_server" || report->because == "no_groups";
-    if (!report->complete && !last && !hopeless) return nullptr;
+    if (!report->complete() && !last && WaitingHelps(report->because)) return nullptr;
     context.parts.completeness.AddStates(group, *report);
     return std::make_unique<Response>(
         JsonResponse(CompletenessJson(*report, context.parts.clock.WallNow())));

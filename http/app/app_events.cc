@@ -24,15 +24,9 @@ constexpr base::Millis kKeepAlive{15000};
 // Events of one step: some 20 KiB.
 constexpr std::size_t kEventsAtOnce = 100;
 
-// Every kind that is published. A word that is none of these would wait for ever.
-constexpr std::string_view kKinds[] = {
-    "blob.stored",  "blob.wanted",    "fetch.failed",  "fetcher.paused", "group.complete",
-    "mode.changed", "member.changed", "member.joined", "member.left",    "member.removed",
-    "peer.offline", "peer.online",    "ref.deleted",   "ref.set",        "scan.done"};
-
 // What a caller wants to hear of.
 struct Wish {
-  std::set<std::string, std::less<>> kinds;  // empty: all
+  std::set<base::EventKind> kinds;  // empty: all
   std::optional<base::GroupId> group;
 };
 
@@ -72,7 +66,7 @@ class EventStream final : public Subscription {
       if (!Wanted(event)) continue;
       // The kind is ours and has no line break; the data is one line of JSON.
       absl::StrAppend(&result.bytes, "id: ", events_.boot_id(), "-", event.number,
-                      "\nevent: ", event.kind,
+                      "\nevent: ", base::EventKindName(event.kind),
                       "\ndata: ", Dump(EventJson(event, events_.boot_id())), "\n\n");
     }
     if (result.bytes.empty() && now >= last_bytes_ + kKeepAlive) result.bytes = ": still here\n\n";
@@ -149,15 +143,17 @@ absl::StatusOr<Wish> WishIn(AppContext& context, const Request& request) {
   auto kinds = request.Query("kinds");
   while (kinds) {
     const std::size_t comma = kinds->find(',');
-    const std::string_view kind = kinds->substr(0, comma);
-    if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("kinds: \"", base::CutText(kind, 100), "\" is none; known are: ",
-                       absl::StrJoin(kKinds, ", ", [](std::string* out, std::string_view each) {
-                         absl::StrAppend(out, base::Abs(each));
-                       })));
+    const std::string_view word = kinds->substr(0, comma);
+    // A word that is none of these would wait for ever.
+    const auto kind = base::EventKindNamed(word);
+    if (!kind) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "kinds: \"", base::CutText(word, 100), "\" is none; known are: ",
+          absl::StrJoin(base::kEventKinds, ", ", [](std::string* out, base::EventKind each) {
+            out->append(base::EventKindName(each));
+          })));
     }
-    wish.kinds.emplace(kind);
+    wish.kinds.insert(*kind);
     if (comma == std::string_view::npos) break;
     kinds->remove_prefix(comma + 1);
   }

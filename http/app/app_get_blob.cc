@@ -92,7 +92,7 @@ Json BlockingStep(AppContext& context, const base::BlobId& blob) {
   const auto steps = context.parts.report.Why(blob);
   if (!steps.ok()) return nullptr;
   for (const auto& step : *steps) {
-    if (step.step == "blocked") return WhyStepJson(step);
+    if (step.kind == fetcher::WhyStep::Kind::kBlocked) return WhyStepJson(step);
   }
   return nullptr;
 }
@@ -172,14 +172,21 @@ class BlobWait final : public Subscription {
   base::Notifier::Registration changed_;
 };
 
+// What to do about a blob that is not here.
+enum class Fetching { kWait, kNever, kAsync };
+absl::StatusOr<Fetching> FetchingIn(const Request& request) {
+  const std::string_view word = request.Query("fetch").value_or("wait");
+  if (word == "wait") return Fetching::kWait;
+  if (word == "never") return Fetching::kNever;
+  if (word == "async") return Fetching::kAsync;
+  return absl::InvalidArgumentError("fetch must be wait, never or async");
+}
+
 }  // namespace
 
 absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
                                     const base::BlobId& blob, const ServedAs& as) {
-  const std::string_view fetch = request.Query("fetch").value_or("wait");
-  if (fetch != "wait" && fetch != "never" && fetch != "async") {
-    return absl::InvalidArgumentError("fetch must be wait, never or async");
-  }
+  ASSIGN_OR_RETURN(const Fetching fetching, FetchingIn(request));
   ASSIGN_OR_RETURN(const base::Millis timeout,
                    DurationIn(request, "timeout", kWaitDefault, kWaitMax));
   const absl::Status held = CheckHeld(context, request, blob);
@@ -191,11 +198,11 @@ absl::StatusOr<Response> AnswerBlob(AppContext& context, const Request& request,
     if (!absl::IsNotFound(reader.status()) && !absl::IsDataLoss(reader.status()))
       return reader.status();
   }
-  const bool fetches = request.caller == nullptr || request.caller->right >= Right::kWrite;
-  if (request.method == "HEAD" || fetch == "never" || !fetches) return NotHere(blob);
+  const bool may_fetch = request.caller == nullptr || request.caller->right >= Right::kWrite;
+  if (request.method == "HEAD" || fetching == Fetching::kNever || !may_fetch) return NotHere(blob);
   RETURN_IF_ERROR(CheckMentioned(context, request, blob));
   ASSIGN_OR_RETURN(auto interest, context.parts.fetcher.Ask(blob));
-  if (fetch == "async") {
+  if (fetching == Fetching::kAsync) {
     FetchState state = interest->State();
     if (!held.ok() && state.kind == Kind::kDone) state = {};
     return JsonResponse(FetchStateJson(state), 202);

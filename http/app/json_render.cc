@@ -175,7 +175,9 @@ Json FetchStateJson(const fetcher::FetchState& state) {
 }
 
 Json WhyStepJson(const fetcher::WhyStep& step) {
-  Json json = {{"step", step.step}, {"verdict", step.verdict}, {"detail", step.detail}};
+  Json json = {{"step", fetcher::WhyStepName(step.kind)},
+               {"verdict", step.verdict},
+               {"detail", step.detail}};
   for (const auto& field : step.fields) json[field.first] = field.second;
   return json;
 }
@@ -223,8 +225,8 @@ Json CompletenessJson(const fetcher::Completeness& report, base::WallTime now) {
   Json oldest = nullptr;
   if (report.oldest_wanted) oldest = std::max<int64_t>((now - *report.oldest_wanted).count(), 0);
   return {
-      {"complete", report.complete},
-      {"because", report.because},
+      {"complete", report.complete()},
+      {"because", fetcher::BecauseName(report.because)},
       {"wanted", report.wanted},
       {"bytes_wanted", report.wanted_bytes},
       {"fetching", report.fetching},
@@ -254,7 +256,7 @@ Json HeldJson(const syncgroup::Syncer::HeldReport& report, uint32_t servers) {
 Json EventJson(const base::Event& event, const std::string& boot_id) {
   Json json = {{"id", boot_id + "-" + std::to_string(event.number)},
                {"at", TimeJson(event.at)},
-               {"kind", event.kind},
+               {"kind", base::EventKindName(event.kind)},
                {"count", event.count}};
   for (const auto& field : event.fields) json[field.first] = field.second;
   return json;

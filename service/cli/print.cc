@@ -24,10 +24,14 @@ namespace {
 
 constexpr std::size_t kColumnsUnknown = 80;
 
-// Set before anything is printed.
+// What belongs to standard output and standard error is kept beside them, once a process as they
+// are. An object would go through every command and helper, none of which could choose another.
+
+// How notes are written. Set before the first command runs, while there is one thread; only read
+// after that.
 bool notes_as_json = false;
 
-// The first error of standard output; later ones may be others.
+// The first error of standard output, from any thread; later ones may be others.
 std::atomic<int> output_error{0};
 
 void Write(const std::string& bytes, std::FILE* to) {

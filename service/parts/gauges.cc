@@ -56,7 +56,7 @@ void RefreshGroups(const Gauges& gauges, const GaugeParts& parts) {
     wanted.push_back({{{"group", group}}, static_cast<double>(info.counts.wanted)});
     if (info.role == syncgroup::Role::kServer) {
       const auto report = parts.completeness.Report(info.id);
-      if (report.ok()) complete.push_back({{{"group", group}}, report->complete ? 1.0 : 0.0});
+      if (report.ok()) complete.push_back({{{"group", group}}, report->complete() ? 1.0 : 0.0});
     }
     for (const auto& member : parts.syncer.Status(info.id)) {
       if (last_sync.size() == kMembersMax) break;
@@ -73,11 +73,11 @@ void RefreshGroups(const Gauges& gauges, const GaugeParts& parts) {
 }
 
 void RefreshMode(const Gauges& gauges, const GaugeParts& parts) {
-  const std::string mode =
+  const fetcher::Mode mode =
       fetcher::ModeOf(parts.blobs.away(), parts.fetcher.Paused(), parts.blobs.read_only());
   base::GaugeFamily::Values modes;
-  for (const std::string_view each : fetcher::kModes) {
-    modes.push_back({{{"mode", std::string(each)}}, each == mode ? 1.0 : 0.0});
+  for (const fetcher::Mode each : fetcher::kModes) {
+    modes.push_back({{{"mode", fetcher::ModeName(each)}}, each == mode ? 1.0 : 0.0});
   }
   gauges.mode.Set(modes);
 }

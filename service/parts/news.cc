@@ -13,11 +13,25 @@ constexpr base::Millis kMinute{60'000};
 
 }  // namespace
 
-void CalmNews::Note(const std::string& thing, const std::string& state) {
+const char* NewsStateName(NewsState state) {
+  switch (state) {
+    case NewsState::kOnline:
+      return "online";
+    case NewsState::kOffline:
+      return "offline";
+    case NewsState::kComplete:
+      return "complete";
+    case NewsState::kNotComplete:
+      return "not complete";
+  }
+  return "unknown";
+}
+
+void CalmNews::Note(const std::string& thing, NewsState state) {
   auto it = things_.find(thing);
   if (it == things_.end()) {
     if (state == usual_ || things_.size() >= things_max_) return;
-    it = things_.emplace(thing, Thing{.told = usual_}).first;
+    it = things_.emplace(thing, Thing{.state = state, .told = usual_, .told_at = {}}).first;
   }
   it->second.state = state;
 }

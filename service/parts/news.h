@@ -5,12 +5,15 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/time.h"
 
 namespace waypost::service {
+
+// How a thing is of which it is told.
+enum class NewsState { kOnline, kOffline, kComplete, kNotComplete };
+const char* NewsStateName(NewsState state);  // "online", "not complete", ...
 
 // What is told of things that come and go: of each its state where that differs from the one told
 // last, and not more often than once in `every`. So what was told last is true in the end. Pure;
@@ -18,23 +21,24 @@ namespace waypost::service {
 class CalmNews {
  public:
   // Things begin in the `usual` state, which is not told before they left it.
-  CalmNews(base::Millis every, std::string usual, std::size_t things_max = 4096)
-      : every_(every), usual_(std::move(usual)), things_max_(things_max) {}
+  CalmNews(base::Millis every, NewsState usual, std::size_t things_max = 4096)
+      : every_(every), usual_(usual), things_max_(things_max) {}
 
-  void Note(const std::string& thing, const std::string& state);
+  void Note(const std::string& thing, NewsState state);
   struct Item {
-    std::string thing, state;
+    std::string thing;
+    NewsState state;
   };
   // What is to be told now, and counts as told.
   std::vector<Item> Take(base::SteadyTime now);
 
  private:
   struct Thing {
-    std::string state, told;
+    NewsState state, told;
     std::optional<base::SteadyTime> told_at;
   };
   const base::Millis every_;
-  const std::string usual_;
+  const NewsState usual_;
   const std::size_t things_max_;
   std::map<std::string, Thing> things_;
 };

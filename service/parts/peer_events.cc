@@ -18,11 +18,12 @@ void PeerEvents::OnHealth(const base::PeerId& peer, const signpost::PeerHealth& 
     }
   }
   if (cooling) {
-    events_.Publish("peer.offline", {{"peer", peer.ToHex()},
-                                     {"until", base::FormatTime(health.cool_down_end)},
-                                     {"error", health.last_error.message}});
+    events_.Publish(base::EventKind::kPeerOffline,
+                    {{"peer", peer.ToHex()},
+                     {"until", base::FormatTime(health.cool_down_end)},
+                     {"error", health.last_error.message}});
   } else {
-    events_.Publish("peer.online", {{"peer", peer.ToHex()}});
+    events_.Publish(base::EventKind::kPeerOnline, {{"peer", peer.ToHex()}});
   }
 }
 

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "fetcher/report/mode.h"
 #include "service/parts/gauges.h"
 
 // The one place where the parts of a peer meet that need no socket, and where the order stands in
@@ -86,9 +85,18 @@ void PeerParts::ComposeGroups(const PeerPartsOptions& options) {
       }});
 }
 
+// In this order: each takes what those above it have made.
 void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
-  const base::Clock& clock = outside_.clock;
   ComposeGroups(options);
+  ComposeSync(options, clients);
+  ComposeScanner(options);
+  ComposeFetcher(options, clients);
+  ComposeReports();
+  ComposeWhatAnswersPeers();
+  ComposeWatch();
+}
+
+void PeerParts::ComposeSync(const PeerPartsOptions& options, const Clients& clients) {
   replication = std::make_unique<syncgroup::Replication>(*group_core, *group_work);
   syncer = std::make_unique<syncgroup::Syncer>(options.sync,
                                                syncgroup::Syncer::Parts{.core = *group_core,
@@ -98,16 +106,22 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                                         .replication = *replication,
                                                                         .client = clients.calls,
                                                                         .peers = *peers,
-                                                                        .clock = clock,
+                                                                        .clock = outside_.clock,
                                                                         .random = outside_.random});
-  scanner =
-      std::make_unique<upkeep::Scanner>(options.scan, upkeep::Scanner::Parts{.index = *index,
-                                                                             .blobs = *blobs,
-                                                                             .groups = *groups,
-                                                                             .ledger = *ledger,
-                                                                             .clock = clock,
-                                                                             .events = events,
-                                                                             .metrics = metrics});
+}
+
+void PeerParts::ComposeScanner(const PeerPartsOptions& options) {
+  scanner = std::make_unique<upkeep::Scanner>(options.scan,
+                                              upkeep::Scanner::Parts{.index = *index,
+                                                                     .blobs = *blobs,
+                                                                     .groups = *groups,
+                                                                     .ledger = *ledger,
+                                                                     .clock = outside_.clock,
+                                                                     .events = events,
+                                                                     .metrics = metrics});
+}
+
+void PeerParts::ComposeFetcher(PeerPartsOptions& options, const Clients& clients) {
   if (!options.knows_us) {
     options.knows_us = [this](const base::PeerId& peer, const base::GroupId& group) {
       return syncer->KnowsUs(peer, group);
@@ -121,7 +135,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                               .groups = *groups,
                               .peers = *peers,
                               .client = clients.blobs,
-                              .clock = clock,
+                              .clock = outside_.clock,
                               .random = outside_.random,
                               .events = events,
                               .metrics = metrics,
@@ -132,16 +146,16 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                     syncer->TellWrong(peer, blob, under);
                                   },
                               .request_scan = [this] { scanner->Request(); }});
-  suspects = std::make_unique<upkeep::Suspects>(
-      clock, [this](const base::BlobId& blob, const std::function<bool()>& stop) {
-        return blobs->CheckBytes(blob, stop);
-      });
+}
+
+// What is told of the work to people and apps.
+void PeerParts::ComposeReports() {
   report = std::make_unique<fetcher::Report>(fetcher::Report::Parts{.index = *index,
                                                                     .blobs = *blobs,
                                                                     .ledger = *ledger,
                                                                     .groups = *groups,
                                                                     .peers = *peers,
-                                                                    .clock = clock,
+                                                                    .clock = outside_.clock,
                                                                     .metrics = metrics,
                                                                     .work = fetcher->work()});
   completeness = std::make_unique<fetcher::CompletenessReporter>(
@@ -152,6 +166,13 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                            .states = *report,
                                            .self = outside_.identity.peer_id(),
                                            .away = [this] { return blobs->away(); }});
+}
+
+void PeerParts::ComposeWhatAnswersPeers() {
+  suspects = std::make_unique<upkeep::Suspects>(
+      outside_.clock, [this](const base::BlobId& blob, const std::function<bool()>& stop) {
+        return blobs->CheckBytes(blob, stop);
+      });
   peer_service = std::make_unique<syncgroup::PeerService>(syncgroup::PeerService::Parts{
       .invites = *invites,
       .replication = *replication,
@@ -160,6 +181,9 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
       .look_at = [this](const base::PeerId& by, const base::BlobId& blob) {
         return suspects->Report(by, blob);
       }});
+}
+
+void PeerParts::ComposeWatch() {
   watch = std::make_unique<Watch>(Watch::Parts{.events = events,
                                                .completeness = *completeness,
                                                .groups = *groups,
@@ -167,7 +191,7 @@ void PeerParts::Compose(PeerPartsOptions& options, const Clients& clients) {
                                                .scanner = *scanner,
                                                .syncer = *syncer,
                                                .peers = *peers,
-                                               .clock = clock,
+                                               .clock = outside_.clock,
                                                .self = outside_.identity.peer_id(),
                                                .note_mode = [this] { NoteMode(); },
                                                .look_at_disk = [this] { LookAtDisk(); }});
@@ -184,11 +208,11 @@ void PeerParts::LookAtDisk() {
 void PeerParts::NoteMode() {
   const std::string away = blobs->away();
   const std::string read_only = blobs->read_only();
-  const std::string mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
-  std::string before = mode;
+  const fetcher::Mode mode = fetcher::ModeOf(away, fetcher->Paused(), read_only);
+  fetcher::Mode before = mode;
   {
     base::MutexLock lock(mode_mutex_);
-    before.swap(mode_);
+    std::swap(before, mode_);
   }
   if (mode == before) return;
   if (!away.empty()) {
@@ -196,9 +220,9 @@ void PeerParts::NoteMode() {
   } else if (!read_only.empty()) {
     base::LogWarning("read-only: ", read_only);
   } else {
-    base::LogInfo("the mode is ", mode, ", it was ", before);
+    base::LogInfo("the mode is ", fetcher::ModeName(mode), ", it was ", fetcher::ModeName(before));
   }
-  events.Publish("mode.changed", {{"mode", mode}});
+  events.Publish(base::EventKind::kModeChanged, {{"mode", fetcher::ModeName(mode)}});
 }
 
 // Who hears of what, where a lower room knows the higher one by an interface only.

@@ -17,6 +17,7 @@
 #include "blobstore/disk_blob_store.h"
 #include "fetcher/attempt/blob_client.h"
 #include "fetcher/report/completeness.h"
+#include "fetcher/report/mode.h"
 #include "fetcher/report/report.h"
 #include "fetcher/work/fetcher.h"
 #include "service/parts/peer_events.h"
@@ -109,9 +110,9 @@ class PeerParts {
   std::unique_ptr<syncgroup::Syncer> syncer;
   std::unique_ptr<upkeep::Scanner> scanner;
   std::unique_ptr<fetcher::Fetcher> fetcher;
-  std::unique_ptr<upkeep::Suspects> suspects;
   std::unique_ptr<fetcher::Report> report;
   std::unique_ptr<fetcher::CompletenessReporter> completeness;
+  std::unique_ptr<upkeep::Suspects> suspects;
   std::unique_ptr<syncgroup::PeerService> peer_service;
   std::unique_ptr<Watch> watch;
 
@@ -119,6 +120,12 @@ class PeerParts {
   class BlobNews;
   void Compose(PeerPartsOptions& options, const Clients& clients);
   void ComposeGroups(const PeerPartsOptions& options);
+  void ComposeSync(const PeerPartsOptions& options, const Clients& clients);
+  void ComposeScanner(const PeerPartsOptions& options);
+  void ComposeFetcher(PeerPartsOptions& options, const Clients& clients);
+  void ComposeReports();
+  void ComposeWhatAnswersPeers();
+  void ComposeWatch();
   void Wire(PeerPartsOptions& options);
   void NoteMode();
   void LookAtDisk();
@@ -127,7 +134,7 @@ class PeerParts {
   std::unique_ptr<BlobNews> blob_news_;
   bool ended_ = false;
   base::Mutex mode_mutex_;
-  std::string mode_ GUARDED_BY(mode_mutex_) = "normal";  // as it was told last
+  fetcher::Mode mode_ GUARDED_BY(mode_mutex_) = fetcher::Mode::kNormal;  // as it was told last
 };
 
 }  // namespace waypost::service

@@ -29,6 +29,15 @@ std::string FieldOf(const base::Event& event, std::string_view name) {
   return "";
 }
 
+std::string GroupOf(const base::Event& event) {
+  return absl::StrCat("group ", FieldOf(event, "group"));
+}
+
+// What a member may do and does: "server, writer".
+std::string RightsOf(const base::Event& event) {
+  return absl::StrCat(FieldOf(event, "role"), ", ", FieldOf(event, "authority"));
+}
+
 }  // namespace
 
 void Watch::Start() {
@@ -88,11 +97,12 @@ void Watch::Look(base::SteadyTime now, bool changed) {
     LookAtPauses();
   }
   for (const CalmNews::Item& peer : peer_news_.Take(now)) {
-    base::LogInfo("peer ", peer.thing, NameOf(peer.thing), " is ", peer.state);
+    base::LogInfo("peer ", peer.thing, NameOf(peer.thing), " is ", NewsStateName(peer.state));
   }
   for (const CalmNews::Item& group : group_news_.Take(now)) {
     const auto id = base::GroupId::FromHex(group.thing);
-    base::LogInfo("group ", group.thing, " (", id ? names_[*id] : "", ") is ", group.state);
+    base::LogInfo("group ", group.thing, " (", id ? names_[*id] : "", ") is ",
+                  NewsStateName(group.state));
   }
   const fetcher::Fetcher::Totals totals = parts_.fetcher.totals();
   if (const auto minute = fetched_.Take({totals.blobs, totals.bytes, totals.failures}, now)) {
@@ -108,37 +118,59 @@ bool Watch::LookAtEvents(base::SteadyTime now) {
   const base::EventLog::Page page = parts_.events.Read(events_seen_, kEventsAtOnce);
   for (const base::Event& event : page.events) {
     events_seen_ = event.number;
-    if (event.kind == "peer.online") peer_news_.Note(FieldOf(event, "peer"), "online");
-    if (event.kind == "peer.offline") peer_news_.Note(FieldOf(event, "peer"), "offline");
-    if (event.kind.starts_with("member.")) TellMember(event, now);
+    switch (event.kind) {
+      case base::EventKind::kPeerOnline:
+        peer_news_.Note(FieldOf(event, "peer"), NewsState::kOnline);
+        break;
+      case base::EventKind::kPeerOffline:
+        peer_news_.Note(FieldOf(event, "peer"), NewsState::kOffline);
+        break;
+      case base::EventKind::kMemberJoined:
+        TellMember(event, now,
+                   absl::StrCat(" is a member of ", GroupOf(event), " as ", RightsOf(event)));
+        break;
+      case base::EventKind::kMemberChanged:
+        TellMember(event, now,
+                   absl::StrCat(" in ", GroupOf(event), " is ", RightsOf(event), " now"));
+        break;
+      case base::EventKind::kMemberLeft:
+        TellMember(event, now, absl::StrCat(" has left ", GroupOf(event)));
+        break;
+      case base::EventKind::kMemberRemoved:
+        TellRemoved(event, now);
+        break;
+      case base::EventKind::kBlobStored:
+      case base::EventKind::kBlobWanted:
+      case base::EventKind::kFetchFailed:
+      case base::EventKind::kFetcherPaused:
+      case base::EventKind::kGroupComplete:
+      case base::EventKind::kModeChanged:
+      case base::EventKind::kRefDeleted:
+      case base::EventKind::kRefSet:
+      case base::EventKind::kScanDone:
+        break;  // counted, told by whoever published it, or no news for people
+    }
   }
   return !page.events.empty();
 }
 
-void Watch::TellMember(const base::Event& event, base::SteadyTime now) {
-  const std::string peer = FieldOf(event, "peer"), by = FieldOf(event, "by");
-  const std::string who = absl::StrCat("peer ", peer, NameOf(peer));
-  const std::string group = absl::StrCat("group ", FieldOf(event, "group"));
+void Watch::TellRemoved(const base::Event& event, base::SteadyTime now) {
+  const std::string by = FieldOf(event, "by");
   const std::string author = by.empty() ? "" : absl::StrCat(" by peer ", by, NameOf(by));
-  if (event.kind == "member.removed" && peer == parts_.self.ToHex()) {
-    base::LogWarning("this peer was removed from ", group, author,
+  if (FieldOf(event, "peer") == parts_.self.ToHex()) {
+    base::LogWarning("this peer was removed from ", GroupOf(event), author,
                      "; what it holds of it stays, and nothing new comes: waypost group leave");
     return;
   }
+  TellMember(event, now, absl::StrCat(" was removed from ", GroupOf(event), author));
+}
+
+void Watch::TellMember(const base::Event& event, base::SteadyTime now, const std::string& what) {
   if (!member_lines_.Take(now)) return;
+  const std::string peer = FieldOf(event, "peer");
   const std::string more =
       event.count > 1 ? absl::StrCat(", and ", event.count - 1, " others") : "";
-  if (event.kind == "member.joined") {
-    base::LogInfo(who, " is a member of ", group, " as ", FieldOf(event, "role"), ", ",
-                  FieldOf(event, "authority"), more);
-  } else if (event.kind == "member.changed") {
-    base::LogInfo(who, " in ", group, " is ", FieldOf(event, "role"), ", ",
-                  FieldOf(event, "authority"), " now", more);
-  } else if (event.kind == "member.left") {
-    base::LogInfo(who, " has left ", group, more);
-  } else if (event.kind == "member.removed") {
-    base::LogInfo(who, " was removed from ", group, author, more);
-  }
+  base::LogInfo("peer ", peer, NameOf(peer), what, more);
 }
 
 void Watch::LookAtGroups() {
@@ -152,10 +184,10 @@ void Watch::LookAtGroups() {
     const auto report = parts_.completeness.Report(info.id);
     if (!report.ok()) continue;
     const std::string id = info.id.ToHex();
-    now[info.id] = report->complete;
-    group_news_.Note(id, report->complete ? "complete" : "not complete");
-    if (!report->complete || complete_[info.id]) continue;
-    parts_.events.Publish("group.complete", {{"group", id}, {"name", info.name}});
+    now[info.id] = report->complete();
+    group_news_.Note(id, report->complete() ? NewsState::kComplete : NewsState::kNotComplete);
+    if (!report->complete() || complete_[info.id]) continue;
+    parts_.events.Publish(base::EventKind::kGroupComplete, {{"group", id}, {"name", info.name}});
   }
   complete_ = std::move(now);
 }

@@ -52,7 +52,9 @@ class Watch {
   bool LookAtEvents(base::SteadyTime now);  // were there any?
   void LookAtGroups();
   void LookAtPauses();
-  void TellMember(const base::Event& event, base::SteadyTime now);
+  void TellRemoved(const base::Event& event, base::SteadyTime now);
+  // `what`: of the member, " has left group ...".
+  void TellMember(const base::Event& event, base::SteadyTime now, const std::string& what);
   std::string NameOf(const std::string& peer) const;
 
   const Parts parts_;
@@ -62,8 +64,8 @@ class Watch {
   std::map<base::GroupId, bool> complete_;
   std::map<base::GroupId, std::string> names_;
   bool fetching_paused_ = false, scanning_paused_ = false;
-  CalmNews peer_news_{base::Millis(60'000), "online"};
-  CalmNews group_news_{base::Millis(60'000), "not complete"};
+  CalmNews peer_news_{base::Millis(60'000), NewsState::kOnline};
+  CalmNews group_news_{base::Millis(60'000), NewsState::kNotComplete};
   FetchSummary fetched_;
   LineBudget member_lines_{30};
 

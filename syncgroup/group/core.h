@@ -43,7 +43,7 @@ struct Effects {
   };
   std::vector<Profile> profiles;
   struct Event {
-    std::string kind;
+    base::EventKind kind;
     std::vector<std::pair<std::string, std::string>> fields;
   };
   std::vector<Event> events;

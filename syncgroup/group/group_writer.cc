@@ -36,7 +36,7 @@ constexpr std::size_t kCursorsAtOnce = 1000;
 // begins another, few enough to fold.
 constexpr uint32_t kProfilesKept = 100;
 
-Effects::Event MemberEvent(const char* kind, const base::GroupId& group, const Member& member) {
+Effects::Event MemberEvent(base::EventKind kind, const base::GroupId& group, const Member& member) {
   return {kind,
           {{"group", group.ToHex()},
            {"peer", member.peer.ToHex()},
@@ -325,7 +325,7 @@ void GroupWriter::ApplyRef(const Stamp& stamp, const std::string& key,
   }
   refs_delta_ += (blob ? 1 : 0) - (old ? 1 : 0);
   if (source != Source::kRefold && (blob || old)) {
-    effects_.events.push_back({blob ? "ref.set" : "ref.deleted",
+    effects_.events.push_back({blob ? base::EventKind::kRefSet : base::EventKind::kRefDeleted,
                                {{"group", group_.ToHex()},
                                 {"key", key},
                                 {"blob", (blob ? *blob : *old).ToHex()},
@@ -483,7 +483,8 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     const auto removal = removals->find(peer);
     const bool known = removal != removals->end();
     const bool left = known && removal->second.place.origin == peer;
-    effects_.events.push_back(MemberEvent(left ? "member.left" : "member.removed", group_, member));
+    effects_.events.push_back(MemberEvent(
+        left ? base::EventKind::kMemberLeft : base::EventKind::kMemberRemoved, group_, member));
     if (known && !left) {
       effects_.events.back().fields.emplace_back("by", removal->second.place.origin.ToHex());
     }
@@ -496,12 +497,13 @@ void GroupWriter::StoreMembers(const std::map<base::PeerId, Member>& members) {
     Member member = folded;
     member.first_seen = it == before.end() ? core_.clock.WallNow() : it->second.first_seen;
     StoreMember(txn_, group_, member);
-    if (it == before.end()) effects_.events.push_back(MemberEvent("member.joined", group_, member));
+    if (it == before.end())
+      effects_.events.push_back(MemberEvent(base::EventKind::kMemberJoined, group_, member));
     if (it == before.end() || it->second.role != member.role ||
         it->second.authority != member.authority) {
       changed = true;
       if (it != before.end()) {
-        effects_.events.push_back(MemberEvent("member.changed", group_, member));
+        effects_.events.push_back(MemberEvent(base::EventKind::kMemberChanged, group_, member));
       }
     }
     if (!member.addresses.empty() || !member.name.empty()) {

@@ -202,7 +202,7 @@ absl::StatusOr<Refs::PutResult> Refs::Put(const blobstore::StagedBlob& staged,
     result.granted = arrived.granted;
     if (result.created) {
       Effects::Event stored{
-          "blob.stored",
+          base::EventKind::kBlobStored,
           {{"blob", staged.id.ToHex()}, {"size", absl::StrCat(staged.size_bytes)}, {"via", "put"}}};
       if (target) {
         stored.fields.emplace_back("group", target->group.ToHex());

@@ -134,7 +134,8 @@ std::string Story(Peer& peer, const Snapshot& here, const BlobId& blob) {
   const auto why = peer.parts().report->Why(blob);
   if (!why.ok()) return story;
   for (const fetcher::WhyStep& step : *why) {
-    absl::StrAppend(&story, "\n    ", step.step, " ", step.verdict, " ", step.detail);
+    absl::StrAppend(&story, "\n    ", fetcher::WhyStepName(step.kind), " ", step.verdict, " ",
+                    step.detail);
     for (const auto& [name, value] : step.fields) absl::StrAppend(&story, " ", name, "=", value);
   }
   return story;

@@ -401,17 +401,18 @@ TEST(JudgeComplete, WhoHeardTooFewSaysSo) {
     return JudgeComplete(facts);
   };
   for (const char* rule : {"reachable", "servers", "all", "any", "1"}) {
-    EXPECT_EQ(judge({false, false, false}, rule), "not_heard") << rule;
-    EXPECT_EQ(judge({true, true, true}, rule), "") << rule;
+    EXPECT_EQ(judge({false, false, false}, rule), Because::kNotHeard) << rule;
+    EXPECT_EQ(judge({true, true, true}, rule), Because::kComplete) << rule;
   }
-  for (const char* rule : {"reachable", "servers", "all"}) EXPECT_EQ(judge({}, rule), "") << rule;
-  EXPECT_EQ(judge({true, false, true}, "servers"), "not_heard");
-  EXPECT_EQ(judge({true, true, false}, "servers"), "");
-  EXPECT_EQ(judge({true, true, false}, "all"), "not_heard");
-  EXPECT_EQ(judge({false, false, true}, "any"), "");
-  EXPECT_EQ(judge({false, false, true}, "reachable"), "");
-  EXPECT_EQ(judge({true, false, true}, "2"), "");
-  EXPECT_EQ(judge({true, false, true}, "3"), "not_heard");
+  for (const char* rule : {"reachable", "servers", "all"})
+    EXPECT_EQ(judge({}, rule), Because::kComplete) << rule;
+  EXPECT_EQ(judge({true, false, true}, "servers"), Because::kNotHeard);
+  EXPECT_EQ(judge({true, true, false}, "servers"), Because::kComplete);
+  EXPECT_EQ(judge({true, true, false}, "all"), Because::kNotHeard);
+  EXPECT_EQ(judge({false, false, true}, "any"), Because::kComplete);
+  EXPECT_EQ(judge({false, false, true}, "reachable"), Because::kComplete);
+  EXPECT_EQ(judge({true, false, true}, "2"), Because::kComplete);
+  EXPECT_EQ(judge({true, false, true}, "3"), Because::kNotHeard);
   for (const char* word : {"", "0", "-1", "some", "1x"}) EXPECT_FALSE(ParseHeardRule(word)) << word;
 }
 
@@ -421,15 +422,15 @@ TEST(JudgeComplete, WhatAMemberSaidAndIsNotHereIsNoProof) {
     const char* name;
     bool reachable, caught_up, held_back;
     const char* rule;
-    const char* because;
+    Because because;
   };
   const Case cases[] = {
-      {"nothing is left out", true, true, false, "reachable", ""},
-      {"the last round left something out", true, true, true, "reachable", "held_back"},
-      {"so has each one until now", true, false, true, "reachable", "held_back"},
-      {"so has the one that was heard", false, true, true, "any", "held_back"},
-      {"and the one of all", false, true, true, "all", "held_back"},
-      {"who never said all was not heard", false, false, true, "all", "not_heard"},
+      {"nothing is left out", true, true, false, "reachable", Because::kComplete},
+      {"the last round left something out", true, true, true, "reachable", Because::kHeldBack},
+      {"so has each one until now", true, false, true, "reachable", Because::kHeldBack},
+      {"so has the one that was heard", false, true, true, "any", Because::kHeldBack},
+      {"and the one of all", false, true, true, "all", Because::kHeldBack},
+      {"who never said all was not heard", false, false, true, "all", Because::kNotHeard},
   };
   for (const Case& c : cases) {
     CompletenessFacts facts{.server = true, .members_changed = start};
@@ -446,25 +447,39 @@ TEST(JudgeComplete, WhatAMemberSaidAndIsNotHereIsNoProof) {
   }
 }
 
+TEST(JudgeComplete, ItsWordsAreThoseOfTheApi) {
+  const std::pair<Because, std::string> cases[] = {
+      {Because::kComplete, "complete"},  {Because::kNotAServer, "not_a_server"},
+      {Because::kHeldBack, "held_back"}, {Because::kNotSynced, "not_synced"},
+      {Because::kNotHeard, "not_heard"}, {Because::kNotScanned, "not_scanned"},
+      {Because::kPaused, "paused"},      {Because::kWanted, "wanted"},
+      {Because::kNoGroups, "no_groups"}};
+  for (const auto& [because, word] : cases) EXPECT_EQ(BecauseName(because), word);
+}
+
 TEST(JudgeComplete, APauseIsSaidWhereSomethingWaitsForItsEnd) {
   CompletenessFacts facts{.server = true, .paused = true, .scan_paused = true, .wanted = 1};
-  EXPECT_EQ(JudgeComplete(facts), "paused") << "no scan, and none will be";
+  EXPECT_EQ(JudgeComplete(facts), Because::kPaused) << "no scan, and none will be";
   facts.last_scan = upkeep::ScanPass{.started_steady = base::SteadyTime() + base::Millis(2)};
-  EXPECT_EQ(JudgeComplete(facts), "paused");
+  EXPECT_EQ(JudgeComplete(facts), Because::kPaused);
   facts.paused = false;
-  EXPECT_EQ(JudgeComplete(facts), "wanted");
+  EXPECT_EQ(JudgeComplete(facts), Because::kWanted);
   facts.wanted = 0;
-  EXPECT_EQ(JudgeComplete(facts), "");
+  EXPECT_EQ(JudgeComplete(facts), Because::kComplete);
   facts.away = true;
-  EXPECT_EQ(JudgeComplete(facts), "paused") << "rows say what nobody can read";
+  EXPECT_EQ(JudgeComplete(facts), Because::kPaused) << "rows say what nobody can read";
 }
 
 TEST(Mode, NamesWhatStandsInTheWayOfEverything) {
-  EXPECT_EQ(ModeOf("", {}), "normal");
-  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kOperator}), "normal");
-  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}), "paused: space");
-  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}, "Read-only file system"), "read-only");
-  EXPECT_EQ(ModeOf("not mounted", {.reason = PauseReason::kSpace}), "away: blobs");
+  EXPECT_EQ(ModeOf("", {}), Mode::kNormal);
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kOperator}), Mode::kNormal);
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}), Mode::kNoSpace);
+  EXPECT_EQ(ModeOf("", {.reason = PauseReason::kSpace}, "Read-only file system"), Mode::kReadOnly);
+  std::vector<std::string> words;
+  for (const Mode mode : kModes) words.push_back(ModeName(mode));
+  EXPECT_EQ(words,
+            (std::vector<std::string>{"normal", "paused: space", "read-only", "away: blobs"}));
+  EXPECT_EQ(ModeOf("not mounted", {.reason = PauseReason::kSpace}), Mode::kAway);
 }
 
 TEST(HeardPeers, AreThoseHeardInEveryGroupTheyAreIn) {

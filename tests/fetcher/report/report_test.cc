@@ -69,7 +69,7 @@ TEST(Report, WhyNamesTheWholeChain) {
   const auto steps = rig.report->Why(blob);
   ASSERT_TRUE(steps.ok());
   std::vector<std::string> names;
-  for (const WhyStep& step : *steps) names.push_back(step.step + "=" + step.verdict);
+  for (const WhyStep& step : *steps) names.push_back(WhyStepName(step.kind) + ("=" + step.verdict));
   EXPECT_EQ(names, (std::vector<std::string>{"mentioned=yes", "role=server", "holding=wanted",
                                              "bytes=missing", "location=cooling",
                                              "blocked=peer_cool_down", "next_attempt=at"}));
@@ -186,7 +186,7 @@ TEST(Report, WhySaysWhoHoldsWhatAndThatNobodyAsksForIt) {
   const auto steps = rig.report->Why(Sha256::Of("here"));
   ASSERT_TRUE(steps.ok());
   std::vector<std::string> names;
-  for (const WhyStep& step : *steps) names.push_back(step.step + "=" + step.verdict);
+  for (const WhyStep& step : *steps) names.push_back(WhyStepName(step.kind) + ("=" + step.verdict));
   EXPECT_EQ(names, (std::vector<std::string>{"mentioned=yes", "role=server", "holding=held",
                                              "bytes=held", "location=usable"}));
 }

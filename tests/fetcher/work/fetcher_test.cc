@@ -342,7 +342,7 @@ void ExpectOnlyOneIsHeldUpBy(int error) {
   EXPECT_TRUE(rig.Within(Millis(60'000),
                          [&] { return others_held() && rig.Record(ill).signpost->failures > 0; }));
   for (const base::Event& event : rig.events->Read(0, 1000).events) {
-    EXPECT_NE(event.kind, "fetcher.paused");
+    EXPECT_NE(event.kind, base::EventKind::kFetcherPaused);
   }
   EXPECT_EQ(rig.Record(ill).signpost->last_error.error, signpost::ErrorClass::kDisk);
   disk->ill = false;

@@ -10,13 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/mutex.h"
-#include "http/engine/engine.h"
 #include "http/message/errors.h"
-#include "http/tls/tls_peer.h"
-#include "tests/fakes/gate.h"
 #include "tests/http/engine/allocation_limit.h"
+#include "tests/http/engine/peer_listener_fixture.h"
 #include "tests/http/engine/raw_client.h"
 
 // That one member, with as many connections from as many networks as it likes, keeps nothing of the
@@ -26,33 +23,16 @@ namespace {
 
 constexpr std::size_t kLargeBytes = 6 << 20;
 
-class PayersTest : public testing::Test {
+class PayersTest : public PeerListenerTest {
  protected:
   PayersTest() {
-    CHECK(base::InitCrypto());
-    options_ = {
-        .listener = "peer",
-        .address = "127.0.0.1:0",
-        .workers = 4,
-        .writers = 4,
-        .changes = [](std::string_view method, std::string_view) { return method == "POST"; },
-        .min_rate_bytes_per_s = 0,  // who drips is never cut
-        .tls = *PeerTls::Create(*identity_),
-        .peers = true,
-        .is_member = [](const base::PeerId&) { return true; },
-        .metrics = &metrics_};
+    options_.workers = 4;
+    options_.writers = 4;
+    options_.changes = [](std::string_view method, std::string_view) { return method == "POST"; };
+    options_.min_rate_bytes_per_s = 0;  // who drips is never cut
+    options_.is_member = [](const base::PeerId&) { return true; };
   }
-  ~PayersTest() override {
-    gate_.Open();
-    if (engine_ != nullptr) engine_->Shutdown(base::Millis(2000));
-  }
-  void Listen() {
-    engine_ = std::make_unique<Engine>(
-        options_, [this](Request& request) { return Handle(request); },
-        [](const Request&) { return std::string("any"); });
-    ASSERT_TRUE(engine_->Start().ok());
-  }
-  Response Handle(Request& request) {
+  Response Handle(Request& request) override {
     Response response;
     ++asked_;
     if (request.body != nullptr) {
@@ -97,21 +77,11 @@ class PayersTest : public testing::Test {
     if (method == "POST") client.Send(absl::StrCat("Content-Length: ", body_bytes, "\r\n"));
     client.Send("\r\n");
   }
-  double Rejected(const std::string& reason) {
-    return metrics_
-        .AddCounter("waypost_http_rejected_total", "", {{"listener", "peer"}, {"reason", reason}})
-        .value();
-  }
 
-  const std::unique_ptr<base::Identity> identity_ = base::Identity::Generate();
   const RawClient::Key greedy_ = RawClient::DrawKey(), other_ = RawClient::DrawKey();
-  base::Metrics metrics_;
-  EngineOptions options_;
-  base::Gate gate_;
   std::atomic<int> held_{0}, asked_{0};
   base::Mutex mutex_;
   std::string order_ GUARDED_BY(mutex_);
-  std::unique_ptr<Engine> engine_;
 };
 
 TEST_F(PayersTest, OneKeyWithManyRequestsLeavesThreadsToOthers) {

@@ -9,45 +9,29 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/mutex.h"
 #include "base/thread.h"
-#include "http/engine/engine.h"
-#include "http/message/errors.h"
 #include "http/message/later_answer.h"
-#include "http/tls/tls_peer.h"
 #include "tests/fakes/gate.h"
+#include "tests/http/engine/peer_listener_fixture.h"
 #include "tests/http/engine/raw_client.h"
 
 // What strangers may have of the peer listener, and that members have the rest.
 namespace waypost::http {
 namespace {
 
-class StrangersTest : public testing::Test {
+class StrangersTest : public PeerListenerTest {
  protected:
   StrangersTest() {
-    CHECK(base::InitCrypto());
-    options_ = {.listener = "peer",
-                .address = "127.0.0.1:0",
-                .max_waiting = 8,
-                .workers = 8,
-                .tls = *PeerTls::Create(*identity_),
-                .peers = true,
-                .is_member = [this](const base::PeerId& peer) { return IsMember(peer); },
-                .metrics = &metrics_};
+    options_.max_waiting = 8;
+    options_.workers = 8;
+    options_.is_member = [this](const base::PeerId& peer) { return IsMember(peer); };
   }
-  ~StrangersTest() override {
-    gate_.Open();
+  void TearDown() override {
     loop_.Open();
-    if (engine_ != nullptr) engine_->Shutdown(base::Millis(2000));
+    PeerListenerTest::TearDown();
   }
-  void Listen() {
-    engine_ = std::make_unique<Engine>(
-        options_, [this](Request& request) { return Handle(request); },
-        [](const Request&) { return std::string("any"); });
-    ASSERT_TRUE(engine_->Start().ok());
-  }
-  Response Handle(Request& request) {
+  Response Handle(Request& request) override {
     Response response;
     if (request.path == "/hold") {
       ++held_;
@@ -86,28 +70,18 @@ class StrangersTest : public testing::Test {
   static void Ask(RawClient& client, const std::string& path) {
     client.Send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
   }
-  double Rejected(const std::string& reason) {
-    return metrics_
-        .AddCounter("waypost_http_rejected_total", "", {{"listener", "peer"}, {"reason", reason}})
-        .value();
-  }
-
   double HandshakeSteps(const std::string& by) {
     return metrics_
         .AddCounter("waypost_http_handshake_steps_total", "", {{"listener", "peer"}, {"by", by}})
         .value();
   }
 
-  const std::unique_ptr<base::Identity> identity_ = base::Identity::Generate();
-  base::Metrics metrics_;
-  EngineOptions options_;
-  base::Gate gate_, loop_;
+  base::Gate loop_;
   std::atomic<int> held_{0}, later_{0};
   std::atomic<bool> members_come_{false};
   std::size_t seen_before_ = 0;
   base::Mutex mutex_;
   std::set<base::PeerId> seen_ GUARDED_BY(mutex_), members_ GUARDED_BY(mutex_);
-  std::unique_ptr<Engine> engine_;
 };
 
 TEST_F(StrangersTest, TheyHoldAQuarterOfTheWorkersAndMembersHaveTheRest) {

@@ -14,46 +14,46 @@ constexpr base::Millis kMinute{60'000};
 std::string Told(CalmNews& news, const base::Clock& clock) {
   std::string all;
   for (const CalmNews::Item& item : news.Take(clock.SteadyNow())) {
-    all += item.thing + "=" + item.state + " ";
+    all += item.thing + "=" + NewsStateName(item.state) + " ";
   }
   return all;
 }
 
 TEST(CalmNews, TellsAChangeAtOnceAndTheNextAMinuteLater) {
   base::FakeClock clock;
-  CalmNews news(kMinute, "here");
-  news.Note("a", "here");
+  CalmNews news(kMinute, NewsState::kOnline);
+  news.Note("a", NewsState::kOnline);
   EXPECT_EQ(Told(news, clock), "") << "as usual";
-  news.Note("a", "away");
-  news.Note("b", "away");
-  EXPECT_EQ(Told(news, clock), "a=away b=away ");
+  news.Note("a", NewsState::kOffline);
+  news.Note("b", NewsState::kOffline);
+  EXPECT_EQ(Told(news, clock), "a=offline b=offline ");
   EXPECT_EQ(Told(news, clock), "");
   // It comes and goes: what was told last is true in the end.
   for (int i = 0; i < 50; ++i) {
     clock.Advance(kSecond);
-    news.Note("a", i % 2 == 0 ? "here" : "away");
+    news.Note("a", i % 2 == 0 ? NewsState::kOnline : NewsState::kOffline);
     EXPECT_EQ(Told(news, clock), "");
   }
-  news.Note("a", "here");
+  news.Note("a", NewsState::kOnline);
   clock.Advance(10 * kSecond);
-  EXPECT_EQ(Told(news, clock), "a=here ");
-  news.Note("b", "here");
+  EXPECT_EQ(Told(news, clock), "a=online ");
+  news.Note("b", NewsState::kOnline);
   clock.Advance(kSecond);
-  EXPECT_EQ(Told(news, clock), "b=here ");
+  EXPECT_EQ(Told(news, clock), "b=online ");
 }
 
 TEST(CalmNews, KeepsSoManyThingsAndForgetsThoseThatAreAsUsual) {
   base::FakeClock clock;
-  CalmNews news(kMinute, "here", 2);
-  for (const char* thing : {"a", "b", "c"}) news.Note(thing, "away");
-  EXPECT_EQ(Told(news, clock), "a=away b=away ");
-  news.Note("a", "here");
+  CalmNews news(kMinute, NewsState::kOnline, 2);
+  for (const char* thing : {"a", "b", "c"}) news.Note(thing, NewsState::kOffline);
+  EXPECT_EQ(Told(news, clock), "a=offline b=offline ");
+  news.Note("a", NewsState::kOnline);
   clock.Advance(kMinute);
-  EXPECT_EQ(Told(news, clock), "a=here ");
+  EXPECT_EQ(Told(news, clock), "a=online ");
   clock.Advance(kMinute);
   EXPECT_EQ(Told(news, clock), "");
-  news.Note("c", "away");
-  EXPECT_EQ(Told(news, clock), "c=away ");
+  news.Note("c", NewsState::kOffline);
+  EXPECT_EQ(Told(news, clock), "c=offline ");
 }
 
 TEST(FetchSummary, IsOneLineAMinuteWhileItGoesOn) {

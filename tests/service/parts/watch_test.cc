@@ -26,7 +26,7 @@ using testing::Not;
 
 class WatchTest : public testing::Test {
  protected:
-  std::size_t Events(const std::string& kind) {
+  std::size_t Events(base::EventKind kind) {
     std::size_t count = 0;
     for (const base::Event& event : node_.events.Read(0, 1000).events) count += event.kind == kind;
     return count;
@@ -52,13 +52,13 @@ TEST_F(WatchTest, AGroupThatBecomesCompleteIsToldOnce) {
   ASSERT_TRUE(group.ok());
   testing::internal::CaptureStderr();
   ASSERT_TRUE(node_.parts.Start().ok());
-  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events("group.complete") == 1; }));
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events(base::EventKind::kGroupComplete) == 1; }));
   // Something is wanted, and then it is here.
   ASSERT_TRUE(node_.refs->Change(group->id, {{"a", BlobOf("a")}}).ok());
   Pass(base::Millis(70'000));
-  EXPECT_EQ(Events("group.complete"), 1u);
+  EXPECT_EQ(Events(base::EventKind::kGroupComplete), 1u);
   ASSERT_TRUE(node_.Put("a", Refs::Target{group->id, "a"}).ok());
-  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events("group.complete") == 2; }));
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return Events(base::EventKind::kGroupComplete) == 2; }));
   Pass(base::Millis(70'000));
   node_.parts.Shutdown();
   const std::string log = testing::internal::GetCapturedStderr();
@@ -70,13 +70,13 @@ TEST_F(WatchTest, MembersAreNamedAndAFloodOfThemIsCounted) {
   testing::internal::CaptureStderr();
   ASSERT_TRUE(node_.parts.Start().ok());
   for (int i = 0; i < 60; ++i) {
-    node_.events.Publish("member.joined", {{"group", "g" + std::to_string(i)},
-                                           {"peer", PeerNumber(2).ToHex()},
-                                           {"role", "server"},
-                                           {"authority", "writer"}});
+    node_.events.Publish(base::EventKind::kMemberJoined, {{"group", "g" + std::to_string(i)},
+                                                          {"peer", PeerNumber(2).ToHex()},
+                                                          {"role", "server"},
+                                                          {"authority", "writer"}});
   }
   node_.events.Publish(
-      "member.removed",
+      base::EventKind::kMemberRemoved,
       {{"group", "ours"}, {"peer", PeerNumber(1).ToHex()}, {"by", PeerNumber(2).ToHex()}});
   // Told once or, where the flood was met in two looks, in parts; and the later, the longer a look
   // took by a clock that somebody else moves.

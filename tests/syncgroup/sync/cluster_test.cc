@@ -12,7 +12,7 @@
 namespace waypost::syncgroup {
 namespace {
 
-int EventsOf(ClusterNode& node, std::string_view kind) {
+int EventsOf(ClusterNode& node, base::EventKind kind) {
   const auto page = node.node().events.Read(0, 1000);
   return static_cast<int>(
       std::count_if(page.events.begin(), page.events.end(),
@@ -253,8 +253,8 @@ TEST(Cluster, ARemovedMembersLaterEntriesAreVoidUntilItIsAdmittedAgain) {
   ASSERT_TRUE(wire.InTime([&] { return c.groups().Find(group)->members == 2; }));
   EXPECT_TRUE(a.Has(group, "kept", "by b"));
   for (ClusterNode* node : {&a, &c}) {
-    EXPECT_TRUE(wire.AtOnce([&] { return EventsOf(*node, "member.removed") == 1; }));
-    EXPECT_EQ(EventsOf(*node, "member.left"), 0);
+    EXPECT_TRUE(wire.AtOnce([&] { return EventsOf(*node, base::EventKind::kMemberRemoved) == 1; }));
+    EXPECT_EQ(EventsOf(*node, base::EventKind::kMemberLeft), 0);
   }
   b.Start();
   // It writes before it hears of its removal, or is refused after: neither shows at the others.
@@ -285,8 +285,8 @@ TEST(Cluster, WhoLeavesIsGoneEverywhereAndCanJoinAgain) {
   ASSERT_TRUE(b.groups().Leave(group).ok());
   EXPECT_TRUE(absl::IsNotFound(b.groups().Find(group).status()));
   EXPECT_TRUE(wire.InTime([&] { return a.groups().Find(group)->members == 1; }));
-  EXPECT_TRUE(wire.AtOnce([&] { return EventsOf(a, "member.left") == 1; }));
-  EXPECT_EQ(EventsOf(a, "member.removed"), 0);
+  EXPECT_TRUE(wire.AtOnce([&] { return EventsOf(a, base::EventKind::kMemberLeft) == 1; }));
+  EXPECT_EQ(EventsOf(a, base::EventKind::kMemberRemoved), 0);
   EXPECT_TRUE(wire.InTime([&] { return b.node().CountsOf(group) == Counts(); }));
   EXPECT_TRUE(wire.InTime([&] { return b.node().CountsOf(base::GroupId()).refs == 0; }));
   EXPECT_TRUE(wire.InTime([&] { return b.node().Record(BlobOf("x")).row->holdings.empty(); }));

@@ -367,7 +367,7 @@ TEST_F(InviteTest, WhoWasRemovedReadsSoWithByWhom) {
   const auto told_by = [](ClusterNode& node) {
     std::string by;
     for (const base::Event& event : node.node().events.Read(0, 1000).events) {
-      if (event.kind != "member.removed") continue;
+      if (event.kind != base::EventKind::kMemberRemoved) continue;
       for (const auto& [name, value] : event.fields) by = name == "by" ? value : by;
     }
     return by;
