@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "http/message/text.h"
 
-// JSON bodies, strictly: bounded in size and depth, no key twice, nothing after the end.
+// JSON bodies, strictly: bounded in size, depth and values, no key twice, nothing after the end.
 // ObjectReader takes each known key once, and what is left over is refused by name.
 
 namespace waypost::http {
@@ -21,17 +21,21 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
  public:
   explicit StrictBuilder(Json& root) : builder_(root, /*allow_exceptions=*/false) {}
 
-  bool null() override { return builder_.null(); }
-  bool boolean(bool value) override { return builder_.boolean(value); }
-  bool number_integer(number_integer_t value) override { return builder_.number_integer(value); }
-  bool number_unsigned(number_unsigned_t value) override { return builder_.number_unsigned(value); }
-  bool number_float(number_float_t value, const string_t& text) override {
-    return builder_.number_float(value, text);
+  bool null() override { return OneMore() && builder_.null(); }
+  bool boolean(bool value) override { return OneMore() && builder_.boolean(value); }
+  bool number_integer(number_integer_t value) override {
+    return OneMore() && builder_.number_integer(value);
   }
-  bool string(string_t& value) override { return builder_.string(value); }
-  bool binary(binary_t& value) override { return builder_.binary(value); }
+  bool number_unsigned(number_unsigned_t value) override {
+    return OneMore() && builder_.number_unsigned(value);
+  }
+  bool number_float(number_float_t value, const string_t& text) override {
+    return OneMore() && builder_.number_float(value, text);
+  }
+  bool string(string_t& value) override { return OneMore() && builder_.string(value); }
+  bool binary(binary_t& value) override { return OneMore() && builder_.binary(value); }
   bool start_object(std::size_t count) override {
-    if (!Deeper()) return false;
+    if (!OneMore() || !Deeper()) return false;
     keys_.emplace_back();
     return builder_.start_object(count);
   }
@@ -51,7 +55,9 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     --depth_;
     return builder_.end_object();
   }
-  bool start_array(std::size_t count) override { return Deeper() && builder_.start_array(count); }
+  bool start_array(std::size_t count) override {
+    return OneMore() && Deeper() && builder_.start_array(count);
+  }
   bool end_array() override {
     --depth_;
     return builder_.end_array();
@@ -64,6 +70,11 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   const std::string& error() const { return error_; }
 
  private:
+  bool OneMore() {
+    if (++values_ <= kJsonValuesMax) return true;
+    error_ = absl::StrCat("it has more than ", kJsonValuesMax, " values");
+    return false;
+  }
   bool Deeper() {
     if (++depth_ <= kJsonDepthMax) return true;
     error_ = absl::StrCat("it is nested deeper than ", kJsonDepthMax);
@@ -71,6 +82,7 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   }
   nlohmann::detail::json_sax_dom_parser<Json> builder_;
   std::vector<std::set<std::string>> keys_;
+  std::size_t values_ = 0;
   int depth_ = 0;
   std::string error_;
 };

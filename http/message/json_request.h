@@ -17,10 +17,13 @@ inline constexpr std::size_t kJsonBytesMax = std::size_t{1} << 20;
 inline constexpr int kJsonDepthMax = 8;
 // Of one object. A key is searched for among those before it, so that many would cost their square.
 inline constexpr std::size_t kJsonKeysMax = 128;
+// Of a text, each object and array counted too. The largest that is asked for is a batch of a
+// thousand changes; a mebibyte of empty objects would be 25 MiB in memory.
+inline constexpr std::size_t kJsonValuesMax = 16'384;
 
-// Strict: one value, nothing behind it, no deeper than kJsonDepthMax, no more than
-// kJsonKeysMax keys in an object and none twice. kInvalidArgument says where it went wrong. Never
-// throws.
+// Strict: one value, nothing behind it, no deeper than kJsonDepthMax, no more than kJsonValuesMax
+// in it, no more than kJsonKeysMax keys in an object and none twice. kInvalidArgument says where it
+// went wrong. Never throws.
 absl::StatusOr<Json> ParseJson(std::string_view text);
 
 // A request's body as an object: absent or empty counts as {}. kInvalidArgument, or kOutOfRange

@@ -1,175 +1,36 @@
 // A peer that says whatever it likes, over real connections, to a whole service.
+#include "tests/support/hostile_peer.h"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <functional>
-#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "http/client/app_client.h"
-#include "http/engine/engine.h"
 #include "http/engine/listen.h"
 #include "http/message/json.h"
-#include "http/peer/batch_frames.h"
-#include "http/peer/peer_http_client.h"
 #include "service/data_dir.h"
 #include "service/service.h"
-#include "syncgroup/group/group_writer.h"
-#include "syncgroup/protocol/genesis.h"
 #include "syncgroup/protocol/seal.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/support/eventually.h"
-#include "tests/support/hostile_member.h"
 
 namespace waypost::service {
 namespace {
 
 using http::Json;
 using support::Eventually;
+using Liar = support::HostilePeer;
 using namespace waypost::syncgroup;  // NOLINT: the liar speaks its language throughout
-
-// A key, a listener that answers what the test says, and a client.
-class Liar {
- public:
-  Liar(const base::Clock& clock, const std::string& folder)
-      : identity(base::Identity::Generate()), member(*identity, clock), clock_(clock) {
-    std::filesystem::create_directories(folder);
-    index_ = *base::Index::Open({.dir = folder});
-    peers_ = std::make_unique<signpost::PeerBook>(*index_, clock_, random_);
-    tls_ = *http::PeerTls::Create(*identity);
-    engine_ = std::make_unique<http::Engine>(
-        http::EngineOptions{
-            .listener = "peer", .address = "127.0.0.1:0", .workers = 4, .tls = tls_, .peers = true},
-        [this](http::Request& request) { return Answer(request); },
-        [](const http::Request&) { return std::string("any"); });
-    CHECK(engine_->Start().ok());
-    client = std::make_unique<http::PeerHttpClient>(
-        http::PeerHttpClientOptions{.self = identity->peer_id(), .tls = tls_}, *peers_);
-  }
-  ~Liar() {
-    engine_->Shutdown(base::Millis(100));
-    index_->Shutdown();
-  }
-  void StopListening() { engine_->Shutdown(base::Millis(0)); }
-  const base::PeerId& peer() const { return identity->peer_id(); }
-  std::string address() const { return engine_->bound_address(); }
-
-  // Joins by the rules.
-  absl::Status Join(const Invite& invite) {
-    JoinRequest request{.group = invite.group,
-                        .invite_id = invite.id,
-                        .incarnation = numbering.incarnation,
-                        .role = Role::kServer,
-                        .name = "liar",
-                        .addresses = {address()}};
-    request.proof = Proof(invite, request);
-    return client->Join({.peer = invite.inviter, .addresses = invite.addresses}, request, {})
-        .status();
-  }
-  // As documented: what docs/security.md says is enough to write a joiner.
-  std::string Proof(const Invite& invite, const JoinRequest& request) const {
-    const auto hash = base::Hash256(std::string("waypost-invite-1\0", 17) + invite.secret);
-    std::string text("waypost-join-1\0", 15);
-    for (const auto bytes : {request.group.bytes(), invite.inviter.bytes(), peer().bytes()}) {
-      text.append(bytes);
-    }
-    text.append(request.incarnation.bytes()).append(request.invite_id);
-    return base::Mac256({reinterpret_cast<const char*>(hash.data()), hash.size()}, text);
-  }
-  // The next entry of its own.
-  SealedEntry Say(const base::GroupId& group, std::vector<Op> ops) {
-    return member.Next(group, numbering, std::move(ops));
-  }
-
-  const std::unique_ptr<base::Identity> identity;
-  std::unique_ptr<http::PeerHttpClient> client;
-  support::HostileMember member;
-  support::HostileMember::Numbering numbering = support::HostileMember::NewNumbering();
-  // What each sync is answered with from now on; called on workers.
-  void OnSync(std::function<SyncReply(const SyncRequest&)> answer) {
-    base::MutexLock lock(mutex_);
-    on_sync_ = std::move(answer);
-  }
-  std::atomic<int> syncs{0}, blobs_asked{0};
-  // It has this blob from now on.
-  void Give(const std::string& content) {
-    base::MutexLock lock(mutex_);
-    blobs_[base::Sha256::Of(content).ToHex()] = content;
-  }
-
- private:
-  http::Response Answer(http::Request& request) {
-    std::string body;
-    if (request.body != nullptr) {
-      static_cast<void>(request.body->Read([&](std::string_view piece) {
-        body.append(piece);
-        return absl::OkStatus();
-      }));
-    }
-    http::Response response;
-    if (request.path.ends_with("/hello")) {
-      const auto asked = DecodeHelloRequest(body);
-      HelloReply reply{.name = "liar"};
-      if (asked.ok()) reply.papers = asked->papers;
-      response.body = *EncodeHelloReply(reply);
-    } else if (request.path.ends_with("/sync")) {
-      ++syncs;
-      const auto asked = DecodeSyncRequest(body);
-      std::function<SyncReply(const SyncRequest&)> answer;
-      {
-        base::MutexLock lock(mutex_);
-        answer = on_sync_;
-      }
-      response.body = *EncodeSyncReply(asked.ok() && answer ? answer(*asked) : SyncReply());
-    } else if (request.path.ends_with("/poke")) {
-      response.status = 204;
-    } else {
-      ++blobs_asked;
-      AnswerBlobs(request, body, response);
-    }
-    return response;
-  }
-  void AnswerBlobs(const http::Request& request, const std::string& body,
-                   http::Response& response) {
-    base::MutexLock lock(mutex_);
-    const auto blob = blobs_.find(request.path.substr(request.path.rfind('/') + 1));
-    const auto group = request.Query("group");
-    if (const auto batch = DecodeBatchRequest(body); batch.ok()) {
-      // One by one.
-      std::string frames;
-      for (std::size_t i = 0; i < batch->blobs.size(); ++i) {
-        http::AppendFrame(frames, {.kind = http::FrameKind::kLeftOut});
-      }
-      response.body = frames;
-    } else if (blob != blobs_.end() && group) {
-      response.Set("Waypost-Groups", std::string(*group));
-      response.body = blob->second;
-    } else {
-      response.status = 404;
-      response.body = EncodeElsewhere({});
-    }
-  }
-
-  const base::Clock& clock_;
-  base::SystemRandom random_;
-  std::unique_ptr<base::Index> index_;
-  std::unique_ptr<signpost::PeerBook> peers_;
-  std::shared_ptr<const http::PeerTls> tls_;
-  std::unique_ptr<http::Engine> engine_;
-  base::Mutex mutex_;
-  std::function<SyncReply(const SyncRequest&)> on_sync_ GUARDED_BY(mutex_);
-  std::map<std::string, std::string> blobs_ GUARDED_BY(mutex_);  // by id
-};
 
 class HostilePeerTest : public testing::Test {
  protected:

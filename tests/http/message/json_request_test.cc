@@ -51,10 +51,30 @@ TEST(JsonRequest, ABodyHasSoManyBytesAndNoMore) {
   EXPECT_TRUE(absl::IsOutOfRange(read(kJsonBytesMax + 1))) << read(kJsonBytesMax + 1);
 }
 
-TEST(JsonRequest, AMebibyteOfObjectsIsReadAtOnce) {
+TEST(JsonRequest, ATextHasSoManyValuesAndNoMore) {
+  const auto empty_objects = [](std::size_t count) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", "{}");
+    return text + "]";
+  };
+  // The array is one of them.
+  EXPECT_TRUE(ParseJson(empty_objects(kJsonValuesMax - 1)).ok());
+  const auto refused = ParseJson(empty_objects(kJsonValuesMax));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_NE(refused.status().message().find("16384 values"), std::string::npos) << refused.status();
+  for (const std::string value : {"null", "true", "-1", "1", "1.5", "\"s\"", "[]"}) {
+    std::string text = "[" + value;
+    for (std::size_t i = 0; i < kJsonValuesMax; ++i) absl::StrAppend(&text, ",", value);
+    EXPECT_FALSE(ParseJson(text + "]").ok()) << value;
+  }
+}
+
+TEST(JsonRequest, AsManyObjectsAsItTakesAreReadAtOnce) {
   const std::string full = ObjectOf(kJsonKeysMax);
   std::string text = "[" + full;
-  while (text.size() + full.size() + 2 < kJsonBytesMax) absl::StrAppend(&text, ",", full);
+  for (std::size_t i = 2; i * (kJsonKeysMax + 1) < kJsonValuesMax; ++i) {
+    absl::StrAppend(&text, ",", full);
+  }
   text += "]";
   const auto began = std::chrono::steady_clock::now();
   EXPECT_TRUE(ParseJson(text).ok());
