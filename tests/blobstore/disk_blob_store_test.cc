@@ -9,6 +9,7 @@
 
 #include "base/sha256.h"
 #include "base/thread.h"
+#include "blobstore/inline_table.h"
 #include "tests/blobstore/disk_blob_store_fixture.h"
 #include "tests/blobstore/disk_rig.h"
 

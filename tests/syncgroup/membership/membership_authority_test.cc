@@ -7,11 +7,9 @@
 #include "tests/syncgroup/test_node.h"
 
 // What each authority may do, and that who lost it cannot undo that.
+// `up_to`: what the peer wrote up to there keeps the authority of before.
 namespace waypost::syncgroup {
 namespace {
-
-// `up_to`: what the peer wrote up to there keeps the authority of before.
-Set WithAdmin2() { return Set().Admit({.by = 1, .time = 2, .entry = 2}, 2); }
 
 TEST(Membership, OnlyAdminsAdmitAndRemove) {
   for (const Authority authority : {Authority::kWriter, Authority::kReader}) {

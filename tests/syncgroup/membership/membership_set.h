@@ -89,6 +89,9 @@ class Set {
   Forks forks_;
 };
 
+// Peer 2 is an admin too.
+inline Set WithAdmin2() { return Set().Admit({.by = 1, .time = 2, .entry = 2}, 2); }
+
 inline constexpr uint64_t kAll = kAllGenerations;
 
 }  // namespace waypost::syncgroup
