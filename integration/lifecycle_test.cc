@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <regex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +42,32 @@ TEST(LifecycleTest, WhereStandardDescriptorsAreClosedNoFileTakesTheirPlace) {
   }
   ASSERT_TRUE(peer.Start().ok());
   EXPECT_EQ(peer.Bytes(blob), "hello");
+}
+
+// What shells and systemd give is for programs that use select.
+TEST(LifecycleTest, TheSoftLimitOfDescriptorsIsRaisedToWhatTheSettingsNeed) {
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer");
+  ASSERT_TRUE(peer.Start({.under = {"/bin/sh", "-c", "ulimit -Sn 256 && exec \"$@\"", "sh"}}).ok());
+  const std::string limits = ReadWholeFile(absl::StrCat("/proc/", peer.process().pid(), "/limits"));
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(limits, found, std::regex("Max open files +([0-9]+) +([0-9]+)")))
+      << limits;
+  // A connection and the file sent on it, of both listeners as they are by default.
+  EXPECT_GE(std::stoull(found[1]), std::min(std::stoull(found[2]), 4096ULL)) << limits;
+}
+
+TEST(LifecycleTest, APeerThatWasGivenNoNameHasThatOfItsMachine) {
+  Cluster cluster;
+  Peer& peer = cluster.Prepare("peer");
+  const std::string file = peer.dir() + "/waypost.toml", named = ReadWholeFile(file);
+  const std::size_t name = named.find("\nname = \"peer\"\n");
+  ASSERT_NE(name, std::string::npos) << named;
+  WriteWholeFile(file, std::string(named).insert(name + 1, "#"));
+  ASSERT_TRUE(peer.Start().ok());
+  char machine[256] = {};
+  ASSERT_EQ(gethostname(machine, sizeof(machine) - 1), 0);
+  EXPECT_EQ(peer.Status().value("name", ""), machine);
 }
 
 TEST(LifecycleTest, AFolderIsNeverServedUnderAnIdentityThatIsNotItsOwn) {

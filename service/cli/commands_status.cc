@@ -23,7 +23,7 @@ namespace {
 constexpr base::Millis kWaitDefault{60'000};
 // How long one waiting call lasts: progress is drawn between them.
 constexpr base::Millis kSlice{2'000};
-// Between two looks at a scan that runs.
+// Between two calls, where the service answers at once though it was to wait.
 constexpr base::Millis kLookAgain{100};
 
 base::Millis Left(base::SteadyTime deadline) {

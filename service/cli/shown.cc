@@ -22,6 +22,7 @@ constexpr std::size_t kLines = 20;
 constexpr std::size_t kFetchesShown = 2;
 // Of what the clock is said to do; groups have two lines besides.
 constexpr std::size_t kClockLines = 4;
+constexpr std::size_t kClockLinesWithCopy = 2;
 constexpr std::size_t kCopyLines = 3;
 constexpr std::size_t kLabelColumns = 12;
 
@@ -118,8 +119,11 @@ void AddClock(const Json& status, const Json& groups, std::vector<std::string>& 
       all.push_back(std::move(line));
     }
   }
-  for (std::size_t i = 0; i < std::min(all.size(), kClockLines); ++i) {
-    const bool cut = i + 1 == kClockLines && all.size() > kClockLines;
+  // A second copy of the folder is told of below, and takes lines of these.
+  const bool copied = !TextOf(status, "second_copy").empty();
+  const std::size_t lines_max = copied ? kClockLinesWithCopy : kClockLines;
+  for (std::size_t i = 0; i < std::min(all.size(), lines_max); ++i) {
+    const bool cut = i + 1 == lines_max && all.size() > lines_max;
     lines.push_back(StatusRow(i == 0 ? "clock" : "", cut ? "... more: status --long" : all[i]));
   }
 }

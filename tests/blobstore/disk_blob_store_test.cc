@@ -184,9 +184,13 @@ TEST_F(DiskBlobStoreTest, WithoutADescriptorAReadIsToBeTriedAgainAndKeptFilesGoF
   rig_.Open().IgnoreError();
   rig_.fs.FailNth(Op::kOpenRead, 1, EMFILE);
   rig_.fs.FailNth(Op::kOpenRead, 1, EMFILE);
+  testing::internal::CaptureStderr();
   const absl::Status full = rig_.Read(Sha256::Of(bytes)).status();
+  const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_TRUE(absl::IsUnavailable(full)) << full;
   EXPECT_TRUE(base::RetryAfterOf(full).has_value());
+  EXPECT_THAT(log, HasSubstr("warning a read was answered 503: "));
+  EXPECT_THAT(log, HasSubstr("raise the service's limit of descriptors"));
   EXPECT_TRUE(rig_.losses().empty());
 }
 

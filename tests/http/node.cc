@@ -17,6 +17,7 @@ Node::Node(NodeOptions options) : options_(std::move(options)) {
   const base::PeerId self = identity->peer_id();
   if (options_.tls) peer_tls = *PeerTls::Create(*identity);
   fs = base::NewPosixFileSystem();
+  if (options_.before_disk) fs = options_.before_disk(std::move(fs));
   CHECK(std::filesystem::create_directory(folder / "index"));
   parts = std::make_unique<service::PeerParts>(
       service::PeerParts::Outside{

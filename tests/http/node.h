@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +61,8 @@ struct NodeOptions {
   uint64_t max_blob_bytes = uint64_t{64} << 20;
   uint64_t min_free_bytes = 0;
   bool tls = false;  // peers speak it; else they say who they are
+  // What stands before the disk.
+  std::function<std::unique_ptr<base::FileSystem>(std::unique_ptr<base::FileSystem>)> before_disk;
 };
 
 // One peer with all its parts, both listeners on loopback, in this process.

@@ -200,6 +200,9 @@ TEST(ConfigTest, MistakesInTheFileNameFileLineAndWhatIsAllowed) {
       {"bad address", "[http]\nlisten = \"7440\"\n", {"waypost.toml:2", "127.0.0.1:7440"}},
       {"not TOML", "[fetcher]\nconcurrency = \n", {"waypost.toml:2"}},
       {"twice", "[fetcher]\nper_peer = 1\nper_peer = 2\n", {"waypost.toml:3"}},
+      {"a name that others refuse",
+       "[node]\nname = \"k\\u0085\"\n",
+       {"waypost.toml:2: node.name: ", "control character"}},
       {"half of TLS", "[http]\ntls_cert = \"c.pem\"\n", {"http.tls_cert", "http.tls_key"}},
       {"base over max",
        "[fetcher]\nretry_base = \"2h\"\n",
@@ -238,6 +241,12 @@ TEST(ConfigTest, MistakesElsewhereNameTheVariableOrTheFlag) {
   EXPECT_THAT(std::string(Resolve({.environment = *layer}).status().message()),
               HasSubstr("WAYPOST_FETCHER_CONCURRENCY: fetcher.concurrency: \"0\" is out of range; "
                         "allowed: 1-256"));
+  // In Latin-1, as other peers take no name.
+  const char* const latin[] = {"WAYPOST_NODE_NAME=k\xfc", nullptr};
+  const auto name = LayerFromEnvironment(latin);
+  ASSERT_TRUE(name.ok());
+  EXPECT_THAT(std::string(Resolve({.environment = *name}).status().message()),
+              AllOf(HasSubstr("WAYPOST_NODE_NAME: node.name: "), HasSubstr("UTF-8")));
 }
 
 TEST(ConfigTest, MoreAddressesThanOthersTakeAreRefused) {

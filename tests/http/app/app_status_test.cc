@@ -1,9 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
+#include "base/status.h"
+#include "tests/fakes/passing_file_system.h"
 #include "tests/http/app/app_fixture.h"
 #include "tests/http/engine/raw_client.h"
 #include "tests/http/node.h"
@@ -113,6 +117,21 @@ TEST_F(AppApiTest, MetricsSayOfEachGroupWhatItWantsAndWhetherItIsComplete) {
   EXPECT_EQ(text.find("waypost_group_complete{group=\"" + two), std::string::npos) << "no server";
 }
 
+TEST_F(AppApiTest, ASecondCopyOfTheFolderIsSaidByStatusAndReadiness) {
+  Node node;
+  const std::string group = NewGroup(node, "photos");
+  EXPECT_EQ(node.Call("GET", "/v1/status")["second_copy"], "");
+  node.parts->group_core->second_copy.Met(*base::GroupId::FromHex(group), node.identity->peer_id(),
+                                          node.clock.WallNow());
+  const std::string copy = node.Call("GET", "/v1/status")["second_copy"];
+  EXPECT_THAT(copy, testing::StartsWith("a second copy of this data folder runs: "));
+  EXPECT_THAT(copy, testing::HasSubstr(group));
+  const auto ready = Send(node, {.target = "/readyz"});
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(Json::parse(ready.body)["reasons"], Json({copy}));
+  EXPECT_EQ(node.Status("GET", "/healthz"), 200) << "a start changes nothing of it";
+}
+
 TEST_F(AppApiTest, MetricsSayWhenTheLastRoundWithAMemberWas) {
   Node laptop({.name = "laptop"}), server({.name = "server"});
   const std::string group = NewGroup(laptop, "one");
@@ -163,6 +182,37 @@ TEST_F(AppApiTest, AClockThatWasAheadIsSaidWhereverOneLooks) {
   EXPECT_EQ(why, "clock_ahead: " + status["clock"][0].get<std::string>());
 }
 
+// Opens no file of a blob while it is told so: the limit of descriptors is reached.
+class WithoutDescriptors final : public base::PassingFileSystem {
+ public:
+  WithoutDescriptors(std::unique_ptr<base::FileSystem> below, const std::atomic<bool>& at_limit)
+      : PassingFileSystem(std::move(below)), at_limit_(at_limit) {}
+  absl::StatusOr<std::unique_ptr<base::File>> OpenRead(const std::string& path) override {
+    const bool of_blob = path.find("/blobs/") != std::string::npos;
+    if (at_limit_ && of_blob) return base::ErrnoStatus(EMFILE, path);
+    return PassingFileSystem::OpenRead(path);
+  }
+
+ private:
+  const std::atomic<bool>& at_limit_;
+};
+
+TEST_F(AppApiTest, AtTheLimitOfDescriptorsAReadIsToBeTriedAgain) {
+  std::atomic<bool> at_limit{false};
+  Node node({.before_disk = [&](std::unique_ptr<base::FileSystem> disk) {
+    return std::make_unique<WithoutDescriptors>(std::move(disk), at_limit);
+  }});
+  const std::string content(100'000, 'x');
+  node.Call("POST", "/v1/blobs", content);
+  at_limit = true;
+  const auto reply = Send(node, {.target = "/v1/blobs/" + IdOf(content)});
+  EXPECT_EQ(reply.status, 503) << reply.body;
+  EXPECT_TRUE(reply.Header("retry-after").has_value());
+  EXPECT_THAT(reply.body, testing::HasSubstr("limit of descriptors"));
+  at_limit = false;
+  EXPECT_EQ(node.Status("GET", "/v1/blobs/" + IdOf(content)), 200);
+}
+
 // The disk of the index fails for good: the service says so to whoever looks, and does not end.
 TEST_F(AppApiTest, AnIndexThatCannotBeReadIsNeitherHealthyNorReady) {
   Node node;
@@ -181,6 +231,7 @@ TEST_F(AppApiTest, AnIndexThatCannotBeReadIsNeitherHealthyNorReady) {
     EXPECT_NE(body["reasons"].dump().find("index"), std::string::npos) << reply.body;
   }
   EXPECT_EQ(node.Status("GET", "/v1/groups"), 503);
+  EXPECT_EQ(node.Status("GET", "/v1/status"), 200) << "it is answered from memory";
   std::filesystem::rename(away, index);
   EXPECT_TRUE(support::Eventually([&] { return node.Status("GET", "/readyz") == 200; }));
   EXPECT_EQ(node.Status("GET", "/healthz"), 200);
@@ -236,20 +287,32 @@ TEST_F(AppApiTest, StatusSettingsScanAndPause) {
 }
 
 TEST_F(AppApiTest, WhoGetsWrongBytesTellsTheHolderWhichSetsThemAside) {
-  Node laptop({.name = "laptop"}), server({.name = "server"});
-  const std::string group = NewGroup(laptop, "g"), content(100'000, 'x'), id = IdOf(content);
-  laptop.Call("POST", "/v1/blobs?group=" + group + "&key=k", content);
-  const std::string path =
-      laptop.folder / ("blobs/" + id.substr(0, 2) + "/" + id.substr(2, 2) + "/" + id);
-  std::filesystem::permissions(path, std::filesystem::perms::owner_write,
-                               std::filesystem::perm_options::add);
-  std::fstream(path, std::ios::in | std::ios::out).put('X');
-  const std::string invite =
-      laptop.Call("POST", "/v1/groups/" + group + "/invites", "{\"role\":\"server\"}")["invite"];
-  server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}");
-  EXPECT_TRUE(support::Eventually([&] { return !std::filesystem::exists(path); }));
-  EXPECT_TRUE(std::filesystem::exists(laptop.folder / ("quarantine/" + id)));
-  EXPECT_TRUE(support::Eventually([&] { return laptop.Call("GET", "/v1/status")["blobs"] == 0; }));
+  const std::string content(100'000, 'x'), id = IdOf(content);
+  std::string holder, getter;
+  testing::internal::CaptureStderr();
+  {
+    Node laptop({.name = "laptop"}), server({.name = "server"});
+    holder = laptop.identity->peer_id().ToHex();
+    getter = server.identity->peer_id().ToHex();
+    const std::string group = NewGroup(laptop, "g");
+    laptop.Call("POST", "/v1/blobs?group=" + group + "&key=k", content);
+    const std::string path = FileOf(laptop, id);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    std::fstream(path, std::ios::in | std::ios::out).put('X');
+    const std::string invite =
+        laptop.Call("POST", "/v1/groups/" + group + "/invites", "{\"role\":\"server\"}")["invite"];
+    server.Call("POST", "/v1/join", "{\"invite\":\"" + invite + "\"}");
+    EXPECT_TRUE(support::Eventually([&] { return !std::filesystem::exists(path); }));
+    EXPECT_TRUE(std::filesystem::exists(laptop.folder / ("quarantine/" + id)));
+    EXPECT_TRUE(
+        support::Eventually([&] { return laptop.Call("GET", "/v1/status")["blobs"] == 0; }));
+  }
+  // Both ends name the blob and the peer at the other one.
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::HasSubstr("blob " + id + ": peer " + holder + " sent wrong bytes: "));
+  EXPECT_THAT(log, testing::HasSubstr("peer " + getter + " got wrong bytes of blob " + id +
+                                      " from here: they are rotten here too"));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 namespace waypost::service {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -136,6 +137,12 @@ TEST(StatusLines, AreTwentyWithEverythingThereIsToSay) {
       EXPECT_THAT(all, HasSubstr(what)) << groups;
     }
     EXPECT_EQ(all.find("no server"), std::string::npos);
+    Json copied = status;
+    copied["second_copy"] = "a second copy of this data folder runs: " + std::string(500, 'c');
+    const auto with_copy = StatusLines(copied, list, kNow);
+    EXPECT_LE(with_copy.size(), 20u) << groups;
+    EXPECT_THAT(absl::StrJoin(with_copy, "\n"),
+                AllOf(HasSubstr("copied      a second copy"), HasSubstr("by 26 h 10 min")));
     if (groups == 1000) {
       EXPECT_THAT(all, HasSubstr("and 999 more groups"));
     }
@@ -156,6 +163,22 @@ TEST(StatusLines, SayWhereThisPeerWasRemoved) {
   groups[1]["removed"] = {{"by", std::string(64, 'a')}, {"at", "2026-11-29T11:57:00.000Z"}};
   const auto lines = StatusLines(SomeStatus(), groups, kNow);
   EXPECT_THAT(lines, Contains("            photos 1  removed  3 members  12 refs  1 wanted"));
+}
+
+TEST(StatusLines, SayThatASecondCopyOfTheFolderRuns) {
+  Json status = SomeStatus();
+  status["second_copy"] =
+      "a second copy of this data folder runs: it wrote as this peer in group " +
+      std::string(63, 'e') +
+      "1, at 2026-11-29T11:58:00.000Z. Stop one of the two and delete its folder";
+  const auto lines = StatusLines(status, SomeGroups(2), kNow);
+  EXPECT_THAT(lines,
+              Contains("copied      a second copy of this data folder runs: it wrote as this "
+                       "peer in"));
+  EXPECT_THAT(lines,
+              Contains("            group \"photos 1\", at 2026-11-29T11:58:00.000Z. Stop one "
+                       "of the two"));
+  EXPECT_THAT(lines, Contains("            and delete its folder"));
 }
 
 TEST(ReasonOf, SaysWhyInAFewWords) {

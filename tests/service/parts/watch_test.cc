@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/support/member_row.h"
 #include "tests/syncgroup/test_node.h"
 
 // What is told of a peer as it runs, in events and in the log.
@@ -100,6 +101,55 @@ TEST_F(WatchTest, MembersAreNamedAndAFloodOfThemIsCounted) {
   EXPECT_EQ(left_out, 30U) << log;
   EXPECT_THAT(log, HasSubstr("warning this peer was removed from group ours by peer " +
                              PeerNumber(2).ToHex()));
+}
+
+TEST_F(WatchTest, PeersThatGoAndComeBackAreNamed) {
+  const std::string peer = PeerNumber(2).ToHex();
+  node_.peers->SetProfile(PeerNumber(2), "nas", {});
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(node_.parts.Start().ok());
+  node_.events.Publish(base::EventKind::kPeerOffline, {{"peer", peer}});
+  Pass(base::Millis(5'000));
+  node_.events.Publish(base::EventKind::kPeerOnline, {{"peer", peer}});
+  Pass(base::Millis(130'000));
+  node_.parts.Shutdown();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("peer " + peer + " (nas) is offline"));
+  EXPECT_THAT(log, HasSubstr("peer " + peer + " (nas) is online"));
+}
+
+TEST_F(WatchTest, WhatAnOperatorPausesAndResumesIsTold) {
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(node_.parts.Start().ok());
+  ASSERT_TRUE(node_.parts.fetcher->Pause(std::nullopt).ok());
+  ASSERT_TRUE(node_.parts.scanner->Pause(std::nullopt).ok());
+  Pass(base::Millis(10'000));
+  ASSERT_TRUE(node_.parts.fetcher->Resume().ok());
+  ASSERT_TRUE(node_.parts.scanner->Resume().ok());
+  Pass(base::Millis(10'000));
+  node_.parts.Shutdown();
+  const std::string log = testing::internal::GetCapturedStderr();
+  for (const char* line : {"fetching is paused by an operator", "scanning is paused by an operator",
+                           "fetching goes on", "scanning goes on"}) {
+    EXPECT_THAT(log, HasSubstr(line));
+  }
+}
+
+TEST_F(WatchTest, WhatWasFetchedInAMinuteIsOneLine) {
+  const auto group = node_.groups->Create({.name = "photos", .role = Role::kServer});
+  ASSERT_TRUE(group.ok());
+  // A member that nobody reaches: each attempt fails.
+  support::AddMemberRow(*node_.index, group->id, PeerNumber(2), Role::kServer);
+  node_.peers->SetProfile(PeerNumber(2), "nas", {"127.0.0.1:1"});
+  ASSERT_TRUE(node_.refs->Change(group->id, {{"a", BlobOf("a")}}).ok());
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(node_.parts.Start().ok());
+  EXPECT_TRUE(clock_.AdvanceUntil([&] { return node_.parts.fetcher->totals().failures != 0; }));
+  Pass(base::Millis(130'000));
+  node_.parts.Shutdown();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::ContainsRegex("fetching: in the last minute 0 blobs, 0 B, "
+                                     "[1-9][0-9]* attempts failed"));
 }
 
 }  // namespace
