@@ -97,6 +97,7 @@ void Watch::Look(base::SteadyTime now, bool changed) {
     LookAtPauses();
   }
   for (const CalmNews::Item& peer : peer_news_.Take(now)) {
+    if (!peer_lines_.Take(now)) continue;
     base::LogInfo("peer ", peer.thing, NameOf(peer.thing), " is ", NewsStateName(peer.state));
   }
   for (const CalmNews::Item& group : group_news_.Take(now)) {
@@ -108,6 +109,9 @@ void Watch::Look(base::SteadyTime now, bool changed) {
   if (const auto minute = fetched_.Take({totals.blobs, totals.bytes, totals.failures}, now)) {
     base::LogInfo("fetching: in the last minute ", minute->blobs, " blobs, ",
                   base::HumanSize(minute->bytes), ", ", minute->failures, " attempts failed");
+  }
+  if (const uint64_t more = peer_lines_.TakeLeftOut(now); more != 0) {
+    base::LogInfo(more, " more peers came or went, which are not named here");
   }
   if (const uint64_t more = member_lines_.TakeLeftOut(now); more != 0) {
     base::LogInfo(more, " more changes of members, which are not named here");

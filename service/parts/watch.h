@@ -67,7 +67,7 @@ class Watch {
   CalmNews peer_news_{base::Millis(60'000), NewsState::kOnline};
   CalmNews group_news_{base::Millis(60'000), NewsState::kNotComplete};
   FetchSummary fetched_;
-  LineBudget member_lines_{30};
+  LineBudget member_lines_{30}, peer_lines_{30};
 
   base::Mutex mutex_;
   base::CondVar wake_;
