@@ -30,7 +30,7 @@ namespace waypost::syncgroup {
 
 // One transaction of a page or of work that goes on in the background.
 inline constexpr std::size_t kEntriesPerTxn = 1000;
-inline constexpr std::size_t kOpsPerTxn = 2000;
+inline constexpr std::size_t kOpsPerTxn = 1000;
 
 // What must be told when an operation has been committed. An operation may run several times: each
 // run begins with an empty one.

@@ -99,6 +99,93 @@ TEST_F(HostileMemberTest, PapersOfAMemberAreKeptWithinItsLimits) {
   EXPECT_EQ(a.groups().Find(group)->name, "photos");
 }
 
+// A profile, and references that make it nearly half a mebibyte.
+std::vector<Op> LargeProfile() {
+  std::vector<Op> ops{ProfileOp{"large", {}, {}}};
+  for (int i = 0; i < 999; ++i) {
+    ops.push_back(PutRefOp{absl::StrCat(std::string(396, 'k'), i), BlobOf("x"), 1});
+  }
+  return ops;
+}
+
+TEST_F(HostileMemberTest, PapersOfAGroupHaveARoomHoweverManyMembersShowThem) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = a.Create("photos", Role::kServer);
+  const std::vector<Op> large = LargeProfile();
+  std::size_t shown = 0;
+  for (uint64_t i = 0; i < 45; ++i) {
+    HostileMember member(TestIdentities::Get().Number(kHostile + i), a.clock);
+    {
+      ClusterNode joining(wire_, {.number = kHostile + i});
+      ASSERT_TRUE(joining.JoinAt(a, group, Role::kNormal).ok());
+    }
+    for (int j = 0; j < 2; ++j) {
+      HostileMember::Numbering numbering{.incarnation = base::NewIncarnation(), .generation = 6};
+      const SealedEntry entry = member.Next(group, numbering, large);
+      shown += entry.bytes.size();
+      const Papers papers{.group = group, .entries = {entry}};
+      ASSERT_TRUE(a.node().parts.peer_service->Hello(member.peer(), {.papers = {papers}}).ok());
+    }
+  }
+  std::size_t kept = 0;
+  ASSERT_TRUE(a.node()
+                  .index
+                  ->Read([&](base::ReadTxn& txn) {
+                    VisitPrefix(txn, base::Table::kMembers, PaperPrefix(group),
+                                [&](std::string_view, std::string_view payload) {
+                                  kept += payload.size();
+                                  return true;
+                                });
+                  })
+                  .ok());
+  EXPECT_GT(shown, kPaperBytesOfGroupMax);
+  EXPECT_LE(kept, kPaperBytesOfGroupMax);
+  EXPECT_GT(kept, kPaperBytesOfGroupMax - (std::size_t{1} << 20));
+}
+
+// What decides about members is picked out of a log that is read for it: so much in an answer.
+TEST_F(HostileMemberTest, WhoAsksForWhatDecidesHasSoMuchReadForIt) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a, Authority::kWriter);
+  HostileMember::Numbering numbering = HostileMember::NewNumbering();
+  std::vector<Op> refs = LargeProfile();
+  refs.erase(refs.begin());
+  std::size_t written = 0;
+  while (written < (std::size_t{20} << 20)) {
+    const SealedEntry entry = hostile_.Next(group, numbering, refs);
+    written += entry.bytes.size();
+    ASSERT_EQ(Send(a, group, {.entries = {entry}}).entries, 1u);
+  }
+  ASSERT_TRUE(WriteAt(a, group,
+                      RemoveOp{.peer = hostile_.peer(),
+                               .incarnation = numbering.incarnation,
+                               .generation = numbering.generation})
+                  .ok());
+  ClusterNode b(wire_, {.number = 2});
+  ASSERT_TRUE(b.JoinAt(a, group).ok());
+  SyncGroupRequest asked{.group = group, .deciding = true};
+  std::size_t answers = 0;
+  bool removal = false, more = true;
+  while (more && answers < 10) {
+    const auto reply = a.node().parts.peer_service->Sync(b.self(), {.groups = {asked}});
+    ASSERT_TRUE(reply.ok());
+    ASSERT_EQ(reply->groups.size(), 1u);
+    ++answers;
+    more = reply->groups[0].more;
+    asked.cursor = reply->groups[0].cursor;
+    for (const SealedEntry& sealed : reply->groups[0].entries) {
+      const auto entry = DecodeEntry(sealed.bytes);
+      ASSERT_TRUE(entry.ok());
+      for (const Op& op : entry->ops) {
+        removal |= std::holds_alternative<RemoveOp>(op);
+        EXPECT_FALSE(std::holds_alternative<PutRefOp>(op));
+      }
+    }
+  }
+  EXPECT_TRUE(removal);
+  EXPECT_EQ(answers, 2u);
+}
+
 TEST_F(HostileMemberTest, OfPapersOnlyWhatShowsAMemberIsKept) {
   ClusterNode a(wire_, {.number = 1});
   const base::GroupId group = GroupWithHostile(a);
@@ -287,10 +374,7 @@ TEST_F(HostileMemberTest, AnAnswerToAJoinHasABoundHoweverMuchServersSayOfThemsel
     ASSERT_TRUE(joining.JoinAt(a, group, Role::kServer).ok());
   }
   for (HostileMember& server : servers) {
-    std::vector<Op> ops{ProfileOp{"large", {}, {}}};
-    for (int i = 0; i < 999; ++i) {
-      ops.push_back(PutRefOp{absl::StrCat(std::string(396, 'k'), i), BlobOf("x"), 1});
-    }
+    std::vector<Op> ops = LargeProfile();
     HostileMember::Numbering numbering = HostileMember::NewNumbering();
     const SealedEntry entry =
         server.Next(group, numbering, std::move(ops), a.clock.WallNow() + base::Millis(60'000));
