@@ -33,7 +33,10 @@ class StrangersTest : public testing::Test {
                 .workers = 8,
                 .tls = *PeerTls::Create(*identity_),
                 .peers = true,
-                .is_member = [this](const base::PeerId& peer) { return IsMember(peer); },
+                .answers_for =
+                    [this](const base::PeerId& peer) {
+                      return IsMember(peer) ? std::optional(peer) : std::nullopt;
+                    },
                 .metrics = &metrics_};
   }
   ~StrangersTest() override {
