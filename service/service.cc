@@ -79,8 +79,7 @@ http::EngineOptions EngineOptionsOf(const std::string& listener, const std::stri
   options.address = bind.ToString();
   options.names = {.address = absl::StrCat(section, ".listen"),
                    .max_connections = absl::StrCat(section, ".max_connections"),
-                   .max_per_address = absl::StrCat(section, ".max_per_address"),
-                   .max_waiting = absl::StrCat(section, ".max_waiting")};
+                   .max_per_address = absl::StrCat(section, ".max_per_address")};
   options.max_connections = config.max_connections;
   options.max_per_address = config.max_per_address;
   options.workers = config.workers;
@@ -235,6 +234,9 @@ absl::Status Service::Impl::OpenParts(const Config& config) {
     http::PeerHttpClientOptions calling = PeerClientOptionsOf(config);
     calling.self = data->identity().peer_id();
     calling.tls = peer_tls;
+    calling.answers_for = [this](const base::PeerId& peer) {
+      return parts->syncer->AnswersFor(peer);
+    };
     client = std::make_unique<http::PeerHttpClient>(std::move(calling), peers);
     return PeerParts::Clients{.calls = *client, .blobs = *client};
   });
@@ -276,6 +278,7 @@ void Service::Impl::MakeAppListener(const Config& config) {
   http::EngineOptions for_apps =
       EngineOptionsOf("app", "http", config.http, http_bind, parts->metrics);
   for_apps.max_waiting = config.http_max_waiting;
+  for_apps.names.max_waiting = "http.max_waiting";
   for_apps.tls = app_tls;
   for_apps.writers = kWriters;
   app_engine = EngineForApps(std::move(for_apps));
@@ -295,7 +298,10 @@ void Service::Impl::MakeControlListener() {
   http::EngineOptions options;
   options.listener = "control";
   options.address = data->path() + "/control.sock";
-  options.names.address = "the data folder";
+  options.names = {.address = "the data folder",
+                   .max_connections = "",
+                   .max_per_address = "",
+                   .max_waiting = ""};
   options.max_connections = kControlConnections;
   options.max_per_address = kControlConnections;
   options.max_waiting = kControlConnections;
@@ -342,7 +348,9 @@ void Service::Impl::MakePeerListener(const Config& config) {
   for_peers.tls = peer_tls;
   for_peers.stranger_connections_percent = config.limits_stranger_connections;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
-  for_peers.is_member = [this](const base::PeerId& peer) { return parts->syncer->IsContact(peer); };
+  for_peers.answers_for = [this](const base::PeerId& peer) {
+    return parts->syncer->AnswersFor(peer);
+  };
   for_peers.turned_changed = [this] {
     if (turn_keeper != nullptr) turn_keeper->Poke();
   };

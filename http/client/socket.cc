@@ -122,10 +122,10 @@ class Dialling {
   void LookUpNext() {
     const auto [text, where] = names_.front();
     names_.pop_front();
-    const auto found =
-        options_.names == nullptr
-            ? ResolveName(where.host, where.port)
-            : options_.names->Find(where.host, where.port, options_.deadline, interrupt_);
+    const auto found = options_.names == nullptr
+                           ? ResolveName(where.host, where.port)
+                           : options_.names->Find(where.host, where.port, options_.payer,
+                                                  options_.deadline, interrupt_);
     if (!found.ok()) return Fail(text, std::string(found.status().message()));
     AddCandidates(text, *found);
   }

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/payer.h"
 #include "http/client/dial_rules.h"
 #include "http/client/interrupt.h"
 #include "http/client/name_lookups.h"
@@ -34,6 +35,8 @@ class Socket {
     base::SteadyTime deadline = base::SteadyTime::max();
     // Null: names are looked up on this thread, as long as the resolver likes. Outlives the call.
     NameLookups* names = nullptr;
+    // On whose behalf they are.
+    base::Payer payer = base::kNobody;
   };
   // Tries "host:port" addresses in their order, those with a name after the others; the first that
   // answers is used.

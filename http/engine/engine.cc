@@ -29,6 +29,10 @@ EngineOptions Resolved(EngineOptions options) {
 
 }  // namespace
 
+std::string EngineOptions::Names::See(const std::string& name) {
+  return absl::StrCat(": ", name.empty() ? "try again" : "see ", name);
+}
+
 struct Engine::Impl {
   Impl(const EngineOptions& options, Handler handler,
        std::function<std::string(const Request&)> route_of)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,15 @@ namespace waypost::http {
 struct EngineOptions {
   std::string listener;  // "app" or "peer": in metrics, logs and thread names
   std::string address;   // "127.0.0.1:7440", port 0: any free one; or the path of a Unix socket
-  // What operators call these options: errors say where to change what stood in the way.
+  // What operators call these options: errors say where to change what stood in the way. Empty:
+  // nobody can change it.
   struct Names {
     std::string address = "address";
-    std::string max_connections = "max_connections";
-    std::string max_per_address = "max_per_address";
-    std::string max_waiting = "max_waiting";
+    std::string max_connections;
+    std::string max_per_address;
+    std::string max_waiting;
+    // ": see NAME", or that it may be tried again.
+    static std::string See(const std::string& name);
   };
   Names names;
   uint32_t max_connections = 1024;
@@ -60,12 +64,14 @@ struct EngineOptions {
   // Fills Request::peer with who is calling. Needs `tls`, except in tests.
   bool peers = false;
   bool plain_peers_for_tests = false;
-  // Shares this caller a group with this peer? Everybody else is a stranger, who has a share of
-  // connections, workers and waits of its own: see engine_shares.h. From memory: it is asked on the
-  // loop. Null: nobody is a stranger.
-  std::function<bool(const base::PeerId&)> is_member;
+  // Who answers for this caller, who shares a group with this peer: the member that brought it in,
+  // or itself; what a member may have of the listener all those have together for whom the same one
+  // answers. nullopt: it is a stranger, and strangers have a share of connections, workers and
+  // waits of their own: see engine_shares.h. From memory: it is asked on the loop. Null: nobody is
+  // a stranger, and each answers for itself.
+  std::function<std::optional<base::PeerId>(const base::PeerId&)> answers_for;
   uint32_t stranger_connections_percent = 67;  // of max_connections
-  // Of one key, from wherever it comes. Only where there are `peers`.
+  // Of one key with all for whom it answers, from wherever they come. Only where there are `peers`.
   uint32_t max_connections_per_key = 64;
   // Memory for answers over kRoomlessBytes that are not sent yet, in all and of one payer; see
   // http/message/answer_room.h. Only where there are `peers`.

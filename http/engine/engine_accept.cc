@@ -118,7 +118,7 @@ void EngineLoop::Welcome(int fd, const std::string& remote) {
       }
       c.state = State::kHandshake;
       // Until it has shown a key.
-      if (options.peers) SetPayer(c, PayerOf(c.network));
+      if (options.peers) SetPayer(c, base::PayerOf(c.network));
       LimitHandshakes(c.network);
       handshakes_.insert(c.id);
     }
@@ -141,8 +141,8 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   const auto of_address = per_address_.find(network);
   if (of_address != per_address_.end() && of_address->second >= options.max_per_address) {
     const std::string message =
-        absl::StrCat(options.max_per_address, " connections from ", connection->remote,
-                     " are open: see ", options.names.max_per_address);
+        absl::StrCat(options.max_per_address, " connections from ", connection->remote, " are open",
+                     options.names.See(options.names.max_per_address));
     TurnAway(std::move(connection), "address", message);
     return nullptr;
   }
@@ -150,8 +150,8 @@ Connection* EngineLoop::Admit(std::unique_ptr<Connection> connection) {
   // most.
   if (counted_ >= options.max_connections && !CloseIdleStranger() && !CloseIdleOfMost()) {
     TurnAway(std::move(connection), "connections",
-             absl::StrCat(options.max_connections, " connections are open: see ",
-                          options.names.max_connections));
+             absl::StrCat(options.max_connections, " connections are open",
+                          options.names.See(options.names.max_connections)));
     return nullptr;
   }
   Connection* const c = connection.get();
@@ -171,7 +171,7 @@ void EngineLoop::NoteStranger(Connection& c, bool stranger) {
   strangers_ += stranger ? 1 : -1;
 }
 
-void EngineLoop::SetPayer(Connection& c, Payer payer) {
+void EngineLoop::SetPayer(Connection& c, base::Payer payer) {
   Account& account = accounts_[payer];
   if (c.payer == payer) return;
   LeaveAccount(c);
@@ -180,10 +180,10 @@ void EngineLoop::SetPayer(Connection& c, Payer payer) {
 }
 
 void EngineLoop::LeaveAccount(Connection& c) {
-  if (c.payer == kNobody) return;
+  if (c.payer == base::kNobody) return;
   const auto found = accounts_.find(c.payer);
   if (--found->second.connections == 0) accounts_.erase(found);
-  c.payer = kNobody;
+  c.payer = base::kNobody;
 }
 
 std::map<uint64_t, uint64_t>& EngineLoop::IdleOf(const Connection& c) {
@@ -194,7 +194,7 @@ void EngineLoop::NoteIdle(Connection& c, bool idle) {
   if (c.idle_number != 0) IdleOf(c).erase(c.idle_number);
   c.idle_number = 0;
   // What was dialled from here, to be turned, stays.
-  if (!idle || c.payer == kNobody || c.turned) return;
+  if (!idle || c.payer == base::kNobody || c.turned) return;
   IdleOf(c).emplace(next_idle_number_ + 1, c.id);
   c.idle_number = ++next_idle_number_;
 }
@@ -224,7 +224,7 @@ bool EngineLoop::CloseIdleOfMost() {
 
 // Of strangers, whose keys cost nothing, their networks are limited.
 bool EngineLoop::KeyHasRoom(const Connection& c) {
-  if (c.stranger || c.payer == kNobody) return true;
+  if (c.stranger || c.payer == base::kNobody) return true;
   Account& account = accounts_.find(c.payer)->second;
   while (account.connections > shared_.options.max_connections_per_key) {
     if (!CloseIdleOf(account, "key")) return false;
@@ -266,7 +266,7 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
   if (admitted == nullptr) return;
   WithinMemory(admitted->id, [this](Connection& c) {
     if (c.peer) {
-      SetPayer(c, PayerOf(c.peer->bytes()));
+      SetPayer(c, base::PayerOf(shared_.AnswersFor(*c.peer).value_or(*c.peer).bytes()));
       shared_.NoteTurned(*c.peer, 1, 0);
       c.turned = true;
     }

@@ -15,8 +15,9 @@
 #include "base/status.h"
 
 // Bodies as a handler reads them: gathered by the loop already, or from the socket by the worker. A
-// body that comes slower than the minimum rate is cut, "100 Continue" is said only when somebody
-// reads, and nothing behind the body is ever taken for a part of it.
+// body that comes slower than the minimum rate is cut, and one that comes slowly where another
+// payer waits for its thread; "100 Continue" is said only when somebody reads, and nothing behind
+// the body is ever taken for a part of it.
 
 namespace waypost::http {
 namespace {
@@ -44,6 +45,19 @@ absl::Status SocketBody::Continue() {
   return absl::OkStatus();
 }
 
+// It has had its thread for a window at least. One goes for each that waits.
+absl::Status SocketBody::GiveWay() {
+  const uint64_t quick = kWantedRateBytesPerS * static_cast<uint64_t>(kRateWindow.count()) / 1000;
+  if (received_ - window_received_ >= quick) return absl::OkStatus();
+  if (!shared_.UploadWanted(connection_.by_stranger).exchange(false)) return absl::OkStatus();
+  shared_.CountRejected("slow_body_for_others");
+  return base::WithRetryAfter(
+      absl::UnavailableError(
+          absl::StrCat("others wait to send their bodies, and this one came slower than ",
+                       kWantedRateBytesPerS, " bytes a second: try again")),
+      base::Millis(5000));
+}
+
 absl::Status SocketBody::WaitReadable() {
   const auto now = base::SteadyNow();
   const uint64_t wanted =
@@ -54,6 +68,7 @@ absl::Status SocketBody::WaitReadable() {
       return absl::DeadlineExceededError(absl::StrCat(
           "the body came slower than ", shared_.options.min_rate_bytes_per_s, " bytes a second"));
     }
+    RETURN_IF_ERROR(GiveWay());
     window_start_ = now;
     window_received_ = received_;
   }

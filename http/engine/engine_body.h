@@ -36,8 +36,9 @@ class SocketBody final : public BodySource {
   absl::Status ReadChunks(absl::FunctionRef<absl::Status(std::string_view)> take);
   // Receives at least one byte.
   absl::StatusOr<std::size_t> Receive(std::span<char> buffer);
-  // Waits for more; kDeadlineExceeded below min_rate.
+  // Waits for more; kDeadlineExceeded below min_rate, kUnavailable where it is to give way.
   absl::Status WaitReadable();
+  absl::Status GiveWay();
   Connection& connection_;
   EngineShared& shared_;
   const std::optional<uint64_t> length_;

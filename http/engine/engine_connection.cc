@@ -26,9 +26,9 @@ constexpr const char* kReasons[] = {
     "framing", "chunked", "body", "content_length", "content_encoding", "ranges", "expect", "tls",
     // Limits.
     "connections", "address", "handshakes", "waiting", "upload_slots", "memory", "stranger", "key",
-    "idle", "answer_room",
+    "idle", "answer_room", "user",
     // Time.
-    "slow_handshake", "slow_head", "slow_body", "slow_reader",
+    "slow_handshake", "slow_head", "slow_body", "slow_body_for_others", "slow_reader",
     // The peer may not read here any more.
     "peer_left",
     // The service stops.

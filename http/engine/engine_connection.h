@@ -15,13 +15,13 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
+#include "base/payer.h"
 #include "http/engine/engine.h"
 #include "http/engine/engine_head.h"
 #include "http/engine/engine_shares.h"
 #include "http/message/answer_room.h"
 #include "http/message/head_check.h"
 #include "http/message/message.h"
-#include "http/message/payer.h"
 #include "http/tls/tls.h"
 #include "http/tls/turned.h"
 
@@ -37,6 +37,10 @@ inline constexpr uint64_t kRoomlessBytes = 256 * 1024;
 inline constexpr uint64_t kTurnBytes = uint64_t{2} << 20;
 // What the loop sends of one answer at a time.
 inline constexpr uint64_t kLoopTurnBytes = uint64_t{512} << 10;
+// A body for which another payer waits comes at least so quickly, over a window, or is cut: one of
+// 1 MiB, the largest between peers, takes 8 s then, and who waits 30 s sees three of them off. A
+// line of 1 Mbit/s does it.
+inline constexpr uint64_t kWantedRateBytesPerS = uint64_t{128} << 10;
 // The window over which min_rate is averaged for who sends.
 inline constexpr base::Millis kRateWindow{5000};
 // After an answer with Connection: close we read on, so that the client can read it before it sees
@@ -77,7 +81,7 @@ struct Connection {
   std::string remote;
   std::string network;  // by which it is counted
   // Who pays for what is done for it; of peers alone. Changed by the loop, while no worker has it.
-  Payer payer = kNobody;
+  base::Payer payer = base::kNobody;
   bool local = false;        // of this machine
   bool counted = true;       // against the limits
   uint64_t idle_number = 0;  // of an idle peer: the order in which they go
@@ -179,11 +183,21 @@ struct EngineShared {
   const std::shared_ptr<LoopInbox> inbox;
   std::atomic<bool> refuse{false};
   std::atomic<bool> draining{false};
+  // See EngineOptions::answers_for.
+  std::optional<base::PeerId> AnswersFor(const base::PeerId& peer) const {
+    return options.answers_for == nullptr ? peer : options.answers_for(peer);
+  }
   // Subscriptions, and those of strangers among them.
   std::atomic<uint32_t> waiting{0}, strangers_waiting{0};
   // Enters one; false: there are enough. EndWaiting for each that was entered.
   bool BeginWaiting(bool stranger);
   void EndWaiting(bool stranger);
+
+  // Does a body wait for a thread that only bodies of other payers keep from it? Set by the loop,
+  // and taken back by the one that goes for it.
+  std::atomic<bool>& UploadWanted(bool by_stranger) {
+    return by_stranger ? strangers_upload_wanted_ : upload_wanted_;
+  }
 
   // For answers that are made and not sent.
   AnswerRoom answers;
@@ -212,6 +226,7 @@ struct EngineShared {
 
  private:
   std::atomic<std::thread::id> loop_thread_{};
+  std::atomic<bool> upload_wanted_{false}, strangers_upload_wanted_{false};
   base::Counter loop_handshake_steps_, worker_handshake_steps_;
   mutable base::Mutex turned_mutex_;
   std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);

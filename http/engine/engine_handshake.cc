@@ -67,8 +67,7 @@ void EngineLoop::AfterHandshakeStep(Connection& c, TlsSession::Step step) {
     case TlsSession::Step::kDone:
       handshakes_.erase(c.id);
       c.peer = c.tls->PeerKey();
-      NoteStranger(c, shared_.options.is_member != nullptr && c.peer.has_value());
-      if (c.peer && !c.stranger) SetPayer(c, PayerOf(c.peer->bytes()));
+      NoteStranger(c, c.peer.has_value());
       LookUp(c);
       if (!LimitStrangers(c) || !LimitKey(c)) return;
       c.state = State::kReading;

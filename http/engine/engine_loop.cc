@@ -24,9 +24,6 @@
 namespace waypost::http {
 namespace {
 
-// An upload that waits for a worker.
-constexpr base::Millis kUploadWait{30000};
-
 // Of the buffer of a connection that waits for its next request.
 constexpr std::size_t kKeptBytes = 2048;
 
@@ -352,7 +349,8 @@ void EngineLoop::Advance(Connection& c) {
   if (was_stranger && !c.stranger && !KeyHasRoom(c)) {
     Refuse(c, 503, "unavailable",
            absl::StrCat(shared_.options.max_connections_per_key,
-                        " connections of this key are open: use one of them"),
+                        " connections of this key, and of those for whom the same member answers,"
+                        " are open: use one of them"),
            "key");
     return;
   }
@@ -379,10 +377,11 @@ void EngineLoop::Advance(Connection& c) {
 
 // A stranger may have become a member since; who is one no more is cut (Engine::CutPeers).
 void EngineLoop::LookUp(Connection& c) {
-  if (c.stranger && shared_.options.is_member(*c.peer)) {
+  const auto answers = c.stranger ? shared_.AnswersFor(*c.peer) : std::nullopt;
+  if (answers) {
     NoteIdle(c, false);
     NoteStranger(c, false);
-    SetPayer(c, PayerOf(c.peer->bytes()));
+    SetPayer(c, base::PayerOf(answers->bytes()));
   }
   c.by_stranger = c.stranger;
 }
@@ -399,58 +398,6 @@ void EngineLoop::EndGathering(Connection& c) {
   gathering_bytes_ -= c.gather_bytes;
   if (c.by_stranger) strangers_gathering_bytes_ -= c.gather_bytes;
   c.gather_bytes = 0;
-}
-
-EngineLoop::Uploads& EngineLoop::UploadsOf(const Connection& c) {
-  return c.by_stranger ? strangers_uploads_ : uploads_;
-}
-
-// Of a member one at a time: one that drips holds up itself. Strangers have one all together.
-bool EngineLoop::MayUpload(const Connection& c) {
-  const Uploads& uploads = UploadsOf(c);
-  if (uploads.running >= uploads.running_max) return false;
-  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
-  return account == accounts_.end() || !account->second.uploading;
-}
-
-void EngineLoop::StartUpload(Connection& c) {
-  Uploads& uploads = UploadsOf(c);
-  if (!MayUpload(c)) {
-    uploads.pending.push_back(c.id);
-    c.state = State::kPending;
-    SetDeadline(c, Now() + kUploadWait);
-    Arm(c, EPOLLRDHUP);
-    return;
-  }
-  Dispatch(c, Job::Kind::kRequest);
-  ++uploads.running;
-  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
-  if (account != accounts_.end()) account->second.uploading = true;
-}
-
-void EngineLoop::EndUpload(Connection& c) {
-  if (!std::exchange(c.uploading, false)) return;
-  Uploads& uploads = UploadsOf(c);
-  --uploads.running;
-  const auto account = c.by_stranger ? accounts_.end() : accounts_.find(c.payer);
-  if (account != accounts_.end()) account->second.uploading = false;
-  // Whoever came first of those that may.
-  for (std::size_t i = 0; i < uploads.pending.size() && uploads.running < uploads.running_max;) {
-    Connection* const next = Find(uploads.pending[i]);
-    const bool waits = next != nullptr && next->state == State::kPending;
-    if (waits && !MayUpload(*next)) {
-      ++i;
-      continue;
-    }
-    uploads.pending.erase(uploads.pending.begin() + static_cast<std::ptrdiff_t>(i));
-    if (waits) StartUpload(*next);
-  }
-}
-
-// At most as many wait as there are connections, so the search is short; ids of those that left
-// would pile up.
-void EngineLoop::LeavePending(const Connection& c) {
-  if (c.state == State::kPending) std::erase(UploadsOf(c).pending, c.id);
 }
 
 void EngineLoop::TakeBody(Connection& c) {

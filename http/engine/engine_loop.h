@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "base/payer.h"
 #include "http/engine/engine_connection.h"
 #include "http/engine/engine_pool.h"
 #include "http/engine/engine_worker.h"
-#include "http/message/payer.h"
 
 namespace waypost::http {
 
@@ -67,7 +67,7 @@ class EngineLoop {
   // ---- strangers, see engine_shares.h, and others by who pays ----
   void NoteStranger(Connection& c, bool stranger);
   // Who pays for it from now on, and has one connection more.
-  void SetPayer(Connection& c, Payer payer);
+  void SetPayer(Connection& c, base::Payer payer);
   void LeaveAccount(Connection& c);
   std::map<uint64_t, uint64_t>& IdleOf(const Connection& c);
   // A peer between requests, or in the head of one, may be closed for others.
@@ -105,8 +105,12 @@ class EngineLoop {
     uint32_t running = 0;
     std::deque<uint64_t> pending = {};
   };
+  // engine_uploads.cc
   Uploads& UploadsOf(const Connection& c);
+  Account* AccountOf(const Connection& c);
   bool MayUpload(const Connection& c);
+  Connection* NextUpload(const Uploads& uploads);
+  void NoteWanted(const Uploads& uploads);
   void StartUpload(Connection& c);
   void EndUpload(Connection& c);
   // It waits for an upload slot no more.
@@ -157,10 +161,11 @@ class EngineLoop {
   // What a payer has of this listener; gone with its last connection.
   struct Account {
     uint32_t connections = 0;
-    bool uploading = false;             // a worker receives a body of a member
+    bool uploading = false;             // a worker receives a body of it
+    base::SteadyTime uploaded;          // when one did last
     std::map<uint64_t, uint64_t> idle;  // ids of a member's, as `idle_strangers_`
   };
-  std::unordered_map<Payer, Account> accounts_;
+  std::unordered_map<base::Payer, Account> accounts_;
   // When to look at which connection's deadline: at it or before, so that one which only moves
   // away, as it does with each request, costs nothing here.
   std::set<std::pair<base::SteadyTime, uint64_t>> deadlines_;

@@ -78,7 +78,7 @@ void WorkerPool::Submit(std::vector<Job>& jobs) {
     for (Job& job : jobs) {
       Queue& queue = QueueOf(job);
       const bool may_wait = &queue == &changes_ || MayWait(job);
-      const Payer payer = job.connection == nullptr ? kNobody : job.connection->payer;
+      const base::Payer payer = job.connection == nullptr ? base::kNobody : job.connection->payer;
       Queued queued{std::move(job), may_wait, &queue, now, payer};
       const absl::Status pushed = base::WithinMemory([&] {
         queue.line.Push(payer, std::move(queued));

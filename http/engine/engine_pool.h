@@ -4,10 +4,10 @@
 #include <optional>
 #include <vector>
 
+#include "base/fair_line.h"
+#include "base/payer.h"
 #include "base/thread.h"
 #include "http/engine/engine_connection.h"
-#include "http/engine/fair_line.h"
-#include "http/message/payer.h"
 
 namespace waypost::http {
 
@@ -59,11 +59,11 @@ class WorkerPool {
     bool may_wait = false;
     Queue* from = nullptr;
     base::SteadyTime since;
-    Payer payer = kNobody;
+    base::Payer payer = base::kNobody;
   };
   struct Queue {
     explicit Queue(unsigned running_max) : line(running_max) {}
-    FairLine<Queued> line;
+    base::FairLine<Queued> line;
   };
   // Where one worker sleeps.
   struct Bed {

@@ -95,6 +95,8 @@ void RequestRunner::HandleRequest(Connection& c) {
   request.arrived = c.arrived;
   request.id = shared_.IdOf(c);
   if (shared_.options.peers) request.peer = PeerIdentityOf(c.tls.get(), request);
+  request.by_stranger = c.by_stranger;
+  request.payer = c.payer;
   c.route = shared_.route_of(request);
   Response response = CallHandler(request);
   if (socket_body && !socket_body->complete()) c.close = true;
@@ -124,9 +126,10 @@ void RequestRunner::Accept(Connection& c, Response response) {
                   base::Millis(1000))));
     return;
   }
-  Answer(c, ErrorResponse(absl::UnavailableError(absl::StrCat(shared_.options.max_waiting,
-                                                              " requests are waiting already: see ",
-                                                              shared_.options.names.max_waiting)),
+  const auto& options = shared_.options;
+  Answer(c, ErrorResponse(absl::UnavailableError(
+                              absl::StrCat(options.max_waiting, " requests are waiting already",
+                                           options.names.See(options.names.max_waiting))),
                           base::Millis(1000)));
 }
 
@@ -134,8 +137,8 @@ void RequestRunner::Accept(Connection& c, Response response) {
 bool RequestRunner::TakeRoom(Connection& c, const Response& response) {
   c.room.reset();
   const auto* bytes = std::get_if<std::string>(&response.body);
-  if (c.payer == kNobody || bytes == nullptr || bytes->size() <= kRoomlessBytes) return true;
-  c.room = shared_.answers.TakeAll(c.by_stranger ? kNobody : c.payer, bytes->size());
+  if (c.payer == base::kNobody || bytes == nullptr || bytes->size() <= kRoomlessBytes) return true;
+  c.room = shared_.answers.TakeAll({c.payer, c.by_stranger}, bytes->size());
   return c.room != nullptr;
 }
 

@@ -16,6 +16,7 @@
 #include "base/byte_source.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/payer.h"
 
 namespace waypost::http {
 
@@ -27,8 +28,8 @@ class BodySource {
   // such a one bounds it.
   virtual std::optional<uint64_t> length() const = 0;
   // Calls `take` with consecutive pieces until all bytes are there. kFailedPrecondition: the sender
-  // ended early; kInvalidArgument: its chunks are malformed; kDeadlineExceeded: too slow; else what
-  // `take` returned.
+  // ended early; kInvalidArgument: its chunks are malformed; kDeadlineExceeded: too slow;
+  // kUnavailable: too slow for others who wait; else what `take` returned.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> take) = 0;
 };
 
@@ -46,6 +47,9 @@ struct Request {
   std::string remote_address;  // without the port
   // Of a peer listener: who is calling. One place in the engine decides it.
   std::optional<base::PeerId> peer;
+  // ... who shares no group with this peer, as far as was known a moment ago.
+  bool by_stranger = false;
+  base::Payer payer = base::kNobody;  // of a peer listener, too: whose share it takes
   // It came through a socket that only the user of this process and root can open.
   bool by_owner = false;
   // Of an app listener: whose token it shows, noted by the guard; null where none is asked for.

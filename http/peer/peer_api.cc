@@ -65,7 +65,8 @@ absl::StatusOr<std::string> ReadBody(Request& request, std::size_t bytes_max) {
     body.append(piece);
     return absl::OkStatus();
   });
-  // Whatever broke, it is the sender's body that is not whole.
+  // It gave way to others. Else, whatever broke, it is the sender's body that is not whole.
+  if (absl::IsUnavailable(read)) return read;
   if (!read.ok()) return absl::InvalidArgumentError(read.message());
   return body;
 }
@@ -289,9 +290,7 @@ Response PeerApi::Impl::GetBatch(Request& request) {
   const auto message = syncgroup::DecodeBatchRequest(*body);
   if (!message.ok()) return ErrorResponse(message.status());
   // Who draws keys at will gets no more room with each of them.
-  const base::PeerId& caller = *request.peer;
-  const Payer payer = service.SharesGroup(caller) ? PayerOf(caller.bytes()) : kNobody;
-  return batch.Answer(caller, payer, *message);
+  return batch.Answer(*request.peer, {request.payer, request.by_stranger}, *message);
 }
 
 PeerApi::PeerApi(Parts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {

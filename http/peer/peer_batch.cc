@@ -21,8 +21,8 @@
 namespace waypost::http {
 namespace {
 
-// Four answers of the largest size to one peer, which has `fetcher.per_peer` (2) under way, and
-// sixteen in all.
+// Four answers of the largest size to one member with those for whom it answers, each of which has
+// `fetcher.per_peer` (3) under way, and sixteen in all.
 constexpr uint64_t kPayerBytesMax = 4 * syncgroup::kBatchBytesMax;
 constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
 
@@ -96,7 +96,7 @@ PeerBatch::Item PeerBatch::ItemOf(const syncgroup::Access::Verdict& verdict,
   return item;
 }
 
-Response PeerBatch::Answer(const base::PeerId& caller, Payer payer,
+Response PeerBatch::Answer(const base::PeerId& caller, AnswerRoom::Whose whose,
                            const syncgroup::BatchRequest& request) {
   const base::SteadyTime asked = base::SteadyNow();
   const auto judged = parts_.access.Judge(caller, request.blobs, request.groups);
@@ -116,7 +116,7 @@ Response PeerBatch::Answer(const base::PeerId& caller, Payer payer,
     if (item.size_bytes <= blob_max) wanted += item.size_bytes;
     wanted += item.miss.size();
   }
-  const auto lease = room_.Take(payer, std::min(wanted, syncgroup::kBatchBytesMax));
+  const auto lease = room_.Take(whose, std::min(wanted, syncgroup::kBatchBytesMax));
   std::string out;
   out.reserve(static_cast<std::size_t>(lease->bytes()) + items.size() * (kFrameHeadBytes + 8));
   uint64_t room = lease->bytes();

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/payer.h"
 #include "blobstore/blob_store.h"
 #include "http/message/answer_room.h"
 #include "http/message/message.h"
-#include "http/message/payer.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group/access.h"
 #include "syncgroup/protocol/messages.h"
@@ -24,8 +24,9 @@ class PeerBatch {
     signpost::PeerBook& peers;
   };
   explicit PeerBatch(Parts parts);
-  // `payer`: whose share of the memory for answers it takes.
-  Response Answer(const base::PeerId& caller, Payer payer, const syncgroup::BatchRequest& request);
+  // `whose`: the share of the memory for answers that it takes.
+  Response Answer(const base::PeerId& caller, AnswerRoom::Whose whose,
+                  const syncgroup::BatchRequest& request);
 
  private:
   struct Item;

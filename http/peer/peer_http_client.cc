@@ -69,10 +69,16 @@ absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncg
   }
   const base::Millis each(connect_timeout_ms.load());
   const base::SteadyTime deadline = base::SteadyNow() + kDialsTime * each;
+  const auto answers = options.answers_for ? options.answers_for(to.peer) : std::nullopt;
+  const base::Payer payer = base::PayerOf(answers.value_or(to.peer).bytes());
   while (true) {
-    auto socket = Socket::Connect(
-        addresses, {.each = each, .rules = options.dial, .deadline = deadline, .names = &names},
-        interrupt);
+    auto socket = Socket::Connect(addresses,
+                                  {.each = each,
+                                   .rules = options.dial,
+                                   .deadline = deadline,
+                                   .names = &names,
+                                   .payer = payer},
+                                  interrupt);
     absl::Status status = socket.status();
     if (socket.ok() && options.tls != nullptr) {
       // Nothing is said before the other side has proved who it is.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct PeerHttpClientOptions {
   base::Millis connect_timeout{3000};  // live
   base::Millis call_timeout{30000};    // of one hello, sync, poke, join, held
   DialRules dial = DialRules::Anywhere();
+  // Who answers for a member, see Syncer::AnswersFor; nullopt or null: the peer itself.
+  std::function<std::optional<base::PeerId>(const base::PeerId&)> answers_for = nullptr;
   // Null only in tests: plain HTTP, and the callee believes who we say we are.
   std::shared_ptr<const PeerTls> tls;
   bool plain_for_tests = false;

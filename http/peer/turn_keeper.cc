@@ -98,10 +98,12 @@ void TurnKeeper::Look() {
     const auto entry = parts_.peers.Find(contact.peer);
     const bool newer = entry && !entry->addresses.empty();
     server.under_way = true;
-    due_.push_back(
-        {.peer = contact.peer, .addresses = newer ? entry->addresses : contact.addresses});
+    const base::Payer payer = base::PayerOf(contact.answers_for().bytes());
+    due_.Push(payer, {.to = {.peer = contact.peer,
+                             .addresses = newer ? entry->addresses : contact.addresses},
+                      .payer = payer});
+    wake_.NotifyAll();
   }
-  if (!due_.empty()) wake_.NotifyAll();
 }
 
 absl::Status TurnKeeper::TurnOne(const syncgroup::Endpoint& to) {
@@ -111,19 +113,24 @@ absl::Status TurnKeeper::TurnOne(const syncgroup::Endpoint& to) {
 
 void TurnKeeper::DialLoop() {
   while (true) {
-    syncgroup::Endpoint to;
+    Due due;
     {
       base::MutexLock lock(mutex_);
-      while (due_.empty() && !stopping_) wake_.Wait(mutex_);
+      base::SteadyTime now = parts_.clock.SteadyNow();
+      while (due_.Next(now) == nullptr && !stopping_) {
+        wake_.Wait(mutex_);
+        now = parts_.clock.SteadyNow();
+      }
       if (stopping_) return;
-      to = std::move(due_.front());
-      due_.pop_front();
+      due = due_.Take(now);
     }
+    const syncgroup::Endpoint& to = due.to;
     const absl::Status status = base::WithinMemory([&] { return TurnOne(to); });
     if (!status.ok()) {
       base::LogDebug("no connection turned at peer ", to.peer.ToHex(), ": ", status.ToString());
     }
     base::MutexLock lock(mutex_);
+    due_.Done(due.payer, parts_.clock.SteadyNow());
     const auto found = servers_.find(to.peer);
     if (found == servers_.end()) continue;  // no server of ours any more
     Server& server = found->second;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -8,8 +7,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fair_line.h"
 #include "base/ids.h"
 #include "base/mutex.h"
+#include "base/payer.h"
 #include "base/thread.h"
 #include "http/peer/peer_http_client.h"
 #include "http/tls/turned.h"
@@ -27,7 +28,8 @@ base::Millis TurnPause(uint32_t failures);
 // Keeps connections to the servers of this peer's groups turned: dialled from here, and answered
 // here, so that a server reaches this peer although nobody can dial it. One thread looks what is
 // wanted and never dials; kDiallers dial, each one server at a time, so that a server that answers
-// slowly keeps none of the others waiting. Thread-safe.
+// slowly keeps none of the others waiting. Servers that one member brought in share what that one
+// has, three of the diallers at most (base/fair_line.h). Thread-safe.
 // Lifecycle: construct -> Start -> Shutdown (idempotent, joins).
 class TurnKeeper {
  public:
@@ -54,6 +56,10 @@ class TurnKeeper {
     base::SteadyTime next_try;
     bool under_way = false;  // waits for a dialler, or has one
   };
+  struct Due {
+    syncgroup::Endpoint to;
+    base::Payer payer = base::kNobody;
+  };
   void Run();
   void Look();
   void DialLoop();
@@ -64,7 +70,7 @@ class TurnKeeper {
   base::Mutex mutex_;
   base::CondVar wake_;
   std::map<base::PeerId, Server> servers_ GUARDED_BY(mutex_);
-  std::deque<syncgroup::Endpoint> due_ GUARDED_BY(mutex_);  // each server once
+  base::FairLine<Due> due_ GUARDED_BY(mutex_){kDiallers};  // each server once
   bool poked_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   base::Thread thread_;

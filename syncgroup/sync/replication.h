@@ -43,6 +43,8 @@ class Replication {
     std::vector<std::string> addresses;
     bool server = false;   // of one of them
     base::PeerId sponsor;  // by whose invite it is in all of them; zero: an admin answers for it
+    // Whose share it takes of what members share.
+    const base::PeerId& answers_for() const { return sponsor.IsZero() ? peer : sponsor; }
   };
   // Every other member of the groups here.
   absl::StatusOr<std::vector<Contact>> Contacts() const;

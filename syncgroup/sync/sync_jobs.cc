@@ -70,7 +70,8 @@ void Syncer::TellWrong(const base::PeerId& holder, const base::BlobId& blob,
                         base::MutexLock inner(impl->mutex);
                         --impl->wrong_waiting;
                       },
-                  .peer = holder},
+                  .peer = holder,
+                  .sponsor = contact->second.sponsor},
                  /*first=*/false);
 }
 

@@ -159,9 +159,11 @@ void Syncer::ScheduleHello(const base::PeerId& peer) {
   impl_->wake_scheduler.NotifyAll();
 }
 
-bool Syncer::IsContact(const base::PeerId& peer) const {
+std::optional<base::PeerId> Syncer::AnswersFor(const base::PeerId& peer) const {
   base::MutexLock lock(impl_->mutex);
-  return impl_->contacts.contains(peer);
+  const auto it = impl_->contacts.find(peer);
+  if (it == impl_->contacts.end()) return std::nullopt;
+  return it->second.sponsor.IsZero() ? peer : it->second.sponsor;
 }
 
 bool Syncer::KnowsUs(const base::PeerId& peer, const base::GroupId& group) const {
@@ -316,16 +318,15 @@ void Syncer::Impl::AddTask(TaskLine::Task task, bool first) {
 void Syncer::Impl::WorkerLoop() {
   while (true) {
     std::optional<TaskLine::Task> task;
-    base::SteadyTime began;
     {
       base::MutexLock lock(mutex);
-      while (!stopping && !(task = tasks.Take(concurrency))) wake_workers.Wait(mutex);
+      while (!stopping && !(task = tasks.Take(concurrency, clock.SteadyNow())))
+        wake_workers.Wait(mutex);
       if (stopping) return;
-      began = clock.SteadyNow();
     }
     task->run();
     base::MutexLock lock(mutex);
-    tasks.Ended(*task, std::chrono::duration_cast<base::Millis>(clock.SteadyNow() - began));
+    tasks.Ended(*task, clock.SteadyNow());
     wake_workers.NotifyOne();
     wake_scheduler.NotifyAll();
   }
@@ -383,7 +384,7 @@ void Syncer::Impl::RefreshContacts() {
     peer.addresses = std::move(contact.addresses);
     peer.server = contact.server;
     peer.sponsor = contact.sponsor;
-    payers.insert(contact.sponsor.IsZero() ? contact.peer : contact.sponsor);
+    payers.insert(contact.answers_for());
     std::erase_if(peer.greeted, [&](const base::GroupId& group) {
       return !std::binary_search(peer.groups.begin(), peer.groups.end(), group);
     });

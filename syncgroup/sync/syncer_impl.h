@@ -99,7 +99,8 @@ struct Syncer::Impl : std::enable_shared_from_this<Syncer::Impl> {
 
   // ---- sync_jobs.cc: what a worker does for others ----
   // `done` runs once: on the worker, or at Shutdown. kAtOnce: before rounds that wait; kLong: it
-  // walks a whole group and calls many, after them, and with slow peers in half of the workers.
+  // walks a whole group and calls many, all such jobs with a share as one member has it, and with
+  // slow peers in half of the workers.
   enum class Job { kAtOnce, kLong };
   template <class Result>
   void StartJob(Job job, std::function<absl::StatusOr<Result>()> run,

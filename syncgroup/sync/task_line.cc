@@ -4,14 +4,25 @@
 #include <chrono>
 #include <utility>
 
-// The order of the line is kept but for one thing: a task for a slow peer is passed over while half
-// of the workers are with slow ones. A peer of which nothing is known yet counts as quick, once.
+// Who goes next is fair_line.h's business, by the member that answers for the one that is called,
+// but for one thing: tasks for slow peers are passed over while half of the workers are with slow
+// ones. A peer of which nothing is known yet counts as quick, once.
 
 namespace waypost::syncgroup {
 namespace {
 
 constexpr base::Millis kSlowAtLeast{1000};
 constexpr int kTimesTheMedian = 10;
+
+const base::PeerId& AnswersFor(const TaskLine::Task& task) {
+  return task.sponsor.IsZero() ? *task.peer : task.sponsor;
+}
+
+// Long work of this peer has a share as one of the others does; what is short goes first.
+base::Payer SharePayer(const TaskLine::Task& task) {
+  if (task.peer) return base::PayerOf(AnswersFor(task).bytes());
+  return task.is_long ? base::PayerOf("long work of this peer") : base::kNobody;
+}
 
 }  // namespace
 
@@ -26,40 +37,33 @@ base::Millis CallTime(base::Millis before, base::Millis last) {
 bool TaskLine::Slow(const Task& task) const {
   if (task.is_long) return true;
   if (!task.peer) return false;
-  const auto known = took_.find(PayerOf(task));
+  const auto known = took_.find(AnswersFor(task));
   return known != took_.end() && IsSlow(known->second, median_);
 }
 
 void TaskLine::Add(Task task, bool first) {
-  if (first) {
-    tasks_.push_front(std::move(task));
-  } else {
-    tasks_.push_back(std::move(task));
-  }
+  const base::Payer payer = SharePayer(task);
+  line_.Push(payer, std::move(task), first);
 }
 
-std::optional<TaskLine::Task> TaskLine::Take(uint32_t workers) {
-  if (active_ >= workers) return std::nullopt;
-  const uint32_t slow_max = std::max(workers / 2, 1u);
-  for (auto it = tasks_.begin(); it != tasks_.end(); ++it) {
-    const bool slow = Slow(*it);
-    if (slow && active_slow_ >= slow_max) continue;
-    Task task = std::move(*it);
-    tasks_.erase(it);
-    task.slow = slow;
-    ++active_;
-    active_slow_ += slow ? 1 : 0;
-    return task;
-  }
-  return std::nullopt;
+std::optional<TaskLine::Task> TaskLine::Take(uint32_t workers, base::SteadyTime now) {
+  line_.SetRunningMax(workers);
+  const bool slow_may_go = active_slow_ < std::max(workers / 2, 1u);
+  const auto may_go = [&](const Task& task) { return slow_may_go || !Slow(task); };
+  if (line_.Next(now, may_go) == nullptr) return std::nullopt;
+  Task task = line_.Take(now);
+  task.slow = Slow(task);
+  task.began = now;
+  active_slow_ += task.slow ? 1 : 0;
+  return task;
 }
 
-void TaskLine::Ended(const Task& task, base::Millis took) {
-  --active_;
+void TaskLine::Ended(const Task& task, base::SteadyTime now) {
+  line_.Done(SharePayer(task), now);
   active_slow_ -= task.slow ? 1 : 0;
   if (!task.peer) return;
-  base::Millis& takes = took_[PayerOf(task)];
-  takes = CallTime(takes, took);
+  base::Millis& takes = took_[AnswersFor(task)];
+  takes = CallTime(takes, std::chrono::duration_cast<base::Millis>(now - task.began));
   // The lower middle one: where half of all are slow, the other half is what counts.
   std::vector<base::Millis> all;
   for (const auto& [peer, its] : took_) all.push_back(its);

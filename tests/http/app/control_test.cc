@@ -27,7 +27,11 @@ class ControlSocketTest : public ::testing::Test {
   ControlSocketTest() : path_(folder_ / "control.sock") {}
   std::unique_ptr<Engine> ListenerAt(const std::string& path) {
     return std::make_unique<Engine>(
-        EngineOptions{.listener = "control", .address = path, .workers = 2, .owner_only = true},
+        EngineOptions{.listener = "control",
+                      .address = path,
+                      .workers = 2,
+                      .owner_only = true,
+                      .metrics = &metrics_},
         [this](Request& request) { return node_.app_api->Handle(request); },
         [this](const Request& request) { return node_.app_api->RouteName(request); });
   }
@@ -51,10 +55,38 @@ class ControlSocketTest : public ::testing::Test {
     return reply.ok() ? reply->status : -1;
   }
 
+  base::Metrics metrics_;
   Node node_;
   const base::TempDir folder_;
   const std::string path_;
 };
+
+TEST_F(ControlSocketTest, AnotherUserIsTurnedAwayAndCounted) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  const auto listener = ListenerAt(path_);
+  ASSERT_TRUE(listener->Start().ok());
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  path_.copy(where.sun_path, sizeof(where.sun_path) - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // As if the folder and the socket were another's to open, for then the kernel keeps nobody out.
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod(path_.c_str(), 0666), 0);
+  // The system call changes this thread alone.
+  std::thread([&] {
+    ASSERT_EQ(syscall(SYS_setresuid, 65534, 65534, 0), 0);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
+  }).join();
+  char byte = 0;
+  EXPECT_LE(read(fd, &byte, 1), 0) << "it is closed";
+  close(fd);
+  EXPECT_EQ(metrics_
+                .AddCounter("waypost_http_rejected_total", "",
+                            {{"listener", "control"}, {"reason", "user"}})
+                .value(),
+            1);
+  listener->Shutdown(base::Millis(0));
+}
 
 TEST_F(ControlSocketTest, TheOwnerNeedsNoTokenThereAndIsAnAdministrator) {
   const auto listener = ListenerAt(path_);

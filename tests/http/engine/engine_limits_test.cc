@@ -252,7 +252,7 @@ TEST_P(EngineTest, ConnectionsAreLimitedInAllAndPerAddress) {
     const auto answer = third.ReadAnswer();
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(answer.headers.at("retry-after"), "1");
-    EXPECT_NE(answer.body.find("http.max_per_address"), std::string::npos);
+    EXPECT_NE(answer.body.find(": see http.max_per_address"), std::string::npos);
   }
   EXPECT_EQ(Rejected("address"), 1);
   second.Close();

@@ -75,8 +75,23 @@ TEST_P(EngineTest, SubscriptionsAreLimited) {
   ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1; }));
   const auto answer = second.Get("/wait");
   EXPECT_EQ(answer.status, 503);
-  EXPECT_NE(answer.body.find("http.max_waiting"), std::string::npos);
+  EXPECT_NE(answer.body.find(": see http.max_waiting"), std::string::npos);
   EXPECT_EQ(second.Get("/hello").status, 200);
+}
+
+// The peer listener and control.sock named settings that there are not.
+TEST_P(EngineTest, WhatNobodyCanChangeIsNotNamedAsASetting) {
+  options_.max_waiting = 1;
+  options_.max_connections = 2;
+  StartEngine();
+  RawClient first(address_), second(address_);
+  first.Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return topic_.steps >= 1; }));
+  const auto answer = second.Get("/wait");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_NE(answer.body.find("waiting already: try again"), std::string::npos) << answer.body;
+  if (GetParam()) return;  // the reason would cost a handshake
+  EXPECT_NE(RawClient(address_).ReadAnswer().body.find("are open: try again"), std::string::npos);
 }
 
 TEST_P(EngineTest, ShutdownFinishesWhatRunsAndEndsWhatWaits) {

@@ -1,4 +1,4 @@
-#include "http/engine/fair_line.h"
+#include "base/fair_line.h"
 
 #include <gtest/gtest.h>
 
@@ -15,6 +15,10 @@
 
 namespace waypost::http {
 namespace {
+
+using base::FairLine;
+using base::kNobody;
+using base::Payer;
 
 // A line whose items are their payers, and a clock that the test moves.
 struct World {

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +18,8 @@
 #include "tests/http/engine/peer_listener_fixture.h"
 #include "tests/http/engine/raw_client.h"
 
-// That one member, with as many connections from as many networks as it likes, keeps nothing of the
-// peer listener from another.
+// That one member, with as many connections from as many networks as it likes and with all whom it
+// brings in, keeps nothing of the peer listener from another.
 namespace waypost::http {
 namespace {
 
@@ -30,7 +32,7 @@ class PayersTest : public PeerListenerTest {
     options_.writers = 4;
     options_.changes = [](std::string_view method, std::string_view) { return method == "POST"; };
     options_.min_rate_bytes_per_s = 0;  // who drips is never cut
-    options_.is_member = [](const base::PeerId&) { return true; };
+    options_.answers_for = [this](const base::PeerId& peer) { return AnswersFor(peer); };
   }
   Response Handle(Request& request) override {
     Response response;
@@ -41,6 +43,7 @@ class PayersTest : public PeerListenerTest {
         bytes += piece.size();
         return absl::OkStatus();
       });
+      if (absl::IsUnavailable(read)) return ErrorResponse(read);
       if (!read.ok()) return ErrorResponse(absl::InvalidArgumentError(read.message()));
     }
     if (request.path == "/hold") {
@@ -53,6 +56,25 @@ class PayersTest : public PeerListenerTest {
     }
     response.body = request.path == "/large" ? std::string(kLargeBytes, 'x') : "hello";
     return response;
+  }
+  std::optional<base::PeerId> AnswersFor(const base::PeerId& peer) {
+    base::MutexLock lock(mutex_);
+    const auto found = sponsors_.find(peer);
+    return found == sponsors_.end() ? peer : found->second;
+  }
+  static base::PeerId IdOf(const RawClient::Key& key) {
+    std::string bytes(32, '\0');
+    std::size_t size = bytes.size();
+    CHECK(EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(bytes.data()),
+                                      &size) == 1);
+    return *base::PeerId::FromBytes(bytes);
+  }
+  // A key that came by an invite of the greedy one.
+  RawClient::Key Puppet() {
+    const RawClient::Key key = RawClient::DrawKey();
+    base::MutexLock lock(mutex_);
+    sponsors_[IdOf(key)] = IdOf(greedy_);
+    return key;
   }
   std::string Order() {
     base::MutexLock lock(mutex_);
@@ -82,6 +104,7 @@ class PayersTest : public PeerListenerTest {
   std::atomic<int> held_{0}, asked_{0};
   base::Mutex mutex_;
   std::string order_ GUARDED_BY(mutex_);
+  std::map<base::PeerId, base::PeerId> sponsors_ GUARDED_BY(mutex_);
 };
 
 TEST_F(PayersTest, OneKeyWithManyRequestsLeavesThreadsToOthers) {
@@ -102,6 +125,46 @@ TEST_F(PayersTest, OneKeyWithManyRequestsLeavesThreadsToOthers) {
   EXPECT_EQ(held_, 6);
   gate_.Open();
   for (const auto& client : many) EXPECT_EQ(client->ReadAnswer().status, 200);
+}
+
+TEST_F(PayersTest, WhomOneBroughtInHaveTogetherWhatOneHas) {
+  options_.max_connections_per_key = 20;
+  options_.writers = 8;  // four bodies at a time
+  Listen();
+  // Bodies: one of those that drip is received.
+  std::vector<std::unique_ptr<RawClient>> drips;
+  for (int i = 0; i < 4; ++i) {
+    drips.push_back(ComeAndAsk(Puppet()));
+    Ask(*drips.back(), "POST", "/", 300'000);
+    drips.back()->Send(std::string(1000, 'x'));
+  }
+  ASSERT_TRUE(Eventually([&] { return asked_ == 5; })) << "one of them is received";
+  const auto other = ComeAndAsk(other_);
+  Ask(*other, "POST", "/", 300'000);
+  other->Send(std::string(300'000, 'x'));
+  EXPECT_EQ(other->ReadAnswer().status, 200);
+  EXPECT_EQ(asked_, 7);
+  // Unread answers: of 16 MiB two have room, and not the third.
+  std::vector<std::unique_ptr<RawClient>> unread;
+  for (int i = 0; i < 8; ++i) {
+    unread.push_back(Come(Puppet(), "", 4096));
+    Ask(*unread.back(), "GET", "/large");
+  }
+  ASSERT_TRUE(Eventually([&] { return Rejected("answer_room") == 6; })) << Rejected("answer_room");
+  // Threads: three of the four.
+  std::vector<std::unique_ptr<RawClient>> holding;
+  for (int i = 0; i < 8; ++i) {
+    holding.push_back(Come(Puppet()));
+    Ask(*holding.back(), "GET", "/hold");
+  }
+  ASSERT_TRUE(Eventually([&] { return held_ == 3; })) << held_;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(other->Get("/").body, "hello");
+  EXPECT_EQ(held_, 3);
+  // Connections: these were all that they have, and six of them are idle.
+  std::vector<std::unique_ptr<RawClient>> more;
+  for (int i = 0; i < 8; ++i) more.push_back(Come(Puppet()));
+  EXPECT_TRUE(Eventually([&] { return Rejected("key") == 8; })) << Rejected("key");
+  EXPECT_EQ(other->Get("/").body, "hello");
 }
 
 TEST_F(PayersTest, WhoAsksForLittleIsServedBeforeWhoWaitsWithMuch) {
@@ -148,6 +211,57 @@ TEST_F(PayersTest, BodiesThatDripHoldUpTheirOwnKeyOnly) {
   // When the first is whole, the next of the same key has its turn.
   for (const auto& drip : drips) drip->Send(std::string(299'000, 'x'));
   for (const auto& drip : drips) EXPECT_EQ(drip->ReadAnswer().status, 200);
+}
+
+// Four of them held all threads that receive bodies, for as long as they liked.
+TEST_F(PayersTest, ABodyThatDripsGivesWayToAnotherPayerThatWaits) {
+  options_.writers = 8;  // four bodies at a time
+  Listen();
+  std::vector<std::unique_ptr<RawClient>> drips;
+  for (int i = 0; i < 4; ++i) {
+    drips.push_back(ComeAndAsk(RawClient::DrawKey()));
+    Ask(*drips.back(), "POST", "/", 300'000);
+    drips.back()->Send(std::string(1000, 'x'));
+  }
+  ASSERT_TRUE(Eventually([&] { return asked_ == 8; })) << "all of them are received";
+  const auto other = Come(other_);
+  Ask(*other, "POST", "/", 300'000);
+  other->Send(std::string(300'000, 'x'));
+  EXPECT_EQ(other->ReadAnswer().status, 200);
+  EXPECT_EQ(Rejected("slow_body_for_others"), 1) << "one makes room, and nobody else waits";
+  for (const auto& drip : drips) drip->Send(std::string(299'000, 'x'));
+  int cut = 0;
+  for (const auto& drip : drips) {
+    const auto answer = drip->ReadAnswer();
+    if (answer.status == 200) continue;
+    ++cut;
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(answer.headers.at("retry-after"), "5");
+  }
+  EXPECT_EQ(cut, 1);
+}
+
+TEST_F(PayersTest, OfBodiesThatWaitWhoHadAThreadLongestAgoGoesFirst) {
+  options_.writers = 2;  // one body at a time
+  Listen();
+  const auto first = ComeAndAsk(greedy_);
+  const std::string body(300'000, 'x');
+  Ask(*first, "POST", "/hold", body.size());
+  first->Send(body);
+  gate_.AwaitArrivals(1);
+  std::vector<std::unique_ptr<RawClient>> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(ComeAndAsk(i < 3 ? greedy_ : other_));
+    Ask(*waiting.back(), "POST", i < 3 ? "/note-g" : "/note-o", body.size());
+  }
+  // A round trip later on the same loop, all of them wait.
+  EXPECT_EQ(ComeAndAsk(other_)->Get("/").body, "hello");
+  gate_.Open();
+  for (const std::size_t i : {3, 0, 1, 2}) {
+    waiting[i]->Send(body);
+    EXPECT_EQ(waiting[i]->ReadAnswer().status, 200);
+  }
+  EXPECT_EQ(Order(), "oggg");
 }
 
 TEST_F(PayersTest, OneKeyHasSoManyConnectionsFromWhereverItComes) {

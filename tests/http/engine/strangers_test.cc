@@ -25,7 +25,9 @@ class StrangersTest : public PeerListenerTest {
   StrangersTest() {
     options_.max_waiting = 8;
     options_.workers = 8;
-    options_.is_member = [this](const base::PeerId& peer) { return IsMember(peer); };
+    options_.answers_for = [this](const base::PeerId& peer) {
+      return IsMember(peer) ? std::optional(peer) : std::nullopt;
+    };
   }
   void TearDown() override {
     loop_.Open();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <vector>
 
 #include "tests/support/filled_ids.h"
@@ -27,19 +29,24 @@ class TaskLineTest : public ::testing::Test {
   // What all free workers take, by the number of their peer.
   std::vector<int> TakeAll(uint32_t workers = 8) {
     std::vector<int> taken;
-    while (auto task = line_.Take(workers)) {
+    while (auto task = line_.Take(workers, now_)) {
       taken.push_back(task->peer ? task->peer->array()[0] : 0);
       running_.push_back(*std::move(task));
     }
     return taken;
   }
   void EndAll(Millis slow_took = Millis(20'000)) {
-    for (const auto& task : running_) {
-      line_.Ended(task, task.peer && task.peer->array()[0] >= 100 ? slow_took : Millis(20));
+    const auto began = now_;
+    for (const bool slow : {false, true}) {
+      now_ = began + (slow ? std::max(slow_took, Millis(20)) : Millis(20));
+      for (const auto& task : running_) {
+        if ((task.peer && task.peer->array()[0] >= 100) == slow) line_.Ended(task, now_);
+      }
     }
     running_.clear();
   }
   TaskLine line_;
+  base::SteadyTime now_{std::chrono::hours(1000)};
   std::vector<TaskLine::Task> running_;
 };
 
@@ -47,10 +54,43 @@ TEST_F(TaskLineTest, KeepsItsOrder) {
   Add(1);
   Add(2);
   Add(3, /*first=*/true);
-  EXPECT_EQ(TakeAll(2), (std::vector{3, 1}));
-  EXPECT_FALSE(line_.Take(2));
+  line_.Add({.run = [] {}}, /*first=*/true);
+  EXPECT_EQ(TakeAll(2), (std::vector{0, 1})) << "what is short and calls nobody goes first";
+  EXPECT_FALSE(line_.Take(2, now_));
   EndAll();
-  EXPECT_EQ(TakeAll(2), std::vector{2});
+  EXPECT_EQ(TakeAll(2), (std::vector{2, 3}));
+}
+
+TEST_F(TaskLineTest, WhatIsFirstGoesBeforeTheRestOfItsPeerOnly) {
+  Add(1);
+  line_.Add({.run = [] {}, .peer = Peer(11), .sponsor = Peer(1)}, /*first=*/true);
+  Add(2);
+  EXPECT_EQ(TakeAll(3), (std::vector{11, 1, 2}));
+}
+
+// A hundred that one member brought in, each of which is poked all the time and answers in 0.9 s,
+// kept an honest round waiting for 100 x 0.9 / 8 s.
+TEST_F(TaskLineTest, WhoHasUsedTheLeastTimeGoesNextHoweverManyPokeForAnother) {
+  const auto poke = [&](uint8_t puppet) {
+    line_.Add({.run = [] {}, .peer = Peer(puppet), .sponsor = Peer(99)}, /*first=*/true);
+  };
+  for (uint8_t puppet = 100; puppet < 200; ++puppet) poke(puppet);
+  EXPECT_EQ(TakeAll().size(), 6u) << "of eight workers a quarter is left to others";
+  Add(1);
+  Add(2);
+  Add(3);
+  EXPECT_EQ(TakeAll(), (std::vector{1, 2}));
+  now_ += Millis(20);
+  line_.Ended(running_.back(), now_);
+  running_.pop_back();
+  poke(200);
+  EXPECT_EQ(TakeAll(), std::vector{3});
+  EndAll(Millis(900));
+  for (uint8_t honest = 1; honest <= 3; ++honest) Add(honest);
+  auto next = TakeAll();
+  next.resize(3);
+  std::sort(next.begin(), next.end());
+  EXPECT_EQ(next, (std::vector{1, 2, 3}));
 }
 
 // Eight that drip their answers held all eight workers, round after round.
@@ -62,11 +102,12 @@ TEST_F(TaskLineTest, SlowPeersHoldHalfOfTheWorkersAtMost) {
   EXPECT_EQ(TakeAll().size(), 8u) << "nobody knows them yet";
   EndAll();
   for (uint8_t drips = 100; drips < 108; ++drips) Add(drips);
+  EXPECT_EQ(TakeAll(), (std::vector{100, 101, 102, 103}));
   for (uint8_t honest = 1; honest <= 10; ++honest) Add(honest);
-  EXPECT_EQ(TakeAll(), (std::vector{100, 101, 102, 103, 1, 2, 3, 4}));
+  EXPECT_EQ(TakeAll(), (std::vector{1, 2, 3, 4}));
   // One honest round after the other, while the four go on.
   for (int i = 0; i < 4; ++i) {
-    line_.Ended(running_.back(), Millis(20));
+    line_.Ended(running_.back(), now_ + Millis(20));
     running_.pop_back();
   }
   EXPECT_EQ(TakeAll(), (std::vector{5, 6, 7, 8}));

@@ -9,14 +9,15 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "http/message/payer.h"
+#include "base/payer.h"
 
-namespace waypost::http {
+namespace waypost::base {
 
 // What waits for a number of threads, kept by who pays: of those with something that waits, the one
 // that has used the least time goes next. So one that asks for much waits for itself, and who asks
 // for little is served at once. A quarter of the threads (where there are four or more) is left to
-// others even by one who is alone: whoever comes finds one free, however long a job takes.
+// others even by one who is alone: whoever comes finds one free, however long a job takes. Shared
+// so are the workers of a listener, those of rounds and pokes, diallers and look-ups of names.
 //
 // Time used is virtual: `floor_` is that of whoever went last, and who comes begins there, so that
 // having been away is no credit and what was used while nobody else came is no debt. What somebody
@@ -28,17 +29,33 @@ class FairLine {
  public:
   static constexpr std::size_t kAwayMax = 256;
 
-  explicit FairLine(unsigned running_max)
-      : running_max_(running_max), of_one_max_(running_max - running_max / 4) {}
+  explicit FairLine(unsigned running_max) : FairLine(running_max, QuarterLeft(running_max)) {}
+  FairLine(unsigned running_max, unsigned of_one_max)
+      : running_max_(running_max), of_one_max_(of_one_max) {}
+  // What runs already runs on.
+  void SetRunningMax(unsigned running_max) {
+    running_max_ = running_max;
+    of_one_max_ = QuarterLeft(running_max);
+  }
 
-  // An exception leaves everything as it was, and `item` too.
-  void Push(Payer payer, Item&& item) {
+  // `first`: before what else waits for the same payer. An exception leaves everything as it was,
+  // and `item` too.
+  void Push(Payer payer, Item&& item, bool first = false) {
     if (payer == kNobody) {
-      nobodys_.push_back(std::move(item));
+      if (first) {
+        nobodys_.push_front(std::move(item));
+      } else {
+        nobodys_.push_back(std::move(item));
+      }
       return;
     }
     Share& share = shares_[payer];
     if (waiting_.size() == waiting_.capacity()) waiting_.reserve(2 * waiting_.size() + 8);
+    if (first && !share.items.empty()) {
+      // In the place of the one that was first.
+      share.items.emplace_front(share.items.front().first, std::move(item));
+      return;
+    }
     share.items.emplace_back(next_number_, std::move(item));
     ++next_number_;
     if (share.items.size() > 1) return;
@@ -48,20 +65,26 @@ class FairLine {
   }
 
   // What is to be taken next; null: nothing waits, or all that does has its threads already.
-  Item* Next(base::SteadyTime now) {
+  Item* Next(SteadyTime now) {
+    return Next(now, [](const Item&) { return true; });
+  }
+  // ... of those that may go as the first of their payer (nobody's always may).
+  template <class Predicate>
+  Item* Next(SteadyTime now, Predicate may_go) {
     next_ = nullptr;
     if (running_ >= running_max_) return nullptr;
     if (!nobodys_.empty()) return &nobodys_.front();
     for (Share* const share : waiting_) {
-      if (share->running < of_one_max_ && (next_ == nullptr || IsBefore(*share, *next_, now))) {
-        next_ = share;
+      if (share->running >= of_one_max_ || !may_go(std::as_const(share->items.front().second))) {
+        continue;
       }
+      if (next_ == nullptr || IsBefore(*share, *next_, now)) next_ = share;
     }
     return next_ == nullptr ? nullptr : &next_->items.front().second;
   }
 
   // Takes what Next(now) has just shown.
-  Item Take(base::SteadyTime now) {
+  Item Take(SteadyTime now) {
     ++running_;
     if (next_ == nullptr) {
       Item item = std::move(nobodys_.front());
@@ -83,7 +106,7 @@ class FairLine {
   }
 
   // One of that payer is done.
-  void Done(Payer payer, base::SteadyTime now) {
+  void Done(Payer payer, SteadyTime now) {
     --running_;
     if (payer == kNobody) return;
     Share& share = shares_.find(payer)->second;
@@ -92,27 +115,41 @@ class FairLine {
     if (shares_.size() > waiting_.size() + running_ + kAwayMax) ForgetSome();
   }
 
+  // Drops all that waits.
+  void DropWaiting() {
+    nobodys_.clear();
+    for (Share* const share : waiting_) share->items.clear();
+    waiting_.clear();
+    next_ = nullptr;
+  }
+
   // Payers that are remembered.
   std::size_t payers() const { return shares_.size(); }
+  std::size_t WaitingOf(Payer payer) const {
+    const auto found = shares_.find(payer);
+    return found == shares_.end() ? 0 : found->second.items.size();
+  }
 
  private:
+  static constexpr unsigned QuarterLeft(unsigned threads) { return threads - threads / 4; }
+
   struct Share {
     std::deque<std::pair<uint64_t, Item>> items = {};  // each with its number
     std::size_t place = 0;                             // in `waiting_`, while there are items
     unsigned running = 0;
-    base::SteadyTime::duration used{0};  // until `reckoned`
-    base::SteadyTime reckoned;
+    SteadyTime::duration used{0};  // until `reckoned`
+    SteadyTime reckoned;
 
-    base::SteadyTime::duration UsedAt(base::SteadyTime now) const {
+    SteadyTime::duration UsedAt(SteadyTime now) const {
       return running == 0 ? used : used + running * (now - reckoned);
     }
-    void Reckon(base::SteadyTime now) {
+    void Reckon(SteadyTime now) {
       used = UsedAt(now);
       reckoned = now;
     }
   };
 
-  static bool IsBefore(const Share& one, const Share& other, base::SteadyTime now) {
+  static bool IsBefore(const Share& one, const Share& other, SteadyTime now) {
     const auto used = one.UsedAt(now), used_by_other = other.UsedAt(now);
     if (used != used_by_other) return used < used_by_other;
     return one.items.front().first < other.items.front().first;
@@ -136,15 +173,15 @@ class FairLine {
     if (!forgotten && least != shares_.end()) shares_.erase(least);
   }
 
-  const unsigned running_max_;
-  const unsigned of_one_max_;
+  unsigned running_max_;
+  unsigned of_one_max_;
   unsigned running_ = 0;
   std::deque<Item> nobodys_;
   std::unordered_map<Payer, Share> shares_;
   std::vector<Share*> waiting_;  // those with items
   Share* next_ = nullptr;        // whom Next has chosen; null: nobody's
   uint64_t next_number_ = 0;
-  base::SteadyTime::duration floor_{0};
+  SteadyTime::duration floor_{0};
 };
 
-}  // namespace waypost::http
+}  // namespace waypost::base
