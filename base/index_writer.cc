@@ -1,5 +1,6 @@
 #include <lmdb.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -26,6 +27,7 @@ constexpr std::size_t kBatchMax = 2000;   // operations
 constexpr std::size_t kBatchRows = 6000;  // of them together
 // Foreground goes first, but not for ever.
 constexpr unsigned kForegroundTurnsMax = 4;
+constexpr Millis kMemoryWait{10};
 
 // Those who come after it hear all the same.
 void Tell(absl::FunctionRef<void()> callback) {
@@ -49,6 +51,17 @@ std::vector<PendingOp> Index::Impl::TakeBatch() {
   std::vector<PendingOp> batch;
   MutexLock lock(queue_mutex);
   while (foreground.empty() && bulk.empty() && !stopping) queue_changed.Wait(queue_mutex);
+  // Before anything is taken, so that where memory runs out nothing that waits is lost or refused:
+  // fewer go on, or one as soon as there is room for it.
+  std::size_t room = std::clamp<std::size_t>(foreground.size(), 1, kBatchMax);
+  const auto reserve = [&] {
+    batch.reserve(room);
+    return absl::OkStatus();
+  };
+  while (!WithinMemory(reserve).ok()) {
+    if (room == 1) queue_changed.WaitUntil(queue_mutex, SteadyNow() + kMemoryWait);
+    room = std::max<std::size_t>(room / 2, 1);
+  }
   const bool take_bulk =
       !bulk.empty() && (foreground.empty() || foreground_turns >= kForegroundTurnsMax);
   if (take_bulk) {
@@ -58,7 +71,7 @@ std::vector<PendingOp> Index::Impl::TakeBatch() {
     return batch;
   }
   foreground_turns = bulk.empty() ? 0 : foreground_turns + 1;
-  while (!foreground.empty() && batch.size() < kBatchMax) {
+  while (!foreground.empty() && batch.size() < room) {
     batch.push_back(std::move(foreground.front()));
     foreground.pop_front();
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -18,6 +17,15 @@
 // once. Nothing is written here: what it came to is a result that somebody else records.
 
 namespace waypost::fetcher {
+namespace {
+
+// Peers that could not be heard, of which a return is noticed while the attempt runs; that of
+// others the queue hears of.
+constexpr std::size_t kSilentMax = 64;
+// Holders that misses tell of, kept of one blob: more than are asked, the likeliest first.
+constexpr std::size_t kToldMax = 2 * kAskedMax;
+
+}  // namespace
 
 Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
                  AttemptProgress& progress, std::stop_token stop)
@@ -45,6 +53,7 @@ void Attempt::Load(base::ReadTxn& txn, MembersOfGroups& members) {
   LoadMembers(txn, record, members);
   locations_ = start_.signpost.locations;
   result_.evidence_at_start = start_.signpost.evidence;
+  result_.partial_bytes_at_start = start_.signpost.partial_bytes;
 }
 
 void Attempt::LoadFailed(const absl::Status& status) {
@@ -55,7 +64,16 @@ void Attempt::LoadFailed(const absl::Status& status) {
 std::optional<base::PeerId> Attempt::Next() {
   if (result_.start != AttemptResult::Start::kGo) return std::nullopt;
   if (asked_.size() >= kAskedMax || Ended()) return std::nullopt;
-  return BestPeer();
+  if (next_ && !parts_.peers.Cooling(*next_)) return next_;
+  if (nobody_left_) return std::nullopt;
+  next_ = BestPeer();
+  nobody_left_ = !next_;
+  return next_;
+}
+
+void Attempt::Yield(const base::PeerId& next) {
+  result_.report.local = LocalEnd::kYielded;
+  result_.report.no_slot_at = next;
 }
 
 AttemptResult Attempt::Finish() {
@@ -85,7 +103,7 @@ AttemptResult::Start Attempt::Judge(const syncgroup::BlobRecord& record) const {
 }
 
 void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record,
-                          MembersOfGroups& cache) {
+                          MembersOfGroups& members) {
   std::vector<base::GroupId> groups;
   for (const auto& item : start_.signpost.groups) {
     if (parts_.ledger.WantedIn(txn, item.first, record)) groups.push_back(item.first);
@@ -99,31 +117,18 @@ void Attempt::LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& recor
     if (record.row) result_.start = AttemptResult::Start::kNotWanted;
     return;
   }
-  std::vector<base::PeerId> others;
-  for (const base::GroupId& group : groups) {
-    const auto [members, is_new] = cache.try_emplace(group);
-    if (is_new) members->second = parts_.groups.MembersOf(txn, group);
-    for (const syncgroup::Member& member : members->second) {
-      if (member.peer == parts_.ledger.options().self) continue;
-      auto& shared = start_.groups_of[member.peer];
-      const bool server = member.role == syncgroup::Role::kServer;
-      if (shared.empty()) (server ? start_.members : others).push_back(member.peer);
-      if (server) start_.servers.insert(member.peer);
-      if (member.sponsor.IsZero()) {
-        start_.sponsors.erase(member.peer);
-      } else if (shared.empty()) {
-        start_.sponsors[member.peer] = member.sponsor;
-      }
-      if (shared.size() < syncgroup::kReadGroupsMax) shared.push_back(group);
-    }
-  }
-  start_.members.insert(start_.members.end(), others.begin(), others.end());
-  start_.members = RotateMembers(std::move(start_.members), start_.signpost.failures);
+  start_.members = members.Of(txn, groups);
+}
+
+const MembersOfGroups::Member* Attempt::Find(const base::PeerId& peer) const {
+  if (start_.members == nullptr) return nullptr;
+  const auto it = start_.members->members.find(peer);
+  return it == start_.members->members.end() ? nullptr : &it->second;
 }
 
 base::PeerId Attempt::SponsorOf(const base::PeerId& peer) const {
-  const auto it = start_.sponsors.find(peer);
-  return it == start_.sponsors.end() ? base::PeerId() : it->second;
+  const auto* const member = Find(peer);
+  return member == nullptr ? base::PeerId() : member->sponsor;
 }
 
 bool Attempt::Ended() const {
@@ -132,18 +137,21 @@ bool Attempt::Ended() const {
 
 // The best peer not yet asked that does not cool and may have a free slot.
 std::optional<base::PeerId> Attempt::BestPeer() {
-  const base::WallTime now = parts_.clock.WallNow();
+  if (start_.members == nullptr) return std::nullopt;
   const auto in = [](const std::vector<base::PeerId>& peers, const base::PeerId& peer) {
     return std::find(peers.begin(), peers.end(), peer) != peers.end();
   };
+  const std::vector<base::PeerId>& members = start_.members->order;
   const RankView view{
       .prefer = options_.prefer,
       .may_ask =
           [&](const base::PeerId& peer) {
-            return start_.groups_of.contains(peer) && !in(asked_, peer) && !in(full_, peer);
+            return Find(peer) != nullptr && !in(asked_, peer) && !in(full_, peer);
           },
-      .cooling = [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Cooling(now); }};
-  for (const base::PeerId& peer : Rank(locations_, start_.members, view)) {
+      .cooling = [&](const base::PeerId& peer) { return parts_.peers.Cooling(peer); },
+      .usable_max = 1,
+      .first_member = FirstMember(members.size(), start_.signpost.failures)};
+  for (const base::PeerId& peer : Rank(locations_, members, view)) {
     if (NoteCoolDown(peer) == Standing::kMayBeAsked) return peer;
   }
   return std::nullopt;
@@ -153,7 +161,7 @@ std::optional<base::PeerId> Attempt::BestPeer() {
 Attempt::Standing Attempt::NoteCoolDown(const base::PeerId& peer) {
   const signpost::PeerHealth health = parts_.peers.Health(peer);
   if (!health.Cooling(parts_.clock.WallNow())) return Standing::kMayBeAsked;
-  result_.silent.try_emplace(peer, health.returns);
+  if (result_.silent.size() < kSilentMax) result_.silent.try_emplace(peer, health.returns);
   AttemptReport& report = result_.report;
   if (!report.first_cool_down_end || health.cool_down_end < *report.first_cool_down_end) {
     report.first_cool_down_end = health.cool_down_end;
@@ -164,6 +172,7 @@ Attempt::Standing Attempt::NoteCoolDown(const base::PeerId& peer) {
 
 void Attempt::Begin(const base::PeerId& peer, uint64_t returns) {
   asked_.push_back(peer);
+  next_.reset();
   returns_at_start_ = returns;
 }
 
@@ -186,7 +195,7 @@ Attempt::Answered Attempt::AskOnce(const base::PeerId& peer,
                                    const std::vector<std::string>& addresses, uint64_t offset) {
   const BlobRequest request{.from = {.peer = peer, .addresses = addresses},
                             .blob = blob_,
-                            .groups = start_.groups_of.at(peer),
+                            .groups = GroupsAt(peer),
                             .offset = offset,
                             .stall_timeout = options_.stall_timeout};
   StoreSink sink(parts_, request, options_, bytes_max_, progress_, stop_);
@@ -222,7 +231,7 @@ std::optional<blobstore::ArrivedBlob> Attempt::HearBlob(const base::PeerId& peer
   Begin(peer, returns);
   request_ = BlobRequest{.from = {.peer = peer, .addresses = {}},
                          .blob = blob_,
-                         .groups = start_.groups_of.at(peer),
+                         .groups = GroupsAt(peer),
                          .stall_timeout = options_.stall_timeout};
   arriving_ =
       std::make_unique<StoreSink>(parts_, *request_, options_, bytes_max_, progress_, stop_);
@@ -244,7 +253,7 @@ void Attempt::HearFinished(const base::PeerId& peer, absl::StatusOr<blobstore::S
 void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns,
                        const syncgroup::Elsewhere& miss) {
   Begin(peer, returns);
-  Miss(peer, start_.groups_of.at(peer), miss);
+  Miss(peer, GroupsAt(peer), miss);
 }
 
 void Attempt::HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) {
@@ -291,10 +300,12 @@ void Attempt::Miss(const base::PeerId& peer, const std::vector<base::GroupId>& g
   // Its word is good for members alone: who is none is not asked, and whoever is named first would
   // have the blob wait for it. Who of them is a server, the group says.
   signpost::Locations told = miss.locations;
-  std::erase_if(told, [&](const auto& item) { return !start_.groups_of.contains(item.first); });
-  for (auto& [other, location] : told) location.is_server = start_.servers.contains(other);
-  signpost::MergeLocations(result_.learned, told, now);
-  signpost::MergeLocations(locations_, told, now);
+  std::erase_if(told, [&](const auto& item) { return Find(item.first) == nullptr; });
+  for (auto& [other, location] : told) location.is_server = Find(other)->is_server;
+  for (signpost::Locations* known : {&result_.learned, &locations_}) {
+    signpost::MergeLocations(*known, told, now);
+    signpost::TrimLocations(*known, kToldMax);
+  }
   if (knows_us && locations_.contains(peer)) locations_[peer].denied = now;
   if (miss.size_hint_bytes && !result_.size_bytes) {
     result_.size_bytes = miss.size_hint_bytes;
@@ -317,14 +328,15 @@ void Attempt::FailPeer(const base::PeerId& peer, Answer answer, std::string_view
 void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_view message) {
   sink.Discard();
   Note(peer, Answer::kWrongBytes, message);
-  base::LogWarning("blob ", blob_.ToHex(), ": peer ", peer.ToHex(),
-                   " sent wrong bytes: ", base::Abs(message));
+  // An answer may bring a thousand of them.
+  if (parts_.lines.May(peer.ToHex(), parts_.clock.SteadyNow())) {
+    base::LogWarning("blob ", blob_.ToHex(), ": peer ", peer.ToHex(),
+                     " sent wrong bytes: ", base::Abs(message));
+  }
   parts_.peers.RecordWrongBytes(peer, blob_,
                                 ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
-  const auto groups = start_.groups_of.find(peer);
-  if (parts_.came_wrong && groups != start_.groups_of.end()) {
-    parts_.came_wrong(peer, blob_, groups->second);
-  }
+  const auto* const member = Find(peer);
+  if (parts_.came_wrong && member != nullptr) parts_.came_wrong(peer, blob_, member->groups);
   locations_.erase(peer);
 }
 

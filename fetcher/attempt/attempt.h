@@ -5,17 +5,18 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "base/clock.h"
 #include "base/index.h"
+#include "base/log_bound.h"
 #include "blobstore/blob_store.h"
 #include "fetcher/attempt/blob_client.h"
+#include "fetcher/attempt/group_members.h"
 #include "fetcher/attempt/rate_limiter.h"
 #include "fetcher/policy/outcome.h"
 #include "signpost/peer_book.h"
@@ -36,6 +37,7 @@ struct AttemptParts {
   BlobClient& client;
   const base::Clock& clock;
   RateLimiter& rate;
+  base::LogBound& lines;  // of peers that sent wrong bytes
   std::function<bool(const base::PeerId&, const base::GroupId&)> knows_us;
   // Who sent wrong bytes, under which groups it may be asked. Null: nobody wants to know.
   std::function<void(const base::PeerId&, const base::BlobId&, const std::vector<base::GroupId>&)>
@@ -57,9 +59,9 @@ struct AttemptOptions {
   base::WallTime free_since;
   // An app here waits for it: that some member may make this peer fetch no more is no matter then.
   bool for_app = false;
-  // Asked once a minute of a transfer under kSlowBytesPerS: does another peer's blob wait for this
-  // slot?
-  std::function<bool()> should_yield;
+  // Told of each piece that comes: its bytes, and the time since the last one that was not the
+  // peer's fault. True: the transfer gives its slot away and goes on later. Null: it never does.
+  std::function<bool(uint64_t bytes, base::SteadyTime::duration excused)> should_yield;
   // Asked where more than `small_bytes` are announced: may this slot carry a large blob?
   uint64_t small_bytes = std::numeric_limits<uint64_t>::max();
   std::function<bool()> may_be_large;
@@ -78,15 +80,13 @@ struct AttemptResult {
   signpost::Locations learned;  // from misses
   std::optional<uint64_t> size_bytes;
   uint64_t evidence_at_start = 0;
+  uint64_t partial_bytes_at_start = 0;  // that the row knew of
   // Peers that could not be heard, with their `returns` as noted before: one that moved since is
-  // news.
+  // news. At most kSilentMax.
   std::map<base::PeerId, uint64_t> silent;
   bool first_try = false;  // the first location asked sent it
   uint64_t body_bytes = 0;
 };
-
-// Members of groups as one view of the index has them, so that many attempts look them up once.
-using MembersOfGroups = absl::flat_hash_map<base::GroupId, std::vector<syncgroup::Member>>;
 
 // One try to obtain a blob, over up to kAskedMax locations, one after the other, including those
 // that misses name. Only members of a group under which it is wanted are asked, and each hears only
@@ -111,20 +111,25 @@ class Attempt {
   // Learned from others: judges nobody.
   std::optional<uint64_t> size_hint() const { return start_.signpost.size_hint_bytes; }
 
-  // Whom to ask next; nullopt: this try is over.
+  // Whom to ask next; nullopt: this try is over. Cheap where the answer is what it was before.
   std::optional<base::PeerId> Next();
   // Who brought the peer into all the groups under which it may be asked; zero: nobody, in one of
   // them an admin admitted it.
   base::PeerId SponsorOf(const base::PeerId& peer) const;
   // The peer has no slot free: goes on without it.
-  void SkipFull(const base::PeerId& peer) { full_.push_back(peer); }
+  void SkipFull(const base::PeerId& peer) {
+    full_.push_back(peer);
+    next_.reset();
+  }
+  // Its slot goes to others: what was heard stands, nothing counts, and it goes on with `next`.
+  void Yield(const base::PeerId& next);
   // Blocks until the peer has answered; no lock is held, no transaction open.
   void Ask(const base::PeerId& peer);
 
   // ---- as part of a batch ----
   // The groups under which the peer may be asked for the blob.
   const std::vector<base::GroupId>& GroupsAt(const base::PeerId& peer) const {
-    return start_.groups_of.at(peer);
+    return start_.members->members.at(peer).groups;
   }
   // A batch that asked `peer` for this blob says what it answered by one of the functions that
   // follow, once for each peer. `returns`: the peer's PeerHealth::returns from before it was asked.
@@ -148,13 +153,13 @@ class Attempt {
   // Everything that it knows at its start, from one look at the index.
   struct Known {
     signpost::Signpost signpost;
-    std::vector<base::PeerId> members;  // of the groups under which it is wanted, servers first
-    absl::flat_hash_map<base::PeerId, std::vector<base::GroupId>> groups_of;  // ... which of them
-    absl::flat_hash_set<base::PeerId> servers;                                // ... in one of these
-    absl::flat_hash_map<base::PeerId, base::PeerId> sponsors;  // of those that came by invites
+    // Of the groups under which it is wanted; shared with the attempts for others. Null: nobody.
+    std::shared_ptr<const MembersOfGroups::Set> members;
   };
   AttemptResult::Start Judge(const syncgroup::BlobRecord& record) const;
-  void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record, MembersOfGroups& cache);
+  void LoadMembers(base::ReadTxn& txn, const syncgroup::BlobRecord& record,
+                   MembersOfGroups& members);
+  const MembersOfGroups::Member* Find(const base::PeerId& peer) const;
   std::optional<base::PeerId> BestPeer();
   enum class Standing { kMayBeAsked, kCools };
   Standing NoteCoolDown(const base::PeerId& peer);
@@ -187,8 +192,10 @@ class Attempt {
   AttemptResult result_;
   signpost::Locations locations_;
   std::vector<base::PeerId> asked_;
-  std::vector<base::PeerId> full_;  // have no slot free
-  uint64_t returns_at_start_ = 0;   // of the peer being asked
+  std::vector<base::PeerId> full_;    // have no slot free
+  std::optional<base::PeerId> next_;  // as Next found last
+  bool nobody_left_ = false;
+  uint64_t returns_at_start_ = 0;  // of the peer being asked
   std::optional<BlobRequest> request_;
   std::unique_ptr<StoreSink> arriving_;  // of a batch, for `request_`
 };

@@ -81,6 +81,9 @@ struct BatchItem {
 class BatchSink {
  public:
   virtual ~BatchSink() = default;
+  // So many bytes of the answer came, of whatever they are; called before the items that they make
+  // whole. An error ends the answer as one of OnItem does.
+  virtual absl::Status OnBytes(std::size_t bytes) = 0;
   // `number`: of the blob in the request. An error ends the answer and comes back as
   // BlobReply::sink_error.
   virtual absl::Status OnItem(std::size_t number, const BatchItem& item) = 0;

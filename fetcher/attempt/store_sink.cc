@@ -71,6 +71,7 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
     return Fail(Fault::kYielded, absl::CancelledError("large, and the slot is for small ones"));
   }
   total_ = total_bytes;
+  const base::SteadyTime before = parts_.clock.SteadyNow();
   RETURN_IF_ERROR(StartWriter());
   if (writer_->offset() != offset) {
     // The callee ignored the range, or what was here is of another size: this answer from its
@@ -85,8 +86,8 @@ absl::Status StoreSink::OnStart(uint64_t total_bytes, uint64_t offset,
   progress_.total_bytes = total_bytes;
   progress_.received_bytes = offset;
   progress_.transferring = true;
-  slow_ = SlowWindow(parts_.clock.SteadyNow());
-  return absl::OkStatus();
+  // What is here was read and hashed again.
+  return GoOn(0, before);
 }
 
 absl::Status StoreSink::OnData(std::string_view data) {
@@ -99,10 +100,12 @@ absl::Status StoreSink::OnData(std::string_view data) {
     return Fail(absl::IsOutOfRange(written) ? Fault::kTooLong : Fault::kStore, written);
   }
   progress_.received_bytes += data.size();
-  // Our own limit and disk are not the peer's fault.
-  const base::SteadyTime now = parts_.clock.SteadyNow();
-  if (slow_.Slow(data.size(), now, now - before) && options_.should_yield &&
-      options_.should_yield()) {
+  return GoOn(data.size(), before);
+}
+
+// Our own limit and disk, which were at work since `before`, are not the peer's fault.
+absl::Status StoreSink::GoOn(uint64_t bytes, base::SteadyTime before) {
+  if (options_.should_yield && options_.should_yield(bytes, parts_.clock.SteadyNow() - before)) {
     return Fail(Fault::kYielded, absl::CancelledError("too slow"));
   }
   return absl::OkStatus();

@@ -7,7 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "fetcher/attempt/attempt.h"
-#include "fetcher/policy/slow_window.h"
 
 namespace waypost::fetcher {
 
@@ -51,6 +50,7 @@ class StoreSink final : public BlobSink {
  private:
   absl::Status Fail(Fault fault, absl::Status status);
   absl::Status StartWriter();
+  absl::Status GoOn(uint64_t bytes, base::SteadyTime before);
 
   const AttemptParts& parts_;
   const BlobRequest& request_;
@@ -63,7 +63,6 @@ class StoreSink final : public BlobSink {
   uint64_t total_ = 0;
   bool resumed_ = false;
   Fault fault_ = Fault::kNone;
-  SlowWindow slow_{base::SteadyTime()};
 };
 
 }  // namespace waypost::fetcher

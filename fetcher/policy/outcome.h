@@ -51,7 +51,7 @@ struct AttemptReport {
   // failed now, and whose it is.
   std::optional<base::WallTime> first_cool_down_end;
   base::PeerId first_to_end;
-  base::PeerId no_slot_at;      // kNoSlot: one whose slot it waits for
+  base::PeerId no_slot_at;      // one whose slot it waits for: of kNoSlot, and of some kYielded
   bool evidence_moved = false;  // the signpost's evidence or a peer's returns, since the start
 };
 

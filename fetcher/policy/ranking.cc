@@ -16,30 +16,33 @@ bool Denied(const signpost::Location& location) {
 
 std::vector<base::PeerId> Rank(const signpost::Locations& locations,
                                const std::vector<base::PeerId>& members, const RankView& view) {
-  std::vector<base::PeerId> ranked;
+  std::vector<base::PeerId> usable, cooling;
   const auto add = [&](const base::PeerId& peer) {
-    if (!view.may_ask(peer)) return;
-    if (std::find(ranked.begin(), ranked.end(), peer) == ranked.end()) ranked.push_back(peer);
+    if (usable.size() >= view.usable_max || !view.may_ask(peer)) return;
+    (view.cooling(peer) ? cooling : usable).push_back(peer);
   };
   if (!view.prefer.IsZero()) add(view.prefer);
   const std::vector<base::PeerId> order = signpost::LocationOrder(locations);
-  for (const base::PeerId& peer : order) {
-    if (!Denied(locations.at(peer))) add(peer);
+  const auto add_locations = [&](bool denied) {
+    for (const base::PeerId& peer : order) {
+      if (peer != view.prefer && Denied(locations.at(peer)) == denied) add(peer);
+    }
+  };
+  add_locations(/*denied=*/false);
+  for (std::size_t i = 0; i < members.size() && usable.size() < view.usable_max; ++i) {
+    const base::PeerId& peer = members[(view.first_member + i) % members.size()];
+    if (peer != view.prefer && !locations.contains(peer)) add(peer);
   }
-  for (const base::PeerId& peer : members) {
-    if (!locations.contains(peer)) add(peer);
+  add_locations(/*denied=*/true);
+  if (usable.size() < view.usable_max) {
+    usable.insert(usable.end(), cooling.begin(), cooling.end());
   }
-  for (const base::PeerId& peer : order) add(peer);
-  std::stable_partition(ranked.begin(), ranked.end(),
-                        [&](const base::PeerId& peer) { return !view.cooling(peer); });
-  return ranked;
+  return usable;
 }
 
-std::vector<base::PeerId> RotateMembers(std::vector<base::PeerId> members, uint32_t failures) {
-  if (members.size() <= kAskedMax) return members;
-  const std::size_t by = failures % members.size() * kAskedMax % members.size();
-  std::rotate(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(by), members.end());
-  return members;
+std::size_t FirstMember(std::size_t members, uint32_t failures) {
+  if (members <= kAskedMax) return 0;
+  return failures % members * kAskedMax % members;
 }
 
 std::optional<base::PeerId> AnotherPeer(const signpost::Locations& locations,

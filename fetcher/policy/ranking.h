@@ -22,16 +22,19 @@ struct RankView {
   // Members of a group under which the blob is wanted that were not asked yet. Never ourselves.
   PeerTest may_ask;
   PeerTest cooling;
+  // With so many that do not cool it ends: nobody looks further, however many the members are.
+  std::size_t usable_max = kAskedMax;
+  std::size_t first_member = 0;  // of `members`, where to begin; those before it follow the last
 };
 // The signpost's locations (servers, proxies, the freshest; denied ones last), before the denied
-// ones the members of the groups that are not among them (`members`, servers first). Cooling peers
-// go behind all others.
+// ones the members of the groups that are not among them (`members`, each once, servers first).
+// Cooling peers go behind all others. In a time that grows with the members alone.
 std::vector<base::PeerId> Rank(const signpost::Locations& locations,
                                const std::vector<base::PeerId>& members, const RankView& view);
 
-// Where the groups have more members than one attempt asks, others come first in each: `members`
-// turned by as many as earlier attempts asked.
-std::vector<base::PeerId> RotateMembers(std::vector<base::PeerId> members, uint32_t failures);
+// Where the groups have more members than one attempt asks, others come first in each: which of
+// `members` it begins with, so many further as earlier attempts asked.
+std::size_t FirstMember(std::size_t members, uint32_t failures);
 
 // Who may be asked while the first peer cools: the first location that is `usable` and has not said
 // no since it was seen.

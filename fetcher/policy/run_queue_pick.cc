@@ -133,6 +133,8 @@ void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picke
   std::size_t waits = 0;
   for (const Heap& shelf : peer.shelves) waits += shelf.size();
   limit = std::min(limit, std::max(kShareMin, waits / 2));
+  // Before anything is taken out: where there is no memory for it, nothing is lost.
+  picked.reserve(picked.size() + std::min(limit, waits));
   for (const std::size_t full = picked.size() + limit; picked.size() < full;) {
     const auto shelf = ShelfToPick(peer, now, /*large=*/false);
     if (!shelf) break;

@@ -15,16 +15,19 @@ namespace waypost::fetcher {
 inline constexpr uint64_t kSlowBytesPerS = 1024 * 1024;
 inline constexpr base::Millis kSlowWindow{60 * 1000};
 
-// Judges a transfer once a window, each window anew. Pure: told the time.
+// Judges a transfer, or all that one slot was held for, once a window, each window anew. Pure: told
+// the time.
 class SlowWindow {
  public:
   explicit SlowWindow(base::SteadyTime now) : began_(now) {}
 
+  // That was not the peer's fault.
+  void Excuse(base::SteadyTime::duration time) { began_ += time; }
   // `bytes` more came. `excused`: time since the last call that was not the peer's fault. True once
   // at the end of each window that was slow.
   bool Slow(uint64_t bytes, base::SteadyTime now, base::SteadyTime::duration excused = {}) {
     bytes_ += bytes;
-    began_ += excused;
+    Excuse(excused);
     if (now - began_ < kSlowWindow) return false;
     const std::chrono::duration<double> window = now - std::exchange(began_, now);
     return static_cast<double>(std::exchange(bytes_, 0)) / window.count() <

@@ -13,7 +13,9 @@
 
 // Load all in one view, ask the peer that most would go to, write down what came without waiting,
 // give the slot back, write down what did not come, wait for the commits, land. An item that goes
-// back is as it came; whatever happens, each lands once.
+// back is as it came, or keeps what was heard of it; whatever happens, each lands once, also where
+// memory runs out. What a batch takes of its slot is bounded in bytes and in time, over all that
+// it asks.
 
 namespace waypost::fetcher {
 namespace {
@@ -22,6 +24,11 @@ using base::Index;
 
 // When so much came, what is left goes back, so that somebody else may have the slot.
 constexpr uint64_t kTurnBytes = 2 * syncgroup::kBatchBytesMax;
+// So many times the stall timeout it asks on, whatever comes: an answer that is not a miss takes
+// long only where the peer is slow, and the others wait for nothing of it.
+constexpr int kTurnStalls = 4;
+// Where memory ran out, somebody else may give some back.
+constexpr base::Millis kMemoryWait{1000};
 // Files that are open and wait.
 constexpr std::size_t kTogetherMax = 64;
 
@@ -32,15 +39,18 @@ class Batch::Answer final : public BatchSink {
  public:
   Answer(Batch& batch, const base::PeerId& peer, uint64_t returns, std::vector<Item*> items)
       : batch_(batch), peer_(peer), returns_(returns), items_(std::move(items)) {}
+  absl::Status OnBytes(std::size_t bytes) override;
   absl::Status OnItem(std::size_t number, const BatchItem& item) override;
   // What came and still waits, whatever ended the answer.
   absl::Status FinishFiles();
   std::size_t heard() const { return heard_; }        // items that came
   std::size_t answered() const { return answered_; }  // of them those that need not come again
+  // It sent so much that is wrong that nothing else in its answer is looked at.
+  bool suspect() const { return suspect_; }
 
  private:
   absl::Status Finished(Item& item);
-  static absl::Status OurFault(const Item& item);
+  absl::Status Fault(const Item& item);
 
   Batch& batch_;
   const base::PeerId peer_;
@@ -50,7 +60,7 @@ class Batch::Answer final : public BatchSink {
   std::vector<blobstore::ArrivedBlob> files_;  // of them
   std::size_t heard_ = 0;
   std::size_t answered_ = 0;
-  SlowWindow slow_{batch_.parts_.attempt.clock.SteadyNow()};
+  bool suspect_ = false;
 };
 
 void Batch::Outstanding::Begin() {
@@ -73,17 +83,86 @@ Batch::Batch(const Parts& parts, std::vector<Taken>& all)
       options_(parts.board.options()),
       began_(parts.attempt.clock.SteadyNow()),
       all_(all),
-      slot_{.at = all.front().picked.at,
-            .since = parts.attempt.clock.SteadyNow(),
-            .large = all.front().picked.alone} {}
+      slow_(began_),
+      slot_{.at = all.front().picked.at, .since = began_, .large = all.front().picked.alone},
+      alone_(all.size() == 1) {}
 
 void Batch::Run() {
-  Load();
-  Ask();
+  const absl::Status asked = base::WithinMemory([&] {
+    Load();
+    Ask();
+    return absl::OkStatus();
+  });
+  if (!asked.ok()) GiveUp();
   parts_.board.FreeSlot(slot_);
-  Land(Which::kPutBack);
-  Conclude();
-  Land(Which::kAll);
+  Insist([&] { Land(Which::kPutBack); });
+  Insist([&] { Conclude(); });
+  Insist([&] {
+    Land(Which::kAll);
+    LandUnmade();
+  });
+  outstanding_.WaitForAll();
+  if (!asked.ok()) parts_.board.Rest(kMemoryWait);
+}
+
+// What must be done is tried again, until there is memory or nothing matters any more.
+void Batch::Insist(absl::FunctionRef<void()> act) {
+  const auto acted = [&] {
+    act();
+    return absl::OkStatus();
+  };
+  while (!base::WithinMemory(acted).ok() && !parts_.board.stopped()) {
+    parts_.board.Rest(kMemoryWait);
+  }
+}
+
+// Memory ran out: nobody is at fault, and all goes back that was not on its way into the index.
+void Batch::GiveUp() {
+  in_answer_ = false;
+  for (Item& item : items_) {
+    if (item.open) PutBack(item);
+  }
+  const absl::Status said = base::WithinMemory([&] {
+    if (parts_.attempt.lines.May("memory", parts_.attempt.clock.SteadyNow())) {
+      base::LogWarning("fetcher: memory ran out; ", all_.size(), " blobs are tried again");
+    }
+    return absl::OkStatus();
+  });
+  static_cast<void>(said);  // without memory for a line there is none
+}
+
+// What there was no memory to make an item of.
+void Batch::LandUnmade() {
+  std::vector<Board::Landing> landings;
+  for (std::size_t i = items_.size(); i < all_.size(); ++i) {
+    all_[i].result.report.local = LocalEnd::kCancelled;
+    landings.push_back({.taken = all_[i], .due = all_[i].picked.key});
+  }
+  parts_.board.Land(landings);
+}
+
+// Told of all that comes and of our own time that it took, whomever is asked: a peer keeps the slot
+// from others neither by many short answers nor by one long one.
+bool Batch::TurnIsOver(uint64_t bytes, base::SteadyTime::duration excused) {
+  received_bytes_ += bytes;
+  const base::SteadyTime now = parts_.attempt.clock.SteadyNow();
+  if (slow_.Slow(bytes, now, excused) && parts_.board.ShouldYield(slot_)) turn_is_over_ = true;
+  return turn_is_over_;
+}
+
+bool Batch::TimeIsOver() const {
+  return parts_.attempt.clock.SteadyNow() - began_ >= kTurnStalls * options_.stall_timeout;
+}
+
+// `excused`: time since the last piece that was not the peer's fault.
+bool Batch::ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::duration excused) {
+  if (in_answer_) {
+    // What of an answer is here is taken, and was counted when it came.
+    slow_.Excuse(excused);
+    return false;
+  }
+  if (!alone_ && TimeIsOver()) GoOnWith(taken);
+  return TurnIsOver(bytes, excused);
 }
 
 AttemptOptions Batch::OptionsFor(Taken& taken) {
@@ -92,12 +171,17 @@ AttemptOptions Batch::OptionsFor(Taken& taken) {
           .prefer = picked.at,
           .free_since = picked.free_since,
           .for_app = parts_.board.Waited(picked.key.blob),
-          .should_yield = [this] { return parts_.board.ShouldYield(slot_); },
+          .should_yield =
+              [this, &taken](uint64_t bytes, base::SteadyTime::duration excused) {
+                return ShouldYield(taken, bytes, excused);
+              },
           .small_bytes = options_.batch_blob_bytes,
           .may_be_large =
               [this, &taken] {
                 taken.alone = true;
-                return parts_.board.Enlarge(slot_);
+                if (!parts_.board.Enlarge(slot_)) return false;
+                GoOnWith(taken);
+                return true;
               }};
 }
 
@@ -108,11 +192,20 @@ void Batch::Load() {
                                          taken.flight->progress, taken.flight->stop.get_token())});
   }
   const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
-    MembersOfGroups members;
-    for (Item& item : items_) item.attempt.Load(txn, members);
+    MembersOfGroups members(parts_.attempt.groups, parts_.attempt.ledger.options().self);
+    for (Item& item : items_) {
+      // The others come with another batch.
+      if (members.full()) {
+        PutBack(item);
+      } else {
+        item.attempt.Load(txn, members);
+      }
+    }
   });
   if (read.ok()) return;
-  for (Item& item : items_) item.attempt.LoadFailed(read);
+  for (Item& item : items_) {
+    if (item.open) item.attempt.LoadFailed(read);
+  }
 }
 
 void Batch::PutBack(Item& item) {
@@ -121,12 +214,31 @@ void Batch::PutBack(Item& item) {
   item.taken.result.report.local = LocalEnd::kCancelled;
 }
 
-void Batch::Land(Which which) {
-  std::vector<Board::Landing> landings;
+// Somebody else could be asked, later. What was heard is written down, and it goes on with the next
+// peer; but once only: then it has been tried, or it would come back for ever without a wait.
+void Batch::SendBack(Item& item, const base::PeerId& next) {
+  const RunQueue::Picked& picked = item.taken.picked;
+  if (item.attempt.result().report.asked.empty()) {
+    PutBack(item);
+  } else if (picked.at == picked.key.first_peer) {
+    item.attempt.Yield(next);
+  }
+}
+
+void Batch::SendBackBut(const Taken* one) {
   for (Item& item : items_) {
-    if (item.landed || (which == Which::kPutBack && !item.put_back)) continue;
-    item.landed = true;
-    landings.push_back({.taken = item.taken, .due = {}});
+    if (&item.taken == one || !item.open) continue;
+    if (const auto next = item.attempt.Next()) SendBack(item, *next);
+  }
+}
+
+void Batch::Land(Which which, const Taken* but) {
+  std::vector<Board::Landing> landings;
+  const auto lands = [&](const Item& item) {
+    return !item.landed && &item.taken != but && (which == Which::kAll || item.put_back);
+  };
+  for (const Item& item : items_) {
+    if (lands(item)) landings.push_back({.taken = item.taken, .due = {}});
   }
   if (landings.empty()) return;
   // Read while the flights stand: what is told of a row from now on is newer.
@@ -145,20 +257,27 @@ void Batch::Land(Which which) {
     if (!wanted && !taken.result.staged) parts_.attempt.blobs.DropPartial(blob);
   }
   parts_.board.Land(landings);
+  for (Item& item : items_) item.landed |= lands(item);
 }
 
 void Batch::Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write) {
   outstanding_.Begin();
-  parts_.attempt.index.Submit(
-      lane,
-      [write = std::move(write)](base::WriteTxn& txn) {
-        write(txn);
-        return absl::OkStatus();
-      },
-      [this, &item](absl::Status status) {
-        item.recorded = std::move(status);
-        outstanding_.End();
-      });
+  const absl::Status submitted = base::WithinMemory([&] {
+    parts_.attempt.index.Submit(
+        lane,
+        [write = std::move(write)](base::WriteTxn& txn) {
+          write(txn);
+          return absl::OkStatus();
+        },
+        [this, &item](absl::Status status) {
+          item.recorded = std::move(status);
+          outstanding_.End();
+        });
+    return absl::OkStatus();
+  });
+  if (submitted.ok()) return;
+  item.recorded = submitted;
+  outstanding_.End();
 }
 
 void Batch::SubmitSuccess(Item& item) {
@@ -170,13 +289,14 @@ void Batch::SubmitSuccess(Item& item) {
   });
 }
 
+absl::Status Batch::Answer::OnBytes(std::size_t bytes) {
+  if (batch_.TimeIsOver()) batch_.turn_is_over_ = true;
+  return batch_.TurnIsOver(bytes, {}) ? absl::CancelledError("too slow") : absl::OkStatus();
+}
+
 absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
   Item& item = *items_.at(number);
   heard_ = number + 1;
-  if (slow_.Slow(heard.bytes.size(), batch_.parts_.attempt.clock.SteadyNow()) &&
-      batch_.parts_.board.ShouldYield(batch_.slot_)) {
-    return absl::CancelledError("too slow");
-  }
   if (heard.kind != BatchItem::Kind::kLeftOut) ++answered_;
   switch (heard.kind) {
     case BatchItem::Kind::kMiss:
@@ -195,7 +315,7 @@ absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
       break;
   }
   auto arrived = item.attempt.HearBlob(peer_, returns_, heard);
-  if (!arrived) return OurFault(item);
+  if (!arrived) return Fault(item);
   if (heard.bytes.size() <= batch_.parts_.attempt.blobs.inline_max_bytes()) {
     item.attempt.HearFinished(peer_, arrived->writer->Finish(arrived->expected));
     return Finished(item);
@@ -207,7 +327,10 @@ absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
 }
 
 absl::Status Batch::Answer::FinishFiles() {
+  const base::Clock& clock = batch_.parts_.attempt.clock;
+  const base::SteadyTime before = clock.SteadyNow();
   auto staged = batch_.parts_.attempt.blobs.FinishTogether(std::exchange(files_, {}));
+  batch_.slow_.Excuse(clock.SteadyNow() - before);
   absl::Status first;
   const std::vector<Item*> finished = std::exchange(waiting_, {});
   for (std::size_t i = 0; i < finished.size(); ++i) {
@@ -218,14 +341,19 @@ absl::Status Batch::Answer::FinishFiles() {
 }
 
 absl::Status Batch::Answer::Finished(Item& item) {
-  if (!item.attempt.result().staged) return OurFault(item);
+  if (!item.attempt.result().staged) return Fault(item);
   batch_.SubmitSuccess(item);
   return absl::OkStatus();
 }
 
-// Our own disk: it would not take the next one either.
-absl::Status Batch::Answer::OurFault(const Item& item) {
+absl::Status Batch::Answer::Fault(const Item& item) {
   const AttemptReport& report = item.attempt.result().report;
+  if (batch_.parts_.attempt.peers.Health(peer_).suspect &&
+      batch_.parts_.attempt.peers.Cooling(peer_)) {
+    suspect_ = true;
+    return absl::CancelledError("it sends wrong bytes");
+  }
+  // Our own disk: it would not take the next one either.
   if (report.local != LocalEnd::kNoSpace && report.local != LocalEnd::kDisk) {
     return absl::OkStatus();
   }
@@ -250,10 +378,14 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
   BlobReply reply;
   reply.message = "no address of it is known";
   if (!request.from.addresses.empty() || parts_.attempt.client.ReachableWithoutAddress(peer)) {
+    in_answer_ = true;
     reply = parts_.attempt.client.GetBatch(request, answer, parts_.board.stop_token());
   }
-  received_bytes_ += reply.body_bytes;
-  const bool disk_failed = !answer.FinishFiles().ok();
+  const bool finished = answer.FinishFiles().ok();
+  in_answer_ = false;
+  // Whatever else it might have sent, the others are asked for it.
+  if (answer.suspect()) return;
+  const bool disk_failed = !finished;
   if (reply.kind == BlobReply::Kind::kComplete && !disk_failed) {
     if (answer.answered() > 0) return;
     // It has no room for answers of this kind.
@@ -261,6 +393,11 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
       item->taken.alone = true;
       PutBack(*item);
     }
+    return;
+  }
+  if (turn_is_over_ && reply.kind == BlobReply::Kind::kSinkError && !disk_failed) {
+    // It came to nothing within a whole turn: by itself it may take longer.
+    if (answer.heard() == 0) some.front()->taken.alone = true;
     return;
   }
   const bool peer_failed =
@@ -309,14 +446,14 @@ bool Batch::AskFirst() {
   return true;
 }
 
-// A large blob is a matter of its own: what was taken with it goes back.
-void Batch::RunFirst() {
-  for (Item& item : items_) {
-    if (&item != &items_.front()) PutBack(item);
-  }
-  Land(Which::kPutBack);
-  while (items_.front().open && AskFirst()) {
-  }
+// A blob that may take long is a matter of its own: nothing that was taken with it waits for it.
+void Batch::GoOnWith(const Taken& one) {
+  if (std::exchange(alone_, true)) return;
+  const base::SteadyTime before = parts_.attempt.clock.SteadyNow();
+  SendBackBut(&one);
+  Conclude(&one);
+  Land(Which::kAll, &one);
+  slow_.Excuse(parts_.attempt.clock.SteadyNow() - before);
 }
 
 void Batch::Ask() {
@@ -324,22 +461,27 @@ void Batch::Ask() {
     const bool starts = item.attempt.result().start == AttemptResult::Start::kGo;
     item.taken.alone = starts && item.attempt.size_hint().value_or(0) > options_.batch_blob_bytes;
   }
-  if (items_.front().taken.alone && parts_.board.Enlarge(slot_)) return RunFirst();
-  for (Item& item : items_) {
-    if (item.taken.alone) PutBack(item);
+  if (items_.front().taken.alone && parts_.board.Enlarge(slot_)) {
+    GoOnWith(items_.front().taken);
+  } else {
+    for (Item& item : items_) {
+      if (item.taken.alone) PutBack(item);
+    }
   }
-  while (received_bytes_ < kTurnBytes && AskFirst()) {
+  const auto goes_on = [&] {
+    if (!alone_ && (received_bytes_ >= kTurnBytes || TimeIsOver())) return false;
+    return !TurnIsOver(0, {});
+  };
+  while (goes_on() && AskFirst()) {
   }
-  if (received_bytes_ < kTurnBytes) return;
-  for (Item& item : items_) {
-    if (item.open && item.attempt.Next()) PutBack(item);
-  }
+  SendBackBut(nullptr);
 }
 
 // What nobody brought is written down too, and then everything that was written is told.
-void Batch::Conclude() {
+void Batch::Conclude(const Taken* but) {
   for (Item& item : items_) {
-    if (!item.open) continue;
+    if (!item.open || &item.taken == but) continue;
+    item.open = false;
     item.taken.result = item.attempt.Finish();
     const AttemptResult& result = item.taken.result;
     if (result.start == AttemptResult::Start::kNotWanted) {
@@ -357,6 +499,8 @@ void Batch::Conclude() {
   }
   outstanding_.WaitForAll();
   for (Item& item : items_) {
+    if (item.noted || &item.taken == but) continue;
+    item.noted = true;
     const base::BlobId& blob = item.attempt.blob();
     const AttemptResult& result = item.taken.result;
     parts_.recorder.NoteReceived(result.body_bytes);

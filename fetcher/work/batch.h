@@ -6,10 +6,12 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "base/index.h"
 #include "base/mutex.h"
 #include "fetcher/attempt/attempt.h"
+#include "fetcher/policy/slow_window.h"
 #include "fetcher/work/board.h"
 #include "fetcher/work/recorder.h"
 
@@ -52,6 +54,7 @@ class Batch {
     bool open = true;       // somebody else may be asked yet
     bool put_back = false;  // another attempt will get it
     bool landed = false;
+    bool noted = false;  // and counted
     absl::Status recorded = absl::OkStatus();
     Written written = {};
     std::optional<Failure> failure = {};
@@ -63,24 +66,40 @@ class Batch {
   void Ask();
   bool AskFirst();
   void AskSome(const base::PeerId& peer, const std::vector<Item*>& some);
-  void RunFirst();
+  // ---- how long ----
+  // Counts all that comes; from then on true when the slot is to be given up.
+  bool TurnIsOver(uint64_t bytes, base::SteadyTime::duration excused);
+  bool TimeIsOver() const;
+  bool ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::duration excused);
+  // The others are concluded or go back, and land.
+  void GoOnWith(const Taken& one);
+
   // Goes back into the queue as it came, with the next Land.
   void PutBack(Item& item);
+  void SendBack(Item& item, const base::PeerId& next);
+  void SendBackBut(const Taken* one);
   // Other workers may have them. What was put back lands before this one waits for a large blob or
   // its commit; the rest at the end.
   enum class Which { kPutBack, kAll };
-  void Land(Which which);
+  void Land(Which which, const Taken* but = nullptr);
+  void LandUnmade();
   void Submit(Item& item, base::Index::Lane lane, std::function<void(base::WriteTxn&)> write);
   void SubmitSuccess(Item& item);
   // What nobody brought is written down too, and then everything that was written is told.
-  void Conclude();
+  void Conclude(const Taken* but = nullptr);
+  void Insist(absl::FunctionRef<void()> act);
+  void GiveUp();
 
   const Parts parts_;
   const FetcherOptions options_;
   const base::SteadyTime began_;
   std::vector<Taken>& all_;
+  SlowWindow slow_;  // of the whole time in the slot
   Slot slot_;
   uint64_t received_bytes_ = 0;
+  bool in_answer_ = false;  // the answer of a batch is being read
+  bool alone_;              // one blob is all that is asked for
+  bool turn_is_over_ = false;
   std::deque<Item> items_;
   Outstanding outstanding_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/status.h"
 
 // What changes the board. A worker takes work under the mutex, lets go of it, and runs. What the
 // index tells after a commit comes in on the writer thread and only moves entries of the queue.
@@ -20,6 +21,38 @@ constexpr uint64_t kBatchBlobsMin = 64;
 // Blobs whose partial files may be dropped; more than that are found no more, which costs disk
 // alone.
 constexpr std::size_t kLeftMax = 65536;
+
+using Flights = std::map<base::BlobId, std::shared_ptr<Flight>>;
+
+// All that goes with what was picked, `more` beside it at most. False: memory ran out, and what
+// there was no room for is back in the queue.
+bool TakeOff(RunQueue& queue, Flights& flights, const RunQueue::Picked& picked, std::size_t more,
+             base::WallTime now, std::vector<Taken>& all) {
+  std::vector<RunQueue::Picked> same;
+  const absl::Status taken = base::WithinMemory([&] {
+    same.push_back(picked);
+    if (more > 0) queue.PickMore(more, now, same);
+    for (const RunQueue::Picked& one : same) {
+      // The table was read while its attempt runs: single flight. The end of that puts it back.
+      if (flights.contains(one.key.blob)) continue;
+      const auto flight = std::make_shared<Flight>();
+      all.push_back({.picked = one, .flight = flight, .result = {}, .consequences = {}});
+      flights[one.key.blob] = flight;
+    }
+    return absl::OkStatus();
+  });
+  if (taken.ok()) return true;
+  std::erase_if(all, [&](const Taken& one) { return !flights.contains(one.picked.key.blob); });
+  const absl::Status back = base::WithinMemory([&] {
+    if (same.empty()) queue.Upsert(picked.key);
+    for (const RunQueue::Picked& one : same) {
+      if (!flights.contains(one.key.blob)) queue.Upsert(one.key);
+    }
+    return absl::OkStatus();
+  });
+  static_cast<void>(back);  // what is lost here is read from the table at the next start
+  return false;
+}
 
 }  // namespace
 
@@ -134,15 +167,10 @@ std::vector<Taken> Board::TakeNow(uint32_t number) {
   while (all.empty()) {
     const auto picked = queue_.Pick(now);
     if (!picked) return all;
-    std::vector<RunQueue::Picked> same = {*picked};
-    if (options_.batch_blobs > 1) queue_.PickMore(BatchMax() - 1, now, same);
-    for (const RunQueue::Picked& one : same) {
-      // The table was read while its attempt runs: single flight. The end of that puts it back.
-      if (flights_.contains(one.key.blob)) continue;
-      all.push_back(
-          {.picked = one, .flight = std::make_shared<Flight>(), .result = {}, .consequences = {}});
-    }
+    const std::size_t more = options_.batch_blobs > 1 ? BatchMax() - 1 : 0;
+    const bool taken = TakeOff(queue_, flights_, *picked, more, now, all);
     if (all.empty()) queue_.Release({picked->at, picked->alone}, base::Millis(0));
+    if (!taken) return all;
   }
   return all;
 }
@@ -153,7 +181,6 @@ std::vector<Taken> Board::Take(uint32_t number) {
     std::vector<Taken> all = TakeNow(number);
     if (queue_.HasChore()) chore_.NotifyOne();
     if (!all.empty()) {
-      for (const Taken& taken : all) flights_[taken.picked.key.blob] = taken.flight;
       ++running_;
       work_.NotifyOne();  // there may be more for another worker
       return all;
@@ -206,6 +233,12 @@ bool Board::ShouldYield(const Slot& slot) const {
          queue_.OtherReady({slot.at, slot.large}, parts_.clock.WallNow());
 }
 
+void Board::Rest(base::Millis how_long) {
+  base::MutexLock lock(mutex_);
+  const base::SteadyTime end = parts_.clock.SteadyNow() + how_long;
+  while (!stopping_ && parts_.clock.SteadyNow() < end) parts_.clock.WaitUntil(work_, mutex_, end);
+}
+
 void Board::NoteSource(Flight& flight, const base::PeerId& peer) {
   base::MutexLock lock(mutex_);
   flight.source_ = peer;
@@ -223,14 +256,17 @@ void Board::LandOne(const Landing& landing) {
   const AttemptReport& report = taken.result.report;
   const std::optional<signpost::DueKey> due =
       taken.flight->told_ ? taken.flight->due_ : landing.due;
-  flights_.erase(blob);
+  const auto flight = flights_.find(blob);
+  if (flight == flights_.end() || flight->second != taken.flight) return;  // it has landed
+  flights_.erase(flight);
   const std::shared_ptr<Callers> callers = CallersOf(blob);
   if (due) {
     queue_.Upsert(*due, /*force=*/callers != nullptr);
     if (taken.alone) queue_.MarkAlone(blob);
     if (taken.flight->news_) {
       // Whoever was to be asked next, the first peer may have it now.
-    } else if (report.local == LocalEnd::kNoSlot) {
+    } else if (report.local == LocalEnd::kNoSlot ||
+               (report.local == LocalEnd::kYielded && !report.no_slot_at.IsZero())) {
       queue_.Redirect(blob, report.no_slot_at);
     } else if (taken.consequences.parked && !queue_.Cools(due->first_peer)) {
       queue_.Redirect(blob, report.first_to_end);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/log_bound.h"
 #include "base/status.h"
 #include "fetcher/attempt/attempt.h"
 #include "fetcher/attempt/rate_limiter.h"
@@ -31,6 +32,7 @@ struct Fetcher::Inside {
                 .client = parts.client,
                 .clock = parts.clock,
                 .rate = rate,
+                .lines = lines,
                 .knows_us = parts.knows_us,
                 .came_wrong = parts.came_wrong},
         view({.index = parts.index, .ledger = parts.ledger, .clock = parts.clock, .board = board}),
@@ -66,6 +68,7 @@ struct Fetcher::Inside {
   const Parts parts;
   Board board;
   RateLimiter rate;
+  base::LogBound lines;
   const AttemptParts attempt;
   const WorkView view;
   Audience audience;

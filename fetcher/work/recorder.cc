@@ -82,12 +82,14 @@ Failure Recorder::BeginFailure(const base::BlobId& blob, const AttemptResult& re
                   .window_full = parts_.board.WindowFull(),
                   .consequences = {}};
   failure.report.evidence_moved = SomebodyReturned(result);
-  // Cut short before anybody was asked, or parked once more: nothing to write.
+  // Cut short before anybody was asked, or parked once more: nothing to write, unless more or less
+  // of it lies here now than is charged to who mentioned it.
   failure.consequences = JudgeFailure(failure.report, 0, failure.policy, failure.now, failure.unit);
   const Consequences& after = failure.consequences;
   failure.to_write = !failure.report.asked.empty() || after.count_failure || after.next_attempt ||
                      after.error.error != signpost::ErrorClass::kNone ||
-                     (after.parked && failure.window_full);
+                     (after.parked && failure.window_full) ||
+                     failure.partial_bytes != result.partial_bytes_at_start;
   return failure;
 }
 

@@ -4,12 +4,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "fetcher/work/batch.h"
 
 // A worker takes, announces that attempts run, runs them, and announces that they ended. It ends
-// when the board gives it nothing, which is after the board was told to stop.
+// when the board gives it nothing, which is after the board was told to stop, and not where memory
+// runs out.
 
 namespace waypost::fetcher {
+namespace {
+
+// Where memory ran out, somebody else may give some back.
+constexpr base::Millis kMemoryRest{1000};
+
+}  // namespace
 
 void Workers::Start() {
   const uint32_t count = parts_.board.options().concurrency;
@@ -50,15 +58,38 @@ void Workers::Join() {
   ending.clear();  // joins
 }
 
-void Workers::Run(uint32_t number) {
-  while (true) {
-    std::vector<Taken> all = parts_.board.Take(number);
-    if (all.empty()) return;
-    for (const Taken& taken : all) parts_.board.Announce(taken.picked.key.blob);
+bool Workers::RunSome(uint32_t number) {
+  std::vector<Taken> all = parts_.board.Take(number);
+  if (all.empty()) return false;
+  Announce(all);
+  const auto run = [&] {
     Batch batch({.attempt = parts_.attempt, .recorder = parts_.recorder, .board = parts_.board},
                 all);
     batch.Run();
+    return absl::OkStatus();
+  };
+  // Once it has begun it takes what comes.
+  while (!base::WithinMemory(run).ok() && !parts_.board.stopped()) parts_.board.Rest(kMemoryRest);
+  Announce(all);
+  return true;
+}
+
+// Who is not told looks again by itself.
+void Workers::Announce(const std::vector<Taken>& all) {
+  const absl::Status told = base::WithinMemory([&] {
     for (const Taken& taken : all) parts_.board.Announce(taken.picked.key.blob);
+    return absl::OkStatus();
+  });
+  if (!told.ok()) parts_.board.Rest(kMemoryRest);
+}
+
+void Workers::Run(uint32_t number) {
+  for (bool goes_on = true; goes_on;) {
+    const absl::Status ran = base::WithinMemory([&] {
+      goes_on = RunSome(number);
+      return absl::OkStatus();
+    });
+    if (!ran.ok()) parts_.board.Rest(kMemoryRest);
   }
 }
 

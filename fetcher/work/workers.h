@@ -31,6 +31,9 @@ class Workers {
 
  private:
   void Run(uint32_t number);
+  // False: there is nothing more to do.
+  bool RunSome(uint32_t number);
+  void Announce(const std::vector<Taken>& all);
   void Grow(uint32_t count) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Parts parts_;

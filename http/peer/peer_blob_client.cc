@@ -179,6 +179,8 @@ fetcher::BlobReply PeerHttpClient::Impl::ReadBatch(const fetcher::BatchCall& req
       exchange.ReadBody(started.head, PaceOf(request.stall_timeout), base::SteadyTime::max(),
                         interrupt, [&](std::string_view piece) {
                           reply.body_bytes += piece.size();
+                          reply.sink_error = sink.OnBytes(piece.size());
+                          if (!reply.sink_error.ok()) return reply.sink_error;
                           return frames.Feed(piece, take);
                         });
   if (!reply.sink_error.ok()) {

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/http/engine/allocation_limit.h"
 
 namespace waypost::base {
 namespace {
@@ -330,6 +331,27 @@ TEST_F(IndexWriterTest, ABatchThatFillsTheMapRunsAgainWhole) {
     EXPECT_TRUE(outcomes[i].status.ok()) << outcomes[i].status;
     EXPECT_TRUE(Has(std::to_string(i)));
   }
+}
+
+TEST_F(IndexWriterTest, WhereThereIsNoMemoryForABatchFewerGoTogether) {
+  if (!http::AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  Hold();
+  std::vector<absl::Status> outcomes(1000, absl::UnknownError("not told"));
+  for (absl::Status& outcome : outcomes) {
+    index_->Submit(
+        Lane::kForeground,
+        [](WriteTxn& txn) {
+          txn.Put(Table::kMeta, "count", "done");
+          return absl::OkStatus();
+        },
+        [&outcome](absl::Status status) { outcome = std::move(status); });
+  }
+  {
+    const http::AllocationLimit limit(4000);
+    Release();
+    ASSERT_TRUE(index_->Update(Lane::kForeground, [](WriteTxn&) { return absl::OkStatus(); }).ok());
+  }
+  for (const absl::Status& outcome : outcomes) EXPECT_TRUE(outcome.ok()) << outcome;
 }
 
 TEST_F(IndexWriterTest, WhereMemoryRunsOutOneOperationFailsAndOneRead) {

@@ -43,7 +43,7 @@ class FakeBlobClient final : public BlobClient {
                             .blob = request.blobs[i],
                             .groups = request.groups,
                             .stall_timeout = request.stall_timeout};
-      Collector bytes;
+      Collector bytes(sink);
       const BlobReply reply = behaviour(one, bytes, stop);
       BatchItem item;
       if (reply.kind == BlobReply::Kind::kMiss) {
@@ -115,14 +115,16 @@ class FakeBlobClient final : public BlobClient {
 
  private:
   struct Collector final : BlobSink {
+    explicit Collector(BatchSink& sink) : to(sink) {}
     absl::Status OnStart(uint64_t, uint64_t, const std::vector<base::GroupId>& groups) override {
       granted = groups;
       return absl::OkStatus();
     }
     absl::Status OnData(std::string_view data) override {
       bytes.append(data);
-      return absl::OkStatus();
+      return to.OnBytes(data.size());
     }
+    BatchSink& to;
     std::string bytes;
     std::vector<base::GroupId> granted;
   };

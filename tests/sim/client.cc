@@ -218,6 +218,8 @@ fetcher::BlobReply Client::GetBatch(const fetcher::BatchCall& request, fetcher::
       *asked, stop,
       [&](std::string_view piece) {
         reply.body_bytes += piece.size();
+        reply.sink_error = sink.OnBytes(piece.size());
+        if (!reply.sink_error.ok()) return reply.sink_error;
         return frames.Feed(piece, [&](const http::Frame& frame) -> absl::Status {
           const auto item = http::ItemIn(frame, request.groups);
           if (!item) return absl::InvalidArgumentError("a malformed answer");

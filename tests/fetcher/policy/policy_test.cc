@@ -148,14 +148,33 @@ TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
   for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));
   std::set<PeerId> asked;
   for (uint32_t failures = 0; failures < 4; ++failures) {
-    const auto turned = RotateMembers(members, failures);
-    ASSERT_EQ(turned.size(), members.size());
-    asked.insert(turned.begin(), turned.begin() + kAskedMax);
+    const auto ranked = Rank({}, members,
+                             {.may_ask = [](const PeerId&) { return true; },
+                              .cooling = [](const PeerId&) { return false; },
+                              .first_member = FirstMember(members.size(), failures)});
+    ASSERT_EQ(ranked.size(), kAskedMax);
+    asked.insert(ranked.begin(), ranked.end());
   }
   EXPECT_EQ(asked.size(), 30u);
-  EXPECT_EQ(RotateMembers(members, 0), members);
-  members.resize(kAskedMax);
-  EXPECT_EQ(RotateMembers(members, 3), members) << "few enough for one attempt stay in order";
+  EXPECT_EQ(FirstMember(30, 0), 0u);
+  EXPECT_EQ(FirstMember(kAskedMax, 3), 0u) << "few enough for one attempt stay in order";
+}
+
+TEST(Rank, LooksNoFurtherThanItMustHoweverManyTheMembersAre) {
+  std::vector<PeerId> members;
+  for (uint8_t n = 1; n <= 200; ++n) members.push_back(Peer(n));
+  std::size_t looked = 0;
+  RankView view{.may_ask = [](const PeerId&) { return true; },
+                .cooling =
+                    [&](const PeerId& peer) {
+                      ++looked;
+                      return peer == Peer(1);
+                    },
+                .usable_max = 1};
+  EXPECT_EQ(Rank({}, members, view), std::vector{Peer(2)});
+  EXPECT_EQ(looked, 2u);
+  view.cooling = [](const PeerId&) { return true; };
+  EXPECT_EQ(Rank({}, members, view).size(), 200u) << "nobody is usable, and all are told of";
 }
 
 TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {

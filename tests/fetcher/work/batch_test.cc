@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 #include "fetcher/work/fetcher.h"
 #include "tests/fakes/gate.h"
 #include "tests/fetcher/rig.h"
+#include "tests/http/engine/allocation_limit.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -131,6 +133,59 @@ TEST_F(FetcherBatch, OneWithWrongBytesCostsItsPlaceAndTheRestOfTheAnswerCounts) 
   EXPECT_FALSE(record.row);
   EXPECT_EQ(record.signpost->fetch_attempts, 1u);
   EXPECT_FALSE(record.signpost->locations.contains(liar));
+}
+
+TEST_F(FetcherBatch, WhoHasSentSeveralWrongBlobsInAnAnswerIsNotBelievedTheRestOfIt) {
+  const PeerId honest = rig_.AddPeer(2, HasNumbered(60));
+  const PeerId liar =
+      rig_.AddPeer(1, HasNumbered(60, [this](int i) {
+                     ++asked_;
+                     return i < 50 ? std::optional(FakeBlobClient::Sends("wrong")) : std::nullopt;
+                   }));
+  MentionAll(60, {liar});
+  testing::internal::CaptureStderr();
+  rig_.Start();
+  EXPECT_TRUE(rig_.AtOnce([&] { return HeldAll(60); }));
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  EXPECT_LT(asked_, 10) << "of one answer, up to the third wrong blob";
+  EXPECT_NE(rig_.peers->Health(honest).last_success, base::kNever);
+  for (int i = 0; i < 60; ++i) {
+    const auto record = rig_.Record(Sha256::Of(Numbered(i)));
+    ASSERT_TRUE(record.row) << i;
+    EXPECT_EQ(record.row->fetch_attempts, 1u) << i;
+  }
+}
+
+TEST_F(FetcherBatch, WhatThereIsNoMemoryForComesLaterAndNobodyIsBlamed) {
+  const PeerId peer =
+      rig_.AddPeer(1, HasNumbered(100, [this](int i) -> std::optional<FakeBlobClient::Behaviour> {
+                     if (i % 10 == 7 && asked_++ < 3) throw std::bad_alloc();
+                     return std::nullopt;
+                   }));
+  MentionAll(100, {peer});
+  rig_.Start();
+  ASSERT_TRUE(rig_.Within(Millis(30'000), [&] { return HeldAll(100); }));
+  EXPECT_GE(asked_, 3);
+  EXPECT_EQ(rig_.peers->Health(peer).consecutive_failures, 0u);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).row->fetch_attempts, 1u) << i;
+  }
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.report->CountStates().fetching == 0; }));
+}
+
+TEST_F(FetcherBatch, WhereThereIsNoMemoryForABatchItIsTakenLater) {
+  if (!http::AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  const PeerId peer = rig_.AddPeer(1, HasNumbered(500));
+  MentionAll(500, {peer});
+  {
+    const http::AllocationLimit limit(8'000);
+    rig_.Start();
+    rig_.clock.AwaitParked(1 + rig_.options.concurrency);
+    EXPECT_EQ(Requests(), 0u);
+  }
+  ASSERT_TRUE(rig_.Within(Millis(30'000), [&] { return HeldAll(500); }));
+  EXPECT_EQ(rig_.DueRows(), 0u);
 }
 
 TEST_F(FetcherBatch, WhatOnePeerMissesIsAskedOfTheNextTogether) {

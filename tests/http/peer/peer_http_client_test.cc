@@ -293,6 +293,10 @@ TEST_F(PeerHttpClientTest, ARangeBeyondTheBlobIsAskedAgainFromZero) {
 
 class BatchMemory final : public fetcher::BatchSink {
  public:
+  absl::Status OnBytes(std::size_t count) override {
+    received += count;
+    return received > received_max ? absl::CancelledError("enough") : absl::OkStatus();
+  }
   absl::Status OnItem(std::size_t number, const fetcher::BatchItem& item) override {
     EXPECT_EQ(number, kinds.size());
     kinds.push_back(item.kind);
@@ -306,6 +310,7 @@ class BatchMemory final : public fetcher::BatchSink {
   std::vector<std::vector<base::GroupId>> granted;
   std::vector<std::optional<uint64_t>> sizes;
   std::size_t fail_at = 0;
+  std::size_t received = 0, received_max = SIZE_MAX;
 };
 
 TEST_F(PeerHttpClientTest, ABatchBringsEachBlobWithWhatIsSaidOfIt) {
@@ -377,6 +382,13 @@ TEST_F(PeerHttpClientTest, ABatchBringsEachBlobWithWhatIsSaidOfIt) {
   EXPECT_EQ(reply.kind, Kind::kSinkError);
   EXPECT_TRUE(absl::IsResourceExhausted(reply.sink_error));
   EXPECT_EQ(full.kinds.size(), 1u);
+  // Of half a frame nothing is an item yet, and it may be enough all the same.
+  BatchMemory enough;
+  enough.received_max = one.size() / 2 - 1;
+  const auto half = get(ok(one.substr(0, one.size() / 2), 100), enough);
+  EXPECT_EQ(half.kind, Kind::kSinkError);
+  EXPECT_TRUE(absl::IsCancelled(half.sink_error));
+  EXPECT_EQ(enough.kinds.size(), 0u);
 }
 
 TEST_F(PeerHttpClientTest, TheSinksErrorEndsTheTransferAndIsOurs) {
