@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/payer.h"
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_api.h"
 #include "syncgroup/protocol/wire_codec.h"
@@ -50,7 +51,11 @@ class AccessWorld {
     for (const auto& group : groups) request.query.emplace_back("group", group.ToHex());
     support::MemoryBody source(body);
     if (method == "POST") request.body = &source;
-    if (number != 0) request.peer = syncgroup::PeerNumber(number);
+    if (number != 0) {
+      // As the engine has it of one that an admin admitted.
+      request.peer = syncgroup::PeerNumber(number);
+      request.payer = base::PayerOf(request.peer->bytes());
+    }
     Response response = api.Handle(request);
     // As the loop of the listener does.
     while (auto* later = std::get_if<std::shared_ptr<Subscription>>(&response.body)) {
