@@ -61,11 +61,11 @@ struct Signpost {
   std::map<base::PeerId, Location> locations;
   std::map<base::GroupId, GroupMention> groups;
   std::optional<uint64_t> size_hint_bytes;  // from others: a hint, judges nobody
-  // What the last attempt left in `partial/`: charged as if it had been fetched, and part of what is
-  // charged when all of it has come. 0 where nobody wants the blob.
+  // What the last attempt left in `partial/`: charged as if it had been fetched, and part of what
+  // is charged when all of it has come. 0 where nobody wants the blob.
   uint64_t partial_bytes = 0;
   uint64_t fetch_attempts = 0;  // that asked a peer, for ever
-  uint32_t failures = 0;                    // consecutive
+  uint32_t failures = 0;        // consecutive
   base::WallTime next_attempt;
   uint64_t evidence = 0;        // grows with every reason to try again at once
   base::WallTime stopped;       // an operator said stop
