@@ -75,10 +75,9 @@ class FairLine {
     if (running_ >= running_max_) return nullptr;
     if (!nobodys_.empty()) return &nobodys_.front();
     for (Share* const share : waiting_) {
-      if (share->running >= of_one_max_ || !may_go(std::as_const(share->items.front().second))) {
-        continue;
-      }
-      if (next_ == nullptr || IsBefore(*share, *next_, now)) next_ = share;
+      if (share->running >= of_one_max_) continue;
+      if (next_ != nullptr && !IsBefore(*share, *next_, now)) continue;
+      if (may_go(std::as_const(share->items.front().second))) next_ = share;
     }
     return next_ == nullptr ? nullptr : &next_->items.front().second;
   }

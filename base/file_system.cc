@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -152,14 +151,18 @@ class PosixFileSystem final : public FileSystem {
     if (statvfs(dir.c_str(), &info) != 0) {
       return ErrnoStatus(errno, absl::StrCat("asking for the space of ", dir));
     }
-    struct statx folder;
-    if (statx(AT_FDCWD, dir.c_str(), 0, STATX_MNT_ID, &folder) != 0) {
+    struct stat folder;
+    if (stat(dir.c_str(), &folder) != 0) {
       return ErrnoStatus(errno, absl::StrCat("looking at ", dir));
     }
     Space space;
-    space.device = makedev(folder.stx_dev_major, folder.stx_dev_minor);
-    // Linux since 5.8 tells; before, it stays 0.
-    if ((folder.stx_mask & STATX_MNT_ID) != 0) space.mount = folder.stx_mnt_id;
+    space.device = folder.st_dev;
+    // Linux since 5.8 tells, where nothing forbids the call; else it stays 0.
+    struct statx more;
+    if (statx(AT_FDCWD, dir.c_str(), 0, STATX_MNT_ID, &more) == 0 &&
+        (more.stx_mask & STATX_MNT_ID) != 0) {
+      space.mount = more.stx_mnt_id;
+    }
     space.free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
     space.total_bytes = uint64_t{info.f_blocks} * info.f_frsize;
     space.read_only = (info.f_flag & ST_RDONLY) != 0;

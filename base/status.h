@@ -29,7 +29,8 @@ absl::Status ErrnoStatus(int error, std::string_view context);
 // An error by which the disk or the index is full. The API answers it with 507, the fetcher pauses.
 absl::Status NoSpaceError(std::string_view message);
 bool IsNoSpace(const absl::Status& status);
-// EFBIG: the file is larger than files of this process may be. It is IsNoSpace too, but others fit.
+// EFBIG: the file is larger than files of this process may be. It is IsNoSpace too, but others fit:
+// 413, and the fetcher goes on with others.
 bool IsFileTooLarge(const absl::Status& status);
 // This process, or the machine, has no further descriptor: 503, to be tried again soon.
 bool IsNoDescriptor(const absl::Status& status);

@@ -275,7 +275,8 @@ TEST(LifecycleTest, AFileThatIsTooLargeForTheProcessIsAnErrorAndNotItsEnd) {
   Peer& peer = cluster.Prepare("peer", {"--index.map_size=16MiB"});
   ASSERT_TRUE(peer.Start({.file_size_max_bytes = uint64_t{24} << 20}).ok());
   const HttpReply reply = peer.Call("POST", "/v1/blobs", SomeBytes(32 << 20, 1));
-  EXPECT_GE(reply.status, 500) << reply.body;
+  EXPECT_EQ(reply.status, 413) << reply.body;
+  EXPECT_NE(reply.body.find("limit on file sizes"), std::string::npos) << reply.body;
   EXPECT_EQ(peer.Bytes(peer.PutBlob("small")), "small");
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -98,6 +99,11 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
     SubmitWaiting();
   }
   void SubmitWaiting() {
+    // Where memory runs out the rows stay dirty, and wait for the next flush.
+    absl::Cleanup not_submitted = [this] {
+      base::MutexLock lock(mutex);
+      writing = false;
+    };
     auto self = shared_from_this();
     // Of a transaction that runs once more too.
     auto taken = std::make_shared<std::set<base::PeerId>>();
@@ -112,16 +118,21 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
           return self->WriteRows(txn, {taken->begin(), taken->end()});
         },
         [self, taken](const absl::Status& written) {
-          if (!written.ok()) self->MarkDirty({taken->begin(), taken->end()});
           {
             base::MutexLock lock(self->mutex);
-            // What an index does not take waits for the next flush.
-            if (!written.ok()) self->next_write.clear();
+            if (!written.ok()) {
+              // What an index does not take waits for the next flush.
+              self->next_write.clear();
+              for (const base::PeerId& peer : *taken) {
+                if (Row* row = self->FindRow(peer)) row->dirty = true;
+              }
+            }
             self->writing = !self->next_write.empty();
             if (!self->writing) return;
           }
           self->SubmitWaiting();
         });
+    std::move(not_submitted).Cancel();
   }
 
   // Applies `rule` to the peer's health and does what follows from it.

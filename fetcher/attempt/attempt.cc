@@ -363,6 +363,8 @@ Attempt::Answered Attempt::SinkError(const base::PeerId& peer, StoreSink& sink,
       Note(peer, Answer::kNoRoom, message);
       return Answered::kForGood;
     case StoreSink::Fault::kTooLarge:
+      // What lies here of it will never be whole, and takes the room of what might come.
+      parts_.blobs.DropPartial(blob_);
       Note(peer, Answer::kTooLarge, message);
       return Answered::kForGood;
     case StoreSink::Fault::kNone:

@@ -107,13 +107,27 @@ void NameLookups::Run() {
     waiting_.erase({lookup->payer, lookup->key});
     // Whoever wanted it may have gone, or have been answered with another one's.
     if (lookup->askers > 0 && !lookup->done) {
-      const bool known = running_.emplace(lookup->key, lookup).second;
-      mutex_.Unlock();
-      auto found =
-          base::WithinMemory([&] { return resolve_(lookup->key.first, lookup->key.second); });
-      mutex_.Lock();
+      bool known = false;
+      // The lock is held within both.
+      const absl::Status begun = base::WithinMemory([&]() NO_THREAD_SAFETY_ANALYSIS {
+        known = running_.emplace(lookup->key, lookup).second;
+        return absl::OkStatus();
+      });
+      absl::StatusOr<std::vector<Address>> found =
+          begun.ok() ? absl::UnavailableError("not looked up") : begun;
+      if (begun.ok()) {
+        mutex_.Unlock();
+        found = base::WithinMemory([&] { return resolve_(lookup->key.first, lookup->key.second); });
+        mutex_.Lock();
+      }
       if (known) running_.erase(lookup->key);
-      Finish(*lookup, std::move(found), base::SteadyNow() - began);
+      const absl::Status finished = base::WithinMemory([&]() NO_THREAD_SAFETY_ANALYSIS {
+        Finish(*lookup, std::move(found), base::SteadyNow() - began);
+        return absl::OkStatus();
+      });
+      // Others that wait for the name have their own turn.
+      if (!finished.ok()) lookup->found = finished;
+      lookup->done = true;
     }
     line_.Done(lookup->payer, base::SteadyNow());
     changed_.NotifyAll();

@@ -176,13 +176,15 @@ void EngineLoop::SetPayer(Connection& c, base::Payer payer) {
   if (c.payer == payer) return;
   LeaveAccount(c);
   c.payer = payer;
-  ++account.connections;
+  ++(c.turned ? account.turned : account.connections);
 }
 
 void EngineLoop::LeaveAccount(Connection& c) {
   if (c.payer == base::kNobody) return;
   const auto found = accounts_.find(c.payer);
-  if (--found->second.connections == 0) accounts_.erase(found);
+  Account& account = found->second;
+  --(c.turned ? account.turned : account.connections);
+  if (account.connections + account.turned == 0) accounts_.erase(found);
   c.payer = base::kNobody;
 }
 
@@ -266,9 +268,10 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
   if (admitted == nullptr) return;
   WithinMemory(admitted->id, [this](Connection& c) {
     if (c.peer) {
-      SetPayer(c, base::PayerOf(shared_.AnswersFor(*c.peer).value_or(*c.peer).bytes()));
       shared_.NoteTurned(*c.peer, 1, 0);
       c.turned = true;
+      const base::PeerId answers = shared_.AnswersFor(*c.peer).value_or(*c.peer);
+      SetPayer(c, base::PayerOfMember(c.peer->bytes(), answers.bytes()));
     }
     ReadNext(c);
   });

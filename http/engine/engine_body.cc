@@ -49,7 +49,10 @@ absl::Status SocketBody::Continue() {
 absl::Status SocketBody::GiveWay() {
   const uint64_t quick = kWantedRateBytesPerS * static_cast<uint64_t>(kRateWindow.count()) / 1000;
   if (received_ - window_received_ >= quick) return absl::OkStatus();
-  if (!shared_.UploadWanted(connection_.by_stranger).exchange(false)) return absl::OkStatus();
+  if (!connection_.kept_waiting.exchange(false)) {
+    if (!shared_.GivesWay(connection_.by_stranger)) return absl::OkStatus();
+    connection_.gave_way = true;
+  }
   shared_.CountRejected("slow_body_for_others");
   return base::WithRetryAfter(
       absl::UnavailableError(

@@ -180,6 +180,24 @@ void EngineShared::EndWaiting(bool stranger) {
   if (stranger) strangers_waiting.fetch_sub(1);
 }
 
+void EngineShared::WantUploads(bool by_stranger, uint32_t payers) {
+  base::MutexLock lock(wanted_mutex_);
+  (by_stranger ? strangers_wanted_ : wanted_).payers = payers;
+}
+
+bool EngineShared::GivesWay(bool by_stranger) {
+  base::MutexLock lock(wanted_mutex_);
+  Wanted& wanted = by_stranger ? strangers_wanted_ : wanted_;
+  if (wanted.going >= wanted.payers) return false;
+  ++wanted.going;
+  return true;
+}
+
+void EngineShared::GaveWay(bool by_stranger) {
+  base::MutexLock lock(wanted_mutex_);
+  --(by_stranger ? strangers_wanted_ : wanted_).going;
+}
+
 void EngineShared::NoteTurned(const base::PeerId& peer, int open, int busy) {
   {
     base::MutexLock lock(turned_mutex_);

@@ -106,6 +106,9 @@ struct Connection {
   bool by_stranger = false;  // the one that is being answered counts as a stranger's
   bool gathered = false;     // its body is at the beginning of `in`
   bool uploading = false;    // its body is received by a worker
+  bool gave_way = false;     // ... which ended it for another payer's
+  // ... and another member's body waits for it that has the same payer. Set by the loop.
+  std::atomic<bool> kept_waiting{false};
   uint64_t gather_bytes = 0;
   std::string route;
 
@@ -193,11 +196,13 @@ struct EngineShared {
   bool BeginWaiting(bool stranger);
   void EndWaiting(bool stranger);
 
-  // Does a body wait for a thread that only bodies of other payers keep from it? Set by the loop,
-  // and taken back by the one that goes for it.
-  std::atomic<bool>& UploadWanted(bool by_stranger) {
-    return by_stranger ? strangers_upload_wanted_ : upload_wanted_;
-  }
+  // How many payers have a body that waits for a thread which only bodies of others keep from it.
+  // By the loop.
+  void WantUploads(bool by_stranger, uint32_t payers);
+  // By the worker that receives a body which comes slowly: shall it go? No more go than are waited
+  // for. GaveWay when its thread is free.
+  bool GivesWay(bool by_stranger);
+  void GaveWay(bool by_stranger);
 
   // For answers that are made and not sent.
   AnswerRoom answers;
@@ -226,7 +231,12 @@ struct EngineShared {
 
  private:
   std::atomic<std::thread::id> loop_thread_{};
-  std::atomic<bool> upload_wanted_{false}, strangers_upload_wanted_{false};
+  struct Wanted {
+    uint32_t payers = 0;  // that wait
+    uint32_t going = 0;   // that give way, and still have their thread
+  };
+  base::Mutex wanted_mutex_;
+  Wanted wanted_ GUARDED_BY(wanted_mutex_), strangers_wanted_ GUARDED_BY(wanted_mutex_);
   base::Counter loop_handshake_steps_, worker_handshake_steps_;
   mutable base::Mutex turned_mutex_;
   std::map<base::PeerId, TurnedLines> turned_ GUARDED_BY(turned_mutex_);

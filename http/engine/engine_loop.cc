@@ -381,7 +381,7 @@ void EngineLoop::LookUp(Connection& c) {
   if (answers) {
     NoteIdle(c, false);
     NoteStranger(c, false);
-    SetPayer(c, base::PayerOf(answers->bytes()));
+    SetPayer(c, base::PayerOfMember(c.peer->bytes(), answers->bytes()));
   }
   c.by_stranger = c.stranger;
 }

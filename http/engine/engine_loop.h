@@ -160,8 +160,9 @@ class EngineLoop {
   std::map<uint64_t, uint64_t> idle_strangers_;  // their ids, the one idle longest first
   // What a payer has of this listener; gone with its last connection.
   struct Account {
-    uint32_t connections = 0;
-    bool uploading = false;             // a worker receives a body of it
+    uint32_t connections = 0;           // that it made
+    uint32_t turned = 0;                // that were dialled from here
+    uint64_t uploader = 0;              // whose body a worker receives; 0: none
     base::SteadyTime uploaded;          // when one did last
     std::map<uint64_t, uint64_t> idle;  // ids of a member's, as `idle_strangers_`
   };

@@ -1,6 +1,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "http/engine/engine_loop.h"
@@ -8,7 +9,8 @@
 // Bodies that a worker receives, because they are too large for the loop: few at a time, of one
 // payer one, and of strangers one all together. Of those that wait the payer goes first that has
 // had a thread longest ago, or never. While somebody waits whom only others keep waiting, one that
-// comes slowly is cut, see engine_body.cc.
+// comes slowly is cut, see engine_body.cc: for each payer that waits one of those that run, and for
+// a member whose payer has one under way by another key, that one.
 
 namespace waypost::http {
 namespace {
@@ -31,7 +33,7 @@ EngineLoop::Account* EngineLoop::AccountOf(const Connection& c) {
 // Of a payer one at a time: one that drips holds up itself.
 bool EngineLoop::MayUpload(const Connection& c) {
   const Account* const account = AccountOf(c);
-  return account == nullptr || !account->uploading;
+  return account == nullptr || account->uploader == 0;
 }
 
 void EngineLoop::StartUpload(Connection& c) {
@@ -46,15 +48,17 @@ void EngineLoop::StartUpload(Connection& c) {
   }
   Dispatch(c, Job::Kind::kRequest);
   ++uploads.running;
-  if (Account* const account = AccountOf(c)) account->uploading = true;
+  c.kept_waiting = false;
+  if (Account* const account = AccountOf(c)) account->uploader = c.id;
 }
 
 void EngineLoop::EndUpload(Connection& c) {
   if (!std::exchange(c.uploading, false)) return;
   Uploads& uploads = UploadsOf(c);
   --uploads.running;
+  if (std::exchange(c.gave_way, false)) shared_.GaveWay(c.by_stranger);
   if (Account* const account = AccountOf(c)) {
-    account->uploading = false;
+    account->uploader = 0;
     account->uploaded = Now();
   }
   while (uploads.running < uploads.running_max) {
@@ -85,8 +89,24 @@ Connection* EngineLoop::NextUpload(const Uploads& uploads) {
 // Nobody's, at an app listener, are cut for nobody.
 void EngineLoop::NoteWanted(const Uploads& uploads) {
   if (!shared_.options.peers) return;
-  const bool wanted = uploads.running >= uploads.running_max && NextUpload(uploads) != nullptr;
-  shared_.UploadWanted(&uploads == &strangers_uploads_) = wanted;
+  for (const auto& [payer, account] : accounts_) {
+    Connection* const c = account.uploader == 0 ? nullptr : Find(account.uploader);
+    if (c != nullptr && &UploadsOf(*c) == &uploads) c->kept_waiting = false;
+  }
+  std::set<base::Payer> payers;
+  for (const uint64_t id : uploads.pending) {
+    const Connection* const c = Find(id);
+    if (c == nullptr || c->state != State::kPending) continue;
+    if (MayUpload(*c)) {
+      payers.insert(c->payer);
+      continue;
+    }
+    Connection* const before = Find(AccountOf(*c)->uploader);
+    if (before != nullptr && before->peer != c->peer) before->kept_waiting = true;
+  }
+  const bool full = uploads.running >= uploads.running_max;
+  shared_.WantUploads(&uploads == &strangers_uploads_,
+                      full ? static_cast<uint32_t>(payers.size()) : 0);
 }
 
 // At most as many wait as there are connections, so the search is short; ids of those that left

@@ -30,8 +30,7 @@ std::shared_ptr<AnswerRoom::Lease> AnswerRoom::Take(Whose whose, uint64_t wanted
   };
   const auto found = use_->of_payer.find(whose.payer);
   const uint64_t has = found == use_->of_payer.end() ? 0 : found->second;
-  // The answer to a join may be more than a quarter.
-  const uint64_t most = !whose.stranger ? payer_bytes_ : payer_bytes_ / (has == 0 ? 2 : 4);
+  const uint64_t most = !whose.stranger ? payer_bytes_ : payer_bytes_ / 2;
   uint64_t bytes = std::min(wanted_bytes, more(has, most));
   if (whose.stranger) bytes = std::min(bytes, more(use_->of_strangers, payer_bytes_));
   if (bytes == 0) return lease;

@@ -11,8 +11,8 @@ namespace waypost::http {
 // Memory for answers that are under way, so that nobody who asks and does not read fills it:
 // `total_bytes` in all, `payer_bytes` for one payer, and never more for one than it leaves free for
 // the others. So those who read slowly share what is there, however many they are, and who comes
-// next finds room. Strangers have together what one payer has, those of one network a quarter of
-// it, or a single answer of up to half. Thread-safe.
+// next finds room. Strangers have together what one payer has, those of one network half of it: two
+// large answers. Thread-safe.
 class AnswerRoom {
   struct Use;
 

@@ -107,6 +107,8 @@ class ErrorFinder final : public nlohmann::json_sax<Json> {
 
 HttpError ErrorOf(const absl::Status& status) {
   if (status.ok()) return {200, "ok"};
+  // There is room, but not for so large a file.
+  if (base::IsFileTooLarge(status)) return {413, "too_large"};
   if (base::IsNoSpace(status)) return {507, "no_space"};
   if (base::IsDigestMismatch(status)) return {422, "digest_mismatch"};
   for (const Row& row : kTable) {

@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncg
   const base::Millis each(connect_timeout_ms.load());
   const base::SteadyTime deadline = base::SteadyNow() + kDialsTime * each;
   const auto answers = options.answers_for ? options.answers_for(to.peer) : std::nullopt;
-  const base::Payer payer = base::PayerOf(answers.value_or(to.peer).bytes());
+  const base::Payer payer = base::PayerOfMember(to.peer.bytes(), answers.value_or(to.peer).bytes());
   while (true) {
     auto socket = Socket::Connect(addresses,
                                   {.each = each,

@@ -194,9 +194,8 @@ bool GroupWriter::LearnMembership(const Entry& entry) {
   return news;
 }
 
-bool GroupWriter::LearnProfile(const Stamp& stamp, const ProfileOp& profile) {
-  const OriginKey numbering{stamp.place.origin, stamp.place.incarnation};
-  const ProfilesRow before = LoadProfiles(txn_, group_, numbering);
+ProfilesRow GroupWriter::WithProfile(const ProfilesRow& before, const Stamp& stamp,
+                                     const ProfileOp& profile) {
   ProfilesRow after = before;
   const auto take = [&](std::optional<Stamp>& newest) {
     if (!newest || *newest < stamp) newest = stamp;
@@ -208,6 +207,13 @@ bool GroupWriter::LearnProfile(const Stamp& stamp, const ProfileOp& profile) {
     ++after.kept;
     after.kept_until = std::max(before.kept_until, stamp.place.generation);
   }
+  return after;
+}
+
+bool GroupWriter::LearnProfile(const Stamp& stamp, const ProfileOp& profile) {
+  const OriginKey numbering{stamp.place.origin, stamp.place.incarnation};
+  const ProfilesRow before = LoadProfiles(txn_, group_, numbering);
+  const ProfilesRow after = WithProfile(before, stamp, profile);
   if (after == before) return false;
   StoreMembershipOp(txn_, group_, {stamp, profile});
   StoreProfiles(txn_, group_, numbering, after);

@@ -88,6 +88,10 @@ class GroupWriter {
   // Settles, and stores the group's row.
   void Finish();
 
+  // What is kept of a numbering's profiles with one more; the same: nothing of that one.
+  static ProfilesRow WithProfile(const ProfilesRow& before, const Stamp& stamp,
+                                 const ProfileOp& profile);
+
  private:
   enum class Source { kLocal, kReceived, kRefold };
   void AppendToLog(const SealedEntry& sealed, const Entry& entry, const base::EntryHash& hash);

@@ -258,12 +258,21 @@ std::vector<PreparedEntry> PapersToKeep(const Core& core, base::ReadTxn& txn,
     const EntryPlace& place = prepared.entry.place;
     const auto cut = membership->cuts.find(place.origin);
     if (cut == membership->cuts.end() || !EntryCounts(cut->second, 0, place)) return true;
+    const OriginKey numbering{place.origin, place.incarnation};
+    // Of one that has forked LearnPaper keeps nothing.
+    if (LoadKnowledge(txn, group, numbering).known.forked != 0) return true;
     if (admissions.contains(place)) return false;
-    return std::none_of(prepared.entry.ops.begin(), prepared.entry.ops.end(), [&](const Op& op) {
+    const ProfilesRow profiles = LoadProfiles(txn, group, numbering);
+    for (std::size_t i = 0; i < prepared.entry.ops.size(); ++i) {
+      const Op& op = prepared.entry.ops[i];
       const auto* remove = std::get_if<RemoveOp>(&op);
-      return (remove != nullptr && remove->peer == core.self()) ||
-             (std::holds_alternative<ProfileOp>(op) && (!of || place.origin == *of));
-    });
+      if (remove != nullptr && remove->peer == core.self()) return false;
+      const auto* profile = std::get_if<ProfileOp>(&op);
+      if (profile == nullptr || (of && place.origin != *of)) continue;
+      const Stamp stamp{prepared.entry.time, place, static_cast<uint32_t>(i)};
+      if (GroupWriter::WithProfile(profiles, stamp, *profile) != profiles) return false;
+    }
+    return true;
   });
   // What is shown again and again costs its reader the look above, and the writer nothing.
   if (!PapersAreNews(txn, group, entries)) return {};

@@ -61,6 +61,7 @@ void NoteFetched(BlobRecord& record, const blobstore::StagedBlob& staged,
   record.row->fetch_attempts += signpost.fetch_attempts + 1;
   signpost.fetch_attempts = 0;
   signpost.size_hint_bytes = staged.size_bytes;
+  signpost.partial_bytes = 0;
   signpost::Location& location = signpost.locations[fetch.source];
   location.when_seen = std::max(location.when_seen, fetch.when);
   location.denied = base::kNever;

@@ -193,7 +193,9 @@ void Ledger::Settle(base::ReadTxn& txn, const BlobRecord& before, BlobRecord& re
   if (record.row || signpost.asked_until <= now) signpost.asked_until = base::kNever;
   const bool asked = signpost.asked_until != base::kNever;
   new_want |= asked && !(before.signpost && before.signpost->asked_until != base::kNever);
-  if (record.row || (!wanted && !asked)) signpost.partial_bytes = 0;
+  // What was begun has become the blob, or its file goes. A row alone says neither: what is held
+  // under one group may be on its way for another.
+  if ((record.row && !before.row) || (!wanted && !asked)) signpost.partial_bytes = 0;
   if (!wanted && !asked) {
     signpost.wanted_since = base::kNever;
   } else if (new_want) {

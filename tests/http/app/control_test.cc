@@ -2,6 +2,7 @@
 // those who would send it a token over a port.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,15 +66,18 @@ TEST_F(ControlSocketTest, AnotherUserIsTurnedAwayAndCounted) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can be another user";
   const auto listener = ListenerAt(path_);
   ASSERT_TRUE(listener->Start().ok());
+  // By its name in the folder: whoever comes here need not be able to go through those above it.
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
-  path_.copy(where.sun_path, sizeof(where.sun_path) - 1);
+  std::string_view("control.sock").copy(where.sun_path, sizeof(where.sun_path) - 1);
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   // As if the folder and the socket were another's to open, for then the kernel keeps nobody out.
   ASSERT_EQ(chmod(folder_.path().c_str(), 0755), 0);
   ASSERT_EQ(chmod(path_.c_str(), 0666), 0);
-  // The system call changes this thread alone.
+  // Both change this thread alone.
   std::thread([&] {
+    ASSERT_EQ(unshare(CLONE_FS), 0);
+    ASSERT_EQ(chdir(folder_.path().c_str()), 0);
     ASSERT_EQ(syscall(SYS_setresuid, 65534, 65534, 0), 0);
     EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
   }).join();

@@ -289,6 +289,16 @@ TEST_F(LedgerTest, BytesAreChargedToWhoMentionedThemFirst) {
   EXPECT_EQ(ChargeOf(group, first), 240u);
   mention("dropped", first, -1, 0);
   EXPECT_EQ(ChargeOf(group, first), 200u) << "nobody wants it, and its file goes";
+  // A row under another group says nothing of what was begun for this one.
+  mention("elsewhere", first, 1, 0);
+  Change(BlobOf("elsewhere"), [&](BlobRecord& record) {
+    record.row = blobstore::BlobRow{.size_bytes = 1};
+    record.row->holdings[Group(1)] = {.via = blobstore::Via::kPut};
+  });
+  begun("elsewhere", 40);
+  EXPECT_EQ(ChargeOf(group, first), 240u);
+  mention("elsewhere", first, -1, 0);
+  EXPECT_EQ(ChargeOf(group, first), 200u);
   // What an app here put or mentioned first was not their doing.
   mention("c", second, 1, 50);
   fetched("c", 50, blobstore::Via::kPut);

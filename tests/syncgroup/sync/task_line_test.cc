@@ -61,11 +61,26 @@ TEST_F(TaskLineTest, KeepsItsOrder) {
   EXPECT_EQ(TakeAll(2), (std::vector{2, 3}));
 }
 
-TEST_F(TaskLineTest, WhatIsFirstGoesBeforeTheRestOfItsPeerOnly) {
-  Add(1);
+TEST_F(TaskLineTest, WhatIsFirstGoesBeforeTheRestOfItsPayerOnly) {
+  line_.Add({.run = [] {}, .peer = Peer(12), .sponsor = Peer(1)}, /*first=*/false);
   line_.Add({.run = [] {}, .peer = Peer(11), .sponsor = Peer(1)}, /*first=*/true);
   Add(2);
-  EXPECT_EQ(TakeAll(3), (std::vector{11, 1, 2}));
+  EXPECT_EQ(TakeAll(3), (std::vector{11, 12, 2}));
+}
+
+// They share what they have, and take nothing from whoever brought them in.
+TEST_F(TaskLineTest, WhoBroughtOthersInIsKeptWaitingByNoneOfThem) {
+  for (uint8_t puppet = 100; puppet < 120; ++puppet) {
+    line_.Add({.run = [] {}, .peer = Peer(puppet), .sponsor = Peer(99)}, /*first=*/true);
+  }
+  TakeAll(20);
+  EndAll();
+  for (uint8_t puppet = 100; puppet < 120; ++puppet) {
+    line_.Add({.run = [] {}, .peer = Peer(puppet), .sponsor = Peer(99)}, /*first=*/true);
+  }
+  Add(99);
+  const std::vector<int> taken = TakeAll();
+  EXPECT_NE(std::find(taken.begin(), taken.end(), 99), taken.end());
 }
 
 // A hundred that one member brought in, each of which is poked all the time and answers in 0.9 s,
