@@ -263,7 +263,9 @@ class RunQueue {
   const Peer& SponsorOf(const Peer& peer) const;
   static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now, bool large);
   Shelf ShelfOf(const signpost::DueKey& key, bool alone) const;
-  void Reshelve(Entry& entry);
+  void Reshelve(Entry& entry, bool alone);
+  Heap::Handle Enter(const Item& item, const base::PeerId& at, Shelf shelf);
+  void Leave(const Entry& entry);
   void Insert(const Item& item, const base::PeerId& at, bool alone = false);
   void Insert(const signpost::DueKey& key, const base::PeerId& at, bool alone = false) {
     Insert({key.due, key}, at, alone);

@@ -27,7 +27,7 @@ std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool
 void RunQueue::SetWaiting(const base::BlobId& blob, bool waiting) {
   if (waiting ? !waiting_.insert(blob).second : waiting_.erase(blob) == 0) return;
   const auto it = entries_.find(blob);
-  if (it != entries_.end()) Reshelve(it->second);
+  if (it != entries_.end()) Reshelve(it->second, it->second.alone);
 }
 
 bool RunQueue::Full(const base::PeerId& id) const {
@@ -144,9 +144,7 @@ void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picke
 
 void RunQueue::MarkAlone(const base::BlobId& blob) {
   const auto it = entries_.find(blob);
-  if (it == entries_.end()) return;
-  it->second.alone = true;
-  Reshelve(it->second);
+  if (it != entries_.end()) Reshelve(it->second, /*alone=*/true);
 }
 
 void RunQueue::Release(const Held& slot, base::Millis how_long) {
