@@ -86,6 +86,9 @@ TEST(RunQueue, WhereMemoryRunsOutNothingHasChanged) {
       queue.Redirect(key.blob, Peer(40));
     }
     if (i % 4 == 0 && !fits([&] { queue.MarkAlone(key.blob); })) queue.MarkAlone(key.blob);
+    const bool waits = i % 6 < 3;
+    const base::BlobId other = Blob(i * 7 % (i + 1));
+    if (!fits([&] { queue.SetWaiting(other, waits); })) queue.SetWaiting(other, waits);
     ASSERT_FALSE(testing::Test::HasFailure()) << i;
   }
   EXPECT_GT(refused, 20);
