@@ -142,18 +142,30 @@ std::optional<base::PeerId> Attempt::BestPeer() {
     return std::find(peers.begin(), peers.end(), peer) != peers.end();
   };
   const std::vector<base::PeerId>& members = start_.members->order;
-  const RankView view{
-      .prefer = options_.prefer,
-      .may_ask =
-          [&](const base::PeerId& peer) {
-            return Find(peer) != nullptr && !in(asked_, peer) && !in(full_, peer);
-          },
-      .cooling = [&](const base::PeerId& peer) { return parts_.peers.Cooling(peer); },
-      .usable_max = 1,
-      .first_member = FirstMember(members.size(), start_.signpost.failures)};
-  for (const base::PeerId& peer : Rank(locations_, members, view)) {
-    if (NoteCoolDown(peer) == Standing::kMayBeAsked) return peer;
-  }
+  bool usable = false;
+  std::vector<base::PeerId> turned;  // they cool since they were ranked
+  const RankView view{.prefer = options_.prefer,
+                      .may_ask =
+                          [&](const base::PeerId& peer) {
+                            return Find(peer) != nullptr && !in(asked_, peer) && !in(full_, peer);
+                          },
+                      .cooling =
+                          [&](const base::PeerId& peer) {
+                            if (in(turned, peer) || parts_.peers.Cooling(peer)) return true;
+                            usable = true;
+                            return false;
+                          },
+                      .usable_max = 1,
+                      .first_member = FirstMember(members.size(), start_.signpost.failures)};
+  do {
+    usable = false;
+    for (const base::PeerId& peer : Rank(locations_, members, view)) {
+      if (NoteCoolDown(peer) == Standing::kMayBeAsked) return peer;
+      // The only one, as another attempt's failure there was noted between both looks: whom it kept
+      // from being looked at goes next.
+      if (usable) turned.push_back(peer);
+    }
+  } while (usable);
   return std::nullopt;
 }
 

@@ -77,7 +77,7 @@ struct BatchItem {
 };
 
 // Where the items of an answer go, in the order of the request. Called on the thread that called
-// GetBatch.
+// GetBatch. Throws nothing: memory that runs out is an error of this side.
 class BatchSink {
  public:
   virtual ~BatchSink() = default;

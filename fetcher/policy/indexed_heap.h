@@ -21,7 +21,8 @@ struct NoRank {
 };
 
 // A heap whose elements can be removed from anywhere by the handle that Push gave. Equal elements
-// leave in the order they came. Push, Pop and Remove are O(log n). Not thread-safe.
+// leave in the order they came. Push, Pop and Remove are O(log n). Where memory runs out Push
+// throws and nothing has changed; the others take none. Not thread-safe.
 //
 // `Rank` is what of an element decides most comparisons, and agrees with Less: it stands in the
 // heap itself, with four children side by side, so that sifting seldom looks at the elements, which
@@ -38,19 +39,13 @@ class IndexedHeap {
   const T& Get(Handle handle) const { return At(handle).value; }
 
   Handle Push(T value) {
-    Handle handle;
-    if (free_.empty()) {
-      handle = static_cast<Handle>(positions_.size());
-      if (handle % kChunk == 0) chunks_.push_back(std::make_unique<Element[]>(kChunk));
-      positions_.push_back(kNowhere);
-    } else {
-      handle = free_.back();
-      free_.pop_back();
-    }
+    if (free_.empty()) AddFree();
+    heap_.emplace_back();  // the last that may throw
+    const Handle handle = free_.back();
+    free_.pop_back();
     Element& element = At(handle);
     element = {std::move(value), next_sequence_++};
     const Node node{Rank()(element.value), handle};
-    heap_.push_back(node);
     SiftUp(static_cast<uint32_t>(heap_.size() - 1), node);
     return handle;
   }
@@ -98,6 +93,19 @@ class IndexedHeap {
     Handle handle = 0;
   };
 
+  // One handle more. There is room in `free_` for all, so that Remove takes no memory.
+  void AddFree() {
+    const auto handle = static_cast<Handle>(positions_.size());
+    if (handle / kChunk == chunks_.size()) {
+      chunks_.push_back(std::make_unique<Element[]>(kChunk));
+    }
+    if (positions_.size() == positions_.capacity()) {
+      positions_.reserve(std::max<std::size_t>(kChunk, 2 * positions_.size()));
+    }
+    free_.reserve(positions_.capacity());
+    positions_.push_back(kNowhere);
+    free_.push_back(handle);
+  }
   Element& At(Handle handle) { return chunks_[handle / kChunk][handle % kChunk]; }
   const Element& At(Handle handle) const { return chunks_[handle / kChunk][handle % kChunk]; }
   bool Before(const Node& a, const Node& b) const {

@@ -1,12 +1,15 @@
 #include "fetcher/policy/run_queue.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
 
 // Three indexes over the same entries: by blob, by where they wait (a heap for each shelf of a
-// peer), and counted by the run of their rows. Every change goes through Insert and Remove, which
-// keep the three in step. Rows that are not in memory are known by a bound alone: every row of the
-// run below it is here, so that one that does not fit lowers it, and the next refill reads from
-// there.
+// peer), and counted by the run of their rows. Every change goes through Insert, Remove and MoveTo,
+// which keep the three in step, also where memory runs out in them. Rows that are not in memory are
+// known by a bound alone: every row of the run below it is here, so that one that does not fit
+// lowers it, and the next refill reads from there.
 
 namespace waypost::fetcher {
 
@@ -34,26 +37,48 @@ RunQueue::Shelf RunQueue::ShelfOf(const DueKey& key, bool alone) const {
   return static_cast<Shelf>(small + (alone ? kLarge : 0));
 }
 
-void RunQueue::Reshelve(Entry& entry) {
-  Peer& peer = peers_[entry.at];
-  const Item item = peer.shelves[entry.shelf].Remove(entry.handle);
-  entry.shelf = ShelfOf(entry.key, entry.alone);
-  entry.handle = peer.shelves[entry.shelf].Push(item);
+void RunQueue::Reshelve(Entry& entry, bool alone) {
+  Peer& peer = peers_.at(entry.at);
+  const Shelf shelf = ShelfOf(entry.key, alone);
+  // On the new one before it leaves the old: where there is no memory it stays what it was.
+  const Heap::Handle handle = peer.shelves[shelf].Push(peer.shelves[entry.shelf].Get(entry.handle));
+  peer.shelves[entry.shelf].Remove(entry.handle);
+  entry.handle = handle;
+  entry.shelf = shelf;
+  entry.alone = alone;
+}
+
+// Where memory runs out it waits nowhere, and is counted nowhere.
+RunQueue::Heap::Handle RunQueue::Enter(const Item& item, const base::PeerId& at, Shelf shelf) {
+  Peer& peer = peers_[at];
+  Peer& home = peers_[item.key.first_peer];
+  const bool unseen = &peer == &home && peer.cool_down_end != base::kNever;
+  // One that is not here then is passed over.
+  if (unseen) peer.unseen.push_back(item.key.blob);
+  const Heap::Handle handle = peer.shelves[shelf].Push(item);
+  if (unseen) chore_ = true;
+  if (&peer != &home) ++home.away;
+  return handle;
+}
+
+// Takes no memory.
+void RunQueue::Leave(const Entry& entry) {
+  peers_.at(entry.at).shelves[entry.shelf].Remove(entry.handle);
+  if (entry.at == entry.key.first_peer) return;
+  Peer& home = peers_.at(entry.key.first_peer);
+  --home.away;
+  if (home.walk == Peer::WalkState::kToDo && home.away < kRoutedMax / 2) chore_ = true;
 }
 
 void RunQueue::Insert(const Item& item, const base::PeerId& at, bool alone) {
   const DueKey& key = item.key;
-  Peer& peer = peers_[at];
-  Entry entry{.key = key, .at = at, .shelf = ShelfOf(key, alone), .alone = alone};
-  entry.handle = peer.shelves[entry.shelf].Push(item);
-  entries_[key.blob] = entry;
-  ++runs_[{key.first_peer, key.lane}].loaded;
-  if (at != key.first_peer) {
-    ++peers_[key.first_peer].away;
-  } else if (peer.cool_down_end != base::kNever) {
-    peer.unseen.push_back(key.blob);
-    chore_ = true;
-  }
+  Run& run = runs_[{key.first_peer, key.lane}];
+  const Entry entry{.key = key, .at = at, .shelf = ShelfOf(key, alone), .alone = alone};
+  const auto place = entries_.try_emplace(key.blob, entry).first;
+  absl::Cleanup undo = [&] { entries_.erase(place); };
+  place->second.handle = Enter(item, at, entry.shelf);
+  std::move(undo).Cancel();
+  ++run.loaded;
 }
 
 void RunQueue::Remove(const base::BlobId& blob) {
@@ -61,14 +86,10 @@ void RunQueue::Remove(const base::BlobId& blob) {
   if (it == entries_.end()) return;
   const Entry entry = it->second;
   entries_.erase(it);
-  peers_[entry.at].shelves[entry.shelf].Remove(entry.handle);
-  Run& run = runs_[{entry.key.first_peer, entry.key.lane}];
+  Leave(entry);
+  Run& run = runs_.at({entry.key.first_peer, entry.key.lane});
   --run.loaded;
   if (run.bound && run.loaded < kLowWater) chore_ = true;
-  if (entry.at == entry.key.first_peer) return;
-  Peer& home = peers_[entry.key.first_peer];
-  --home.away;
-  if (home.walk == Peer::WalkState::kToDo && home.away < kRoutedMax / 2) chore_ = true;
 }
 
 void RunQueue::Upsert(const DueKey& key, bool force) {
@@ -215,10 +236,12 @@ void RunQueue::GoHome(const base::BlobId& blob) {
 }
 
 void RunQueue::MoveTo(const base::BlobId& blob, const base::PeerId& at) {
-  const Entry entry = entries_.at(blob);
-  const Item item = peers_[entry.at].shelves[entry.shelf].Get(entry.handle);
-  Remove(blob);
-  Insert(item, at, entry.alone);
+  Entry& entry = entries_.at(blob);
+  const Item item = peers_.at(entry.at).shelves[entry.shelf].Get(entry.handle);
+  const Heap::Handle handle = Enter(item, at, entry.shelf);
+  Leave(entry);
+  entry.at = at;
+  entry.handle = handle;
 }
 
 // ---- routing ----

@@ -7,11 +7,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "fetcher/policy/indexed_heap.h"
@@ -263,7 +264,9 @@ class RunQueue {
   const Peer& SponsorOf(const Peer& peer) const;
   static std::optional<Shelf> ShelfToPick(const Peer& peer, base::WallTime now, bool large);
   Shelf ShelfOf(const signpost::DueKey& key, bool alone) const;
-  void Reshelve(Entry& entry);
+  void Reshelve(Entry& entry, bool alone);
+  Heap::Handle Enter(const Item& item, const base::PeerId& at, Shelf shelf);
+  void Leave(const Entry& entry);
   void Insert(const Item& item, const base::PeerId& at, bool alone = false);
   void Insert(const signpost::DueKey& key, const base::PeerId& at, bool alone = false) {
     Insert({key.due, key}, at, alone);
@@ -279,8 +282,9 @@ class RunQueue {
   uint32_t large_ = 0;  // slots that large ones hold
   std::map<base::PeerId, Peer> peers_;
   std::map<RunId, Run> runs_;
-  absl::flat_hash_map<base::BlobId, Entry> entries_;
-  absl::flat_hash_set<base::BlobId> waiting_;
+  // Not Abseil's, which are broken for good where there is no memory for them to grow.
+  std::unordered_map<base::BlobId, Entry, absl::Hash<base::BlobId>> entries_;
+  std::unordered_set<base::BlobId, absl::Hash<base::BlobId>> waiting_;
   std::set<base::PeerId> usable_;  // since the last Look
   base::PeerId last_picked_;
   base::Millis time_{0};  // the most that a peer had used when it was picked

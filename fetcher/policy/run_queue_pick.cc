@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "fetcher/policy/run_queue.h"
 
 // Who goes next, and the slots. Among peers by the time that their slots were held; at one peer by
@@ -25,9 +27,20 @@ std::optional<PickKind> KindOfPick(uint32_t picks, bool waited, bool fresh, bool
 }
 
 void RunQueue::SetWaiting(const base::BlobId& blob, bool waiting) {
-  if (waiting ? !waiting_.insert(blob).second : waiting_.erase(blob) == 0) return;
+  if (waiting == waiting_.contains(blob)) return;
+  auto node = waiting_.extract(blob);
+  if (waiting) waiting_.insert(blob);
+  // Where there is no memory to move it, it waits as it did.
+  absl::Cleanup undo = [&] {
+    if (waiting) {
+      waiting_.erase(blob);
+    } else {
+      waiting_.insert(std::move(node));
+    }
+  };
   const auto it = entries_.find(blob);
-  if (it != entries_.end()) Reshelve(it->second);
+  if (it != entries_.end()) Reshelve(it->second, it->second.alone);
+  std::move(undo).Cancel();
 }
 
 bool RunQueue::Full(const base::PeerId& id) const {
@@ -144,9 +157,7 @@ void RunQueue::PickMore(std::size_t limit, base::WallTime now, std::vector<Picke
 
 void RunQueue::MarkAlone(const base::BlobId& blob) {
   const auto it = entries_.find(blob);
-  if (it == entries_.end()) return;
-  it->second.alone = true;
-  Reshelve(it->second);
+  if (it != entries_.end()) Reshelve(it->second, /*alone=*/true);
 }
 
 void RunQueue::Release(const Held& slot, base::Millis how_long) {

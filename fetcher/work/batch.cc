@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "fetcher/policy/slow_window.h"
 #include "fetcher/work/row_state.h"
 #include "syncgroup/protocol/messages.h"
@@ -49,6 +50,8 @@ class Batch::Answer final : public BatchSink {
   bool suspect() const { return suspect_; }
 
  private:
+  absl::Status Hear(Item& item, const BatchItem& heard);
+  absl::Status WithinMemory(Item& item, absl::FunctionRef<absl::Status()> hear);
   absl::Status Finished(Item& item);
   absl::Status Fault(const Item& item);
 
@@ -56,8 +59,11 @@ class Batch::Answer final : public BatchSink {
   const base::PeerId peer_;
   const uint64_t returns_;
   const std::vector<Item*> items_;
-  std::vector<Item*> waiting_;
-  std::vector<blobstore::ArrivedBlob> files_;  // of them
+  struct Waiting {
+    Item* item;
+    blobstore::ArrivedBlob arrived;
+  };
+  std::vector<Waiting> waiting_;
   std::size_t heard_ = 0;
   std::size_t answered_ = 0;
   bool suspect_ = false;
@@ -94,6 +100,7 @@ void Batch::Run() {
     return absl::OkStatus();
   });
   if (!asked.ok()) GiveUp();
+  if (memory_ran_out_) SayNoMemory();
   parts_.board.FreeSlot(slot_);
   Insist([&] { Land(Which::kPutBack); });
   Insist([&] { Conclude(); });
@@ -102,7 +109,7 @@ void Batch::Run() {
     LandUnmade();
   });
   outstanding_.WaitForAll();
-  if (!asked.ok()) parts_.board.Rest(kMemoryWait);
+  if (memory_ran_out_) parts_.board.Rest(kMemoryWait);
 }
 
 // What must be done is tried again, until there is memory or nothing matters any more.
@@ -118,13 +125,18 @@ void Batch::Insist(absl::FunctionRef<void()> act) {
 
 // Memory ran out: nobody is at fault, and all goes back that was not on its way into the index.
 void Batch::GiveUp() {
+  memory_ran_out_ = true;
   in_answer_ = false;
   for (Item& item : items_) {
     if (item.open) PutBack(item);
   }
+}
+
+void Batch::SayNoMemory() const {
   const absl::Status said = base::WithinMemory([&] {
     if (parts_.attempt.lines.May("memory", parts_.attempt.clock.SteadyNow())) {
-      base::LogWarning("fetcher: memory ran out; ", all_.size(), " blobs are tried again");
+      base::LogWarning("fetcher: memory ran out; of ", all_.size(),
+                       " blobs what was not stored is tried again");
     }
     return absl::OkStatus();
   });
@@ -141,28 +153,32 @@ void Batch::LandUnmade() {
   parts_.board.Land(landings);
 }
 
+void Batch::Excuse(base::SteadyTime::duration time) {
+  slow_.Excuse(time);
+  excused_ += time;
+}
+
 // Told of all that comes and of our own time that it took, whomever is asked: a peer keeps the slot
 // from others neither by many short answers nor by one long one.
-bool Batch::TurnIsOver(uint64_t bytes, base::SteadyTime::duration excused) {
+bool Batch::TurnIsOver(uint64_t bytes) {
   received_bytes_ += bytes;
   const base::SteadyTime now = parts_.attempt.clock.SteadyNow();
-  if (slow_.Slow(bytes, now, excused) && parts_.board.ShouldYield(slot_)) turn_is_over_ = true;
+  if (slow_.Slow(bytes, now) && parts_.board.ShouldYield(slot_)) turn_is_over_ = true;
   return turn_is_over_;
 }
 
 bool Batch::TimeIsOver() const {
-  return parts_.attempt.clock.SteadyNow() - began_ >= kTurnStalls * options_.stall_timeout;
+  const auto taken = parts_.attempt.clock.SteadyNow() - began_ - excused_;
+  return taken >= kTurnStalls * options_.stall_timeout;
 }
 
 // `excused`: time since the last piece that was not the peer's fault.
 bool Batch::ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::duration excused) {
-  if (in_answer_) {
-    // What of an answer is here is taken, and was counted when it came.
-    slow_.Excuse(excused);
-    return false;
-  }
+  Excuse(excused);
+  // What of an answer is here is taken, and was counted when it came.
+  if (in_answer_) return false;
   if (!alone_ && TimeIsOver()) GoOnWith(taken);
-  return TurnIsOver(bytes, excused);
+  return TurnIsOver(bytes);
 }
 
 AttemptOptions Batch::OptionsFor(Taken& taken) {
@@ -260,12 +276,13 @@ void Batch::Land(Which which, const Taken* but) {
   for (Item& item : items_) item.landed |= lands(item);
 }
 
-void Batch::Submit(Item& item, Index::Lane lane, std::function<void(base::WriteTxn&)> write) {
+template <class Write>
+void Batch::Submit(Item& item, Index::Lane lane, Write write) {
   outstanding_.Begin();
   const absl::Status submitted = base::WithinMemory([&] {
     parts_.attempt.index.Submit(
         lane,
-        [write = std::move(write)](base::WriteTxn& txn) {
+        [write](base::WriteTxn& txn) {
           write(txn);
           return absl::OkStatus();
         },
@@ -290,13 +307,30 @@ void Batch::SubmitSuccess(Item& item) {
 }
 
 absl::Status Batch::Answer::OnBytes(std::size_t bytes) {
-  if (batch_.TimeIsOver()) batch_.turn_is_over_ = true;
-  return batch_.TurnIsOver(bytes, {}) ? absl::CancelledError("too slow") : absl::OkStatus();
+  return base::WithinMemory([&] {
+    if (batch_.TimeIsOver()) batch_.turn_is_over_ = true;
+    return batch_.TurnIsOver(bytes) ? absl::CancelledError("too slow") : absl::OkStatus();
+  });
 }
 
+// The client has a net of its own, and what it caught there would be the peer's fault.
 absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
   Item& item = *items_.at(number);
   heard_ = number + 1;
+  return WithinMemory(item, [&] { return Hear(item, heard); });
+}
+
+// Where memory runs out the item goes back as it came, and nobody is blamed.
+absl::Status Batch::Answer::WithinMemory(Item& item, absl::FunctionRef<absl::Status()> hear) {
+  absl::Status heard = base::WithinMemory([&] { return hear(); });
+  if (heard == base::NoMemoryError()) {
+    batch_.memory_ran_out_ = true;
+    if (item.open) batch_.PutBack(item);
+  }
+  return heard;
+}
+
+absl::Status Batch::Answer::Hear(Item& item, const BatchItem& heard) {
   if (heard.kind != BatchItem::Kind::kLeftOut) ++answered_;
   switch (heard.kind) {
     case BatchItem::Kind::kMiss:
@@ -321,21 +355,33 @@ absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
     return Finished(item);
   }
   // Files wait for one another, to be made durable together.
-  waiting_.push_back(&item);
-  files_.push_back(*std::move(arrived));
-  return files_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
+  waiting_.push_back({&item, *std::move(arrived)});
+  return waiting_.size() < kTogetherMax ? absl::OkStatus() : FinishFiles();
 }
 
 absl::Status Batch::Answer::FinishFiles() {
   const base::Clock& clock = batch_.parts_.attempt.clock;
   const base::SteadyTime before = clock.SteadyNow();
-  auto staged = batch_.parts_.attempt.blobs.FinishTogether(std::exchange(files_, {}));
-  batch_.slow_.Excuse(clock.SteadyNow() - before);
-  absl::Status first;
-  const std::vector<Item*> finished = std::exchange(waiting_, {});
-  for (std::size_t i = 0; i < finished.size(); ++i) {
-    finished[i]->attempt.HearFinished(peer_, std::move(staged[i]));
-    first.Update(Finished(*finished[i]));
+  std::vector<Waiting> all = std::exchange(waiting_, {});
+  std::vector<absl::StatusOr<blobstore::StagedBlob>> staged;
+  absl::Status first = base::WithinMemory([&] {
+    std::vector<blobstore::ArrivedBlob> files;
+    for (Waiting& one : all) files.push_back(std::move(one.arrived));
+    staged = batch_.parts_.attempt.blobs.FinishTogether(std::move(files));
+    return absl::OkStatus();
+  });
+  batch_.Excuse(clock.SteadyNow() - before);
+  if (!first.ok()) {
+    batch_.memory_ran_out_ = true;
+    for (const Waiting& one : all) batch_.PutBack(*one.item);
+    return first;
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    Item& item = *all[i].item;
+    first.Update(WithinMemory(item, [&] {
+      item.attempt.HearFinished(peer_, std::move(staged[i]));
+      return Finished(item);
+    }));
   }
   return first;
 }
@@ -383,6 +429,7 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
   }
   const bool finished = answer.FinishFiles().ok();
   in_answer_ = false;
+  memory_ran_out_ |= reply.sink_error == base::NoMemoryError();
   // Whatever else it might have sent, the others are asked for it.
   if (answer.suspect()) return;
   const bool disk_failed = !finished;
@@ -402,14 +449,30 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
   }
   const bool peer_failed =
       reply.kind == BlobReply::Kind::kUnreachable || reply.kind == BlobReply::Kind::kBusy;
-  if (peer_failed && !disk_failed && answer.heard() < some.size()) {
+  if (peer_failed && !disk_failed) {
     // It cools now, which the others see: they are parked or go elsewhere without having asked.
-    some[answer.heard()]->attempt.HearFailure(peer, returns, reply);
+    if (answer.heard() < some.size()) {
+      some[answer.heard()]->attempt.HearFailure(peer, returns, reply);
+    } else {
+      NoteFailure(peer, returns, reply);
+    }
     return;
   }
   for (Item& item : items_) {
     if (item.open && !item.attempt.Ended()) PutBack(item);
   }
+}
+
+// It said something of each, which stands, and failed after that.
+void Batch::NoteFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) const {
+  const bool busy = reply.kind == BlobReply::Kind::kBusy;
+  parts_.attempt.peers.RecordFailure(
+      peer, returns,
+      {.error = busy ? signpost::ErrorClass::kBusy : signpost::ErrorClass::kUnreachable,
+       .peer = peer,
+       .at = parts_.attempt.clock.WallNow(),
+       .message = base::ShortMessage(reply.message)},
+      reply.retry_after);
 }
 
 // Asks the peer that most of the items would go to next. False: nobody is left to be asked.
@@ -450,10 +513,11 @@ bool Batch::AskFirst() {
 void Batch::GoOnWith(const Taken& one) {
   if (std::exchange(alone_, true)) return;
   const base::SteadyTime before = parts_.attempt.clock.SteadyNow();
-  SendBackBut(&one);
-  Conclude(&one);
-  Land(Which::kAll, &one);
-  slow_.Excuse(parts_.attempt.clock.SteadyNow() - before);
+  // Within the client's net, which would let what memory ran out for wait for the large one.
+  Insist([&] { SendBackBut(&one); });
+  Insist([&] { Conclude(&one); });
+  Insist([&] { Land(Which::kAll, &one); });
+  Excuse(parts_.attempt.clock.SteadyNow() - before);
 }
 
 void Batch::Ask() {
@@ -470,37 +534,43 @@ void Batch::Ask() {
   }
   const auto goes_on = [&] {
     if (!alone_ && (received_bytes_ >= kTurnBytes || TimeIsOver())) return false;
-    return !TurnIsOver(0, {});
+    return !TurnIsOver(0);
   };
   while (goes_on() && AskFirst()) {
   }
   SendBackBut(nullptr);
 }
 
+// Nobody brought it. Where memory runs out, it is still open and is concluded again.
+void Batch::ConcludeOne(Item& item) {
+  if (!std::exchange(item.finished, true)) item.taken.result = item.attempt.Finish();
+  const AttemptResult& result = item.taken.result;
+  if (result.start == AttemptResult::Start::kGo) {
+    item.failure = parts_.recorder.BeginFailure(item.attempt.blob(), result);
+  }
+  item.open = false;
+  if (result.start == AttemptResult::Start::kNotWanted) {
+    const base::WallTime now = parts_.attempt.clock.WallNow();
+    Submit(item, Index::Lane::kBulk, [this, &item, now](base::WriteTxn& txn) {
+      parts_.recorder.WriteRepair(txn, item.attempt.blob(), now);
+    });
+  } else if (item.failure && item.failure->to_write) {
+    Submit(item, Index::Lane::kForeground, [this, &item](base::WriteTxn& txn) {
+      parts_.recorder.WriteFailure(txn, item.attempt.blob(), item.taken.result, *item.failure);
+    });
+  }
+}
+
 // What nobody brought is written down too, and then everything that was written is told.
 void Batch::Conclude(const Taken* but) {
   for (Item& item : items_) {
-    if (!item.open || &item.taken == but) continue;
-    item.open = false;
-    item.taken.result = item.attempt.Finish();
-    const AttemptResult& result = item.taken.result;
-    if (result.start == AttemptResult::Start::kNotWanted) {
-      const base::WallTime now = parts_.attempt.clock.WallNow();
-      Submit(item, Index::Lane::kBulk, [this, &item, now](base::WriteTxn& txn) {
-        parts_.recorder.WriteRepair(txn, item.attempt.blob(), now);
-      });
-    } else if (result.start == AttemptResult::Start::kGo) {
-      item.failure = parts_.recorder.BeginFailure(item.attempt.blob(), result);
-      if (!item.failure->to_write) continue;
-      Submit(item, Index::Lane::kForeground, [this, &item](base::WriteTxn& txn) {
-        parts_.recorder.WriteFailure(txn, item.attempt.blob(), item.taken.result, *item.failure);
-      });
-    }
+    if (item.open && &item.taken != but) ConcludeOne(item);
   }
   outstanding_.WaitForAll();
   for (Item& item : items_) {
     if (item.noted || &item.taken == but) continue;
     item.noted = true;
+    memory_ran_out_ |= item.recorded == base::NoMemoryError();
     const base::BlobId& blob = item.attempt.blob();
     const AttemptResult& result = item.taken.result;
     parts_.recorder.NoteReceived(result.body_bytes);

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -52,6 +51,7 @@ class Batch {
     Taken& taken;
     Attempt attempt;
     bool open = true;       // somebody else may be asked yet
+    bool finished = false;  // `taken` has its result
     bool put_back = false;  // another attempt will get it
     bool landed = false;
     bool noted = false;  // and counted
@@ -67,8 +67,10 @@ class Batch {
   bool AskFirst();
   void AskSome(const base::PeerId& peer, const std::vector<Item*>& some);
   // ---- how long ----
+  // That was not the peer's fault.
+  void Excuse(base::SteadyTime::duration time);
   // Counts all that comes; from then on true when the slot is to be given up.
-  bool TurnIsOver(uint64_t bytes, base::SteadyTime::duration excused);
+  bool TurnIsOver(uint64_t bytes);
   bool TimeIsOver() const;
   bool ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::duration excused);
   // The others are concluded or go back, and land.
@@ -83,23 +85,29 @@ class Batch {
   enum class Which { kPutBack, kAll };
   void Land(Which which, const Taken* but = nullptr);
   void LandUnmade();
-  void Submit(Item& item, base::Index::Lane lane, std::function<void(base::WriteTxn&)> write);
+  template <class Write>
+  void Submit(Item& item, base::Index::Lane lane, Write write);
   void SubmitSuccess(Item& item);
   // What nobody brought is written down too, and then everything that was written is told.
   void Conclude(const Taken* but = nullptr);
+  void ConcludeOne(Item& item);
+  void NoteFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) const;
   void Insist(absl::FunctionRef<void()> act);
   void GiveUp();
+  void SayNoMemory() const;
 
   const Parts parts_;
   const FetcherOptions options_;
   const base::SteadyTime began_;
   std::vector<Taken>& all_;
   SlowWindow slow_;  // of the whole time in the slot
+  base::SteadyTime::duration excused_{0};
   Slot slot_;
   uint64_t received_bytes_ = 0;
   bool in_answer_ = false;  // the answer of a batch is being read
   bool alone_;              // one blob is all that is asked for
   bool turn_is_over_ = false;
+  bool memory_ran_out_ = false;
   std::deque<Item> items_;
   Outstanding outstanding_;
 };

@@ -258,7 +258,6 @@ void Board::LandOne(const Landing& landing) {
       taken.flight->told_ ? taken.flight->due_ : landing.due;
   const auto flight = flights_.find(blob);
   if (flight == flights_.end() || flight->second != taken.flight) return;  // it has landed
-  flights_.erase(flight);
   const std::shared_ptr<Callers> callers = CallersOf(blob);
   if (due) {
     queue_.Upsert(*due, /*force=*/callers != nullptr);
@@ -277,9 +276,11 @@ void Board::LandOne(const Landing& landing) {
   const bool whole = taken.result.start == AttemptResult::Start::kGo && !taken.result.staged &&
                      report.local == LocalEnd::kNone;
   if (whole && callers) {
-    ++callers->attempts_ended_;
     callers->last_error_ = taken.consequences.error;
+    ++callers->attempts_ended_;
   }
+  // Last: where memory ran out above, it has not landed, and is landed again.
+  flights_.erase(flight);
 }
 
 // ---- those who wait ----

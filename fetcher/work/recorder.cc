@@ -142,9 +142,11 @@ void Recorder::NoteFailure(const base::BlobId& blob, const AttemptResult& result
   }
 }
 
-// Our own index does not take what came: nothing else would fare better.
+// Our own index does not take what came: nothing else would fare better. But memory that ran out
+// may be there again for the next one, and the batch waits for that.
 void Recorder::NoteNotRecorded(const absl::Status& error) {
   Count(Outcome::kLocalError);
+  if (error == base::NoMemoryError()) return;
   PauseFor(base::IsNoSpace(error) ? PauseReason::kSpace : PauseReason::kIndex, error.ToString());
 }
 

@@ -35,6 +35,13 @@ fetcher::BlobReply ReplyOf(Kind kind, std::string_view message) {
 }
 
 fetcher::BlobReply FailureOf(const absl::Status& status) {
+  if (status == base::NoMemoryError()) {
+    // Of this side: the peer is not blamed for it.
+    fetcher::BlobReply reply;
+    reply.kind = Kind::kSinkError;
+    reply.sink_error = status;
+    return reply;
+  }
   return ReplyOf(absl::IsCancelled(status) ? Kind::kCancelled : Kind::kUnreachable,
                  base::Std(status.message()));
 }

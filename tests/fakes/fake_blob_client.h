@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class FakeBlobClient final : public BlobClient {
 
   // How many blobs fit into the answer to a batch.
   std::atomic<std::size_t> answer_blobs_max{SIZE_MAX};
+
+  // The answer to a batch ends with something that does not belong there.
+  std::atomic<bool> answer_has_surplus{false};
 
   // Each blob as its peer's behaviour has it; what is larger than asked for is left out. One that
   // fails ends the answer.
@@ -59,12 +63,19 @@ class FakeBlobClient final : public BlobClient {
         item.bytes = bytes.bytes;
         item.granted = bytes.granted;
       }
-      all.sink_error = sink.OnItem(i, item);
+      try {
+        all.sink_error = sink.OnItem(i, item);
+      } catch (const std::bad_alloc&) {
+        return {.kind = BlobReply::Kind::kUnreachable, .message = "the sink threw"};
+      }
       if (!all.sink_error.ok()) {
         all.kind = BlobReply::Kind::kSinkError;
         return all;
       }
       all.body_bytes += bytes.bytes.size();
+    }
+    if (answer_has_surplus) {
+      return {.kind = BlobReply::Kind::kUnreachable, .message = "a frame too many"};
     }
     return all;
   }

@@ -1,11 +1,15 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <new>
 #include <set>
+#include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "fetcher/policy/run_queue.h"
 #include "tests/fetcher/policy/run_queue_keys.h"
+#include "tests/http/engine/allocation_limit.h"
 #include "tests/support/filled_ids.h"
 
 // What goes together, alone, and in the last slot.
@@ -45,6 +49,56 @@ TEST(RunQueue, MoreGoesInTheSlotOfWhatWasPickedHalfOfItLeftForOtherSlots) {
   queue.PickMore(1000, At(1), rest);
   for (const auto& one : rest) EXPECT_TRUE(seen.insert(one.key.blob).second);
   EXPECT_EQ(seen.size(), 300u) << "what is not due stays";
+}
+
+// Every piece that it takes memory for fails some time, the small ones and the large.
+TEST(RunQueue, WhereMemoryRunsOutNothingHasChanged) {
+  if (!http::AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  RunQueue queue(4);
+  std::set<signpost::DueKey> table;
+  int refused = 0;
+  // True: there was memory enough.
+  const auto fits = [&](absl::FunctionRef<void()> act) {
+    for (const std::size_t bytes : {0, 64, 200, 1000, 4000, 20'000}) {
+      bool done = true;
+      {
+        const http::AllocationLimit limit(bytes);
+        try {
+          act();
+        } catch (const std::bad_alloc&) {
+          done = false;
+        }
+      }
+      if (done) return true;
+      ++refused;
+      const std::string broken = queue.CheckInvariants(table);
+      EXPECT_EQ(broken, "");
+      if (!broken.empty()) return false;
+    }
+    return false;
+  };
+  for (uint32_t i = 0; i < 1500; ++i) {
+    const auto peer = static_cast<uint8_t>(1 + i % 5 * (i % 7));
+    const signpost::DueKey key = Key(peer, i, i % 10);
+    if (!fits([&] { queue.Upsert(key); })) queue.Upsert(key);
+    table.insert(key);
+    if (i % 3 == 0 && !fits([&] { queue.Redirect(key.blob, Peer(40)); })) {
+      queue.Redirect(key.blob, Peer(40));
+    }
+    if (i % 4 == 0 && !fits([&] { queue.MarkAlone(key.blob); })) queue.MarkAlone(key.blob);
+    const bool waits = i % 6 < 3;
+    const base::BlobId other = Blob(i * 7 % (i + 1));
+    if (!fits([&] { queue.SetWaiting(other, waits); })) queue.SetWaiting(other, waits);
+    ASSERT_FALSE(testing::Test::HasFailure()) << i;
+  }
+  EXPECT_GT(refused, 20);
+  EXPECT_EQ(queue.size(), 1500u);
+  {
+    // To take out what is there takes none.
+    const http::AllocationLimit limit(0);
+    for (const signpost::DueKey& key : table) queue.Erase(key);
+  }
+  EXPECT_EQ(queue.CheckInvariants({}), "");
 }
 
 TEST(RunQueue, WhatIsToGoAloneGoesAloneOnce) {

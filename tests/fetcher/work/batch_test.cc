@@ -188,6 +188,53 @@ TEST_F(FetcherBatch, WhereThereIsNoMemoryForABatchItIsTakenLater) {
   EXPECT_EQ(rig_.DueRows(), 0u);
 }
 
+TEST_F(FetcherBatch, WhereMemoryRunsOutInTheMiddleOfAnAnswerItsPeerIsNotToBlame) {
+  if (!http::AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  rig_.options.concurrency = 1;
+  rig_.Close();
+  rig_.Open();
+  std::optional<http::AllocationLimit> limit;
+  const PeerId peer =
+      rig_.AddPeer(1, HasNumbered(50, [&](int) -> std::optional<FakeBlobClient::Behaviour> {
+                     // Less than what takes the first blob that comes.
+                     if (++asked_ == 1) limit.emplace(150);
+                     return std::nullopt;
+                   }));
+  MentionAll(50, {peer});
+  rig_.Start();
+  EXPECT_TRUE(rig_.AtOnce([&] { return asked_ > 0; }));
+  rig_.clock.AwaitParked(1 + rig_.options.concurrency);
+  limit.reset();
+  ASSERT_TRUE(rig_.Within(Millis(30'000), [&] { return HeldAll(50); }));
+  EXPECT_EQ(rig_.peers->Health(peer).consecutive_failures, 0u);
+  EXPECT_EQ(rig_.peers->Health(peer).last_error.error, signpost::ErrorClass::kNone);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(rig_.Record(Sha256::Of(Numbered(i))).row->fetch_attempts, 1u) << i;
+  }
+}
+
+TEST_F(FetcherBatch, APeerThatFailsAfterItAnsweredEverythingCoolsAndWhatItSaidStands) {
+  const PeerId peer = rig_.AddPeer(1, FakeBlobClient::Misses());
+  rig_.client.answer_has_surplus = true;
+  rig_.options.concurrency = 1;
+  rig_.options.retry_base = Millis(3600000);
+  rig_.options.retry_max = Millis(7200000);
+  rig_.Close();
+  rig_.Open();
+  MentionAll(50, {peer});
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] {
+    return rig_.peers->Health(peer).Cooling(rig_.clock.WallNow()) &&
+           rig_.report->CountStates().fetching == 0;
+  }));
+  EXPECT_EQ(Requests(), 1u);
+  for (int i = 0; i < 50; ++i) {
+    const auto record = rig_.Record(Sha256::Of(Numbered(i)));
+    EXPECT_NE(record.signpost->locations.at(peer).denied, base::kNever) << i;
+    EXPECT_EQ(record.signpost->failures, 1u) << i;
+  }
+}
+
 TEST_F(FetcherBatch, WhatOnePeerMissesIsAskedOfTheNextTogether) {
   const PeerId holder = rig_.AddPeer(2, HasNumbered(200));
   const PeerId first =

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 #include <stop_token>
 #include <thread>
 
 #include "tests/fetcher/rig.h"
+#include "tests/http/engine/allocation_limit.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -91,6 +93,21 @@ class BoardTest : public testing::Test {
 TEST_F(BoardTest, GivesNothingBeforeTheStoredRunsAreKnown) {
   board().OnBlobChange(Added(Key(1, "a")));
   EXPECT_TRUE(TakeNow().empty());
+}
+
+TEST_F(BoardTest, WhatThereWasNoMemoryToLandIsLandedAgain) {
+  if (!http::AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
+  const DueKey key = Key(1, "a"), later = Key(2, "a", Millis(1000));
+  const std::vector<Taken> all = TakeAndFreeSlot(key);
+  ASSERT_EQ(all.size(), 1u);
+  {
+    const http::AllocationLimit limit(100);
+    EXPECT_THROW(Land(all[0], later), std::bad_alloc);
+  }
+  EXPECT_TRUE(board().InFlight(key.blob));
+  Land(all[0], later);
+  EXPECT_FALSE(board().InFlight(key.blob));
+  EXPECT_EQ(board().Count().queued.waiting, 1u);
 }
 
 TEST_F(BoardTest, GivesNothingWhilePausedAndGoesOnWhenTheTimeOfThePauseIsOver) {

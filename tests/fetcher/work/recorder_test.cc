@@ -134,6 +134,14 @@ TEST_F(RecorderTest, AnIndexThatTakesNothingPausesAndIsNotCountedAsASuccess) {
   EXPECT_TRUE(Counted("ok", 0));
 }
 
+TEST_F(RecorderTest, MemoryThatRanOutIsCountedAndPausesNothing) {
+  rig_.Mention(blob_, {peer_});
+  Succeed(Brought(), base::NoMemoryError());
+  EXPECT_FALSE(board_.pause().paused());
+  EXPECT_TRUE(Counted("local_error", 1));
+  EXPECT_TRUE(Counted("ok", 0));
+}
+
 TEST_F(RecorderTest, ABlobThatArrivesEndsTheRowOfPauses) {
   rig_.Mention(blob_, {peer_});
   AttemptResult full = Failed({});

@@ -196,6 +196,29 @@ TEST_F(TurnTest, TheTurnOfABatchEndsAlsoWhereNobodyElseWaits) {
   EXPECT_GE(denied, 32u) << "the first ones have landed";
 }
 
+TEST_F(TurnTest, OurOwnRateLimitIsNoReasonToCutAnAnswer) {
+  rig_.options.stall_timeout = Millis(1000);
+  rig_.options.rate_limit_bytes_per_s = 10'000;
+  rig_.Close();
+  rig_.Open();
+  std::map<BlobId, std::string> contents;
+  for (int i = 0; i < 20; ++i) {
+    const std::string content(10'000, static_cast<char>('a' + i));
+    contents[Sha256::Of(content)] = content;
+  }
+  const PeerId peer =
+      rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        return FakeBlobClient::Sends(contents.at(request.blob))(request, sink, stop);
+      });
+  for (const auto& item : contents) rig_.Mention(item.first, {peer});
+  rig_.Start();
+  ASSERT_TRUE(rig_.Within(Millis(60'000), [&] {
+    return std::all_of(contents.begin(), contents.end(),
+                       [&](const auto& item) { return rig_.Held(item.first); });
+  }));
+  EXPECT_EQ(BatchesOf(peer), 1u);
+}
+
 TEST_F(TurnTest, NothingThatWasTakenWithALargeOneWaitsForItHoweverItTurnedOutLarge) {
   rig_.options.concurrency = 2;
   rig_.options.per_peer = 2;
