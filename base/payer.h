@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "absl/hash/hash.h"
+#include "base/ids.h"
 
 namespace waypost::base {
 
@@ -15,12 +16,11 @@ using Payer = uint64_t;
 inline constexpr Payer kNobody = 0;
 
 inline Payer PayerOf(std::string_view key_or_network) { return absl::HashOf(key_or_network) | 1; }
-// Of a member by its key, and by that of who answers for it: its own, or that of the one that
-// brought it in. All whom one brought in pay together, and apart from that one, which they do not
-// keep from anything.
-inline Payer PayerOfMember(std::string_view key, std::string_view answers_for) {
-  return key == answers_for ? PayerOf(key)
-                            : absl::HashOf(std::string_view("brought in"), answers_for) | 1;
+// Of a member, by whose invites it came; `sponsor` zero: an admin admitted it. All whom one brought
+// in pay together, and apart from that one, which they do not keep from anything.
+inline Payer PayerOf(const PeerId& member, const PeerId& sponsor) {
+  return sponsor.IsZero() ? PayerOf(member.bytes())
+                          : absl::HashOf(std::string_view("brought in"), sponsor.bytes()) | 1;
 }
 
 }  // namespace waypost::base

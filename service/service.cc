@@ -234,9 +234,7 @@ absl::Status Service::Impl::OpenParts(const Config& config) {
     http::PeerHttpClientOptions calling = PeerClientOptionsOf(config);
     calling.self = data->identity().peer_id();
     calling.tls = peer_tls;
-    calling.answers_for = [this](const base::PeerId& peer) {
-      return parts->syncer->AnswersFor(peer);
-    };
+    calling.payer_of = [this](const base::PeerId& peer) { return parts->syncer->PayerOf(peer); };
     client = std::make_unique<http::PeerHttpClient>(std::move(calling), peers);
     return PeerParts::Clients{.calls = *client, .blobs = *client};
   });
@@ -348,9 +346,7 @@ void Service::Impl::MakePeerListener(const Config& config) {
   for_peers.tls = peer_tls;
   for_peers.stranger_connections_percent = config.limits_stranger_connections;
   for_peers.max_handshakes_per_address = kPeerHandshakesPerAddress;
-  for_peers.answers_for = [this](const base::PeerId& peer) {
-    return parts->syncer->AnswersFor(peer);
-  };
+  for_peers.payer_of = [this](const base::PeerId& peer) { return parts->syncer->PayerOf(peer); };
   for_peers.turned_changed = [this] {
     if (turn_keeper != nullptr) turn_keeper->Poke();
   };

@@ -68,11 +68,12 @@ struct EngineOptions {
   // or itself; what a member may have of the listener all those have together for whom the same one
   // answers. nullopt: it is a stranger, and strangers have a share of connections, workers and
   // waits of their own: see engine_shares.h. From memory: it is asked on the loop. Null: nobody is
-  // a stranger, and each answers for itself.
-  std::function<std::optional<base::PeerId>(const base::PeerId&)> answers_for;
+  // a stranger, and each pays for itself.
+  std::function<std::optional<base::Payer>(const base::PeerId&)> payer_of;
   uint32_t stranger_connections_percent = 67;  // of max_connections
-  // Of one key with all for whom it answers, from wherever they come. Only where there are `peers`.
-  uint32_t max_connections_per_key = 64;
+  // Of one payer, from wherever it comes, beside those that were dialled from here. Only where
+  // there are `peers`.
+  uint32_t max_connections_per_payer = 64;
   // Memory for answers over kRoomlessBytes that are not sent yet, in all and of one payer; see
   // http/message/answer_room.h. Only where there are `peers`.
   uint64_t answer_bytes = uint64_t{128} << 20;

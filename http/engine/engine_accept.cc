@@ -228,7 +228,7 @@ bool EngineLoop::CloseIdleOfMost() {
 bool EngineLoop::KeyHasRoom(const Connection& c) {
   if (c.stranger || c.payer == base::kNobody) return true;
   Account& account = accounts_.find(c.payer)->second;
-  while (account.connections > shared_.options.max_connections_per_key) {
+  while (account.connections > shared_.options.max_connections_per_payer) {
     if (!CloseIdleOf(account, "key")) return false;
   }
   return true;
@@ -270,8 +270,7 @@ void EngineLoop::Adopt(TurnedConnection& turned) {
     if (c.peer) {
       shared_.NoteTurned(*c.peer, 1, 0);
       c.turned = true;
-      const base::PeerId answers = shared_.AnswersFor(*c.peer).value_or(*c.peer);
-      SetPayer(c, base::PayerOfMember(c.peer->bytes(), answers.bytes()));
+      SetPayer(c, shared_.PayerOf(*c.peer).value_or(base::PayerOf(c.peer->bytes())));
     }
     ReadNext(c);
   });

@@ -186,9 +186,9 @@ struct EngineShared {
   const std::shared_ptr<LoopInbox> inbox;
   std::atomic<bool> refuse{false};
   std::atomic<bool> draining{false};
-  // See EngineOptions::answers_for.
-  std::optional<base::PeerId> AnswersFor(const base::PeerId& peer) const {
-    return options.answers_for == nullptr ? peer : options.answers_for(peer);
+  // See EngineOptions::payer_of.
+  std::optional<base::Payer> PayerOf(const base::PeerId& peer) const {
+    return options.payer_of == nullptr ? base::PayerOf(peer.bytes()) : options.payer_of(peer);
   }
   // Subscriptions, and those of strangers among them.
   std::atomic<uint32_t> waiting{0}, strangers_waiting{0};

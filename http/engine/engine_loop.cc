@@ -348,7 +348,7 @@ void EngineLoop::Advance(Connection& c) {
   // It may have come with more connections than a member has.
   if (was_stranger && !c.stranger && !KeyHasRoom(c)) {
     Refuse(c, 503, "unavailable",
-           absl::StrCat(shared_.options.max_connections_per_key,
+           absl::StrCat(shared_.options.max_connections_per_payer,
                         " connections of this key, and of those for whom the same member answers,"
                         " are open: use one of them"),
            "key");
@@ -377,11 +377,11 @@ void EngineLoop::Advance(Connection& c) {
 
 // A stranger may have become a member since; who is one no more is cut (Engine::CutPeers).
 void EngineLoop::LookUp(Connection& c) {
-  const auto answers = c.stranger ? shared_.AnswersFor(*c.peer) : std::nullopt;
-  if (answers) {
+  const auto payer = c.stranger ? shared_.PayerOf(*c.peer) : std::nullopt;
+  if (payer) {
     NoteIdle(c, false);
     NoteStranger(c, false);
-    SetPayer(c, base::PayerOfMember(c.peer->bytes(), answers->bytes()));
+    SetPayer(c, *payer);
   }
   c.by_stranger = c.stranger;
 }

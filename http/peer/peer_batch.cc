@@ -21,8 +21,8 @@
 namespace waypost::http {
 namespace {
 
-// Four answers of the largest size to one member with those for whom it answers, each of which has
-// `fetcher.per_peer` (3) under way, and sixteen in all.
+// Four answers of the largest size to one payer, each of whose peers has `fetcher.per_peer` (3)
+// under way, and sixteen in all.
 constexpr uint64_t kPayerBytesMax = 4 * syncgroup::kBatchBytesMax;
 constexpr uint64_t kTotalBytesMax = 16 * syncgroup::kBatchBytesMax;
 

@@ -69,8 +69,8 @@ absl::StatusOr<std::unique_ptr<Exchange>> PeerHttpClient::Impl::Dial(const syncg
   }
   const base::Millis each(connect_timeout_ms.load());
   const base::SteadyTime deadline = base::SteadyNow() + kDialsTime * each;
-  const auto answers = options.answers_for ? options.answers_for(to.peer) : std::nullopt;
-  const base::Payer payer = base::PayerOfMember(to.peer.bytes(), answers.value_or(to.peer).bytes());
+  const auto known = options.payer_of ? options.payer_of(to.peer) : std::nullopt;
+  const base::Payer payer = known.value_or(base::PayerOf(to.peer.bytes()));
   while (true) {
     auto socket = Socket::Connect(addresses,
                                   {.each = each,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/payer.h"
 #include "base/time.h"
 #include "fetcher/attempt/blob_client.h"
 #include "http/client/dial_rules.h"
@@ -22,8 +23,8 @@ struct PeerHttpClientOptions {
   base::Millis connect_timeout{3000};  // live
   base::Millis call_timeout{30000};    // of one hello, sync, poke, join, held
   DialRules dial = DialRules::Anywhere();
-  // Who answers for a member, see Syncer::AnswersFor; nullopt or null: the peer itself.
-  std::function<std::optional<base::PeerId>(const base::PeerId&)> answers_for = nullptr;
+  // Whose share a member takes, see Syncer::PayerOf; nullopt or null: its own.
+  std::function<std::optional<base::Payer>(const base::PeerId&)> payer_of = nullptr;
   // Null only in tests: plain HTTP, and the callee believes who we say we are.
   std::shared_ptr<const PeerTls> tls;
   bool plain_for_tests = false;

@@ -98,8 +98,7 @@ void TurnKeeper::Look() {
     const auto entry = parts_.peers.Find(contact.peer);
     const bool newer = entry && !entry->addresses.empty();
     server.under_way = true;
-    const base::Payer payer =
-        base::PayerOfMember(contact.peer.bytes(), contact.answers_for().bytes());
+    const base::Payer payer = contact.payer();
     due_.Push(payer, {.to = {.peer = contact.peer,
                              .addresses = newer ? entry->addresses : contact.addresses},
                       .payer = payer});

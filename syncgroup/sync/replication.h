@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "base/payer.h"
 #include "syncgroup/group/core.h"
 #include "syncgroup/group/work.h"
 #include "syncgroup/protocol/messages.h"
@@ -44,7 +45,7 @@ class Replication {
     bool server = false;   // of one of them
     base::PeerId sponsor;  // by whose invite it is in all of them; zero: an admin answers for it
     // Whose share it takes of what members share.
-    const base::PeerId& answers_for() const { return sponsor.IsZero() ? peer : sponsor; }
+    base::Payer payer() const { return base::PayerOf(peer, sponsor); }
   };
   // Every other member of the groups here.
   absl::StatusOr<std::vector<Contact>> Contacts() const;

@@ -159,11 +159,11 @@ void Syncer::ScheduleHello(const base::PeerId& peer) {
   impl_->wake_scheduler.NotifyAll();
 }
 
-std::optional<base::PeerId> Syncer::AnswersFor(const base::PeerId& peer) const {
+std::optional<base::Payer> Syncer::PayerOf(const base::PeerId& peer) const {
   base::MutexLock lock(impl_->mutex);
   const auto it = impl_->contacts.find(peer);
   if (it == impl_->contacts.end()) return std::nullopt;
-  return it->second.sponsor.IsZero() ? peer : it->second.sponsor;
+  return base::PayerOf(peer, it->second.sponsor);
 }
 
 bool Syncer::KnowsUs(const base::PeerId& peer, const base::GroupId& group) const {
@@ -366,7 +366,8 @@ void Syncer::Impl::RefreshContacts() {
     base::LogWarning("syncer: members cannot be read: ", now_known.status().ToString());
     return;
   }
-  std::set<base::PeerId> seen, payers;
+  std::set<base::PeerId> seen;
+  std::set<base::Payer> payers;
   for (Replication::Contact& contact : *now_known) {
     seen.insert(contact.peer);
     const auto [it, fresh] = contacts.try_emplace(contact.peer);
@@ -384,7 +385,7 @@ void Syncer::Impl::RefreshContacts() {
     peer.addresses = std::move(contact.addresses);
     peer.server = contact.server;
     peer.sponsor = contact.sponsor;
-    payers.insert(contact.answers_for());
+    payers.insert(contact.payer());
     std::erase_if(peer.greeted, [&](const base::GroupId& group) {
       return !std::binary_search(peer.groups.begin(), peer.groups.end(), group);
     });
@@ -393,8 +394,7 @@ void Syncer::Impl::RefreshContacts() {
   poked_by.clear();
   // A task that still runs finds its peer gone and notes nothing.
   std::erase_if(contacts, [&](const auto& item) { return !seen.contains(item.first); });
-  // A sponsor may have left, and is remembered for whom it brought in.
-  tasks.ForgetUnless([&](const base::PeerId& payer) { return payers.contains(payer); });
+  tasks.ForgetUnless([&](base::Payer payer) { return payers.contains(payer); });
 }
 
 base::SteadyTime Syncer::Impl::PlanTasks(base::SteadyTime now) {

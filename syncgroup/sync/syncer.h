@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/notifier.h"
+#include "base/payer.h"
 #include "base/random.h"
 #include "signpost/peer_book.h"
 #include "syncgroup/group/groups.h"
@@ -85,10 +86,9 @@ class Syncer {
   void CheckHeld(const base::GroupId& group, uint32_t servers,
                  std::function<void(absl::StatusOr<HeldReport>)> done);
 
-  // Who answers for what the peer takes of this one: the member by whose invite it is in the groups
-  // that both share, or itself where an admin admitted it. nullopt: it is in none, as far as was
-  // known a moment ago. From memory.
-  std::optional<base::PeerId> AnswersFor(const base::PeerId& peer) const;
+  // Whose share the peer takes of what members share. nullopt: it is in no group with this one, as
+  // far as was known a moment ago. From memory.
+  std::optional<base::Payer> PayerOf(const base::PeerId& peer) const;
   // Has a hello with the peer, which then knew us as a member of the group, succeeded since this
   // start?
   bool KnowsUs(const base::PeerId& peer, const base::GroupId& group) const;

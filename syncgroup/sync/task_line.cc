@@ -14,18 +14,9 @@ namespace {
 constexpr base::Millis kSlowAtLeast{1000};
 constexpr int kTimesTheMedian = 10;
 
-const base::PeerId& AnswersFor(const TaskLine::Task& task) {
-  return task.sponsor.IsZero() ? *task.peer : task.sponsor;
-}
-
-// Whom it is judged with: those that one member brought in together, and apart from that one.
-TaskLine::Judged JudgedWith(const TaskLine::Task& task) {
-  return {AnswersFor(task), !task.sponsor.IsZero()};
-}
-
 // Long work of this peer has a share as one of the others does; what is short goes first.
 base::Payer SharePayer(const TaskLine::Task& task) {
-  if (task.peer) return base::PayerOfMember(task.peer->bytes(), AnswersFor(task).bytes());
+  if (task.peer) return base::PayerOf(*task.peer, task.sponsor);
   return task.is_long ? base::PayerOf("long work of this peer") : base::kNobody;
 }
 
@@ -42,7 +33,7 @@ base::Millis CallTime(base::Millis before, base::Millis last) {
 bool TaskLine::Slow(const Task& task) const {
   if (task.is_long) return true;
   if (!task.peer) return false;
-  const auto known = took_.find(JudgedWith(task));
+  const auto known = took_.find(SharePayer(task));
   return known != took_.end() && IsSlow(known->second, median_);
 }
 
@@ -67,11 +58,11 @@ void TaskLine::Ended(const Task& task, base::SteadyTime now) {
   line_.Done(SharePayer(task), now);
   active_slow_ -= task.slow ? 1 : 0;
   if (!task.peer) return;
-  base::Millis& takes = took_[JudgedWith(task)];
+  base::Millis& takes = took_[SharePayer(task)];
   takes = CallTime(takes, std::chrono::duration_cast<base::Millis>(now - task.began));
   // The lower middle one: where half of all are slow, the other half is what counts.
   std::vector<base::Millis> all;
-  for (const auto& [peer, its] : took_) all.push_back(its);
+  for (const auto& [payer, its] : took_) all.push_back(its);
   const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
   std::nth_element(all.begin(), middle, all.end());
   median_ = *middle;

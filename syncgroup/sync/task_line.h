@@ -36,9 +36,6 @@ class TaskLine {
     bool slow = false;
     base::SteadyTime began = {};
   };
-  // A member, or, where the second is true, all whom it brought in.
-  using Judged = std::pair<base::PeerId, bool>;
-
   // `first`: before all that waits for the same peer and those that one member brought in with it.
   // What calls nobody and is not long goes first of all.
   void Add(Task task, bool first);
@@ -50,7 +47,7 @@ class TaskLine {
   // Members that are gone are forgotten.
   template <class Predicate>
   void ForgetUnless(Predicate is_known) {
-    std::erase_if(took_, [&](const auto& item) { return !is_known(item.first.first); });
+    std::erase_if(took_, [&](const auto& item) { return !is_known(item.first); });
   }
   // What waits is dropped.
   void Clear() { line_.DropWaiting(); }
@@ -59,7 +56,7 @@ class TaskLine {
   bool Slow(const Task& task) const;
 
   base::FairLine<Task> line_{0};
-  std::map<Judged, base::Millis> took_;
+  std::map<base::Payer, base::Millis> took_;
   base::Millis median_{0};  // of took_
   uint32_t active_slow_ = 0;
 };

@@ -32,7 +32,7 @@ class PayersTest : public PeerListenerTest {
     options_.writers = 4;
     options_.changes = [](std::string_view method, std::string_view) { return method == "POST"; };
     options_.min_rate_bytes_per_s = 0;  // who drips is never cut
-    options_.answers_for = [this](const base::PeerId& peer) { return AnswersFor(peer); };
+    options_.payer_of = [this](const base::PeerId& peer) { return PayerOf(peer); };
   }
   Response Handle(Request& request) override {
     Response response;
@@ -57,10 +57,10 @@ class PayersTest : public PeerListenerTest {
     response.body = request.path == "/large" ? std::string(kLargeBytes, 'x') : "hello";
     return response;
   }
-  std::optional<base::PeerId> AnswersFor(const base::PeerId& peer) {
+  base::Payer PayerOf(const base::PeerId& peer) {
     base::MutexLock lock(mutex_);
     const auto found = sponsors_.find(peer);
-    return found == sponsors_.end() ? peer : found->second;
+    return base::PayerOf(peer, found == sponsors_.end() ? base::PeerId() : found->second);
   }
   static base::PeerId IdOf(const RawClient::Key& key) {
     std::string bytes(32, '\0');
@@ -128,7 +128,7 @@ TEST_F(PayersTest, OneKeyWithManyRequestsLeavesThreadsToOthers) {
 }
 
 TEST_F(PayersTest, WhomOneBroughtInHaveTogetherWhatOneHas) {
-  options_.max_connections_per_key = 20;
+  options_.max_connections_per_payer = 20;
   options_.writers = 8;  // four bodies at a time
   Listen();
   // Bodies: one of those that drip is received.
@@ -288,7 +288,7 @@ TEST_F(PayersTest, OfBodiesThatWaitWhoHadAThreadLongestAgoGoesFirst) {
 }
 
 TEST_F(PayersTest, OneKeyHasSoManyConnectionsFromWhereverItComes) {
-  options_.max_connections_per_key = 3;
+  options_.max_connections_per_payer = 3;
   Listen();
   std::vector<std::unique_ptr<RawClient>> many;
   for (int i = 0; i < 3; ++i) many.push_back(ComeAndAsk(greedy_, absl::StrCat("127.0.0.", 10 + i)));

@@ -25,8 +25,8 @@ class StrangersTest : public PeerListenerTest {
   StrangersTest() {
     options_.max_waiting = 8;
     options_.workers = 8;
-    options_.answers_for = [this](const base::PeerId& peer) {
-      return IsMember(peer) ? std::optional(peer) : std::nullopt;
+    options_.payer_of = [this](const base::PeerId& peer) {
+      return IsMember(peer) ? std::optional(base::PayerOf(peer.bytes())) : std::nullopt;
     };
   }
   void TearDown() override {

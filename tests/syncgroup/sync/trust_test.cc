@@ -439,9 +439,10 @@ TEST_F(InviteTest, WritersInviteWhereTheSettingLetsThem) {
   EXPECT_TRUE(wire_.InTime([&] { return a_.Has(group_, "by c", "text"); }));
   EXPECT_TRUE(may(a_, c.self())) << "a writer as the others";
   // What it takes of a is counted for b, as what b takes.
-  EXPECT_TRUE(wire_.InTime([&] { return a_.syncer().AnswersFor(c.self()) == b.self(); }));
-  EXPECT_EQ(a_.syncer().AnswersFor(b.self()), b.self());
-  EXPECT_EQ(a_.syncer().AnswersFor(PeerNumber(9)), std::nullopt);
+  EXPECT_TRUE(wire_.InTime(
+      [&] { return a_.syncer().PayerOf(c.self()) == base::PayerOf(c.self(), b.self()); }));
+  EXPECT_EQ(a_.syncer().PayerOf(b.self()), base::PayerOf(b.self(), {}));
+  EXPECT_EQ(a_.syncer().PayerOf(PeerNumber(9)), std::nullopt);
   // Whom an admin removed comes back by an admin only.
   ASSERT_TRUE(a_.groups().RemoveMember(group_, c.self()).ok());
   ASSERT_TRUE(wire_.InTime([&] { return b.groups().Members(group_)->size() == 2; }));
