@@ -18,6 +18,7 @@ namespace {
 // Payload names: a marker beside the code, so that callers need not read messages.
 constexpr char kNoSpace[] = "waypost/no-space";
 constexpr char kFileTooLarge[] = "waypost/file-too-large";
+constexpr char kNoMemory[] = "waypost/no-memory";
 constexpr char kNoDescriptor[] = "waypost/no-descriptor";
 constexpr char kReadOnly[] = "waypost/read-only";
 constexpr char kDigestMismatch[] = "waypost/digest-mismatch";
@@ -28,15 +29,16 @@ constexpr std::chrono::milliseconds kDescriptorAgain{1000};
 // Somebody has to mount it.
 constexpr std::chrono::milliseconds kReadOnlyAgain{30'000};
 
-// Made at the start: when it is needed there is no memory to make it. Never destroyed, for threads
-// may run while the process ends.
-const absl::Status& no_memory = *new absl::Status(absl::UnavailableError("memory ran out"));
-
 absl::Status Marked(absl::StatusCode code, std::string_view message, const char* marker) {
   absl::Status status(code, Abs(message));
   status.SetPayload(marker, absl::Cord("1"));
   return status;
 }
+
+// Made at the start: when it is needed there is no memory to make it. Never destroyed, for threads
+// may run while the process ends.
+const absl::Status& no_memory =
+    *new absl::Status(Marked(absl::StatusCode::kUnavailable, "memory ran out", kNoMemory));
 
 }  // namespace
 
@@ -124,6 +126,7 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status
 }
 
 absl::Status NoMemoryError() { return no_memory; }
+bool IsNoMemory(const absl::Status& status) { return status.GetPayload(kNoMemory).has_value(); }
 
 void CheckFailed(const char* file, int line, const char* condition) {
   std::fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, condition);

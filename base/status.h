@@ -47,6 +47,7 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const absl::Status& status
 
 // Memory ran out: kUnavailable.
 absl::Status NoMemoryError();
+bool IsNoMemory(const absl::Status& status);
 
 // What `call` returns, a Status or a StatusOr; NoMemoryError where memory runs out in it. Whoever
 // works for others does each piece of that work inside it, so that one who asks for too much ends

@@ -25,7 +25,32 @@ constexpr std::size_t kSilentMax = 64;
 // Holders that misses tell of, kept of one blob: more than are asked, the likeliest first.
 constexpr std::size_t kToldMax = 2 * kAskedMax;
 
+signpost::LastError ErrorAt(const AttemptParts& parts, const base::PeerId& peer,
+                            signpost::ErrorClass error, std::string_view message) {
+  return {.error = error,
+          .peer = peer,
+          .at = parts.clock.WallNow(),
+          .message = base::ShortMessage(message)};
+}
+
+void RecordUnheard(const AttemptParts& parts, const base::PeerId& peer, uint64_t returns,
+                   Answer answer, std::string_view message,
+                   std::optional<base::Millis> retry_after) {
+  const bool busy = answer == Answer::kBusy;
+  const auto error = busy ? signpost::ErrorClass::kBusy : signpost::ErrorClass::kUnreachable;
+  parts.peers.RecordFailure(peer, returns, ErrorAt(parts, peer, error, message), retry_after);
+}
+
+Answer UnheardAs(const BlobReply& reply) {
+  return reply.kind == BlobReply::Kind::kBusy ? Answer::kBusy : Answer::kUnreachable;
+}
+
 }  // namespace
+
+void RecordUnheard(const AttemptParts& parts, const base::PeerId& peer, uint64_t returns,
+                   const BlobReply& reply) {
+  RecordUnheard(parts, peer, returns, UnheardAs(reply), reply.message, reply.retry_after);
+}
 
 Attempt::Attempt(const AttemptParts& parts, const base::BlobId& blob, AttemptOptions options,
                  AttemptProgress& progress, std::stop_token stop)
@@ -270,8 +295,7 @@ void Attempt::HearMiss(const base::PeerId& peer, uint64_t returns,
 
 void Attempt::HearFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) {
   Begin(peer, returns);
-  FailPeer(peer, reply.kind == BlobReply::Kind::kBusy ? Answer::kBusy : Answer::kUnreachable,
-           reply.message, reply.retry_after);
+  FailPeer(peer, UnheardAs(reply), reply.message, reply.retry_after);
 }
 
 Attempt::Answered Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
@@ -328,12 +352,7 @@ void Attempt::FailPeer(const base::PeerId& peer, Answer answer, std::string_view
                        std::optional<base::Millis> retry_after) {
   Note(peer, answer, message);
   result_.silent[peer] = returns_at_start_;
-  parts_.peers.RecordFailure(peer, returns_at_start_,
-                             ErrorAt(peer,
-                                     answer == Answer::kBusy ? signpost::ErrorClass::kBusy
-                                                             : signpost::ErrorClass::kUnreachable,
-                                     message),
-                             retry_after);
+  RecordUnheard(parts_, peer, returns_at_start_, answer, message, retry_after);
   NoteCoolDown(peer);
 }
 
@@ -346,7 +365,7 @@ void Attempt::WrongBytes(const base::PeerId& peer, StoreSink& sink, std::string_
                      " sent wrong bytes: ", base::Abs(message));
   }
   parts_.peers.RecordWrongBytes(peer, blob_,
-                                ErrorAt(peer, signpost::ErrorClass::kWrongBytes, message));
+                                ErrorAt(parts_, peer, signpost::ErrorClass::kWrongBytes, message));
   const auto* const member = Find(peer);
   if (parts_.came_wrong && member != nullptr) parts_.came_wrong(peer, blob_, member->groups);
   locations_.erase(peer);
@@ -375,8 +394,9 @@ Attempt::Answered Attempt::SinkError(const base::PeerId& peer, StoreSink& sink,
       Note(peer, Answer::kNoRoom, message);
       return Answered::kForGood;
     case StoreSink::Fault::kTooLarge:
-      // What lies here of it will never be whole, and takes the room of what might come.
-      parts_.blobs.DropPartial(blob_);
+      // Where nothing more of it may come, what lies here takes the room of others. How large it is
+      // only its sender says, who may lie: that alone is no reason to drop anything.
+      if (bytes_max_ <= parts_.blobs.PartialBytes(blob_)) parts_.blobs.DropPartial(blob_);
       Note(peer, Answer::kTooLarge, message);
       return Answered::kForGood;
     case StoreSink::Fault::kNone:
@@ -399,14 +419,6 @@ void Attempt::LocalError(const absl::Status& error) {
 
 void Attempt::Note(const base::PeerId& peer, Answer answer, std::string_view message) {
   result_.report.asked.push_back({peer, answer, base::ShortMessage(message)});
-}
-
-signpost::LastError Attempt::ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
-                                     std::string_view message) const {
-  return {.error = error,
-          .peer = peer,
-          .at = parts_.clock.WallNow(),
-          .message = base::ShortMessage(message)};
 }
 
 }  // namespace waypost::fetcher

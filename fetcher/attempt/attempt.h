@@ -88,6 +88,11 @@ struct AttemptResult {
   uint64_t body_bytes = 0;
 };
 
+// The peer could not be heard: what its health is told. `returns`: its PeerHealth::returns from
+// before it was asked.
+void RecordUnheard(const AttemptParts& parts, const base::PeerId& peer, uint64_t returns,
+                   const BlobReply& reply);
+
 // One try to obtain a blob, over up to kAskedMax locations, one after the other, including those
 // that misses name. Only members of a group under which it is wanted are asked, and each hears only
 // of the groups it is a member of. Tells PeerBook how each peer answered.
@@ -179,8 +184,6 @@ class Attempt {
   Answered SinkError(const base::PeerId& peer, StoreSink& sink, const absl::Status& error);
   void LocalError(const absl::Status& error);
   void Note(const base::PeerId& peer, Answer answer, std::string_view message);
-  signpost::LastError ErrorAt(const base::PeerId& peer, signpost::ErrorClass error,
-                              std::string_view message) const;
 
   const AttemptParts& parts_;
   const base::BlobId blob_;

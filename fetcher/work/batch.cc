@@ -28,8 +28,6 @@ constexpr uint64_t kTurnBytes = 2 * syncgroup::kBatchBytesMax;
 // So many times the stall timeout it asks on, whatever comes: an answer that is not a miss takes
 // long only where the peer is slow, and the others wait for nothing of it.
 constexpr int kTurnStalls = 4;
-// Where memory ran out, somebody else may give some back.
-constexpr base::Millis kMemoryWait{1000};
 // Files that are open and wait.
 constexpr std::size_t kTogetherMax = 64;
 
@@ -109,7 +107,7 @@ void Batch::Run() {
     LandUnmade();
   });
   outstanding_.WaitForAll();
-  if (memory_ran_out_) parts_.board.Rest(kMemoryWait);
+  if (memory_ran_out_) parts_.board.RestForMemory();
 }
 
 // What must be done is tried again, until there is memory or nothing matters any more.
@@ -119,7 +117,7 @@ void Batch::Insist(absl::FunctionRef<void()> act) {
     return absl::OkStatus();
   };
   while (!base::WithinMemory(acted).ok() && !parts_.board.stopped()) {
-    parts_.board.Rest(kMemoryWait);
+    parts_.board.RestForMemory();
   }
 }
 
@@ -323,7 +321,7 @@ absl::Status Batch::Answer::OnItem(std::size_t number, const BatchItem& heard) {
 // Where memory runs out the item goes back as it came, and nobody is blamed.
 absl::Status Batch::Answer::WithinMemory(Item& item, absl::FunctionRef<absl::Status()> hear) {
   absl::Status heard = base::WithinMemory([&] { return hear(); });
-  if (heard == base::NoMemoryError()) {
+  if (base::IsNoMemory(heard)) {
     batch_.memory_ran_out_ = true;
     if (item.open) batch_.PutBack(item);
   }
@@ -429,7 +427,7 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
   }
   const bool finished = answer.FinishFiles().ok();
   in_answer_ = false;
-  memory_ran_out_ |= reply.sink_error == base::NoMemoryError();
+  memory_ran_out_ |= base::IsNoMemory(reply.sink_error);
   // Whatever else it might have sent, the others are asked for it.
   if (answer.suspect()) return;
   const bool disk_failed = !finished;
@@ -454,25 +452,14 @@ void Batch::AskSome(const base::PeerId& peer, const std::vector<Item*>& some) {
     if (answer.heard() < some.size()) {
       some[answer.heard()]->attempt.HearFailure(peer, returns, reply);
     } else {
-      NoteFailure(peer, returns, reply);
+      // It said something of each, which stands, and failed after that.
+      RecordUnheard(parts_.attempt, peer, returns, reply);
     }
     return;
   }
   for (Item& item : items_) {
     if (item.open && !item.attempt.Ended()) PutBack(item);
   }
-}
-
-// It said something of each, which stands, and failed after that.
-void Batch::NoteFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) const {
-  const bool busy = reply.kind == BlobReply::Kind::kBusy;
-  parts_.attempt.peers.RecordFailure(
-      peer, returns,
-      {.error = busy ? signpost::ErrorClass::kBusy : signpost::ErrorClass::kUnreachable,
-       .peer = peer,
-       .at = parts_.attempt.clock.WallNow(),
-       .message = base::ShortMessage(reply.message)},
-      reply.retry_after);
 }
 
 // Asks the peer that most of the items would go to next. False: nobody is left to be asked.
@@ -570,7 +557,7 @@ void Batch::Conclude(const Taken* but) {
   for (Item& item : items_) {
     if (item.noted || &item.taken == but) continue;
     item.noted = true;
-    memory_ran_out_ |= item.recorded == base::NoMemoryError();
+    memory_ran_out_ |= base::IsNoMemory(item.recorded);
     const base::BlobId& blob = item.attempt.blob();
     const AttemptResult& result = item.taken.result;
     parts_.recorder.NoteReceived(result.body_bytes);

@@ -91,7 +91,6 @@ class Batch {
   // What nobody brought is written down too, and then everything that was written is told.
   void Conclude(const Taken* but = nullptr);
   void ConcludeOne(Item& item);
-  void NoteFailure(const base::PeerId& peer, uint64_t returns, const BlobReply& reply) const;
   void Insist(absl::FunctionRef<void()> act);
   void GiveUp();
   void SayNoMemory() const;

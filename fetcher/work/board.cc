@@ -21,6 +21,7 @@ constexpr uint64_t kBatchBlobsMin = 64;
 // Blobs whose partial files may be dropped; more than that are found no more, which costs disk
 // alone.
 constexpr std::size_t kLeftMax = 65536;
+constexpr base::Millis kMemoryRest{1000};
 
 using Flights = std::map<base::BlobId, std::shared_ptr<Flight>>;
 
@@ -233,9 +234,9 @@ bool Board::ShouldYield(const Slot& slot) const {
          queue_.OtherReady({slot.at, slot.large}, parts_.clock.WallNow());
 }
 
-void Board::Rest(base::Millis how_long) {
+void Board::RestForMemory() {
   base::MutexLock lock(mutex_);
-  const base::SteadyTime end = parts_.clock.SteadyNow() + how_long;
+  const base::SteadyTime end = parts_.clock.SteadyNow() + kMemoryRest;
   while (!stopping_ && parts_.clock.SteadyNow() < end) parts_.clock.WaitUntil(work_, mutex_, end);
 }
 

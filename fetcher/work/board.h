@@ -127,8 +127,8 @@ class Board {
   bool Waited(const base::BlobId& blob) const;
   // Is the transfer in this slot in the way of another peer's?
   bool ShouldYield(const Slot& slot) const;
-  // Waits as long, or until Stop.
-  void Rest(base::Millis how_long);
+  // Where memory ran out, somebody else may give some back: waits a second, or until Stop.
+  void RestForMemory();
   void NoteSource(Flight& flight, const base::PeerId& peer);
   // The attempt is over: the blob waits where its row says. `due` was read while the flight stood:
   // what was told of the row since then is newer and goes before it.

@@ -146,7 +146,7 @@ void Recorder::NoteFailure(const base::BlobId& blob, const AttemptResult& result
 // may be there again for the next one, and the batch waits for that.
 void Recorder::NoteNotRecorded(const absl::Status& error) {
   Count(Outcome::kLocalError);
-  if (error == base::NoMemoryError()) return;
+  if (base::IsNoMemory(error)) return;
   PauseFor(base::IsNoSpace(error) ? PauseReason::kSpace : PauseReason::kIndex, error.ToString());
 }
 

@@ -12,12 +12,6 @@
 // runs out.
 
 namespace waypost::fetcher {
-namespace {
-
-// Where memory ran out, somebody else may give some back.
-constexpr base::Millis kMemoryRest{1000};
-
-}  // namespace
 
 void Workers::Start() {
   const uint32_t count = parts_.board.options().concurrency;
@@ -69,7 +63,7 @@ bool Workers::RunSome(uint32_t number) {
     return absl::OkStatus();
   };
   // Once it has begun it takes what comes.
-  while (!base::WithinMemory(run).ok() && !parts_.board.stopped()) parts_.board.Rest(kMemoryRest);
+  while (!base::WithinMemory(run).ok() && !parts_.board.stopped()) parts_.board.RestForMemory();
   Announce(all);
   return true;
 }
@@ -80,7 +74,7 @@ void Workers::Announce(const std::vector<Taken>& all) {
     for (const Taken& taken : all) parts_.board.Announce(taken.picked.key.blob);
     return absl::OkStatus();
   });
-  if (!told.ok()) parts_.board.Rest(kMemoryRest);
+  if (!told.ok()) parts_.board.RestForMemory();
 }
 
 void Workers::Run(uint32_t number) {
@@ -89,7 +83,7 @@ void Workers::Run(uint32_t number) {
       goes_on = RunSome(number);
       return absl::OkStatus();
     });
-    if (!ran.ok()) parts_.board.Rest(kMemoryRest);
+    if (!ran.ok()) parts_.board.RestForMemory();
   }
 }
 

@@ -35,7 +35,7 @@ fetcher::BlobReply ReplyOf(Kind kind, std::string_view message) {
 }
 
 fetcher::BlobReply FailureOf(const absl::Status& status) {
-  if (status == base::NoMemoryError()) {
+  if (base::IsNoMemory(status)) {
     // Of this side: the peer is not blamed for it.
     fetcher::BlobReply reply;
     reply.kind = Kind::kSinkError;
