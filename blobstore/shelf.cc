@@ -67,6 +67,7 @@ void Shelf::WarnOfFoldersApart() {
   if (apart.empty()) return;
   base::LogWarning(absl::StrJoin(apart, ", "), apart.size() == 1 ? " is" : " are",
                    " on another file system than ", layout_.blobs_dir(),
+                   " (or on another mount of the same one)",
                    ": all works, but what crosses is copied, so that large blobs are written twice "
                    "and need room on both. Put all four on one to spare that");
 }

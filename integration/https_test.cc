@@ -1,5 +1,6 @@
 // HTTPS on the app listener, as curl and our own command line see it.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <string>
@@ -62,6 +63,10 @@ TEST_F(HttpsTest, CurlAndTheCommandLineWorkAndPlainHttpIsToldWhatToChange) {
   const CommandResult got = peer_->Run({"get", id});
   EXPECT_EQ(got.exit_status, 0) << got.err;
   EXPECT_TRUE(got.out == bytes) << got.out.size();
+  // Over the port too what listens there proves that it is the service, before it is sent a token.
+  ASSERT_EQ(unlink((peer_->dir() + "/control.sock").c_str()), 0);
+  const CommandResult by_port = peer_->Run({"status", "--json"});
+  EXPECT_EQ(by_port.exit_status, 0) << by_port.err;
   const HttpReply plain = peer_->Call("GET", "/healthz");
   EXPECT_EQ(plain.status, 400);
   EXPECT_NE(plain.body.find("https://"), std::string::npos) << plain.body;

@@ -30,6 +30,9 @@ class HelloRoom {
   std::size_t groups_ = 0, bytes_ = 0;
 };
 
+// Of one member in one group no more numberings are compared with it at a time.
+inline constexpr std::size_t kProbesKept = 256;
+
 // The replication of the groups' logs: what the syncer asks and brings (as caller), what
 // PeerService answers (as callee). Thread-safe. Borrows what the groups share; they outlive it.
 class Replication {
@@ -92,6 +95,9 @@ class Replication {
                                          const std::vector<base::GroupId>& groups, Round& round);
   // Applies one page. The round goes on while reply.more or round.again.
   absl::Status ApplyPage(const base::PeerId& peer, SyncReply reply, Round& round);
+  // How many numberings are compared with members, or were. In memory, of one member in one group
+  // kProbesKept at most.
+  std::size_t compared() const;
 
   // ---- sync, as callee ----
   struct Served {

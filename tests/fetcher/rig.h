@@ -48,6 +48,7 @@ class Rig {
   base::SeededRandom random{1};
   // What stands before the disk from the next Open on.
   std::function<std::unique_ptr<base::FileSystem>(std::unique_ptr<base::FileSystem>)> before_disk;
+  syncgroup::MemberLimits limits;  // from the next Open on
   FetcherOptions options{.retry_base = base::Millis(20), .retry_max = base::Millis(60000)};
 
   Rig() {
@@ -72,6 +73,7 @@ class Rig {
     CHECK(parts_
               ->Open({.name = "test",
                       .addresses = [] { return std::vector<std::string>(); },
+                      .limits = limits,
                       .store = {.data_dir = folder_.path(), .min_free = {.bytes = 0}},
                       .scan = {.initial_delay = base::Millis(3600000)},
                       .fetch = options,

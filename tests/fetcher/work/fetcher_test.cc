@@ -189,6 +189,76 @@ TEST(Fetcher, ABrokenTransferGoesOnWhereItWasFromAnotherPeer) {
   }
 }
 
+// Whoever is asked could else throw away what others have sent.
+TEST(Fetcher, ALiarsWordOfItsSizeDropsNothingThatLiesHere) {
+  Rig rig;
+  const std::string content = Large();
+  const BlobId blob = Sha256::Of(content);
+  {
+    auto writer = rig.blobs->StartFetch(blob, content.size());
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->Append(std::string_view(content).substr(0, 2 << 20)).ok());
+  }
+  const PeerId liar =
+      rig.AddPeer(1, [](const BlobRequest& request, BlobSink& sink, std::stop_token) {
+        return BlobReply{.kind = Kind::kSinkError,
+                         .sink_error = sink.OnStart(uint64_t{1} << 62, 0, request.groups)};
+      });
+  rig.Mention(blob, {liar});
+  rig.Start();
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Record(blob).signpost->fetch_attempts == 1; }));
+  EXPECT_EQ(rig.blobs->PartialBytes(blob), uint64_t{2} << 20);
+}
+
+// It would keep the room of what might come, for nothing more of it may.
+TEST(Fetcher, WhatItsMemberMayBringNoMoreOfIsDroppedForWhatItMay) {
+  Rig rig;
+  rig.limits.bytes = uint64_t{4} << 20;
+  rig.Close();
+  rig.Open();
+  const std::string half(std::size_t{3} << 20, 'a'), second(std::size_t{2} << 20, 'b'),
+      third(std::size_t{2} << 20, 'c');
+  const PeerId breaks =
+      rig.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token) {
+        const absl::Status begun = sink.OnStart(half.size(), request.offset, request.groups);
+        if (!begun.ok()) return BlobReply{.kind = Kind::kSinkError, .sink_error = begun};
+        if (request.offset == 0) CHECK(sink.OnData(std::string_view(half).substr(0, 2 << 20)).ok());
+        return BlobReply{.kind = Kind::kUnreachable, .message = "reset"};
+      });
+  const PeerId holder =
+      rig.AddPeer(2, [&](const BlobRequest& request, BlobSink& sink, const std::stop_token& stop) {
+        if (request.blob == Sha256::Of(half)) return BlobReply{.kind = Kind::kMiss};
+        const std::string& content = request.blob == Sha256::Of(second) ? second : third;
+        return FakeBlobClient::SendFrom(content, request.offset, 64 * 1024, request, sink, stop);
+      });
+  // All of them first by the same member.
+  const auto mention = [&](const std::string& content, const PeerId& at) {
+    CHECK(rig.index
+              ->Update(base::Index::Lane::kForeground,
+                       [&](base::WriteTxn& txn) {
+                         rig.ledger->ApplyMention(txn, Sha256::Of(content),
+                                                  {.group = rig.group,
+                                                   .keys = 1,
+                                                   .origin = breaks,
+                                                   .locations = {at},
+                                                   .when_seen = rig.clock.WallNow()});
+                         return absl::OkStatus();
+                       })
+              .ok());
+  };
+  const auto lies_here = [&] { return rig.blobs->PartialBytes(Sha256::Of(half)); };
+  mention(half, breaks);
+  rig.Start();
+  ASSERT_TRUE(rig.AtOnce(
+      [&] { return rig.Record(Sha256::Of(half)).signpost->partial_bytes == uint64_t{2} << 20; }));
+  // It overtakes the half: nothing is left for the rest of that.
+  mention(second, holder);
+  ASSERT_TRUE(rig.Within(Millis(600'000), [&] { return rig.Held(Sha256::Of(second)); }));
+  ASSERT_TRUE(rig.Within(Millis(3'600'000), [&] { return lies_here() == 0; }));
+  mention(third, holder);
+  EXPECT_TRUE(rig.Within(Millis(600'000), [&] { return rig.Held(Sha256::Of(third)); }));
+}
+
 TEST(Fetcher, AResumedFileThatDoesNotMatchIsFetchedFromZeroAndNobodyIsBlamed) {
   Rig rig;
   const std::string content = Large();

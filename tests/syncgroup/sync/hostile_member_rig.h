@@ -84,6 +84,12 @@ class HostileMemberTest : public testing::Test {
               .ok());
     return epoch;
   }
+  static bool IsMember(ClusterNode& node, const base::GroupId& group, const base::PeerId& peer) {
+    const auto members = node.groups().Members(group);
+    CHECK(members.ok());
+    return std::any_of(members->begin(), members->end(),
+                       [&](const Member& member) { return member.peer == peer; });
+  }
   // Of its index, since its start.
   static uint64_t CommitsOf(ClusterNode& node) {
     const std::string name = "waypost_index_commit_seconds_count ";

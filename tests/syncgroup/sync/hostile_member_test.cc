@@ -428,5 +428,22 @@ TEST_F(HostileMemberTest, NothingIsAskedForThatThereIsNoRoomToKeep) {
   EXPECT_TRUE(wire_.InTime([&] { return a.Has(group, "k", "v"); }));
 }
 
+TEST_F(HostileMemberTest, SoManyNumberingsAreComparedWithAMemberAtATime) {
+  ClusterNode a(wire_, {.number = 1});
+  const base::GroupId group = GroupWithHostile(a);
+  a.node().parts.group_core->SetLimits({.numberings = 1000});
+  // What follows on each is not what it was said to follow on.
+  std::vector<SealedEntry> first, parted;
+  for (std::size_t i = 0; i < kProbesKept + 44; ++i) {
+    HostileMember::Numbering numbering = HostileMember::NewNumbering();
+    first.push_back(hostile_.Next(group, numbering, {}));
+    numbering.previous = HashEntry("another");
+    parted.push_back(hostile_.Next(group, numbering, {}));
+  }
+  ASSERT_EQ(Send(a, group, {.entries = first}).entries, first.size());
+  EXPECT_EQ(Send(a, group, {.entries = parted}).entries, 0u);
+  EXPECT_EQ(a.node().replication().compared(), kProbesKept);
+}
+
 }  // namespace
 }  // namespace waypost::syncgroup

@@ -209,12 +209,7 @@ TEST_F(HostileMemberTest, WhoWasRemovedIsHeardOfWhileEntriesWait) {
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  const auto is_member = [&](const base::PeerId& peer) {
-    const auto members = a.groups().Members(group);
-    return std::any_of(members->begin(), members->end(),
-                       [&](const Member& member) { return member.peer == peer; });
-  };
-  ASSERT_TRUE(is_member(b.self()));
+  ASSERT_TRUE(IsMember(a, group, b.self()));
   a.node().parts.group_core->SetLimits({.entries = 10});
   HostileMember::Numbering numbering = HostileMember::NewNumbering();
   std::vector<SealedEntry> entries;
@@ -224,11 +219,11 @@ TEST_F(HostileMemberTest, WhoWasRemovedIsHeardOfWhileEntriesWait) {
   const Replication::Round round = Send(a, group, {.entries = entries});
   EXPECT_LE(round.entries, 10u);
   EXPECT_TRUE(round.held_back.contains(group));
-  EXPECT_FALSE(is_member(b.self()));
+  EXPECT_FALSE(IsMember(a, group, b.self()));
   // Once there is room for it, it is an entry like all others.
   a.node().parts.group_core->SetLimits({});
   EXPECT_TRUE(Send(a, group, {.entries = entries}).held_back.empty());
-  EXPECT_FALSE(is_member(b.self()));
+  EXPECT_FALSE(IsMember(a, group, b.self()));
 }
 
 TEST_F(HostileMemberTest, ARemovalIsHeardOfWhereALimitWasLoweredSince) {
@@ -253,11 +248,6 @@ TEST_F(HostileMemberTest, NothingThatWasShownKeepsARemovalAway) {
   ClusterNode b(wire_, {.number = 2});
   const base::GroupId group = GroupWithHostile(a, Authority::kAdmin);
   ASSERT_TRUE(b.JoinAt(a, group).ok());
-  const auto is_member = [&](const base::PeerId& peer) {
-    const auto members = a.groups().Members(group);
-    return std::any_of(members->begin(), members->end(),
-                       [&](const Member& member) { return member.peer == peer; });
-  };
   a.node().parts.group_core->SetLimits({.entries = 10});
   HostileMember::Numbering numbering = HostileMember::NewNumbering();
   std::vector<SealedEntry> entries;
@@ -273,7 +263,7 @@ TEST_F(HostileMemberTest, NothingThatWasShownKeepsARemovalAway) {
   const std::size_t members = a.groups().Members(group)->size();
   EXPECT_GE(members, kPapersOfOriginMax);
   EXPECT_LT(members, 10 + kPapersOfOriginMax + 20) << "the others wait";
-  EXPECT_FALSE(is_member(b.self()));
+  EXPECT_FALSE(IsMember(a, group, b.self()));
 }
 
 // Else a member told each of the others something of its own, and published none of it.
