@@ -356,6 +356,11 @@ void EngineLoop::Advance(Connection& c) {
   }
   // A member's is at work from here on; a stranger's when its body is there.
   if (!c.by_stranger) NoteIdle(c, false);
+  TakeRequest(c);
+}
+
+// Its head may be answered: gathers its body, streams it, or has it answered.
+void EngineLoop::TakeRequest(Connection& c) {
   const uint64_t length = c.facts.content_length.value_or(0);
   if (!c.facts.has_body()) {
     Dispatch(c, Job::Kind::kRequest);

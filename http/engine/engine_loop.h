@@ -87,6 +87,7 @@ class EngineLoop {
   void OnEvent(Connection& c, uint32_t events);
   void Receive(Connection& c);
   void Advance(Connection& c);
+  void TakeRequest(Connection& c);
   void TakeBody(Connection& c);
   void Dispatch(Connection& c, Job::Kind kind);
   bool IsExpress(const Connection& c) const;

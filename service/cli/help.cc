@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -43,70 +45,77 @@ const std::map<std::string, std::string>& TextsOfWords() {
   return *texts;
 }
 
+struct Example {
+  const char* command;
+  const char* first;
+  const char* second;
+};
+
 // Two of each command, after "waypost ".
-const std::map<std::string, std::pair<const char*, const char*>>& Examples() {
-  static const auto* const examples = new std::map<std::string,
-                                                   std::pair<const char*, const char*>>{
-      {"init", {"init --name nas", "init --data /srv/waypost --listen 127.0.0.1:7440"}},
-      {"serve", {"serve --data /srv/waypost", "serve --http.listen=127.0.0.1:0 --log.level=debug"}},
-      {"reload", {"reload", "reload --data /srv/waypost"}},
-      {"version", {"version", "version --json"}},
-      {"help", {"help put", "help group invite"}},
-      {"identity show", {"identity show", "identity show --json"}},
-      {"identity backup",
-       {"identity backup key.backup", "identity backup - --passphrase-file phrase > key.backup"}},
-      {"identity restore",
-       {"identity restore key.backup --data /srv/waypost",
-        "identity restore - --passphrase-file phrase < key.backup"}},
-      {"token rotate", {"token rotate", "token rotate read"}},
-      {"put",
-       {"put -r ~/photos --group photos --exclude '*.tmp'",
-        "put - --group notes --key today < note.txt"}},
-      {"get", {"get photos 2026/a.jpg -o a.jpg", "get 9f86d081 > a.jpg"}},
-      {"fetch", {"fetch 9f86d081", "fetch photos 2026/a.jpg --json"}},
-      {"ls", {"ls --long", "ls --group photos --json"}},
-      {"export", {"export photos ~/copy", "export photos ~/copy --prefix 2026/ --force"}},
-      {"ref set", {"ref set photos best.jpg 9f86d081", "ref set photos best.jpg 9f86d081 --json"}},
-      {"ref get", {"ref get photos best.jpg", "ref get photos best.jpg --json"}},
-      {"ref del", {"ref del photos best.jpg", "ref rm photos 2026/a.jpg"}},
-      {"ref ls", {"ref ls photos", "ref ls photos --prefix 2026/ --json"}},
-      {"group create", {"group create photos --role normal", "group create news --public"}},
-      {"group list", {"group list", "group ls --json"}},
-      {"group show", {"group show photos", "group show photos --json"}},
-      {"group set", {"group set photos --name pictures", "group set photos --inviters writer"}},
-      {"group members", {"group members photos", "group members photos --json"}},
-      {"group leave", {"group leave photos", "group leave photos --json"}},
-      {"group invite",
-       {"group invite photos --role server", "group invite photos --uses 3 --expires 24h"}},
-      {"group invites", {"group invites photos", "group invites photos --json"}},
-      {"group revoke", {"group revoke photos 3f2a91c0", "group revoke photos 3f2a91c0 --json"}},
-      {"join", {"join INVITE", "join INVITE --role server"}},
-      {"status", {"status", "status --long"}},
-      {"wanted", {"wanted --group photos", "wanted --state stopped --json"}},
-      {"why", {"why 9f86d081", "why photos 2026/a.jpg --json"}},
-      {"signpost", {"signpost 9f86d081", "signpost photos 2026/a.jpg --json"}},
-      {"retry", {"retry photos 2026/a.jpg", "retry --all"}},
-      {"stop", {"stop 9f86d081", "stop photos 2026/a.jpg"}},
-      {"scan", {"scan", "scan --wait"}},
-      {"pause", {"pause --for 1h", "pause scan"}},
-      {"resume", {"resume", "resume scan"}},
-      {"events", {"events --kind ref.set --group photos", "events --follow --json"}},
-      {"health", {"health", "health --json"}},
-      {"metrics", {"metrics", "metrics --json"}},
-      {"openapi", {"openapi > waypost.yaml", "openapi --json"}},
-      {"link create", {"link create photos 2026/a.jpg --expires 1h", "link create 9f86d081"}},
-      {"link ls", {"link ls", "link ls --json"}},
-      {"link revoke", {"link revoke 3f2a91c0", "link revoke 3f2a91c0 --json"}},
-      {"peers", {"peers", "peers --json"}},
-      {"wait-complete",
-       {"wait-complete --group photos", "wait-complete --heard all --timeout 10m"}},
-      {"wait-held", {"wait-held photos", "wait-held photos --servers 2 --timeout 10m"}},
-      {"config show", {"config show", "config show --json"}},
-      {"config get", {"config get fetcher.concurrency", "config get store.max_blob --json"}},
-      {"config set", {"config set fetcher.concurrency 8", "config set scan.extra_delay 10m"}},
-      {"config unset", {"config unset fetcher.concurrency", "config unset scan.extra_delay"}},
-      {"config check", {"config check", "config check waypost.toml"}}};
-  return *examples;
+constexpr Example kExamples[] = {
+    {"init", "init --name nas", "init --data /srv/waypost --listen 127.0.0.1:7440"},
+    {"serve", "serve --data /srv/waypost", "serve --http.listen=127.0.0.1:0 --log.level=debug"},
+    {"reload", "reload", "reload --data /srv/waypost"},
+    {"version", "version", "version --json"},
+    {"help", "help put", "help group invite"},
+    {"identity show", "identity show", "identity show --json"},
+    {"identity backup", "identity backup key.backup",
+     "identity backup - --passphrase-file phrase > key.backup"},
+    {"identity restore", "identity restore key.backup --data /srv/waypost",
+     "identity restore - --passphrase-file phrase < key.backup"},
+    {"token rotate", "token rotate", "token rotate read"},
+    {"put", "put -r ~/photos --group photos --exclude '*.tmp'",
+     "put - --group notes --key today < note.txt"},
+    {"get", "get photos 2026/a.jpg -o a.jpg", "get 9f86d081 > a.jpg"},
+    {"fetch", "fetch 9f86d081", "fetch photos 2026/a.jpg --json"},
+    {"ls", "ls --long", "ls --group photos --json"},
+    {"export", "export photos ~/copy", "export photos ~/copy --prefix 2026/ --force"},
+    {"ref set", "ref set photos best.jpg 9f86d081", "ref set photos best.jpg 9f86d081 --json"},
+    {"ref get", "ref get photos best.jpg", "ref get photos best.jpg --json"},
+    {"ref del", "ref del photos best.jpg", "ref rm photos 2026/a.jpg"},
+    {"ref ls", "ref ls photos", "ref ls photos --prefix 2026/ --json"},
+    {"group create", "group create photos --role normal", "group create news --public"},
+    {"group list", "group list", "group ls --json"},
+    {"group show", "group show photos", "group show photos --json"},
+    {"group set", "group set photos --name pictures", "group set photos --inviters writer"},
+    {"group members", "group members photos", "group members photos --json"},
+    {"group leave", "group leave photos", "group leave photos --json"},
+    {"group invite", "group invite photos --role server",
+     "group invite photos --uses 3 --expires 24h"},
+    {"group invites", "group invites photos", "group invites photos --json"},
+    {"group revoke", "group revoke photos 3f2a91c0", "group revoke photos 3f2a91c0 --json"},
+    {"join", "join INVITE", "join INVITE --role server"},
+    {"status", "status", "status --long"},
+    {"wanted", "wanted --group photos", "wanted --state stopped --json"},
+    {"why", "why 9f86d081", "why photos 2026/a.jpg --json"},
+    {"signpost", "signpost 9f86d081", "signpost photos 2026/a.jpg --json"},
+    {"retry", "retry photos 2026/a.jpg", "retry --all"},
+    {"stop", "stop 9f86d081", "stop photos 2026/a.jpg"},
+    {"scan", "scan", "scan --wait"},
+    {"pause", "pause --for 1h", "pause scan"},
+    {"resume", "resume", "resume scan"},
+    {"events", "events --kind ref.set --group photos", "events --follow --json"},
+    {"health", "health", "health --json"},
+    {"metrics", "metrics", "metrics --json"},
+    {"openapi", "openapi > waypost.yaml", "openapi --json"},
+    {"link create", "link create photos 2026/a.jpg --expires 1h", "link create 9f86d081"},
+    {"link ls", "link ls", "link ls --json"},
+    {"link revoke", "link revoke 3f2a91c0", "link revoke 3f2a91c0 --json"},
+    {"peers", "peers", "peers --json"},
+    {"wait-complete", "wait-complete --group photos", "wait-complete --heard all --timeout 10m"},
+    {"wait-held", "wait-held photos", "wait-held photos --servers 2 --timeout 10m"},
+    {"config show", "config show", "config show --json"},
+    {"config get", "config get fetcher.concurrency", "config get store.max_blob --json"},
+    {"config set", "config set fetcher.concurrency 8", "config set scan.extra_delay 10m"},
+    {"config unset", "config unset fetcher.concurrency", "config unset scan.extra_delay"},
+    {"config check", "config check", "config check waypost.toml"},
+};
+
+const Example* ExampleOf(std::string_view command) {
+  const auto* const found =
+      std::find_if(std::begin(kExamples), std::end(kExamples),
+                   [&](const Example& each) { return each.command == command; });
+  return found == std::end(kExamples) ? nullptr : found;
 }
 
 std::vector<CLI::App*> CommandsOf(CLI::App& app) { return app.get_subcommands(nullptr); }
@@ -195,9 +204,9 @@ std::vector<std::string> NearestWords(std::string_view word, std::vector<std::st
 }
 
 std::vector<std::string> ExamplesOf(const std::string& command) {
-  const auto found = Examples().find(command);
-  if (found == Examples().end()) return {};
-  return {found->second.first, found->second.second};
+  const Example* const found = ExampleOf(command);
+  if (found == nullptr) return {};
+  return {found->first, found->second};
 }
 
 void FillHelp(CLI::App& app) {
@@ -207,10 +216,10 @@ void FillHelp(CLI::App& app) {
       option->description(text->second);
     }
   }
-  const auto examples = Examples().find(PathOf(app));
-  if (app.get_footer().empty() && examples != Examples().end()) {
-    app.footer(absl::StrCat("Examples:\n  waypost ", examples->second.first, "\n  waypost ",
-                            examples->second.second));
+  const Example* const examples = ExampleOf(PathOf(app));
+  if (app.get_footer().empty() && examples != nullptr) {
+    app.footer(
+        absl::StrCat("Examples:\n  waypost ", examples->first, "\n  waypost ", examples->second));
   }
   for (CLI::App* command : CommandsOf(app)) FillHelp(*command);
 }

@@ -160,6 +160,11 @@ absl::Status Replication::Impl::Retire(const base::PeerId& peer, const base::Gro
   });
 }
 
+std::size_t Replication::compared() const {
+  base::MutexLock lock(impl_->mutex);
+  return impl_->probes.size();
+}
+
 bool Replication::Impl::RoomForProbe(const base::GroupId& group, const base::PeerId& peer) {
   const auto first = probes.lower_bound({group, peer, OriginKey()});
   auto end = first;
@@ -229,14 +234,9 @@ void Replication::Impl::Rest(const base::GroupId& group, const base::PeerId& ori
   fork_rests[{group, origin}] = now + kForkRestFactor * (now - began);
 }
 
-absl::Status Replication::Impl::ApplyForks(const base::PeerId& peer, const base::GroupId& group,
-                                           const std::vector<ForkProof>& forks) {
-  struct Proven {
-    EntryPlace place;
-    const ForkProof* proof;
-    base::WallTime earlier;  // stamp of the two
-  };
-  std::vector<Proven> proven;
+absl::StatusOr<std::vector<Replication::Impl::ProvenFork>> Replication::Impl::NewForks(
+    const base::GroupId& group, const std::vector<ForkProof>& forks) {
+  std::vector<ProvenFork> proven;
   for (const ForkProof& fork : forks) {
     const auto first = PrepareEntry(group, fork.first);
     const auto second = PrepareEntry(group, fork.second);
@@ -250,14 +250,20 @@ absl::Status Replication::Impl::ApplyForks(const base::PeerId& peer, const base:
     }
   }
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
-    std::erase_if(proven, [&](const Proven& one) {
+    std::erase_if(proven, [&](const ProvenFork& one) {
       const Known known =
           LoadKnowledge(txn, group, {one.place.origin, one.place.incarnation}).known;
       return known.forked != 0 && known.forked <= one.place.generation;
     });
   }));
+  return proven;
+}
+
+absl::Status Replication::Impl::ApplyForks(const base::PeerId& peer, const base::GroupId& group,
+                                           const std::vector<ForkProof>& forks) {
+  ASSIGN_OR_RETURN(const std::vector<ProvenFork> proven, NewForks(group, forks));
   if (proven.empty()) return absl::OkStatus();
-  for (const Proven& one : proven) {
+  for (const ProvenFork& one : proven) {
     // This process wrote one of them at most.
     if (one.place.origin == core.self() && core.second_copy.StampedSinceStart(one.earlier)) {
       core.second_copy.Met(group, peer, one.earlier);
@@ -269,7 +275,7 @@ absl::Status Replication::Impl::ApplyForks(const base::PeerId& peer, const base:
     learned.clear();
     auto writer = GroupWriter::Open(core, txn, effects, group);
     if (!writer) return absl::OkStatus();
-    for (const Proven& one : proven) {
+    for (const ProvenFork& one : proven) {
       const OriginKey numbering{one.place.origin, one.place.incarnation};
       // One of which nothing is here counts among the member's numberings.
       if (LoadKnowledge(txn, group, numbering).known == Known()) {

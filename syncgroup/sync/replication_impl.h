@@ -30,8 +30,6 @@ struct ProbeState {
   bool asked = false;  // in the request whose answer comes next
   bool done = false;   // with this member, as long as it is kept
 };
-// Of one member in one group: no more numberings of others are compared with it at a time.
-inline constexpr std::size_t kProbesKept = 256;
 
 struct ChunkResult;  // sync_apply.cc
 
@@ -109,6 +107,14 @@ struct Replication::Impl {
   // No forks of the origin for a while: its last ones took since `began`.
   void Rest(const base::GroupId& group, const base::PeerId& origin, base::SteadyTime began);
   bool Resting(const base::GroupId& group, const base::PeerId& origin);
+  struct ProvenFork {
+    EntryPlace place;
+    const ForkProof* proof;
+    base::WallTime earlier;  // stamp of the two
+  };
+  // Which of them prove something that is not known here. They point into `forks`.
+  absl::StatusOr<std::vector<ProvenFork>> NewForks(const base::GroupId& group,
+                                                   const std::vector<ForkProof>& forks);
   absl::Status ApplyForks(const base::PeerId& peer, const base::GroupId& group,
                           const std::vector<ForkProof>& forks);
   absl::Status ApplyProbed(const base::PeerId& peer, const base::GroupId& group,
