@@ -307,6 +307,7 @@ void EngineLoop::BeginDrain() {
     switch (c.state) {
       case State::kHandshake:
       case State::kReading:
+      case State::kResting:
         Close(c);
         break;
       case State::kPending:

@@ -47,6 +47,10 @@ inline constexpr base::Millis kRateWindow{5000};
 // a reset.
 inline constexpr base::Millis kLingerTime{5000};
 inline constexpr uint64_t kLingerBytesMax = uint64_t{64} << 20;
+// A peer that was refused (403, 429) has its answer at once, and its next request on that
+// connection is read after so long: refusing costs the loop as much as answering, and who may not
+// would else ask as fast as it can. With 64 connections that is 640 a second at most.
+inline constexpr base::Millis kRefusedRest{100};
 
 // One client. It belongs to the loop, or to the one worker that has its job: they hand it to and
 // fro through queues under a mutex, so that nothing in it needs a lock. Only the loop creates and
@@ -60,6 +64,7 @@ struct Connection {
     kWorking,
     kSending,
     kWaiting,
+    kResting,
     kLinger
   };
   // What the worker wants of the loop when it gives the connection back.

@@ -278,6 +278,7 @@ void EngineLoop::OnEvent(Connection& c, uint32_t events) {
       Drink(c);
       return;
     case State::kWaiting:
+    case State::kResting:
     case State::kPending:
       // Only asked for the other side's end.
       if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Close(c);
@@ -460,9 +461,19 @@ void EngineLoop::ReadNext(Connection& c) {
     Close(c);
     return;
   }
-  c.state = State::kReading;
   NoteIdle(c, true);
   if (std::exchange(c.turned_busy, false)) shared_.NoteTurned(*c.peer, 0, -1);
+  if (c.peer && (c.status == 403 || c.status == 429)) {
+    c.state = State::kResting;
+    SetDeadline(c, Now() + kRefusedRest);
+    Arm(c, EPOLLRDHUP);
+    return;
+  }
+  ReadOn(c);
+}
+
+void EngineLoop::ReadOn(Connection& c) {
+  c.state = State::kReading;
   const auto& options = shared_.options;
   SetDeadline(c, Now() + (c.in.empty() ? options.idle_timeout : options.head_timeout));
   if (c.in.empty() && c.tls != nullptr && c.tls->HasBuffered()) {

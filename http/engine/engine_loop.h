@@ -94,6 +94,7 @@ class EngineLoop {
   void Refuse(Connection& c, int status, const char* code, const std::string& message,
               const char* reason, std::optional<base::Millis> retry_after = std::nullopt);
   void ReadNext(Connection& c);
+  void ReadOn(Connection& c);
   void Linger(Connection& c);
   void Drink(Connection& c);
   // Is it a stranger's, from now on?

@@ -125,6 +125,9 @@ void EngineLoop::OnDeadline(Connection& c) {
     case State::kWaiting:
       Dispatch(c, Job::Kind::kStep);
       return;
+    case State::kResting:
+      ReadOn(c);
+      return;
     case State::kLinger:
       Close(c);
       return;

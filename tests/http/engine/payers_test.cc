@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "http/engine/engine_connection.h"
 #include "http/message/errors.h"
 #include "tests/http/engine/allocation_limit.h"
 #include "tests/http/engine/peer_listener_fixture.h"
@@ -54,6 +55,9 @@ class PayersTest : public PeerListenerTest {
       base::MutexLock lock(mutex_);
       order_ += request.path.back();
     }
+    if (request.path == "/refused") {
+      return ErrorResponse(absl::ResourceExhaustedError("asked too often"));
+    }
     response.body = request.path == "/large" ? std::string(kLargeBytes, 'x') : "hello";
     return response;
   }
@@ -61,6 +65,9 @@ class PayersTest : public PeerListenerTest {
     base::MutexLock lock(mutex_);
     const auto found = sponsors_.find(peer);
     return base::PayerOf(peer, found == sponsors_.end() ? base::PeerId() : found->second);
+  }
+  double Connections() {
+    return metrics_.AddGauge("waypost_http_connections", "", {{"listener", "peer"}}).value();
   }
   static base::PeerId IdOf(const RawClient::Key& key) {
     std::string bytes(32, '\0');
@@ -369,6 +376,28 @@ TEST_F(PayersTest, AnswersThatAreNotReadHaveAShareOfTheMemory) {
 }
 
 // Who was removed is cut also where memory has run out.
+TEST_F(PayersTest, WhoWasRefusedIsAnsweredAtOnceAndReadAgainAfterARest) {
+  Listen();
+  const auto client = ComeAndAsk(greedy_), other = ComeAndAsk(greedy_);
+  const base::SteadyTime began = base::SteadyNow();
+  Ask(*client, "GET", "/refused");
+  EXPECT_EQ(client->ReadAnswer().status, 429);
+  const base::SteadyTime refused = base::SteadyNow();
+  Ask(*client, "GET", "/refused");
+  EXPECT_EQ(client->ReadAnswer().status, 429);
+  EXPECT_EQ(client->Get("/").body, "hello");
+  const base::SteadyTime ended = base::SteadyNow();
+  EXPECT_GE(ended - refused, 2 * kRefusedRest - base::Millis(10)) << "two rests";
+  EXPECT_LT(refused - began, ended - refused) << "the first answer did not wait for one";
+  // It is that connection which rests: who was not refused is answered.
+  Ask(*client, "GET", "/refused");
+  EXPECT_EQ(client->ReadAnswer().status, 429);
+  EXPECT_EQ(other->Get("/").body, "hello");
+  // Who goes away while it rests is let go.
+  client->Close();
+  EXPECT_TRUE(Eventually([&] { return Connections() == 1; })) << Connections();
+}
+
 TEST_F(PayersTest, CuttingPeersTakesNoMemory) {
   if (!AllocationLimit::kHolds) GTEST_SKIP() << "only in builds without sanitizers";
   Listen();
