@@ -132,7 +132,8 @@ const std::vector<ThirdParty>& ThirdParties() {
   };
   return rules;
 }
-constexpr std::string_view kProtoUsers[] = {"codec.cc", "entry_codec.cc", "wire_codec.cc",
+constexpr std::string_view kProtoUsers[] = {"codec.cc",     "entry_codec.cc", "log_codec.cc",
+                                            "log_fields.h", "op_fields.h",    "wire_codec.cc",
                                             "wire_fields.h"};
 
 // Time and chance come from these files alone, so that a build that simulates a world replaces them

@@ -1,9 +1,7 @@
 #include "syncgroup/membership/act_store.h"
 
 #include <algorithm>
-#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 // Each act about a peer has a slot among the acts about it, and the slots of all that it names,
@@ -23,12 +21,6 @@ Loss LossBy(const TrustAct& act, bool invites) {
 }
 
 }  // namespace
-
-std::string FormatActId(const ActId& id) {
-  if (id == ActId::Genesis()) return "genesis";
-  if (id == ActId::Recovery()) return "recovery";
-  return absl::StrCat(id.entry.ToHex(), "/", id.position);
-}
 
 void ChangeLosses(LossCounts& counts, Loss takes, int change) {
   for (int bit = 0; bit < kLosses; ++bit) {

@@ -3,35 +3,16 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "syncgroup/protocol/act_id.h"
+#include "syncgroup/protocol/log_entry.h"
 #include "syncgroup/protocol/types.h"
 
 // What the tree of trust is folded from (trust_tree.h says how), as plain values.
 namespace waypost::syncgroup {
-
-// An act by the entry that carries it and its position there, or one of the two that no entry
-// carries: the genesis, which counts as an admission of the founder, and the recovery keys, which
-// are nobody's admission but are what recovery's acts rest on.
-struct ActId {
-  base::EntryHash entry;
-  uint32_t position = 0;
-
-  static constexpr ActId Genesis() { return {}; }
-  static constexpr ActId Recovery() { return {.entry = {}, .position = 1}; }
-
-  friend auto operator<=>(const ActId&, const ActId&) = default;
-  template <class H>
-  friend H AbslHashValue(H h, const ActId& id) {
-    return H::combine(std::move(h), id.entry, id.position);
-  }
-};
-// "genesis", "recovery", or the entry's hash and the position: for messages.
-std::string FormatActId(const ActId& id);
 
 // A numbering's branch (branches.h). Numbers are of this process and never stored.
 using BranchNumber = uint32_t;
@@ -50,9 +31,6 @@ struct Pin {
   base::WallTime stamp;  // of the entry that is pinned
   friend bool operator==(const Pin&, const Pin&) = default;
 };
-
-inline constexpr std::size_t kNamesPerActMax = 64;
-inline constexpr std::size_t kPinsPerActMax = 256;
 
 enum class ActKind : uint8_t { kAdmit, kRemove, kLeave };
 

@@ -6,6 +6,7 @@
 #include "base/crypto.h"
 #include "base/status.h"
 #include "base/wire_reader.h"
+#include "syncgroup/protocol/op_fields.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/protocol/wire_fields.h"
 
@@ -21,13 +22,8 @@ using namespace fields;
 
 struct OpWriter {
   wire::Op* to;
-  void operator()(const PutRefOp& op) const {
-    auto* put = to->mutable_put_ref();
-    put->set_key(op.key);
-    put->set_blob(IdBytes(op.blob));
-    if (op.size_bytes) put->set_size_bytes(*op.size_bytes);
-  }
-  void operator()(const DeleteRefOp& op) const { to->mutable_delete_ref()->set_key(op.key); }
+  void operator()(const PutRefOp& op) const { Write(op, *to->mutable_put_ref()); }
+  void operator()(const DeleteRefOp& op) const { Write(op, *to->mutable_delete_ref()); }
   void operator()(const AdmitOp& op) const {
     auto* admit = to->mutable_admit();
     admit->set_peer(IdBytes(op.peer));
@@ -44,76 +40,9 @@ struct OpWriter {
     remove->set_incarnation(IdBytes(op.incarnation));
     remove->set_generation(op.generation);
   }
-  void operator()(const ProfileOp& op) const {
-    auto* profile = to->mutable_profile();
-    profile->set_name(op.name);
-    for (const std::string& address : op.addresses) profile->add_addresses(address);
-    if (op.lowered_role) profile->set_lowered_role(static_cast<uint32_t>(*op.lowered_role));
-  }
-  void operator()(const SettingsOp& op) const {
-    auto* settings = to->mutable_settings();
-    if (op.name) settings->set_name(*op.name);
-    if (op.description) settings->set_description(*op.description);
-    if (op.is_public) settings->set_is_public(*op.is_public);
-    if (op.inviters) settings->set_inviters(static_cast<uint32_t>(*op.inviters));
-  }
+  void operator()(const ProfileOp& op) const { Write(op, *to->mutable_profile()); }
+  void operator()(const SettingsOp& op) const { Write(op, *to->mutable_settings()); }
 };
-
-absl::Status ReadInto(const wire::PutRef& from, PutRefOp& op) {
-  op.key = from.key();
-  RETURN_IF_ERROR(CheckKey(op.key));
-  RETURN_IF_ERROR(ReadId(from.blob(), "blob", op.blob));
-  if (!from.has_size_bytes()) return absl::OkStatus();
-  // Sizes are summed in counts: bounded, so that sums do not overflow.
-  if (from.size_bytes() > (uint64_t{1} << 62)) return Bad("size", "too large");
-  op.size_bytes = from.size_bytes();
-  return absl::OkStatus();
-}
-
-absl::Status ReadInto(const wire::DeleteRef& from, DeleteRefOp& op) {
-  op.key = from.key();
-  return CheckKey(op.key);
-}
-
-absl::Status ReadInto(const wire::Admit& from, AdmitOp& op) {
-  RETURN_IF_ERROR(ReadId(from.peer(), "peer", op.peer));
-  RETURN_IF_ERROR(ReadId(from.incarnation(), "incarnation", op.incarnation));
-  RETURN_IF_ERROR(ReadRole(from.role(), op.role));
-  RETURN_IF_ERROR(ReadAuthority(from.authority(), op.authority));
-  op.generation = from.generation();
-  op.invites = from.invites();
-  op.as_inviter = from.as_inviter();
-  return absl::OkStatus();
-}
-
-absl::Status ReadInto(const wire::Remove& from, RemoveOp& op) {
-  RETURN_IF_ERROR(ReadId(from.peer(), "peer", op.peer));
-  RETURN_IF_ERROR(ReadId(from.incarnation(), "incarnation", op.incarnation));
-  op.generation = from.generation();
-  return absl::OkStatus();
-}
-
-absl::Status ReadInto(const wire::Profile& from, ProfileOp& op) {
-  op.name = from.name();
-  RETURN_IF_ERROR(CheckText(op.name, kNameBytesMax, "a peer's name"));
-  RETURN_IF_ERROR(ReadAddresses(from.addresses(), op.addresses));
-  if (!from.has_lowered_role()) return absl::OkStatus();
-  return ReadRole(from.lowered_role(), op.lowered_role.emplace());
-}
-
-absl::Status ReadInto(const wire::Settings& from, SettingsOp& op) {
-  if (from.has_name()) {
-    op.name = from.name();
-    RETURN_IF_ERROR(CheckText(*op.name, kNameBytesMax, "a group's name"));
-  }
-  if (from.has_description()) {
-    op.description = from.description();
-    RETURN_IF_ERROR(CheckText(*op.description, kDescriptionBytesMax, "a description"));
-  }
-  if (from.has_is_public()) op.is_public = from.is_public();
-  if (!from.has_inviters()) return absl::OkStatus();
-  return ReadAuthority(from.inviters(), op.inviters.emplace());
-}
 
 template <class Kind, class Message>
 absl::StatusOr<Op> ReadAs(const Message& from) {
@@ -245,6 +174,9 @@ std::string EncodeGenesis(const Genesis& genesis) {
   out.set_founder(IdBytes(genesis.founder.peer));
   out.set_incarnation(IdBytes(genesis.founder.incarnation));
   out.set_created_ms(base::ToMs(genesis.founder.when));
+  for (const RecoveryKey& key : genesis.recovery.keys) out.add_recovery_keys(IdBytes(key));
+  out.set_recovery_need(genesis.recovery.need);
+  if (genesis.role) out.set_role(static_cast<uint32_t>(*genesis.role));
   return Serialize(out);
 }
 absl::StatusOr<Genesis> DecodeGenesis(std::string_view bytes) {
@@ -258,6 +190,12 @@ absl::StatusOr<Genesis> DecodeGenesis(std::string_view bytes) {
   RETURN_IF_ERROR(ReadId(in.founder(), "genesis: founder", out.founder.peer));
   RETURN_IF_ERROR(ReadId(in.incarnation(), "genesis: incarnation", out.founder.incarnation));
   RETURN_IF_ERROR(ReadTime(in.created_ms(), "genesis: created", out.founder.when));
+  RETURN_IF_ERROR(ReadOptionalRole(in.role(), out.role));
+  for (const std::string& key : in.recovery_keys()) {
+    RETURN_IF_ERROR(ReadId(key, "genesis: recovery key", out.recovery.keys.emplace_back()));
+  }
+  out.recovery.need = in.recovery_need();
+  RETURN_IF_ERROR(CheckRecoveryRule(out.recovery));
   return out;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "base/crypto.h"
 #include "base/ids.h"
+#include "syncgroup/protocol/recovery.h"
 #include "syncgroup/protocol/types.h"
 
 // How a group begins. Its id is the hash of what its founder signed, so that whoever knows the id
@@ -17,6 +19,8 @@ struct Genesis {
   bool is_public = false;
   // The founder's incarnation at the start is the nonce that makes two groups of one name two.
   Founder founder;
+  std::optional<Role> role;  // of the founder, where its genesis says it
+  RecoveryRule recovery;     // for ever
 };
 
 // "Sealed": the exact bytes that are hashed, a message with the genesis and its founder's Ed25519

@@ -10,6 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "syncgroup/protocol/log.pb.h"
+#include "syncgroup/protocol/log_entry.h"
+#include "syncgroup/protocol/recovery.h"
 #include "syncgroup/protocol/wire.pb.h"
 #include "syncgroup/protocol/wire_codec.h"
 #include "syncgroup/protocol/wire_shape.h"
@@ -89,6 +92,29 @@ inline constexpr RepeatedField kProfileShape[] = {
 inline constexpr RepeatedField kOpShape[] = {{wire::Op::kProfileFieldNumber, 1, 0, kProfileShape}};
 inline constexpr RepeatedField kEntryShape[] = {
     {wire::Entry::kOpsFieldNumber, kOpsPerEntryMax, 0, kOpShape}};
+inline constexpr RepeatedField kLogAdmitShape[] = {
+    {wire::LogAdmit::kNamesFieldNumber, kNamesPerActMax},
+    {wire::LogAdmit::kPinsFieldNumber, kPinsPerActMax}};
+inline constexpr RepeatedField kLogRemoveShape[] = {
+    {wire::LogRemove::kNamesFieldNumber, kNamesPerActMax},
+    {wire::LogRemove::kPinsFieldNumber, kPinsPerActMax}};
+inline constexpr RepeatedField kLogLeaveShape[] = {
+    {wire::LogLeave::kPinsFieldNumber, kPinsPerActMax}};
+// Each once: Protobuf merges what comes again, and so would add its lists up.
+inline constexpr RepeatedField kLogOpShape[] = {
+    {wire::LogOp::kProfileFieldNumber, 1, 0, kProfileShape},
+    {wire::LogOp::kAdmitFieldNumber, 1, 0, kLogAdmitShape},
+    {wire::LogOp::kRemoveFieldNumber, 1, 0, kLogRemoveShape},
+    {wire::LogOp::kLeaveFieldNumber, 1, 0, kLogLeaveShape}};
+inline constexpr RepeatedField kLogEntryShape[] = {
+    {wire::LogEntry::kOpsFieldNumber, kOpsPerEntryMax, 0, kLogOpShape}};
+inline constexpr RepeatedField kRecoverySayingShape[] = {
+    {wire::RecoverySaying::kAdmitFieldNumber, 1, 0, kLogAdmitShape},
+    {wire::RecoverySaying::kRemoveFieldNumber, 1, 0, kLogRemoveShape}};
+inline constexpr RepeatedField kRecoveryPaperShape[] = {
+    {wire::RecoveryPaper::kSignaturesFieldNumber, kRecoveryKeysMax, kSealedMin}};
+inline constexpr RepeatedField kGenesisShape[] = {
+    {wire::Genesis::kRecoveryKeysFieldNumber, kRecoveryKeysMax, kIdMin}};
 inline constexpr RepeatedField kPapersShape[] = {
     {wire::Papers::kEntriesFieldNumber, kPapersMax, kSealedMin}};
 inline constexpr RepeatedField kHelloShape[] = {
@@ -130,9 +156,12 @@ inline constexpr RepeatedField kInviteShape[] = {
     {wire::Invite::kAddressesFieldNumber, kAddressesMax, 1}};
 
 inline WireShape ShapeOf(const wire::Entry&) { return kEntryShape; }
+inline WireShape ShapeOf(const wire::LogEntry&) { return kLogEntryShape; }
+inline WireShape ShapeOf(const wire::RecoverySaying&) { return kRecoverySayingShape; }
+inline WireShape ShapeOf(const wire::RecoveryPaper&) { return kRecoveryPaperShape; }
 inline WireShape ShapeOf(const wire::Op&) { return kOpShape; }
 inline WireShape ShapeOf(const wire::SealedEntry&) { return {}; }
-inline WireShape ShapeOf(const wire::Genesis&) { return {}; }
+inline WireShape ShapeOf(const wire::Genesis&) { return kGenesisShape; }
 inline WireShape ShapeOf(const wire::Hello&) { return kHelloShape; }
 inline WireShape ShapeOf(const wire::SyncRequest&) { return kSyncRequestShape; }
 inline WireShape ShapeOf(const wire::SyncReply&) { return kSyncReplyShape; }
