@@ -42,8 +42,9 @@ const Chambers& ChamberTable() {
     chambers["blobstore"] = chambers["signpost"] = {.sees = {"base"}};
     chambers["syncgroup/protocol"] = {.sees = {"base", "signpost"}};
     chambers["syncgroup/membership"] = {.sees = {"base", "syncgroup/protocol"}, .pure = true};
-    below.insert(below.end(),
-                 {"blobstore", "signpost", "syncgroup/protocol", "syncgroup/membership"});
+    chambers["syncgroup/log"] = {.sees = {"base", "syncgroup/protocol", "syncgroup/membership"}};
+    below.insert(below.end(), {"blobstore", "signpost", "syncgroup/protocol",
+                               "syncgroup/membership", "syncgroup/log"});
     stands_on_all("syncgroup/ledger");
     stands_on_all("syncgroup/group");
     stands_on_all("syncgroup/sync");
