@@ -44,6 +44,15 @@ std::optional<uint64_t> SequenceOfTakenKey(std::string_view key) {
 std::string ActEntryKey(const base::GroupId& group, const base::EntryHash& hash) {
   return OfLog(group, 'a').append(hash.bytes());
 }
+std::string FactPrefix(const base::GroupId& group) { return OfLog(group, 'f'); }
+std::string FactKey(const base::GroupId& group, const StoredPlace& place) {
+  return WithNumber(WithNumber(FactPrefix(group), place.branch), place.generation);
+}
+std::optional<StoredPlace> PlaceOfFactKey(std::string_view key) {
+  const auto generation = NumberOfKey(key, 'f', kNumberBytes);
+  if (!generation) return std::nullopt;
+  return StoredPlace{base::ReadU64(key.substr(kGroupBytes + 1, kNumberBytes)), *generation};
+}
 std::string LogStateKey(const base::GroupId& group) { return OfLog(group, 'l'); }
 std::string BranchPrefix(const base::GroupId& group) { return OfLog(group, 'b'); }
 std::string BranchKey(const base::GroupId& group, BranchId branch) {

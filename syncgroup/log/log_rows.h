@@ -14,6 +14,9 @@
 //   log        group, 'e', branch, generation -> StoredEntry
 //              group, 's', sequence           -> TakenEntry: the order in which they were taken
 //              group, 'a', hash               -> TakenEntry: where an entry of acts stands
+//              group, 'f', branch, generation -> nothing: a change of references that says
+//              something
+//                                                of members too (a lowered role, a Close)
 //   knowledge  group, 'l'                     -> LogState
 //              group, 'b', branch             -> BranchRow
 //              group, 'n', numbering, branch  -> nothing: the branches of a numbering
@@ -78,6 +81,9 @@ std::string TakenPrefix(const base::GroupId& group);
 std::string TakenKey(const base::GroupId& group, uint64_t sequence);
 std::optional<uint64_t> SequenceOfTakenKey(std::string_view key);
 std::string ActEntryKey(const base::GroupId& group, const base::EntryHash& hash);
+std::string FactPrefix(const base::GroupId& group);
+std::string FactKey(const base::GroupId& group, const StoredPlace& place);
+std::optional<StoredPlace> PlaceOfFactKey(std::string_view key);
 std::string LogStateKey(const base::GroupId& group);
 std::string BranchPrefix(const base::GroupId& group);
 std::string BranchKey(const base::GroupId& group, BranchId branch);

@@ -1,7 +1,9 @@
 #include "syncgroup/log/log_writer.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
@@ -25,6 +27,14 @@ base::Incarnation TokenAfter(const base::Incarnation& token, const base::EntryHa
   const auto digest = base::Hash256(text);
   return *base::Incarnation::FromBytes(
       std::string_view(reinterpret_cast<const char*>(digest.data()), base::Incarnation::kBytes));
+}
+
+// Does a change of references decide about members, or what else of references counts?
+bool SaysOfMembers(const LogEntry& entry) {
+  return std::any_of(entry.ops.begin(), entry.ops.end(), [](const LogOp& op) {
+    const auto* const profile = std::get_if<ProfileOp>(&op);
+    return std::holds_alternative<CloseOp>(op) || (profile != nullptr && profile->lowered_role);
+  });
 }
 
 }  // namespace
@@ -78,6 +88,7 @@ StoredPlace LogWriter::AppendAt(const OpenedEntry& entry, BranchId branch, Branc
   if (row.holds == Holds::kActs) {
     writes_.Put(Table::kLog, ActEntryKey(group_, entry.hash), EncodeTakenEntry({.place = place}));
   }
+  if (SaysOfMembers(entry.entry)) writes_.PutRaw(Table::kLog, FactKey(group_, place), "");
   StoreBranch(branch, row);
   writes_.Put(Table::kKnowledge, LogStateKey(group_), EncodeLogState(state));
   return place;
@@ -152,6 +163,7 @@ void LogWriter::DeleteEntry(const StoredPlace& place, Holds holds) {
       writes_.Delete(Table::kLog, ActEntryKey(group_, HashEntry(entry->sealed.bytes)));
     }
   }
+  writes_.Delete(Table::kLog, FactKey(group_, place));
   writes_.Delete(Table::kLog, StoredEntryKey(group_, place));
 }
 

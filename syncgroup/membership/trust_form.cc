@@ -90,18 +90,17 @@ absl::Status CheckHere(const ActStore& store, const base::EntryHash& hash) {
   return absl::AlreadyExistsError(absl::StrCat("entry ", hash.ToHex(), " is here"));
 }
 
-absl::Status CheckBasis(const ActStore& store, const ActEntry& entry) {
-  const Branches& branches = store.branches();
-  const ActId& id = branches.BasisOf(entry.place.branch);
+absl::Status CheckBasis(const ActStore& store, const base::PeerId& origin, const ActId& id,
+                        base::WallTime stamp) {
   const auto basis = store.FindAct(id);
   if (!basis) return Missing(absl::StrCat("basis ", FormatActId(id)));
   const ActRecord& act = store.act(*basis);
-  const auto origin = store.FindPeer(branches.OriginOf(entry.place.branch));
-  if (*basis == kRecoveryBasis || !act.is_basis() || !origin || act.peer != *origin) {
+  const auto peer = store.FindPeer(origin);
+  if (*basis == kRecoveryBasis || !act.is_basis() || !peer || act.peer != *peer) {
     return absl::InvalidArgumentError(
         absl::StrCat("rests on ", FormatActId(id), ", which is no admission of its origin"));
   }
-  return CheckLater(entry.stamp, store.StampOf(*basis), "its basis");
+  return CheckLater(stamp, store.StampOf(*basis), "its basis");
 }
 
 }  // namespace
@@ -115,10 +114,17 @@ absl::Status CheckActEntry(const ActStore& store, const ActEntry& entry) {
   if (store.by_place().contains(entry.place)) {
     return absl::InvalidArgumentError("stands where another entry does: it is on another branch");
   }
-  RETURN_IF_ERROR(CheckBasis(store, entry));
+  const Branches& branches = store.branches();
+  return CheckWhatItSays(store, branches.OriginOf(entry.place.branch),
+                         branches.BasisOf(entry.place.branch), entry);
+}
+
+absl::Status CheckWhatItSays(const ActStore& store, const base::PeerId& origin, const ActId& basis,
+                             const ActEntry& entry) {
+  RETURN_IF_ERROR(CheckBasis(store, origin, basis, entry.stamp));
   RETURN_IF_ERROR(CheckLater(entry.stamp, entry.previous, "the entry before it"));
   for (const TrustAct& act : entry.acts) {
-    if (act.kind == ActKind::kLeave && act.peer != store.branches().OriginOf(entry.place.branch)) {
+    if (act.kind == ActKind::kLeave && act.peer != origin) {
       return absl::InvalidArgumentError("says that somebody else leaves");
     }
     RETURN_IF_ERROR(CheckAct(store, entry.stamp, act));

@@ -20,6 +20,10 @@ namespace waypost::syncgroup {
 // - who leaves is the author.
 // Cost: O(names + pins).
 absl::Status CheckActEntry(const ActStore& store, const ActEntry& entry);
+// The same of one that has no place yet, wherever it will stand: by its author and its basis. Also
+// of entries without acts.
+absl::Status CheckWhatItSays(const ActStore& store, const base::PeerId& origin, const ActId& basis,
+                             const ActEntry& entry);
 
 // The same of an act by the recovery keys: an Admit or a Remove, never as an inviter nor of named
 // bases only. Pins of it may be missing here and are not asked about: they pin nothing yet.

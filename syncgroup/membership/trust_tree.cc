@@ -30,6 +30,11 @@ absl::Status TrustTree::Add(const ActEntry& entry) {
   return absl::OkStatus();
 }
 
+absl::Status TrustTree::CheckSays(const base::PeerId& origin, const ActId& basis,
+                                  const ActEntry& entry) const {
+  return CheckWhatItSays(store_, origin, basis, entry);
+}
+
 absl::Status TrustTree::AddRecovery(const RecoveryAct& act) {
   RETURN_IF_ERROR(CheckRecoveryAct(store_, act));
   TrustSweep sweep(store_);

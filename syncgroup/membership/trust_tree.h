@@ -97,6 +97,13 @@ class TrustTree {
   void AddProfile(const ProfileFact& profile);
   void DropFacts(const BranchPlace& place);
 
+  // May an entry of this author, resting on this basis, be added to what is here, wherever it will
+  // stand? Errors as CheckWhatItSays (trust_form.h).
+  absl::Status CheckSays(const base::PeerId& origin, const ActId& basis,
+                         const ActEntry& entry) const;
+  // Is the act here? The genesis always is.
+  bool HasAct(const ActId& act) const { return store_.FindAct(act).has_value(); }
+
   // Since this was last asked: about whom an answer may have changed, the rights of its entries
   // included. In no order.
   std::vector<base::PeerId> TakeTouched();

@@ -9,10 +9,10 @@
 
 namespace waypost::syncgroup {
 
-// An act by the entry that carries it and its position there, or one of the two that no entry
-// carries: the genesis, which counts as an admission of the founder, and the recovery keys, which
-// are nobody's admission but are what recovery's acts rest on. An act of recovery is number 0 of
-// its identity (recovery.h).
+// An act by the entry that carries it and its position among the acts about members there (changes
+// of settings are not counted), or one of the two that no entry carries: the genesis, which counts
+// as an admission of the founder, and the recovery keys, which are nobody's admission but are what
+// recovery's acts rest on. An act of recovery is number 0 of its identity (recovery.h).
 struct ActId {
   base::EntryHash entry;
   uint32_t position = 0;
