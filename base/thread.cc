@@ -18,8 +18,8 @@
 
 namespace waypost::base {
 
-Thread::Thread(std::string name, std::function<void()> body) {
-  auto started = Start(std::move(name), std::move(body));
+Thread::Thread(const std::string& name, std::function<void()> body) {
+  auto started = Start(name, std::move(body));
   if (started.ok()) {
     *this = *std::move(started);
     return;
@@ -29,12 +29,12 @@ Thread::Thread(std::string name, std::function<void()> body) {
   _exit(1);
 }
 
-absl::StatusOr<Thread> Thread::Start(std::string name, std::function<void()> body) {
+absl::StatusOr<Thread> Thread::Start(const std::string& name, std::function<void()> body) {
   Thread thread;
   CHECK(name.size() <= 15);  // what the kernel keeps
 #ifdef WAYPOST_SIM
   if (SimScheduler* const sim = SimScheduler::Active()) {
-    thread.simulated_ = sim->StartThread(std::move(name), std::move(body));
+    thread.simulated_ = sim->StartThread(name, std::move(body));
     return thread;
   }
 #endif

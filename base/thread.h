@@ -19,9 +19,9 @@ class Thread {
   // `name` shows in top and gdb: at most 15 characters. An exception that leaves `body` ends the
   // process. So does, with a line in the log and exit status 1, a thread that the system does not
   // give: this is for those without which the process is of no use.
-  Thread(std::string name, std::function<void()> body);
+  Thread(const std::string& name, std::function<void()> body);
   // For all others. kUnavailable, in words for the operator: there is no further thread.
-  static absl::StatusOr<Thread> Start(std::string name, std::function<void()> body);
+  static absl::StatusOr<Thread> Start(const std::string& name, std::function<void()> body);
   ~Thread() { Join(); }
   Thread(Thread&& other) noexcept
       : thread_(std::move(other.thread_)), simulated_(std::exchange(other.simulated_, nullptr)) {}

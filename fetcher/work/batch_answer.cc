@@ -76,6 +76,7 @@ absl::Status Batch::Answer::FinishFiles() {
   std::vector<absl::StatusOr<blobstore::StagedBlob>> staged;
   absl::Status first = base::WithinMemory([&] {
     std::vector<blobstore::ArrivedBlob> files;
+    files.reserve(all.size());
     for (Waiting& one : all) files.push_back(std::move(one.arrived));
     staged = batch_.parts_.attempt.blobs.FinishTogether(std::move(files));
     return absl::OkStatus();

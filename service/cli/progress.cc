@@ -10,7 +10,7 @@
 
 namespace waypost::service {
 
-Progress::Progress(std::string label, std::string unit)
+Progress::Progress(const std::string& label, std::string unit)
     : label_(base::Harmless(label)), unit_(std::move(unit)), terminal_(OnTerminal()) {}
 
 Progress::~Progress() { Finish(); }

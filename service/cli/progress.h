@@ -14,7 +14,7 @@ namespace waypost::service {
 class Progress {
  public:
   // `unit`: of what is counted; empty: bytes.
-  explicit Progress(std::string label, std::string unit = "");
+  explicit Progress(const std::string& label, std::string unit = "");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

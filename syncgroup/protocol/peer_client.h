@@ -39,6 +39,7 @@ class PeerClient {
   virtual absl::StatusOr<HeldReply> Held(const Endpoint& to, const HeldRequest& request,
                                          std::stop_token stop) = 0;
   // A peer of before does not know it (kNotFound); nor need others that only look.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): as the others take it.
   virtual absl::Status Wrong(const Endpoint&, const WrongRequest&, std::stop_token) {
     return absl::UnimplementedError("not told");
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
@@ -23,7 +24,7 @@ class PeerService {
     // Has the bytes of a blob looked at; false: not now. Null: nothing is looked at.
     std::function<bool(const base::PeerId& by, const base::BlobId& blob)> look_at;
   };
-  explicit PeerService(Parts parts) : parts_(parts) {}
+  explicit PeerService(Parts parts) : parts_(std::move(parts)) {}
   absl::StatusOr<HelloReply> Hello(const base::PeerId& caller, const HelloRequest& request);
   absl::StatusOr<SyncReply> Sync(const base::PeerId& caller, const SyncRequest& request);
   absl::Status Poke(const base::PeerId& caller, const PokeRequest& request);

@@ -105,7 +105,7 @@ void Syncer::CheckHeld(const base::GroupId& group, uint32_t servers,
         close();
         return impl->RunHeld(group, servers);
       },
-      [close, askers](absl::StatusOr<HeldReport> report) {
+      [close, askers](const absl::StatusOr<HeldReport>& report) {
         close();
         for (const auto& asker : *askers) asker(report);
       });
