@@ -8,10 +8,9 @@
 #include "absl/functional/function_ref.h"
 #include "base/ids.h"
 #include "syncgroup/protocol/log_entry.h"
+#include "syncgroup/protocol/log_messages.h"
 
 namespace waypost::syncgroup {
-
-inline constexpr std::size_t kProbedAtOnce = 16;
 
 // Looks for the last entry before a head of somebody else that is here too: the point where the
 // branch of that head leaves what is known. Of generations in even distances the other side says

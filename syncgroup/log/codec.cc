@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -76,6 +77,10 @@ std::string EncodeBranch(const BranchRow& row) {
   out.set_head_time_ms(base::ToMs(row.head_time));
   out.set_kept(row.kept);
   out.set_kept_hash(StoredId(row.kept_hash));
+  out.set_log_bytes(row.used.log_bytes);
+  out.set_operations(row.used.operations);
+  out.set_membership(row.used.membership);
+  out.set_removals(row.used.removals);
   return StoredBytes(out);
 }
 
@@ -96,6 +101,13 @@ std::optional<BranchRow> DecodeBranch(std::string_view payload) {
   row.head = in.head();
   row.head_time = base::FromMs(in.head_time_ms());
   row.kept = in.kept();
+  // A branch is one of the numberings that a member may have.
+  row.used = {.numberings = 1,
+              .entries = row.head - std::min(row.head, row.after),
+              .log_bytes = in.log_bytes(),
+              .operations = in.operations(),
+              .membership = in.membership(),
+              .removals = in.removals()};
   return row;
 }
 

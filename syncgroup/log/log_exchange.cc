@@ -171,6 +171,37 @@ std::vector<LogHead> ServeProbe(const LogReader& log, const LogHead& head,
   return answer;
 }
 
+LogAnswer AnswerLog(const LogReader& log, const LogAsk& ask, const LogBudget& budget) {
+  LogAnswer answer{.group = log.group(), .member = true, .digest = DigestOf(log.ToldHeads())};
+  for (const LogProbe& probe : ask.probes) {
+    answer.probed.push_back(ServeProbe(log, probe.head, probe.generations));
+  }
+  ServedEntries served = ServeWants(log, ask.wants, budget.bytes);
+  answer.entries = std::move(served.entries);
+  answer.more = served.more;
+  answer.parted = std::move(served.parted);
+  answer.gone = std::move(served.gone);
+  for (const base::EntryHash& hash : ask.acts) {
+    const auto place = log.FindActs(hash);
+    const auto row = place ? log.Branch(place->branch) : std::nullopt;
+    if (row && IsTold(log, *place))
+      answer.acts.push_back({row->numbering, place->generation, hash});
+  }
+  if (!ask.heads_since) return answer;
+  // Whoever keeps the same has all of it, however much that is.
+  if (ask.digest == answer.digest) {
+    const LogState state = log.State();
+    answer.cursor = LogCursor{state.token, state.last_sequence};
+    return answer;
+  }
+  HeadsSince since = HeadsTakenSince(log, *ask.heads_since, budget.rows);
+  answer.heads = std::move(since.heads);
+  answer.cursor = since.cursor;
+  answer.from_beginning = since.all;
+  answer.more_heads = since.more;
+  return answer;
+}
+
 Lacks LacksOf(const LogReader& log, const std::vector<LogHead>& heads) {
   Lacks lacks;
   for (const LogHead& head : heads) {

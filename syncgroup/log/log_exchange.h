@@ -9,6 +9,7 @@
 #include "syncgroup/log/branch_search.h"
 #include "syncgroup/log/log_reader.h"
 #include "syncgroup/protocol/log_entry.h"
+#include "syncgroup/protocol/log_messages.h"
 #include "syncgroup/protocol/messages.h"
 
 // What two peers say to each other about a log with branches, each as a function of its own log and
@@ -16,13 +17,6 @@
 // (HeadsSince), asks for the ways to the heads that it lacks (WantsOf), and looks for the branch
 // point where the callee says that the two part (BranchSearch). Of no thread; in one transaction.
 namespace waypost::syncgroup {
-
-// The way to `head`, of which the caller has what stands before and with `after`.
-struct LogWant {
-  LogHead head;
-  std::optional<LogHead> after;  // nullopt: nothing of the numbering
-  friend bool operator==(const LogWant&, const LogWant&) = default;
-};
 
 // ---- the callee ----
 
@@ -51,6 +45,14 @@ ServedEntries ServeWants(const LogReader& log, const std::vector<LogWant>& wants
 // with all after them.
 std::vector<LogHead> ServeProbe(const LogReader& log, const LogHead& head,
                                 const std::vector<uint64_t>& generations);
+
+// All that is answered about the log of a group to one of its members: in all at most so many bytes
+// of entries.
+struct LogBudget {
+  std::size_t bytes = std::size_t{4} << 20;
+  std::size_t rows = 10'000;  // entries looked at for the heads that were told
+};
+LogAnswer AnswerLog(const LogReader& log, const LogAsk& ask, const LogBudget& budget);
 
 // ---- the caller ----
 

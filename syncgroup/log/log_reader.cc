@@ -38,8 +38,8 @@ std::vector<StoredBranch> LogReader::Branches() const {
        more = cursor.Next()) {
     const auto branch = BranchOfKey(cursor.key());
     const auto payload = cursor.payload();
-    auto row = payload ? DecodeBranch(*payload) : std::nullopt;
-    if (branch && row) branches.emplace_back(*branch, *std::move(row));
+    const auto row = payload ? DecodeBranch(*payload) : std::nullopt;
+    if (branch && row) branches.emplace_back(*branch, *row);
   }
   return branches;
 }
@@ -54,7 +54,7 @@ std::vector<StoredBranch> LogReader::BranchesOf(const base::EntryHash& numbering
   }
   std::vector<StoredBranch> branches;
   for (const BranchId id : ids) {
-    if (auto row = Branch(id)) branches.emplace_back(id, *std::move(row));
+    if (const auto row = Branch(id)) branches.emplace_back(id, *row);
   }
   return branches;
 }

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "syncgroup/membership/member_limits.h"
 #include "syncgroup/protocol/log_entry.h"
 
 // The rows of a log with branches, their keys and stored forms. Not for other rooms.
@@ -59,6 +60,7 @@ struct BranchRow {
   // that begins its numbering 0. What stands beyond counts for nothing and will be dropped.
   uint64_t kept = 0;
   base::EntryHash kept_hash;  // zero where none is
+  MemberUse used;             // by the entries of its own
   friend bool operator==(const BranchRow&, const BranchRow&) = default;
 };
 

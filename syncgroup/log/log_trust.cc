@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<LogTrust>> LogTrust::Load(const LogReader& log,
     }
   }
   std::vector<RecoveryAct> by_recovery;
+  by_recovery.reserve(recovery.size());
   for (const Recovery& each : recovery) {
     by_recovery.push_back(trust->RecoveryActOf(log, each.identity, each.saying));
   }
@@ -117,6 +118,7 @@ void LogTrust::AddBranch(BranchId branch, const BranchRow& row) {
   if (ids_.size() <= number) ids_.resize(number + 1, kNoBranchId);
   ids_[number] = branch;
   branches.Extend({number, row.head});
+  used_[row.origin] += row.used;
 }
 
 std::optional<Pin> LogTrust::PinOf(const LogReader& log, const LogHead& head) const {
@@ -190,6 +192,11 @@ std::optional<EntryRights> LogTrust::RightsToWrite(const LogReader& log,
   return basis ? tree_.RightsUnder(*basis) : std::nullopt;
 }
 
+MemberUse LogTrust::UseOfOrigin(const base::PeerId& origin) const {
+  const auto used = used_.find(origin);
+  return used == used_.end() ? MemberUse() : used->second;
+}
+
 void LogTrust::Took(const LogReader& log, const OpenedEntry& entry, const LogWriter::Appended& at) {
   CHECK(at.kind == LogWriter::Appended::Kind::kNew);
   if (!numbers_.contains(at.place.branch)) {
@@ -198,6 +205,9 @@ void LogTrust::Took(const LogReader& log, const OpenedEntry& entry, const LogWri
     BranchRow before = *row;
     before.head = before.after;  // the entry itself comes below
     AddBranch(at.place.branch, before);
+  } else {
+    used_[entry.entry.place.origin] += UseOf(
+        entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size(), /*begins=*/false);
   }
   const BranchPlace place = PlaceOf(at.place);
   if (entry.entry.place.holds == Holds::kActs) {

@@ -66,8 +66,12 @@ class LogTrust {
   // on what is no admission of its origin, and all that CheckActEntry says).
   absl::Status CheckForm(const LogReader& log, const OpenedEntry& entry) const;
   // What its author may do there. Nothing that is here pins an entry that is not, so that this is
-  // what its basis gives. nullopt: nothing; nobody takes it unless something that is here needs it.
+  // what its basis gives. nullopt: nothing, and nobody takes it, or what follows on it, unless
+  // something that is here needs it. With any right it is taken; what of it that right does not
+  // allow counts for nothing, as it will where the right was there when it came and is lowered.
   std::optional<EntryRights> RightsToWrite(const LogReader& log, const OpenedEntry& entry) const;
+  // What has been taken of one origin, on all its branches.
+  MemberUse UseOfOrigin(const base::PeerId& origin) const;
 
   // ---- what was taken ----
   // CHECK: it was found to have a form, and `at` is what the log made of it.
@@ -123,6 +127,7 @@ class LogTrust {
     SettingsOp says;
   };
   std::vector<Setting> settings_;
+  absl::flat_hash_map<base::PeerId, MemberUse> used_;
   struct MissingPin {
     base::EntryHash recovery;
     LogHead head;

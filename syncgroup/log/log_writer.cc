@@ -49,7 +49,7 @@ LogWriter::Appended LogWriter::Append(const OpenedEntry& entry) {
                   .numbering = entry.hash,
                   .holds = place.holds,
                   .basis = entry.entry.basis.value_or(ActId())};
-    return {.kind = Kind::kNew, .place = AppendAt(entry, kNoBranchId, std::move(row))};
+    return {.kind = Kind::kNew, .place = AppendAt(entry, kNoBranchId, row)};
   }
   const auto previous = Find({place.numbering, place.generation - 1, place.previous});
   if (!previous) return {.kind = Kind::kMissing};
@@ -59,13 +59,13 @@ LogWriter::Appended LogWriter::Append(const OpenedEntry& entry) {
     return {.kind = Kind::kMissing};
   }
   if (row->head == previous->generation) {
-    return {.kind = Kind::kNew, .place = AppendAt(entry, previous->branch, *std::move(row))};
+    return {.kind = Kind::kNew, .place = AppendAt(entry, previous->branch, *row)};
   }
   row->parent = previous->branch;
   row->after = row->head = row->kept = previous->generation;
   row->kept_hash = {};
-  return {
-      .kind = Kind::kNew, .place = AppendAt(entry, kNoBranchId, *std::move(row)), .split = true};
+  row->used = {};
+  return {.kind = Kind::kNew, .place = AppendAt(entry, kNoBranchId, *row), .split = true};
 }
 
 StoredPlace LogWriter::AppendAt(const OpenedEntry& entry, BranchId branch, BranchRow row) {
@@ -76,6 +76,8 @@ StoredPlace LogWriter::AppendAt(const OpenedEntry& entry, BranchId branch, Branc
     writes_.PutRaw(Table::kKnowledge, NumberingKey(group_, row.numbering, branch), "");
   }
   const StoredPlace place{branch, entry.entry.place.generation};
+  const bool begins = row.head == row.after;
+  row.used += UseOf(entry.entry, entry.sealed.bytes.size() + entry.sealed.signature.size(), begins);
   row.head = place.generation;
   row.head_hash = entry.hash;
   row.head_time = entry.entry.time;

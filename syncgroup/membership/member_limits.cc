@@ -62,6 +62,23 @@ MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes) {
   return use;
 }
 
+MemberUse UseOf(const LogEntry& entry, uint64_t sealed_bytes, bool begins) {
+  MemberUse use{.numberings = begins ? 1u : 0u,
+                .entries = 1,
+                .log_bytes = sealed_bytes,
+                .operations = entry.ops.size()};
+  const auto once = [](const std::vector<LogHead>& pins) {
+    return 1 + pins.size() / kNumberingsOfOne;
+  };
+  for (const LogOp& op : entry.ops) {
+    if (const auto* admit = std::get_if<AdmitAct>(&op)) use.membership += once(admit->pins);
+    if (const auto* remove = std::get_if<RemoveAct>(&op)) use.removals += once(remove->pins);
+    if (const auto* leave = std::get_if<LeaveAct>(&op)) use.removals += once(leave->pins);
+    if (std::holds_alternative<SettingsOp>(op)) ++use.membership;
+  }
+  return use;
+}
+
 std::optional<std::string> BeyondLimits(const MemberLimits& limits, const MemberUse& use,
                                         const MemberUse& more, base::WallTime admitted,
                                         base::WallTime now) {

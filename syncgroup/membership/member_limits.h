@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "syncgroup/protocol/entry.h"
+#include "syncgroup/protocol/log_entry.h"
 
 namespace waypost::syncgroup {
 
@@ -45,6 +46,11 @@ struct MemberUse {
 // Of an entry whose sealed form has `sealed_bytes`. A peer that is admitted or removed counts once
 // for each 64 of its numberings that are named, itself once for each. Pure.
 MemberUse UseOf(const Entry& entry, uint64_t sealed_bytes);
+
+// The same of an entry of a log with branches, which begins a branch or goes on with one: each
+// branch counts as a numbering. An act counts once, and once more for each 64 heads that it pins.
+// Pure.
+MemberUse UseOf(const LogEntry& entry, uint64_t sealed_bytes, bool begins);
 
 // What is beyond the limits when a member that was admitted then comes to `use` by `more` of it, in
 // words that name the settings; nullopt: nothing. Of what there is no more a limit that was lowered

@@ -30,12 +30,21 @@ std::optional<EntryRights> TrustTree::RightsUnder(const ActId& basis) const {
   return UnpinnedRights(store_, *act);
 }
 
-uint64_t TrustTree::CountsUpTo(BranchNumber branch) const {
+uint64_t TrustTree::LastWith(BranchNumber branch, Authority least) const {
   const auto after = branches().LeavesAfter(branch);
   const uint64_t own = after ? after->generation : 0;
-  if (!RightsOf({branch, own + 1})) return own;
+  const auto rights = RightsOf({branch, own + 1});
+  if (!rights || rights->authority > least) return own;
   const auto basis = store_.FindAct(branches().BasisOf(branch));
-  return BranchRights(store_, *basis, branch).LastWithAny();
+  return BranchRights(store_, *basis, branch).LastWith(least);
+}
+
+uint64_t TrustTree::CountsUpTo(BranchNumber branch) const {
+  return LastWith(branch, Authority::kReader);
+}
+
+uint64_t TrustTree::WritesUpTo(BranchNumber branch) const {
+  return LastWith(branch, Authority::kWriter);
 }
 
 bool TrustTree::Counts(const ActId& act) const {

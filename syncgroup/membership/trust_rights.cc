@@ -64,13 +64,17 @@ std::optional<EntryRights> BranchRights::At(uint64_t generation, TrustPass pass)
   return Given(basis_, LossAt(by_seniors_, generation), LossAt(by_all_, generation), pass);
 }
 
-uint64_t BranchRights::LastWithAny() const {
-  if (!basis_.counts) return 0;
+uint64_t BranchRights::LastWith(Authority least) const {
+  const auto has = [&](uint64_t generation) {
+    const auto rights = At(generation);
+    return rights && rights->authority <= least;
+  };
+  if (!basis_.counts || !has(1)) return 0;
   // Rights change beyond one of these numbers only, and never grow.
   uint64_t last = kAllOfBranch;
   for (const Until& until : {by_seniors_, by_all_}) {
     for (const uint64_t at : until) {
-      if (at < last && !At(at + 1)) last = at;
+      if (at < last && !has(at + 1)) last = at;
     }
   }
   return last;

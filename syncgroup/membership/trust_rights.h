@@ -26,7 +26,9 @@ class BranchRights {
   // In the first pass only what seniors take is known. nullopt: nothing.
   std::optional<EntryRights> At(uint64_t generation, TrustPass pass = TrustPass::kAll) const;
   // The last generation that has any right; kAllOfBranch when none is without.
-  uint64_t LastWithAny() const;
+  uint64_t LastWithAny() const { return LastWith(Authority::kReader); }
+  // ... with at least this authority.
+  uint64_t LastWith(Authority least) const;
   static constexpr uint64_t kAllOfBranch = UINT64_MAX;
 
  private:

@@ -117,6 +117,8 @@ class TrustTree {
   // The last generation of a branch that has any right, from where it leaves its parent on;
   // UINT64_MAX: all have.
   uint64_t CountsUpTo(BranchNumber branch) const;
+  // ... that may write references.
+  uint64_t WritesUpTo(BranchNumber branch) const;
   // Does the act count? Not one that is not here.
   bool Counts(const ActId& act) const;
   // Do the changes of references of an entry count, by rights and by Close?
@@ -164,6 +166,7 @@ class TrustTree {
   Kept KeptEntries() const;  // O(acts, names and pins)
 
  private:
+  uint64_t LastWith(BranchNumber branch, Authority least) const;
   void Settle(TrustSweep& sweep);
   void Refresh(ActPeerNumber peer);
   bool FollowedOnItsBranch(const EntryRecord& entry) const;
