@@ -133,9 +133,9 @@ const std::vector<ThirdParty>& ThirdParties() {
   };
   return rules;
 }
-constexpr std::string_view kProtoUsers[] = {"codec.cc",     "entry_codec.cc", "log_codec.cc",
-                                            "log_fields.h", "op_fields.h",    "wire_codec.cc",
-                                            "wire_fields.h"};
+constexpr std::string_view kProtoUsers[] = {"codec.cc",          "entry_codec.cc", "log_codec.cc",
+                                            "log_wire_codec.cc", "log_fields.h",   "op_fields.h",
+                                            "wire_codec.cc",     "wire_fields.h"};
 
 // Time and chance come from these files alone, so that a build that simulates a world replaces them
 // and nothing else. integration/ and client/ are outside of the product and may read what they

@@ -214,25 +214,15 @@ absl::StatusOr<RecoverySaying> DecodeRecoverySaying(std::string_view bytes) {
 
 std::string EncodeRecoveryPaper(const RecoveryPaper& paper) {
   wire::RecoveryPaper out;
-  out.set_saying(paper.saying);
-  for (const RecoveryPaper::Signature& signature : paper.signatures) {
-    wire::RecoverySignature* const to = out.add_signatures();
-    to->set_key(signature.key);
-    to->set_signature(signature.bytes);
-  }
+  WritePaper(paper, out);
   return Serialize(out);
 }
 
 absl::StatusOr<RecoveryPaper> DecodeRecoveryPaper(std::string_view bytes) {
   wire::RecoveryPaper in;
   RETURN_IF_ERROR(Parse(bytes, kRecoverySayingBytesMax + 1024, "recovery paper", in));
-  RecoveryPaper out{.saying = in.saying(), .signatures = {}};
-  for (const wire::RecoverySignature& signature : in.signatures()) {
-    if (signature.signature().size() > kSignatureBytesMax) {
-      return Bad("signature", "is too long");
-    }
-    out.signatures.push_back({signature.key(), signature.signature()});
-  }
+  RecoveryPaper out;
+  RETURN_IF_ERROR(ReadPaper(in, out));
   return out;
 }
 

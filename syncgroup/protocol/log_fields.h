@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "syncgroup/protocol/log.pb.h"
 #include "syncgroup/protocol/log_entry.h"
+#include "syncgroup/protocol/recovery.h"
 #include "syncgroup/protocol/wire_fields.h"
 
 // What entries of a log with branches and acts of recovery have in common, to fields and back. For
@@ -25,14 +26,14 @@ inline absl::Status ReadActId(const wire::ActName& from, const char* what, ActId
   return absl::OkStatus();
 }
 
+inline void Write(const LogHead& head, wire::LogHead& to) {
+  to.set_numbering(IdBytes(head.numbering));
+  to.set_generation(head.generation);
+  to.set_hash(IdBytes(head.hash));
+}
 template <class Repeated>
 void WriteHeads(const std::vector<LogHead>& heads, Repeated& to) {
-  for (const LogHead& head : heads) {
-    wire::LogHead* const out = to.Add();
-    out->set_numbering(IdBytes(head.numbering));
-    out->set_generation(head.generation);
-    out->set_hash(IdBytes(head.hash));
-  }
+  for (const LogHead& head : heads) Write(head, *to.Add());
 }
 inline absl::Status ReadHead(const wire::LogHead& from, LogHead& out) {
   RETURN_IF_ERROR(ReadId(from.numbering(), "head: numbering", out.numbering));
@@ -104,6 +105,24 @@ inline absl::Status ReadInto(const wire::LogClose& from, CloseOp& op) {
 
 inline absl::Status ReadInto(const wire::LogLeave& from, LeaveAct& act) {
   return ReadHeads(from.pins(), act.pins);
+}
+
+inline void WritePaper(const RecoveryPaper& paper, wire::RecoveryPaper& to) {
+  to.set_saying(paper.saying);
+  for (const RecoveryPaper::Signature& signature : paper.signatures) {
+    wire::RecoverySignature* const out = to.add_signatures();
+    out->set_key(signature.key);
+    out->set_signature(signature.bytes);
+  }
+}
+inline absl::Status ReadPaper(const wire::RecoveryPaper& from, RecoveryPaper& out) {
+  if (from.saying().size() > kRecoverySayingBytesMax) return Bad("recovery", "is too large");
+  out.saying = from.saying();
+  for (const wire::RecoverySignature& signature : from.signatures()) {
+    if (signature.signature().size() > kSignatureBytesMax) return Bad("signature", "is too long");
+    out.signatures.push_back({signature.key(), signature.signature()});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace waypost::syncgroup::fields

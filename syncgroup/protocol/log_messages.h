@@ -3,9 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "base/time.h"
 #include "syncgroup/protocol/log_entry.h"
 #include "syncgroup/protocol/messages.h"
 #include "syncgroup/protocol/recovery.h"
@@ -66,5 +70,23 @@ struct LogAnswer {
   std::vector<RecoveryPaper> recovery;
   friend bool operator==(const LogAnswer&, const LogAnswer&) = default;
 };
+
+struct LogAsks {
+  std::vector<LogAsk> groups;  // each once
+  friend bool operator==(const LogAsks&, const LogAsks&) = default;
+};
+struct LogAnswers {
+  std::vector<LogAnswer> groups;
+  bool more = false;                  // groups that were asked about found no room
+  base::WallTime now = base::kNever;  // of the callee
+  friend bool operator==(const LogAnswers&, const LogAnswers&) = default;
+};
+
+// Decoders bound the size before they parse, check every field, and answer kInvalidArgument with
+// what is wrong; encoders answer kResourceExhausted where it is more than its reader takes.
+absl::StatusOr<std::string> EncodeLogAsks(const LogAsks& message);
+absl::StatusOr<LogAsks> DecodeLogAsks(std::string_view bytes);
+absl::StatusOr<std::string> EncodeLogAnswers(const LogAnswers& message);
+absl::StatusOr<LogAnswers> DecodeLogAnswers(std::string_view bytes);
 
 }  // namespace waypost::syncgroup

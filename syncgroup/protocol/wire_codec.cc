@@ -26,19 +26,6 @@ absl::Status ReadSealedList(const Repeated& from, std::vector<SealedEntry>& out)
   return absl::OkStatus();
 }
 
-// A message names a group once, and not too many: each costs its reader some work.
-template <class Repeated>
-absl::Status CheckGroups(const Repeated& groups, std::size_t max) {
-  if (static_cast<std::size_t>(groups.size()) > max) {
-    return Bad("groups", absl::StrCat(groups.size(), " of them, at most ", max));
-  }
-  std::set<std::string_view> seen;
-  for (const auto& one : groups) {
-    if (!seen.insert(one.group()).second) return Bad("groups", "one is named twice");
-  }
-  return absl::OkStatus();
-}
-
 // ---- hello ----
 
 template <class Repeated>

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/status.h"
 #include "syncgroup/protocol/log.pb.h"
 #include "syncgroup/protocol/log_entry.h"
+#include "syncgroup/protocol/log_messages.h"
 #include "syncgroup/protocol/recovery.h"
 #include "syncgroup/protocol/wire.pb.h"
 #include "syncgroup/protocol/wire_codec.h"
@@ -77,6 +79,19 @@ absl::Status ReadAddresses(const Repeated& from, std::vector<std::string>& out) 
   return absl::OkStatus();
 }
 
+// A message names a group once, and not too many: each costs its reader some work.
+template <class Repeated>
+absl::Status CheckGroups(const Repeated& groups, std::size_t max) {
+  if (static_cast<std::size_t>(groups.size()) > max) {
+    return Bad("groups", absl::StrCat(groups.size(), " of them, at most ", max));
+  }
+  std::set<std::string_view> seen;
+  for (const auto& one : groups) {
+    if (!seen.insert(one.group()).second) return Bad("groups", "one is named twice");
+  }
+  return absl::OkStatus();
+}
+
 // ---- what of a message may be repeated, and how often ----
 
 // As many as fit into the bytes.
@@ -113,6 +128,26 @@ inline constexpr RepeatedField kRecoverySayingShape[] = {
     {wire::RecoverySaying::kRemoveFieldNumber, 1, 0, kLogRemoveShape}};
 inline constexpr RepeatedField kRecoveryPaperShape[] = {
     {wire::RecoveryPaper::kSignaturesFieldNumber, kRecoveryKeysMax, kSealedMin}};
+// A head has two ids and a number; the smallest of the messages around one is as large.
+inline constexpr std::size_t kHeadMin = 2 * kGroupMin + 2;
+inline constexpr RepeatedField kLogAskShape[] = {
+    {wire::LogAsk::kWantsFieldNumber, kLogWantsMax, kHeadMin},
+    {wire::LogAsk::kProbesFieldNumber, kLogProbesMax, kHeadMin},
+    {wire::LogAsk::kActsFieldNumber, kLogActsMax, kIdMin}};
+inline constexpr RepeatedField kLogAsksShape[] = {
+    {wire::LogAsks::kGroupsFieldNumber, kUncounted, kGroupMin, kLogAskShape}};
+inline constexpr RepeatedField kLogProbedShape[] = {
+    {wire::LogProbed::kHeadsFieldNumber, kProbedAtOnce, kHeadMin}};
+inline constexpr RepeatedField kLogAnswerShape[] = {
+    {wire::LogAnswer::kHeadsFieldNumber, kLogHeadsMax, kHeadMin},
+    {wire::LogAnswer::kEntriesFieldNumber, kUncounted, kSealedMin},
+    {wire::LogAnswer::kPartedFieldNumber, kLogWantsMax, kHeadMin},
+    {wire::LogAnswer::kGoneFieldNumber, kLogWantsMax, kHeadMin},
+    {wire::LogAnswer::kProbedFieldNumber, kLogProbesMax, 0, kLogProbedShape},
+    {wire::LogAnswer::kActsFieldNumber, kLogActsMax, kHeadMin},
+    {wire::LogAnswer::kRecoveryFieldNumber, kRecoveryPapersMax, 0, kRecoveryPaperShape}};
+inline constexpr RepeatedField kLogAnswersShape[] = {
+    {wire::LogAnswers::kGroupsFieldNumber, kUncounted, kGroupMin, kLogAnswerShape}};
 inline constexpr RepeatedField kGenesisShape[] = {
     {wire::Genesis::kRecoveryKeysFieldNumber, kRecoveryKeysMax, kIdMin}};
 inline constexpr RepeatedField kPapersShape[] = {
@@ -157,6 +192,8 @@ inline constexpr RepeatedField kInviteShape[] = {
 
 inline WireShape ShapeOf(const wire::Entry&) { return kEntryShape; }
 inline WireShape ShapeOf(const wire::LogEntry&) { return kLogEntryShape; }
+inline WireShape ShapeOf(const wire::LogAsks&) { return kLogAsksShape; }
+inline WireShape ShapeOf(const wire::LogAnswers&) { return kLogAnswersShape; }
 inline WireShape ShapeOf(const wire::RecoverySaying&) { return kRecoverySayingShape; }
 inline WireShape ShapeOf(const wire::RecoveryPaper&) { return kRecoveryPaperShape; }
 inline WireShape ShapeOf(const wire::Op&) { return kOpShape; }
