@@ -28,7 +28,7 @@ std::unique_ptr<Exchange> ConnectionPool::Take(const std::string& peer) {
     std::unique_ptr<Exchange> exchange;
     {
       base::MutexLock lock(mutex_);
-      CloseOld(base::SteadyNow());
+      CloseOld(now_());
       const auto found = peers_.find(peer);
       if (found == peers_.end()) return nullptr;
       exchange = std::move(found->second.back().exchange);
@@ -42,7 +42,7 @@ std::unique_ptr<Exchange> ConnectionPool::Take(const std::string& peer) {
 
 void ConnectionPool::Give(const std::string& peer, std::unique_ptr<Exchange> exchange) {
   if (!exchange->Reusable()) return;
-  const auto now = base::SteadyNow();
+  const auto now = now_();
   base::MutexLock lock(mutex_);
   CloseOld(now);
   if (count_ >= kKept) return;

@@ -20,6 +20,9 @@ class ConnectionPool {
   // Below the callee's idle_timeout (60 s), so that it is us who close.
   static constexpr base::Millis kKeptFor{45000};
 
+  // `now`: what a test sets instead of the time.
+  explicit ConnectionPool(base::SteadyTime (*now)() = base::SteadyNow) : now_(now) {}
+
   // A connection that is still open and silent, the one used last; null when there is none.
   std::unique_ptr<Exchange> Take(const std::string& peer);
   // Keeps it if it can carry another request.
@@ -65,6 +68,7 @@ class ConnectionPool {
   };
   void CloseOld(base::SteadyTime now) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release(const std::string& peer);
+  base::SteadyTime (*const now_)();
   mutable base::Mutex mutex_;
   base::CondVar turned_came_;
   std::map<std::string, Turned> turned_ GUARDED_BY(mutex_);

@@ -26,6 +26,11 @@ constexpr base::Millis kChoresEvery{2000};
 constexpr std::size_t kChoreSteps = 50;
 constexpr std::size_t kHavesWaitingMax = 100 * kHavesMax;
 
+// How many of `more` arrivals may wait beside those that do; the others cost only time.
+std::size_t RoomForHaves(std::size_t waiting, std::size_t more) {
+  return std::min(more, kHavesWaitingMax - std::min(waiting, kHavesWaitingMax));
+}
+
 }  // namespace
 
 Syncer::Impl::Impl(SyncerOptions options, const Parts& parts)
@@ -246,15 +251,19 @@ void Syncer::Impl::OnLocalChange(const LocalChange& change) {
 }
 
 void Syncer::Impl::AddHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs) {
-  if (blobs.empty() || peer.haves.size() >= kHavesWaitingMax) return;  // costs only time
-  peer.haves.insert(peer.haves.end(), blobs.begin(), blobs.end());
+  const std::size_t some = RoomForHaves(peer.haves.size(), blobs.size());
+  if (some == 0) return;
+  peer.haves.insert(peer.haves.end(), blobs.begin(),
+                    blobs.begin() + static_cast<std::ptrdiff_t>(some));
   peer.poke_due = std::min(peer.poke_due, clock.SteadyNow() + kHavesGather);
 }
 
 void Syncer::Impl::KeepHaves(SyncPeer& peer, const std::vector<base::BlobId>& blobs) {
-  if (blobs.empty() || peer.haves.size() >= kHavesWaitingMax) return;
+  const std::size_t some = RoomForHaves(peer.haves.size(), blobs.size());
+  if (some == 0) return;
   const bool alone = peer.haves.empty();
-  peer.haves.insert(peer.haves.begin(), blobs.begin(), blobs.end());
+  peer.haves.insert(peer.haves.begin(), blobs.begin(),
+                    blobs.begin() + static_cast<std::ptrdiff_t>(some));
   // Not at once: it would be called again and again.
   if (alone && peer.poke_groups.empty()) peer.poke_due = base::SteadyTime::max();
 }

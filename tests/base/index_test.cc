@@ -8,11 +8,14 @@
 #include <thread>
 #include <vector>
 
+#include "base/environment.h"
 #include "base/index_impl.h"
 #include "base/key_codec.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "tests/fakes/gate.h"
 #include "tests/fakes/temp_dir.h"
+#include "tests/support/eventually.h"
 
 namespace waypost::base {
 namespace {
@@ -247,6 +250,37 @@ TEST_F(IndexTest, ShutdownDrainsWhatWasSubmitted) {
   shutdown.join();
   EXPECT_EQ(done, 10);
   EXPECT_EQ(Rows(Table::kMeta), 10u);
+}
+
+// A reader beyond them would be an error of LMDB, whose table of readers is as long as it is made.
+TEST(EnvironmentTest, AThousandReadAtOnceAndTheNextWaitsForAPlace) {
+  const TempDir dir;
+  const auto environment = Environment::Open(dir.path(), uint64_t{1} << 24);
+  ASSERT_TRUE(environment.ok()) << environment.status();
+  std::vector<MDB_txn*> reads;
+  for (int i = 0; i < 1000; ++i) {
+    const auto read = (*environment)->BeginRead();
+    ASSERT_TRUE(read.ok()) << i << ": " << read.status();
+    reads.push_back(*read);
+  }
+  std::atomic<int> begun{0};
+  std::vector<Thread> waiting;
+  for (int i = 0; i < 2; ++i) {
+    waiting.emplace_back("reader", [&] {
+      const auto read = (*environment)->BeginRead();
+      EXPECT_TRUE(read.ok()) << read.status();
+      ++begun;
+      if (read.ok()) (*environment)->EndRead(*read);
+    });
+  }
+  std::this_thread::sleep_for(Millis(100));
+  EXPECT_EQ(begun, 0) << "one more than a thousand";
+  // The second one has its place from the first.
+  (*environment)->EndRead(reads.back());
+  reads.pop_back();
+  EXPECT_TRUE(support::Eventually([&] { return begun == 2; }));
+  for (MDB_txn* const read : reads) (*environment)->EndRead(read);
+  waiting.clear();
 }
 
 TEST(IndexOpening, AFolderThatIsNotThereIsAnError) {

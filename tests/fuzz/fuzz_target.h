@@ -6,7 +6,8 @@
 
 // What parses bytes of strangers, each as one function that takes any input and aborts (CHECK, a
 // sanitizer) when a promise is broken. ./dev fuzz runs them under libFuzzer, tests/fuzz/
-// replay_test.cc runs their seeds and a bounded number of mutations with the unit tests.
+// replay_test.cc runs their seeds, what fuzzing found (tests/fuzz/corpus/NAME) and a bounded number
+// of mutations with the unit tests.
 namespace waypost::fuzz {
 
 struct Target {

@@ -1,7 +1,11 @@
-// The fuzzers' targets without libFuzzer: their seeds, every seed cut short, and a fixed number of
-// random mutations, the same ones each time. A broken promise aborts.
+// The fuzzers' targets without libFuzzer: their seeds, every seed cut short, what fuzzing found and
+// was kept of it, and a fixed number of random mutations, the same ones each time. A broken promise
+// aborts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -11,7 +15,29 @@
 namespace waypost::fuzz {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kMutationsPerTarget = support::Rounds(40000);
+// The corpus is part of the repository, so it stays small; ./dev fuzz keep has the same numbers.
+constexpr std::size_t kFileMax = 4096, kFilesMax = 250, kCorpusMax = 200 << 10;
+
+// What is kept of one target, by name, so that mutations are the same on every file system.
+std::vector<std::string> ReadCorpus(const Target& target) {
+  std::vector<fs::path> paths;
+  const fs::path folder = fs::path(WAYPOST_FUZZ_CORPUS) / target.name;
+  if (!fs::is_directory(folder)) return {};
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  std::vector<std::string> inputs;
+  for (const fs::path& path : paths) {
+    std::ifstream in(path, std::ios::binary);
+    inputs.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    EXPECT_FALSE(in.bad()) << path;
+  }
+  return inputs;
+}
 
 class ReplayTest : public testing::TestWithParam<const Target*> {};
 
@@ -59,18 +85,43 @@ TEST_P(ReplayTest, KeepsItsPromises) {
       target.run(cut);
     }
   }
+  for (const std::string& input : ReadCorpus(target)) target.run(input);
   std::mt19937_64 random(20260101);
   for (int i = 0; i < kMutationsPerTarget / target.slowness; ++i) {
     target.run(Mutate(seeds[random() % seeds.size()], seeds, random));
   }
 }
 
+TEST_P(ReplayTest, HasACorpusAndASmallOne) {
+  const std::vector<std::string> inputs = ReadCorpus(*GetParam());
+  EXPECT_FALSE(inputs.empty()) << "./dev fuzz " << GetParam()->name << ", then ./dev fuzz keep";
+  EXPECT_LE(inputs.size(), kFilesMax);
+  std::size_t bytes = 0;
+  for (const std::string& input : inputs) {
+    EXPECT_LE(input.size(), kFileMax);
+    bytes += input.size();
+  }
+  EXPECT_LE(bytes, kCorpusMax);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ReplayTest, testing::ValuesIn(AllTargets()),
                          [](const auto& target) { return std::string(target.param->name); });
 
-TEST(FuzzTargets, HaveNamesOfTheirOwn) {
+std::set<std::string> TargetNames() {
   std::set<std::string> names;
-  for (const Target* target : AllTargets()) EXPECT_TRUE(names.insert(target->name).second);
+  for (const Target* target : AllTargets()) names.insert(target->name);
+  return names;
+}
+
+TEST(FuzzTargets, HaveNamesOfTheirOwn) { EXPECT_EQ(TargetNames().size(), AllTargets().size()); }
+
+// A target that was renamed would leave its corpus behind, and nobody would run it.
+TEST(FuzzTargets, EveryCorpusHasATarget) {
+  const std::set<std::string> names = TargetNames();
+  for (const fs::directory_entry& entry : fs::directory_iterator(WAYPOST_FUZZ_CORPUS)) {
+    EXPECT_TRUE(entry.is_directory() && names.contains(entry.path().filename().string()))
+        << entry.path() << " belongs to no target";
+  }
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include "base/standard_descriptors.h"
 #include "tests/fuzz/fuzz_target.h"
 
-// Writes the seeds of every target to FOLDER/fuzz_NAME/seed-N, where ./dev fuzz begins with them.
-// Those that it found itself in earlier runs lie beside them.
+// Writes the seeds of every target to FOLDER/NAME/seed-N, where ./dev fuzz begins with them. What
+// it found itself is apart from them: build/fuzz/corpus, and what is kept of it, tests/fuzz/corpus.
 
 int main(int argc, char** argv) {
   if (!waypost::base::FillStandardDescriptors()) return 1;
@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const auto* target : waypost::fuzz::AllTargets()) {
-    const auto folder = std::filesystem::path(argv[1]) / absl::StrCat("fuzz_", target->name);
+    const auto folder = std::filesystem::path(argv[1]) / target->name;
     std::filesystem::create_directories(folder);
     int number = 0;
     for (const std::string& seed : target->seeds()) {

@@ -113,6 +113,27 @@ TEST_F(RefsTest, AListShowsFoldersAndNotWhatIsInThem) {
   EXPECT_FALSE(node_.Call("GET", refs_).contains("prefixes"));
 }
 
+TEST_F(RefsTest, AThousandAreChangedInOneCallAndNotOneMore) {
+  Put("first", "x");
+  const auto change = [&](int puts, int deletes) {
+    Json body = {{"put", Json::array()}, {"delete", Json::array()}};
+    for (int i = 0; i < puts; ++i) {
+      body["put"].push_back({{"key", std::to_string(i)}, {"blob", IdOf("x")}});
+    }
+    for (int i = 0; i < deletes; ++i)
+      body["delete"].push_back(i == 0 ? "first" : std::to_string(i));
+    return Send({.method = "POST", .target = refs_ + ":batch", .body = body.dump()});
+  };
+  for (const auto& [puts, deletes] : {std::pair(1001, 0), {0, 1001}, {999, 2}}) {
+    const auto refused = change(puts, deletes);
+    EXPECT_EQ(refused.status, 400) << puts << " and " << deletes;
+    EXPECT_NE(refused.body.find("at most 1000 changes"), std::string::npos) << refused.body;
+  }
+  EXPECT_EQ(Get(refs_ + "/0").status, 404) << "nothing of it was done";
+  EXPECT_EQ(change(999, 1).status, 200);
+  EXPECT_EQ(Get(refs_ + "/998").status, 200);
+}
+
 TEST_F(RefsTest, AChangeIsMadeOnlyOnItsCondition) {
   const std::string one = TagOf("one"), two = TagOf("two");
   struct {

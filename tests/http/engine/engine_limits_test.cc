@@ -194,6 +194,38 @@ TEST_P(EngineTest, AFloodOfEmptyLinesDelaysNobody) {
   EXPECT_LT(took[10], std::chrono::milliseconds(100));
 }
 
+// Both see to it that nobody is read for ever who was told no: one is fast, one slow.
+TEST_P(EngineTest, WhoGoesOnSendingAfterARefusalIsReadForSixtyFourMegabytes) {
+  StartEngine();
+  RawClient client(address_);
+  const uint64_t all = uint64_t{1} << 30;
+  ASSERT_TRUE(client.Send(
+      "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(all) + "\r\n\r\n"));
+  const std::string piece(1 << 20, 'x');
+  uint64_t sent = 0;
+  while (sent < all && client.Send(piece)) sent += piece.size();
+  // Beside what was read there is what waits in the buffers of both sides.
+  EXPECT_LT(sent, uint64_t{96} << 20);
+#ifndef WAYPOST_SANITIZED  // which may need longer than the time that there is for it
+  EXPECT_GE(sent, uint64_t{63} << 20);
+#endif
+}
+
+TEST_P(EngineTest, WhoGoesOnSendingAfterARefusalIsReadForFiveSeconds) {
+  StartEngine();
+  RawClient client(address_);
+  // Not a body that is gathered before anybody looks at it.
+  ASSERT_TRUE(client.Send("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"));
+  ASSERT_EQ(client.ReadAnswer().status, 403);
+  const auto began = std::chrono::steady_clock::now();
+  const auto passed = [&] { return std::chrono::steady_clock::now() - began; };
+  while (passed() < std::chrono::seconds(20) && client.Send("x")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_GE(passed(), std::chrono::milliseconds(4500));
+  EXPECT_LT(passed(), std::chrono::seconds(9));
+}
+
 TEST_P(EngineTest, ASlowBodyIsCut) {
   StartEngine();
   RawClient small(address_);

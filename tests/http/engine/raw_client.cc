@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,12 +31,20 @@ constexpr std::string_view kPeer = "peer://";
 // As the service does, in every part of the tests: OpenSSL writes to connections that are gone.
 [[maybe_unused]] const auto kBrokenPipesAreErrors = std::signal(SIGPIPE, SIG_IGN);
 
-// A certificate that says nothing but the key.
-void ShowKey(SSL* ssl, EVP_PKEY* key) {
+// A certificate that says nothing but the key, and a comment of so many bytes.
+void ShowKey(SSL* ssl, EVP_PKEY* key, std::size_t filler) {
   X509* const certificate = X509_new();
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
   X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
   X509_set_pubkey(certificate, key);
+  if (filler > 0) {
+    const std::string text(filler, 'x');
+    X509_EXTENSION* const comment =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_netscape_comment, text.c_str());
+    CHECK(comment != nullptr && X509_set_version(certificate, 2) == 1 &&
+          X509_add_ext(certificate, comment, -1) == 1);
+    X509_EXTENSION_free(comment);
+  }
   CHECK(X509_sign(certificate, key, nullptr) > 0);
   CHECK(SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1);
   X509_free(certificate);
@@ -85,7 +94,7 @@ RawClient::RawClient(const std::string& address, int receive_buffer_bytes, const
   if ((!https && !peer) || fd_ < 0) return;
   tls_ = std::make_unique<Tls>(fd_);
   const Key key = as.key != nullptr || !peer ? as.key : DrawKey();
-  if (peer) ShowKey(tls_->ssl, key.get());
+  if (peer) ShowKey(tls_->ssl, key.get(), as.certificate_filler);
   if (SSL_connect(tls_->ssl) != 1) Close();
 }
 

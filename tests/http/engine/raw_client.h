@@ -23,7 +23,8 @@ class RawClient {
   using Key = std::shared_ptr<evp_pkey_st>;
   struct As {
     Key key = nullptr;
-    std::string from = "";  // an address of this machine, "127.0.0.7"
+    std::string from = "";               // an address of this machine, "127.0.0.7"
+    std::size_t certificate_filler = 0;  // bytes of it that say nothing
   };
   static Key DrawKey();
   RawClient(const std::string& address, int receive_buffer_bytes, const As& as);

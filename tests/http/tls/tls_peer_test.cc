@@ -257,6 +257,32 @@ TEST_F(PeerTlsTest, APeerThatMayReadNoMoreIsCutInTheMiddleOfAnAnswer) {
   EXPECT_EQ(Rejected("peer_left"), 1);
 }
 
+TEST_F(PeerTlsTest, ACertificateOfMoreThanFourKilobytesIsRefused) {
+  Listen();
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  // What stands around the comment has some 250 bytes.
+  RawClient fits("peer://" + engine_->bound_address(), 0, {.certificate_filler = 3700});
+  fits.Send(request);
+  EXPECT_EQ(fits.ReadAnswer().status, 200);
+  EXPECT_EQ(Rejected("tls"), 0);
+  RawClient longer("peer://" + engine_->bound_address(), 0, {.certificate_filler = 4096});
+  longer.Send(request);
+  EXPECT_EQ(longer.ReadAnswer().status, 0);
+  EXPECT_TRUE(Eventually([&] { return Rejected("tls") == 1; })) << Rejected("tls");
+}
+
+TEST_F(PeerTlsTest, OfKeyUpdatesAConnectionHasSixteen) {
+  Listen();
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  RawClient client("peer://" + engine_->bound_address());
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(client.UpdateKey());
+  ASSERT_TRUE(client.Send(request));
+  EXPECT_EQ(client.ReadAnswer().status, 200);
+  client.UpdateKey();
+  client.Send(request);
+  EXPECT_EQ(client.ReadAnswer().status, 0) << "the seventeenth";
+}
+
 TEST_F(PeerTlsTest, AFloodOfKeyUpdatesIsCut) {
   options_.workers = 1;
   Listen();

@@ -34,7 +34,9 @@ class QuietMember final : public PeerClient {
     rounds_.push_back(std::move(groups));
     return reply;
   }
-  absl::Status Poke(const Endpoint&, const PokeRequest&, std::stop_token) override {
+  absl::Status Poke(const Endpoint&, const PokeRequest& request, std::stop_token) override {
+    base::MutexLock lock(mutex_);
+    told_.insert(told_.end(), request.haves.begin(), request.haves.end());
     return absl::OkStatus();
   }
   absl::StatusOr<JoinReply> Join(const Endpoint&, const JoinRequest&, std::stop_token) override {
@@ -48,9 +50,15 @@ class QuietMember final : public PeerClient {
     base::MutexLock lock(mutex_);
     return rounds_;
   }
+  // The blobs that it was told of.
+  std::vector<base::BlobId> Told() {
+    base::MutexLock lock(mutex_);
+    return told_;
+  }
 
  private:
   base::Mutex mutex_;
+  std::vector<base::BlobId> told_ GUARDED_BY(mutex_);
   std::vector<std::vector<base::GroupId>> rounds_ GUARDED_BY(mutex_);
 };
 
@@ -103,6 +111,32 @@ TEST_F(PokeTest, GroupsThatAreNotSharedArePulledByNobody) {
   syncer().OnPoke(member_.self, {groups_[2]});
   ASSERT_TRUE(support::Eventually([&] { return client_.Rounds().size() > before; }));
   EXPECT_EQ(client_.Rounds().at(before), std::vector<base::GroupId>{groups_[2]});
+}
+
+TEST_F(PokeTest, OfArrivalsAHundredThousandWaitToBeToldToAMember) {
+  syncer().Start();
+  ASSERT_TRUE(Settled());
+  // It asked for them before, and hears of them when time passes.
+  const auto arrives = [&](int number) {
+    const base::BlobId blob = BlobOf(std::to_string(number));
+    syncer().NoteToldNo(member_.self, {blob}, {groups_[0]});
+    syncer().OnGranted(blob, {groups_[0]});
+    return blob;
+  };
+  base::BlobId last, beyond;
+  for (int i = 1; i <= 100'000; ++i) last = arrives(i);
+  beyond = arrives(100'001);
+  const auto told = [&](const base::BlobId& blob) {
+    const std::vector<base::BlobId> all = client_.Told();
+    return std::find(all.begin(), all.end(), blob) != all.end();
+  };
+  ASSERT_TRUE(clock_.AdvanceUntil([&] { return client_.Told().size() >= 100'000; }));
+  EXPECT_TRUE(told(last));
+  // There is room again.
+  const base::BlobId later = arrives(100'002);
+  ASSERT_TRUE(clock_.AdvanceUntil([&] { return told(later); }));
+  EXPECT_FALSE(told(beyond));
+  EXPECT_EQ(client_.Told().size(), 100'001u);
 }
 
 TEST_F(PokeTest, OfBlobsThatAMemberSaysItHasAsManyAreNotedAsItMayMention) {

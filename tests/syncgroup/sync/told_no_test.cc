@@ -43,9 +43,9 @@ TEST(ToldNo, IsForgottenAfterAnHourUnlessItAskedAgain) {
   told.Note(Peer(2), Numbered(1), {Group(1)}, kNow);
   told.Note(Peer(2), Numbered(1), {Group(1)}, kNow + Millis(1));
   EXPECT_EQ(told.size(), 2u);
-  EXPECT_EQ(told.Take(Numbered(1), {Group(1)}, kNow + ToldNo::kKept), Peers({Peer(2)}));
+  EXPECT_EQ(told.Take(Numbered(1), {Group(1)}, kNow + std::chrono::hours(1)), Peers({Peer(2)}));
   told.Note(Peer(1), Numbered(1), {Group(1)}, kNow);
-  told.Note(Peer(1), Numbered(2), {Group(1)}, kNow + ToldNo::kKept);
+  told.Note(Peer(1), Numbered(2), {Group(1)}, kNow + std::chrono::hours(1));
   EXPECT_EQ(told.size(), 1u);
 }
 
@@ -65,6 +65,16 @@ TEST(ToldNo, OfAllTheOldestGoes) {
   EXPECT_EQ(told.size(), 5u);
   EXPECT_EQ(told.Take(Numbered(5), {Group(1)}, kNow), Peers());
   EXPECT_EQ(told.Take(Numbered(6), {Group(1)}, kNow), Peers({Peer(6)}));
+}
+
+TEST(ToldNo, OfAPeerTenThousandAreRememberedAndOfAllAHundredThousand) {
+  ToldNo told;
+  for (int n = 0; n <= 10'000; ++n) told.Note(Peer(1), Numbered(n), {Group(1)}, kNow);
+  EXPECT_EQ(told.size(), 10'000u);
+  for (uint8_t peer = 2; peer <= 11; ++peer) {
+    for (int n = 0; n < 10'000; ++n) told.Note(Peer(peer), Numbered(n), {Group(1)}, kNow);
+  }
+  EXPECT_EQ(told.size(), 100'000u);
 }
 
 }  // namespace
