@@ -250,9 +250,14 @@ absl::StatusOr<std::vector<Replication::Impl::ProvenFork>> Replication::Impl::Ne
     }
   }
   RETURN_IF_ERROR(core.index.Read([&](base::ReadTxn& txn) {
+    const auto row = LoadGroupRow(txn, group);
+    if (!row) return;
+    MemberShares shares(txn, group, *row, core.self(), core.limits(), core.clock.WallNow());
     std::erase_if(proven, [&](const ProvenFork& one) {
       const Known known =
           LoadKnowledge(txn, group, {one.place.origin, one.place.incarnation}).known;
+      // Shown again and again, and for want of room written never: that costs no transaction.
+      if (known == Known() && shares.WhyNot(one.place.origin, {.numberings = 1})) return true;
       return known.forked != 0 && known.forked <= one.place.generation;
     });
   }));

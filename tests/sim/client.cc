@@ -12,6 +12,7 @@
 #include "http/peer/batch_frames.h"
 #include "http/peer/peer_answers.h"
 #include "syncgroup/protocol/wire_codec.h"
+#include "tests/sim/paced_source.h"
 #include "tests/support/memory_body.h"
 
 // Requests are built, and answers judged, as http/peer/peer_http_client.cc and peer_blob_client.cc
@@ -24,6 +25,7 @@ using Kind = fetcher::BlobReply::Kind;
 
 constexpr base::Millis kCallTimeout{30000};
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr uint64_t kStallBytesPerSecond = 1024;
 
 http::ResponseHead HeadOf(const http::Response& response) {
   http::ResponseHead head;
@@ -128,15 +130,25 @@ absl::StatusOr<syncgroup::HeldReply> Client::Held(const syncgroup::Endpoint& to,
   return syncgroup::DecodeHeldReply(answer);
 }
 
-bool Client::ReadBody(const Reply& reply, std::stop_token stop,
+bool Client::ReadBody(const Reply& reply, base::Millis stall_timeout, std::stop_token stop,
                       const std::function<absl::Status(std::string_view)>& take,
                       absl::Status& taken) {
   const auto* blob = std::get_if<http::SourcePart>(&reply.answer.response.body);
   if (blob == nullptr) return false;
-  std::vector<char> buffer(kPieceBytes);
+  PacedSource::Pace pace{.piece_bytes = kPieceBytes};
+  if (const auto* paced = dynamic_cast<const PacedSource*>(blob->source.get())) {
+    pace = paced->pace();
+  }
+  const auto least = static_cast<uint64_t>(stall_timeout.count()) * kStallBytesPerSecond / 1000;
+  if (pace.Stalls(stall_timeout, least)) {
+    network_.Carry(reply.call, 0, stall_timeout, stop);
+    return false;
+  }
+  std::vector<char> buffer(pace.piece_bytes);
   for (uint64_t at = 0; at < blob->length;) {
-    const auto piece = static_cast<std::size_t>(std::min<uint64_t>(kPieceBytes, blob->length - at));
-    if (!network_.Carry(reply.call, piece, stop)) return false;
+    const auto piece =
+        static_cast<std::size_t>(std::min<uint64_t>(buffer.size(), blob->length - at));
+    if (!network_.Carry(reply.call, piece, pace.each, stop)) return false;
     const auto count = blob->source->ReadAt(blob->offset + at, {buffer.data(), piece});
     if (!count.ok() || *count != piece) return false;
     taken = take({buffer.data(), piece});
@@ -177,7 +189,7 @@ fetcher::BlobReply Client::GetFrom(const fetcher::BlobRequest& request, uint64_t
     return reply;
   }
   const bool whole = ReadBody(
-      *asked, stop,
+      *asked, request.stall_timeout, stop,
       [&](std::string_view piece) {
         reply.body_bytes += piece.size();
         return sink.OnData(piece);
@@ -215,7 +227,7 @@ fetcher::BlobReply Client::GetBatch(const fetcher::BatchCall& request, fetcher::
   std::size_t number = 0;
   absl::Status taken;
   const bool whole = ReadBody(
-      *asked, stop,
+      *asked, request.stall_timeout, stop,
       [&](std::string_view piece) {
         reply.body_bytes += piece.size();
         reply.sink_error = sink.OnBytes(piece.size());

@@ -54,8 +54,8 @@ class Client final : public syncgroup::PeerClient, public fetcher::BlobClient {
                             const std::string& body, base::Millis timeout, std::stop_token stop);
   absl::StatusOr<std::string> Post(const syncgroup::Endpoint& to, const std::string& path,
                                    const absl::StatusOr<std::string>& body, std::stop_token stop);
-  // Reads the blob's part in pieces that travel. False when the connection broke.
-  bool ReadBody(const Reply& reply, std::stop_token stop,
+  // Reads the blob's part in pieces that travel. False when the connection broke or stalled.
+  bool ReadBody(const Reply& reply, base::Millis stall_timeout, std::stop_token stop,
                 const std::function<absl::Status(std::string_view)>& take, absl::Status& taken);
   fetcher::BlobReply GetFrom(const fetcher::BlobRequest& request, uint64_t offset,
                              fetcher::BlobSink& sink, std::stop_token stop, bool& range_refused);

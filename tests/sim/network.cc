@@ -158,7 +158,11 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
       answer.response = std::move(*step.answer);
       break;
     }
-    if (!Wait(step.next_deadline, stop)) return absl::CancelledError("stopped");
+    if (!Wait(std::min(step.next_deadline, call.deadline), stop)) {
+      return absl::CancelledError("stopped");
+    }
+    if (clock_.SteadyNow() >= call.deadline)
+      return absl::DeadlineExceededError("no answer in time");
   }
 
   const auto* body = std::get_if<std::string>(&answer.response.body);
@@ -172,10 +176,11 @@ absl::StatusOr<Network::Answer> Network::Travel(const Call& call, http::Request 
   return absl::DeadlineExceededError("no answer in time");
 }
 
-bool Network::Carry(const Call& call, std::size_t bytes, std::stop_token stop) {
+bool Network::Carry(const Call& call, std::size_t bytes, base::Millis held_back,
+                    std::stop_token stop) {
   const auto to = NumberIn(call.address);
   const base::SteadyTime there =
-      clock_.SteadyNow() +
+      clock_.SteadyNow() + held_back +
       base::Millis(static_cast<int64_t>(static_cast<double>(bytes) / kBytesPerMs));
   if (!Wait(there, stop)) return false;
   base::MutexLock lock(mutex_);

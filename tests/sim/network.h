@@ -69,8 +69,9 @@ class Network {
   };
   // kUnavailable, kDeadlineExceeded or kCancelled, as a caller over sockets would see them.
   absl::StatusOr<Answer> Send(const Call& call, http::Request request, std::stop_token stop);
-  // The next `bytes` of a body travel: false when the link was cut or the callee went.
-  bool Carry(const Call& call, std::size_t bytes, std::stop_token stop);
+  // The next `bytes` of a body travel, which their sender held back for a while: false when the
+  // link was cut or the callee went.
+  bool Carry(const Call& call, std::size_t bytes, base::Millis held_back, std::stop_token stop);
 
   // How many calls were made.
   uint64_t calls() const;

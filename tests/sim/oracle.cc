@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -143,10 +142,11 @@ std::string Story(Peer& peer, const Snapshot& here, const BlobId& blob) {
 
 // ---- states ----
 
-void LeaveOut(const base::PeerId& hostile, GroupState& state) {
-  std::erase_if(state.members, [&](const auto& member) { return member.peer == hostile; });
+void LeaveOut(const HostileBand& hostiles, GroupState& state) {
+  std::erase_if(state.members, [&](const auto& member) { return hostiles.Has(member.peer); });
   std::erase_if(state.refs, [](const auto& ref) { return Hostile::IsItsKey(ref.first); });
-  std::erase_if(state.knowledge, [&](const auto& known) { return known.first.first == hostile; });
+  std::erase_if(state.knowledge,
+                [&](const auto& known) { return hostiles.Has(known.first.first); });
 }
 
 void CompareGroup(const Peer& first, const GroupState& a, const Peer& other, const GroupState& b,
@@ -172,14 +172,13 @@ void CompareGroup(const Peer& first, const GroupState& a, const Peer& other, con
 
 }  // namespace
 
-Problems StatesThatDiffer(const std::vector<Peer*>& peers,
-                          const std::optional<base::PeerId>& hostile) {
+Problems StatesThatDiffer(const std::vector<Peer*>& peers, const HostileBand* hostiles) {
   std::map<GroupId, std::pair<Peer*, GroupState>> firsts;
   std::map<base::PeerId, std::set<GroupId>> groups_of;
   Problems problems;
   for (Peer* peer : peers) {
     for (auto& [group, state] : Read(*peer).groups) {
-      if (hostile) LeaveOut(*hostile, state);
+      if (hostiles != nullptr) LeaveOut(*hostiles, state);
       groups_of[peer->id()].insert(group);
       const auto [first, fresh] = firsts.try_emplace(group, peer, state);
       if (!fresh) CompareGroup(*first->second.first, first->second.second, *peer, state, problems);

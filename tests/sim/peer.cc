@@ -12,9 +12,11 @@
 namespace waypost::sim {
 namespace {
 
-service::PeerPartsOptions OptionsOf(PeerNumber number, const std::string& folder) {
+service::PeerPartsOptions OptionsOf(PeerNumber number, const std::string& folder,
+                                    const syncgroup::MemberLimits& limits) {
   return {.name = absl::StrCat("peer-", number),
           .addresses = [number] { return std::vector<std::string>{Network::AddressOf(number)}; },
+          .limits = limits,
           .store = {.data_dir = folder, .min_free = {.bytes = 0}, .boot_id = "one machine"},
           // Fewer threads than a service has: as many decisions in less time.
           .sync = {.concurrency = 3},
@@ -23,10 +25,12 @@ service::PeerPartsOptions OptionsOf(PeerNumber number, const std::string& folder
 
 }  // namespace
 
-Peer::Peer(Network& network, PeerNumber number, uint64_t seed, std::string folder)
+Peer::Peer(Network& network, PeerNumber number, uint64_t seed, std::string folder,
+           const syncgroup::MemberLimits& limits)
     : network_(network),
       number_(number),
       folder_(std::move(folder)),
+      limits_(limits),
       identity_(base::Identity::FromSeed(base::Hash256(absl::StrCat("peer ", seed, " ", number)))),
       id_(identity_->peer_id()),
       fs_(base::NewPosixFileSystem()),
@@ -42,7 +46,7 @@ void Peer::Start() {
       "boot");
   CHECK(parts_->OpenIndex({.dir = folder_ + "/index", .map_size = uint64_t{1} << 28}).ok());
   CHECK(parts_
-            ->Open(OptionsOf(number_, folder_),
+            ->Open(OptionsOf(number_, folder_, limits_),
                    [this](signpost::PeerBook& peers) {
                      client_ = std::make_unique<Client>(network_, number_, id_, peers);
                      return service::PeerParts::Clients{.calls = *client_, .blobs = *client_};

@@ -20,7 +20,9 @@ namespace waypost::sim {
 // leaves as it is.
 class Peer {
  public:
-  Peer(Network& network, PeerNumber number, uint64_t seed, std::string folder);
+  // `limits`: of other members.
+  Peer(Network& network, PeerNumber number, uint64_t seed, std::string folder,
+       const syncgroup::MemberLimits& limits = {});
   ~Peer() { Stop(); }
 
   void Start();
@@ -43,6 +45,7 @@ class Peer {
   Network& network_;
   const PeerNumber number_;
   const std::string folder_;
+  const syncgroup::MemberLimits limits_;
   const std::unique_ptr<base::Identity> identity_;
   const base::PeerId id_;
   const std::unique_ptr<base::FileSystem> fs_;

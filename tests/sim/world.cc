@@ -13,7 +13,7 @@
 #include "base/sim_scheduler.h"
 #include "base/status.h"
 #include "tests/fakes/temp_dir.h"
-#include "tests/sim/hostile.h"
+#include "tests/sim/hostile_band.h"
 #include "tests/sim/oracle.h"
 
 // The first thread of the run is the one that acts; what it does and draws goes into the trace.
@@ -28,7 +28,24 @@ using base::Millis;
 
 constexpr Millis kSettleWithin{120'000};
 constexpr Millis kLookEvery{1000};
+// How often a peer may write while hostile members only repeat themselves, for so long once what
+// was under way is over.
+constexpr Millis kRepeatsBegin{35'000};
+constexpr Millis kRepeatsFor{20'000};
+constexpr uint64_t kRepeatCommitsMax = 40;
 constexpr std::size_t kKeys = 16;  // of a group: few, so that they are set again and deleted
+
+// Of each other, where there are hostile members: few enough that these come to their end.
+syncgroup::MemberLimits LimitsOf(const WorldOptions& options) {
+  if (!options.hostile) return {};
+  return {.total = 20'000,
+          .burst = 600,
+          .per_second = 2,
+          .entries = 200,
+          .log_bytes = uint64_t{1} << 20,
+          .membership = 40,
+          .numberings = 12};
+}
 
 class World {
  public:
@@ -63,7 +80,10 @@ class World {
   void CutOrHeal();
   void RestartOne();
   void StartDown(bool all);
-  void AdmitHostile();
+  void AdmitHostiles();
+  std::vector<HostilePlace> PutOnMask(Peer& mask);
+  std::vector<std::string> WhatRepeatsCost();
+  void Heal();
   void EndFaults();
   std::vector<std::string> Problems(bool rows);
 
@@ -79,9 +99,10 @@ class World {
   Network network_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<std::pair<GroupId, PeerNumber>> groups_;  // and their founders
-  // The hostile member: as who it joined, and what it is.
-  std::unique_ptr<Peer> mask_;
-  std::unique_ptr<Hostile> hostile_;
+  // Hostile members: as who they joined, and what they are.
+  std::vector<std::unique_ptr<Peer>> masks_;
+  std::unique_ptr<HostileBand> hostiles_;
+  std::vector<OwnRef> own_refs_;  // set while they attack
   // Two that never reach each other, also after the faults; the same twice: there are none.
   std::pair<PeerNumber, PeerNumber> apart_{0, 0};
   std::vector<std::shared_ptr<Join>> joins_;
@@ -99,7 +120,8 @@ World::World(const WorldOptions& options)
   const PeerNumber count = options.peers_min + Below(options.peers_max - options.peers_min + 1);
   for (PeerNumber number = 0; number < count; ++number) {
     peers_.push_back(std::make_unique<Peer>(network_, number, options.seed,
-                                            folder_ / absl::StrCat("peer-", number)));
+                                            folder_ / absl::StrCat("peer-", number),
+                                            LimitsOf(options)));
     peers_.back()->Start();
   }
 }
@@ -203,6 +225,7 @@ void World::Put(Peer& peer, const GroupId& group) {
   const auto staged = peer.Stage(content);
   CHECK(staged.ok());
   blobs_.push_back(staged->id);
+  if (hostiles_ != nullptr) hostiles_->Heard(staged->id);
   Say("peer ", peer.number(), " puts ", staged->id.ToHex().substr(0, 8), ", ", content.size(),
       " bytes, ", reference_first ? "after its reference" : "with its reference");
   if (reference_first) {
@@ -213,6 +236,10 @@ void World::Put(Peer& peer, const GroupId& group) {
     return;
   }
   CHECK(peer.refs().Put(*staged, syncgroup::Refs::Target{group, key}).ok());
+  if (hostiles_ == nullptr) return;
+  const std::string own = absl::StrCat("own-", own_refs_.size());
+  CHECK(peer.refs().Change(group, {{own, staged->id}}).ok());
+  own_refs_.push_back({peer.number(), group, own, staged->id});
 }
 
 void World::Refer(Peer& peer, const GroupId& group) {
@@ -265,32 +292,57 @@ void World::RestartOne() {
   peer.Stop();
 }
 
-// Joins as anybody, and then takes off its mask.
-void World::AdmitHostile() {
-  const PeerNumber number = peers_.size();
-  mask_ = std::make_unique<Peer>(network_, number, options_.seed, folder_ / "hostile");
-  mask_->Start();
-  std::vector<GroupId> entered;
+// It joins as anybody does.
+std::vector<HostilePlace> World::PutOnMask(Peer& mask) {
+  std::vector<HostilePlace> places;
+  mask.Start();
   for (const auto& [group, founder] : groups_) {
-    const auto invite = peers_[founder]->invites().Create(
-        group,
-        {.authority = Chance(0.5) ? syncgroup::Authority::kWriter : syncgroup::Authority::kReader});
+    const auto authority =
+        Chance(0.7) ? syncgroup::Authority::kWriter : syncgroup::Authority::kReader;
+    const auto invite = peers_[founder]->invites().Create(group, {.authority = authority});
     CHECK(invite.ok());
+    const auto role = Chance(0.5) ? syncgroup::Role::kServer : syncgroup::Role::kNormal;
     std::atomic<bool> done = false, in = false;
-    mask_->parts().syncer->Join(*invite, syncgroup::Role::kNormal, [&](const auto& info) {
+    mask.parts().syncer->Join(*invite, role, [&](const auto& info) {
       in = info.ok();
       done = true;
     });
     while (!done) sim_.Sleep(Millis(100));
-    if (in) entered.push_back(group);
+    if (!in) continue;
+    const auto members = peers_[founder]->groups().Members(group);
+    CHECK(members.ok());
+    for (const syncgroup::Member& member : *members) {
+      if (member.peer == mask.id()) places.push_back({group, authority, member.invites});
+    }
   }
-  // Others hear of it before it begins.
+  return places;
+}
+
+// They take off their masks once others have heard of them, and bring in puppets.
+void World::AdmitHostiles() {
+  hostiles_ = std::make_unique<HostileBand>(network_, options_.seed);
+  for (const auto& [group, founder] : groups_) {
+    const auto inviters =
+        Chance(0.7) ? syncgroup::Authority::kReader : syncgroup::Authority::kAdmin;
+    CHECK(peers_[founder]->groups().ChangeSettings(group, {.inviters = inviters}).ok());
+  }
+  const std::size_t count = 1 + Below(3);
+  std::vector<std::vector<HostilePlace>> places;
+  for (PeerNumber number = peers_.size(); masks_.size() < count; ++number) {
+    masks_.push_back(std::make_unique<Peer>(network_, number, options_.seed,
+                                            folder_ / absl::StrCat("mask-", number)));
+    places.push_back(PutOnMask(*masks_.back()));
+  }
   sim_.Sleep(Millis(5000));
-  mask_->Stop();
-  Say("a hostile member is in ", entered.size(), " groups");
-  hostile_ =
-      std::make_unique<Hostile>(network_, number, mask_->identity(), options_.seed * 7919 + 3);
-  hostile_->Enter(entered);
+  for (std::size_t i = 0; i < count; ++i) {
+    masks_[i]->Stop();
+    hostiles_->Admit(masks_[i]->number(), masks_[i]->identity(), places[i]);
+  }
+  hostiles_->BringIn(Below(4), peers_.size() + count);
+  Say("hostile: ", hostiles_->Describe());
+  std::vector<std::pair<PeerNumber, base::PeerId>> victims;
+  for (const auto& peer : peers_) victims.emplace_back(peer->number(), peer->id());
+  hostiles_->Attack(std::move(victims));
 }
 
 void World::StartDown(bool all) {
@@ -298,16 +350,20 @@ void World::StartDown(bool all) {
     if (peer->up() || !(all || Chance(0.3))) continue;
     Say("starts peer ", peer->number());
     peer->Start();
+    if (hostiles_ != nullptr) hostiles_->Restarted(peer->number());
   }
+}
+
+void World::Heal() {
+  network_.HealAll();
+  if (apart_.first == apart_.second) return;
+  network_.Cut(apart_.first, apart_.second);
+  network_.Cut(apart_.second, apart_.first);
 }
 
 void World::EndFaults() {
   Say("the faults end");
-  network_.HealAll();
-  if (apart_.first != apart_.second) {
-    network_.Cut(apart_.first, apart_.second);
-    network_.Cut(apart_.second, apart_.first);
-  }
+  Heal();
   StartDown(/*all=*/true);
 }
 
@@ -316,12 +372,10 @@ void World::EndFaults() {
 void World::Act() {
   StartDown(/*all=*/false);
   PushJoins();
+  // Whoever could not be reached for long is left alone for longer than a run waits: what hostile
+  // members do is to be seen, not that.
+  if (hostiles_ != nullptr && Chance(0.2)) Heal();
   GroupId group;
-  if (hostile_ != nullptr && Chance(0.5)) {
-    const PeerNumber victim = Below(peers_.size());
-    Say("the hostile member calls peer ", victim);
-    hostile_->Call(victim, peers_[victim]->id());
-  }
   const uint64_t dice = Below(100);
   if (dice < 20) return CutOrHeal();
   if (dice < 27) return RestartOne();
@@ -335,17 +389,39 @@ void World::Act() {
 std::vector<std::string> World::Problems(bool rows) {
   std::vector<Peer*> peers;
   for (const auto& peer : peers_) peers.push_back(peer.get());
-  std::vector<std::string> problems =
-      StatesThatDiffer(peers, hostile_ == nullptr ? std::nullopt : std::optional(hostile_->id()));
+  std::vector<std::string> problems = StatesThatDiffer(peers, hostiles_.get());
   const auto add = [&](std::vector<std::string> more) {
     problems.insert(problems.end(), more.begin(), more.end());
   };
   add(BlobsThatAreMissing(peers, network_));
+  add(RefsThatAreMissing(peers, own_refs_));
   for (const auto& join : joins_) {
     if (!join->in) problems.push_back(absl::StrCat("peer ", join->joiner, " has not joined"));
   }
   if (rows) {
-    for (Peer* peer : peers) add(RowsThatDisagree(*peer));
+    for (Peer* peer : peers) {
+      add(RowsThatDisagree(*peer));
+      if (hostiles_ == nullptr) continue;
+      add(HostilesThatGotTheirWay(*peer, peers, *hostiles_, LimitsOf(options_)));
+    }
+  }
+  return problems;
+}
+
+// What was said before, said again and again, is read and not written.
+std::vector<std::string> World::WhatRepeatsCost() {
+  hostiles_->Repeat();
+  sim_.Sleep(kRepeatsBegin);
+  std::vector<uint64_t> before;
+  for (const auto& peer : peers_) before.push_back(CommitsOf(*peer));
+  sim_.Sleep(kRepeatsFor);
+  std::vector<std::string> problems;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const uint64_t commits = CommitsOf(*peers_[i]) - before[i];
+    Say("peer ", i, " wrote ", commits, " times while hostile members repeated themselves");
+    if (commits <= kRepeatCommitsMax) continue;
+    problems.push_back(absl::StrCat("peer ", i, " wrote ", commits,
+                                    " times while hostile members repeated themselves"));
   }
   return problems;
 }
@@ -355,7 +431,7 @@ Outcome World::Run() {
   KeepApart();
   MakeGroups();
   PushJoins();
-  if (options_.hostile) AdmitHostile();
+  if (options_.hostile) AdmitHostiles();
   Sleep(Millis(20'000));
   for (int i = 0; i < options_.actions; ++i) {
     Act();
@@ -370,16 +446,24 @@ Outcome World::Run() {
     outcome.problems = Problems(/*rows=*/false);
   } while (!outcome.problems.empty() && sim_.SteadyNow() < ended + kSettleWithin);
   if (outcome.problems.empty()) outcome.problems = Problems(/*rows=*/true);
+  outcome.settled_after = std::chrono::duration_cast<Millis>(sim_.SteadyNow() - ended);
+  if (hostiles_ != nullptr && outcome.problems.empty()) outcome.problems = WhatRepeatsCost();
   const base::SteadyTime now = sim_.SteadyNow();
-  outcome.settled_after = std::chrono::duration_cast<Millis>(now - ended);
   outcome.virtual_time = std::chrono::duration_cast<Millis>(now - began);
   outcome.calls = network_.calls();
   outcome.decisions = sim_.decisions();
   Say("ends after ", outcome.settled_after.count(), " ms");
   outcome.trace = sim_.trace();
+  if (options_.tell && hostiles_ != nullptr) {
+    for (const auto& peer : peers_) {
+      std::fprintf(stderr, "peer %zu took of hostile members: %s\n", peer->number(),
+                   TakenOf(*peer, *hostiles_).c_str());
+    }
+    std::fprintf(stderr, "what hostile members did:\n%s", hostiles_->Tally().c_str());
+  }
+  if (hostiles_ != nullptr) hostiles_->Leave();
   asked_.clear();
   for (const auto& peer : peers_) peer->Stop();
-  if (hostile_ != nullptr) hostile_->Leave();
   return outcome;
 }
 

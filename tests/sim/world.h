@@ -18,7 +18,7 @@ struct WorldOptions {
   PeerNumber peers_min = 2;
   PeerNumber peers_max = 5;
   int actions = 60;
-  bool hostile = false;     // one member more, that keeps to no rule (hostile.h)
+  bool hostile = false;     // members more that keep to no rule (hostile_band.h)
   bool tell = false;        // what happens, on standard error
   bool tell_calls = false;  // ... and each call between peers
 };
