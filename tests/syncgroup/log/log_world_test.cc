@@ -148,9 +148,8 @@ class LogWorldTest : public testing::Test {
         WriteNext(by, Holds::kActs, {SettingsOp{.name = absl::StrCat("g", now_)}});
         return;
       case 2:
-        peer.rig().Read([&](const LogReader& log) {
-          pins = peer.trust().PinsFor(log, Author(by).peer_id());
-        });
+        peer.rig().Read(
+            [&](const LogReader& log) { pins = peer.trust().PinsFor(log, Author(by).peer_id()); });
         WriteNext(by, Holds::kActs, {LeaveAct{.pins = pins}});
         return;
       default: {
