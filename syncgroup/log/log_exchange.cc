@@ -52,6 +52,46 @@ std::vector<WantedRange> WayTo(const LogReader& log, StoredPlace head, uint64_t 
   return way;
 }
 
+// Of each branch the range that covers all ways over it, without what the caller has of it by
+// anything that it says, so that what it lacks comes, and once. Heads for which there is no way are
+// noted.
+std::map<BranchId, WantedRange> RangesOf(const LogReader& log, const std::vector<LogWant>& wants,
+                                         ServedEntries& served) {
+  std::map<BranchId, WantedRange> ranges;
+  std::map<BranchId, uint64_t> known;  // up to where the caller has them
+  for (const LogWant& want : wants) {
+    const auto head = log.Find(want.head);
+    if (!head || !IsTold(log, *head)) {
+      served.gone.push_back(want.head);
+      continue;
+    }
+    uint64_t after = 0;
+    if (want.after) {
+      const auto place = log.Find(*want.after);
+      if (!place || !log.IsAncestorOrSelf(*place, *head)) {
+        served.parted.push_back(want.head);
+        continue;
+      }
+      after = place->generation;
+      for (const WantedRange& part : WayTo(log, *place, 0)) {
+        uint64_t& up_to = known[part.branch];
+        up_to = std::max(up_to, part.last);
+      }
+    }
+    for (const WantedRange& part : WayTo(log, *head, after)) {
+      const auto [it, first] = ranges.try_emplace(part.branch, part);
+      if (first) continue;
+      it->second.next = std::min(it->second.next, part.next);
+      it->second.last = std::max(it->second.last, part.last);
+    }
+  }
+  for (auto& [branch, range] : ranges) {
+    const auto has = known.find(branch);
+    if (has != known.end()) range.next = std::max(range.next, has->second + 1);
+  }
+  return ranges;
+}
+
 }  // namespace
 
 HeadsSince HeadsTakenSince(const LogReader& log, const LogCursor& cursor, std::size_t rows_max) {
@@ -90,36 +130,7 @@ HeadsSince HeadsTakenSince(const LogReader& log, const LogCursor& cursor, std::s
 ServedEntries ServeWants(const LogReader& log, const std::vector<LogWant>& wants,
                          std::size_t bytes_max) {
   ServedEntries served;
-  // Of each branch the range that covers all ways over it, without what the caller has of it by
-  // anything that it says, so that what it lacks comes, and once.
-  std::map<BranchId, WantedRange> ranges;
-  std::map<BranchId, uint64_t> known;  // up to where the caller has them
-  for (const LogWant& want : wants) {
-    const auto head = log.Find(want.head);
-    if (!head || !IsTold(log, *head)) {
-      served.gone.push_back(want.head);
-      continue;
-    }
-    uint64_t after = 0;
-    if (want.after) {
-      const auto place = log.Find(*want.after);
-      if (!place || !log.IsAncestorOrSelf(*place, *head)) {
-        served.parted.push_back(want.head);
-        continue;
-      }
-      after = place->generation;
-      for (const WantedRange& part : WayTo(log, *place, 0)) {
-        uint64_t& up_to = known[part.branch];
-        up_to = std::max(up_to, part.last);
-      }
-    }
-    for (const WantedRange& part : WayTo(log, *head, after)) {
-      const auto [it, first] = ranges.try_emplace(part.branch, part);
-      if (first) continue;
-      it->second.next = std::min(it->second.next, part.next);
-      it->second.last = std::max(it->second.last, part.last);
-    }
-  }
+  std::map<BranchId, WantedRange> ranges = RangesOf(log, wants, served);
   // The entry that was taken first of those that are next on each range.
   struct Next {
     uint64_t sequence = 0;
@@ -136,11 +147,7 @@ ServedEntries ServeWants(const LogReader& log, const std::vector<LogWant>& wants
     ++range.next;
     next.push({entry->sequence, range.branch, std::move(entry->sealed)});
   };
-  for (auto& [branch, range] : ranges) {
-    const auto has = known.find(branch);
-    if (has != known.end()) range.next = std::max(range.next, has->second + 1);
-    read_next(range);
-  }
+  for (auto& [branch, range] : ranges) read_next(range);
   std::size_t bytes = 0;
   while (!next.empty()) {
     const std::size_t more = next.top().entry.bytes.size() + next.top().entry.signature.size();
