@@ -326,7 +326,7 @@ http::TurnedSink Service::Impl::TakeTurned() {
               [this](const base::PeerId& peer, std::unique_ptr<http::TurnedConnection> turned) {
                 client->TakeTurned(peer, std::move(turned));
                 // Who could not be dialled can be called now.
-                if (parts->peers->Health(peer).Cooling(clock.WallNow())) {
+                if (parts->peers->Health(peer).CoolsForCalls(clock.WallNow())) {
                   parts->syncer->ScheduleHello(peer);
                 }
               }};

@@ -173,6 +173,8 @@ std::string EncodePeerRow(const PeerBook::KnownPeer& entry) {
   out.set_last_seen_ms(base::ToMs(entry.last_seen));
   out.set_bytes_in(entry.bytes_in);
   out.set_bytes_out(entry.bytes_out);
+  out.set_blob_debt(entry.health.blob_debt);
+  out.set_slow_until_ms(base::ToMs(entry.health.slow_until));
   return out.SerializeAsString();
 }
 
@@ -195,6 +197,8 @@ std::optional<PeerBook::KnownPeer> DecodePeerRow(const base::PeerId& peer,
   entry.last_seen = base::FromMs(stored.last_seen_ms());
   entry.bytes_in = stored.bytes_in();
   entry.bytes_out = stored.bytes_out();
+  entry.health.blob_debt = stored.blob_debt();
+  entry.health.slow_until = base::FromMs(stored.slow_until_ms());
   return entry;
 }
 

@@ -22,10 +22,38 @@ base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after
 PeerHealth AfterSuccess(PeerHealth health, base::WallTime now) {
   health.last_success = now;
   if (health.suspect && health.Cooling(now)) return health;
+  // One goes first alone when it has cooled.
+  if (health.Withholds()) {
+    health.suspect = false;
+    return health;
+  }
   if (health.cool_down_end != base::kNever) ++health.returns;
   health.cool_down_end = base::kNever;
   health.consecutive_failures = 0;
   health.suspect = false;
+  return health;
+}
+
+PeerHealth AfterBlob(PeerHealth health, base::WallTime now) {
+  if (health.blob_debt > 0) --health.blob_debt;
+  return AfterSuccess(std::move(health), now);
+}
+
+PeerHealth AfterBlobFailure(PeerHealth health, base::WallTime now, uint64_t returns_at_start,
+                            LastError error, std::optional<base::Millis> retry_after,
+                            double unit_random) {
+  const bool news = health.returns == returns_at_start && !health.Cooling(now);
+  const bool answered_since = health.blob_debt == 0 || health.last_success >= health.blob_failed;
+  if (news && answered_since) {
+    health.blob_debt = std::min(health.blob_debt + kBlobFailure, kBlobDebtMax);
+    health.blob_failed = now;
+  }
+  return AfterFailure(std::move(health), now, returns_at_start, std::move(error), retry_after,
+                      unit_random);
+}
+
+PeerHealth AfterSlow(PeerHealth health, base::WallTime now) {
+  health.slow_until = now + kSlowRemembered;
   return health;
 }
 
@@ -42,7 +70,8 @@ PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_
     return health;
   }
   if (health.consecutive_failures < UINT32_MAX) ++health.consecutive_failures;
-  health.cool_down_end = now + CoolDown(health.consecutive_failures, retry_after, unit_random);
+  const uint32_t failures = std::max(health.consecutive_failures, health.blob_debt / kBlobFailure);
+  health.cool_down_end = now + CoolDown(failures, retry_after, unit_random);
   return health;
 }
 
@@ -68,6 +97,7 @@ PeerHealth AfterForgiving(PeerHealth health) {
   health.suspect = false;
   health.cool_down_end = base::kNever;
   health.consecutive_failures = 0;
+  health.blob_debt = 0;
   ++health.returns;
   return health;
 }
@@ -75,6 +105,8 @@ PeerHealth AfterForgiving(PeerHealth health) {
 PeerHealth AfterLoad(PeerHealth health, base::WallTime now) {
   const base::Millis longest = health.suspect ? kWrongBytesCoolDown : kCoolDownMax;
   health.cool_down_end = std::min(health.cool_down_end, now + longest);
+  health.blob_debt = std::min(health.blob_debt, kBlobDebtMax);
+  health.slow_until = std::min(health.slow_until, now + kSlowRemembered);
   health.returns = 0;
   return health;
 }

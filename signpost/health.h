@@ -11,6 +11,15 @@
 // The pure rules of a peer's health: what an answer, a failure or wrong bytes make of it.
 namespace waypost::signpost {
 
+// What is held against a peer's blobs: so much for each failure to send them, and one less for each
+// that it sent. Whoever was away has failed once when it is back, however often it was tried: twice
+// is a matter of its blobs. No more than what makes it cool for the longest.
+inline constexpr uint32_t kBlobFailure = 2;
+inline constexpr uint32_t kBlobDebtToWithhold = 2 * kBlobFailure;
+inline constexpr uint32_t kBlobDebtMax = 9 * kBlobFailure;
+// A transfer that was too slow has others asked first for so long.
+inline constexpr base::Millis kSlowRemembered{10 * 60 * 1000};
+
 // How a peer has been doing, seen from here.
 struct PeerHealth {
   uint32_t consecutive_failures = 0;
@@ -22,8 +31,19 @@ struct PeerHealth {
   std::vector<base::BlobId> wrong;
   base::WallTime wrong_since;
   uint64_t returns = 0;  // times it answered after a cool-down, since this start
+  // Of its blobs alone: what it says otherwise changes nothing here. Grows with each failure to
+  // send what it was asked for, if it had answered something since the last one.
+  uint32_t blob_debt = 0;
+  base::WallTime blob_failed;  // the last of these; not remembered over a restart
+  base::WallTime slow_until;   // till then a transfer that was too slow is held against it
 
   bool Cooling(base::WallTime now) const { return cool_down_end > now; }
+  // It answers, and blobs do not come.
+  bool Withholds() const { return blob_debt >= kBlobDebtToWithhold; }
+  // What it cools for is a matter of its blobs: it is called for everything else.
+  bool CoolsForCalls(base::WallTime now) const { return Cooling(now) && !suspect && !Withholds(); }
+  // Others are asked for a blob before it.
+  bool Poor(base::WallTime now) const { return Withholds() || slow_until > now; }
 
   friend bool operator==(const PeerHealth&, const PeerHealth&) = default;
 };
@@ -49,8 +69,12 @@ base::Millis CoolDown(uint32_t failures, std::optional<base::Millis> retry_after
 
 // It answered one of our own requests. Ends a cool-down, which is a return; also the first answer
 // after failures whose cool-down had run out. Only the cool-down for wrong bytes runs its hour:
-// that a peer answers says nothing of its bytes. An answer after that clears `suspect`.
+// that a peer answers says nothing of its bytes. An answer after that clears `suspect`. Nor does it
+// end the cool-down of one that withholds blobs: only a blob does.
 PeerHealth AfterSuccess(PeerHealth health, base::WallTime now);
+
+// It sent a blob: less is held against its blobs, and it is an answer.
+PeerHealth AfterBlob(PeerHealth health, base::WallTime now);
 
 // A request that began when `returns` was `returns_at_start` failed. Counts, and begins a
 // cool-down, unless the peer returned meanwhile or cools already: requests that fail together are
@@ -58,6 +82,15 @@ PeerHealth AfterSuccess(PeerHealth health, base::WallTime now);
 PeerHealth AfterFailure(PeerHealth health, base::WallTime now, uint64_t returns_at_start,
                         LastError error, std::optional<base::Millis> retry_after,
                         double unit_random);
+
+// ... to send blobs: it could not be reached, stalled, or broke off. Counts among the failures of
+// its blobs if it has answered something since the last of those; the more, the longer it cools.
+PeerHealth AfterBlobFailure(PeerHealth health, base::WallTime now, uint64_t returns_at_start,
+                            LastError error, std::optional<base::Millis> retry_after,
+                            double unit_random);
+
+// What it sent for a minute was too slow. It goes on serving, after others that have the blob.
+PeerHealth AfterSlow(PeerHealth health, base::WallTime now);
 
 // It sent wrong bytes of `blob`, which costs it the place as a location of that blob, whoever keeps
 // that. Begins a cool-down of an hour with the third different blob.

@@ -151,10 +151,13 @@ struct PeerBook::Impl : std::enable_shared_from_this<PeerBook::Impl> {
       const bool first_success =
           before.last_success == base::kNever && after.last_success != base::kNever;
       to_write = RowsToWrite(peer, after.cool_down_end != before.cool_down_end ||
-                                       after.suspect != before.suspect || first_success);
+                                       after.suspect != before.suspect ||
+                                       after.slow_until != before.slow_until || first_success);
     }
     Submit(to_write);
-    const bool moved = after.cool_down_end != before.cool_down_end;
+    const bool moved = after.cool_down_end != before.cool_down_end ||
+                       after.slow_until != before.slow_until ||
+                       after.Withholds() != before.Withholds();
     if (moved && listener) listener(peer, after);
     const bool was_good = before.last_success != base::kNever && before.consecutive_failures == 0;
     const bool plain_success =
@@ -299,9 +302,9 @@ bool PeerBook::NoteInbound(const base::PeerId& peer) {
     if (impl_->FindRow(peer) == nullptr) return false;
     Impl::Row& row = impl_->NeedRow(peer);
     row.entry.last_seen = now;
-    // An answer from a suspect would not end its cool-down.
+    // An answer would not end a cool-down that is a matter of its blobs.
     const PeerHealth& health = row.entry.health;
-    if (health.Cooling(now) && !health.suspect &&
+    if (health.CoolsForCalls(now) &&
         (!row.last_hello || steady_now - *row.last_hello >= kHelloEvery)) {
       row.last_hello = steady_now;
       send_hello = true;
@@ -324,6 +327,27 @@ void PeerBook::RecordFailure(const base::PeerId& peer, uint64_t returns_at_start
   impl_->ChangeHealth(peer, changed_, [&](PeerHealth health, base::WallTime now) {
     return AfterFailure(std::move(health), now, returns_at_start, std::move(error), retry_after,
                         unit_random);
+  });
+}
+
+void PeerBook::RecordBlob(const base::PeerId& peer) {
+  impl_->ChangeHealth(peer, changed_, [](PeerHealth health, base::WallTime now) {
+    return AfterBlob(std::move(health), now);
+  });
+}
+
+void PeerBook::RecordBlobFailure(const base::PeerId& peer, uint64_t returns_at_start,
+                                 LastError error, std::optional<base::Millis> retry_after) {
+  const double unit_random = impl_->random.Unit();
+  impl_->ChangeHealth(peer, changed_, [&](PeerHealth health, base::WallTime now) {
+    return AfterBlobFailure(std::move(health), now, returns_at_start, std::move(error), retry_after,
+                            unit_random);
+  });
+}
+
+void PeerBook::RecordSlow(const base::PeerId& peer) {
+  impl_->ChangeHealth(peer, changed_, [](PeerHealth health, base::WallTime now) {
+    return AfterSlow(std::move(health), now);
   });
 }
 

@@ -52,21 +52,29 @@ class PeerBook {
   // 5 s: the caller then sends one.
   bool NoteInbound(const base::PeerId& peer);
 
-  // The three below: see signpost/health.h for what they do to a peer's health.
-  // It answered one of our own requests. Ends a cool-down; if there was one the peer has returned.
+  // Those below: see signpost/health.h for what they do to a peer's health.
+  // It answered one of our own requests. Ends a cool-down that is no matter of its blobs; if there
+  // was one the peer has returned.
   void RecordSuccess(const base::PeerId& peer);
+  // It sent a blob that was asked for.
+  void RecordBlob(const base::PeerId& peer);
   // All its addresses failed, or it answered 5xx or 429. No new cool-down begins if its `returns`
   // moved since the request started, or while one lasts.
   void RecordFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
                      std::optional<base::Millis> retry_after = std::nullopt);
+  // As RecordFailure, where it was asked for blobs.
+  void RecordBlobFailure(const base::PeerId& peer, uint64_t returns_at_start, LastError error,
+                         std::optional<base::Millis> retry_after = std::nullopt);
+  // What it sent was too slow.
+  void RecordSlow(const base::PeerId& peer);
   // It sent wrong bytes of this blob.
   void RecordWrongBytes(const base::PeerId& peer, const base::BlobId& blob, LastError error);
   // Nothing is held against the bytes of any peer any more.
   void ForgiveWrongBytes();
 
-  // Called without a lock held after a cool-down began, changed or ended (a return): the fetcher
-  // moves the peer's run. Calls for one peer may overtake each other: Health() has the latest. Set
-  // before threads start.
+  // Called without a lock held after a cool-down began, changed or ended (a return), or others
+  // are to be asked first from now on: the fetcher moves the peer's run. Calls for one peer may
+  // overtake each other: Health() has the latest. Set before threads start.
   void SetListener(std::function<void(const base::PeerId&, const PeerHealth&)> listener);
   // Anything that people look at changed (online, offline, errors).
   base::Notifier& changed() { return changed_; }

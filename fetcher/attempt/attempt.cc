@@ -10,6 +10,7 @@
 #include "fetcher/attempt/store_sink.h"
 #include "fetcher/policy/ranking.h"
 #include "signpost/due.h"
+#include "signpost/signpost_table.h"
 #include "syncgroup/protocol/messages.h"
 
 // One try for one blob: what the rows say now, whom to ask, and what each answered. Bytes are
@@ -24,6 +25,8 @@ namespace {
 constexpr std::size_t kSilentMax = 64;
 // Holders that misses tell of, kept of one blob: more than are asked, the likeliest first.
 constexpr std::size_t kToldMax = 2 * kAskedMax;
+// What of a larger one is here is kept when its transfer ends (partial_over_bytes in blobstore/).
+constexpr uint64_t kPartialOverBytes = uint64_t{1} << 20;
 
 signpost::LastError ErrorAt(const AttemptParts& parts, const base::PeerId& peer,
                             signpost::ErrorClass error, std::string_view message) {
@@ -36,9 +39,15 @@ signpost::LastError ErrorAt(const AttemptParts& parts, const base::PeerId& peer,
 void RecordUnheard(const AttemptParts& parts, const base::PeerId& peer, uint64_t returns,
                    Answer answer, std::string_view message,
                    std::optional<base::Millis> retry_after) {
-  const bool busy = answer == Answer::kBusy;
-  const auto error = busy ? signpost::ErrorClass::kBusy : signpost::ErrorClass::kUnreachable;
-  parts.peers.RecordFailure(peer, returns, ErrorAt(parts, peer, error, message), retry_after);
+  // Whoever says that it is busy holds no slot.
+  if (answer == Answer::kBusy) {
+    parts.peers.RecordFailure(
+        peer, returns, ErrorAt(parts, peer, signpost::ErrorClass::kBusy, message), retry_after);
+    return;
+  }
+  parts.peers.RecordBlobFailure(peer, returns,
+                                ErrorAt(parts, peer, signpost::ErrorClass::kUnreachable, message),
+                                retry_after);
 }
 
 Answer UnheardAs(const BlobReply& reply) {
@@ -96,6 +105,31 @@ std::optional<base::PeerId> Attempt::Next() {
   return next_;
 }
 
+void Attempt::LookAgain(base::ReadTxn& txn) {
+  const auto signpost = signpost::LoadSignpost(txn, blob_);
+  if (!signpost) return;
+  signpost::MergeLocations(locations_, signpost->locations, parts_.clock.WallNow());
+}
+
+std::optional<base::PeerId> Attempt::AnotherHolder(const base::PeerId& peer) const {
+  const base::WallTime now = parts_.clock.WallNow();
+  const uint64_t total = progress_.total_bytes;  // 0: nothing of it has come
+  const bool kept = total == 0 || total > kPartialOverBytes;
+  return AnotherPeer(locations_, [&](const base::PeerId& other) {
+    if (other == peer || Find(other) == nullptr) return false;
+    // Whoever said no is named again too easily to lose anything for it.
+    const base::WallTime denied = locations_.at(other).denied;
+    if (!kept && denied != base::kNever && denied > now - signpost::kDenialTrust) return false;
+    const auto& asked = result_.report.asked;
+    const bool answered = std::any_of(asked.begin(), asked.end(), [&](const Asked& one) {
+      return one.peer == other && one.answer != Answer::kUnreachable &&
+             one.answer != Answer::kBusy && one.answer != Answer::kNotHere;
+    });
+    const signpost::PeerHealth health = parts_.peers.Health(other);
+    return !answered && !health.Cooling(now) && !health.Poor(now);
+  });
+}
+
 void Attempt::Yield(const base::PeerId& next) {
   result_.report.local = LocalEnd::kYielded;
   result_.report.no_slot_at = next;
@@ -105,7 +139,16 @@ AttemptResult Attempt::Finish() {
   if (result_.start != AttemptResult::Start::kGo) return std::move(result_);
   if (!Ended() && !full_.empty()) {
     result_.report.local = LocalEnd::kNoSlot;
-    result_.report.no_slot_at = full_.front();
+    const base::WallTime now = parts_.clock.WallNow();
+    const auto good = std::find_if(full_.begin(), full_.end(), [&](const base::PeerId& peer) {
+      return !parts_.peers.Health(peer).Poor(now);
+    });
+    // Who sends badly may hold its slots for long.
+    if (good != full_.end()) {
+      result_.report.no_slot_at = *good;
+    } else if (result_.report.asked.empty()) {
+      result_.report.no_slot_at = full_.front();
+    }
   }
   if (stop_.stop_requested() && !result_.staged && result_.report.local == LocalEnd::kNone) {
     result_.report.local = LocalEnd::kCancelled;
@@ -179,6 +222,10 @@ std::optional<base::PeerId> Attempt::BestPeer() {
                             if (in(turned, peer) || parts_.peers.Cooling(peer)) return true;
                             usable = true;
                             return false;
+                          },
+                      .poor =
+                          [&](const base::PeerId& peer) {
+                            return parts_.peers.Health(peer).Poor(parts_.clock.WallNow());
                           },
                       .usable_max = 1,
                       .first_member = FirstMember(members.size(), start_.signpost.failures)};
@@ -302,7 +349,7 @@ Attempt::Answered Attempt::Complete(const base::PeerId& peer, StoreSink& sink,
                                     absl::StatusOr<blobstore::StagedBlob> staged) {
   if (staged.ok()) {
     base::FaultPoint("fetch.verified");
-    parts_.peers.RecordSuccess(peer);
+    parts_.peers.RecordBlob(peer);
     result_.first_try = result_.report.asked.empty();
     Note(peer, Answer::kSent, "");
     result_.staged = *std::move(staged);
@@ -380,6 +427,10 @@ Attempt::Answered Attempt::SinkError(const base::PeerId& peer, StoreSink& sink,
       return Answered::kPartialAtFault;
     case StoreSink::Fault::kYielded:
       result_.report.local = LocalEnd::kYielded;
+      // What was too slow goes on at somebody else who has it. What is too large has not begun.
+      if (const auto other = AnotherHolder(peer); other && sink.total_bytes() > 0) {
+        result_.report.no_slot_at = *other;
+      }
       return Answered::kForGood;
     case StoreSink::Fault::kStopped:
       result_.report.local = LocalEnd::kCancelled;
@@ -418,7 +469,8 @@ void Attempt::LocalError(const absl::Status& error) {
 }
 
 void Attempt::Note(const base::PeerId& peer, Answer answer, std::string_view message) {
-  result_.report.asked.push_back({peer, answer, base::ShortMessage(message)});
+  result_.report.asked.push_back(
+      {peer, answer, base::ShortMessage(message), parts_.clock.WallNow()});
 }
 
 }  // namespace waypost::fetcher

@@ -126,6 +126,11 @@ class Attempt {
     full_.push_back(peer);
     next_.reset();
   }
+  // What is known by now of who has it, for AnotherHolder.
+  void LookAgain(base::ReadTxn& txn);
+  // Who has the blob, it is said, and sends well what it has: the first location beside `peer`.
+  // Where what is here would be lost, none that said no lately.
+  std::optional<base::PeerId> AnotherHolder(const base::PeerId& peer) const;
   // Its slot goes to others: what was heard stands, nothing counts, and it goes on with `next`.
   void Yield(const base::PeerId& next);
   // Blocks until the peer has answered; no lock is held, no transaction open.

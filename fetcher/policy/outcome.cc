@@ -83,6 +83,7 @@ void JudgeLocal(const AttemptReport& report, uint32_t failures, const RetryPolic
       return;
     case LocalEnd::kNoSlot:
       after.outcome = Outcome::kNoSlot;
+      if (report.no_slot_at.IsZero()) after.next_attempt = now + kPoorSlotWait;
       return;
     case LocalEnd::kNoSpace:
     case LocalEnd::kDisk:
@@ -177,7 +178,7 @@ Consequences JudgeFailure(const AttemptReport& report, uint32_t failures, const 
                           base::WallTime now, double unit_random) {
   Consequences after;
   for (const Asked& asked : report.asked) {
-    if (asked.answer == Answer::kNotHere) after.denied.push_back(asked.peer);
+    if (asked.answer == Answer::kNotHere) after.denied.emplace_back(asked.peer, asked.at);
     if (asked.answer == Answer::kWrongBytes) after.dropped.push_back(asked.peer);
   }
   const bool over_limit = report.local == LocalEnd::kOverLimit;

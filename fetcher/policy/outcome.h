@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -29,6 +30,7 @@ struct Asked {
   base::PeerId peer;
   Answer answer = Answer::kUnreachable;
   std::string message;
+  base::WallTime at = {};  // when it was heard
 };
 
 // Why the attempt stopped for a reason of our own, if it did.
@@ -51,7 +53,7 @@ struct AttemptReport {
   // failed now, and whose it is.
   std::optional<base::WallTime> first_cool_down_end;
   base::PeerId first_to_end;
-  base::PeerId no_slot_at;      // one whose slot it waits for: of kNoSlot, and of some kYielded
+  base::PeerId no_slot_at;  // one whose slot it waits for: of most kNoSlot, and of some kYielded
   bool evidence_moved = false;  // the signpost's evidence or a peer's returns, since the start
 };
 
@@ -82,8 +84,9 @@ struct Consequences {
   // Somebody who may have the blob could not be heard: it waits for the end of a cool-down or a
   // return, in the queue alone. Nothing is written for that.
   bool parked = false;
-  signpost::LastError error;               // kNone: none worth keeping
-  std::vector<base::PeerId> denied;        // said no
+  signpost::LastError error;  // kNone: none worth keeping
+  // Said no, and when that was heard.
+  std::vector<std::pair<base::PeerId, base::WallTime>> denied;
   std::vector<base::PeerId> dropped;       // sent wrong bytes
   PauseReason pause = PauseReason::kNone;  // the fetcher pauses
   Outcome outcome = Outcome::kCancelled;
@@ -91,6 +94,10 @@ struct Consequences {
 
 // A blob for which there is no room, while others still fit, is tried again this often.
 inline constexpr base::Millis kNoRoomWait{30 * 1000};
+
+// A blob that only peers might have yet that send badly and have no slot free is asked for again
+// after so long, of everybody: none of them keeps it from who gets it meanwhile.
+inline constexpr base::Millis kPoorSlotWait{30 * 1000};
 
 // A blob whose every answer came from peers that do not know us as a member yet waits this long at
 // most: right after a start that is usual, whatever the blob's failures were before.

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-// Whom to ask, in which order. Who denied the blob since it was seen comes last of those that can
-// be heard, and who cools behind all; nobody comes twice.
+// Whom to ask, in which order. Who sent blobs badly comes after other holders, who denied the blob
+// since it was seen comes last of those that can be heard, and who cools behind all; nobody comes
+// twice.
 
 namespace waypost::fetcher {
 namespace {
@@ -16,10 +17,18 @@ bool Denied(const signpost::Location& location) {
 
 std::vector<base::PeerId> Rank(const signpost::Locations& locations,
                                const std::vector<base::PeerId>& members, const RankView& view) {
-  std::vector<base::PeerId> usable, cooling;
+  std::vector<base::PeerId> usable, poor, cooling;
   const auto add = [&](const base::PeerId& peer) {
     if (usable.size() >= view.usable_max || !view.may_ask(peer)) return;
-    (view.cooling(peer) ? cooling : usable).push_back(peer);
+    const bool cools = view.cooling(peer);
+    const bool is_poor = !cools && view.poor && view.poor(peer);
+    (cools ? cooling : is_poor ? poor : usable).push_back(peer);
+  };
+  const auto add_poor = [&] {
+    const std::size_t room = view.usable_max - usable.size();
+    usable.insert(usable.end(), poor.begin(),
+                  poor.begin() + static_cast<std::ptrdiff_t>(std::min(room, poor.size())));
+    poor.clear();
   };
   if (!view.prefer.IsZero()) add(view.prefer);
   const std::vector<base::PeerId> order = signpost::LocationOrder(locations);
@@ -29,11 +38,14 @@ std::vector<base::PeerId> Rank(const signpost::Locations& locations,
     }
   };
   add_locations(/*denied=*/false);
+  add_poor();
   for (std::size_t i = 0; i < members.size() && usable.size() < view.usable_max; ++i) {
     const base::PeerId& peer = members[(view.first_member + i) % members.size()];
     if (peer != view.prefer && !locations.contains(peer)) add(peer);
   }
+  add_poor();
   add_locations(/*denied=*/true);
+  add_poor();
   if (usable.size() < view.usable_max) {
     usable.insert(usable.end(), cooling.begin(), cooling.end());
   }

@@ -52,7 +52,7 @@ void RunQueue::Reshelve(Entry& entry, bool alone) {
 RunQueue::Heap::Handle RunQueue::Enter(const Item& item, const base::PeerId& at, Shelf shelf) {
   Peer& peer = peers_[at];
   Peer& home = peers_[item.key.first_peer];
-  const bool unseen = &peer == &home && peer.cool_down_end != base::kNever;
+  const bool unseen = &peer == &home && (peer.cool_down_end != base::kNever || peer.poor);
   // One that is not here then is passed over.
   if (unseen) peer.unseen.push_back(item.key.blob);
   const Heap::Handle handle = peer.shelves[shelf].Push(item);
@@ -154,7 +154,7 @@ void RunQueue::SetCoolDown(const base::PeerId& id, base::WallTime end, base::Wal
   peer.cool_down_end = end;
   peer.end_noted = false;
   if (end == base::kNever) {
-    peer.unseen.clear();
+    if (!peer.poor) peer.unseen.clear();
     peer.walk = Peer::WalkState::kNone;
     peer.walk_again = false;
     peer.usable.clear();
@@ -172,7 +172,8 @@ void RunQueue::SetCoolDown(const base::PeerId& id, base::WallTime end, base::Wal
   std::vector<DueKey> guests;
   for (const Heap& shelf : peer.shelves) {
     shelf.ForEach([&](const Item& item) {
-      if (item.key.first_peer != id && Cools(item.key.first_peer)) guests.push_back(item.key);
+      const base::PeerId& home = item.key.first_peer;
+      if (home != id && (Cools(home) || peers_.at(home).poor)) guests.push_back(item.key);
     });
   }
   for (const DueKey& key : guests) MoveTo(key.blob, key.first_peer);
@@ -216,11 +217,30 @@ void RunQueue::BecameUsable(const base::PeerId& id) {
   }
 }
 
+void RunQueue::SetPoor(const base::PeerId& id, bool poor) {
+  Peer& peer = peers_[id];
+  if (!std::exchange(peer.poor, poor) && poor) {
+    std::vector<DueKey> guests;  // they wait for a slot here, and have a home
+    for (const Heap& shelf : peer.shelves) {
+      shelf.ForEach([&](const Item& item) {
+        if (item.key.first_peer == id) {
+          peer.unseen.push_back(item.key.blob);
+        } else {
+          guests.push_back(item.key);
+        }
+      });
+    }
+    chore_ = chore_ || !peer.unseen.empty();
+    for (const DueKey& key : guests) MoveTo(key.blob, key.first_peer);
+  }
+  if (!poor && peer.cool_down_end == base::kNever) peer.unseen.clear();
+}
+
 void RunQueue::NoteEnds(base::WallTime now) {
   for (auto& [id, peer] : peers_) {
     if (peer.cool_down_end == base::kNever || peer.end_noted || peer.cool_down_end > now) continue;
     peer.end_noted = true;
-    peer.unseen.clear();
+    if (!peer.poor) peer.unseen.clear();
     BecameUsable(id);
   }
 }
@@ -251,7 +271,7 @@ RunQueue::Look RunQueue::TakeLook(std::size_t limit, base::WallTime now) {
   look.usable.assign(usable_.begin(), usable_.end());
   bool left = false;
   for (auto& [id, peer] : peers_) {
-    if (peer.cool_down_end <= now) {
+    if (peer.cool_down_end <= now && !peer.poor) {
       peer.unseen.clear();
       continue;
     }

@@ -42,7 +42,9 @@ namespace waypost::fetcher {
 //   there and wait elsewhere.
 // - Every row of the table that is below its run's bound is in memory, unless it was picked. A run
 //   that is being filled up, or was freed beyond its bound, has a bound.
-// - A peer has entries to look at, a walk of its rows, or a noted end only within a cool-down.
+// - A peer has entries to look at only within a cool-down or while it is poor; a walk of its rows
+// or
+//   a noted end only within a cool-down.
 class RunQueue {
  public:
   static constexpr std::size_t kWindow = 65536;     // entries in memory, in all
@@ -87,6 +89,9 @@ class RunQueue {
   // `end` kNever: it does not cool; where it did before, it has returned. A return frees its whole
   // run: also what waits for a later time may start, see Picked::free_since.
   void SetCoolDown(const base::PeerId& peer, base::WallTime end, base::WallTime now);
+  // Blobs come from it slowly or not at all: what waits there is looked at as while it cools, so
+  // that it goes where somebody else has it, and waits for no slot there meanwhile.
+  void SetPoor(const base::PeerId& peer, bool poor);
   // Notes the cool-downs that ended since the last call: who waits for others may be asked of these
   // peers.
   void NoteEnds(base::WallTime now);
@@ -99,7 +104,8 @@ class RunQueue {
   void GoHome(const base::BlobId& blob);
 
   // ---- routing around peers that cool: what to look up in the table ----
-  // Blobs in memory that wait at a peer that cools, and for which somebody else might be asked.
+  // Blobs in memory that wait at a peer that cools or is poor, and for which somebody else might be
+  // asked.
   struct Look {
     // They wait at their home.
     std::vector<base::BlobId> at_home;
@@ -232,13 +238,14 @@ class RunQueue {
     Heap shelves[kShelves];
     base::WallTime cool_down_end;  // kNever: not cooling
     bool end_noted = false;
+    bool poor = false;
     base::WallTime returned;
     uint32_t running = 0;
     uint32_t large = 0;  // of those
     uint32_t picks = 0;
     base::PeerId sponsor;  // zero: itself
     base::Millis used{0};  // slots were held of those for whom it pays, all together
-    // While it cools: entries that wait here and have not been looked at.
+    // While it cools or is poor: entries that wait here and have not been looked at.
     std::deque<base::BlobId> unseen;
     // While it cools: how far its rows in the table have been looked at.
     enum class WalkState { kNone, kToDo, kUnderWay, kDone };

@@ -78,7 +78,8 @@ void RunQueue::Check::Peers() {
       Found("peer ", Name(id), " counts ", peer.away, " away, there are ", away_[id]);
     }
     const bool cools = peer.cool_down_end != base::kNever;
-    if (!cools && !peer.unseen.empty()) Found("peer ", Name(id), " has entries to look at");
+    if (!cools && !peer.poor && !peer.unseen.empty())
+      Found("peer ", Name(id), " has entries to look at");
     if (cools == (peer.walk == Peer::WalkState::kNone)) Found("the walk of peer ", Name(id));
     if (!cools && peer.end_noted) Found("the end of a cool-down that peer ", Name(id), " has not");
   }

@@ -30,13 +30,17 @@ class SlowWindow {
     Excuse(excused);
     if (now - began_ < kSlowWindow) return false;
     const std::chrono::duration<double> window = now - std::exchange(began_, now);
-    return static_cast<double>(std::exchange(bytes_, 0)) / window.count() <
-           static_cast<double>(kSlowBytesPerS);
+    was_slow_ = static_cast<double>(std::exchange(bytes_, 0)) / window.count() <
+                static_cast<double>(kSlowBytesPerS);
+    return was_slow_;
   }
+  // Was the last window that ended slow?
+  bool was_slow() const { return was_slow_; }
 
  private:
   base::SteadyTime began_;
   uint64_t bytes_ = 0;
+  bool was_slow_ = false;
 };
 
 }  // namespace waypost::fetcher

@@ -30,6 +30,7 @@ Batch::Batch(const Parts& parts, std::vector<Taken>& all)
       began_(parts.attempt.clock.SteadyNow()),
       all_(all),
       slow_(began_),
+      slow_of_peer_(began_),
       slot_{.at = all.front().picked.at, .since = began_, .large = all.front().picked.alone},
       alone_(all.size() == 1) {}
 
@@ -54,6 +55,7 @@ void Batch::Run() {
 
 void Batch::Excuse(base::SteadyTime::duration time) {
   slow_.Excuse(time);
+  slow_of_peer_.Excuse(time);
   excused_ += time;
 }
 
@@ -62,8 +64,25 @@ void Batch::Excuse(base::SteadyTime::duration time) {
 bool Batch::TurnIsOver(uint64_t bytes) {
   received_bytes_ += bytes;
   const base::SteadyTime now = parts_.attempt.clock.SteadyNow();
-  if (slow_.Slow(bytes, now) && parts_.board.ShouldYield(slot_)) turn_is_over_ = true;
+  slow_.Slow(bytes, now);
+  // Also for who comes to wait elsewhere after the minute.
+  if (slow_.was_slow() && parts_.board.ShouldYield(slot_)) turn_is_over_ = true;
+  if (slow_of_peer_.Slow(bytes, now) && !slot_.at.IsZero()) {
+    parts_.attempt.peers.RecordSlow(slot_.at);
+    if (HasOtherHolder()) turn_is_over_ = true;
+  }
   return turn_is_over_;
+}
+
+bool Batch::HasOtherHolder() {
+  const absl::Status read = parts_.attempt.index.Read([&](base::ReadTxn& txn) {
+    for (Item& item : items_) {
+      if (item.open) item.attempt.LookAgain(txn);
+    }
+  });
+  return read.ok() && std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
+           return item.open && !item.attempt.Ended() && item.attempt.AnotherHolder(slot_.at);
+         });
 }
 
 bool Batch::TimeIsOver() const {
@@ -197,6 +216,7 @@ bool Batch::AskFirst() {
     for (Item* item : waiting) item->attempt.SkipFull(peer);
     return true;
   }
+  slow_of_peer_ = SlowWindow(parts_.attempt.clock.SteadyNow());
   // One request names the groups once.
   std::vector<Item*> some;
   uint64_t bytes = 0;

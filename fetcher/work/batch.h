@@ -71,6 +71,8 @@ class Batch {
   void Excuse(base::SteadyTime::duration time);
   // Counts all that comes; from then on true when the slot is to be given up.
   bool TurnIsOver(uint64_t bytes);
+  // Somebody else has what is asked for here, and sends well.
+  bool HasOtherHolder();
   bool TimeIsOver() const;
   bool ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::duration excused);
   // The others are concluded or go back, and land.
@@ -99,7 +101,8 @@ class Batch {
   const FetcherOptions options_;
   const base::SteadyTime began_;
   std::vector<Taken>& all_;
-  SlowWindow slow_;  // of the whole time in the slot
+  SlowWindow slow_;          // of the whole time in the slot
+  SlowWindow slow_of_peer_;  // of whom is asked
   base::SteadyTime::duration excused_{0};
   Slot slot_;
   uint64_t received_bytes_ = 0;

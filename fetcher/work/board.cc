@@ -142,7 +142,9 @@ void Board::OnPeerHealth(const base::PeerId& peer) {
     base::MutexLock lock(mutex_);
     // Calls may overtake each other: looked up again, the last one leaves what is so.
     const signpost::PeerHealth health = parts_.peers.Health(peer);
-    queue_.SetCoolDown(peer, health.cool_down_end, parts_.clock.WallNow());
+    const base::WallTime now = parts_.clock.WallNow();
+    queue_.SetCoolDown(peer, health.cool_down_end, now);
+    queue_.SetPoor(peer, health.Poor(now));
     WakeAll();
   }
   changed_.Notify();
@@ -230,8 +232,10 @@ bool Board::Waited(const base::BlobId& blob) const {
 
 bool Board::ShouldYield(const Slot& slot) const {
   base::MutexLock lock(mutex_);
-  return !pause_.state().paused() && running_ >= options_.concurrency &&
-         queue_.OtherReady({slot.at, slot.large}, parts_.clock.WallNow());
+  const base::WallTime now = parts_.clock.WallNow();
+  if (pause_.state().paused() || !queue_.OtherReady({slot.at, slot.large}, now)) return false;
+  // Where a worker is free, only a large blob may wait for this slot: others could go without it.
+  return running_ >= options_.concurrency || !queue_.OtherReady({slot.at, false}, now);
 }
 
 void Board::RestForMemory() {
@@ -265,9 +269,11 @@ void Board::LandOne(const Landing& landing) {
     if (taken.alone) queue_.MarkAlone(blob);
     if (taken.flight->news_) {
       // Whoever was to be asked next, the first peer may have it now.
-    } else if (report.local == LocalEnd::kNoSlot ||
-               (report.local == LocalEnd::kYielded && !report.no_slot_at.IsZero())) {
+    } else if (!report.no_slot_at.IsZero() &&
+               (report.local == LocalEnd::kNoSlot || report.local == LocalEnd::kYielded)) {
       queue_.Redirect(blob, report.no_slot_at);
+      // All others were asked; else it would be sent to them, and come back, without a wait.
+      if (report.local == LocalEnd::kNoSlot) queue_.MarkSeen(blob);
     } else if (taken.consequences.parked && !queue_.Cools(due->first_peer)) {
       queue_.Redirect(blob, report.first_to_end);
     } else if (taken.consequences.parked && report.asked.empty()) {

@@ -16,6 +16,7 @@ void Board::AddStoredRuns(const std::map<RunQueue::RunId, StoredRun>& runs) {
     if (entry.health.cool_down_end != base::kNever) {
       queue_.SetCoolDown(entry.peer, entry.health.cool_down_end, now);
     }
+    if (entry.health.Poor(now)) queue_.SetPoor(entry.peer, true);
   }
   loaded_ = true;
   work_.NotifyAll();  // also for what became due before this start's end, and is in the queue

@@ -31,10 +31,17 @@ bool Detours::AnyMember(base::ReadTxn& txn, const signpost::Signpost& signpost,
 std::optional<base::PeerId> Detours::AnotherPeerFor(base::ReadTxn& txn,
                                                     const signpost::Signpost& signpost,
                                                     base::WallTime now) const {
-  return AnotherPeer(signpost.locations, [&](const base::PeerId& peer) {
-    return peer != parts_.ledger.options().self && !parts_.peers.Health(peer).Cooling(now) &&
-           AnyMember(txn, signpost, peer);
-  });
+  const auto find = [&](bool poor) {
+    return AnotherPeer(signpost.locations, [&](const base::PeerId& peer) {
+      const signpost::PeerHealth health = parts_.peers.Health(peer);
+      return peer != parts_.ledger.options().self && !health.Cooling(now) &&
+             (poor || !health.Poor(now)) && AnyMember(txn, signpost, peer);
+    });
+  };
+  if (const auto good = find(/*poor=*/false)) return good;
+  // Its home is no worse, unless that cools.
+  const base::PeerId home = signpost::FirstPeer(signpost.locations);
+  return parts_.peers.Cooling(home) ? find(/*poor=*/true) : std::nullopt;
 }
 
 std::optional<base::PeerId> Detours::ServerFor(base::ReadTxn& txn,

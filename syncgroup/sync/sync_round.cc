@@ -38,9 +38,9 @@ Endpoint Syncer::Impl::EndpointOf(const base::PeerId& peer,
 }
 
 bool Syncer::Impl::Cooling(const base::PeerId& peer) const {
-  const signpost::PeerHealth health = peers.Health(peer);
-  // One that sent wrong bytes is not asked for blobs; its log entries are judged by themselves.
-  return health.Cooling(clock.WallNow()) && !health.suspect;
+  // One that sent wrong bytes, or none, is not asked for blobs; its log entries are judged by
+  // themselves.
+  return peers.Health(peer).CoolsForCalls(clock.WallNow());
 }
 
 void Syncer::Impl::NoteCall(const base::PeerId& peer, uint64_t returns_at_start,

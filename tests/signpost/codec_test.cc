@@ -89,6 +89,8 @@ TEST(PeerCodec, GoldenBytes) {
   entry.last_seen = FromMs(5);
   entry.bytes_in = 6;
   entry.bytes_out = 7;
+  entry.health.blob_debt = 9;
+  entry.health.slow_until = FromMs(10);
   EXPECT_EQ(ToHex(EncodePeerRow(entry)),
             "0a016e"
             "1203613a31"
@@ -101,7 +103,9 @@ TEST(PeerCodec, GoldenBytes) {
             "4001"
             "4805"
             "5006"
-            "5807");
+            "5807"
+            "6009"
+            "680a");
   const auto decoded = DecodePeerRow(Peer(1), EncodePeerRow(entry));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->name, "n");

@@ -150,6 +150,89 @@ TEST(AfterFailure, OfARequestFromBeforeTheReturnBeginsNothing) {
   EXPECT_TRUE(fresh.Cooling(In(1)));
 }
 
+// ---- blobs ----
+
+// What happens to a peer, a letter each, a minute apart: it fails to send blobs, a call to it
+// fails, it answers a call, it sends a blob, what it sends is too slow; and what it is after that.
+struct BlobCase {
+  const char* name;
+  const char* events;
+  uint32_t debt;
+  bool withholds, poor, first_alone;  // not returned since it cooled
+};
+
+class BlobTable : public testing::TestWithParam<BlobCase> {};
+
+TEST_P(BlobTable, CallsThatAreAnsweredEndNothingThatABlobDid) {
+  const BlobCase& c = GetParam();
+  PeerHealth health;
+  WallTime now = kNow;
+  for (const char event : std::string(c.events)) {
+    now = std::max(now + Millis(60'000), health.cool_down_end);
+    if (event == 'f') health = AfterBlobFailure(health, now, health.returns, kError, {}, 0.5);
+    if (event == 'c') health = AfterFailure(health, now, health.returns, kError, {}, 0.5);
+    if (event == 'a') health = AfterSuccess(health, now);
+    if (event == 'b') health = AfterBlob(health, now);
+    if (event == 's') health = AfterSlow(health, now);
+  }
+  EXPECT_EQ(health.blob_debt, c.debt);
+  EXPECT_EQ(health.Withholds(), c.withholds);
+  EXPECT_EQ(health.Poor(now), c.poor);
+  EXPECT_EQ(health.cool_down_end != base::kNever, c.first_alone);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BlobTable,
+    testing::Values(BlobCase{"AwayOnce", "f", 2, false, false, true},
+                    BlobCase{"AwayForLong", "ffff", 2, false, false, true},
+                    BlobCase{"BackFromAway", "ffa", 2, false, false, false},
+                    BlobCase{"BackAndSends", "ffabb", 0, false, false, false},
+                    BlobCase{"AnswersAndSendsNothing", "faf", 4, true, true, true},
+                    BlobCase{"AnswersAreNoBlobs", "fafaaa", 4, true, true, true},
+                    BlobCase{"AgainAndAgain", "fafafafa", 8, true, true, true},
+                    BlobCase{"ABlobIsNotEnough", "fafafab", 5, true, true, true},
+                    BlobCase{"SomeAre", "fafafabbb", 3, false, false, false},
+                    BlobCase{"ABlobNowAndThen", "fbfbfbf", 5, true, true, true},
+                    BlobCase{"MoreBlobsThanFailures", "fbbfbbfbbfbb", 0, false, false, false},
+                    BlobCase{"NoMoreThanTheMost", "fafafafafafafafafafafafa", 18, true, true, true},
+                    BlobCase{"CallsThatFail", "ccacca", 0, false, false, false},
+                    BlobCase{"Slow", "s", 0, false, true, false},
+                    BlobCase{"SlowIsRemembered", "sabab", 0, false, true, false},
+                    BlobCase{"AndForgotten", "saaaaaaaaaa", 0, false, false, false}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST(AfterBlobFailure, CoolsLongerEachTimeAlthoughCallsAreAnswered) {
+  PeerHealth health;
+  WallTime now = kNow;
+  for (const int64_t cools_ms : {5500, 11'000, 22'000, 44'000, 88'000}) {
+    health = AfterSuccess(health, now);
+    health = AfterBlobFailure(health, now, health.returns, kError, {}, 0.5);
+    EXPECT_EQ(health.cool_down_end, now + Millis(cools_ms));
+    now = health.cool_down_end;
+    if (health.Withholds()) {
+      EXPECT_TRUE(AfterSuccess(health, now - Millis(1)).Cooling(now - Millis(1)));
+    }
+    now += Millis(1);
+  }
+}
+
+TEST(AfterBlobFailure, KeepsNobodyFromCallingThePeer) {
+  PeerHealth health = AfterBlobFailure({}, kNow, 0, kError, {}, 0.5);
+  EXPECT_TRUE(health.CoolsForCalls(kNow)) << "it is away, for all that is known";
+  health = AfterSuccess(health, In(1));
+  health = AfterBlobFailure(health, In(2), health.returns, kError, {}, 0.5);
+  EXPECT_TRUE(health.Cooling(In(2)));
+  EXPECT_FALSE(health.CoolsForCalls(In(2)));
+}
+
+TEST(AfterBlobFailure, OfRequestsFromBeforeTheReturnCountsNothing) {
+  PeerHealth health = AfterBlobFailure({}, kNow, 0, kError, {}, 0.5);
+  health = AfterSuccess(health, In(1));
+  health = AfterBlobFailure(health, In(2), 0, kError, {}, 0.5);
+  EXPECT_EQ(health.blob_debt, kBlobFailure);
+  EXPECT_FALSE(health.Cooling(In(2)));
+}
+
 TEST(AfterWrongBytes, OneRottenBlobCoolsNobodyAndThreeDoForAnHour) {
   PeerHealth health;
   for (int i = 0; i < 5; ++i) health = AfterWrongBytes(health, kNow, Blob(1), kError);

@@ -143,6 +143,32 @@ TEST(Rank, AsksUsableLocationsThenMembersThenTheDeniedAndCoolingOnesLast) {
       Rank(locations, {Peer(5)}, {.prefer = Peer(5), .may_ask = none, .cooling = none}).empty());
 }
 
+TEST(Rank, WhoSendsBadlyComesAfterOtherHoldersAndBeforeMereMembers) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t};
+  locations[Peer(2)] = {.when_seen = t - Millis(5), .is_server = true};
+  locations[Peer(3)] = {.when_seen = t, .denied = t + Millis(1)};
+  locations[Peer(4)] = {.when_seen = t + Millis(9)};
+  const auto in = [](std::set<PeerId> those) {
+    return [those](const PeerId& peer) { return those.contains(peer); };
+  };
+  RankView view{.may_ask = in({Peer(1), Peer(2), Peer(3), Peer(4), Peer(5)}),
+                .cooling = in({}),
+                .poor = in({Peer(2), Peer(4), Peer(3)})};
+  const std::vector<PeerId> members{Peer(5)};
+  EXPECT_EQ(Rank(locations, members, view),
+            (std::vector{Peer(1), Peer(2), Peer(4), Peer(5), Peer(3)}));
+  view.prefer = Peer(4);
+  EXPECT_EQ(Rank(locations, members, view),
+            (std::vector{Peer(1), Peer(4), Peer(2), Peer(5), Peer(3)}))
+      << "its slot is no reason to ask it before others";
+  view.usable_max = 1;
+  EXPECT_EQ(Rank(locations, members, view), std::vector{Peer(1)});
+  view.cooling = in({Peer(1)});
+  EXPECT_EQ(Rank(locations, members, view), std::vector{Peer(4)}) << "the only ones are asked";
+}
+
 TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
   std::vector<PeerId> members;
   for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));
@@ -191,6 +217,12 @@ TEST(Rank, AnotherPeerIsTheFirstUsableLocationThatDidNotSayNo) {
   EXPECT_EQ(AnotherPeer(locations, but({Peer(1), Peer(2)})), std::nullopt);
 }
 
+std::vector<PeerId> Denied(const Consequences& after) {
+  std::vector<PeerId> denied;
+  for (const auto& item : after.denied) denied.push_back(item.first);
+  return denied;
+}
+
 class OutcomeTable : public testing::Test {
  protected:
   Consequences Judge(AttemptReport report) {
@@ -207,7 +239,7 @@ TEST_F(OutcomeTable, CountsWhenEveryoneAskedSaidNo) {
   EXPECT_TRUE(v.count_attempt);
   EXPECT_TRUE(v.count_failure);
   EXPECT_EQ(v.next_attempt, backed_off_);
-  EXPECT_EQ(v.denied, (std::vector{Peer(1), Peer(2)}));
+  EXPECT_EQ(Denied(v), (std::vector{Peer(1), Peer(2)}));
   EXPECT_EQ(v.error.error, signpost::ErrorClass::kNotHere);
   EXPECT_FALSE(v.parked);
 }
@@ -231,7 +263,7 @@ TEST_F(OutcomeTable, CountsNothingWhenSomeSaidNoAndOthersCouldNotBeReached) {
   EXPECT_FALSE(v.count_attempt);
   EXPECT_FALSE(v.count_failure);
   EXPECT_TRUE(v.parked);
-  EXPECT_EQ(v.denied, (std::vector{Peer(1)}));
+  EXPECT_EQ(Denied(v), (std::vector{Peer(1)}));
 }
 
 TEST_F(OutcomeTable, ANoWhileAnotherLocationCoolsIsNotTheLastWord) {
@@ -315,15 +347,24 @@ TEST_F(OutcomeTable, ABlobThatTheDiskWouldNotTakeWaitsByItself) {
 
 TEST_F(OutcomeTable, WhatIsCutShortCostsNothingButWhatWasHeardStands) {
   for (const LocalEnd local : {LocalEnd::kCancelled, LocalEnd::kYielded, LocalEnd::kNoSlot}) {
-    const Consequences v = Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local});
+    const Consequences v =
+        Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = local, .no_slot_at = Peer(2)});
     EXPECT_FALSE(v.count_attempt);
     EXPECT_FALSE(v.count_failure);
     EXPECT_FALSE(v.next_attempt);
     EXPECT_FALSE(v.parked);
     EXPECT_EQ(v.pause, PauseReason::kNone);
     EXPECT_EQ(v.error.error, signpost::ErrorClass::kNone);
-    EXPECT_EQ(v.denied, std::vector{Peer(1)});
+    EXPECT_EQ(Denied(v), std::vector{Peer(1)});
   }
+}
+
+TEST_F(OutcomeTable, WhereOnlyPoorPeersHaveNoSlotItTriesAgainSoon) {
+  const Consequences v =
+      Judge({.asked = {{Peer(1), Answer::kNotHere, ""}}, .local = LocalEnd::kNoSlot});
+  EXPECT_EQ(v.next_attempt, now_ + kPoorSlotWait);
+  EXPECT_FALSE(v.count_attempt);
+  EXPECT_FALSE(v.count_failure);
 }
 
 TEST_F(OutcomeTable, EvidenceThatCameMeanwhileMakesItDueNow) {
@@ -393,7 +434,7 @@ TEST_F(OutcomeTable, EveryPairOfAnswersCostsWhatTheTableSays) {
       std::vector<PeerId> denied;
       if (a == Answer::kNotHere) denied.push_back(Peer(1));
       if (b == Answer::kNotHere) denied.push_back(Peer(2));
-      EXPECT_EQ(v.denied, denied);
+      EXPECT_EQ(Denied(v), denied);
       EXPECT_EQ(v.dropped.size(),
                 static_cast<std::size_t>((a == Answer::kWrongBytes) + (b == Answer::kWrongBytes)));
       EXPECT_EQ(v.pause, PauseReason::kNone);

@@ -47,6 +47,39 @@ TEST(RunQueue, OneCoolingPeerDelaysNoOther) {
   EXPECT_EQ(picked->key.blob, Blob(2));
 }
 
+TEST(RunQueue, WhatWaitsForASlotOfAPoorPeerCanGoElsewhere) {
+  RunQueue queue(1);
+  queue.Upsert(Key(1, 1));
+  queue.Upsert(Key(1, 2));
+  ASSERT_TRUE(queue.Pick(At(1)));
+  EXPECT_FALSE(queue.Pick(At(1))) << "it has one slot";
+  EXPECT_TRUE(queue.TakeLook(10, At(5)).at_home.empty());
+  queue.SetPoor(Peer(1), true);
+  EXPECT_TRUE(queue.TakeChore());
+  queue.Upsert(Key(1, 3));
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 2), Key(1, 3)}), "");
+  EXPECT_EQ(queue.TakeLook(10, At(5)).at_home, (std::vector{Blob(2), Blob(3)}));
+  EXPECT_TRUE(queue.TakeLook(10, At(5)).at_home.empty()) << "once";
+  queue.Redirect(Blob(2), Peer(7));
+  const auto picked = queue.Pick(At(5));
+  ASSERT_TRUE(picked);
+  EXPECT_EQ(picked->at, Peer(7));
+  queue.Release({Peer(1)}, base::Millis(1));
+  EXPECT_TRUE(queue.Pick(At(5))) << "who has nobody else is asked there as before";
+  queue.SetPoor(Peer(1), false);
+  EXPECT_EQ(queue.CheckInvariants({}), "");
+}
+
+TEST(RunQueue, WhoIsSentFromAPoorPeerToOneThatCoolsThenGoesHome) {
+  RunQueue queue(1);
+  queue.SetPoor(Peer(1), true);
+  queue.Upsert(Key(1, 1));
+  queue.Redirect(Blob(1), Peer(7));
+  queue.SetCoolDown(Peer(7), At(10000), At(1));
+  EXPECT_EQ(queue.WaitsAt(Blob(1)), Peer(1));
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 1)}), "");
+}
+
 TEST(RunQueue, BlobsOfACoolingPeerCanBeAskedOfAnother) {
   RunQueue queue(1);
   queue.Upsert(Key(1, 1));

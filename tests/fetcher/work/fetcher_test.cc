@@ -129,6 +129,32 @@ TEST(Fetcher, APeerThatIsAwayCostsNoAttemptsAndItsReturnFreesAtOnce) {
   EXPECT_EQ(rig.Record(blob).row->fetch_attempts, 1u);
 }
 
+// Each call to it is answered, and no blob comes.
+TEST(Fetcher, WhoAnswersCallsAndSendsNothingKeepsNoBlobFromWhoHasIt) {
+  Rig rig;
+  const PeerId hostile = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));
+  const auto asked = [&] {
+    std::size_t calls = 0;
+    for (const BlobRequest& call : rig.client.calls()) calls += call.from.peer == hostile;
+    return calls;
+  };
+  const BlobId its = Sha256::Of("a blob that it says it has");
+  rig.Start();
+  rig.Mention(its, {hostile});
+  for (std::size_t i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(rig.AtOnce([&] { return asked() == i; }));
+    ASSERT_TRUE(rig.AtOnce([&] { return rig.peers->Cooling(hostile); }));
+    rig.peers->RecordSuccess(hostile);
+  }
+  EXPECT_TRUE(rig.peers->Cooling(hostile));
+  const PeerId honest = rig.AddPeer(2, FakeBlobClient::Sends(kSmall));
+  rig.Mention(Sha256::Of(kSmall), {honest});
+  rig.clock.Advance(Millis(1));
+  rig.Mention(Sha256::Of(kSmall), {hostile}, 0);
+  ASSERT_TRUE(rig.AtOnce([&] { return rig.Held(Sha256::Of(kSmall)); }));
+  EXPECT_EQ(asked(), 2u);
+}
+
 TEST(Fetcher, ACoolingFirstPeerDoesNotHoldBackABlobThatAnotherHas) {
   Rig rig;
   const PeerId away = rig.AddPeer(1, FakeBlobClient::Fails(Kind::kUnreachable));

@@ -162,13 +162,31 @@ TEST_F(RecorderTest, ABlobThatArrivesEndsTheRowOfPauses) {
 
 TEST_F(RecorderTest, AnHonestNoIsWrittenDownAgainstTheBlobAndThePlace) {
   rig_.Mention(blob_, {peer_});
-  Fail(Failed({{peer_, Answer::kNotHere, "not here"}}));
+  Fail(Failed({{peer_, Answer::kNotHere, "not here", rig_.clock.WallNow()}}));
   const auto signpost = *rig_.Record(blob_).signpost;
   EXPECT_EQ(signpost.fetch_attempts, 1u);
   EXPECT_EQ(signpost.failures, 1u);
   EXPECT_EQ(signpost.locations.at(peer_).denied, rig_.clock.WallNow());
   EXPECT_GT(signpost.next_attempt, rig_.clock.WallNow());
   EXPECT_TRUE(Counted("not_here", 1));
+}
+
+TEST_F(RecorderTest, WhoGotTheBlobAfterItsNoWhileOthersWereAskedIsNotDenied) {
+  rig_.Mention(blob_, {peer_});
+  const base::WallTime said = rig_.clock.WallNow();
+  const auto fail = [&] {
+    AttemptResult result = Failed({{peer_, Answer::kNotHere, "not here", said}});
+    // Another one names it, who knows no better.
+    result.learned[peer_] = {.when_seen = rig_.clock.WallNow()};
+    Fail(result);
+    const signpost::Location at = rig_.Record(blob_).signpost->locations.at(peer_);
+    return at.denied >= at.when_seen;
+  };
+  rig_.clock.Advance(Millis(60'000));
+  EXPECT_TRUE(fail());
+  rig_.Mention(blob_, {peer_}, 0);
+  rig_.clock.Advance(Millis(1000));
+  EXPECT_FALSE(fail());
 }
 
 TEST_F(RecorderTest, NewsDuringTheAttemptMakesTheBlobDueAtOnce) {

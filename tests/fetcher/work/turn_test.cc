@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fetcher/work/fetcher.h"
@@ -21,6 +23,23 @@ using base::Sha256;
 using Kind = BlobReply::Kind;
 
 const std::string kQuick = "of another peer";
+
+// Does something between the start of a body and its first piece.
+class AfterStart final : public BlobSink {
+ public:
+  AfterStart(BlobSink& sink, std::function<void()> act) : sink_(sink), act_(std::move(act)) {}
+  absl::Status OnStart(uint64_t total_bytes, uint64_t offset,
+                       const std::vector<base::GroupId>& granted) override {
+    const absl::Status started = sink_.OnStart(total_bytes, offset, granted);
+    act_();
+    return started;
+  }
+  absl::Status OnData(std::string_view data) override { return sink_.OnData(data); }
+
+ private:
+  BlobSink& sink_;
+  const std::function<void()> act_;
+};
 
 // One slot for all, so that who is asked says who has it.
 class TurnTest : public testing::Test {
@@ -137,6 +156,77 @@ TEST_F(TurnTest, ASlowTransferGoesOnWhereNobodyElseWaits) {
   rig_.Start();
   ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(Sha256::Of(content)); }));
   EXPECT_EQ(rig_.client.calls().size(), 1u);
+}
+
+TEST_F(TurnTest, ASlowTransferGoesOnAtAnotherHolderOfTheSameBlob) {
+  const std::string content(std::size_t{6} << 20, 'x');
+  const BlobId blob = Sha256::Of(content);
+  const PeerId slow = rig_.AddPeer(1, Drips(content, 256 * 1024, Millis(5000)));
+  const PeerId other = rig_.AddPeer(2, FakeBlobClient::Sends(content));
+  rig_.Mention(blob, {other});
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {slow}, 0);
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
+  EXPECT_EQ(pieces_, 12u) << "a minute";
+  const auto calls = rig_.client.calls();
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(calls[0].from.peer, slow);
+  EXPECT_EQ(calls[1].from.peer, other);
+  EXPECT_GE(calls[1].offset, uint64_t{2} << 20);
+  EXPECT_EQ(rig_.Record(blob).row->fetch_attempts, 1u);
+  EXPECT_TRUE(rig_.peers->Health(slow).Poor(rig_.clock.WallNow()));
+}
+
+TEST_F(TurnTest, ASlowTransferEndsWhereTheOtherHolderHasNothing) {
+  const std::string content(std::size_t{6} << 20, 'x');
+  const BlobId blob = Sha256::Of(content);
+  const PeerId slow = rig_.AddPeer(1, Drips(content, 256 * 1024, Millis(5000)));
+  const PeerId claims = rig_.AddPeer(2, FakeBlobClient::Misses());
+  rig_.Mention(blob, {claims});
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {slow}, 0);
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
+  EXPECT_EQ(pieces_, 24u) << "each piece once";
+  EXPECT_EQ(rig_.client.calls().size(), 3u);
+}
+
+// The last slot is for small ones: a worker that is free helps a large one nothing.
+TEST_F(TurnTest, ASlowLargeOneGivesWayToALargeOneAlsoWhereAWorkerIsFree) {
+  rig_.options.concurrency = 2;
+  rig_.options.per_peer = 2;
+  rig_.Close();
+  rig_.Open();
+  const std::string content(std::size_t{6} << 20, 'x'), other(3'000'000, 'o');
+  const BlobId waits = Sha256::Of(other);
+  std::atomic<std::size_t> asked{0};
+  const PeerId slow =
+      rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        if (request.blob == waits) return FakeBlobClient::Misses()(request, sink, stop);
+        AfterStart hooked(sink, [&] {
+          if (request.offset > 0) return;
+          rig_.Mention(waits, {Peer(2)});
+          // It was found to be large, and waits.
+          EXPECT_TRUE(support::Eventually([&] {
+            const auto kind = rig_.fetcher->State(waits).kind;
+            return asked > 0 && kind != FetchState::Kind::kFetching &&
+                   kind != FetchState::Kind::kLocating;
+          }));
+        });
+        return Drips(content, 256 * 1024, Millis(5000))(request, hooked, stop);
+      });
+  std::size_t pieces = 0;
+  rig_.AddPeer(2, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+    if (request.blob != waits) return FakeBlobClient::Misses()(request, sink, stop);
+    if (++asked == 2) pieces = pieces_;
+    return FakeBlobClient::Sends(other)(request, sink, stop);
+  });
+  rig_.Mention(Sha256::Of(content), {slow});
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(waits) && rig_.Held(Sha256::Of(content)); }));
+  EXPECT_EQ(pieces, 12u) << "a minute";
+  EXPECT_EQ(asked, 2u);
 }
 
 TEST_F(TurnTest, ManySlowNoesOfABatchGiveItsSlotToAnotherPeersBlob) {
