@@ -175,6 +175,7 @@ std::string EncodePeerRow(const PeerBook::KnownPeer& entry) {
   out.set_bytes_out(entry.bytes_out);
   out.set_blob_debt(entry.health.blob_debt);
   out.set_slow_until_ms(base::ToMs(entry.health.slow_until));
+  out.set_last_blob_ms(base::ToMs(entry.health.last_blob));
   return out.SerializeAsString();
 }
 
@@ -199,6 +200,7 @@ std::optional<PeerBook::KnownPeer> DecodePeerRow(const base::PeerId& peer,
   entry.bytes_out = stored.bytes_out();
   entry.health.blob_debt = stored.blob_debt();
   entry.health.slow_until = base::FromMs(stored.slow_until_ms());
+  entry.health.last_blob = base::FromMs(stored.last_blob_ms());
   return entry;
 }
 

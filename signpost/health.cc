@@ -36,6 +36,7 @@ PeerHealth AfterSuccess(PeerHealth health, base::WallTime now) {
 
 PeerHealth AfterBlob(PeerHealth health, base::WallTime now) {
   if (health.blob_debt > 0) --health.blob_debt;
+  health.last_blob = now;
   return AfterSuccess(std::move(health), now);
 }
 

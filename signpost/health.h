@@ -35,6 +35,7 @@ struct PeerHealth {
   // send what it was asked for, if it had answered something since the last one.
   uint32_t blob_debt = 0;
   base::WallTime blob_failed;  // the last of these; not remembered over a restart
+  base::WallTime last_blob;    // that it sent
   base::WallTime slow_until;   // till then a transfer that was too slow is held against it
 
   bool Cooling(base::WallTime now) const { return cool_down_end > now; }

@@ -115,7 +115,7 @@ std::optional<base::PeerId> Attempt::AnotherHolder(const base::PeerId& peer) con
   const base::WallTime now = parts_.clock.WallNow();
   const uint64_t total = progress_.total_bytes;  // 0: nothing of it has come
   const bool kept = total == 0 || total > kPartialOverBytes;
-  return AnotherPeer(locations_, [&](const base::PeerId& other) {
+  const auto may = [&](const base::PeerId& other, bool proven) {
     if (other == peer || Find(other) == nullptr) return false;
     // Whoever said no is named again too easily to lose anything for it.
     const base::WallTime denied = locations_.at(other).denied;
@@ -126,8 +126,15 @@ std::optional<base::PeerId> Attempt::AnotherHolder(const base::PeerId& peer) con
              one.answer != Answer::kBusy && one.answer != Answer::kNotHere;
     });
     const signpost::PeerHealth health = parts_.peers.Health(other);
-    return !answered && !health.Cooling(now) && !health.Poor(now);
-  });
+    return !answered && !health.Cooling(now) && !health.Poor(now) &&
+           (!proven || health.last_blob != base::kNever) &&
+           (!options_.has_free_slot || options_.has_free_slot(other));
+  };
+  const auto find = [&](bool proven) {
+    return AnotherPeer(locations_, [&](const base::PeerId& other) { return may(other, proven); });
+  };
+  const auto first = find(/*proven=*/true);
+  return first ? first : find(/*proven=*/false);
 }
 
 void Attempt::Yield(const base::PeerId& next) {
@@ -210,6 +217,17 @@ std::optional<base::PeerId> Attempt::BestPeer() {
     return std::find(peers.begin(), peers.end(), peer) != peers.end();
   };
   const std::vector<base::PeerId>& members = start_.members->order;
+  const auto poor = [&](const base::PeerId& peer) {
+    return parts_.peers.Health(peer).Poor(parts_.clock.WallNow());
+  };
+  // Where one of the holders kept this blob waiting or is known for that, its name and those that
+  // it named cost no more than one such wait.
+  const bool careful = !result_.silent.empty() ||
+                       std::any_of(locations_.begin(), locations_.end(),
+                                   [&](const auto& location) { return poor(location.first); });
+  const auto proven = [&](const base::PeerId& peer) {
+    return parts_.peers.Health(peer).last_blob != base::kNever;
+  };
   bool usable = false;
   std::vector<base::PeerId> turned;  // they cool since they were ranked
   const RankView view{.prefer = options_.prefer,
@@ -223,10 +241,8 @@ std::optional<base::PeerId> Attempt::BestPeer() {
                             usable = true;
                             return false;
                           },
-                      .poor =
-                          [&](const base::PeerId& peer) {
-                            return parts_.peers.Health(peer).Poor(parts_.clock.WallNow());
-                          },
+                      .poor = poor,
+                      .proven = careful ? PeerTest(proven) : nullptr,
                       .usable_max = 1,
                       .first_member = FirstMember(members.size(), start_.signpost.failures)};
   do {

@@ -62,6 +62,8 @@ struct AttemptOptions {
   // Told of each piece that comes: its bytes, and the time since the last one that was not the
   // peer's fault. True: the transfer gives its slot away and goes on later. Null: it never does.
   std::function<bool(uint64_t bytes, base::SteadyTime::duration excused)> should_yield;
+  // Is a slot of the peer free? Null: it always is.
+  std::function<bool(const base::PeerId&)> has_free_slot;
   // Asked where more than `small_bytes` are announced: may this slot carry a large blob?
   uint64_t small_bytes = std::numeric_limits<uint64_t>::max();
   std::function<bool()> may_be_large;
@@ -128,7 +130,8 @@ class Attempt {
   }
   // What is known by now of who has it, for AnotherHolder.
   void LookAgain(base::ReadTxn& txn);
-  // Who has the blob, it is said, and sends well what it has: the first location beside `peer`.
+  // Who has the blob, it is said, sends well what it has, and has a slot free: the first location
+  // beside `peer`.
   // Where what is here would be lost, none that said no lately.
   std::optional<base::PeerId> AnotherHolder(const base::PeerId& peer) const;
   // Its slot goes to others: what was heard stands, nothing counts, and it goes on with `next`.

@@ -17,18 +17,21 @@ bool Denied(const signpost::Location& location) {
 
 std::vector<base::PeerId> Rank(const signpost::Locations& locations,
                                const std::vector<base::PeerId>& members, const RankView& view) {
-  std::vector<base::PeerId> usable, poor, cooling;
+  std::vector<base::PeerId> usable, unproven, poor, cooling;
   const auto add = [&](const base::PeerId& peer) {
     if (usable.size() >= view.usable_max || !view.may_ask(peer)) return;
     const bool cools = view.cooling(peer);
     const bool is_poor = !cools && view.poor && view.poor(peer);
-    (cools ? cooling : is_poor ? poor : usable).push_back(peer);
+    const bool is_proven = !view.proven || view.proven(peer);
+    (cools ? cooling : is_poor ? poor : is_proven ? usable : unproven).push_back(peer);
   };
-  const auto add_poor = [&] {
-    const std::size_t room = view.usable_max - usable.size();
-    usable.insert(usable.end(), poor.begin(),
-                  poor.begin() + static_cast<std::ptrdiff_t>(std::min(room, poor.size())));
-    poor.clear();
+  const auto add_others = [&] {
+    for (std::vector<base::PeerId>* others : {&unproven, &poor}) {
+      for (const base::PeerId& peer : *others) {
+        if (usable.size() < view.usable_max) usable.push_back(peer);
+      }
+      others->clear();
+    }
   };
   if (!view.prefer.IsZero()) add(view.prefer);
   const std::vector<base::PeerId> order = signpost::LocationOrder(locations);
@@ -38,14 +41,14 @@ std::vector<base::PeerId> Rank(const signpost::Locations& locations,
     }
   };
   add_locations(/*denied=*/false);
-  add_poor();
+  add_others();
   for (std::size_t i = 0; i < members.size() && usable.size() < view.usable_max; ++i) {
     const base::PeerId& peer = members[(view.first_member + i) % members.size()];
     if (peer != view.prefer && !locations.contains(peer)) add(peer);
   }
-  add_poor();
+  add_others();
   add_locations(/*denied=*/true);
-  add_poor();
+  add_others();
   if (usable.size() < view.usable_max) {
     usable.insert(usable.end(), cooling.begin(), cooling.end());
   }

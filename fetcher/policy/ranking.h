@@ -25,6 +25,9 @@ struct RankView {
   // Blobs came from it slowly or not at all: after the other locations, before mere members. Null:
   // nobody is.
   PeerTest poor = nullptr;
+  // Has it sent blobs? Those that have come before other locations that are not poor. Null: it is
+  // no matter.
+  PeerTest proven = nullptr;
   // With so many that do not cool it ends: nobody looks further, however many the members are.
   std::size_t usable_max = kAskedMax;
   std::size_t first_member = 0;  // of `members`, where to begin; those before it follow the last

@@ -252,7 +252,17 @@ void RunQueue::Redirect(const base::BlobId& blob, const base::PeerId& peer) {
 
 void RunQueue::GoHome(const base::BlobId& blob) {
   const auto it = entries_.find(blob);
-  if (it != entries_.end()) Redirect(blob, base::PeerId(it->second.key.first_peer));
+  if (it == entries_.end()) return;
+  const base::PeerId home = it->second.key.first_peer;
+  if (it->second.at != home) {
+    MoveTo(blob, home);
+    return;
+  }
+  // Somebody else may have it by now.
+  Peer& peer = peers_.at(home);
+  if (peer.cool_down_end == base::kNever && !peer.poor) return;
+  peer.unseen.push_back(blob);
+  chore_ = true;
 }
 
 void RunQueue::MoveTo(const base::BlobId& blob, const base::PeerId& at) {

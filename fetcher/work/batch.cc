@@ -101,22 +101,24 @@ bool Batch::ShouldYield(const Taken& taken, uint64_t bytes, base::SteadyTime::du
 
 AttemptOptions Batch::OptionsFor(Taken& taken) {
   const RunQueue::Picked& picked = taken.picked;
-  return {.stall_timeout = options_.stall_timeout,
-          .prefer = picked.at,
-          .free_since = picked.free_since,
-          .for_app = parts_.board.Waited(picked.key.blob),
-          .should_yield =
-              [this, &taken](uint64_t bytes, base::SteadyTime::duration excused) {
-                return ShouldYield(taken, bytes, excused);
-              },
-          .small_bytes = options_.batch_blob_bytes,
-          .may_be_large =
-              [this, &taken] {
-                taken.alone = true;
-                if (!parts_.board.Enlarge(slot_)) return false;
-                GoOnWith(taken);
-                return true;
-              }};
+  return {
+      .stall_timeout = options_.stall_timeout,
+      .prefer = picked.at,
+      .free_since = picked.free_since,
+      .for_app = parts_.board.Waited(picked.key.blob),
+      .should_yield =
+          [this, &taken](uint64_t bytes, base::SteadyTime::duration excused) {
+            return ShouldYield(taken, bytes, excused);
+          },
+      .has_free_slot = [this](const base::PeerId& peer) { return parts_.board.HasFreeSlot(peer); },
+      .small_bytes = options_.batch_blob_bytes,
+      .may_be_large =
+          [this, &taken] {
+            taken.alone = true;
+            if (!parts_.board.Enlarge(slot_)) return false;
+            GoOnWith(taken);
+            return true;
+          }};
 }
 
 void Batch::Load() {

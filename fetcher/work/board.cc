@@ -230,6 +230,11 @@ bool Board::Waited(const base::BlobId& blob) const {
   return callers_.contains(blob);
 }
 
+bool Board::HasFreeSlot(const base::PeerId& peer) const {
+  base::MutexLock lock(mutex_);
+  return !queue_.Full(peer);
+}
+
 bool Board::ShouldYield(const Slot& slot) const {
   base::MutexLock lock(mutex_);
   const base::WallTime now = parts_.clock.WallNow();

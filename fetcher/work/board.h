@@ -125,6 +125,7 @@ class Board {
   void FreeSlot(Slot& slot);
   // Does somebody here wait for the blob?
   bool Waited(const base::BlobId& blob) const;
+  bool HasFreeSlot(const base::PeerId& peer) const;
   // Is the transfer in this slot in the way of another peer's?
   bool ShouldYield(const Slot& slot) const;
   // Where memory ran out, somebody else may give some back: waits a second, or until Stop.

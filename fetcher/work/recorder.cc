@@ -104,8 +104,8 @@ void Recorder::WriteFailure(base::WriteTxn& txn, const base::BlobId& blob,
     report.evidence_moved =
         SomebodyReturned(result) || signpost.evidence != result.evidence_at_start;
     after = JudgeFailure(report, signpost.failures, failure.policy, now, failure.unit);
-    // Who was seen since it said no may have got the blob while others were asked; what these told of
-    // it is no such news.
+    // Who was seen since it said no may have got the blob while others were asked; what these told
+    // of it is no such news.
     for (auto& [peer, said] : after.denied) {
       const auto it = signpost.locations.find(peer);
       const bool seen_since = it != signpost.locations.end() && it->second.when_seen > said;

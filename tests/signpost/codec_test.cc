@@ -91,6 +91,7 @@ TEST(PeerCodec, GoldenBytes) {
   entry.bytes_out = 7;
   entry.health.blob_debt = 9;
   entry.health.slow_until = FromMs(10);
+  entry.health.last_blob = FromMs(11);
   EXPECT_EQ(ToHex(EncodePeerRow(entry)),
             "0a016e"
             "1203613a31"
@@ -105,7 +106,8 @@ TEST(PeerCodec, GoldenBytes) {
             "5006"
             "5807"
             "6009"
-            "680a");
+            "680a"
+            "700b");
   const auto decoded = DecodePeerRow(Peer(1), EncodePeerRow(entry));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->name, "n");

@@ -1,6 +1,5 @@
 #include "tests/sim/hostile_band.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -152,11 +151,6 @@ void HostileBand::NoteWrong(const base::PeerId& caller, const base::PeerId& host
 std::vector<base::BlobId> HostileBand::Blobs() const {
   base::MutexLock lock(mutex_);
   return blobs_;
-}
-
-bool HostileBand::Knows(const base::BlobId& blob) const {
-  base::MutexLock lock(mutex_);
-  return std::find(blobs_.begin(), blobs_.end(), blob) != blobs_.end();
 }
 
 std::vector<base::PeerId> HostileBand::Everybody() const {

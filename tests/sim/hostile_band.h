@@ -59,7 +59,6 @@ class HostileBand {
                  const std::vector<base::BlobId>& blobs);
   bool repeats() const { return repeats_; }
   std::vector<base::BlobId> Blobs() const;
-  bool Knows(const base::BlobId& blob) const;  // that somebody put it
   // Everybody's ids: hostile ones first.
   std::vector<base::PeerId> Everybody() const;
 

@@ -21,9 +21,7 @@ using base::Millis;
 using Blobs = Hostile::Blobs;
 
 constexpr std::size_t kFalseHolders = 60;
-// A second, of a batch. With 2 KiB some worlds settle after two minutes and more (seeds 15 and 63):
-// what honest peers hold too waits in batches at holders that drip.
-constexpr std::size_t kBatchDripBytes = std::size_t{16} << 10;
+constexpr std::size_t kBatchDripBytes = std::size_t{2} << 10;  // a second
 constexpr uint64_t kLargeBytes = uint64_t{8} << 20;
 
 std::string BigEndian(uint64_t number) {
@@ -64,16 +62,13 @@ http::Response Hostile::OneBlob(const http::Request& request) {
   response.headers.emplace_back("waypost-groups", groups);
   PacedSource::Pace pace;
   const auto blob = base::BlobId::FromHex(request.path.substr(request.path.rfind('/') + 1));
-  // Of what others hold too it does not drip for minutes: whoever gets a blob slowly, and for whom
-  // no other waits, asks nobody else for it.
-  const bool theirs = blob && band_.Knows(*blob);
-  uint64_t size = theirs ? 100'000 + Below(1'000'000) : kLargeBytes;
+  uint64_t size = kLargeBytes;
   switch (Mood()) {
     case Blobs::kMisses:
       return {.status = 404, .body = MissOf()};
     case Blobs::kDrips:
       // Faster than what a client calls a stall.
-      pace = {.piece_bytes = theirs ? 60'000 : 8192 + Below(60'000), .each = Millis(1000)};
+      pace = {.piece_bytes = 8192 + Below(60'000), .each = Millis(1000)};
       band_.Note("blob that drips");
       break;
     case Blobs::kStalls:

@@ -169,6 +169,23 @@ TEST(Rank, WhoSendsBadlyComesAfterOtherHoldersAndBeforeMereMembers) {
   EXPECT_EQ(Rank(locations, members, view), std::vector{Peer(4)}) << "the only ones are asked";
 }
 
+TEST(Rank, WhereItMattersWhoHasSentBlobsComesBeforeOtherHolders) {
+  const WallTime t{Millis(1000000)};
+  signpost::Locations locations;
+  locations[Peer(1)] = {.when_seen = t, .is_server = true};
+  locations[Peer(2)] = {.when_seen = t + Millis(9)};
+  locations[Peer(3)] = {.when_seen = t};
+  const auto in = [](std::set<PeerId> those) {
+    return [those](const PeerId& peer) { return those.contains(peer); };
+  };
+  const RankView view{.prefer = Peer(2),
+                      .may_ask = in({Peer(1), Peer(2), Peer(3), Peer(4)}),
+                      .cooling = in({}),
+                      .poor = in({Peer(1)}),
+                      .proven = in({Peer(1), Peer(3), Peer(4)})};
+  EXPECT_EQ(Rank(locations, {Peer(4)}, view), (std::vector{Peer(3), Peer(2), Peer(1), Peer(4)}));
+}
+
 TEST(Rank, EveryMemberOfALargeGroupIsAskedInTheEnd) {
   std::vector<PeerId> members;
   for (uint8_t n = 1; n <= 30; ++n) members.push_back(Peer(n));

@@ -47,6 +47,21 @@ TEST(RunQueue, OneCoolingPeerDelaysNoOther) {
   EXPECT_EQ(picked->key.blob, Blob(2));
 }
 
+TEST(RunQueue, NewsOfABlobThatWaitsAtHomeIsLookedAtWhileThatCools) {
+  RunQueue queue(1);
+  queue.SetCoolDown(Peer(1), At(10000), At(1));
+  queue.Upsert(Key(1, 1));
+  EXPECT_EQ(queue.TakeLook(10, At(5)).at_home, std::vector{Blob(1)});
+  queue.TakeChore();
+  queue.GoHome(Blob(1));
+  EXPECT_TRUE(queue.TakeChore());
+  EXPECT_EQ(queue.TakeLook(10, At(6)).at_home, std::vector{Blob(1)});
+  queue.SetCoolDown(Peer(1), base::kNever, At(7));
+  queue.GoHome(Blob(1));
+  EXPECT_FALSE(queue.TakeLook(10, At(8)).at_home.size());
+  EXPECT_EQ(queue.CheckInvariants({Key(1, 1)}), "");
+}
+
 TEST(RunQueue, WhatWaitsForASlotOfAPoorPeerCanGoElsewhere) {
   RunQueue queue(1);
   queue.Upsert(Key(1, 1));
