@@ -42,9 +42,8 @@ namespace waypost::fetcher {
 //   there and wait elsewhere.
 // - Every row of the table that is below its run's bound is in memory, unless it was picked. A run
 //   that is being filled up, or was freed beyond its bound, has a bound.
-// - A peer has entries to look at only within a cool-down or while it is poor; a walk of its rows
-// or
-//   a noted end only within a cool-down.
+// - A peer has entries to look at only within a cool-down or while it is poor. A walk of its rows
+//   and a noted end it has only within a cool-down.
 class RunQueue {
  public:
   static constexpr std::size_t kWindow = 65536;     // entries in memory, in all
