@@ -80,11 +80,10 @@ void Batch::PutBack(Item& item) {
 // peer; but once only: then it has been tried, or it would come back for ever without a wait.
 void Batch::SendBack(Item& item, const base::PeerId& next) {
   const RunQueue::Picked& picked = item.taken.picked;
-  if (turn_is_over_ && next != slot_.at) {
-    item.attempt.Yield(next);  // whoever has the slot is too slow
-  } else if (item.attempt.result().report.asked.empty()) {
+  const bool too_slow = turn_is_over_ && next != slot_.at;  // whoever has the slot
+  if (!too_slow && item.attempt.result().report.asked.empty()) {
     PutBack(item);
-  } else if (picked.at == picked.key.first_peer) {
+  } else if (too_slow || picked.at == picked.key.first_peer) {
     item.attempt.Yield(next);
   }
 }
