@@ -43,6 +43,8 @@ struct PeerHealth {
   bool Withholds() const { return blob_debt >= kBlobDebtToWithhold; }
   // What it cools for is a matter of its blobs: it is called for everything else.
   bool CoolsForCalls(base::WallTime now) const { return Cooling(now) && !suspect && !Withholds(); }
+  // Blobs have come from it, whenever that was: more than its name says for it.
+  bool Proven() const { return last_blob != base::kNever; }
   // Others are asked for a blob before it.
   bool Poor(base::WallTime now) const { return Withholds() || slow_until > now; }
 

@@ -126,8 +126,7 @@ std::optional<base::PeerId> Attempt::AnotherHolder(const base::PeerId& peer) con
              one.answer != Answer::kBusy && one.answer != Answer::kNotHere;
     });
     const signpost::PeerHealth health = parts_.peers.Health(other);
-    return !answered && !health.Cooling(now) && !health.Poor(now) &&
-           (!proven || health.last_blob != base::kNever) &&
+    return !answered && !health.Cooling(now) && !health.Poor(now) && (!proven || health.Proven()) &&
            (!options_.has_free_slot || options_.has_free_slot(other));
   };
   const auto find = [&](bool proven) {
@@ -225,9 +224,7 @@ std::optional<base::PeerId> Attempt::BestPeer() {
   const bool careful = !result_.silent.empty() ||
                        std::any_of(locations_.begin(), locations_.end(),
                                    [&](const auto& location) { return poor(location.first); });
-  const auto proven = [&](const base::PeerId& peer) {
-    return parts_.peers.Health(peer).last_blob != base::kNever;
-  };
+  const auto proven = [&](const base::PeerId& peer) { return parts_.peers.Health(peer).Proven(); };
   bool usable = false;
   std::vector<base::PeerId> turned;  // they cool since they were ranked
   const RankView view{.prefer = options_.prefer,

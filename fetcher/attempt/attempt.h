@@ -131,8 +131,8 @@ class Attempt {
   // What is known by now of who has it, for AnotherHolder.
   void LookAgain(base::ReadTxn& txn);
   // Who has the blob, it is said, sends well what it has, and has a slot free: the first location
-  // beside `peer`.
-  // Where what is here would be lost, none that said no lately.
+  // beside `peer`, of those that have sent blobs before others. Where what is here would be lost,
+  // none that said no lately.
   std::optional<base::PeerId> AnotherHolder(const base::PeerId& peer) const;
   // Its slot goes to others: what was heard stands, nothing counts, and it goes on with `next`.
   void Yield(const base::PeerId& next);

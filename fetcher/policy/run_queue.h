@@ -99,7 +99,8 @@ class RunQueue {
   void SetSponsor(const base::PeerId& peer, const base::PeerId& sponsor);
   // The blob may be asked of `peer` meanwhile, or waits for its slot or return.
   void Redirect(const base::BlobId& blob, const base::PeerId& peer);
-  // There is news of its home: it waits nowhere else any more.
+  // There is news of it: it waits nowhere but at its home any more, and while that cools or is poor
+  // it is looked at again, for the news may be that somebody else has it.
   void GoHome(const base::BlobId& blob);
 
   // ---- routing around peers that cool: what to look up in the table ----

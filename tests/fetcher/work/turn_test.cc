@@ -12,6 +12,7 @@
 #include "fetcher/work/fetcher.h"
 #include "tests/fakes/gate.h"
 #include "tests/fetcher/rig.h"
+#include "tests/support/eventually.h"
 
 namespace waypost::fetcher {
 namespace {
@@ -176,6 +177,67 @@ TEST_F(TurnTest, ASlowTransferGoesOnAtAnotherHolderOfTheSameBlob) {
   EXPECT_GE(calls[1].offset, uint64_t{2} << 20);
   EXPECT_EQ(rig_.Record(blob).row->fetch_attempts, 1u);
   EXPECT_TRUE(rig_.peers->Health(slow).Poor(rig_.clock.WallNow()));
+}
+
+TEST_F(TurnTest, ASlowTransferGoesOnAtAHolderThatHasSentBlobsBeforeOthers) {
+  const std::string content(std::size_t{6} << 20, 'x');
+  const BlobId blob = Sha256::Of(content);
+  const PeerId slow = rig_.AddPeer(1, Drips(content, 256 * 1024, Millis(5000)));
+  const PeerId claims = rig_.AddPeer(2, FakeBlobClient::Sends(content));
+  const PeerId proven = rig_.AddPeer(3, FakeBlobClient::Sends(content));
+  rig_.peers->RecordBlob(proven);
+  rig_.Mention(blob, {proven});
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {claims});  // seen later, so that its name comes first
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {slow}, 0);
+  rig_.Start();
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
+  const auto calls = rig_.client.calls();
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(calls[0].from.peer, slow);
+  EXPECT_EQ(calls[1].from.peer, proven);
+}
+
+// Another group's transfer holds the slot of the one that would go on with it.
+TEST_F(TurnTest, ASlowTransferGoesOnWhereASlotIsFree) {
+  rig_.options.concurrency = 2;
+  rig_.Close();
+  rig_.Open();
+  const std::string content(std::size_t{6} << 20, 'x'), other(2'000'000, 'o');
+  const BlobId blob = Sha256::Of(content);
+  std::atomic<bool> asked{false}, over{false};
+  const auto drips = Drips(content, 256 * 1024, Millis(5000));
+  const PeerId slow =
+      rig_.AddPeer(1, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        EXPECT_TRUE(support::Eventually([&] { return asked.load(); }));
+        return drips(request, sink, stop);
+      });
+  const PeerId busy =
+      rig_.AddPeer(2, [&](const BlobRequest& request, BlobSink& sink, std::stop_token stop) {
+        if (request.blob != Sha256::Of(other)) {
+          return FakeBlobClient::Sends(content)(request, sink, stop);
+        }
+        asked = true;
+        EXPECT_TRUE(support::Eventually([&] { return over.load(); }));
+        return FakeBlobClient::Sends(other)(request, sink, stop);
+      });
+  const PeerId free = rig_.AddPeer(3, FakeBlobClient::Sends(content));
+  rig_.Mention(Sha256::Of(other), {busy});
+  rig_.Mention(blob, {free});
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {busy});  // seen later, so that its name comes first
+  rig_.clock.Advance(Millis(1000));
+  rig_.Mention(blob, {slow}, 0);
+  rig_.Start();
+  EXPECT_TRUE(rig_.AtOnce([&] { return rig_.Held(blob); }));
+  over = true;
+  ASSERT_TRUE(rig_.AtOnce([&] { return rig_.Held(Sha256::Of(other)); }));
+  std::vector<PeerId> of_blob;
+  for (const auto& call : rig_.client.calls()) {
+    if (call.blob == blob) of_blob.push_back(call.from.peer);
+  }
+  EXPECT_EQ(of_blob, (std::vector{slow, free}));
 }
 
 TEST_F(TurnTest, ASlowTransferEndsWhereTheOtherHolderHasNothing) {
